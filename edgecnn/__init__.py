@@ -1,0 +1,43 @@
+"""EdgeCNN: an image classifier from a folder of pictures to a decision on a device.
+
+The runner's names are here; training is in :mod:`edgecnn.training`, export and quantization in :mod:`exporters`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgecnn.errors import EdgeCNNError as EdgeCNNError
+    from edgecnn.manifest import Manifest as Manifest
+    from edgecnn.runtime.classifier import Classifier as Classifier
+    from edgecnn.runtime.decision import Prediction as Prediction
+    from edgecnn.runtime.decision import Score as Score
+    from edgecnn.runtime.sources import Frame as Frame
+    from edgecnn.runtime.sources import open_source as open_source
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "Classifier": "edgecnn.runtime.classifier",
+    "EdgeCNNError": "edgecnn.errors",
+    "Frame": "edgecnn.runtime.sources",
+    "Manifest": "edgecnn.manifest",
+    "Prediction": "edgecnn.runtime.decision",
+    "Score": "edgecnn.runtime.decision",
+    "open_source": "edgecnn.runtime.sources",
+}
+
+__all__ = ["Classifier", "EdgeCNNError", "Frame", "Manifest", "Prediction", "Score", "__version__", "open_source"]
+
+
+def __getattr__(name: str) -> object:
+    """Names are imported when first used, so that ``import edgecnn`` costs nothing and needs no onnxruntime."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'edgecnn' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

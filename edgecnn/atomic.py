@@ -1,0 +1,83 @@
+"""Writing files so that a reader sees the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edgecnn.errors import OutputError
+
+__all__ = ["atomic_path", "make_folder", "write_bytes", "write_text"]
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Gives a temporary path beside ``target``; on success it is flushed to disk and renamed over it.
+
+    Raises:
+        OutputError: the disk is full, or the place cannot be written; ``target`` is left as it was.
+    """
+    make_folder(target.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a model is shared like any other
+        temporary.replace(target)
+        _flush(target.parent)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise _cannot_write(target, error) from error
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Writes a whole file atomically. Raises :class:`OutputError`."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(target: Path, content: str) -> None:
+    """Writes a whole UTF-8 text file atomically. Raises :class:`OutputError`."""
+    write_bytes(target, content.encode())
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and its parents. Raises :class:`OutputError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(target: Path, error: OSError) -> OutputError:
+    why = error.strerror or str(error)
+    return OutputError(f"{target}: cannot be written: {why}; free space, permit writing there, or name another place")
+
+
+def _flush(path: Path) -> None:
+    """Folders too: a rename is on disk only when its folder is (fsync(2)). Windows cannot open a folder."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,60 @@
+"""``edgecnn inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgecnn.cli.options import Json, require_extra
+from edgecnn.cli.output import as_json, examples, print_json, print_table
+
+__all__ = ["register"]
+
+_EXAMPLES = examples("edgecnn inspect model.onnx", "edgecnn inspect runs/train/1/weights/best.pt --json")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog=_EXAMPLES)(inspect)
+
+
+def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")], json: Json = False) -> None:
+    """Show what a model file says of itself, and what is in it."""
+    from edgecnn.runtime.model_file import is_checkpoint
+
+    found: dict[str, Any]
+    if is_checkpoint(model):
+        require_extra("inspecting a checkpoint")
+        from edgecnn.training.inspection import inspect_checkpoint
+
+        found = as_json(inspect_checkpoint(model))
+    else:
+        from edgecnn.runtime.inspection import inspect_model
+
+        found = as_json(inspect_model(model))
+    if json:
+        print_json(found)
+        return
+    manifest = found["manifest"]
+    rows = [
+        ("labels", ", ".join(manifest["labels"][:12]) + (" …" if len(manifest["labels"]) > 12 else "")),
+        ("input", f"{manifest['input']['width']} x {manifest['input']['height']} {manifest['input']['color']}"),
+        *((key, _value(manifest[key])) for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")),
+        ("size", f"{found['size_bytes'] / 1e6:.2f} MB"),
+        ("parameters, MACs", f"{_number(found['parameters'])}, {_number(found['macs'])}"),
+        ("opset", _number(found["opset"])),
+        ("operators", ", ".join(f"{count} {name}" for name, count in sorted(found["operators"].items(), key=lambda item: -item[1]))),
+        ("int8, float nodes", f"{len(found['quantized_nodes'])}, {len(found['float_nodes'])}"),
+        ("SHA-256", found["sha256"]),
+    ]
+    print_table(str(model), ("", ""), rows)
+
+
+def _value(value: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"

@@ -1,0 +1,138 @@
+"""Results to standard output, progress and messages to standard error."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from edgecnn.progress import Progress, Reporter
+
+__all__ = ["as_json", "examples", "note", "print_json", "print_table", "reporting"]
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help; blank lines keep Typer from joining them."""
+    return "\n\n".join(("Examples:", *(f"  {line}" for line in lines)))
+
+
+def as_json(value: Any) -> Any:
+    """Plain values of a result: dataclasses as objects (a trailing underscore in a name only avoids a keyword), no NaN, paths as text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name.rstrip("_"): as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on standard output, at once."""
+    print(json.dumps(as_json(value)), flush=True)
+
+
+def note(line: str) -> None:
+    """A line for people, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@contextmanager
+def reporting() -> Iterator[Reporter]:
+    """A progress bar a stage on a terminal; elsewhere a line a stage, so that a log stays readable."""
+    if not sys.stderr.isatty():
+        with _Lines() as lines:
+            yield lines
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        yield _Bars(bars)
+
+
+class _Bars:
+    def __init__(self, bars: RichProgress) -> None:
+        self._bars = bars
+        self._task: TaskID | None = None
+
+    def stage(self, name: str) -> Progress:
+        self._finish()
+        task = self._bars.add_task(name, total=None, note="")
+        self._task = task
+
+        def progress(done: int, total: int, note: str = "") -> None:
+            self._bars.update(task, completed=done, total=total, note=note)
+
+        return progress
+
+    def say(self, line: str) -> None:
+        self._bars.console.print(line, highlight=False, markup=False)
+
+    def _finish(self) -> None:
+        """A stage that gave no count is over when the next begins."""
+        if self._task is not None:
+            task = next(t for t in self._bars.tasks if t.id == self._task)
+            total = task.total or 1
+            self._bars.update(self._task, completed=total, total=total)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._name, self._begun, self._note = "", 0.0, ""
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finish()
+
+    def stage(self, name: str) -> Progress:
+        self._finish()
+        self._name, self._begun, self._note = name, time.monotonic(), ""
+
+        def progress(done: int, total: int, note: str = "") -> None:
+            self._note = note
+
+        return progress
+
+    def say(self, line: str) -> None:
+        note(line)
+
+    def _finish(self) -> None:
+        if self._name:
+            note(f"{self._name}: {time.monotonic() - self._begun:.1f} s{f', {self._note}' if self._note else ''}")
+        self._name = ""

@@ -1,0 +1,89 @@
+"""``edgecnn train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edgecnn.cli.options import Json, require_extra
+from edgecnn.cli.output import examples, note, print_json, print_table, reporting
+
+__all__ = ["register"]
+
+_EXAMPLES = examples(
+    "edgecnn train data",
+    "edgecnn train data --epochs 8 --test-split 0.1 --out runs/cells",
+    "edgecnn train data --model resnet8 --weights none --imgsz 64",
+    "edgecnn train cats-dogs --preset classic",
+    "edgecnn train data --resume --out runs/cells",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog=_EXAMPLES)(train)
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="A folder of pictures: one folder a class, or that under train, val and test.")],
+    model: Annotated[str | None, typer.Option(help="Network: efficientnet_lite0, resnet8, threeconv.", show_default="efficientnet_lite0")] = None,
+    preset: Annotated[str | None, typer.Option(help="Recipe: transfer, scratch, classic.", show_default="by weights")] = None,
+    weights: Annotated[str, typer.Option(help="Start from: auto (pretrained where there are any), none, or a checkpoint.")] = "auto",
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures.", show_default="by recipe")] = None,
+    imgsz: Annotated[int | None, typer.Option(help="Side of the input in pixels.", show_default="the model's")] = None,
+    batch: Annotated[int, typer.Option(help="Pictures a step.")] = 32,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate.", show_default="by recipe")] = None,
+    augment: Annotated[str | None, typer.Option(help="none, light, or symmetric (no up or down).", show_default="by recipe")] = None,
+    val_split: Annotated[float, typer.Option(help="Share held out to validate on.")] = 0.2,
+    test_split: Annotated[float, typer.Option(help="Share held out for a figure that chose nothing.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of split, weights, order and augmentation.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.", show_default="the cores, at most 8")] = None,
+    time_budget: Annotated[float | None, typer.Option(help="Minutes; epochs are planned to end in time.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder.", show_default="runs/train/N")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its own options.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a classifier on a folder of pictures."""
+    require_extra("training")
+    from edgecnn.training import TrainOptions
+    from edgecnn.training import train as run
+
+    options = TrainOptions(
+        data=data,
+        out=out,
+        model=model,
+        preset=preset,
+        weights=weights,
+        epochs=epochs,
+        imgsz=imgsz,
+        batch=batch,
+        lr=lr,
+        augment=augment,
+        val_split=val_split,
+        test_split=test_split,
+        seed=seed,
+        device=device,
+        workers=workers,
+        time_budget_min=time_budget,
+        resume=resume,
+        force=force,
+    )
+    with reporting() as reporter:
+        result = run(options, reporter)
+    if json:
+        print_json(result)
+        return
+    rows = [
+        ("validation top-1", f"{result.val_top1:.4f} of {result.val_images} pictures"),
+        ("macro-F1, ECE", f"{result.val_macro_f1:.4f}, {result.val_ece:.4f}"),
+        ("test top-1", "no test split" if result.test_top1 is None else f"{result.test_top1:.4f}"),
+        ("trained on", f"{result.train_images} pictures, {result.epochs} epochs, {result.seconds:.0f} s"),
+        ("checkpoint", result.best_checkpoint),
+        ("report", f"{result.run_dir}/report.html"),
+    ]
+    print_table(f"{result.model}, {result.parameters:,} parameters: {', '.join(result.labels[:6])}", ("", ""), rows)
+    note(f"next: edgecnn export {result.best_checkpoint} --out model.onnx")

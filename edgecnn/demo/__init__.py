@@ -1,0 +1,1 @@
+"""The whole line once, on real pictures: what ``edgecnn demo`` runs."""

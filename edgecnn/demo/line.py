@@ -1,0 +1,168 @@
+"""Train, export, quantize, verify, benchmark, predict: each stage by the call a user would make."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from edgecnn.atomic import make_folder, write_text
+from edgecnn.dataset import judged_pictures
+from edgecnn.demo.solar_cells import LICENCE, write_solar_cells
+from edgecnn.errors import GateError, UsageError
+from edgecnn.parity import VerifyResult
+from edgecnn.progress import Reporter
+from edgecnn.runtime.annotate import Album
+from edgecnn.runtime.benchmark import BenchmarkResult, benchmark
+from edgecnn.runtime.classifier import Classifier
+from edgecnn.training import TrainOptions, TrainResult, train
+from exporters import ExportResult, QuantizeOptions, QuantizeResult, export_onnx, quantize, verify
+
+__all__ = ["DemoResult", "StageRow", "run_demo"]
+
+_FOR_TRAINING = 0.62  # of the time budget; the rest exports, quantizes, verifies, measures and predicts
+_SAVED_PICTURES = 24
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One line of the closing table."""
+
+    stage: str
+    seconds: float
+    top1: float | None
+    size_bytes: int | None
+    latency_ms: float | None  # at one thread
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The held-out pictures, classified by the file that ships."""
+
+    file: str
+    images: int
+    right: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The summary of every stage."""
+
+    out: str
+    data: str
+    seconds: float
+    stages: tuple[StageRow, ...]
+    train: TrainResult
+    export: ExportResult
+    quantize: QuantizeResult
+    verify: VerifyResult
+    benchmark: BenchmarkResult
+    predict: Predicted
+
+
+def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Reporter) -> DemoResult:
+    """Runs the line.
+
+    Args:
+        data: a folder of pictures; None: the solar cells.
+        out: a folder that holds nothing yet.
+        time_budget_min: minutes for everything.
+        reporter: told of stages and progress.
+
+    Raises:
+        UsageError: the folder holds something, or the budget is no time.
+        GateError: the files do not agree with the checkpoint.
+        Whatever a stage raises.
+    """
+    if time_budget_min <= 0:
+        raise UsageError(f"--time-budget {time_budget_min:g}: expected minutes above 0")
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out}: holds something already; name another --out")
+    start = time.monotonic()
+    make_folder(out)
+    if data is None:
+        data, augment = out / "data", "symmetric"
+        reporter.say(LICENCE)
+        reporter.stage("writing pictures")(0, 1)
+        write_solar_cells(data)
+    else:
+        augment = None
+    clock = _Clock()
+    trained = train(
+        TrainOptions(data=data, out=out / "run", augment=augment, time_budget_min=_FOR_TRAINING * time_budget_min),
+        reporter,
+    )
+    train_s = clock.lap()
+    exported = export_onnx(trained.best_checkpoint, out / "model.onnx", None, reporter)
+    export_s = clock.lap()
+    quantized = quantize(exported.file, data, out / "model.int8.onnx", QuantizeOptions(max_drop=0.01), reporter)
+    quantize_s = clock.lap()
+    verified = verify(
+        trained.best_checkpoint, [exported.file, quantized.file], data, max_drop=0.01, min_agreement=0.95, progress=reporter.stage("verifying")
+    )
+    if verified.first_divergence:
+        raise GateError(f"{verified.first_divergence.file}: {verified.first_divergence.reason}; the checkpoint and its files do not agree")
+    verify_s = clock.lap()
+    reporter.stage("benchmarking")(0, 1)
+    measured = benchmark(quantized.file, ep="cpu", threads=1, seconds=3)
+    benchmark_s = clock.lap()
+    predicted = _predict(Path(quantized.file), data, out, reporter)
+    predict_s = clock.lap()
+    stages = (
+        StageRow("train", train_s, trained.val_top1, Path(trained.best_checkpoint).stat().st_size, None),
+        StageRow("export", export_s, verified.stages[1].top1, exported.size_bytes, quantized.float_.latency_ms),
+        StageRow(f"quantize: {quantized.decision}", quantize_s, verified.stages[2].top1, quantized.size_bytes, _shipped_ms(quantized)),
+        StageRow("verify", verify_s, verified.stages[2].top1, None, None),
+        StageRow("benchmark", benchmark_s, None, None, measured.latency_ms.p50),
+        StageRow("predict", predict_s, predicted.right / max(predicted.images, 1), None, None),
+    )
+    result = DemoResult(str(out), str(data), time.monotonic() - start, stages, trained, exported, quantized, verified, measured, predicted)
+    write_text(out / "summary.json", json.dumps(asdict(result), indent=1, default=str))
+    return result
+
+
+def _shipped_ms(result: QuantizeResult) -> float:
+    return result.quantized.latency_ms if result.decision == "int8" else result.float_.latency_ms
+
+
+def _predict(model: Path, data: Path, out: Path, reporter: Reporter) -> Predicted:
+    """Every held-out picture, its answer to predictions.jsonl, the first few also as annotated pictures."""
+    classifier = Classifier(model, ep="cpu")
+    judged = judged_pictures(data, classifier.manifest, classifier.split_record)
+    assert judged.truth is not None  # the training saw class folders
+    truth = dict(zip(map(str, judged.paths), judged.truth, strict=True))
+    progress = reporter.stage("predicting")
+    rows: list[dict[str, Any]] = []
+    for done, path in enumerate(truth, 1):
+        rows.append(asdict(classifier(path)) | {"truth": classifier.labels[truth[path]]})
+        progress(done, len(truth))
+    write_text(out / "predictions.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    _save(classifier, list(islice(truth, 0, None, max(1, len(truth) // _SAVED_PICTURES))), out / "predictions")
+    right = sum(bool(row["top"]) and row["top"][0]["label"] == row["truth"] for row in rows)
+    return Predicted(str(model), len(rows), right, sum(row["status"] == "unknown" for row in rows))
+
+
+def _save(classifier: Classifier, paths: Sequence[str], folder: Path) -> None:
+    album = Album(folder)
+    for path in paths:
+        for frame, prediction in classifier.stream(path):
+            if frame:
+                album.add(frame, prediction)
+
+
+class _Clock:
+    """Time since the last lap."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        """Seconds."""
+        now = time.monotonic()
+        spent, self._last = now - self._last, now
+        return spent

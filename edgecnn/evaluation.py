@@ -1,0 +1,121 @@
+"""Judges a model, of whatever kind, on a folder of pictures: the same code for a checkpoint on torch and a file on a device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.dataset import Judged, judged_pictures
+from edgecnn.errors import DataError
+from edgecnn.held_out import SplitRecord
+from edgecnn.loading import Skipped, fitted_batches
+from edgecnn.manifest import Manifest
+from edgecnn.metrics import ClassMetrics, judge
+from edgecnn.preprocess import Image
+from edgecnn.progress import Progress
+
+__all__ = ["Judge", "Readings", "ValResult", "read_probabilities", "validate"]
+
+_BATCH = 32
+
+
+class Judge(Protocol):
+    """A model that answers pictures with probabilities."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it says of itself."""
+
+    def probabilities(self, images: Image) -> NDArray[np.float32]:
+        """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """A model's probabilities for the pictures that could be read."""
+
+    indices: tuple[int, ...]  # into the list that was given
+    probabilities: NDArray[np.float32]  # [N, C]
+    skipped: tuple[Skipped, ...]
+    seconds: float
+
+
+def read_probabilities(model: Judge, paths: Sequence[Path], progress: Progress | None = None, batch: int = _BATCH) -> Readings:
+    """Runs every picture through the model's own preprocessing and the model.
+
+    Raises:
+        DataError: none of the pictures can be read.
+    """
+    start = time.perf_counter()
+    indices: list[int] = []
+    skipped: list[Skipped] = []
+    rows: list[NDArray[np.float32]] = []
+    for loaded in fitted_batches(paths, model.manifest, batch):
+        skipped += loaded.skipped
+        indices += loaded.indices
+        if loaded.indices:
+            rows.append(model.probabilities(loaded.images))
+        if progress:
+            progress(len(indices) + len(skipped), len(paths))
+    if not rows:
+        raise DataError(f"{paths[0].parent}: none of {len(paths)} pictures can be read; the first: {skipped[0].reason}")
+    return Readings(tuple(indices), np.concatenate(rows), tuple(skipped), time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class ValResult:
+    """What ``edgecnn val`` reports; keys as in the contract."""
+
+    images: int
+    top1: float
+    top5: float | None
+    macro_f1: float
+    ece: float
+    nll: float
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[int, ...], ...]  # row: truth
+    per_class: tuple[ClassMetrics, ...]
+    images_per_s: float
+    skipped: tuple[Skipped, ...]
+    held_out: bool
+    note: str  # which pictures were judged
+
+
+def validate(
+    model: Judge,
+    record: SplitRecord | None,
+    data: Path,
+    which: Literal["val", "test", "all"] | None = None,
+    progress: Progress | None = None,
+) -> ValResult:
+    """Judges a model on a folder of labelled pictures; which of them: :func:`edgecnn.dataset.judged_pictures`.
+
+    Raises:
+        InputNotFoundError, DataError: the folder cannot judge this model.
+    """
+    judged: Judged = judged_pictures(data, model.manifest, record, which)
+    if judged.truth is None:
+        raise DataError(f"{data}: its pictures have no labels; put them into one folder a class")
+    readings = read_probabilities(model, judged.paths, progress)
+    found = judge(readings.probabilities, [judged.truth[i] for i in readings.indices], model.manifest.labels)
+    return ValResult(
+        images=found.images,
+        top1=found.top1,
+        top5=found.top5,
+        macro_f1=found.macro_f1,
+        ece=found.ece,
+        nll=found.nll,
+        labels=model.manifest.labels,
+        confusion=found.confusion,
+        per_class=found.per_class,
+        images_per_s=found.images / readings.seconds,
+        skipped=readings.skipped,
+        held_out=judged.held_out,
+        note=judged.note,
+    )

@@ -1,0 +1,73 @@
+"""Pictures from files to batches of the model's size, read ahead in threads (OpenCV lets other threads run while it decodes)."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.errors import InputNotFoundError, PictureError
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import Image, preprocess
+
+__all__ = ["Batch", "Skipped", "default_workers", "fitted_batches"]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of the model's size, and where in the list they stood."""
+
+    indices: tuple[int, ...]
+    images: Image  # uint8 [N, H, W, 3] RGB; N may be 0 where none could be read
+    skipped: tuple[Skipped, ...]
+
+
+def default_workers() -> int:
+    """One thread a core, eight at most: past that the disk is the limit."""
+    return min(8, os.cpu_count() or 1)
+
+
+def fitted_batches(paths: Sequence[Path], manifest: Manifest, batch: int, workers: int | None = None) -> Iterator[Batch]:
+    """Reads pictures in order, through :func:`edgecnn.preprocess.preprocess`; those that cannot be read are named in their batch."""
+    size, spec = manifest.input, manifest.preprocess
+
+    def load(path: Path) -> Image | Skipped:
+        try:
+            return preprocess(path, size, spec)
+        except (PictureError, InputNotFoundError) as error:
+            return Skipped(str(path), str(error).removeprefix(f"{path}: "))
+
+    with ThreadPoolExecutor(workers or default_workers()) as pool:
+        ahead: deque[tuple[range, list[Future[Image | Skipped]]]] = deque()
+        starts = iter(range(0, len(paths), batch))
+
+        def submit() -> None:
+            if (start := next(starts, None)) is not None:
+                indices = range(start, min(start + batch, len(paths)))
+                ahead.append((indices, [pool.submit(load, paths[i]) for i in indices]))
+
+        submit()
+        while ahead:
+            submit()  # the next batch is read while the caller works on this one
+            indices, futures = ahead.popleft()
+            found = [future.result() for future in futures]
+            kept = [i for i, item in zip(indices, found, strict=True) if not isinstance(item, Skipped)]
+            images = [item for item in found if not isinstance(item, Skipped)]
+            yield Batch(
+                tuple(kept),
+                np.stack(images) if images else np.empty((0, size.height, size.width, 3), np.uint8),
+                tuple(item for item in found if isinstance(item, Skipped)),
+            )

@@ -1,0 +1,260 @@
+"""The manifest: what a model file says of itself, as frozen dataclasses and as JSON in its metadata.
+
+It is the only place that says how an image becomes a tensor. Reading is strict: an unknown schema version, a missing key or a value of the
+wrong kind is an error that names it. Keys that a later writer of the same schema version added are ignored. The JSON Schema is
+``docs/manifest.schema.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from edgecnn.errors import ManifestError
+
+__all__ = [
+    "GOLDEN_KEY",
+    "LABELS_KEY",
+    "MANIFEST_KEY",
+    "SCHEMA",
+    "SPLIT_KEY",
+    "InputSpec",
+    "Interpolation",
+    "Manifest",
+    "Normalization",
+    "Precision",
+    "PreprocessSpec",
+    "Resize",
+    "TrainingRecord",
+    "UnknownRule",
+]
+
+SCHEMA = 1
+MANIFEST_KEY, LABELS_KEY, GOLDEN_KEY, SPLIT_KEY = "edgecnn", "labels", "edgecnn.golden", "edgecnn.split"
+
+Resize = Literal["stretch", "crop", "letterbox"]
+Interpolation = Literal["area", "linear", "cubic", "nearest"]
+Precision = Literal["fp32", "fp16", "int8", "mixed"]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The picture that the graph takes: uint8 ``[N, height, width, 3]``."""
+
+    height: int  # pixels
+    width: int  # pixels
+    color: Literal["RGB"] = "RGB"
+
+
+@dataclass(frozen=True)
+class PreprocessSpec:
+    """How a decoded picture of any size becomes one of the model's size."""
+
+    resize: Resize = "stretch"
+    interpolation: Interpolation = "area"
+    crop_fraction: float = 1.0  # `crop` alone: shorter side to size / crop_fraction, then the centre
+    pad_value: int = 127  # `letterbox` alone: grey level of the bars; the zero point, so that they are exact zeros
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """``(pixel - zero_point) / scale``, inside the graph. Integer zero point: the pixels are the quantized tensor."""
+
+    zero_point: int = 127
+    scale: float = 128.0
+
+
+@dataclass(frozen=True)
+class UnknownRule:
+    """Below ``threshold`` the answer is `unknown`; that share of genuine validation pictures is lost to it."""
+
+    score: Literal["max_probability"] = "max_probability"
+    threshold: float = 0.0
+    false_reject_rate: float = 0.0  # a fraction, on the pictures that the threshold was fitted on
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """Where the weights come from."""
+
+    model: str
+    run: str
+    data_sha256: str
+    val_top1: float | None
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a device needs to know of a model beside its graph."""
+
+    labels: tuple[str, ...]
+    input: InputSpec
+    preprocess: PreprocessSpec
+    normalization: Normalization
+    unknown: UnknownRule
+    training: TrainingRecord
+    created_by: str
+    precision: Precision = "fp32"
+    temperature: float = 1.0
+    ids: tuple[str, ...] | None = None  # stable names of the classes, where they have any (WordNet ids)
+    task: Literal["classification"] = "classification"
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """One JSON object, keys as in the contract."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Reads and checks a manifest.
+
+        Raises:
+            ManifestError: no JSON object, another schema version, a key missing, or a value of the wrong kind.
+        """
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise ManifestError(f"the manifest is no JSON: {error}; export the model again") from error
+        if not isinstance(found, dict):
+            raise ManifestError("the manifest is no JSON object; export the model again")
+        return _manifest(_Reader(found, ""))
+
+    def index_of(self, name: str) -> int | None:
+        """The class that a folder name stands for: an id where there are ids, else a label; None where it is neither."""
+        for names in (self.ids or (), self.labels):
+            if name in names:
+                return names.index(name)
+        return None
+
+    def replace(self, **changes: object) -> Manifest:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def _manifest(fields: _Reader) -> Manifest:
+    schema = fields.integer("schema")
+    if schema != SCHEMA:
+        raise ManifestError(
+            f"the manifest has schema version {schema}, this program reads version {SCHEMA}; "
+            f"{'update EdgeCNN' if schema > SCHEMA else 'export the model again'}"
+        )
+    labels = fields.texts("labels")
+    ids = None if fields.is_null("ids") else fields.texts("ids")
+    if len(labels) < 2:
+        raise fields.wrong("labels", "at least two labels")
+    if ids is not None and len(ids) != len(labels):
+        raise fields.wrong("ids", f"as many ids as labels ({len(labels)})")
+    names = ids or labels
+    if len(set(names)) != len(names):
+        raise fields.wrong("ids" if ids else "labels", "no name twice")
+    size, preprocess, normalization = fields.part("input"), fields.part("preprocess"), fields.part("normalization")
+    unknown, training = fields.part("unknown"), fields.part("training")
+    return Manifest(
+        schema=schema,
+        task=cast("Literal['classification']", fields.one_of("task", ("classification",))),
+        labels=labels,
+        ids=ids,
+        input=InputSpec(
+            height=size.integer("height", least=1),
+            width=size.integer("width", least=1),
+            color=cast("Literal['RGB']", size.one_of("color", ("RGB",))),
+        ),
+        preprocess=PreprocessSpec(
+            resize=cast("Resize", preprocess.one_of("resize", get_args(Resize))),
+            interpolation=cast("Interpolation", preprocess.one_of("interpolation", get_args(Interpolation))),
+            crop_fraction=preprocess.number("crop_fraction", above=0.0, most=1.0),
+            pad_value=preprocess.integer("pad_value", least=0, most=255),
+        ),
+        normalization=Normalization(
+            zero_point=normalization.integer("zero_point", least=0, most=255),
+            scale=normalization.number("scale", above=0.0),
+        ),
+        temperature=fields.number("temperature", above=0.0),
+        unknown=UnknownRule(
+            score=cast("Literal['max_probability']", unknown.one_of("score", ("max_probability",))),
+            threshold=unknown.number("threshold"),
+            false_reject_rate=unknown.number("false_reject_rate", least=0.0, most=1.0),
+        ),
+        precision=cast("Precision", fields.one_of("precision", get_args(Precision))),
+        training=TrainingRecord(
+            model=training.text("model"),
+            run=training.text("run"),
+            data_sha256=training.text("data_sha256"),
+            val_top1=None if training.is_null("val_top1") else training.number("val_top1", least=0.0, most=1.0),
+            seed=None if training.is_null("seed") else training.integer("seed"),
+        ),
+        created_by=fields.text("created_by"),
+    )
+
+
+class _Reader:
+    """Reads typed values out of a JSON object; each refusal names the key and what was found there."""
+
+    def __init__(self, found: Mapping[str, object], where: str) -> None:
+        self._found = found
+        self._where = where
+
+    def _get(self, key: str) -> object:
+        if key not in self._found:
+            raise ManifestError(f"the manifest lacks the key {self._where}{key}; export the model again")
+        return self._found[key]
+
+    def wrong(self, key: str, expected: str) -> ManifestError:
+        value = json.dumps(self._found.get(key), ensure_ascii=False)
+        shown = value if len(value) <= 60 else f"{value[:60]}…"
+        return ManifestError(f"the manifest's {self._where}{key} is {shown}, expected {expected}; export the model again")
+
+    def is_null(self, key: str) -> bool:
+        return self._get(key) is None
+
+    def part(self, key: str) -> _Reader:
+        value = self._get(key)
+        if not isinstance(value, dict):
+            raise self.wrong(key, "an object")
+        return _Reader(value, f"{self._where}{key}.")
+
+    def text(self, key: str) -> str:
+        value = self._get(key)
+        if not isinstance(value, str):
+            raise self.wrong(key, "a text")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._get(key)
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise self.wrong(key, "a list of texts")
+        return tuple(value)
+
+    def one_of(self, key: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(key)
+        if value not in allowed:
+            raise self.wrong(key, f"one of {', '.join(allowed)}")
+        return value
+
+    def integer(self, key: str, *, least: int | None = None, most: int | None = None) -> int:
+        value = self._get(key)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.wrong(key, "a whole number")
+        self._check_range(key, value, least=least, most=most)
+        return value
+
+    def number(self, key: str, *, least: float | None = None, above: float | None = None, most: float | None = None) -> float:
+        value = self._get(key)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise self.wrong(key, "a number")
+        self._check_range(key, value, least=least, above=above, most=most)
+        return float(value)
+
+    def _check_range(self, key: str, value: float, *, least: float | None = None, above: float | None = None, most: float | None = None) -> None:
+        if value != value or value in (float("inf"), float("-inf")):  # json.loads takes NaN and Infinity
+            raise self.wrong(key, "a finite number")
+        if least is not None and value < least:
+            raise self.wrong(key, f"at least {least}")
+        if above is not None and value <= above:
+            raise self.wrong(key, f"above {above}")
+        if most is not None and value > most:
+            raise self.wrong(key, f"at most {most}")

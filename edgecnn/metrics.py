@@ -1,0 +1,115 @@
+"""How good a classifier is, from its probabilities and the truth, in plain numpy.
+
+Here and not from a library because a device judges models too, without torch; the tests hold each figure against torchmetrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ClassMetrics", "Metrics", "expected_calibration_error", "judge", "mean_kl", "signal_to_noise_db", "wilson_interval"]
+
+ECE_BINS = 15
+_TINY = 1e-12  # a probability of exactly 0 costs 27.6 nats instead of an infinity
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One class. Precision is None where it was never answered, recall where it was never shown."""
+
+    label: str
+    images: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """One model on one set of labelled pictures. Shares are fractions."""
+
+    images: int
+    top1: float
+    top5: float | None  # None below five classes
+    macro_f1: float  # over the classes that were shown or answered
+    ece: float  # 15 bins of equal width; Guo et al., arXiv 1706.04599
+    nll: float  # mean, in nats
+    confusion: tuple[tuple[int, ...], ...]  # row: truth, column: answer
+    per_class: tuple[ClassMetrics, ...]
+
+
+def judge(probabilities: NDArray[np.floating], truth: Sequence[int], labels: Sequence[str]) -> Metrics:
+    """All figures at once.
+
+    Args:
+        probabilities: ``[N, C]``, rows that sum to 1.
+        truth: N class indices.
+        labels: C names.
+    """
+    p = np.asarray(probabilities, np.float64)
+    y = np.asarray(truth, np.intp)
+    answers = p.argmax(1)
+    confusion = np.zeros((len(labels), len(labels)), np.int64)
+    np.add.at(confusion, (y, answers), 1)
+    per_class = tuple(_class_metrics(label, confusion, i) for i, label in enumerate(labels))
+    seen = [c.f1 for c in per_class if c.f1 is not None]
+    return Metrics(
+        images=len(y),
+        top1=float((answers == y).mean()),
+        top5=float((np.argsort(-p, axis=1)[:, :5] == y[:, None]).any(1).mean()) if len(labels) >= 5 else None,
+        macro_f1=float(np.mean(seen)),
+        ece=expected_calibration_error(p, y),
+        nll=float(-np.log(np.maximum(p[np.arange(len(y)), y], _TINY)).mean()),
+        confusion=tuple(tuple(int(v) for v in row) for row in confusion),
+        per_class=per_class,
+    )
+
+
+def _class_metrics(label: str, confusion: NDArray[np.int64], i: int) -> ClassMetrics:
+    right, shown, answered = int(confusion[i, i]), int(confusion[i].sum()), int(confusion[:, i].sum())
+    return ClassMetrics(
+        label=label,
+        images=shown,
+        precision=right / answered if answered else None,
+        recall=right / shown if shown else None,
+        f1=2 * right / (shown + answered) if shown + answered else None,
+    )
+
+
+def expected_calibration_error(probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = ECE_BINS) -> float:
+    """Mean gap between confidence and accuracy over bins of equal width, weighted by their pictures."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # (0, 1/bins], (1/bins, 2/bins], …
+    gaps = [abs(confidence[bin_of == b].mean() - right[bin_of == b].mean()) * (bin_of == b).mean() for b in np.unique(bin_of)]
+    return float(sum(gaps))
+
+
+def mean_kl(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float:
+    """Mean Kullback-Leibler divergence of the candidate from the reference, in nats; both ``[N, C]``."""
+    p, q = (np.maximum(np.asarray(a, np.float64), _TINY) for a in (reference, candidate))
+    return float((p * (np.log(p) - np.log(q))).sum(1).mean())
+
+
+def signal_to_noise_db(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float | None:
+    """Power of the reference's centred logits over that of the difference, in dB; None where the two are equal.
+
+    Softmax forgets a constant a row, so the logits come back from the probabilities up to that: ``log p - mean(log p)``.
+    """
+    p, q = (np.log(np.maximum(np.asarray(a, np.float64), _TINY)) for a in (reference, candidate))
+    p, q = p - p.mean(1, keepdims=True), q - q.mean(1, keepdims=True)
+    noise = float(((p - q) ** 2).sum())
+    return None if noise == 0 else float(10 * np.log10(max(float((p**2).sum()), _TINY) / noise))
+
+
+def wilson_interval(right: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927): unlike the plain one it never leaves [0, 1]."""
+    if of == 0:
+        return 0.0, 1.0
+    share, spread = right / of, z * z / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * ((share * (1 - share) + spread / 4) / of) ** 0.5 / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,84 @@
+"""Golden samples: pictures with the probabilities that the model gave where it was made, replayed on the device before it is trusted.
+
+In the metadata key ``edgecnn.golden``, as JSON: ``{"tolerance": 0.001, "samples": [{"png": BASE64, "probabilities": [...]}]}``. A sample's
+picture is already of the model's size, so that a program in any language can replay it: decode the PNG (RGB), run, compare.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors import ManifestError, PictureError
+from edgecnn.preprocess import Image, decode
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.session import ModelSession
+
+__all__ = ["GoldenReplay", "GoldenSamples", "replay"]
+
+
+@dataclass(frozen=True)
+class GoldenSamples:
+    """Pictures, uint8 ``[S, H, W, 3]`` RGB, and the probabilities ``[S, C]`` expected for them."""
+
+    images: Image
+    probabilities: NDArray[np.float32]
+    tolerance: float  # largest difference of a probability that still passes
+
+    def to_json(self) -> str:
+        """The text that goes into the model file."""
+        samples = [
+            {"png": _png(image), "probabilities": [round(float(p), 7) for p in row]}
+            for image, row in zip(self.images, self.probabilities, strict=True)
+        ]
+        return json.dumps({"tolerance": self.tolerance, "samples": samples})
+
+    @classmethod
+    def from_json(cls, text: str) -> GoldenSamples:
+        """Raises :class:`ManifestError` where the text is not what :meth:`to_json` writes."""
+        try:
+            found = json.loads(text)
+            images = np.stack([decode(base64.b64decode(s["png"]), name="golden sample") for s in found["samples"]])
+            probabilities = np.array([s["probabilities"] for s in found["samples"]], np.float32)
+            tolerance = float(found["tolerance"])
+        except (ValueError, KeyError, TypeError, PictureError) as error:
+            raise ManifestError(f"the golden samples are broken ({error}); export the model again") from error
+        if probabilities.ndim != 2 or not tolerance >= 0:
+            raise ManifestError("the golden samples are broken (probabilities or tolerance); export the model again")
+        return cls(images, probabilities, tolerance)
+
+
+@dataclass(frozen=True)
+class GoldenReplay:
+    """What a replay found."""
+
+    samples: int
+    max_abs_diff: float  # NaN where an output is
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every probability came within the tolerance; a NaN never does."""
+        return self.max_abs_diff <= self.tolerance
+
+
+def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
+    """Runs the golden samples, one by one as a device does, and compares."""
+    if golden.images.shape[1:] != session.input_shape or golden.probabilities.shape[1] != session.classes:
+        return GoldenReplay(len(golden.images), float("nan"), golden.tolerance)
+    found = np.concatenate([session.probabilities(image[None]) for image in golden.images])
+    return GoldenReplay(len(found), float(np.abs(found - golden.probabilities).max()), golden.tolerance)
+
+
+def _png(image: Image) -> str:
+    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    if not done:
+        raise PictureError("a golden sample cannot be written as PNG")
+    return base64.b64encode(data.tobytes()).decode()

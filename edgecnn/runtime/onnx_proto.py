@@ -1,0 +1,88 @@
+"""Reads an ONNX file's structure with protobuf alone, which onnxruntime brings: a device has no onnx package.
+
+The schema is the part of ``onnx.proto`` (Apache-2.0, field numbers are its public format) that is asked for here, in a pool of its own, so
+that it never meets the onnx package's. Fields that it does not name, the weights' bytes among them, are skipped by the parser.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from edgecnn.errors import ModelError
+
+__all__ = ["parse_model"]
+
+_SCALARS = {"int32": 5, "int64": 3, "string": 9, "float": 2}
+_OPTIONAL, _REPEATED, _MESSAGE = 1, 3, 11
+
+# message -> field -> (number, type, repeated)
+_SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
+    "Dimension": {"dim_value": (1, "int64", False), "dim_param": (2, "string", False)},
+    "Shape": {"dim": (1, "Dimension", True)},
+    "TensorType": {"elem_type": (1, "int32", False), "shape": (2, "Shape", False)},
+    "Type": {"tensor_type": (1, "TensorType", False)},
+    "ValueInfo": {"name": (1, "string", False), "type": (2, "Type", False)},
+    "Tensor": {"dims": (1, "int64", True), "data_type": (2, "int32", False), "name": (8, "string", False), "data_location": (14, "int32", False)},
+    "Attribute": {"name": (1, "string", False), "i": (3, "int64", False), "ints": (8, "int64", True), "t": (5, "Tensor", False)},
+    "Node": {
+        "input": (1, "string", True),
+        "output": (2, "string", True),
+        "name": (3, "string", False),
+        "op_type": (4, "string", False),
+        "attribute": (5, "Attribute", True),
+        "domain": (7, "string", False),
+    },
+    "Graph": {
+        "node": (1, "Node", True),
+        "name": (2, "string", False),
+        "initializer": (5, "Tensor", True),
+        "input": (11, "ValueInfo", True),
+        "output": (12, "ValueInfo", True),
+        "value_info": (13, "ValueInfo", True),
+    },
+    "OperatorSet": {"domain": (1, "string", False), "version": (2, "int64", False)},
+    "Entry": {"key": (1, "string", False), "value": (2, "string", False)},
+    "Model": {
+        "ir_version": (1, "int64", False),
+        "opset_import": (8, "OperatorSet", True),
+        "graph": (7, "Graph", False),
+        "metadata_props": (14, "Entry", True),
+    },
+}
+
+
+def _build() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(name="edgecnn_onnx.proto", package="edgecnn.onnx", syntax="proto3")
+    for name, fields in _SCHEMA.items():
+        message = file.message_type.add(name=name)
+        for field, (number, kind, repeated) in fields.items():
+            added = message.field.add(name=field, number=number, label=_REPEATED if repeated else _OPTIONAL)
+            added.type = _SCALARS.get(kind, _MESSAGE)
+            if kind not in _SCALARS:
+                added.type_name = f".edgecnn.onnx.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("edgecnn.onnx.Model"))
+
+
+_Model = _build()
+
+
+def parse_model(content: bytes, path: Path) -> Any:
+    """The model's structure as protobuf messages with ONNX's own field names.
+
+    Raises:
+        ModelError: the bytes are no ONNX model.
+    """
+    model = _Model()
+    try:
+        model.ParseFromString(content)
+    except DecodeError as error:
+        raise ModelError(f"{path}: not an ONNX file; give a .onnx file that `edgecnn export` wrote") from error
+    if not model.graph.node:
+        raise ModelError(f"{path}: an ONNX file without a graph; give a .onnx file that `edgecnn export` wrote")
+    return model

@@ -1,0 +1,165 @@
+"""A model file opened on an execution provider: what runs is what was asked for, or an error says why not."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edgecnn.errors import GateError, ModelError, ProviderError
+from edgecnn.held_out import SplitRecord
+from edgecnn.preprocess import Image
+from edgecnn.runtime.golden import replay
+from edgecnn.runtime.model_file import Description, ModelFile, check_session, read_model_file
+from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse
+
+__all__ = ["ModelSession", "Outputs", "open_session"]
+
+log = logging.getLogger("edgecnn")
+
+_QUIET = 3  # onnxruntime's severity "error": its warnings are about its own choices, not the user's
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the graph gives for N pictures."""
+
+    probabilities: NDArray[np.float32]  # [N, C]
+    embedding: NDArray[np.float32] | None  # [N, D]
+
+
+class ModelSession:
+    """An open model. Safe to share between threads, as onnxruntime's sessions are."""
+
+    def __init__(self, model: ModelFile, session: onnxruntime.InferenceSession, ep: str, description: Description) -> None:
+        self.path = model.path
+        self.sha256 = model.sha256
+        self.size_bytes = len(model.content)
+        self.ep = ep
+        self.manifest = description.manifest
+        self.description = description
+        self._session = session
+        self._float_input = session.get_inputs()[0].type == "tensor(float)"
+        names = [o.name for o in session.get_outputs()]
+        self._outputs = ["probabilities", *(["embedding"] if "embedding" in names else [])]
+
+    @property
+    def file(self) -> str:
+        """Where it was read from."""
+        return str(self.path)
+
+    @property
+    def kind(self) -> str:
+        """`onnx` and the precision."""
+        return f"onnx-{self.manifest.precision}"
+
+    @property
+    def split_record(self) -> SplitRecord | None:
+        """What the model was trained on, as far as the file remembers."""
+        return self.description.split_record
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a picture."""
+        return self.manifest.input.height, self.manifest.input.width, 3
+
+    @property
+    def classes(self) -> int:
+        """How many probabilities a picture gets."""
+        return len(self.manifest.labels)
+
+    def probabilities(self, images: Image) -> NDArray[np.float32]:
+        """uint8 ``[N, H, W, 3]`` RGB of the model's size -> float32 ``[N, C]``."""
+        found = self._session.run(self._outputs[:1], {"image": self._feed(images)})[0]
+        return cast("NDArray[np.float32]", found)
+
+    def outputs(self, images: Image) -> Outputs:
+        """As :meth:`probabilities`, with the embedding where the model has one."""
+        found = cast("list[NDArray[np.float32]]", self._session.run(self._outputs, {"image": self._feed(images)}))
+        return Outputs(found[0], found[1] if len(found) > 1 else None)
+
+    def _feed(self, images: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
+        if not self._float_input:
+            return images
+        rule = self.manifest.normalization  # the layout nchw-float32 has no normalisation inside
+        return np.ascontiguousarray(((images.astype(np.float32) - rule.zero_point) / rule.scale).transpose(0, 3, 1, 2))
+
+
+def open_session(path: str | Path, ep: str = "auto", threads: int | None = None) -> ModelSession:
+    """Opens a model file.
+
+    Args:
+        path: the ``.onnx`` file.
+        ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the best here that passes the
+            replay of the model's golden samples (a model without any runs on the CPU).
+        threads: of one inference; None: onnxruntime's choice, the physical cores.
+
+    Raises:
+        InputNotFoundError, ModelError, ManifestError: the file cannot be used.
+        ProviderError: no such provider, or it is not here; the message has the remedy.
+        GateError: ``auto``, and the golden samples fail on every provider.
+    """
+    model = read_model_file(path)
+    if ep == "auto":
+        return _open_best(model, threads)
+    refusals = []
+    wanted = parse(ep)
+    for provider in wanted:
+        try:
+            session = _open(model, provider, threads)
+        except ProviderError as error:
+            refusals.append(error)
+            continue
+        for refusal in refusals:
+            log.warning("%s; running on %s, as --ep %s permits", refusal, provider.name, ep)
+        return session
+    raise refusals[0]
+
+
+def _open_best(model: ModelFile, threads: int | None) -> ModelSession:
+    """The CPU comes first where nothing can prove the others: without golden samples a faster wrong answer would go unnoticed."""
+    cpu = _open(model, PROVIDERS["cpu"], threads)
+    golden = cpu.description.golden()
+    if golden is None:
+        return cpu
+    findings = []
+    for provider in available():
+        try:
+            session = cpu if provider.name == "cpu" else _open(model, provider, threads)
+        except ProviderError as error:
+            log.warning("%s", error)
+            continue
+        result = replay(session, golden)
+        if result.passed:
+            return session
+        findings.append(f"{provider.name}: off by {result.max_abs_diff:.2g} (allowed {result.tolerance:g})")
+        log.warning("%s: golden samples fail on %s", model.path, findings[-1])
+    raise GateError(
+        f"{model.path}: its golden samples fail on this device ({'; '.join(findings)}): the file was changed, or this processor computes it "
+        "differently; export it again, or name a provider with --ep to run it all the same"
+    )
+
+
+def _open(model: ModelFile, provider: Provider, threads: int | None) -> ModelSession:
+    """Names are checked before, since onnxruntime prints a banner on standard output and falls back; what runs is checked after."""
+    if provider not in available():
+        raise ProviderError(f"--ep {provider.name}: this onnxruntime ({onnxruntime.__version__}) has no {provider.full_name}; {provider.remedy}")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _QUIET
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(model.content, options, providers=[provider.full_name], enable_fallback=0)
+    except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
+        why = str(error).strip().splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
+        if provider.name != "cpu":
+            raise ProviderError(f"--ep {provider.name}: {provider.full_name} cannot open {model.path} ({why}); {provider.remedy}") from error
+        raise ModelError(f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn export` wrote") from error
+    if session.get_providers()[0] != provider.full_name:
+        raise ProviderError(f"--ep {provider.name}: onnxruntime left {provider.full_name} out, a library is missing; {provider.remedy}")
+    return ModelSession(model, session, provider.name, check_session(model.path, session))

@@ -1,0 +1,75 @@
+"""Picture files: one, a folder of them, a glob, or paths on standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from edgecnn.dataset import find_pictures
+from edgecnn.errors import DataError, InputNotFoundError, SourceError
+from edgecnn.preprocess import MAX_PIXELS, decode, read_bytes
+from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+
+__all__ = ["expand_sources", "open_source", "read_frame"]
+
+_VIDEO_SUFFIXES = frozenset(".mp4 .avi .mkv .mov .webm .m4v .mjpeg .mjpg .ts .flv .wmv".split())
+
+
+def open_source(source: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
+    """The frames of a picture file, a folder, a glob, or ``-`` (paths on standard input).
+
+    Raises:
+        InputNotFoundError, DataError, SourceError: at once, where there is no such source.
+        PictureError: while iterating, at a picture that cannot be read; the classifier's stream reports it instead and goes on.
+    """
+    paths = expand_sources([os.fspath(source)])
+    return (read_frame(path, index, max_pixels) for index, path in enumerate(paths))
+
+
+def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
+    """Reads one picture file. Raises :class:`InputNotFoundError` or :class:`PictureError`."""
+    captured_at, start = now_rfc3339(), time.perf_counter()
+    captured_monotonic_s = time.monotonic()
+    image = decode(read_bytes(path), name=path, max_pixels=max_pixels, color="bgr")
+    decode_ms = (time.perf_counter() - start) * 1e3
+    return Frame(image, path, index, None, decode_ms, captured_at, captured_monotonic_s)
+
+
+def expand_sources(sources: Iterable[str]) -> Iterator[str]:
+    """Picture paths, in the order given; a folder's are sorted. Sources are checked before the first path is given.
+
+    Raises:
+        InputNotFoundError: a path or pattern that matches nothing.
+        DataError: a folder without pictures.
+        SourceError: a kind of source that this version does not read.
+    """
+    return (path for group in [_expand(source) for source in sources] for path in group)
+
+
+def _expand(source: str) -> Iterable[str]:
+    if source == "-":
+        return (line for line in (raw.rstrip("\r\n") for raw in sys.stdin) if line)
+    if "://" in source or source.isdigit() or source.startswith(("/dev/video", "csi:", "fake:")):
+        raise SourceError(f"{source}: cameras and streams are not read by this version; give a picture, a folder, a glob or -")
+    path = Path(source)
+    if path.is_dir():
+        return _folder(path)
+    if path.exists():
+        if path.suffix.lower() in _VIDEO_SUFFIXES:
+            raise SourceError(f"{source}: video is not read by this version; give a picture, a folder, a glob or -")
+        return (source,)
+    matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []
+    if not matches:
+        raise InputNotFoundError(f"{source}: no such picture, folder or pattern; check the path")
+    return (found for match in matches for found in (_folder(Path(match)) if os.path.isdir(match) else (match,)))
+
+
+def _folder(folder: Path) -> list[str]:
+    found = [str(path) for path in find_pictures(folder)]
+    if not found:
+        raise DataError(f"{folder}: no pictures in this folder; check the path")
+    return found

@@ -1,0 +1,29 @@
+"""Training, on torch: ``train(TrainOptions(data))`` gives a run folder with a checkpoint that ``exporters`` can take."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgecnn.training.options import TrainOptions as TrainOptions
+    from edgecnn.training.options import TrainResult as TrainResult
+    from edgecnn.training.loop import train as train
+
+__all__ = ["TrainOptions", "TrainResult", "train"]
+
+_WHERE = {"TrainOptions": "options", "TrainResult": "options", "train": "loop"}
+
+
+def __getattr__(name: str) -> object:
+    """Imported when first used; without the extra the error names it."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'edgecnn.training' has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"edgecnn.training.{_WHERE[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("edgecnn"):
+            raise
+        from edgecnn.errors import MissingExtraError
+
+        raise MissingExtraError(f"training needs {error.name}, which is not installed; run pip install 'edgecnn[train]'") from error

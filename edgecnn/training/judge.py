@@ -1,0 +1,49 @@
+"""A checkpoint as something that answers pictures, for ``val`` and ``verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgecnn.held_out import SplitRecord
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import Image
+from edgecnn.training.checkpoint import load_checkpoint
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.tensors import normalize, two_columns
+
+__all__ = ["TorchJudge", "open_checkpoint"]
+
+
+class TorchJudge:
+    """A network on torch, in 32-bit floats, with its manifest."""
+
+    kind = "torch"
+
+    def __init__(self, network: ImageClassifier, manifest: Manifest, record: SplitRecord | None = None, file: str = "") -> None:
+        self.network = network.eval()
+        self.manifest = manifest
+        self.split_record = record
+        self.file = file
+        self._device = next(network.parameters()).device
+        self.ep = f"torch-{self._device.type}"
+
+    def logits(self, images: Image) -> NDArray[np.float32]:
+        """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, two columns where the network has one logit."""
+        with torch.inference_mode():
+            found = two_columns(self.network(normalize(images, self.manifest.normalization, self._device)))
+        return cast("NDArray[np.float32]", found.cpu().numpy())
+
+    def probabilities(self, images: Image) -> NDArray[np.float32]:
+        """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, softmax after temperature."""
+        return torch.from_numpy(self.logits(images)).div(self.manifest.temperature).softmax(1).numpy()
+
+
+def open_checkpoint(path: Path) -> TorchJudge:
+    """Raises as :func:`edgecnn.training.checkpoint.load_checkpoint`."""
+    checkpoint = load_checkpoint(path)
+    return TorchJudge(checkpoint.build(), checkpoint.manifest, checkpoint.record, str(path))

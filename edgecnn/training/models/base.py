@@ -1,0 +1,27 @@
+"""What every network here offers: features, a classifier on them, and the normalisation it expects."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+__all__ = ["ImageClassifier"]
+
+
+class ImageClassifier(nn.Module):
+    """A network in two parts, so that features can be cached, exported and judged apart from the classifier.
+
+    ``classifier`` is the last linear layer and what belongs to it (dropout); the rest computes the features.
+    """
+
+    classifier: nn.Module
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, D]``."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> logits ``[N, C]``; ``[N, 1]`` of a one-logit network."""
+        logits: Tensor = self.classifier(self.features(images))
+        return logits

@@ -1,0 +1,57 @@
+"""What a training run is asked for, and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgecnn.loading import Skipped
+
+__all__ = ["TrainOptions", "TrainResult"]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of ``edgecnn train``; None: the recipe's or the model's own value."""
+
+    data: Path
+    out: Path | None = None  # None: the next free runs/train/N
+    model: str | None = None  # a built-in network; None: the preset's, else efficientnet_lite0
+    preset: str | None = None  # None: `transfer` with pretrained weights, else `scratch`
+    weights: str = "auto"  # `auto`, `none`, or a checkpoint
+    epochs: int | None = None
+    imgsz: int | None = None  # pixels, a multiple of nothing in particular
+    batch: int = 32
+    lr: float | None = None
+    augment: str | None = None
+    val_split: float = 0.2  # fraction
+    test_split: float = 0.0  # fraction
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: int | None = None
+    time_budget_min: float | None = None
+    resume: bool = False
+    force: bool = False  # replace an earlier run in `out`
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What ``edgecnn train`` reports; keys as in the contract."""
+
+    run_dir: str
+    best_checkpoint: str
+    last_checkpoint: str
+    model: str
+    parameters: int  # trained ones: running statistics not counted
+    labels: tuple[str, ...]
+    epochs: int
+    train_images: int
+    val_images: int
+    val_top1: float
+    val_macro_f1: float
+    val_ece: float
+    test_top1: float | None
+    seconds: float
+    images_per_s: float  # of the epochs: pictures trained on, forward and backward
+    skipped: tuple[Skipped, ...]

@@ -1,0 +1,98 @@
+"""Recipes: everything about how a network is trained that is not the network or the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgecnn.errors import UsageError
+from edgecnn.manifest import Normalization, PreprocessSpec
+
+__all__ = ["RECIPES", "Recipe", "find_recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. Frozen, and stored in the checkpoint, so that a run can be resumed by it."""
+
+    name: str
+    epochs: int
+    lr: float
+    optimizer: Literal["adam", "adamw"]
+    weight_decay: float
+    schedule: Literal["constant", "cosine"]
+    augmentation: str
+    preprocess: PreprocessSpec
+    warmup: float = 0.0  # share of all steps over which the learning rate rises
+    adam_epsilon: float = 1e-8
+    head_first: bool = False  # fit the classifier on frozen features before the epochs begin
+    head_views: int = 3  # on the pictures as they are, and augmented so many times less one
+    freeze_batch_norm: bool = False  # keep the pretrained running statistics
+    backbone_lr: float = 1.0  # the backbone's learning rate, as a share of the classifier's
+    label_smoothing: float = 0.0
+    mixed_precision: bool = False  # bfloat16 where the processor computes in it
+    clip_each_norm: float | None = None  # each parameter's gradient norm (Keras's clipnorm)
+    model: str | None = None  # the network that the recipe is for, where it is for one
+    imgsz: int | None = None
+    normalization: Normalization | None = None
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        # From pretrained weights: the classifier first, on cached features, then everything with the running statistics left alone, which
+        # small data sets cannot estimate (frozen 85.7 %, updating 82.6 % on ELPV after 5 epochs).
+        Recipe(
+            name="transfer",
+            epochs=4,
+            lr=4e-4,
+            optimizer="adamw",
+            weight_decay=0.02,
+            schedule="cosine",
+            warmup=0.1,
+            augmentation="light",
+            preprocess=PreprocessSpec(),
+            head_first=True,
+            freeze_batch_norm=True,
+            label_smoothing=0.05,
+            mixed_precision=True,
+        ),
+        Recipe(
+            name="scratch",
+            epochs=30,
+            lr=2e-3,
+            optimizer="adamw",
+            weight_decay=0.02,
+            schedule="cosine",
+            warmup=0.1,
+            augmentation="light",
+            preprocess=PreprocessSpec(),
+            label_smoothing=0.05,
+            mixed_precision=True,
+        ),
+        # The lecture's, as Keras runs it: Adam's epsilon is 1e-7 there, clipnorm holds for each parameter alone, its picture loader
+        # resizes to nearest neighbour.
+        Recipe(
+            name="classic",
+            epochs=20,
+            lr=1e-5,
+            optimizer="adam",
+            weight_decay=0.0,
+            schedule="constant",
+            augmentation="none",
+            preprocess=PreprocessSpec(interpolation="nearest"),
+            adam_epsilon=1e-7,
+            clip_each_norm=1.0,
+            model="threeconv",
+            imgsz=150,
+            normalization=Normalization(0, 255.0),
+        ),
+    )
+}
+
+
+def find_recipe(name: str) -> Recipe:
+    """Raises :class:`UsageError` for a name that no recipe has."""
+    if name not in RECIPES:
+        raise UsageError(f"--preset {name}: no recipe has that name; there are {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,129 @@
+"""From options to everything that is settled before the first picture is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgecnn.errors import CheckpointError, UsageError
+from edgecnn.manifest import Normalization
+from edgecnn.training.augment import Augmentation, find_augmentation
+from edgecnn.training.checkpoint import load_checkpoint
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.models.registry import ModelSpec, find_model
+from edgecnn.training.models.weights import load_pretrained
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.recipe import Recipe, find_recipe
+
+__all__ = ["Setup", "build_network", "last_linear", "settle"]
+
+_DEFAULT_MODEL = "efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run trains, and how."""
+
+    recipe: Recipe  # with the options' changes
+    augmentation: Augmentation
+    spec: ModelSpec
+    normalization: Normalization
+    imgsz: int
+    device: torch.device
+    pretrained: bool  # from the registry package
+    start_from: Path | None  # a checkpoint whose weights the run starts from
+
+
+def settle(options: TrainOptions) -> Setup:
+    """Resolves every option that has no value.
+
+    Raises:
+        UsageError: a value that cannot be used.
+    """
+    preset = find_recipe(options.preset) if options.preset else None
+    spec = find_model(options.model or (preset.model if preset and preset.model else _DEFAULT_MODEL))
+    start_from = None if options.weights in ("auto", "none") else Path(options.weights)
+    pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
+    recipe = preset or find_recipe("transfer" if pretrained or start_from else "scratch")
+    recipe = replace(
+        recipe,
+        epochs=recipe.epochs if options.epochs is None else options.epochs,
+        lr=recipe.lr if options.lr is None else options.lr,
+        augmentation=options.augment or recipe.augmentation,
+    )
+    _require(options.batch >= 1, f"--batch {options.batch}: expected at least 1")
+    _require(recipe.lr > 0, f"--lr {recipe.lr:g}: expected above 0")
+    _require(
+        recipe.epochs >= (0 if recipe.head_first else 1),
+        f"--epochs {recipe.epochs}: expected at least 1 (0: the classifier alone, with pretrained weights)",
+    )
+    _require(options.time_budget_min is None or options.time_budget_min > 0, f"--time-budget {options.time_budget_min}: expected minutes above 0")
+    imgsz = options.imgsz or recipe.imgsz or spec.imgsz
+    _require(8 <= imgsz <= 2048, f"--imgsz {imgsz}: expected 8 to 2048 pixels")
+    return Setup(
+        recipe=recipe,
+        augmentation=find_augmentation(recipe.augmentation),
+        spec=spec,
+        normalization=recipe.normalization or spec.normalization,
+        imgsz=imgsz,
+        device=_device(options.device),
+        pretrained=pretrained,
+        start_from=start_from,
+    )
+
+
+def build_network(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
+    """The network with the weights that the run starts from; the classifier is new wherever the classes are.
+
+    Raises:
+        MissingExtraError, CheckpointError, InputNotFoundError: the weights cannot be had.
+    """
+    if setup.start_from:
+        return _from_checkpoint(setup, labels)
+    if not setup.pretrained or setup.spec.weights is None:
+        return setup.spec.build(len(labels), setup.imgsz)
+    network = setup.spec.build(setup.spec.weights.classes, setup.imgsz)
+    load_pretrained(network, setup.spec.weights)
+    _replace_classifier(network, setup, len(labels))
+    return network
+
+
+def _from_checkpoint(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
+    assert setup.start_from is not None
+    checkpoint = load_checkpoint(setup.start_from)
+    if checkpoint.model != setup.spec.name:
+        raise CheckpointError(f"{setup.start_from}: holds a {checkpoint.model}, the run trains a {setup.spec.name}; add --model {checkpoint.model}")
+    if setup.spec.name == "threeconv" and checkpoint.manifest.input.height != setup.imgsz:
+        raise CheckpointError(
+            f"{setup.start_from}: made for {checkpoint.manifest.input.height} pixels; add --imgsz {checkpoint.manifest.input.height}"
+        )
+    network = checkpoint.build()
+    if checkpoint.manifest.labels != labels:
+        _replace_classifier(network, setup, len(labels))
+    return network
+
+
+def _replace_classifier(network: ImageClassifier, setup: Setup, classes: int) -> None:
+    network.classifier = setup.spec.build(classes, setup.imgsz).classifier
+
+
+def last_linear(network: ImageClassifier) -> nn.Linear:
+    """The classifier's linear layer."""
+    layers = [m for m in network.classifier.modules() if isinstance(m, nn.Linear)]
+    return layers[-1]
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: this torch sees no CUDA device; install a CUDA build of torch and the driver, or use --device cpu")
+    return torch.device(name)
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise UsageError(message)

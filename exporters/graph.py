@@ -1,0 +1,152 @@
+"""Small passes over an exported graph, one concern each; each takes a model, changes it in place and says whether it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
+
+__all__ = ["PASSES", "constant", "consumers", "fold_pad_into_conv", "mean_to_global_average_pool", "producers", "remove_dead_nodes", "run_passes"]
+
+Pass = Callable[[ModelProto], bool]
+
+
+def run_passes(model: ModelProto, passes: tuple[Pass, ...]) -> ModelProto:
+    """Runs passes in order; the model is checked after each that changed it, so that a failure names its pass."""
+    for step in passes:
+        if step(model):
+            try:
+                onnx.checker.check_model(model)
+            except onnx.checker.ValidationError as error:
+                raise AssertionError(f"the graph pass {step.__name__} broke the graph: {error}") from error
+    return model
+
+
+def mean_to_global_average_pool(model: ModelProto) -> bool:
+    """``ReduceMean`` over height and width -> ``GlobalAveragePool``, which onnxruntime has an int8 kernel for (it has none for the mean)."""
+    changed = False
+    for node in _nodes(model, "ReduceMean"):
+        axes = _axes(model.graph, node)
+        if (
+            axes is not None
+            and sorted(a % 4 for a in axes) == [2, 3]
+            and _rank(model.graph, node.input[0]) == 4
+            and _attribute(node, "keepdims", 1) == 1
+        ):
+            source = node.input[0]
+            del node.input[:], node.attribute[:]
+            node.op_type = "GlobalAveragePool"
+            node.input.append(source)
+            changed = True
+    return changed
+
+
+def fold_pad_into_conv(model: ModelProto) -> bool:
+    """Zero padding of height and width before a convolution -> the convolution's own ``pads``, which may be uneven."""
+    changed = False
+    made, used = producers(model.graph), consumers(model.graph)
+    for conv in _nodes(model, "Conv"):
+        pad = made.get(conv.input[0])
+        if pad is None or pad.op_type != "Pad" or len(used[pad.output[0]]) != 1 or _attribute(pad, "mode", b"constant") != b"constant":
+            continue
+        amounts, value = (
+            constant(model.graph, pad.input[1]),
+            constant(model.graph, pad.input[2]) if len(pad.input) > 2 and pad.input[2] else np.zeros(1),
+        )
+        if amounts is None or value is None or value.any() or len(amounts) != 8 or amounts[[0, 1, 4, 5]].any():
+            continue
+        top, left, bottom, right = (int(amounts[i]) for i in (2, 3, 6, 7))
+        before = _attribute(conv, "pads", [0, 0, 0, 0])
+        _set_attribute(conv, "pads", [before[0] + top, before[1] + left, before[2] + bottom, before[3] + right])
+        conv.input[0] = pad.input[0]
+        changed = True
+    return changed
+
+
+def remove_dead_nodes(model: ModelProto) -> bool:
+    """Drops nodes and initializers that no output needs."""
+    graph = model.graph
+    needed = {o.name for o in graph.output}
+    kept: list[NodeProto] = []
+    for node in reversed(graph.node):
+        if any(name in needed for name in node.output):
+            kept.append(node)
+            needed.update(node.input)
+    changed = len(kept) < len(graph.node)
+    kept.reverse()
+    initializers = [t for t in graph.initializer if t.name in needed]
+    changed |= len(initializers) < len(graph.initializer)
+    nodes = [NodeProto.FromString(n.SerializeToString()) for n in kept]
+    tensors = [onnx.TensorProto.FromString(t.SerializeToString()) for t in initializers]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)
+    alive = {name for node in nodes for name in node.output}
+    infos = [onnx.ValueInfoProto.FromString(v.SerializeToString()) for v in graph.value_info if v.name in alive]
+    del graph.value_info[:]
+    graph.value_info.extend(infos)
+    return changed
+
+
+PASSES: tuple[Pass, ...] = (mean_to_global_average_pool, fold_pad_into_conv, remove_dead_nodes)
+
+
+def producers(graph: GraphProto) -> dict[str, NodeProto]:
+    """The node that makes each tensor."""
+    return {name: node for node in graph.node for name in node.output}
+
+
+def consumers(graph: GraphProto) -> dict[str, list[NodeProto]]:
+    """The nodes that read each tensor."""
+    found: dict[str, list[NodeProto]] = {name: [] for node in graph.node for name in node.output}
+    for node in graph.node:
+        for name in node.input:
+            found.setdefault(name, []).append(node)
+    return found
+
+
+def constant(graph: GraphProto, name: str) -> np.ndarray | None:
+    """An initializer's or a Constant node's value."""
+    for tensor in graph.initializer:
+        if tensor.name == name:
+            return numpy_helper.to_array(tensor)
+    for node in graph.node:
+        if node.op_type == "Constant" and node.output[0] == name and node.attribute[0].name == "value":
+            return numpy_helper.to_array(node.attribute[0].t)
+    return None
+
+
+def _nodes(model: ModelProto, op_type: str) -> Iterator[NodeProto]:
+    return (node for node in model.graph.node if node.op_type == op_type)
+
+
+def _axes(graph: GraphProto, node: NodeProto) -> list[int] | None:
+    """An attribute up to opset 17, an input from 18 on."""
+    if len(node.input) > 1:
+        found = constant(graph, node.input[1])
+        return None if found is None else [int(a) for a in found]
+    axes = _attribute(node, "axes", None)
+    return None if axes is None else list(axes)
+
+
+def _rank(graph: GraphProto, name: str) -> int | None:
+    for value in (*graph.value_info, *graph.input, *graph.output):
+        if value.name == name:
+            return len(value.type.tensor_type.shape.dim)
+    return None
+
+
+def _attribute(node: NodeProto, name: str, default: object) -> object:
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return onnx.helper.get_attribute_value(attribute)
+    return default
+
+
+def _set_attribute(node: NodeProto, name: str, value: object) -> None:
+    for attribute in list(node.attribute):
+        if attribute.name == name:
+            node.attribute.remove(attribute)
+    node.attribute.append(onnx.helper.make_attribute(name, value))

@@ -1,0 +1,88 @@
+"""From a float model and its activations' ranges to an int8 model that onnxruntime fuses: uint8 activations, int8 weights a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, numpy_helper
+from onnxruntime.quantization import QuantType
+from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+from edgecnn.manifest import Normalization
+from exporters.calibrate import Range
+from exporters.graph import consumers, producers, remove_dead_nodes
+
+__all__ = ["QUANTIZED_TYPES", "to_qdq"]
+
+# What onnxruntime's CPU provider has int8 kernels for, and what passes 8 bits through unchanged
+QUANTIZED_TYPES = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "GlobalAveragePool", "AveragePool", "MaxPool", "Reshape", "Flatten", "Concat")
+
+
+def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normalization, *, reduce_range: bool) -> ModelProto:
+    """Emits QuantizeLinear/DequantizeLinear pairs around what runs in int8.
+
+    Args:
+        model: a float model that EdgeCNN exported; left as it is.
+        ranges: of its activations.
+        normalization: of its manifest: the pixels are the first quantized tensor.
+        reduce_range: seven-bit weights, for x86 processors without VNNI, whose eight-bit products saturate.
+    """
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
+    quantizer = QDQQuantizer(
+        copy,
+        per_channel=True,
+        reduce_range=reduce_range,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, data),
+        nodes_to_quantize=[],
+        nodes_to_exclude=_tail(copy),
+        op_types_to_quantize=list(QUANTIZED_TYPES),
+        extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"], "ForceQuantizeNoInputCheck": True, "WeightSymmetric": True},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized = quantizer.model.model
+    _feed_pixels(quantized, normalization)
+    remove_dead_nodes(quantized)
+    quantized.ir_version = max(model.ir_version, 8)
+    return onnx.shape_inference.infer_shapes(quantized)
+
+
+def _tail(model: ModelProto) -> list[str]:
+    """What follows the classifier stays in float: it costs nothing, and the probabilities keep all their digits."""
+    made = producers(model.graph)
+    names: list[str] = []
+    node = made.get("probabilities")
+    while node is not None and node.op_type not in ("Gemm", "MatMul", "Conv"):
+        names.append(node.name)
+        node = made.get(node.input[0])
+    return names
+
+
+def _feed_pixels(model: ModelProto, normalization: Normalization) -> None:
+    """Cast, subtract, divide and quantize give back the very pixels, so they are left out: the image is the quantized tensor."""
+    graph = model.graph
+    made, used = producers(graph), consumers(graph)
+    cast = next(node for node in graph.node if node.op_type == "Cast" and _comes_from_image(node, made))
+    node: NodeProto = cast
+    while node.op_type != "QuantizeLinear":
+        (node,) = used[node.output[0]]
+    pixels = cast.input[0]
+    scale, zero_point = f"{pixels}_scale", f"{pixels}_zero_point"
+    graph.initializer.append(numpy_helper.from_array(np.array(1 / normalization.scale, np.float32), scale))
+    graph.initializer.append(numpy_helper.from_array(np.array(normalization.zero_point, np.uint8), zero_point))
+    for dequantize in used[node.output[0]]:
+        dequantize.input[0], dequantize.input[1], dequantize.input[2] = pixels, scale, zero_point
+
+
+def _comes_from_image(node: NodeProto, made: Mapping[str, NodeProto]) -> bool:
+    name = node.input[0]
+    while name in made and made[name].op_type == "Transpose":
+        name = made[name].input[0]
+    return name == "image"

@@ -1,0 +1,303 @@
+"""A checkpoint, or a built-in network, to a float model file that has been held against torch before it is there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+import torch
+from onnx import ModelProto
+from torch import Tensor, nn
+
+from edgecnn import __version__
+from edgecnn.atomic import atomic_path
+from edgecnn.dataset import judged_pictures
+from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
+from edgecnn.held_out import SplitRecord
+from edgecnn.loading import fitted_batches
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import Image
+from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.golden import GoldenSamples
+from edgecnn.runtime.session import ModelSession, open_session
+from edgecnn.training.judge import TorchJudge, open_checkpoint
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.models.imagenet import pretrained_imagenet
+from edgecnn.training.models.registry import MODELS
+from edgecnn.training.tensors import two_columns
+from exporters.golden import choose, synthetic_pictures
+from exporters.graph import PASSES, run_passes
+from exporters.metadata import describe, write_unchecked
+from exporters.precision import to_fp16
+
+__all__ = ["ExportOptions", "ExportResult", "Parity", "TensorInfo", "export_onnx"]
+
+OPSET, IR_VERSION = 18, 8  # read by every onnxruntime since 1.14
+_PARITY_PICTURES = 256
+_PARITY_TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Options of ``edgecnn export``."""
+
+    weights: str | None = None  # `imagenet`, for a built-in name
+    precision: Literal["fp32", "fp16"] = "fp32"
+    layout: Literal["nhwc-uint8", "nchw-float32"] = "nhwc-uint8"
+    opset: int = OPSET
+    golden: Literal["synthetic", "data", "none"] = "synthetic"
+    data: Path | None = None  # pictures for the parity check, and for golden samples where asked; None: the run's own held-out ones
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of the graph."""
+
+    name: str
+    type: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The model file against torch, on the same pictures."""
+
+    images: int
+    pictures: str  # which they were
+    max_abs_diff: float  # of a probability
+    top1_agreement: float
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What ``edgecnn export`` reports; keys as in the contract."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+    opset: int
+    ir_version: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    parity: Parity
+    seconds: float
+
+
+def export_onnx(
+    source: str | Path | TorchJudge,
+    path: str | Path,
+    options: ExportOptions | None = None,
+    reporter: Reporter | None = None,
+) -> ExportResult:
+    """Exports to a self-describing model file.
+
+    Args:
+        source: a checkpoint, the name of a built-in network (with ``weights="imagenet"``), or a network with its manifest.
+        path: the ``.onnx`` file to write. It appears only after the checks.
+        options: how to export.
+        reporter: told of stages and progress.
+
+    Raises:
+        InputNotFoundError, CheckpointError, MissingExtraError: the source cannot be had.
+        UsageError: options that cannot be used.
+        DataError: pictures were asked for and cannot be had.
+        GateError: the file does not answer as torch does; it is not written.
+        OutputError: it cannot be written.
+    """
+    start = time.perf_counter()
+    options, reporter, path = options or ExportOptions(), reporter or Silent(), Path(path)
+    judge = _open_source(source, options)
+    manifest = judge.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
+    judge = TorchJudge(judge.network, manifest, judge.split_record, judge.file)
+    pictures, which = _parity_pictures(judge, options)
+    reporter.stage("exporting")(0, 1)
+    model = _to_graph(judge.network, manifest, options)
+    describe(model, manifest, judge.split_record, None)
+    with atomic_path(path) as temporary:
+        write_unchecked(model, temporary)
+        session = open_session(temporary, "cpu")
+        golden = _golden(session, manifest, pictures, options)
+        parity = _parity(judge, session, pictures, which, reporter)
+        tolerance = _PARITY_TOLERANCE[options.precision]
+        if not parity.max_abs_diff <= tolerance:
+            raise GateError(
+                f"{path}: the exported graph differs from torch by {parity.max_abs_diff:.2g} in a probability (allowed {tolerance:g}); "
+                "not written; please report the network"
+            )
+        describe(model, manifest, judge.split_record, golden)
+        write_unchecked(model, temporary)
+        content = temporary.read_bytes()
+    return ExportResult(
+        file=str(path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        opset=model.opset_import[0].version,
+        ir_version=model.ir_version,
+        inputs=_tensors(model.graph.input),
+        outputs=_tensors(model.graph.output),
+        parity=parity,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _open_source(source: str | Path | TorchJudge, options: ExportOptions) -> TorchJudge:
+    if isinstance(source, TorchJudge):
+        return source
+    if str(source) in MODELS and not Path(source).exists():
+        if options.weights != "imagenet":
+            raise UsageError(f"{source}: a built-in network without training; add --weights imagenet, or give a checkpoint")
+        return pretrained_imagenet(str(source))
+    if options.weights is not None:
+        raise UsageError(f"--weights {options.weights}: goes with the name of a built-in network ({', '.join(MODELS)}), a checkpoint has its own")
+    return open_checkpoint(Path(source))
+
+
+class _DeviceGraph(nn.Module):
+    """What the device runs: pixels in, probabilities and embedding out."""
+
+    def __init__(self, network: ImageClassifier, manifest: Manifest, layout: str) -> None:
+        super().__init__()
+        self.network = network
+        self.pixels = layout == "nhwc-uint8"
+        self.zero_point, self.scale = manifest.normalization.zero_point, manifest.normalization.scale
+        self.temperature = manifest.temperature
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 ``[N, H, W, 3]`` (or normalised float ``[N, 3, H, W]``) -> probabilities ``[N, C]``, embedding ``[N, D]``."""
+        if self.pixels:
+            # moved as bytes, a quarter of the floats; contiguous, or torch exports its own strides as Gather nodes
+            image = (image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale
+        embedding = self.network.features(image)
+        logits = two_columns(self.network.classifier(embedding))
+        return torch.softmax(logits / self.temperature, dim=1), embedding
+
+
+def _to_graph(network: ImageClassifier, manifest: Manifest, options: ExportOptions) -> ModelProto:
+    """Traces with a batch of 2 (1 would be taken for a constant), then runs the graph passes."""
+    if options.opset < OPSET:
+        raise UsageError(f"--opset {options.opset}: expected {OPSET} or higher")
+    height, width = manifest.input.height, manifest.input.width
+    graph = _DeviceGraph(network.cpu(), manifest, options.layout).eval()
+    example = torch.zeros((2, height, width, 3), dtype=torch.uint8) if graph.pixels else torch.zeros((2, 3, height, width))
+    with _quiet():
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            input_names=["image"],
+            output_names=["probabilities", "embedding"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            opset_version=options.opset,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    model = _plain(program.model_proto)
+    run_passes(model, PASSES)
+    if options.precision == "fp16":
+        model = to_fp16(model)
+    model.ir_version = max(IR_VERSION, 10 if options.opset > 20 else IR_VERSION)
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Torch's exporter tells its progress on standard output and warns of packages that nobody needs here."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _plain(model: ModelProto) -> ModelProto:
+    """Without the exporter's own notes: they name files of the machine that exported."""
+    del model.metadata_props[:]
+    model.producer_name, model.producer_version, model.doc_string = "edgecnn", __version__, ""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    return model
+
+
+def _parity_pictures(judge: TorchJudge, options: ExportOptions) -> tuple[Image, str]:
+    """Real pictures where any are at hand, of the model's size; made ones otherwise."""
+    manifest = judge.manifest
+    if options.data is not None:
+        chosen = judged_pictures(options.data, manifest, judge.split_record, labels_needed=False)
+        return _load(chosen.paths, manifest), f"{chosen.note} of {options.data}"
+    run_data = _run_data(judge.file)
+    if run_data is not None:
+        with contextlib.suppress(DataError, InputNotFoundError):  # moved or changed since: not a fault of the export
+            chosen = judged_pictures(run_data, manifest, judge.split_record, labels_needed=False)
+            return _load(chosen.paths, manifest), chosen.note
+    if options.golden == "data":
+        raise UsageError("--golden data: the pictures that the run was trained on are not there any more; give some with --data")
+    return synthetic_pictures(manifest.input.height, manifest.input.width), "synthetic pictures; name real ones with --data"
+
+
+def _run_data(checkpoint: str) -> Path | None:
+    """The data folder of the run that a checkpoint lies in, where both are still there."""
+    summary = Path(checkpoint).parent.parent / "summary.json"
+    try:
+        data = Path(json.loads(summary.read_text())["options"]["data"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return data if data.is_dir() else None
+
+
+def _load(paths: Sequence[Path], manifest: Manifest) -> Image:
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PARITY_PICTURES)).astype(int)]
+    loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
+    if not sum(len(images) for images in loaded):
+        raise DataError(f"{paths[0].parent}: none of the pictures can be read")
+    return np.concatenate(loaded)
+
+
+def _golden(session: ModelSession, manifest: Manifest, pictures: Image, options: ExportOptions) -> GoldenSamples | None:
+    if options.golden == "none":
+        return None
+    candidates = pictures if options.golden == "data" else synthetic_pictures(manifest.input.height, manifest.input.width)
+    return choose(session, candidates, manifest.precision)
+
+
+def _parity(judge: TorchJudge, session: ModelSession, pictures: Image, which: str, reporter: Reporter) -> Parity:
+    progress = reporter.stage("comparing with torch")
+    largest, agreeing = 0.0, 0
+    for i in range(0, len(pictures), 32):
+        batch = pictures[i : i + 32]
+        expected, found = judge.probabilities(batch), session.probabilities(batch)
+        difference = float(np.abs(expected - found).max())
+        largest = difference if not difference <= largest else largest  # a NaN stays
+        agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
+        progress(min(i + 32, len(pictures)), len(pictures))
+    return Parity(len(pictures), which, largest, agreeing / len(pictures))
+
+
+def _tensors(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...]:
+    return tuple(
+        TensorInfo(
+            v.name,
+            onnx.TensorProto.DataType.Name(v.type.tensor_type.elem_type).lower(),
+            tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim),
+        )
+        for v in values
+    )

@@ -1,0 +1,46 @@
+"""Opens whatever forms of a model there are and sends them up the parity ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.parity import Rung, VerifyResult, climb
+from edgecnn.progress import Progress
+from edgecnn.runtime.model_file import is_checkpoint
+from edgecnn.runtime.session import open_session
+from edgecnn.training.judge import open_checkpoint
+
+__all__ = ["open_model", "verify"]
+
+
+def open_model(path: str | Path, ep: str = "cpu") -> Rung:
+    """A checkpoint on torch, or a model file on onnxruntime. Raises as the two openers do."""
+    return open_checkpoint(Path(path)) if is_checkpoint(Path(path)) else open_session(path, ep)
+
+
+def verify(
+    reference: str | Path,
+    candidates: Sequence[str | Path],
+    data: str | Path,
+    max_drop: float = 0.005,
+    min_agreement: float = 0.98,
+    ep: str = "cpu",
+    progress: Progress | None = None,
+) -> VerifyResult:
+    """Holds forms of one model against the first, from picture file to label; see :func:`edgecnn.parity.climb`.
+
+    Args:
+        reference: a checkpoint or a model file.
+        candidates: the others.
+        data: a folder of pictures.
+        max_drop: largest loss of top-1, as a fraction.
+        min_agreement: smallest share of equal answers.
+        ep: execution provider for the model files.
+        progress: told of pictures done.
+
+    Raises:
+        Whatever opening a file or reading the folder raises; a failed gate is no error: see ``passed``.
+    """
+    opened = [open_model(path, ep) for path in (reference, *candidates)]
+    return climb(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress)
