@@ -20,6 +20,7 @@ __all__ = ["Split", "SplitRecord", "content_digest", "data_sha256"]
 
 Split = Literal["train", "val", "test"]
 _BYTES = 4
+_HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
 
 
 def content_digest(data: bytes) -> str:
@@ -49,9 +50,9 @@ class SplitRecord:
         A picture that was held out counts as held out even where it is also among the others.
         """
         prefix = bytes.fromhex(digest)[:_BYTES]
-        for split in ("test", "val", "train"):
+        for split in _HELD_OUT_FIRST:
             if prefix in self.prefixes.get(split, ()):
-                return split  # type: ignore[return-value]
+                return split
         return None
 
     def to_json(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
@@ -250,7 +251,7 @@ class _Reader:
         return float(value)
 
     def _check_range(self, key: str, value: float, *, least: float | None = None, above: float | None = None, most: float | None = None) -> None:
-        if value != value or value in (float("inf"), float("-inf")):  # json.loads takes NaN and Infinity
+        if not math.isfinite(value):  # json.loads takes NaN and Infinity
             raise self.wrong(key, "a finite number")
         if least is not None and value < least:
             raise self.wrong(key, f"at least {least}")

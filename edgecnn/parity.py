@@ -14,8 +14,8 @@ from edgecnn.dataset import judged_pictures
 from edgecnn.errors import UsageError
 from edgecnn.evaluation import Judge, Readings, read_probabilities
 from edgecnn.held_out import SplitRecord
-from edgecnn.progress import Progress
 from edgecnn.metrics import mean_kl, signal_to_noise_db
+from edgecnn.progress import Progress
 
 __all__ = ["Divergence", "Flip", "Rung", "Stage", "VerifyResult", "climb"]
 
@@ -131,11 +131,12 @@ def _read(rung: Rung, paths: Sequence[Path], i: int, of: int, progress: Progress
 
 
 def _stage(rung: Rung, found: NDArray[np.float32], expected: NDArray[np.float32], truth: NDArray[np.intp] | None, paths: Sequence[Path]) -> Stage:
-    finite = np.isfinite(found).all(1)
-    answers, wanted = np.where(finite, found.argmax(1), -1), expected.argmax(1)  # a NaN is no answer, so it agrees with none
+    finite = np.asarray(np.isfinite(found).all(axis=1))
+    answers: NDArray[np.intp] = np.where(finite, found.argmax(1), -1)
+    wanted = expected.argmax(1)  # a NaN is no answer, so it agrees with none
     found = np.where(finite[:, None], found, np.float32(1 / found.shape[1]))
     labels = (*rung.manifest.labels, "no answer")
-    flips = tuple(Flip(str(paths[i]), labels[wanted[i]], labels[answers[i]]) for i in np.flatnonzero(answers != wanted))
+    flips = tuple(Flip(str(paths[i]), labels[wanted[i]], labels[answers[i]]) for i in np.flatnonzero(answers != wanted).tolist())
     return Stage(
         file=rung.file,
         kind=rung.kind,

@@ -15,7 +15,7 @@ __all__ = ["FORMATS", "PICTURE_SUFFIXES", "HeaderError", "PictureHeader", "read_
 
 FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PNM"
 PICTURE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm".split(),
+    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"],
 )
 
 

@@ -144,8 +144,7 @@ def check_image(array: object, name: str = "image") -> Image:
 def _resize(picture: Image, width: int, height: int, spec: PreprocessSpec) -> Image:
     if picture.shape[:2] == (height, width):
         return np.ascontiguousarray(picture)
-    resized = cv2.resize(picture, (width, height), interpolation=_INTERPOLATION[spec.interpolation])
-    return resized  # type: ignore[return-value]
+    return cv2.resize(picture, (width, height), interpolation=_INTERPOLATION[spec.interpolation])  # type: ignore[return-value]
 
 
 def _crop(picture: Image, size: InputSpec, spec: PreprocessSpec) -> Image:

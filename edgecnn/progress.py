@@ -27,7 +27,7 @@ class Reporter(Protocol):
 class Silent:
     """Tells nobody."""
 
-    def stage(self, name: str) -> Progress:
+    def stage(self, name: str) -> Progress:  # noqa: ARG002
         """Begins a stage that nobody watches."""
         return lambda done, total, note="": None
 

@@ -40,7 +40,7 @@ class Histogram:
     counts: NDArray[np.int64]
 
     @property
-    def centres(self) -> NDArray[np.float64]:
+    def centres(self) -> NDArray[np.floating]:
         """The bins' middles."""
         width = (self.highest - self.lowest) / BINS
         return self.lowest + width * (np.arange(BINS) + 0.5)
@@ -127,7 +127,7 @@ def _percentile(histogram: Histogram) -> Range:
         return _minmax(histogram)
     share = np.cumsum(histogram.counts) / histogram.counts.sum()
     centres = histogram.centres
-    low, high = np.searchsorted(share, 1 - _PERCENTILE), np.searchsorted(share, _PERCENTILE)
+    low, high = int(np.searchsorted(share, 1 - _PERCENTILE)), int(np.searchsorted(share, _PERCENTILE))
     return (min(float(centres[low]), 0.0) if histogram.lowest < 0 else histogram.lowest), float(centres[min(high, BINS - 1)])
 
 
@@ -141,7 +141,7 @@ def _entropy(histogram: Histogram) -> Range:
     return _search(histogram, _divergence)
 
 
-def _search(histogram: Histogram, cost: Callable[[NDArray[np.float64], NDArray[np.float64], float, float], float]) -> Range:
+def _search(histogram: Histogram, cost: Callable[[NDArray[np.floating], NDArray[np.floating], float, float], float]) -> Range:
     if histogram.highest <= histogram.lowest:
         return _minmax(histogram)
     values, weights = histogram.centres, histogram.counts / histogram.counts.sum()
@@ -152,13 +152,13 @@ def _search(histogram: Histogram, cost: Callable[[NDArray[np.float64], NDArray[n
     return min(candidates, key=lambda r: cost(values, weights, *r))
 
 
-def _rounding_error(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+def _rounding_error(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.floating]:
     low, high = min(low, 0.0), max(high, 0.0)
     step = max((high - low) / (_LEVELS - 1), 1e-12)
     return np.clip(np.round(values / step) * step, low, high) - values
 
 
-def _divergence(values: NDArray[np.float64], weights: NDArray[np.float64], low: float, high: float) -> float:
+def _divergence(values: NDArray[np.floating], weights: NDArray[np.floating], low: float, high: float) -> float:
     low, high = min(low, 0.0), max(high, 0.0)
     step = max((high - low) / (_LEVELS - 1), 1e-12)
     level = np.round((np.clip(values, low, high) - low) / step).astype(np.intp)

@@ -15,7 +15,7 @@ SAMPLES = 4
 _CANDIDATES = 24
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 5e-2, "mixed": 5e-2}
-"""Largest difference of a probability between devices. Float kernels differ in the order of sums (1e-5 seen), int8 ones by a rounding step a layer."""
+"""Largest difference of a probability between devices: float kernels sum in other orders (1e-5 seen), int8 ones round a step a layer."""
 
 
 def choose(model: Judge, candidates: Image, precision: str) -> GoldenSamples:

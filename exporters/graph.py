@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 __all__ = ["PASSES", "constant", "consumers", "fold_pad_into_conv", "mean_to_global_average_pool", "producers", "remove_dead_nodes", "run_passes"]
@@ -107,7 +109,7 @@ def consumers(graph: GraphProto) -> dict[str, list[NodeProto]]:
     return found
 
 
-def constant(graph: GraphProto, name: str) -> np.ndarray | None:
+def constant(graph: GraphProto, name: str) -> NDArray[Any] | None:
     """An initializer's or a Constant node's value."""
     for tensor in graph.initializer:
         if tensor.name == name:
@@ -138,14 +140,14 @@ def _rank(graph: GraphProto, name: str) -> int | None:
     return None
 
 
-def _attribute(node: NodeProto, name: str, default: object) -> object:
+def _attribute(node: NodeProto, name: str, default: Any) -> Any:
     for attribute in node.attribute:
         if attribute.name == name:
             return onnx.helper.get_attribute_value(attribute)
     return default
 
 
-def _set_attribute(node: NodeProto, name: str, value: object) -> None:
+def _set_attribute(node: NodeProto, name: str, value: Any) -> None:
     for attribute in list(node.attribute):
         if attribute.name == name:
             node.attribute.remove(attribute)

@@ -85,4 +85,4 @@ def _comes_from_image(node: NodeProto, made: Mapping[str, NodeProto]) -> bool:
     name = node.input[0]
     while name in made and made[name].op_type == "Transpose":
         name = made[name].input[0]
-    return name == "image"
+    return bool(name == "image")

@@ -268,7 +268,7 @@ def _decide(judged: _Judged, raced: Race, options: QuantizeOptions) -> _Verdict:
     """Both gates, by their point estimates; the reason says where the pictures are too few to resolve the accuracy gate."""
     speed = f"{raced.speedup:.2f}x the speed (at least {options.min_speedup:g}x asked)"
     if judged.drop is not None:
-        accuracy, accurate = f"top-1 falls by {judged.drop:.4f} (at most {options.max_drop:g} allowed)", judged.drop <= options.max_drop + 1e-12
+        accuracy, accurate = f"top-1 drop {judged.drop:.4f} (at most {options.max_drop:g} allowed)", judged.drop <= options.max_drop + 1e-12
     else:
         least = max(0.0, 1 - 4 * options.max_drop)  # 0.98 by default, as `verify`; a changed answer is not always a wrong one
         accuracy, accurate = f"agrees with float on {judged.agreement:.2%} (at least {least:.2%} asked)", judged.agreement >= least

@@ -24,7 +24,6 @@ from edgecnn import __version__
 from edgecnn.atomic import atomic_path
 from edgecnn.dataset import judged_pictures
 from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
-from edgecnn.held_out import SplitRecord
 from edgecnn.loading import fitted_batches
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image

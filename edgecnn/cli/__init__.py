@@ -71,7 +71,7 @@ def _register() -> None:
         module.register(app)
 
 
-def _stop(signum: int, frame: object) -> None:
+def _stop(signum: int, _frame: object) -> None:
     """SIGTERM: as an exception, so that files half written are removed."""
     raise SystemExit(128 + signum)
 

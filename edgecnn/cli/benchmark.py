@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli.options import Ep, Json
-from edgecnn.cli.output import examples, note, print_json, print_table
+from edgecnn.cli.output import examples, note, print_facts, print_json
 
 __all__ = ["register"]
 
@@ -46,4 +46,4 @@ def benchmark(
         ("memory", "–" if result.rss_mb is None else f"{result.rss_mb:.0f} MB at most"),
         ("processor", result.cpu),
     ]
-    print_table(str(model), ("", ""), rows)
+    print_facts(str(model), rows)

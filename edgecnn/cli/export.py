@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from edgecnn.cli.options import Json, Out, require_extra
-from edgecnn.cli.output import examples, note, print_json, print_table, reporting
+from edgecnn.cli.output import examples, note, print_facts, print_json, reporting
 
 __all__ = ["register"]
 
@@ -60,5 +60,5 @@ def export(
         ("pictures", result.parity.pictures),
         ("SHA-256", result.sha256),
     ]
-    print_table(result.file, ("", ""), rows)
+    print_facts(result.file, rows)
     note(f"next: edgecnn quantize {result.file} --data DATA --out {Path(result.file).with_suffix('.int8.onnx')}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edgecnn.cli.options import Json, require_extra
-from edgecnn.cli.output import as_json, examples, print_json, print_table
+from edgecnn.cli.output import as_json, examples, print_facts, print_json
 
 __all__ = ["register"]
 
@@ -49,7 +49,7 @@ def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model 
         ("int8, float nodes", f"{len(found['quantized_nodes'])}, {len(found['float_nodes'])}"),
         ("SHA-256", found["sha256"]),
     ]
-    print_table(str(model), ("", ""), rows)
+    print_facts(str(model), rows)
 
 
 def _value(value: Any) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
+    from rich.table import Table
+    from typing_extensions import Self
 
     from edgecnn.progress import Progress, Reporter
 
-__all__ = ["as_json", "examples", "note", "print_json", "print_table", "reporting"]
+__all__ = ["as_json", "examples", "note", "print_facts", "print_json", "print_table", "reporting"]
 
 
 def examples(*lines: str) -> str:
@@ -49,16 +51,32 @@ def note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table on standard output."""
-    from rich.console import Console
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output, its numbers to the right."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    _print(table, rows)
+
+
+def print_facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Names and values on standard output."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    _print(table, rows)
+
+
+def _print(table: Table, rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as text: a label in square brackets is no markup
     Console().print(table)
 
 
@@ -114,7 +132,7 @@ class _Lines:
     def __init__(self) -> None:
         self._name, self._begun, self._note = "", 0.0, ""
 
-    def __enter__(self) -> _Lines:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -124,7 +142,7 @@ class _Lines:
         self._finish()
         self._name, self._begun, self._note = name, time.monotonic(), ""
 
-        def progress(done: int, total: int, note: str = "") -> None:
+        def progress(done: int, total: int, note: str = "") -> None:  # noqa: ARG001  # a log has no bar
             self._note = note
 
         return progress

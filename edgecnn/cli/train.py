@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from edgecnn.cli.options import Json, require_extra
-from edgecnn.cli.output import examples, note, print_json, print_table, reporting
+from edgecnn.cli.output import examples, note, print_facts, print_json, reporting
 
 __all__ = ["register"]
 
@@ -85,5 +85,5 @@ def train(
         ("checkpoint", result.best_checkpoint),
         ("report", f"{result.run_dir}/report.html"),
     ]
-    print_table(f"{result.model}, {result.parameters:,} parameters: {', '.join(result.labels[:6])}", ("", ""), rows)
+    print_facts(f"{result.model}, {result.parameters:,} parameters: {', '.join(result.labels[:6])}", rows)
     note(f"next: edgecnn export {result.best_checkpoint} --out model.onnx")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from edgecnn.cli.options import Ep, Json, open_model
-from edgecnn.cli.output import examples, note, print_json, print_table, reporting
+from edgecnn.cli.output import examples, note, print_facts, print_json, print_table, reporting
 
 __all__ = ["register"]
 
@@ -54,7 +54,7 @@ def val(
         ("ECE, NLL", f"{result.ece:.4f}, {result.nll:.4f}"),
         ("pictures", f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
     ]
-    print_table(str(model), ("", ""), rows)
+    print_facts(str(model), rows)
     shown = [c for c in result.per_class if c.images][:20]
     classes = [(c.label, str(c.images), _share(c.precision), _share(c.recall), _share(c.f1)) for c in shown]
     print_table(

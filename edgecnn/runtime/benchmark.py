@@ -70,7 +70,7 @@ def benchmark(
     start = time.perf_counter()
     classifier = Classifier(model, ep=ep, threads=threads)
     load_ms = (time.perf_counter() - start) * 1e3
-    frames: list[Image | Path] = [source if source else _frame()] * batch
+    frames: list[Image | Path] = [source or _frame()] * batch
     whole, bare = _measure(classifier, frames, seconds)
     p50, p95, p99 = (float(p) for p in np.percentile(whole, (50, 95, 99)))
     bare_p50 = float(np.median(bare))
@@ -116,7 +116,8 @@ def _frame() -> Image:
     random = np.random.default_rng(0)
     smooth = cv2.resize(random.integers(0, 256, (6, 8, 3)).astype(np.uint8), (_FRAME_WIDTH, _FRAME_HEIGHT), interpolation=cv2.INTER_CUBIC)
     noise = random.integers(-8, 9, smooth.shape)
-    return np.clip(smooth.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+    frame: Image = np.clip(smooth.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+    return frame
 
 
 def _peak_memory_mb() -> float | None:

@@ -24,6 +24,8 @@ from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from typing_extensions import Self
+
 __all__ = ["Classifier", "Picturelike"]
 
 Picturelike: TypeAlias = "str | os.PathLike[str] | Frame | NDArray[np.uint8] | Any"
@@ -216,7 +218,7 @@ class Classifier:
         """Releases the session; the classifier cannot be used afterwards."""
         del self._session
 
-    def __enter__(self) -> Classifier:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -225,6 +227,6 @@ class Classifier:
 
 def _from_pil(image: Any) -> Image:
     """A PIL image with its orientation applied, by PIL's own conversion to eight bits."""
-    from PIL import ImageOps  # whoever has a PIL image has PIL
+    from PIL import ImageOps  # noqa: PLC0415, TID251  # whoever has a PIL image has PIL
 
     return np.array(ImageOps.exif_transpose(image).convert("RGB"))

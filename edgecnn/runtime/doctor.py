@@ -53,7 +53,7 @@ def _examine_model(path: Path, ep: str) -> list[Finding]:
             continue
         golden = session.description.golden()
         if golden is None:
-            findings.append(Finding("warning", "the model has no golden samples, so nothing proves it here", str(path), "export it with --golden synthetic"))
+            findings.append(Finding("warning", "no golden samples, so nothing proves the model here", str(path), "export it with --golden synthetic"))
             break
         found = replay(session, golden)
         what = f"{found.samples} golden samples on {provider.name}: off by {found.max_abs_diff:.2g} at most, {found.tolerance:g} is allowed"

@@ -67,7 +67,9 @@ def _classes(folder: PictureFolder, good: list[_Read]) -> Iterator[Finding]:
             yield Finding("fault", f"the class '{name}' has {counts[name]} readable pictures, training needs two", str(folder.root), "add pictures")
     sizes = [n for n in counts.values() if n]
     if sizes and max(sizes) > _IMBALANCE * min(sizes):
-        yield Finding("warning", f"the largest class has {max(sizes)} pictures, the smallest {min(sizes)}", str(folder.root), "add pictures of the small ones")
+        yield Finding(
+            "warning", f"the largest class has {max(sizes)} pictures, the smallest {min(sizes)}", str(folder.root), "add pictures of the small ones"
+        )
 
 
 def _copies(good: list[_Read]) -> Iterator[Finding]:
@@ -90,4 +92,6 @@ def _copies(good: list[_Read]) -> Iterator[Finding]:
 def _tiny(good: list[_Read]) -> Iterator[Finding]:
     tiny = [r for r in good if r.shorter_side < _TINY]
     if tiny:
-        yield Finding("warning", f"{len(tiny)} pictures are smaller than {_TINY} pixels", str(tiny[0].picture.path), "look whether they show anything")
+        yield Finding(
+            "warning", f"{len(tiny)} pictures are smaller than {_TINY} pixels", str(tiny[0].picture.path), "look whether they show anything"
+        )

@@ -66,7 +66,9 @@ def _providers() -> Iterator[Finding]:
 def _processor() -> Iterator[Finding]:
     flags = cpu_flags()
     known = [name for name in _INT8_FLAGS if name in flags]
-    yield Finding("ok", f"{cpu_name()}, {physical_cores()} cores of {os.cpu_count()} threads; {', '.join(known) or 'instruction sets unknown'}", "processor", "")
+    yield Finding(
+        "ok", f"{cpu_name()}, {physical_cores()} cores of {os.cpu_count()} threads; {', '.join(known) or 'instruction sets unknown'}", "processor", ""
+    )
     if is_x86() and not has_vnni():
         what = "no VNNI: products of int8 saturate, and int8 gains less"
         yield Finding("warning", what, "processor", "quantize on this machine: `edgecnn quantize` then keeps weights to seven bits")
@@ -75,6 +77,11 @@ def _processor() -> Iterator[Finding]:
 def _extras() -> Iterator[Finding]:
     missing = [name for name in ("torch", "onnx", "onnxscript", "matplotlib") if find_spec(name) is None]
     if missing:
-        yield Finding("note", f"without {', '.join(missing)} this is a device: it runs models, it does not train or export", "packages", "pip install 'edgecnn[train]'")
+        yield Finding(
+            "note",
+            f"without {', '.join(missing)} this is a device: it runs models, it does not train or export",
+            "packages",
+            "pip install 'edgecnn[train]'",
+        )
     else:
         yield Finding("ok", "training and export are installed", "packages", "")

@@ -62,7 +62,7 @@ def inspect_model(path: str | Path) -> Inspection:
         operators=dict(Counter(node.op_type for node in graph.nodes)),
         quantized_nodes=tuple(node.name for node in quantized),
         float_nodes=tuple(node.name for node in computing if node not in quantized),
-        parameters=sum(math.prod(dims) for dims in {name: graph.shapes[name] for node in computing for name in graph.weights_of(node)}.values()),
+        parameters=sum(math.prod(graph.constants[name]) for name in {name for node in computing for name in graph.weights_of(node)}),
         macs=graph.macs(computing),
     )
 
@@ -73,14 +73,14 @@ class _Graph:
     def __init__(self, graph: Any) -> None:
         self.nodes = list(graph.node)
         self.made = {name: node for node in self.nodes for name in node.output}
-        self.constants = {t.name: tuple(t.dims) for t in graph.initializer}
+        self.constants: dict[str, tuple[int, ...]] = {t.name: tuple(t.dims) for t in graph.initializer}
         for node in self.nodes:
             for attribute in node.attribute if node.op_type == "Constant" else ():
                 self.constants[node.output[0]] = tuple(attribute.t.dims)
         self.shapes: dict[str, tuple[int | None, ...]] = {
             value.name: tuple(d.dim_value or None for d in value.type.tensor_type.shape.dim)
             for value in (*graph.value_info, *graph.input, *graph.output)
-        } | self.constants  # type: ignore[operator]
+        } | self.constants
 
     def is_quantized(self, node: Any) -> bool:
         if node.op_type in _INTEGER:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from edgecnn.errors import MissingExtraError
+
 if TYPE_CHECKING:
+    from edgecnn.training.loop import train as train
     from edgecnn.training.options import TrainOptions as TrainOptions
     from edgecnn.training.options import TrainResult as TrainResult
-    from edgecnn.training.loop import train as train
 
 __all__ = ["TrainOptions", "TrainResult", "train"]
 
@@ -24,6 +26,4 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("edgecnn"):
             raise
-        from edgecnn.errors import MissingExtraError
-
         raise MissingExtraError(f"training needs {error.name}, which is not installed; run pip install 'edgecnn[train]'") from error

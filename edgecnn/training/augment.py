@@ -79,4 +79,5 @@ def _crop(picture: Image, rule: Augmentation, random: np.random.Generator) -> Im
 def _relight(picture: Image, most: float, random: np.random.Generator) -> Image:
     contrast, brightness = 1 + random.uniform(-most, most), 255 * random.uniform(-most, most) / 2
     table = np.clip((np.arange(256) - 127.5) * contrast + 127.5 + brightness, 0, 255).astype(np.uint8)
-    return table[picture]
+    relit: Image = table[picture]
+    return relit

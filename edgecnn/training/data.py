@@ -49,7 +49,7 @@ class TrainingData:
     @property
     def record(self) -> SplitRecord:
         """What the checkpoint and the model file remember."""
-        return SplitRecord.of({split: [s.digest for s in self.of(split)] for split in ("train", "val", "test")})  # type: ignore[arg-type]
+        return SplitRecord.of({split: [s.digest for s in self.of(split)] for split in ("train", "val", "test")})
 
     @property
     def sha256(self) -> str:

@@ -71,5 +71,5 @@ def _regression(x: Tensor, y: Tensor, classes: int, penalty: float) -> tuple[Ten
         value.backward()  # type: ignore[no-untyped-call]
         return float(value.detach())
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     return weight.detach(), bias.detach()

@@ -56,7 +56,7 @@ def multiply_accumulates(network: ImageClassifier, height: int, width: int) -> i
     """Of the convolutions and linear layers, for one picture."""
     total = 0
 
-    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
         weights = module.weight
         assert isinstance(weights, Tensor)

@@ -172,10 +172,10 @@ class _Run:
             start = time.monotonic()
             mean_loss, seen = self._epoch(epoch, pixels, labels)
             seconds = time.monotonic() - start
-            logits, nll, top1 = self._validate(val_pixels, val_truth)
+            nll, top1 = self._validate(val_pixels, val_truth)
             rate = learning_rate(self.setup.recipe, (epoch + 1) * self._steps - 1, self.epochs * self._steps)
             self.history.append(EpochRow(epoch + 1, self.setup.recipe.name, mean_loss, nll, top1, rate, seconds, seen / seconds))
-            self._keep_if_best(logits, nll, top1)
+            self._keep_if_best(nll, top1)
             save_checkpoint(self.run.last, self._checkpoint(resumable=True))
             write_results_csv(self.run.results, self.history)
 
@@ -207,7 +207,7 @@ class _Run:
         setup, recipe = self.setup, self.setup.recipe
         inputs = normalize(images, setup.normalization, setup.device)
         truth = torch.from_numpy(labels).to(setup.device)
-        with mixed_precision(setup.device, recipe.mixed_precision):
+        with mixed_precision(setup.device, wanted=recipe.mixed_precision):
             value = loss(self.network(inputs), truth, recipe.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
@@ -248,19 +248,19 @@ class _Run:
         self.reporter.say(f"{per_picture_s * 1e3:.0f} ms a picture: {planned} epochs fit into {self.options.time_budget_min:g} minutes")
         return planned
 
-    def _validate(self, pixels: Image, truth: NDArray[np.int64]) -> tuple[NDArray[np.float32], float, float]:
-        """Logits ``[N, C]``, NLL and top-1 on the validation pictures, in 32-bit floats."""
+    def _validate(self, pixels: Image, truth: NDArray[np.int64]) -> tuple[float, float]:
+        """NLL and top-1 on the validation pictures, in 32-bit floats."""
         logits = self._logits(pixels)
         p = torch.from_numpy(logits).softmax(1).numpy()
         found = judge(p, truth.tolist(), self.data.labels)
-        return logits, found.nll, found.top1
+        return found.nll, found.top1
 
     def _logits(self, pixels: Image) -> NDArray[np.float32]:
         model = TorchJudge(self.network, self.manifest)
         size = self.options.batch
         return np.concatenate([model.logits(np.asarray(pixels[i : i + size])) for i in range(0, len(pixels), size)])
 
-    def _keep_if_best(self, logits: NDArray[np.float32], nll: float, top1: float) -> None:
+    def _keep_if_best(self, nll: float, top1: float) -> None:
         """The higher top-1; between equals the lower NLL."""
         if (top1, -nll) > (self.best_top1, -self.best_nll):
             self.best_top1, self.best_nll = top1, nll

@@ -9,7 +9,7 @@ import torch
 __all__ = ["mixed_precision"]
 
 
-def mixed_precision(device: torch.device, wanted: bool = True) -> AbstractContextManager[object]:
+def mixed_precision(device: torch.device, *, wanted: bool = True) -> AbstractContextManager[object]:
     """bfloat16 on a GPU or a CPU that computes in it; else nothing: emulated it would be slower."""
     if wanted and (device.type != "cpu" or _cpu_has_bfloat16()):
         return torch.autocast(device.type, dtype=torch.bfloat16)

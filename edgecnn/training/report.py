@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -257,7 +257,7 @@ _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 def _plot(figure: Figure, description: str) -> str:
     """A figure as inline SVG. The description is ours, never the user's."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(_PLOT_STYLE):
+    with mpl.rc_context(_PLOT_STYLE):
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]  # without the XML prolog, which HTML does not have
@@ -266,7 +266,7 @@ def _plot(figure: Figure, description: str) -> str:
 
 def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     """A figure 440 CSS pixels wide: two fit side by side on a desk, and one on a phone with its words still readable."""
-    with matplotlib.rc_context(_PLOT_STYLE):
+    with mpl.rc_context(_PLOT_STYLE):
         figure = Figure(figsize=(4.6, 3.2), layout="constrained")
         axes = figure.add_subplot()
         axes.set_title(title, loc="left", fontsize=10.5)

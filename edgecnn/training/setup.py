@@ -124,6 +124,6 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _require(holds: bool, message: str) -> None:
+def _require(holds: bool, message: str) -> None:  # noqa: FBT001  # reads as a sentence
     if not holds:
         raise UsageError(message)

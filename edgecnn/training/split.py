@@ -40,14 +40,15 @@ def split_pictures(labels: Sequence[int], groups: Sequence[int], val_split: floa
     for stratum in _strata(order, members, labels, min(s for s in (val_split, test_split) if s)):
         pictures = sum(len(members[group]) for group in stratum)
         queue = iter(stratum)
-        for split, share in (("test", test_split), ("val", val_split)):
+        shares: tuple[tuple[Split, float], ...] = (("test", test_split), ("val", val_split))
+        for split, share in shares:
             quota = round(share * pictures)
             for group in queue if quota else ():
                 taken = members[group]
                 if all(left[c] > n for c, n in Counter(labels[i] for i in taken).items()):
                     left.subtract(labels[i] for i in taken)
                     for i in taken:
-                        result[i] = split  # type: ignore[assignment]
+                        result[i] = split
                     quota -= len(taken)
                 if quota <= 0:
                     break

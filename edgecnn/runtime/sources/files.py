@@ -16,7 +16,7 @@ from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 
 __all__ = ["expand_sources", "open_source", "read_frame"]
 
-_VIDEO_SUFFIXES = frozenset(".mp4 .avi .mkv .mov .webm .m4v .mjpeg .mjpg .ts .flv .wmv".split())
+_VIDEO_SUFFIXES = frozenset([".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv"])
 
 
 def open_source(source: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
@@ -62,10 +62,10 @@ def _expand(source: str) -> Iterable[str]:
         if path.suffix.lower() in _VIDEO_SUFFIXES:
             raise SourceError(f"{source}: video is not read by this version; give a picture, a folder, a glob or -")
         return (source,)
-    matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []
+    matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []  # noqa: PTH207  # a pattern may be absolute
     if not matches:
         raise InputNotFoundError(f"{source}: no such picture, folder or pattern; check the path")
-    return (found for match in matches for found in (_folder(Path(match)) if os.path.isdir(match) else (match,)))
+    return (found for match in matches for found in (_folder(Path(match)) if Path(match).is_dir() else (match,)))
 
 
 def _folder(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ class SameConv(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: the odd pixel of padding goes below and to the right."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W]`` -> ``[N, outputs, ceil(H / stride), ceil(W / stride)]``."""
         pads: list[int] = []
         for size, kernel, stride in zip((x.shape[3], x.shape[2]), self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
