@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgecnn.errors import OutputError
+from edgecnn.errors import EdgeCNNError, OutputError
 
 __all__ = ["atomic_path", "make_folder", "write_bytes", "write_text"]
 
@@ -20,9 +20,12 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: the disk is full, or the place cannot be written; ``target`` is left as it was.
     """
+    target = Path(os.path.realpath(target))  # a link stays one, and what it points to is written
+    if target.exists() and not target.is_file():
+        raise OutputError(f"{target}: cannot be written: a folder or a device, not a file; name another place")
     make_folder(target.parent)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
         os.close(handle)
     except OSError as error:
         raise _cannot_write(target, error) from error
@@ -33,9 +36,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a model is shared like any other
         temporary.replace(target)
         _flush(target.parent)
+    except EdgeCNNError:
+        raise
     except OSError as error:
-        if isinstance(error, OutputError):
-            raise
         raise _cannot_write(target, error) from error
     finally:
         with suppress(FileNotFoundError):

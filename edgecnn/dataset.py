@@ -59,6 +59,9 @@ def scan_folder(root: Path) -> PictureFolder:
         classes = {p.name for p in folders}
     if not pictures:
         raise DataError(f"{root}: no pictures in it; put them into one folder a class, like {root / 'cat' / '1.jpg'}")
+    if len({p.class_name is None for p in pictures}) > 1:
+        loose = next(p.path for p in pictures if p.class_name is None)
+        raise DataError(f"{loose}: lies in no class folder, as others do; move it into the folder of its class, or remove it")
     return PictureFolder(root, tuple(sorted(classes)) if any(p.class_name for p in pictures) else (), tuple(pictures), ready)
 
 
@@ -71,13 +74,13 @@ def require_folder(root: Path) -> Path:
     return root
 
 
-def find_pictures(root: Path) -> Iterator[Path]:
+def find_pictures(root: Path) -> list[Path]:
     """Every picture below a folder, sorted by path; links to folders are not followed, so a loop of links cannot trap it."""
+    found: list[Path] = []
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES:
-                yield Path(folder, name)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += (Path(folder, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES)
+    return sorted(found)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -7,7 +7,6 @@ pictures is mistaken for it), so that judging a model on its own training pictur
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -64,6 +63,8 @@ class SplitRecord:
         """Raises :class:`ManifestError` where the text is not what :meth:`to_json` writes."""
         try:
             joined = {split: base64.b64decode(value, validate=True) for split, value in json.loads(text).items()}
-        except (ValueError, AttributeError, TypeError, binascii.Error) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise ManifestError("the record of held-out pictures is broken; export the model again") from error
+        if not joined.keys() <= set(get_args(Split)) or any(len(value) % _BYTES for value in joined.values()):
+            raise ManifestError("the record of held-out pictures is broken; export the model again")
         return cls({split: frozenset(v[i : i + _BYTES] for i in range(0, len(v), _BYTES)) for split, v in joined.items()})

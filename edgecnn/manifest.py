@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
@@ -118,7 +117,7 @@ class Manifest:
         """
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ManifestError(f"the manifest is no JSON: {error}; export the model again") from error
         if not isinstance(found, dict):
             raise ManifestError("the manifest is no JSON object; export the model again")
@@ -167,7 +166,7 @@ def _manifest(fields: _Reader) -> Manifest:
         preprocess=PreprocessSpec(
             resize=cast("Resize", preprocess.one_of("resize", get_args(Resize))),
             interpolation=cast("Interpolation", preprocess.one_of("interpolation", get_args(Interpolation))),
-            crop_fraction=preprocess.number("crop_fraction", above=0.0, most=1.0),
+            crop_fraction=preprocess.number("crop_fraction", least=0.1, most=1.0),
             pad_value=preprocess.integer("pad_value", least=0, most=255),
         ),
         normalization=Normalization(
@@ -251,7 +250,7 @@ class _Reader:
         return float(value)
 
     def _check_range(self, key: str, value: float, *, least: float | None = None, above: float | None = None, most: float | None = None) -> None:
-        if not math.isfinite(value):  # json.loads takes NaN and Infinity
+        if not -1e300 < value < 1e300:  # json.loads takes NaN, Infinity and whole numbers of any length  # json.loads takes NaN and Infinity
             raise self.wrong(key, "a finite number")
         if least is not None and value < least:
             raise self.wrong(key, f"at least {least}")

@@ -47,7 +47,7 @@ def read_header(data: bytes) -> PictureHeader:
         if magic.match(data):
             try:
                 width, height = parse(data)
-            except (struct.error, IndexError) as error:
+            except (struct.error, IndexError, OverflowError) as error:
                 raise HeaderError(f"the {name} file is cut short: its header ends too early") from error
             if width <= 0 or height <= 0:
                 raise HeaderError(f"the {name} header states a size of {width} x {height}")
@@ -78,7 +78,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
         if marker in _JPEG_STANDALONE:
             continue
         (length,) = struct.unpack_from(">H", data, position)
-        if marker in _JPEG_SOF:
+        if marker in _JPEG_SOF and size == (0, 0):  # the first counts, as for the decoder
             height, width = struct.unpack_from(">HH", data, position + 3)
             size = (width, height)
         position += length  # after SOS the entropy-coded data follows: the search above runs over it
@@ -148,6 +148,9 @@ def _after_sub_blocks(data: bytes, position: int) -> int:
     return position + 1
 
 
+_TIFF_KINDS = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
+
+
 def _tiff(data: bytes) -> tuple[int, int]:
     """The first directory's ImageWidth and ImageLength (TIFF 6.0; BigTIFF). Missing strips are the decoder's to refuse: it does."""
     order = "<" if data[:2] == b"II" else ">"
@@ -158,8 +161,8 @@ def _tiff(data: bytes) -> tuple[int, int]:
     sizes = {}
     for position in range(first, min(first + count * entry, len(data)), entry):
         tag, kind = struct.unpack_from(f"{order}HH", data, position)
-        if tag in (256, 257):
-            (sizes[tag],) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, position + value_at)
+        if tag in (256, 257) and kind in _TIFF_KINDS and tag not in sizes:  # the first counts, as for the decoder
+            (sizes[tag],) = struct.unpack_from(f"{order}{_TIFF_KINDS[kind]}", data, position + value_at)
     if len(sizes) < 2:
         raise HeaderError("the TIFF file states no size")
     return sizes[256], sizes[257]

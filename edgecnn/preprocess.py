@@ -6,8 +6,8 @@ resizes: Pillow gives other pixels. What unusual pictures become (the same every
 ==================  ======================================================================================
 EXIF orientation    applied
 grey                the grey level in all three channels
-alpha               left out; the stored colours stay as they are, transparent or not
-16 bits a channel   the upper eight bits
+alpha               left out; the stored colours stay as they are, transparent or not (in a TIFF they are multiplied by it)
+16 bits a channel   the upper eight bits (in a TIFF in colour rounded)
 palette             the palette's colours
 CMYK JPEG           OpenCV's conversion, without colour profiles
 animation           the first frame
@@ -19,6 +19,7 @@ over 64 megapixels  refused, from the header, before anything is decoded (``max_
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Literal
 
@@ -74,12 +75,16 @@ def read_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """A picture file's bytes. Raises :class:`InputNotFoundError` or :class:`PictureError`."""
     try:
-        return Path(path).read_bytes()
+        regular = stat.S_ISREG(Path(path).stat().st_mode)
+        data = Path(path).read_bytes() if regular else b""  # reading a pipe would wait for a writer, for ever
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path}: no such picture; check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or str(error)
         raise PictureError(f"{path}: cannot be read: {why}") from error
+    if not regular:
+        raise PictureError(f"{path}: not a regular file; leave it out")
+    return data
 
 
 def decode(data: bytes, name: str = "picture", max_pixels: int = MAX_PIXELS, color: ColorOrder = "rgb") -> Image:
@@ -111,7 +116,7 @@ def decode(data: bytes, name: str = "picture", max_pixels: int = MAX_PIXELS, col
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[color])
     except cv2.error:
         picture = None
-    if picture is None:
+    if picture is None or sorted(picture.shape[:2]) != sorted((header.height, header.width)):  # sorted: EXIF may turn it
         raise PictureError(f"{name}: the {header.format} file is broken inside and cannot be decoded; replace it or leave it out")
     return picture  # type: ignore[return-value]  # cv2's stubs know no dtype: IMREAD_COLOR_RGB gives uint8
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import onnx
@@ -32,7 +33,10 @@ def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normal
     """
     copy = ModelProto()
     copy.CopyFrom(model)
-    data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
+    zero_point, scale = normalization.zero_point, normalization.scale
+    # all 256 levels, whatever the pictures held: biases are scaled by this range too
+    pixels = {_normalized(copy): ((0 - zero_point) / scale, (255 - zero_point) / scale)}
+    data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in {**ranges, **pixels}.items()}
     quantizer = QDQQuantizer(
         copy,
         per_channel=True,
@@ -65,15 +69,30 @@ def _tail(model: ModelProto) -> list[str]:
     return names
 
 
+def _normalized(model: ModelProto) -> str:
+    """The tensor that holds the normalised pixels."""
+    used = consumers(model.graph)
+    node = _cast(model)
+    while all(reader.op_type in ("Sub", "Div", "Mul") for reader in used[node.output[0]]):
+        (node,) = used[node.output[0]]
+    return str(node.output[0])
+
+
+def _cast(model: ModelProto) -> NodeProto:
+    """Where the pixels become floats."""
+    made = producers(model.graph)
+    casts = (node for node in model.graph.node if node.op_type == "Cast" and _comes_from_image(node, made))
+    return cast("NodeProto", next(casts))
+
+
 def _feed_pixels(model: ModelProto, normalization: Normalization) -> None:
     """Cast, subtract, divide and quantize give back the very pixels, so they are left out: the image is the quantized tensor."""
     graph = model.graph
-    made, used = producers(graph), consumers(graph)
-    cast = next(node for node in graph.node if node.op_type == "Cast" and _comes_from_image(node, made))
-    node: NodeProto = cast
+    used = consumers(graph)
+    node = _cast(model)
+    pixels = node.input[0]
     while node.op_type != "QuantizeLinear":
         (node,) = used[node.output[0]]
-    pixels = cast.input[0]
     scale, zero_point = f"{pixels}_scale", f"{pixels}_zero_point"
     graph.initializer.append(numpy_helper.from_array(np.array(1 / normalization.scale, np.float32), scale))
     graph.initializer.append(numpy_helper.from_array(np.array(normalization.zero_point, np.uint8), zero_point))

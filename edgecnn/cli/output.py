@@ -48,7 +48,7 @@ def print_json(value: Any) -> None:
 
 def note(line: str) -> None:
     """A line for people, on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    print(line.replace("\n", "\\n"), file=sys.stderr, flush=True)  # a file's name may hold one
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +41,11 @@ class BenchmarkResult:
     threads: int
     batch: int
     latency_ms: Percentiles  # frame to answer, a batch
-    session_run_ms_p50: float  # the network alone, on the same batch
+    session_run_ms_p50: float  # the network alone, on the same batch; the layout nchw-float32 has its normalisation in it
     overhead_ratio: float  # frame to answer / network alone
     images_per_s: float
-    load_ms: float  # from the file to the first answer possible: reading, hashing, opening, golden samples
-    rss_mb: float | None  # most memory this process ever held; None where the system does not tell
+    load_ms: float  # from the file to the first answer possible: reading, hashing, opening; golden samples too where `ep` was auto
+    rss_mb: float | None  # most memory this process ever held, in 10^6 bytes; None where the system does not tell
     cpu: str
 
 
@@ -64,8 +66,7 @@ def benchmark(
         UsageError: a number that cannot be used.
         Whatever opening the model or the picture raises.
     """
-    if batch < 1 or seconds <= 0 or (threads is not None and threads < 1):
-        raise UsageError(f"--batch {batch}, --seconds {seconds:g}, --threads {threads}: expected at least 1, and time above 0")
+    _check(threads, batch, seconds)
     threads = threads or physical_cores()
     start = time.perf_counter()
     classifier = Classifier(model, ep=ep, threads=threads)
@@ -86,6 +87,15 @@ def benchmark(
         rss_mb=_peak_memory_mb(),
         cpu=cpu_name(),
     )
+
+
+def _check(threads: int | None, batch: int, seconds: float) -> None:
+    if threads is not None and threads < 1:
+        raise UsageError(f"--threads {threads}: expected at least 1")
+    if batch < 1:
+        raise UsageError(f"--batch {batch}: expected at least 1")
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
 
 
 def _measure(classifier: Classifier, frames: list[Image | Path], seconds: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -123,6 +133,15 @@ def _frame() -> Image:
 def _peak_memory_mb() -> float | None:
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in status.splitlines() if line.startswith("VmHWM"))
     except (OSError, StopIteration):
+        return _peak_memory_by_usage_mb()
+
+
+def _peak_memory_by_usage_mb() -> float | None:
+    try:
+        import resource  # noqa: PLC0415  # Windows has none
+    except ImportError:
         return None
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

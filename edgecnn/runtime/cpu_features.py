@@ -46,7 +46,7 @@ def has_vnni() -> bool:
 
 
 def physical_cores() -> int:
-    """Cores without their second threads, at most those this process may use: what onnxruntime takes by default."""
+    """Cores without their second threads, at most those this process may use: the threads that an inference gains from."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
         allowed = len(os.sched_getaffinity(0))

@@ -74,9 +74,12 @@ def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshol
     Returns:
         ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no class.
     """
+    if not np.isfinite(probabilities).all():
+        worst = probabilities[~np.isfinite(probabilities)][0]
+        return Decision("no_decision", f"invalid output: a probability is {worst:g}", None, None, ())
     total = float(probabilities.sum())
-    if not np.isfinite(total) or abs(total - 1) > 1e-3:
-        return Decision("no_decision", f"invalid output: the probabilities sum to {total:g}", None, None, ())
+    if abs(total - 1) > 1e-3 or probabilities.min() < 0:
+        return Decision("no_decision", f"invalid output: the probabilities sum to {total:g}, or one is negative", None, None, ())
     best = int(probabilities.argmax())
     score = float(probabilities[best])
     if score == float(probabilities.min()):

@@ -57,13 +57,17 @@ def is_checkpoint(path: Path) -> bool:
 class Description:
     """What a session's own metadata says."""
 
+    path: Path
     manifest: Manifest
     split_record: SplitRecord | None
     golden_json: str | None  # decoded only where it is replayed
 
     def golden(self) -> GoldenSamples | None:
         """The golden samples, where the file has any. Raises :class:`ManifestError`."""
-        return None if self.golden_json is None else GoldenSamples.from_json(self.golden_json)
+        try:
+            return None if self.golden_json is None else GoldenSamples.from_json(self.golden_json)
+        except ManifestError as error:
+            raise ManifestError(f"{self.path}: {error}") from error
 
 
 def check_session(path: Path, session: onnxruntime.InferenceSession) -> Description:
@@ -82,7 +86,7 @@ def check_session(path: Path, session: onnxruntime.InferenceSession) -> Descript
         _check_graph(manifest, session)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
-    return Description(manifest, record, metadata.get(GOLDEN_KEY))
+    return Description(path, manifest, record, metadata.get(GOLDEN_KEY))
 
 
 def _check_labels(manifest: Manifest, labels_json: str | None) -> None:

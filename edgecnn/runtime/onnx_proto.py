@@ -44,6 +44,7 @@ _SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
         "output": (12, "ValueInfo", True),
         "value_info": (13, "ValueInfo", True),
     },
+    "Function": {"name": (1, "string", False), "node": (7, "Node", True), "domain": (10, "string", False)},
     "OperatorSet": {"domain": (1, "string", False), "version": (2, "int64", False)},
     "Entry": {"key": (1, "string", False), "value": (2, "string", False)},
     "Model": {
@@ -51,6 +52,7 @@ _SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
         "opset_import": (8, "OperatorSet", True),
         "graph": (7, "Graph", False),
         "metadata_props": (14, "Entry", True),
+        "functions": (25, "Function", True),
     },
 }
 

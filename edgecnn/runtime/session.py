@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import GateError, ModelError, ProviderError
 from edgecnn.held_out import SplitRecord
 from edgecnn.preprocess import Image
+from edgecnn.runtime.cpu_features import physical_cores
 from edgecnn.runtime.golden import replay
 from edgecnn.runtime.model_file import Description, ModelFile, check_session, read_model_file
 from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse
@@ -75,19 +76,32 @@ class ModelSession:
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB of the model's size -> float32 ``[N, C]``."""
-        found = self._session.run(self._outputs[:1], {"image": self._feed(images)})[0]
-        return cast("NDArray[np.float32]", found)
+        return self._run(self._outputs[:1], images)[0]
 
     def outputs(self, images: Image) -> Outputs:
         """As :meth:`probabilities`, with the embedding where the model has one."""
-        found = cast("list[NDArray[np.float32]]", self._session.run(self._outputs, {"image": self._feed(images)}))
+        found = self._run(self._outputs, images)
         return Outputs(found[0], found[1] if len(found) > 1 else None)
+
+    def _run(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
+        try:
+            return cast("list[NDArray[np.float32]]", self._session.run(names, {"image": self._feed(images)}))
+        except Exception as error:  # onnxruntime's own classes derive from Exception alone
+            raise ProviderError(
+                f"{self.path}: {self.ep} failed on {len(images)} pictures: {first_line(error)}; try another provider with --ep"
+            ) from error
 
     def _feed(self, images: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
         if not self._float_input:
             return images
         rule = self.manifest.normalization  # the layout nchw-float32 has no normalisation inside
         return np.ascontiguousarray(((images.astype(np.float32) - rule.zero_point) / rule.scale).transpose(0, 3, 1, 2))
+
+
+def first_line(error: Exception) -> str:
+    """What onnxruntime says, without its prefix."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].removeprefix("[ONNXRuntimeError] : ")
 
 
 def open_session(path: str | Path, ep: str = "auto", threads: int | None = None) -> ModelSession:
@@ -97,7 +111,7 @@ def open_session(path: str | Path, ep: str = "auto", threads: int | None = None)
         path: the ``.onnx`` file.
         ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the best here that passes the
             replay of the model's golden samples (a model without any runs on the CPU).
-        threads: of one inference; None: onnxruntime's choice, the physical cores.
+        threads: of one inference; None: the physical cores that this process may use.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the file cannot be used.
@@ -151,12 +165,11 @@ def _open(model: ModelFile, provider: Provider, threads: int | None) -> ModelSes
         raise ProviderError(f"--ep {provider.name}: this onnxruntime ({onnxruntime.__version__}) has no {provider.full_name}; {provider.remedy}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _QUIET
-    if threads is not None:
-        options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or physical_cores()  # left to itself onnxruntime does not ask which cores are ours
     try:
         session = onnxruntime.InferenceSession(model.content, options, providers=[provider.full_name], enable_fallback=0)
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
-        why = str(error).strip().splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
+        why = first_line(error)
         if provider.name != "cpu":
             raise ProviderError(f"--ep {provider.name}: {provider.full_name} cannot open {model.path} ({why}); {provider.remedy}") from error
         raise ModelError(f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn export` wrote") from error

@@ -31,6 +31,7 @@ class Recipe:
     backbone_lr: float = 1.0  # the backbone's learning rate, as a share of the classifier's
     label_smoothing: float = 0.0
     mixed_precision: bool = False  # bfloat16 where the processor computes in it
+    dropout: float | None = None  # None: the network's own
     clip_each_norm: float | None = None  # each parameter's gradient norm (Keras's clipnorm)
     model: str | None = None  # the network that the recipe is for, where it is for one
     imgsz: int | None = None
@@ -54,6 +55,7 @@ RECIPES = {
             preprocess=PreprocessSpec(),
             head_first=True,
             freeze_batch_norm=True,
+            dropout=0.0,  # on a fitted classifier it doubled the loss, and fine-tuning first had to repair that
             label_smoothing=0.05,
             mixed_precision=True,
         ),

@@ -81,8 +81,15 @@ def build_network(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
     Raises:
         MissingExtraError, CheckpointError, InputNotFoundError: the weights cannot be had.
     """
-    if setup.start_from:
-        return _from_checkpoint(setup, labels)
+    network = _from_checkpoint(setup, labels) if setup.start_from else _fresh(setup, labels)
+    if setup.recipe.dropout is not None:
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = setup.recipe.dropout
+    return network
+
+
+def _fresh(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
     if not setup.pretrained or setup.spec.weights is None:
         return setup.spec.build(len(labels), setup.imgsz)
     network = setup.spec.build(setup.spec.weights.classes, setup.imgsz)

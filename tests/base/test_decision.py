@@ -1,0 +1,81 @@
+"""From probabilities to an answer, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecnn.runtime.decision import Score, decide
+
+LABELS = ("cat", "dog", "owl")
+
+
+def decided(*probabilities: float, threshold: float = 0.0, topk: int = 3):
+    return decide(np.array(probabilities, np.float32), LABELS[: len(probabilities)], threshold, topk)
+
+
+def test_the_most_probable_class_is_the_answer() -> None:
+    found = decided(0.25, 0.5, 0.25, threshold=0.5)
+    assert (found.status, found.reason, found.index, found.score) == ("ok", None, 1, 0.5)
+    assert found.top == (Score("dog", 0.5), Score("cat", 0.25), Score("owl", 0.25))
+
+
+def test_below_the_threshold_the_answer_is_unknown_and_the_guess_stays_in_top() -> None:
+    found = decided(0.25, 0.5, 0.25, threshold=0.62)
+    assert (found.status, found.index, found.score) == ("unknown", None, None)
+    assert found.top[0] == Score("dog", 0.5)
+    assert "0.50" in (found.reason or "")
+    assert "0.62" in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "words"),
+    [
+        ((float("nan"), 0.5, 0.5), "nan"),
+        ((float("nan"),) * 3, "nan"),
+        ((float("inf"), 0.0, 0.0), "inf"),
+        ((0.5, 0.2, 0.1), "sum to 0.8"),
+        ((0.9, 0.2, 0.1), "sum to 1.2"),
+        ((0.0, 0.0, 0.0), "sum to 0"),
+        ((12.0, -3.0, 5.0), "sum to 14"),
+        ((1 / 3, 1 / 3, 1 / 3), "equal"),
+        ((0.5, 0.5), "equal"),
+    ],
+)
+@pytest.mark.parametrize("threshold", [0.0, 0.9])
+def test_probabilities_that_are_none_give_no_decision_with_the_reason(probabilities: tuple[float, ...], words: str, threshold: float) -> None:
+    found = decided(*probabilities, threshold=threshold)
+    assert (found.status, found.index, found.score, found.top) == ("no_decision", None, None, ())
+    assert words in (found.reason or "")
+
+
+def test_infinities_of_both_signs_give_no_decision_without_a_warning() -> None:
+    assert decided(float("inf"), float("-inf"), 0.0).status == "no_decision"
+
+
+def test_numbers_outside_0_to_1_that_sum_to_1_are_no_probabilities() -> None:
+    assert decided(1.5, -0.5).status == "no_decision"
+
+
+def test_a_sum_off_by_rounding_is_taken() -> None:
+    assert decided(0.5, 0.3, 0.2005).status == "ok"
+    assert decided(0.5, 0.3, 0.202).status == "no_decision"
+
+
+@pytest.mark.parametrize("topk", [1, 2, 3, 9])
+def test_top_has_as_many_classes_as_asked_for_best_first(topk: int) -> None:
+    found = decided(0.2, 0.3, 0.5, topk=topk)
+    assert [s.label for s in found.top] == ["owl", "dog", "cat"][:topk]
+
+
+@pytest.mark.parametrize("topk", [1, 2])
+def test_of_two_equal_classes_the_first_leads_in_the_answer_and_in_top(topk: int) -> None:
+    found = decided(0.1, 0.45, 0.45, topk=topk)
+    assert (found.index, found.top[0].label) == (1, "dog")
+
+
+def test_scores_are_plain_numbers_that_json_takes() -> None:
+    found = decided(0.2, 0.3, 0.5)
+    assert type(found.score) is float
+    assert type(found.index) is int
+    assert type(found.top[0].score) is float

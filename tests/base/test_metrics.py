@@ -1,0 +1,140 @@
+"""The figures, against values reckoned by hand; tests/training holds them against torchmetrics."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from edgecnn.metrics import expected_calibration_error, judge, mean_kl, signal_to_noise_db, wilson_interval
+
+LABELS = ("a", "b", "c")
+# truth a a b b; answers a b b a
+SMALL = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0.5, 0.4, 0.1]])
+FOUND = judge(SMALL, [0, 0, 1, 1], LABELS)
+
+
+def test_top1_is_the_share_of_right_answers() -> None:
+    assert (FOUND.images, FOUND.top1) == (4, 0.5)
+
+
+def test_the_confusion_matrix_has_truth_in_rows_and_answers_in_columns() -> None:
+    assert judge(SMALL, [0, 0, 1, 2], LABELS).confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 0))
+
+
+def test_precision_is_none_where_never_answered_and_recall_where_never_shown() -> None:
+    a, _, c = judge(SMALL, [0, 0, 0, 2], LABELS).per_class
+    assert (a.images, a.precision, a.recall) == (3, 0.5, 1 / 3)
+    assert (c.images, c.precision, c.recall, c.f1) == (1, None, 0.0, 0.0)
+    _, b, c = judge(SMALL[:1], [0], LABELS).per_class
+    assert (b.precision, b.recall, b.f1) == (None, None, None)
+    assert (c.label, c.images) == ("c", 0)
+
+
+def test_f1_is_the_harmonic_mean_and_macro_f1_leaves_out_classes_never_shown_nor_answered() -> None:
+    a, b, c = judge(SMALL, [0, 0, 0, 1], LABELS).per_class
+    assert a.f1 == pytest.approx(2 / (1 / 0.5 + 1 / (1 / 3)))
+    assert b.f1 == 0
+    assert c.f1 is None
+    assert judge(SMALL, [0, 0, 0, 1], LABELS).macro_f1 == pytest.approx((0.4 + 0) / 2)
+
+
+def test_nll_is_the_mean_of_minus_the_logarithm_in_nats() -> None:
+    assert FOUND.nll == pytest.approx(-(math.log(0.8) + math.log(0.2) + math.log(0.6) + math.log(0.4)) / 4)
+
+
+def test_a_probability_of_zero_for_the_truth_costs_no_infinity() -> None:
+    assert judge(np.array([[1.0, 0.0]]), [1], ("a", "b")).nll == pytest.approx(-math.log(1e-12))
+
+
+def test_top5_is_none_below_five_classes_and_1_at_five() -> None:
+    assert FOUND.top5 is None
+    assert judge(np.eye(5)[[0, 1]], [4, 1], tuple("abcde")).top5 == 1.0
+
+
+def test_top5_counts_the_truth_among_the_five_best() -> None:
+    ranked = np.array([[0.3, 0.25, 0.2, 0.12, 0.08, 0.05]] * 6)
+    assert judge(ranked, range(6), tuple("abcdef")).top5 == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "truth", "expected"),
+    [
+        ([[1.0, 0.0]], [0], 0.0),
+        ([[1.0, 0.0]], [1], 1.0),
+        ([[0.75, 0.25]] * 4, [0, 0, 0, 1], 0.0),
+        ([[0.75, 0.25]] * 4, [0, 0, 1, 1], 0.25),
+        ([[0.95, 0.05], [0.55, 0.45]], [0, 0], 0.5 * 0.05 + 0.5 * 0.45),
+        ([[0.95, 0.05], [0.94, 0.06]], [0, 1], 0.945 - 0.5),  # one bin: the two gaps offset each other
+    ],
+)
+def test_ece_is_the_gap_between_confidence_and_accuracy(probabilities: list, truth: list, expected: float) -> None:
+    assert expected_calibration_error(np.array(probabilities), np.array(truth)) == pytest.approx(expected)
+
+
+def test_figures_are_plain_numbers_that_json_takes() -> None:
+    assert type(FOUND.top1) is float
+    assert type(FOUND.macro_f1) is float
+    assert all(type(v) is int for row in FOUND.confusion for v in row)
+
+
+def test_half_precision_is_judged_in_full() -> None:
+    assert judge(SMALL.astype(np.float32), [0, 0, 1, 1], LABELS).nll == pytest.approx(FOUND.nll, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "expected"),
+    [
+        ([[0.5, 0.5]], [[0.5, 0.5]], 0.0),
+        ([[0.5, 0.5]], [[0.25, 0.75]], 0.5 * math.log(2) + 0.5 * math.log(0.5 / 0.75)),
+        ([[1.0, 0.0]], [[0.5, 0.5]], math.log(2)),
+        ([[1.0, 0.0], [0.5, 0.5]], [[0.5, 0.5], [0.5, 0.5]], math.log(2) / 2),
+    ],
+)
+def test_kl_is_the_mean_divergence_of_the_candidate_in_nats(p: list, q: list, expected: float) -> None:
+    assert mean_kl(np.array(p), np.array(q)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_kl_of_a_certain_answer_that_turned_is_large_and_finite() -> None:
+    assert 20 < mean_kl(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])) < 30
+
+
+def test_signal_to_noise_is_none_where_the_two_are_equal() -> None:
+    assert signal_to_noise_db(SMALL, SMALL.copy()) is None
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    e = np.exp(logits - logits.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("decibel", [0, 20, 40])
+def test_signal_to_noise_is_that_of_the_logits_behind_the_probabilities(decibel: int) -> None:
+    logits = np.array([[1.0, -1.0, 0.0], [0.0, 2.0, -2.0]])  # centred
+    noise = np.array([[1.0, 1.0, -2.0], [1.0, 0.0, -1.0]])
+    noise *= math.sqrt((logits**2).sum() / (noise**2).sum() / 10 ** (decibel / 10))
+    shift = np.array([[5.0], [-3.0]])  # softmax forgets it
+    assert signal_to_noise_db(softmax(logits), softmax(logits + noise + shift)) == pytest.approx(decibel, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "low", "high"),
+    [
+        (0, 10, 0.0, 0.2775),
+        (10, 10, 0.7225, 1.0),
+        (5, 10, 0.2366, 0.7634),
+        (81, 263, 0.2553, 0.3662),
+        (0, 0, 0.0, 1.0),
+    ],  # 81/263: Newcombe 1998, table I
+)
+def test_the_wilson_interval_is_that_of_the_published_table(right: int, of: int, low: float, high: float) -> None:
+    assert wilson_interval(right, of) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_the_wilson_interval_stays_within_0_and_1_and_holds_the_share() -> None:
+    for of in (1, 2, 7, 1000):
+        for right in range(of + 1):
+            low, high = wilson_interval(right, of)
+            assert 0 <= low <= right / of + 1e-12
+            assert right / of - 1e-12 <= high <= 1

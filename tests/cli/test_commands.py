@@ -1,0 +1,237 @@
+"""The command line as scripts rely on it: keys, streams, exit statuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("train", "val", "export", "quantize", "verify", "predict", "benchmark", "inspect", "doctor", "demo")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_examples(command: str, edgecnn) -> None:
+    done = edgecnn(command, "--help", env={"COLUMNS": "200"})
+    assert done.returncode == 0
+    lines = [line for line in done.stdout.splitlines() if f"edgecnn {command}" in line and "usage" not in line.lower()]
+    assert len(lines) >= 2
+    assert done.stdout.rstrip().splitlines()[-1].strip().startswith(f"edgecnn {command}") or command == "predict"
+
+
+def test_the_list_of_commands_shows_only_what_works(edgecnn) -> None:
+    shown = edgecnn("--help").stdout
+    assert all(command in shown for command in COMMANDS)
+    assert not any(f" {later} " in shown for later in ("serve", "bundle", "adopt", "capture"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, shapes: Path, edgecnn) -> dict:
+    """The whole line, as a script would go through it."""
+    folder = tmp_path_factory.mktemp("line")
+    trained = edgecnn(
+        "train", shapes, "--model", "resnet8", "--weights", "none", "--epochs", 2, "--imgsz", 32, "--batch", 8, "--out", folder / "run", "--json"
+    )
+    assert trained.returncode == 0, trained.stderr
+    train = json.loads(trained.stdout)
+    exported = edgecnn("export", train["best_checkpoint"], "--out", folder / "m.onnx", "--json")
+    assert exported.returncode == 0, exported.stderr
+    quantized = edgecnn("quantize", folder / "m.onnx", "--data", shapes, "--out", folder / "q.onnx", "--max-drop", 1, "--min-speedup", 0, "--json")
+    assert quantized.returncode == 0, quantized.stderr
+    return {"folder": folder, "train": train, "export": json.loads(exported.stdout), "quantize": json.loads(quantized.stdout)}
+
+
+def test_train_export_and_quantize_report_the_contracts_keys(run: dict) -> None:
+    assert run["train"].keys() >= set(
+        [
+            "run_dir",
+            "best_checkpoint",
+            "last_checkpoint",
+            "model",
+            "parameters",
+            "labels",
+            "epochs",
+            "train_images",
+            "val_images",
+            "val_top1",
+            "val_macro_f1",
+            "val_ece",
+            "test_top1",
+            "seconds",
+            "images_per_s",
+        ]
+    )
+    assert run["export"].keys() >= set(["file", "sha256", "size_bytes", "opset", "ir_version", "inputs", "outputs", "parity", "seconds"])
+    assert run["export"]["parity"].keys() >= {"images", "max_abs_diff", "top1_agreement"}
+    assert run["quantize"].keys() >= set(
+        [
+            "file",
+            "decision",
+            "reason",
+            "float",
+            "quantized",
+            "top1_drop",
+            "agreement",
+            "kl",
+            "images",
+            "held_out",
+            "speedup",
+            "size_bytes",
+            "calibration",
+            "float_nodes",
+        ]
+    )
+    assert run["quantize"]["float"].keys() == {"top1", "latency_ms"}
+
+
+def test_the_runs_own_data_is_judged_on_held_out_pictures_alone(run: dict, shapes: Path, edgecnn) -> None:
+    assert run["export"]["parity"]["images"] == run["quantize"]["images"] == run["train"]["val_images"] == 8
+    for file in (run["train"]["best_checkpoint"], run["export"]["file"]):
+        done = edgecnn("val", file, "--data", shapes, "--json")
+        assert json.loads(done.stdout)["images"] == 8
+        assert "held-out" in done.stderr
+        assert json.loads(edgecnn("val", file, "--data", shapes, "--split", "all", "--json").stdout)["images"] == 40
+
+
+def test_checkpoint_float_and_int8_pass_verify(run: dict, shapes: Path, edgecnn) -> None:
+    done = edgecnn(
+        "verify",
+        run["train"]["best_checkpoint"],
+        run["export"]["file"],
+        run["quantize"]["file"],
+        "--data",
+        shapes,
+        "--max-drop",
+        1,
+        "--min-agreement",
+        0,
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["passed"] is True
+    assert result["stages"][1]["agreement"] == 1.0
+    assert result["stages"][1]["max_abs_diff"] < 1e-5
+
+
+def test_verify_fails_with_status_3(run: dict, tiny_model: Path, shapes: Path, edgecnn) -> None:
+    done = edgecnn("verify", tiny_model, run["export"]["file"], "--data", shapes, "--min-agreement", 1.0, "--max-drop", 0)
+    assert done.returncode == 3
+    assert "gate failed" in done.stderr
+
+
+def test_inspect_tells_of_checkpoints_and_model_files(run: dict, edgecnn) -> None:
+    for file in (run["train"]["best_checkpoint"], run["export"]["file"], run["quantize"]["file"]):
+        found = json.loads(edgecnn("inspect", file, "--json").stdout)
+        assert found.keys() >= set(["manifest", "sha256", "size_bytes", "opset", "operators", "quantized_nodes", "float_nodes", "parameters", "macs"])
+        assert found["macs"] == 12_506_624 or found["macs"] > 0
+    assert len(found["quantized_nodes"]) == 10
+    assert found["float_nodes"] == []
+
+
+def test_benchmark_reports_the_contracts_keys(tiny_model: Path, shapes: Path, edgecnn) -> None:
+    picture = shapes / "circle" / "5000.png"
+    found = json.loads(edgecnn("benchmark", tiny_model, "--seconds", 0.2, "--threads", 1, "--source", picture, "--json").stdout)
+    assert found.keys() >= set(
+        ["ep", "threads", "batch", "latency_ms", "session_run_ms_p50", "overhead_ratio", "images_per_s", "load_ms", "rss_mb", "cpu"]
+    )
+    assert found["overhead_ratio"] > 1
+    assert found["threads"] == 1
+
+
+def test_predict_writes_a_line_a_picture_in_each_format(tiny_model: Path, shapes: Path, edgecnn) -> None:
+    text = edgecnn("predict", tiny_model, shapes, "--threshold", 0)
+    assert text.returncode == 0
+    assert all(re.fullmatch(r".+: Prediction: (circle|square) \([01]\.\d\d\)", line) for line in text.stdout.splitlines())
+    assert re.search(r"40 pictures: 40 answered, 0 unknown; .* a second on cpu", text.stderr)
+    rows = [json.loads(line) for line in edgecnn("predict", tiny_model, shapes, "--format", "jsonl", "--topk", 1).stdout.splitlines()]
+    assert len(rows) == 40
+    assert all(len(row["top"]) == 1 for row in rows)
+    table = list(csv.DictReader(io.StringIO(edgecnn("predict", tiny_model, shapes, "--format", "csv").stdout)))
+    assert [row["source"] for row in table] == [row["source"] for row in rows]
+    assert json.loads(table[0]["latency_ms"]).keys() == {"decode", "preprocess", "inference", "total"}
+
+
+def test_predict_below_the_threshold_says_unknown_and_keeps_the_guess(tiny_model: Path, shapes: Path, edgecnn) -> None:
+    done = edgecnn("predict", tiny_model, shapes / "circle" / "5000.png", "--threshold", 1.01)
+    assert re.search(r"Prediction: unknown \((circle|square) 0\.\d\d\)", done.stdout)
+    assert done.returncode == 0
+
+
+def test_predict_takes_paths_from_standard_input(tiny_model: Path, shapes: Path, edgecnn) -> None:
+    paths = "".join(f"{p}\n" for p in sorted(shapes.rglob("*.png"))[:3]) + "nowhere.png\n"
+    done = edgecnn("predict", tiny_model, "-", "--format", "jsonl", stdin=paths)
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()][-1] == "error"
+    assert len(done.stdout.splitlines()) == 4
+    assert done.returncode == 0
+
+
+def test_predict_shows_each_answer_as_it_comes(tiny_model: Path, shapes: Path) -> None:
+    """The second path is only written after the first answer has been read."""
+    command = [sys.executable, "-m", "edgecnn", "predict", str(tiny_model), "-"]
+    paths = sorted(shapes.rglob("*.png"))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for path in paths[:3]:
+            process.stdin.write(f"{path}\n")
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(str(path))
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+def test_predict_saves_pictures_with_their_answers(tiny_model: Path, shapes: Path, tmp_path: Path, edgecnn) -> None:
+    done = edgecnn("predict", tiny_model, shapes / "circle", "--max-frames", 3, "--save", tmp_path / "out")
+    assert done.returncode == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["000000_5000.jpg", "000001_5001.jpg", "000002_5002.jpg"]
+
+
+def test_a_reader_that_goes_away_is_no_error(tiny_model: Path, shapes: Path) -> None:
+    line = f"{sys.executable} -m edgecnn predict {tiny_model} {shapes} --format jsonl | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert "Broken" not in done.stderr
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_its_own_status(sent: signal.Signals, status: int, tiny_model: Path, shapes: Path) -> None:
+    command = [sys.executable, "-m", "edgecnn", "predict", str(tiny_model), "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{min(shapes.rglob('*.png'))}\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        time.sleep(0.1)
+        process.send_signal(sent)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == status
+    assert "Traceback" not in said
+
+
+def test_version_of_python_module_and_program_are_one(edgecnn) -> None:
+    program = Path(sys.executable).with_name("edgecnn")
+    if not program.exists():
+        pytest.skip("edgecnn is not installed as a program beside this interpreter")
+    shown = subprocess.run([program, "--help"], capture_output=True, text=True, env={**os.environ, "COLUMNS": "400"}, check=True).stdout
+    assert shown == edgecnn("--help").stdout
+
+
+def test_doctor_of_the_environment_names_what_is_here(edgecnn) -> None:
+    done = edgecnn("doctor", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == (0 if found["ok"] else 3)
+    text = json.dumps(found)
+    for word in ("onnxruntime", "OpenCV", "Python", "cpu"):
+        assert word in text

@@ -1,0 +1,82 @@
+"""The parity ladder: forms of one model pass, strangers do not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import exporters
+from edgecnn.errors import UsageError
+
+
+def changed(source: Path, target: Path, change) -> Path:
+    model = onnx.load(source)
+    change(model)
+    onnx.save(model, target)
+    return target
+
+
+def negate_classifier(model: onnx.ModelProto) -> None:
+    gemm = [n for n in model.graph.node if n.op_type == "Gemm"][-1]
+    for tensor in model.graph.initializer:
+        if tensor.name in gemm.input[1:]:
+            tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
+
+
+def poison(model: onnx.ModelProto) -> None:
+    tensor = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    tensor.CopyFrom(numpy_helper.from_array(np.full(tuple(tensor.dims), np.nan, np.float32), tensor.name))
+
+
+def set_manifest(**changes: object):
+    def change(model: onnx.ModelProto) -> None:
+        for entry in model.metadata_props:
+            if entry.key == "edgecnn":
+                entry.value = json.dumps({**json.loads(entry.value), **changes})
+
+    return change
+
+
+def test_a_model_holds_against_itself_and_its_int8_form(tiny_model: Path, tiny_int8_model: Path, shapes: Path) -> None:
+    result = exporters.verify(tiny_model, [tiny_model, tiny_int8_model], shapes, max_drop=0.1, min_agreement=0.9)
+    assert result.passed
+    assert [s.kind for s in result.stages] == ["onnx-fp32", "onnx-fp32", "onnx-int8"]
+    same = result.stages[1]
+    assert (same.agreement, same.max_abs_diff, same.kl, same.sqnr_db, same.flips) == (1.0, 0.0, 0.0, None, ())
+    assert result.stages[2].sqnr_db > 10
+
+
+@pytest.mark.parametrize("change", [negate_classifier, poison], ids=["negated classifier", "NaN weights"])
+def test_a_stranger_fails_with_the_pictures_that_flip(change, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    stranger = changed(tiny_model, tmp_path / "stranger.onnx", change)
+    result = exporters.verify(tiny_model, [stranger], shapes)
+    assert not result.passed
+    assert result.first_divergence.file == str(stranger)
+    assert len(result.stages[1].flips) == 40
+    assert Path(result.stages[1].flips[0].image).exists()
+
+
+def test_another_resize_shows(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    """The candidate goes from the file to the label by its own manifest, so a wrong manifest is seen too."""
+    other = changed(
+        tiny_model,
+        tmp_path / "crop.onnx",
+        set_manifest(preprocess={"resize": "crop", "interpolation": "nearest", "crop_fraction": 0.5, "pad_value": 0}),
+    )
+    assert exporters.verify(tiny_model, [other], shapes, max_drop=1, min_agreement=0).stages[1].max_abs_diff > 0.05
+
+
+def test_other_labels_are_wrong_usage(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    def swap(model: onnx.ModelProto) -> None:
+        set_manifest(labels=["square", "circle"])(model)
+        for entry in model.metadata_props:
+            if entry.key == "labels":
+                entry.value = json.dumps(["square", "circle"])
+
+    with pytest.raises(UsageError, match="labels"):
+        exporters.verify(tiny_model, [changed(tiny_model, tmp_path / "swapped.onnx", swap)], shapes)

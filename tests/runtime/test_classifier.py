@@ -1,0 +1,125 @@
+"""The runner from Python."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from shapes import shape_picture
+
+from edgecnn import Classifier, EdgeCNNError, Frame, Prediction, open_source
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_model: Path) -> Classifier:
+    return Classifier(tiny_model, ep="cpu", threshold=0.0, threads=1)
+
+
+def scores(prediction: Prediction) -> np.ndarray:
+    return np.array([s.score for s in sorted(prediction.top, key=lambda s: s.label)])
+
+
+def test_a_path_its_pixels_and_its_frame_answer_alike(classifier: Classifier, shapes: Path) -> None:
+    path = shapes / "circle" / "5000.png"
+    expected = scores(classifier(path))
+    image = cv2.imread(str(path))
+    assert np.array_equal(scores(classifier(image)), expected)
+    assert np.array_equal(scores(classifier(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), color="rgb")), expected)
+    assert np.array_equal(scores(classifier(next(iter(open_source(path))))), expected)
+
+
+def test_a_pil_image_answers_as_its_file(classifier: Classifier, shapes: Path) -> None:
+    pil = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    path = shapes / "square" / "5001.png"
+    with pil.open(path) as image:
+        assert np.array_equal(scores(classifier(image)), scores(classifier(path)))
+
+
+def test_views_of_an_array_answer_as_their_copies(classifier: Classifier) -> None:
+    image = shape_picture("circle", 1, 64)
+    for view in (image[:, ::-1], image[::-1], image[5:60, 3:50], np.asfortranarray(image), image[::2, ::2]):
+        assert np.array_equal(scores(classifier(view)), scores(classifier(view.copy())))
+
+
+def test_a_batch_answers_as_its_pictures_one_by_one(classifier: Classifier) -> None:
+    images = [shape_picture(name, seed, side) for name in ("circle", "square") for seed in range(4) for side in (32, 50)]
+    for one, many in zip((classifier(i) for i in images), classifier.batch(images), strict=True):
+        assert np.allclose(scores(one), scores(many), atol=1e-5)
+    assert classifier.batch([]) == []
+
+
+def test_label_and_score_are_none_unless_the_status_is_ok(tiny_model: Path) -> None:
+    unsure = Classifier(tiny_model, ep="cpu", threshold=1.01)(shape_picture("circle", 0))
+    assert (unsure.status, unsure.label, unsure.index, unsure.score) == ("unknown", None, None, None)
+    assert unsure.top[0].label in ("circle", "square")
+    assert "threshold" in (unsure.reason or "")
+
+
+def test_the_threshold_is_the_manifests_unless_given(tiny_model: Path) -> None:
+    assert Classifier(tiny_model, ep="cpu").threshold == Classifier(tiny_model, ep="cpu").manifest.unknown.threshold == 0.5
+    assert Classifier(tiny_model, ep="cpu", threshold=0.0).threshold == 0.0
+
+
+@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 4), np.uint8), "nowhere.jpg", None, 3])
+def test_what_is_no_picture_is_refused(classifier: Classifier, bad: object) -> None:
+    with pytest.raises(EdgeCNNError):
+        classifier(bad)
+
+
+def test_a_missing_model_is_a_file_not_found_error() -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx") as caught:
+        Classifier("nowhere.onnx")
+    assert isinstance(caught.value, EdgeCNNError)
+
+
+def test_stream_reports_what_cannot_be_read_and_goes_on_in_order(classifier: Classifier, tmp_path: Path) -> None:
+    for i in (0, 1, 3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), shape_picture("square", i))
+    (tmp_path / "2.png").write_bytes(b"no picture")
+    for batch in (1, 2, 8):
+        found = list(classifier.stream(tmp_path, batch=batch))
+        assert [Path(p.source or "").name for _, p in found] == ["0.png", "1.png", "2.png", "3.png"]
+        assert [p.status for _, p in found] == ["ok", "ok", "error", "ok"]
+        assert [f is None for f, _ in found] == [False, False, True, False]
+        assert [p.frame for _, p in found] == [0, 1, 2, 3]
+
+
+def test_stream_takes_every_nth_up_to_a_limit(classifier: Classifier, shapes: Path) -> None:
+    names = [Path(p.source or "").stem for _, p in classifier.stream(shapes / "circle", every=3, max_frames=4)]
+    assert names == ["5000", "5003", "5006", "5009"]
+
+
+def test_threads_share_a_classifier(classifier: Classifier) -> None:
+    images = [shape_picture("circle", i) for i in range(8)]
+    expected = [scores(classifier(i)) for i in images]
+    wrong: list[int] = []
+
+    def work() -> None:
+        for _ in range(10):
+            wrong.extend(i for i, image in enumerate(images) if not np.array_equal(scores(classifier(image)), expected[i]))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_prediction_says_what_ran_and_when(classifier: Classifier, shapes: Path) -> None:
+    prediction = classifier(shapes / "circle" / "5000.png")
+    assert prediction.ep == "cpu"
+    assert len(prediction.model_sha256) == 64
+    assert prediction.captured_at.endswith("Z")
+    assert prediction.latency_ms.total >= prediction.latency_ms.inference > 0
+    assert prediction.media_time_s is None
+
+
+def test_a_frame_is_bgr(shapes: Path) -> None:
+    path = shapes / "circle" / "5000.png"
+    frame = next(iter(open_source(path)))
+    assert isinstance(frame, Frame)
+    assert np.array_equal(frame.image, cv2.imread(str(path)))

@@ -1,0 +1,70 @@
+"""Where pictures come from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+from shapes import shape_picture
+
+from edgecnn import open_source
+from edgecnn.errors import DataError, InputNotFoundError, PictureError, SourceError
+from edgecnn.runtime.sources import expand_sources
+
+
+def test_a_folder_gives_its_pictures_sorted_without_hidden_or_other_files(tmp_path: Path) -> None:
+    for name in ("b.png", "a.png", "sub/c.PNG", ".hidden.png", "notes.txt"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(b"")
+    assert [Path(p).name for p in expand_sources([str(tmp_path)])] == ["a.png", "b.png", "c.PNG"]
+
+
+def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), shape_picture("circle", 0))
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert len(list(expand_sources([str(tmp_path)]))) == 1
+
+
+def test_a_glob_gives_what_it_matches(tmp_path: Path) -> None:
+    for name in ("a1.png", "a2.png", "b.png"):
+        (tmp_path / name).write_bytes(b"")
+    assert [Path(p).name for p in expand_sources([str(tmp_path / "a*.png")])] == ["a1.png", "a2.png"]
+
+
+def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].png"
+    path.write_bytes(b"")
+    assert list(expand_sources([str(path)])) == [str(path)]
+
+
+def test_standard_input_gives_a_path_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.write(write, "one picture.png\nümlaut.png\n\nlast.png".encode())
+    os.close(write)
+    with os.fdopen(read, encoding="utf-8") as lines:
+        monkeypatch.setattr(sys, "stdin", lines)
+        assert list(expand_sources(["-"])) == ["one picture.png", "ümlaut.png", "last.png"]
+
+
+def test_what_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+    for missing in ("nowhere.png", str(tmp_path / "*.png")):
+        with pytest.raises(InputNotFoundError, match=r"\.png"):
+            open_source(missing)
+    with pytest.raises(DataError, match="no pictures"):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("source", ["rtsp://camera/1", "http://host/a.jpg", "0", "/dev/video0", "csi:", "fake:"])
+def test_cameras_and_streams_are_named_as_not_read(source: str) -> None:
+    with pytest.raises(SourceError, match="not read by this version"):
+        open_source(source)
+
+
+def test_an_unreadable_picture_is_an_error_when_its_turn_comes(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"text")
+    with pytest.raises(PictureError, match=r"a\.png"):
+        next(open_source(tmp_path))
