@@ -35,7 +35,7 @@ AUGMENTATIONS = {
     "none": Augmentation(),
     "light": Augmentation(least_area=0.5, aspect=4 / 3, flip_horizontal=True, light=0.2),
     # for pictures without up or down, such as parts on a bench or cells of a panel
-    "symmetric": Augmentation(least_area=0.8, aspect=1.1, flip_horizontal=True, flip_vertical=True, quarter_turns=True, light=0.1),
+    "symmetric": Augmentation(flip_horizontal=True, flip_vertical=True, quarter_turns=True, light=0.1),
 }
 
 

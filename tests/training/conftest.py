@@ -1,0 +1,47 @@
+"""A small data folder and one trained run, made once for all tests of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from shapes import write_shapes
+
+from edgecnn.training.loop import train
+from edgecnn.training.options import TrainOptions, TrainResult
+
+PICTURES_A_CLASS = 20
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny networks train ten times faster so on shared cores, and as many threads here as in a subprocess make runs comparable."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty circles and twenty squares of 40 pixels; not to be written to."""
+    return write_shapes(tmp_path_factory.mktemp("pictures"), PICTURES_A_CLASS, side=40, first_seed=100)
+
+
+@pytest.fixture(scope="session")
+def small_options(pictures: Path) -> Callable[..., TrainOptions]:
+    """Options of a run that takes a second or two; what is given replaces a default."""
+
+    def options(out: Path, **changes: object) -> TrainOptions:
+        defaults = {"data": pictures, "model": "resnet8", "weights": "none", "epochs": 3, "batch": 8, "device": "cpu", "workers": 2}
+        return TrainOptions(out=out, **{**defaults, **changes})  # type: ignore[arg-type]
+
+    return options
+
+
+@pytest.fixture(scope="session")
+def trained(small_options: Callable[..., TrainOptions], tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """A run of three epochs with train, val and test; not to be written to."""
+    return train(small_options(tmp_path_factory.mktemp("trained") / "run", test_split=0.1))

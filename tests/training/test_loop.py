@@ -1,0 +1,319 @@
+"""A whole run: what it writes, that it repeats, resumes, ends in time and refuses what it should."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from shapes import shape_picture, write_shapes
+
+from edgecnn.errors import CheckpointError, EdgeCNNError, InputNotFoundError, TrainingError, UsageError
+from edgecnn.preprocess import preprocess
+from edgecnn.training.checkpoint import load_checkpoint
+from edgecnn.training.judge import open_checkpoint
+from edgecnn.training.loop import train
+from edgecnn.training.options import TrainOptions, TrainResult
+
+Options = Callable[..., TrainOptions]
+_EPOCHS = 30  # of the runs that are killed: seconds, where a kill takes milliseconds
+# A child of a test runner in the background ignores SIGINT; a shell's does not.
+_PROGRAM = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); runpy.run_module('edgecnn', run_name='__main__')"
+
+
+def _weights(path: str | Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(Path(path)).weights
+
+
+def _identical(first: str | Path, second: str | Path) -> bool:
+    a, b = _weights(first), _weights(second)
+    return list(a) == list(b) and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _stopped(data: Path, out: Path, signum: signal.Signals) -> tuple[int, str]:
+    """Begins a run by the command line and sends it a signal as soon as there is something to resume from."""
+    words = ["train", data, "--out", out, "--model", "resnet8", "--weights", "none", "--epochs", _EPOCHS, "--batch", 8, "--device", "cpu"]
+    command = [sys.executable, "-c", _PROGRAM, *map(str, words)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as many as this process has: sums are added in the same order
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env) as process:
+        until = time.monotonic() + 120
+        while not (out / "weights" / "last.pt").exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.002)
+        process.send_signal(signum)
+        _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def test_a_run_folder_holds_all_files_of_the_contract(trained: TrainResult) -> None:
+    run = Path(trained.run_dir)
+    found = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
+    assert found == {"weights/best.pt", "weights/last.pt", "results.csv", "split.csv", "summary.json", "report.html"}
+    assert trained.best_checkpoint == str(run / "weights" / "best.pt")
+    assert trained.last_checkpoint == str(run / "weights" / "last.pt")
+
+
+def test_results_have_a_row_an_epoch(trained: TrainResult) -> None:
+    path = Path(trained.run_dir) / "results.csv"
+    assert path.read_text().splitlines()[0] == "epoch,stage,train_loss,val_loss,val_top1,lr,seconds,images_per_s"
+    rows = _rows(path)
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert all(math.isfinite(float(row[key])) for row in rows for key in row if key != "stage")
+    assert all(0 <= float(row["val_top1"]) <= 1 for row in rows)
+
+
+def test_split_csv_names_every_picture_with_its_label_and_side(trained: TrainResult, pictures: Path) -> None:
+    rows = _rows(Path(trained.run_dir) / "split.csv")
+    assert list(rows[0]) == ["path", "label", "split"]
+    assert {row["path"] for row in rows} == {p.relative_to(pictures).as_posix() for p in pictures.rglob("*.png")}
+    assert all(row["label"] == row["path"].split("/")[0] for row in rows)
+    sides = [row["split"] for row in rows]
+    assert (sides.count("train"), sides.count("val"), sides.count("test")) == (28, 8, 4)
+
+
+def test_the_summary_says_what_the_result_says(trained: TrainResult) -> None:
+    summary = json.loads((Path(trained.run_dir) / "summary.json").read_text())
+    contract = (
+        "run_dir best_checkpoint last_checkpoint model parameters labels epochs train_images val_images val_top1 val_macro_f1 val_ece test_top1"
+    )
+    for key in (*contract.split(), "seconds", "images_per_s"):
+        value = getattr(trained, key)
+        assert summary[key] == (list(value) if isinstance(value, tuple) else value)
+    assert (summary["train_images"], summary["val_images"], summary["epochs"]) == (28, 8, 3)
+
+
+def test_the_best_checkpoint_is_the_best_epochs_and_remembers_the_run(trained: TrainResult, pictures: Path) -> None:
+    best = load_checkpoint(Path(trained.best_checkpoint))
+    rows = _rows(Path(trained.run_dir) / "results.csv")
+    assert trained.val_top1 == pytest.approx(max(float(row["val_top1"]) for row in rows))
+    assert best.manifest.labels == ("circle", "square") == trained.labels
+    assert best.manifest.training.val_top1 == trained.val_top1
+    assert sorted(len(found) for found in best.record.prefixes.values()) == [4, 8, 28]
+
+
+def test_a_test_split_gives_the_top1_of_pictures_that_chose_nothing(trained: TrainResult, small_options: Options, tmp_path: Path) -> None:
+    assert trained.test_top1 in {0.0, 0.25, 0.5, 0.75, 1.0}  # four pictures
+    assert train(small_options(tmp_path / "run", epochs=1)).test_top1 is None
+
+
+def test_the_same_seed_gives_bit_identical_weights_and_another_seed_others(trained: TrainResult, small_options: Options, tmp_path: Path) -> None:
+    again = train(small_options(tmp_path / "again", test_split=0.1))
+    assert _identical(trained.best_checkpoint, again.best_checkpoint)
+    assert _identical(trained.last_checkpoint, again.last_checkpoint)
+    assert again.val_top1 == trained.val_top1
+    other = train(small_options(tmp_path / "other", test_split=0.1, seed=1))
+    assert not _identical(trained.best_checkpoint, other.best_checkpoint)
+
+
+def test_a_killed_run_resumed_equals_one_that_was_never_stopped(pictures: Path, small_options: Options, tmp_path: Path) -> None:
+    status, _ = _stopped(pictures, tmp_path / "killed", signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    progressed = load_checkpoint(tmp_path / "killed" / "weights" / "last.pt").progressed
+    assert progressed
+    assert 1 <= len(progressed.history) < _EPOCHS
+    resumed = train(TrainOptions(data=pictures, out=tmp_path / "killed", resume=True))
+    whole = train(small_options(tmp_path / "whole", epochs=_EPOCHS))
+    assert _identical(resumed.best_checkpoint, whole.best_checkpoint)
+    assert _identical(resumed.last_checkpoint, whole.last_checkpoint)
+    assert (resumed.epochs, resumed.val_top1, resumed.val_ece) == (_EPOCHS, whole.val_top1, whole.val_ece)
+    keys = ("epoch", "train_loss", "val_loss", "val_top1", "lr")
+    tables = [[tuple(row[key] for key in keys) for row in _rows(tmp_path / name / "results.csv")] for name in ("killed", "whole")]
+    assert tables[0] == tables[1]
+
+
+def test_ctrl_c_exits_130_in_one_line_and_leaves_a_checkpoint_to_resume_from(pictures: Path, tmp_path: Path) -> None:
+    status, errors = _stopped(pictures, tmp_path / "run", signal.SIGINT)
+    assert status == 130
+    assert "Traceback" not in errors
+    assert "interrupted" in errors
+    last = load_checkpoint(tmp_path / "run" / "weights" / "last.pt")
+    assert last.progressed
+    assert 1 <= len(last.progressed.history) < _EPOCHS
+    assert not [p.name for p in (tmp_path / "run").rglob(".*")], "no half-written file stays"
+
+
+def test_resuming_a_finished_run_changes_no_weights(trained: TrainResult, pictures: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    resumed = train(TrainOptions(data=pictures, out=run, resume=True))
+    assert resumed.epochs == trained.epochs
+    assert _identical(resumed.best_checkpoint, trained.best_checkpoint)
+
+
+def test_resuming_with_other_pictures_is_refused(trained: TrainResult, pictures: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    data = Path(shutil.copytree(pictures, tmp_path / "data"))
+    next((data / "circle").iterdir()).unlink()
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    with pytest.raises(CheckpointError, match="not the pictures that"):
+        train(TrainOptions(data=data, out=run, resume=True))
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.xfail(strict=True, reason="fault: the hash of the data leaves the labels out, so a run goes on with relabelled pictures")
+def test_resuming_with_the_same_pictures_under_other_labels_is_refused(trained: TrainResult, pictures: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    data = Path(shutil.copytree(pictures, tmp_path / "data"))
+    for old, new in (("circle", "swap"), ("square", "circle"), ("swap", "square")):
+        (data / old).rename(data / new)
+    with pytest.raises(EdgeCNNError):
+        train(TrainOptions(data=data, out=run, resume=True))
+
+
+def test_resuming_nothing_is_refused(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputNotFoundError, match=r"last\.pt"):
+        train(TrainOptions(data=pictures, out=tmp_path / "none", resume=True))
+    with pytest.raises(UsageError, match="--out"):
+        train(TrainOptions(data=pictures, resume=True))
+
+
+def test_a_folder_that_holds_a_run_is_refused_without_force(trained: TrainResult, small_options: Options, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    (run / "notes.txt").write_text("mine")
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    with pytest.raises(UsageError, match=r"holds a run already.*--resume.*--force"):
+        train(small_options(run))
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+    replaced = train(small_options(run, epochs=1, force=True))
+    assert len(_rows(run / "results.csv")) == replaced.epochs == 1
+    assert (run / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.xfail(strict=True, reason="fault: --force removes the earlier run before the data, the shares and the weights are looked at")
+@pytest.mark.parametrize("wrong", [{"data": Path("no/such/folder")}, {"val_split": 2.0}, {"weights": "no/such/best.pt"}])
+def test_a_forced_run_that_cannot_begin_leaves_the_earlier_one(
+    wrong: dict[str, object], trained: TrainResult, small_options: Options, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    with pytest.raises(EdgeCNNError):
+        train(small_options(run, force=True, **wrong))
+    assert (run / "weights" / "best.pt").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="fault: --force removes the checkpoint that --weights names before it is read", raises=InputNotFoundError)
+def test_a_run_can_be_replaced_by_one_that_starts_from_its_checkpoint(trained: TrainResult, small_options: Options, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    train(small_options(run, force=True, epochs=1, weights=str(run / "weights" / "best.pt")))
+
+
+def test_a_wrong_option_leaves_nothing_behind(small_options: Options, tmp_path: Path) -> None:
+    wrong = ({"lr": -1.0}, {"batch": 0}, {"epochs": 0}, {"imgsz": 4}, {"augment": "wild"}, {"model": "none"}, {"preset": "x"}, {"time_budget_min": 0})
+    for changes in wrong:
+        with pytest.raises(UsageError):
+            train(small_options(tmp_path / "run", **changes))
+        assert not (tmp_path / "run").exists(), changes
+
+
+def test_a_loss_that_is_no_number_names_epoch_step_and_pictures(small_options: Options, pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError) as failed:
+        train(small_options(tmp_path / "run", lr=1e36, epochs=5))
+    message = str(failed.value)
+    assert "epoch 1, step " in message
+    assert str(pictures) in message
+    assert "--lr" in message
+
+
+@pytest.mark.xfail(strict=True, reason="fault: in the first epoch the message says to go on from last.pt, which does not exist")
+def test_the_advice_after_a_divergence_names_a_file_that_exists(small_options: Options, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError) as failed:
+        train(small_options(tmp_path / "run", lr=1e36, epochs=5))
+    last = tmp_path / "run" / "weights" / "last.pt"
+    assert last.exists() or str(last) not in str(failed.value)
+
+
+@pytest.mark.xfail(strict=True, reason="fault: validation logits that are no numbers are judged and saved as the best of a run that ends well")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_weights_that_a_last_step_made_no_numbers_are_never_the_best(small_options: Options, tmp_path: Path) -> None:
+    """One batch, one epoch: the loss was still a number when the step that spoilt the weights was taken."""
+    with pytest.raises(TrainingError):
+        train(small_options(tmp_path / "run", lr=1e36, epochs=1, batch=64))
+
+
+@pytest.mark.xfail(strict=True, reason="fault: the plan leaves out validation and checkpoints, and no epoch looks at the clock")
+def test_a_run_with_a_time_budget_ends_in_time(small_options: Options, tmp_path: Path) -> None:
+    start = time.monotonic()
+    result = train(small_options(tmp_path / "run", epochs=100_000, time_budget_min=0.03))
+    assert 1 <= result.epochs < 100_000
+    assert time.monotonic() - start <= 0.03 * 60 * 1.2
+
+
+def test_a_time_budget_plans_fewer_epochs_and_never_none(small_options: Options, tmp_path: Path) -> None:
+    assert train(small_options(tmp_path / "short", epochs=50, time_budget_min=1e-6)).epochs == 1
+    assert train(small_options(tmp_path / "long", epochs=2, time_budget_min=5)).epochs == 2
+
+
+def test_no_epochs_from_a_checkpoint_train_the_classifier_alone(trained: TrainResult, tmp_path: Path) -> None:
+    """On three classes where the checkpoint knows two: the backbone stays to the bit."""
+    data = write_shapes(tmp_path / "data", 8, side=40, first_seed=900)
+    (data / "noise").mkdir()
+    for seed in range(8):
+        cv2.imwrite(str(data / "noise" / f"{seed}.png"), 255 - shape_picture("circle", seed, 40)[:12, :12])
+    result = train(TrainOptions(data=data, out=tmp_path / "run", model="resnet8", weights=trained.best_checkpoint, epochs=0, device="cpu", workers=2))
+    before, after = _weights(trained.best_checkpoint), _weights(result.best_checkpoint)
+    backbone = [name for name in before if not name.startswith("classifier")]
+    assert all(torch.equal(before[name], after[name]) for name in backbone)
+    assert after["classifier.weight"].shape == (3, 64)
+    assert after["classifier.weight"].abs().sum() > 0
+    assert (result.epochs, result.labels) == (0, ("circle", "noise", "square"))
+    assert _rows(tmp_path / "run" / "results.csv") == []
+    assert {p.name for p in (tmp_path / "run" / "weights").iterdir()} == {"best.pt", "last.pt"}
+
+
+def test_a_checkpoint_of_another_network_is_refused_as_a_start(trained: TrainResult, small_options: Options, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="--model resnet8"):
+        train(small_options(tmp_path / "run", model="efficientnet_lite0", imgsz=32, weights=trained.best_checkpoint))
+
+
+def test_a_run_that_begins_without_a_folder_takes_the_next_free_number(
+    small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = [train(small_options(None, epochs=1)).run_dir for _ in range(2)]
+    assert found == [str(Path("runs", "train", n)) for n in "12"]
+
+
+def test_training_learns_dark_from_light_on_pictures_it_never_saw(small_options: Options, tmp_path: Path) -> None:
+    for i, name in enumerate(("dark", "light")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for seed in range(15):
+            noise = np.random.default_rng((i, seed)).integers(0, 80, (32, 32, 3)).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / "data" / name / f"{seed}.png"), noise + 120 * i)
+    options = small_options(tmp_path / "run", data=tmp_path / "data", model="threeconv", imgsz=32, lr=1e-3, epochs=20, test_split=0.2)
+    assert train(options).test_top1 == 1.0
+
+
+@pytest.mark.xfail(
+    strict=True, reason="fault: batch-norm momentum 0.01 leaves the running statistics near their start in a run of a few hundred steps"
+)
+def test_a_network_from_scratch_answers_its_training_pictures_as_well_as_it_learned_them(small_options: Options, tmp_path: Path) -> None:
+    """Judged with its running statistics it must not be far behind the same weights with the statistics of these very pictures."""
+    data = write_shapes(tmp_path / "data", 20, side=40, first_seed=100)
+    train(small_options(tmp_path / "run", data=data, epochs=15, lr=5e-3, augment="none"))
+    judge = open_checkpoint(tmp_path / "run" / "weights" / "last.pt")
+    rows = [row for row in _rows(tmp_path / "run" / "split.csv") if row["split"] == "train"]
+    images = np.stack([preprocess(data / row["path"], judge.manifest.input, judge.manifest.preprocess) for row in rows])
+    truth = torch.tensor([judge.manifest.labels.index(row["label"]) for row in rows])
+
+    def nll() -> float:
+        return float(torch.nn.functional.cross_entropy(torch.from_numpy(judge.logits(images)), truth))
+
+    as_saved = nll()
+    for module in judge.network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.train()
+    assert as_saved <= nll() + 0.2
