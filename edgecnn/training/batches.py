@@ -35,7 +35,7 @@ def training_batches(
     order = np.random.default_rng((seed, key)).permutation(len(pictures))
     truth = np.asarray(labels, np.int64)
     chunks = [order[i : i + batch] for i in range(0, len(order), batch)]
-    if len(chunks) > 1 and len(chunks[-1]) == 1:
+    if len(chunks) > 1 and len(chunks[-1]) == 1 < batch:
         chunks.pop()
 
     def make(indices: NDArray[np.int64]) -> TrainingBatch:

@@ -5,6 +5,7 @@ Plain values and tensors alone, so that ``torch.load(weights_only=True)`` reads 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Checkpoint:
         network = find_model(self.model).build(len(self.manifest.labels), self.manifest.input.height)
         try:
             network.load_state_dict(self.weights)
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, AttributeError) as error:
             raise CheckpointError(f"the weights do not fit {self.model}: {str(error).splitlines()[0]}; train again") from error
         return network.eval()
 
@@ -71,6 +72,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "manifest": checkpoint.manifest.to_json(),
         "split": checkpoint.record.to_json(),
         "weights": checkpoint.weights,
+        "weights_sha256": _digest(checkpoint.weights),
         "progressed": asdict(checkpoint.progressed) if checkpoint.progressed else None,
     }
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -106,15 +108,33 @@ def load_checkpoint(path: Path) -> Checkpoint:
             model=content["model"],
             manifest=Manifest.from_json(content["manifest"]),
             record=SplitRecord.from_json(content["split"]),
-            weights=content["weights"],
+            weights=_intact(content, path),
             progressed=_progressed(content["progressed"]),
         )
-    except (KeyError, TypeError, ManifestError) as error:
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, AttributeError, ManifestError) as error:
         raise CheckpointError(f"{path}: a broken checkpoint ({error}); train again") from error
 
 
 def _progressed(found: dict[str, Any] | None) -> Progressed | None:
     return None if found is None else Progressed(**{**found, "history": tuple(EpochRow(**row) for row in found["history"])})
+
+
+def _intact(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = content["weights"]
+    if _digest(weights) != content["weights_sha256"]:
+        raise CheckpointError(f"{path}: its weights are not those that were written: the file is damaged; take another, or train again")
+    return weights
+
+
+def _digest(weights: Any) -> str:
+    """Of names, shapes and values: torch reads tensors without looking whether they are whole."""
+    found = hashlib.sha256()
+    for name, tensor in weights.items():
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.numpy().tobytes())
+    return found.hexdigest()
 
 
 def _first_line(error: Exception) -> str:

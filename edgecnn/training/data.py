@@ -53,8 +53,8 @@ class TrainingData:
 
     @property
     def sha256(self) -> str:
-        """One hash of all pictures."""
-        return data_sha256(s.digest for s in self.samples)
+        """One hash of all pictures and their labels."""
+        return data_sha256(f"{s.digest} {self.labels[s.label]}" for s in self.samples)
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,8 @@ class _Run:
         self.network = build_network(setup, data.labels).to(setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.network, setup)
         self.manifest = self._manifest()
+        if options.force and not options.resume:
+            run.clear()  # not before: a run that cannot begin must not cost the earlier one
 
     def train(self) -> TrainResult:
         if not self.data.of("train") or not self.data.of("val"):
@@ -167,8 +169,11 @@ class _Run:
     def _epochs(self, pixels: Image, val_pixels: Image, val_truth: NDArray[np.int64]) -> None:
         labels = [s.label for s in self.data.of("train")]
         if self.options.time_budget_min is not None and not self.history:
-            self.epochs = self._plan(pixels, labels)
+            start = time.monotonic()
+            self._validate(val_pixels, val_truth)
+            self.epochs = self._plan(pixels, labels, time.monotonic() - start)
         for epoch in range(len(self.history), self.epochs):
+            begun = time.monotonic()
             start = time.monotonic()
             mean_loss, seen = self._epoch(epoch, pixels, labels)
             seconds = time.monotonic() - start
@@ -178,6 +183,14 @@ class _Run:
             self._keep_if_best(nll, top1)
             save_checkpoint(self.run.last, self._checkpoint(resumable=True))
             write_results_csv(self.run.results, self.history)
+            if self._over_budget(time.monotonic() - begun) and epoch + 1 < self.epochs:
+                self.reporter.say(f"ending after epoch {epoch + 1} of {self.epochs}: another would outlast the time budget")
+                break
+
+    def _over_budget(self, epoch_s: float) -> bool:
+        """Whether another epoch like the last would end too late: the plan is an estimate, and machines are shared."""
+        budget_min = self.options.time_budget_min
+        return budget_min is not None and time.monotonic() - self.started + epoch_s > 60 * budget_min
 
     @property
     def _steps(self) -> int:
@@ -196,6 +209,8 @@ class _Run:
             rate = learning_rate(recipe, epoch * self._steps + step, self.epochs * self._steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["share"]
+                if recipe.keras_epsilon:
+                    group["eps"] = recipe.adam_epsilon / math.sqrt(1 - group["betas"][1] ** (epoch * self._steps + step + 1))
             batch_loss = self._step(batch.images, batch.labels)
             if not math.isfinite(batch_loss):
                 raise TrainingError(self._diverged(epoch, step, batch.indices))
@@ -225,7 +240,7 @@ class _Run:
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
 
-    def _plan(self, pixels: Image, labels: list[int]) -> int:
+    def _plan(self, pixels: Image, labels: list[int], validation_s: float) -> int:
         """How many epochs fit into what is left of the time budget, by timing steps that change nothing."""
         assert self.options.time_budget_min is not None
         self._training_mode()
@@ -239,7 +254,7 @@ class _Run:
             times.append(time.monotonic() - start)
         for buffer, before in zip(self.network.buffers(), buffers, strict=True):
             buffer.copy_(before)
-        per_picture_s = min(times[1:]) / size * 1.1  # augmentation and validation beside it
+        per_picture_s = min(times[1:]) / size * 1.05 + validation_s / len(pixels)  # augmentation, and validation after each epoch
         left_s = self.options.time_budget_min * 60 * _KEPT_FOR_THE_END - (time.monotonic() - self.started)
         epochs = int(left_s / (per_picture_s * len(pixels)))
         least = 0 if self.setup.recipe.head_first else 1
@@ -252,6 +267,8 @@ class _Run:
         """NLL and top-1 on the validation pictures, in 32-bit floats."""
         logits = self._logits(pixels)
         p = torch.from_numpy(logits).softmax(1).numpy()
+        if not np.isfinite(p).all():
+            raise TrainingError(f"the weights are no numbers any more; begin again with a lower --lr (it is {self.setup.recipe.lr:g})")
         found = judge(p, truth.tolist(), self.data.labels)
         return found.nll, found.top1
 
@@ -318,7 +335,7 @@ class _Run:
         files = ", ".join(str(train[i].path) for i in indices[:3])
         return (
             f"the loss is no number any more in epoch {epoch + 1}, step {step + 1} (pictures {files} …); "
-            f"lower --lr (it is {self.setup.recipe.lr:g}) and go on from {self.run.last} or begin again"
+            f"begin again with a lower --lr (it is {self.setup.recipe.lr:g})"
         )
 
 

@@ -25,6 +25,7 @@ class Recipe:
     preprocess: PreprocessSpec
     warmup: float = 0.0  # share of all steps over which the learning rate rises
     adam_epsilon: float = 1e-8
+    keras_epsilon: bool = False  # Keras adds epsilon before the second moment's bias is corrected, torch afterwards
     head_first: bool = False  # fit the classifier on frozen features before the epochs begin
     head_views: int = 3  # on the pictures as they are, and augmented so many times less one
     freeze_batch_norm: bool = False  # keep the pretrained running statistics
@@ -85,6 +86,7 @@ RECIPES = {
             augmentation="none",
             preprocess=PreprocessSpec(interpolation="nearest"),
             adam_epsilon=1e-7,
+            keras_epsilon=True,
             clip_each_norm=1.0,
             model="threeconv",
             imgsz=150,

@@ -56,6 +56,12 @@ class RunFolder:
         """Whether anything here would be overwritten."""
         return any(p.exists() for p in (self.best.parent, self.results, self.split, self.summary, self.report))
 
+    def clear(self) -> None:
+        """Removes an earlier run, once the new one is sure to begin; other files stay."""
+        shutil.rmtree(self.best.parent, ignore_errors=True)
+        for path in (self.results, self.split, self.summary, self.report):
+            path.unlink(missing_ok=True)
+
 
 def open_run(out: Path | None, *, resume: bool, force: bool) -> RunFolder:
     """Makes the run folder, or finds the one to resume.
@@ -77,10 +83,6 @@ def open_run(out: Path | None, *, resume: bool, force: bool) -> RunFolder:
     run = RunFolder(out)
     if run.holds_a_run and not force:
         raise UsageError(f"{out}: holds a run already; go on with it by --resume, replace it by --force, or name another --out")
-    if force:
-        shutil.rmtree(run.best.parent, ignore_errors=True)
-        for path in (run.results, run.split, run.summary, run.report):
-            path.unlink(missing_ok=True)
     make_folder(run.root)
     return run
 

@@ -37,23 +37,24 @@ def split_pictures(labels: Sequence[int], groups: Sequence[int], val_split: floa
     order = [sorted(members)[k] for k in random.permutation(len(members))]
     left = Counter(labels)  # pictures of each class that may still be trained on
     result: list[Split] = ["train"] * len(labels)
+    owed: dict[Split, float] = {"test": test_split * len(labels), "val": val_split * len(labels)}
     for stratum in _strata(order, members, labels, min(s for s in (val_split, test_split) if s)):
         pictures = sum(len(members[group]) for group in stratum)
-        queue = iter(stratum)
-        shares: tuple[tuple[Split, float], ...] = (("test", test_split), ("val", val_split))
-        for split, share in shares:
-            quota = round(share * pictures)
-            for group in queue if quota else ():
-                taken = members[group]
-                if all(left[c] > n for c, n in Counter(labels[i] for i in taken).items()):
-                    left.subtract(labels[i] for i in taken)
-                    for i in taken:
-                        result[i] = split
-                    quota -= len(taken)
-                if quota <= 0:
-                    break
+        wanted: dict[Split, int] = {"test": round(test_split * pictures), "val": round(val_split * pictures)}
+        missing = dict(wanted)
+        for group in stratum:
+            taken = members[group]
+            fitting = [split for split in missing if missing[split] >= len(taken)]  # a larger group would swallow the share
+            spare = all(left[c] > n for c, n in Counter(labels[i] for i in taken).items())
+            if fitting and spare:
+                split = max(fitting, key=lambda s: (missing[s] / wanted[s], owed[s]))  # in turn, where there is not enough for both
+                missing[split] -= len(taken)
+                owed[split] -= len(taken)
+                left.subtract(labels[i] for i in taken)
+                for i in taken:
+                    result[i] = split
     if "val" not in result:
-        raise UsageError(f"--val-split {val_split:g} of {len(labels)} pictures leaves none to validate on; raise it, or add pictures")
+        raise UsageError(f"--val-split {val_split:g} of {len(labels)} pictures leaves none to validate on; change the shares, or add pictures")
     return result
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from edgecnn.training.augment import AUGMENTATIONS
 from edgecnn.training.batches import TrainingBatch, training_batches
@@ -59,6 +58,5 @@ def test_a_last_batch_of_one_picture_is_left_out_but_never_the_only_batch() -> N
     assert [len(b.images) for b in _epoch(count=1)] == [1]
 
 
-@pytest.mark.xfail(strict=True, reason="fault: with --batch 1 every batch has one picture, yet the last is left out as a remainder")
 def test_batches_of_one_picture_lose_none() -> None:
     assert sorted(_order(_epoch(count=6, batch=1))) == list(range(6))

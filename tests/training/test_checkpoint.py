@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,6 @@ def test_a_byte_changed_anywhere_outside_the_tensors_is_refused_or_harmless(best
     assert all("best.pt" in line for line in refusals)
 
 
-@pytest.mark.xfail(strict=True, reason="fault: torch.load checks no CRC of tensor data, so a damaged checkpoint loads as another model")
 def test_a_byte_changed_in_the_weights_is_refused_by_name(best: Path) -> None:
     weights = load_checkpoint(best).weights["blocks.2.layers.3.weight"].numpy().tobytes()
     content = bytearray(best.read_bytes())
@@ -129,7 +129,6 @@ def test_weights_that_are_no_tensors_are_refused(best: Path) -> None:
         load_checkpoint(_spoil(best, weights=weights)).build()
 
 
-@pytest.mark.xfail(strict=True, reason="fault: the kind of `weights` is never checked; TypeError or AttributeError comes out of build()")
 @pytest.mark.parametrize("weights", [None, [1.0], {1: torch.zeros(1)}], ids=["none", "list", "number"])
 def test_weights_that_are_no_table_by_name_are_refused(weights: object, best: Path) -> None:
     with pytest.raises(CheckpointError):
@@ -137,7 +136,7 @@ def test_weights_that_are_no_table_by_name_are_refused(weights: object, best: Pa
 
 
 def test_weights_that_do_not_fit_the_network_are_refused(best: Path) -> None:
-    weights = dict(load_checkpoint(best).weights)
-    weights["stem.0.weight"] = torch.zeros(1, 2, 3)
+    checkpoint = load_checkpoint(best)
+    weights = {**checkpoint.weights, "stem.0.weight": torch.zeros(1, 2, 3)}
     with pytest.raises(CheckpointError, match="do not fit resnet8"):
-        load_checkpoint(_spoil(best, weights=weights)).build()
+        replace(checkpoint, weights=weights).build()

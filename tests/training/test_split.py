@@ -87,7 +87,6 @@ def test_small_classes_are_pooled_and_the_pool_gives_its_share() -> None:
     assert max(counts["val"].values()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="fault: test takes the one picture that each class can spare; the error then says to raise --val-split")
 def test_test_pictures_do_not_use_up_what_validation_needs() -> None:
     """Sixty classes of two: sixty pictures may be held out, and both shares want some."""
     assert set(split_pictures(_labels([2] * 60), range(120), 0.4, 0.3, 0)) == {"train", "val", "test"}
@@ -99,7 +98,6 @@ def test_a_class_that_is_one_group_stays_in_training() -> None:
     assert split_pictures(labels, groups, 0.2, 0.0, 0)[20:] == ["train"] * 5
 
 
-@pytest.mark.xfail(strict=True, reason="fault: a group larger than what is left of the quota is taken whole, though single pictures would fill it")
 def test_a_large_group_does_not_swallow_the_validation_share() -> None:
     """A burst of 14 near-identical frames among 20: the share is 4, and six pictures stand alone to give it."""
     labels = _labels([20, 20])

@@ -1,7 +1,8 @@
 """EfficientNet-Lite: EfficientNet without squeeze-excitation, with ReLU6, made for int8.
 
 Source: Tan and Le, "EfficientNet" (arXiv 1905.11946), and the Lite variants of the TensorFlow TPU models' repository
-(``efficientnet/lite``). Batch-norm epsilon 1e-3, momentum 0.99 in TensorFlow's sense (0.01 in torch's), TensorFlow's SAME padding.
+(``efficientnet/lite``). Batch-norm epsilon 1e-3, TensorFlow's SAME padding. The momentum is torch's 0.1, not the paper's 0.01 (0.99 as
+TensorFlow counts): that is made for 350 epochs of ImageNet, and after 150 steps it leaves the running statistics far behind.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class ConvNorm(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, *, relu: bool = True) -> None:
         layers: list[nn.Module] = [
             SameConv(inputs, outputs, kernel, stride, groups=groups, bias=False),
-            nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
+            nn.BatchNorm2d(outputs, eps=1e-3),
         ]
         super().__init__(*layers, *([nn.ReLU6(inplace=True)] if relu else []))
 

@@ -23,10 +23,10 @@ class Residual(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             SameConv(inputs, outputs, 3, stride),
-            nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
+            nn.BatchNorm2d(outputs, eps=1e-3),
             nn.ReLU(inplace=True),
             SameConv(outputs, outputs, 3),
-            nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
+            nn.BatchNorm2d(outputs, eps=1e-3),
         )
         self.shortcut = nn.Identity() if stride == 1 and inputs == outputs else SameConv(inputs, outputs, 1, stride)
         self.relu = nn.ReLU(inplace=True)
@@ -41,7 +41,7 @@ class ResNet8(ImageClassifier):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(SameConv(3, WIDTHS[0], 3), nn.BatchNorm2d(WIDTHS[0], eps=1e-3, momentum=0.01), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(SameConv(3, WIDTHS[0], 3), nn.BatchNorm2d(WIDTHS[0], eps=1e-3), nn.ReLU(inplace=True))
         self.blocks = nn.Sequential(
             *(Residual(WIDTHS[max(i - 1, 0)], width, stride=1 if i == 0 else 2) for i, width in enumerate(WIDTHS)),
         )
