@@ -25,6 +25,7 @@ from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.cpu_features import has_vnni
 from edgecnn.runtime.inspection import inspect_model
 from edgecnn.runtime.session import ModelSession, open_session
+from exporters.bias_correction import correct_biases
 from exporters.calibrate import METHODS, collect_histograms, find_ranges
 from exporters.golden import choose, synthetic_pictures
 from exporters.metadata import describe, write_unchecked
@@ -36,6 +37,7 @@ __all__ = ["Calibration", "Measured", "QuantizeOptions", "QuantizeResult", "quan
 
 _AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
 _LEAST_PICTURES = 4
+_CORRECTED_ON = 48  # pictures whose means correct the biases
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ class Calibration:
     """How the ranges were found."""
 
     method: str
+    biases_corrected: bool
     images: int
-    tried: dict[str, float]  # mean KL of each method on calibration pictures set aside for the choice
+    tried: dict[str, float]  # mean KL to float of each attempt, on calibration pictures set aside for the choice
 
 
 @dataclass(frozen=True)
@@ -184,34 +187,39 @@ def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> t
 def _best_candidate(
     proto: ModelProto, pictures: Image, session: ModelSession, options: QuantizeOptions, folder: Path, reporter: Reporter
 ) -> tuple[Path, Calibration]:
-    """Quantizes by each method in question; between several the KL to float decides, on a quarter of the pictures set aside for that."""
+    """Quantizes by each method in question, then corrects the biases; each choice falls by KL to float, on pictures set aside for that."""
     methods = _AUTO if options.method == "auto" else (options.method,)
-    aside = len(pictures) // 4 if len(methods) > 1 else 0
-    fitted, compared = (pictures[aside:], pictures[:aside]) if aside else (pictures, pictures[:0])
+    aside = max(1, len(pictures) // 4)
+    fitted, compared = pictures[aside:], pictures[:aside]
     histograms = collect_histograms(proto, fitted, reporter.stage("calibrating"))
-    expected = session.probabilities(compared) if len(compared) else None
+    expected = session.probabilities(compared)
     progress = reporter.stage("quantizing")
     found: dict[str, float] = {}
-    best: tuple[float, Path, str] | None = None
+    models: dict[str, ModelProto] = {}
+    path = folder / "candidate.onnx"
+
+    def try_out(name: str, model: ModelProto) -> None:
+        models[name] = model
+        _write_candidate(model, session, path)
+        found[name] = mean_kl(expected, open_session(path, "cpu").probabilities(compared))
+
     for i, method in enumerate(methods):
-        path = folder / f"{method}.onnx"
-        _write_candidate(proto, find_ranges(proto, histograms, method), session, path)
-        kl = mean_kl(expected, open_session(path, "cpu").probabilities(compared)) if expected is not None else 0.0
-        if expected is not None:
-            found[method] = kl
-        if best is None or kl < best[0]:
-            best = (kl, path, method)
+        ranges = find_ranges(proto, histograms, method)
+        try_out(method, to_qdq(proto, ranges, session.manifest.normalization, reduce_range=not has_vnni()))
         progress(i + 1, len(methods), method)
-    assert best is not None
-    return best[1], Calibration(best[2], len(fitted), found)
+    plain = min(found, key=found.__getitem__)
+    corrected = correct_biases(models[plain], proto, fitted[:_CORRECTED_ON], reporter.stage("correcting biases"))
+    try_out(f"{plain}, biases corrected", corrected)
+    best = min(found, key=found.__getitem__)
+    _write_candidate(models[best], session, path, golden=True)
+    return path, Calibration(plain, best != plain, len(fitted), found)
 
 
-def _write_candidate(proto: ModelProto, ranges: dict[str, tuple[float, float]], session: ModelSession, path: Path) -> None:
+def _write_candidate(quantized: ModelProto, session: ModelSession, path: Path, *, golden: bool = False) -> None:
     manifest = session.manifest.replace(precision="int8", created_by=f"edgecnn {__version__}")
-    quantized = to_qdq(proto, ranges, manifest.normalization, reduce_range=not has_vnni())
     describe(quantized, manifest, session.split_record, None)
     write_unchecked(quantized, path)
-    if session.description.golden_json is not None:  # the int8 file proves its own arithmetic, not the float file's
+    if golden and session.description.golden_json is not None:  # the int8 file proves its own arithmetic, not the float file's
         pictures = session.description.golden()
         candidates = pictures.images if pictures else synthetic_pictures(*session.input_shape[:2])
         describe(quantized, manifest, session.split_record, choose(open_session(path, "cpu"), candidates, "int8"))

@@ -58,7 +58,8 @@ def quantize(
     ]  # fmt: skip
     print_table(f"{result.file}: {result.decision}", ("model", "top-1", "one thread", "size"), rows)
     print(f"{result.reason}")
-    print(f"agreement {result.agreement:.2%}, KL {result.kl:.2g}, {result.speedup:.2f}x, ranges by {result.calibration.method}; {result.note}")
+    ranges = f"ranges by {result.calibration.method}{', biases corrected' if result.calibration.biases_corrected else ''}"
+    print(f"agreement {result.agreement:.2%}, KL {result.kl:.2g}, {result.speedup:.2f}x, {ranges}; {result.note}")
     note(f"next: edgecnn verify {model} {result.file} --data {data}")
 
 

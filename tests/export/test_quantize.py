@@ -32,8 +32,10 @@ def test_the_result_tells_what_was_measured(int8, shapes: Path) -> None:
     assert int8.decision == "int8"
     assert int8.images == 20  # half of the pictures calibrated
     assert int8.held_out
-    assert set(int8.calibration.tried) == {"minmax", "mse", "percentile"}
-    assert int8.calibration.method == min(int8.calibration.tried, key=int8.calibration.tried.__getitem__)
+    tried = int8.calibration.tried
+    assert set(tried) == {"minmax", "mse", "percentile", f"{int8.calibration.method}, biases corrected"}
+    assert int8.calibration.method == min(("minmax", "mse", "percentile"), key=tried.__getitem__)
+    assert int8.calibration.biases_corrected is (min(tried, key=tried.__getitem__) not in ("minmax", "mse", "percentile"))
     assert int8.size_bytes == Path(int8.file).stat().st_size
     assert int8.top1_drop == pytest.approx(int8.float_.top1 - int8.quantized.top1)
     assert "too few" in int8.reason or int8.top1_drop <= 1.0
@@ -182,3 +184,26 @@ def test_a_kill_while_writing_leaves_the_old_file(tiny_model: Path, shapes: Path
     done = subprocess.run([sys.executable, "-c", program, str(tiny_model), str(shapes), str(target)], check=False, capture_output=True, timeout=120)
     assert done.returncode == -9
     assert target.read_bytes() == b"the old file"
+
+
+def test_correcting_biases_brings_each_layers_mean_to_the_float_models(tiny_model: Path, shapes: Path) -> None:
+    """With weights coarsened to three bits, so that there is something to correct."""
+    from edgecnn.dataset import find_pictures
+    from edgecnn.loading import fitted_batches
+    from exporters.bias_correction import _layers, _mean_error, correct_biases
+    from exporters.qdq import to_qdq
+
+    session = open_session(tiny_model, "cpu")
+    model = onnx.load(tiny_model)
+    images = next(iter(fitted_batches(find_pictures(shapes), session.manifest, 40))).images
+    ranges = find_ranges(model, collect_histograms(model, images, Silent().stage("")), "minmax")
+    coarse = to_qdq(model, ranges, session.manifest.normalization, reduce_range=False)
+    for tensor in coarse.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1:
+            tensor.CopyFrom(onnx.numpy_helper.from_array((onnx.numpy_helper.to_array(tensor) // 32 * 32).astype(np.int8), tensor.name))
+    corrected = correct_biases(coarse, model, images, Silent().stage(""))
+    layers = _layers(coarse, model)
+    assert len(layers) == 3
+    for layer in layers:
+        before, after = (np.abs(_mean_error(m, model, layer, images)).max() for m in (coarse, corrected))
+        assert after < 0.01 < before
