@@ -169,6 +169,7 @@ class _Run:
     def _epochs(self, pixels: Image, val_pixels: Image, val_truth: NDArray[np.int64]) -> None:
         labels = [s.label for s in self.data.of("train")]
         if self.options.time_budget_min is not None and not self.history:
+            self.reporter.stage("timing a few steps")(0, 1)
             start = time.monotonic()
             self._validate(val_pixels, val_truth)
             self.epochs = self._plan(pixels, labels, time.monotonic() - start)

@@ -80,18 +80,18 @@ def write_report(path: Path, report: ReportInput) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    sections = (
-        _headline(report.metrics),
-        _curves(report.history),
-        _confusion(report.metrics),
-        _reliability(report),
-        _per_class(report.metrics.per_class),
-        _mistakes(report.mistakes),
-        _skipped(report.skipped),
-        _facts(report.facts),
-    )
-    title = _text(report.title)
-    write_text(path, _PAGE.format(title=title, style=_STYLE, body="\n".join(sections)))
+    with mpl.rc_context(_PLOT_STYLE):
+        sections = (
+            _headline(report.metrics),
+            _curves(report.history),
+            _confusion(report.metrics),
+            _reliability(report),
+            _per_class(report.metrics.per_class),
+            _mistakes(report.mistakes),
+            _skipped(report.skipped),
+            _facts(report.facts),
+        )
+    write_text(path, _PAGE.format(title=_text(report.title), style=_STYLE, body="\n".join(sections)))
 
 
 def reliability_bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = ECE_BINS) -> tuple[ReliabilityBin, ...]:
@@ -107,13 +107,13 @@ def reliability_bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_]
 def _headline(metrics: Metrics) -> str:
     right = sum(row[i] for i, row in enumerate(metrics.confusion))
     low, high = wilson_interval(right, metrics.images)
-    top5 = "" if metrics.top5 is None else f" Among the first five answers: {_share(metrics.top5)}."
-    answer = f"of {metrics.images:,} validation pictures answered right; 95 % interval {_share(low)} to {_share(high)}.{top5}"
+    top5 = "" if metrics.top5 is None else f" Among the first five answers: {_figure(metrics.top5)}."
+    answer = f"of {metrics.images:,} validation pictures answered right; 95 % interval {_figure(low)} to {_figure(high)}.{top5}"
     cards = (
-        ("Top-1", _share(metrics.top1), answer),
-        ("Macro-F1", _share(metrics.macro_f1), "F1 averaged over the classes, the small ones counting as much as the large. 1 is perfect."),
-        ("ECE", _share(metrics.ece), "expected calibration error: how far confidence and share of right answers lie apart. 0 is perfect."),
-        ("NLL", _number(metrics.nll), "negative log-likelihood, in nats: punishes wrong answers given with confidence. 0 is perfect."),
+        ("Top-1", _figure(metrics.top1), answer),
+        ("Macro-F1", _figure(metrics.macro_f1), "F1 averaged over the classes, the small ones counting as much as the large. 1 is perfect."),
+        ("ECE", _figure(metrics.ece), "expected calibration error: how far confidence and share of right answers lie apart. 0 is perfect."),
+        ("NLL", _figure(metrics.nll), "negative log-likelihood, in nats: punishes wrong answers given with confidence. 0 is perfect."),
     )
     figures = "".join(f'<div class="card"><h3>{name}</h3><p class="figure">{figure}</p><p>{note}</p></div>' for name, figure, note in cards)
     return f'<section><div class="cards">{figures}</div><p class="reading">{_HOW_FIGURES}</p></section>'
@@ -126,7 +126,8 @@ def _curves(history: Sequence[EpochRow]) -> str:
         _top1_figure(history), "Top-1 on the validation pictures over the epochs"
     )
     stages = ", ".join(f"{_text(row.stage)} from epoch {row.epoch}" for row in _stage_starts(history))
-    return _section("Learning curves", f'<div class="plots">{plots}</div>', f"{_HOW_CURVES} Stages: {stages}.")
+    lines = " A dotted line marks where a stage begins." if len(_stage_starts(history)) > 1 else ""
+    return _section("Learning curves", f'<div class="plots">{plots}</div>', f"{_HOW_CURVES} Stages: {stages}.{lines}")
 
 
 def _confusion(metrics: Metrics) -> str:
@@ -167,7 +168,7 @@ def _pairs(confusion: NDArray[np.int64], labels: Sequence[str]) -> str:
     places = [divmod(int(k), len(labels)) for k in order if wrong.flat[k]]
     if not places:
         return "<p>No class was taken for another.</p>"
-    rows = [(_text(labels[i]), _text(labels[j]), f"{wrong[i, j]:,}", _share(float(wrong[i, j] / confusion[i].sum()))) for i, j in places]
+    rows = [(_text(labels[i]), _text(labels[j]), f"{wrong[i, j]:,}", _figure(float(wrong[i, j] / confusion[i].sum()))) for i, j in places]
     return _table(("Truth", "Answer", "Pictures", "Share of the truth"), rows, names=2)
 
 
@@ -181,7 +182,7 @@ def _reliability(report: ReportInput) -> str:
 
 def _per_class(classes: Sequence[ClassMetrics]) -> str:
     worst_first = sorted(classes, key=lambda c: math.inf if c.f1 is None else c.f1)
-    rows = [(_text(c.label), f"{c.images:,}", *(_share(v) for v in (c.precision, c.recall, c.f1))) for c in worst_first]
+    rows = [(_text(c.label), f"{c.images:,}", *(_figure(v) for v in (c.precision, c.recall, c.f1))) for c in worst_first]
     return _section("Classes, the weakest first", _table(("Class", "Pictures", "Precision", "Recall", "F1"), rows, names=1), _HOW_CLASSES)
 
 
@@ -228,7 +229,7 @@ def _skipped(skipped: Sequence[tuple[str, str]]) -> str:
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
-    rows = "".join(f'<tr><th scope="row">{_text(label)}</th><td>{_text(value)}</td></tr>' for label, value in facts)
+    rows = "".join(f'<tr><th scope="row">{_text(label)}</th><td>{_words(value)}</td></tr>' for label, value in facts)
     return _section("About this run", f'<table class="facts"><tbody>{rows}</tbody></table>')
 
 
@@ -257,8 +258,7 @@ _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 def _plot(figure: Figure, description: str) -> str:
     """A figure as inline SVG. The description is ours, never the user's."""
     buffer = io.StringIO()
-    with mpl.rc_context(_PLOT_STYLE):
-        figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
+    figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]  # without the XML prolog, which HTML does not have
     return f'<figure class="plot">{svg.replace("<svg", f"""<svg role="img" aria-label="{description}" """, 1)}</figure>'
@@ -266,12 +266,11 @@ def _plot(figure: Figure, description: str) -> str:
 
 def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     """A figure 440 CSS pixels wide: two fit side by side on a desk, and one on a phone with its words still readable."""
-    with mpl.rc_context(_PLOT_STYLE):
-        figure = Figure(figsize=(4.6, 3.2), layout="constrained")
-        axes = figure.add_subplot()
-        axes.set_title(title, loc="left", fontsize=10.5)
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
+    figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, loc="left", fontsize=10.5)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
     return figure, axes
 
 
@@ -287,20 +286,20 @@ def _loss_figure(history: Sequence[EpochRow]) -> Figure:
 
 
 def _top1_figure(history: Sequence[EpochRow]) -> Figure:
-    figure, axes = _axes("Top-1 on the validation pictures", "epoch", "share answered right")
-    shares = [row.val_top1 for row in history]
     best = max(history, key=lambda row: (row.val_top1, -row.val_loss))  # as the best checkpoint is chosen
+    title = f"Top-1 on validation pictures: best {_figure(best.val_top1)}, epoch {best.epoch}"
+    figure, axes = _axes(title, "epoch", "share answered right")
+    shares = [row.val_top1 for row in history]
     axes.plot([row.epoch for row in history], shares, color=_BLUE, marker=_marker(history), markersize=4)
-    axes.plot([best.epoch], [best.val_top1], "o", color=_BLUE, markersize=8, label=f"best: {_share(best.val_top1)}, epoch {best.epoch}")
+    axes.plot([best.epoch], [best.val_top1], "o", color=_BLUE, markersize=8)
     low = min(shares)
     axes.set_ylim(max(0.0, low - max(0.05, 0.15 * (1 - low))), 1.005)
-    axes.legend(loc="lower right")
     _epoch_axis(axes, history)
     return figure
 
 
 def _epoch_axis(axes: Axes, history: Sequence[EpochRow]) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlim(history[0].epoch - 0.5, history[-1].epoch + 0.5)
     for row in _stage_starts(history)[1:]:
         axes.axvline(row.epoch - 0.5, color=_GREY, linestyle=":", linewidth=1)
@@ -316,25 +315,22 @@ def _stage_starts(history: Sequence[EpochRow]) -> list[EpochRow]:
 
 def _reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
     figure, axes = _axes("Is the confidence deserved?", "confidence", "share answered right")
-    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1, label="as it should be")
+    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1)
     shares = [b.right / b.images for b in bins]
     spans = [wilson_interval(b.right, b.images) for b in bins]
     # Rounding leaves an interval a hair inside its share, and matplotlib refuses a negative length.
     below = [max(0.0, share - low) for share, (low, _) in zip(shares, spans, strict=True)]
     above = [max(0.0, high - share) for share, (_, high) in zip(shares, spans, strict=True)]
     _bars(axes, bins, shares)
-    axes.errorbar(
-        [b.confidence for b in bins], shares, yerr=[below, above], fmt="o", markersize=4, color=_ORANGE, linewidth=1, label="with 95 % interval"
-    )
+    axes.errorbar([b.confidence for b in bins], shares, yerr=[below, above], fmt="o", markersize=4, color=_ORANGE, linewidth=1)
     axes.set_ylim(0, 1.02)
-    axes.legend(loc="upper left")
     return figure
 
 
 def _counts_figure(bins: Sequence[ReliabilityBin]) -> Figure:
     figure, axes = _axes("How often is it that confident?", "confidence", "pictures")
     _bars(axes, bins, [b.images for b in bins])
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
@@ -365,12 +361,13 @@ def _text(text: object) -> str:
     return html.escape(str(text).encode("utf-8", "backslashreplace").decode())
 
 
-def _share(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3g}"
+def _words(text: str) -> str:
+    """A user's text whose lines break at spaces alone: a browser would break a command after the first hyphen of ``--lr``."""
+    return " ".join(f'<span class="word">{_text(word)}</span>' for word in text.split(" "))
 
 
 _HOW_FIGURES = (
@@ -392,7 +389,8 @@ _HOW_PAIRS = (
 )
 _HOW_RELIABILITY = (
     "Pictures are put into bins by the confidence of their answer. Bars that end on the dashed line mean that 0.9 is right nine times in ten; bars "
-    "below it, that the network claims too much; above it, too little. A long whisker says that the bin holds too few pictures to tell."
+    "below it, that the network claims too much; above it, too little. A dot is the mean of its bin, the whisker its 95 % interval: a long one "
+    "says that the bin holds too few pictures to tell."
 )
 _HOW_CLASSES = (
     "Precision: of the answers that name the class, the share that are right. Recall: of the pictures of the class, the share that are found. F1 is "
@@ -447,10 +445,11 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
 .list td, .facts td, .facts th { border-bottom: 1px solid #e4e4e4; }
 .list .number { text-align: right; white-space: nowrap; }
 .list td.name { min-width: 7rem; }
-.facts th { text-align: left; font-weight: 600; min-width: 6.5rem; padding-left: 0; }
+.facts th { text-align: left; font-weight: 600; min-width: 8rem; padding-left: 0; }
 .facts td { white-space: pre-wrap; }
-.matrix td { text-align: center; border: 1px solid #fff; }
-.matrix td.none { color: #b5b5b5; background: #f6f6f6; }
+.word { display: inline-block; max-width: 100%; }
+.matrix td { text-align: center; white-space: nowrap; border: 1px solid #fff; }
+.matrix td.none { color: #c4c4c4; background: #f7f7f7; }
 .matrix th { font-weight: 500; line-height: 1.15; }
 .matrix tbody th { position: sticky; left: 0; background: #fff; text-align: right; padding-right: 0.5rem; min-width: 4rem; max-width: 12rem; }
 .matrix tbody th span { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
@@ -463,7 +462,7 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
 .many td { min-width: 1.75rem; height: 1.65rem; padding: 0 0.15rem; }
 .many thead th span { display: block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 10rem; margin: 0 auto;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.many tbody th span { -webkit-line-clamp: 2; }
+.many tbody th span { -webkit-line-clamp: 2; max-height: 2.3em; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem; }
 .mistake { margin: 0; font-size: 0.82rem; min-width: 0; break-inside: avoid; }
 .mistake p { margin: 0; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
