@@ -112,4 +112,4 @@ def wilson_interval(right: int, of: int, z: float = 1.96) -> tuple[float, float]
     share, spread = right / of, z * z / of
     middle = (share + spread / 2) / (1 + spread)
     half = z * ((share * (1 - share) + spread / 4) / of) ** 0.5 / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return (0.0 if right == 0 else max(0.0, middle - half)), (1.0 if right == of else min(1.0, middle + half))

@@ -108,7 +108,7 @@ def _headline(metrics: Metrics) -> str:
     right = sum(row[i] for i, row in enumerate(metrics.confusion))
     low, high = wilson_interval(right, metrics.images)
     top5 = "" if metrics.top5 is None else f" Among the first five answers: {_figure(metrics.top5)}."
-    answer = f"of {metrics.images:,} validation pictures answered right; 95 % interval {_figure(low)} to {_figure(high)}.{top5}"
+    answer = f"of {metrics.images:,} validation pictures answered right; 95&nbsp;% interval {_figure(low)} to {_figure(high)}.{top5}"
     cards = (
         ("Top-1", _figure(metrics.top1), answer),
         ("Macro-F1", _figure(metrics.macro_f1), "F1 averaged over the classes, the small ones counting as much as the large. 1 is perfect."),
@@ -147,7 +147,7 @@ def _matrix(confusion: NDArray[np.int64], labels: Sequence[str]) -> str:
     )
     size = "few" if len(labels) <= 6 else "many"
     corner = '<td class="corner">truth ↓<br>answer →</td>'
-    return f'<div class="scroll"><table class="matrix {size}"><thead><tr>{corner}{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f'<div class="scroll" tabindex="0"><table class="matrix {size}"><thead><tr>{corner}{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _cell(row: NDArray[np.int64], i: int, j: int, names: Sequence[str]) -> str:
@@ -353,7 +353,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], names: int) -> s
     kinds = ['class="name"' if k < names else 'class="number"' for k in range(len(heads))]
     head = "".join(f'<th scope="col" {kind}>{text}</th>' for kind, text in zip(kinds, heads, strict=True))
     body = "".join("<tr>" + "".join(f"<td {k}>{cell}</td>" for k, cell in zip(kinds, row, strict=True)) + "</tr>" for row in rows)
-    return f'<div class="scroll long"><table class="list"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="scroll long" tabindex="0"><table class="list"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _text(text: object) -> str:
@@ -389,7 +389,7 @@ _HOW_PAIRS = (
 )
 _HOW_RELIABILITY = (
     "Pictures are put into bins by the confidence of their answer. Bars that end on the dashed line mean that 0.9 is right nine times in ten; bars "
-    "below it, that the network claims too much; above it, too little. A dot is the mean of its bin, the whisker its 95 % interval: a long one "
+    "below it, that the network claims too much; above it, too little. A dot is the mean of its bin, the whisker its 95&nbsp;% interval: a long one "
     "says that the bin holds too few pictures to tell."
 )
 _HOW_CLASSES = (
@@ -443,21 +443,24 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
 .list th { position: sticky; top: 0; background: #fff; box-shadow: inset 0 -1px #999; text-align: left; }
 .list td, .list th, .facts td, .facts th { padding: 0.3rem 0.6rem; vertical-align: top; }
 .list td, .facts td, .facts th { border-bottom: 1px solid #e4e4e4; }
-.list .number { text-align: right; white-space: nowrap; }
+.list .number { text-align: right; }
+.list th { overflow-wrap: normal; }
+.list td.number { white-space: nowrap; }
 .list td.name { min-width: 7rem; }
 .facts th { text-align: left; font-weight: 600; min-width: 8rem; padding-left: 0; }
 .facts td { white-space: pre-wrap; }
 .word { display: inline-block; max-width: 100%; }
 .matrix td { text-align: center; white-space: nowrap; border: 1px solid #fff; }
 .matrix td.none { color: #c4c4c4; background: #f7f7f7; }
-.matrix th { font-weight: 500; line-height: 1.15; }
-.matrix tbody th { position: sticky; left: 0; background: #fff; text-align: right; padding-right: 0.5rem; min-width: 4rem; max-width: 12rem; }
-.matrix tbody th span { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
+.matrix th { font-weight: 500; line-height: 1.15; overflow-wrap: break-word; }
+.matrix tbody th { position: sticky; left: 0; background: #fff; text-align: right; padding-right: 0.5rem; }
+.matrix tbody th span { width: max-content; max-width: 12rem; margin-left: auto;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
 .matrix .corner { color: #666; font-size: 0.72rem; text-align: right; padding-right: 0.5rem; vertical-align: bottom; }
 .matrix thead th { vertical-align: bottom; padding-bottom: 0.3rem; }
 .few td { min-width: 4rem; height: 3rem; font-size: 1rem; }
-.few thead th { max-width: 7rem; padding: 0 0.3rem 0.3rem; }
-.few thead th span { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
+.few thead th { padding: 0 0.3rem 0.3rem; }
+.few thead th span { max-width: 7rem; margin: 0 auto; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
 .many { font-size: 0.74rem; }
 .many td { min-width: 1.75rem; height: 1.65rem; padding: 0 0.15rem; }
 .many thead th span { display: block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 10rem; margin: 0 auto;
@@ -476,13 +479,15 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
   .cards { grid-template-columns: 1fr 1fr; gap: 0.5rem; }
   .card { padding: 0.5rem 0.6rem; }
   .mistakes { grid-template-columns: 1fr 1fr; gap: 0.7rem; }
-  .matrix tbody th { max-width: 6.5rem; }
+  .matrix tbody th span { max-width: 6.5rem; }
+  .few thead th span { max-width: 5.5rem; }
   .list td, .list th { padding: 0.3rem 0.35rem; }
   .list td.name { min-width: 5rem; }
 }
 @media print {
   @page { margin: 14mm; }
   body { padding: 0; max-width: none; font-size: 10pt; }
+  .cards { grid-template-columns: repeat(4, 1fr); }
   .scroll, .long { overflow: visible; max-height: none; }
   .list th, .matrix tbody th { position: static; }
   .list tr { break-inside: avoid; }
