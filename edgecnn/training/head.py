@@ -41,8 +41,8 @@ def compute_features(network: ImageClassifier, rule: Normalization, batches: Ite
 def fit_head(linear: nn.Linear, train: Features, val: Features, progress: Progress) -> None:
     """Sets a linear layer to the logistic regression of labels on features, by L-BFGS.
 
-    All features are divided by one number, not each by its own deviation: that would make much of features that hardly vary, and a classifier
-    so fitted fell from 85 % to 66 % when pictures were cropped a little.
+    All features are divided by one number, not each by its own deviation: that would make much of features that hardly vary. On cropped pictures
+    a classifier so fitted had an NLL of 4.2, this one 0.8 (solar cells, both fitted on the pictures as they are).
     """
     mean, deviation = train[0].mean(0), train[0].std()
     x, x_val = (train[0] - mean) / deviation, (val[0] - mean) / deviation
