@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -57,6 +58,7 @@ app = typer.Typer(
 def main() -> None:
     """Runs the program; the exit status is the contract's."""
     signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _interrupt)
     for stream in (sys.stdout, sys.stdin, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")  # file names need not be UTF-8
@@ -76,6 +78,15 @@ def _stop(signum: int, _frame: object) -> None:
     raise SystemExit(128 + signum)
 
 
+_interrupted = threading.Event()
+
+
+def _interrupt(_signum: int, _frame: object) -> None:
+    """Ctrl-C: remembered too, since C++ code that calls back (torch's file writer) turns a KeyboardInterrupt into an error of its own."""
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):
         print(f"edgecnn: {' '.join(line.split())}", file=sys.stderr)
@@ -83,6 +94,9 @@ def _say(line: str) -> None:
 
 def _fail(line: str, status: int) -> None:
     """One line, however many the message had, and the traceback where it was asked for."""
+    if _interrupted.is_set():
+        _say("interrupted; what was written so far is whole")
+        raise typer.Exit(130) from None
     if os.environ.get(DEBUG, "") not in ("", "0"):
         traceback.print_exc()
     _say(f"error: {line}")
