@@ -1,9 +1,10 @@
-"""Batches of augmented pictures, made ahead in a thread while the network computes."""
+"""Batches of augmented pictures, made ahead in threads while the network computes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,40 +12,84 @@ from numpy.typing import NDArray
 
 from edgecnn.preprocess import Image
 from edgecnn.training.augment import Augmentation, augment
+from edgecnn.training.distributed import ALONE, World
+from edgecnn.training.mixing import mix
+from edgecnn.training.targets import TrainingSet
 
-__all__ = ["TrainingBatch", "training_batches"]
+__all__ = ["TrainingBatch", "steps_an_epoch", "training_batches"]
+
+_MIXING = 1  # sets its random numbers apart from those of a picture
+_AHEAD = 2  # batches made while one is being computed: two, so that a slow one does not stop the network
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Pictures, uint8 ``[N, H, W, 3]`` RGB, their labels ``[N]`` and their places in the training set ``[N]``."""
+    """One process's part of a step."""
 
-    images: Image
-    labels: NDArray[np.int64]
-    indices: NDArray[np.int64]
+    images: Image  # uint8 [N, H, W, 3] RGB
+    targets: NDArray[np.float32]  # [N, C], rows sum to 1
+    weights: NDArray[np.float32]  # [N], of each picture's loss
+    indices: NDArray[np.int64]  # [N], places in the training set
+    whole: int  # pictures of the step over all processes
+
+
+def steps_an_epoch(pictures: int, batch: int, processes: int = 1) -> int:
+    """A last batch of one picture is left out, since batch-norm cannot estimate from it; so is one with less than a picture a process."""
+    full, rest = divmod(pictures, batch)
+    return max(1, full + (1 if rest >= max(2, processes) else 0))
 
 
 def training_batches(
-    pictures: Image, labels: Sequence[int], size: int, batch: int, rule: Augmentation, seed: int, epoch: int
+    pictures: TrainingSet,
+    size: int,
+    batch: int,
+    rule: Augmentation,
+    seed: int,
+    epoch: int,
+    *,
+    first: int = 0,
+    workers: int = 1,
+    world: World = ALONE,
 ) -> Iterator[TrainingBatch]:
-    """One epoch, shuffled. Order and augmentation depend on seed, epoch and picture alone, so a resumed run sees the same.
+    """One epoch, shuffled, from step ``first`` on.
 
-    A last batch of one picture is left out: batch-norm cannot estimate from it.
+    Order and augmentation depend on seed, epoch and place in the order alone, so a resumed run sees the same. Mixing also depends on how many
+    processes share a step: each mixes its own part.
+
+    Args:
+        pictures: what to train on.
+        size: side of the batch's pictures, in pixels.
+        batch: pictures a step, over all processes; each takes every so-manieth.
+        rule: what happens to the pictures.
+        seed, epoch: of the order and the augmentation; epochs below zero are views of frozen features.
+        first: the step to begin with.
+        workers: threads that augment.
+        world: the processes that share each step.
     """
-    key = epoch % 2**32  # epochs below zero are views of frozen features
-    order = np.random.default_rng((seed, key)).permutation(len(pictures))
-    truth = np.asarray(labels, np.int64)
-    chunks = [order[i : i + batch] for i in range(0, len(order), batch)]
-    if len(chunks) > 1 and len(chunks[-1]) == 1 < batch:
-        chunks.pop()
+    key = epoch % 2**32
+    order = pictures.order(np.random.default_rng((seed, key)))
+    starts = range(0, steps_an_epoch(len(order), batch, world.size) * batch, batch)
 
-    def make(indices: NDArray[np.int64]) -> TrainingBatch:
-        images = [augment(pictures[i], size, size, rule, np.random.default_rng((seed, key, int(i)))) for i in indices]
-        return TrainingBatch(np.stack(images), truth[indices], indices)
+    def one(place: int) -> Image:
+        return augment(pictures.pixels[order[place]], size, size, rule, np.random.default_rng((seed, key, place)))
 
-    with ThreadPoolExecutor(1) as ahead:
-        upcoming = ahead.submit(make, chunks[0])
-        for following in chunks[1:]:
-            ready, upcoming = upcoming, ahead.submit(make, following)
-            yield ready.result()
-        yield upcoming.result()
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[tuple[int, list[int], list[Future[Image]]]] = deque()
+        upcoming = iter(starts[first:])
+
+        def begin_one() -> None:
+            start = next(upcoming, None)
+            if start is not None:
+                whole = min(batch, len(order) - start)
+                places = list(range(start, start + whole))[world.rank :: world.size]
+                waiting.append((whole, places, [pool.submit(one, place) for place in places]))
+
+        for _ in range(_AHEAD):
+            begin_one()
+        while waiting:
+            whole, places, made = waiting.popleft()
+            begin_one()
+            indices = order[places]
+            images = np.stack([image.result() for image in made])
+            images, targets = mix(images, pictures.targets[indices], rule, np.random.default_rng((seed, key, _MIXING, places[0])))
+            yield TrainingBatch(images, targets, pictures.weights[indices], indices, whole)

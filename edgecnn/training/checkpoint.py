@@ -6,6 +6,8 @@ Plain values and tensors alone, so that ``torch.load(weights_only=True)`` reads 
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ from edgecnn.atomic import atomic_path
 from edgecnn.errors import CheckpointError, InputNotFoundError, ManifestError
 from edgecnn.held_out import SplitRecord
 from edgecnn.manifest import Manifest
+from edgecnn.progress import Reporter
 from edgecnn.training.history import EpochRow
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import find_model
 
-__all__ = ["FORMAT", "Checkpoint", "Progressed", "load_checkpoint", "save_checkpoint"]
+__all__ = ["FORMAT", "Checkpoint", "Progressed", "load_checkpoint", "load_last", "save_checkpoint", "save_last"]
 
 FORMAT = 1
 
@@ -32,12 +35,16 @@ class Progressed:
 
     recipe: dict[str, Any]
     options: dict[str, Any]
-    optimizer: dict[str, Any]
+    learner: dict[str, Any]  # the optimizer's state, and the weights as trained where the checkpoint's are their average
     history: tuple[EpochRow, ...]  # one a finished epoch
     best_top1: float
     best_nll: float
+    since_best: int  # epochs
     seconds: float  # spent so far
     planned_epochs: int
+    step: int  # steps done of the epoch after the last of the history
+    loss_sum: float  # over the pictures of those steps
+    seen: int  # pictures of those steps
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,28 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             torch.save(content, file)
         except RuntimeError as error:  # torch's zip writer reports a full disk so
             raise OSError(None, str(error).splitlines()[0]) from error
+
+
+def save_last(last: Path, previous: Path, checkpoint: Checkpoint) -> None:
+    """Writes the checkpoint to resume from and keeps the one before, should a disk spoil this one. Raises :class:`OutputError`."""
+    if last.exists():
+        with suppress(OSError), atomic_path(previous) as kept:
+            kept.unlink()
+            os.link(last, kept)  # no copy: both names lead to the same bytes; a file system without links keeps none
+    save_checkpoint(last, checkpoint)
+
+
+def load_last(last: Path, previous: Path, reporter: Reporter) -> Checkpoint:
+    """The checkpoint to resume from, or the one before where that is damaged, which is said. Raises as :func:`load_checkpoint`."""
+    try:
+        return load_checkpoint(last)
+    except (CheckpointError, InputNotFoundError) as error:
+        if not previous.exists():
+            raise
+        found = load_checkpoint(previous)
+        reporter.say(f"{error}")
+        reporter.say(f"going on from the checkpoint before: {previous}")
+        return found
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

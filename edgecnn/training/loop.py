@@ -12,40 +12,43 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from edgecnn import __version__
-from edgecnn.errors import CheckpointError, DataError, TrainingError
+from edgecnn.errors import CheckpointError, DataError, TrainingError, UsageError
 from edgecnn.manifest import InputSpec, Manifest, TrainingRecord, UnknownRule
 from edgecnn.metrics import judge
 from edgecnn.preprocess import Image, fit, preprocess, read_picture
 from edgecnn.progress import Reporter, Silent
 from edgecnn.training.augment import Augmentation
-from edgecnn.training.batches import TrainingBatch, training_batches
+from edgecnn.training.batches import TrainingBatch, steps_an_epoch, training_batches
 from edgecnn.training.cache import cache_pictures
-from edgecnn.training.calibrate import fit_temperature, fit_unknown
-from edgecnn.training.checkpoint import Checkpoint, Progressed, load_checkpoint, save_checkpoint
+from edgecnn.training.checkpoint import Checkpoint, Progressed, load_last, save_checkpoint, save_last
 from edgecnn.training.data import TrainingData, take_in
-from edgecnn.training.head import Features, compute_features, fit_head
+from edgecnn.training.distributed import ALONE, World, joined
+from edgecnn.training.finish import Finished, finish
+from edgecnn.training.head import LabelledFeatures, compute_features, fit_head
 from edgecnn.training.history import EpochRow, write_results_csv
+from edgecnn.training.interruption import Interruption
 from edgecnn.training.judge import TorchJudge
-from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.learner import Learner, cpu_weights
+from edgecnn.training.lr_finder import find_learning_rate
 from edgecnn.training.options import TrainOptions, TrainResult
-from edgecnn.training.precision import mixed_precision
-from edgecnn.training.results import Outcome, write_results
+from edgecnn.training.planning import plan_epochs
 from edgecnn.training.run_folder import RunFolder, open_run, write_split_csv
 from edgecnn.training.schedule import learning_rate
 from edgecnn.training.setup import Setup, build_network, last_linear, settle
-from edgecnn.training.tensors import loss, normalize
+from edgecnn.training.targets import TrainingSet, make_training_set
+from edgecnn.training.teacher import load_teacher
 
 __all__ = ["train"]
 
-_TIMED_STEPS = 3
-_KEPT_FOR_THE_END = 0.9  # of a time budget: the rest goes into calibration, evaluation and the report
+_SAVE_EVERY_S = 180.0  # within an epoch: what a power cut may cost
 
 
 def train(options: TrainOptions, reporter: Reporter | None = None) -> TrainResult:
     """Trains a classifier on a folder of pictures and writes a run folder.
+
+    Started by ``torchrun``, it trains with the other processes; each returns the same result, the first one writes.
 
     Args:
         options: what to train on, and how.
@@ -58,21 +61,25 @@ def train(options: TrainOptions, reporter: Reporter | None = None) -> TrainResul
         TrainingError: the loss is no number any more.
         OutputError: the run folder cannot be written; what was written before is whole.
     """
-    reporter = reporter or Silent()
     setup = settle(options)  # before anything is made, so that a wrong option leaves nothing behind
-    run = open_run(options.out, resume=options.resume, force=options.force)
-    if options.resume:
-        options, setup = _as_begun(options, run)
-    data = take_in(options.data, options.val_split, options.test_split, options.seed, reporter, options.workers)
-    return _Run(options, setup, run, data, reporter).train()
+    with joined(cuda=setup.device.type == "cuda") as world:
+        heard = reporter if reporter and world.leads else Silent()
+        run = RunFolder(world.agree(open_run(options.out, resume=options.resume, force=options.force).root if world.leads else Path()))
+        resumed = None
+        if options.resume:
+            resumed = load_last(run.last, run.previous, heard)
+            options, setup = _as_begun(options, resumed, run)
+        data = take_in(options.data, options.val_split, options.test_split, options.seed, heard, options.workers)
+        return _Run(options, setup, run, data, heard, world).train(resumed)
 
 
-def _as_begun(options: TrainOptions, run: RunFolder) -> tuple[TrainOptions, Setup]:
+def _as_begun(options: TrainOptions, resumed: Checkpoint, run: RunFolder) -> tuple[TrainOptions, Setup]:
     """A resumed run goes on with the options that it was begun with."""
-    progressed = load_checkpoint(run.last).progressed
-    if progressed is None:
+    if resumed.progressed is None:
         raise CheckpointError(f"{run.last}: holds weights alone, so there is nothing to resume; start from it with --weights {run.last}")
-    stored = {**progressed.options, "data": options.data, "out": options.out, "resume": True}
+    stored: dict[str, Any] = {**resumed.progressed.options, "data": options.data, "out": options.out, "resume": True}
+    for name in ("soft_labels", "teacher"):
+        stored[name] = Path(stored[name]) if stored[name] else None
     begun = TrainOptions(**stored)
     return begun, settle(begun)
 
@@ -80,47 +87,58 @@ def _as_begun(options: TrainOptions, run: RunFolder) -> tuple[TrainOptions, Setu
 class _Run:
     """One training run; each method is one stage of it."""
 
-    def __init__(self, options: TrainOptions, setup: Setup, run: RunFolder, data: TrainingData, reporter: Reporter) -> None:
-        self.options, self.setup, self.run, self.data, self.reporter = options, setup, run, data, reporter
-        self.started = time.monotonic()
+    def __init__(self, options: TrainOptions, setup: Setup, run: RunFolder, data: TrainingData, reporter: Reporter, world: World = ALONE) -> None:
+        self.options, self.setup, self.run, self.data, self.reporter, self.world = options, setup, run, data, reporter, world
+        self.started = self.saved = time.monotonic()
         self.history: list[EpochRow] = []
-        self.best_top1, self.best_nll, self.seconds_before = -1.0, math.inf, 0.0
+        self.best_top1, self.best_nll, self.since_best, self.seconds_before = -1.0, math.inf, 0, 0.0
         self.epochs = setup.recipe.epochs
+        self.step, self.loss_sum, self.seen = 0, 0.0, 0  # within the epoch
+        self.batch = options.batch * world.size  # pictures a step, over all processes
+        if len(data.of("train")) < world.size:
+            raise UsageError(f"{world.size} processes for {len(data.of('train'))} training pictures; start fewer")
         torch.manual_seed(options.seed)
         self.network = build_network(setup, data.labels).to(setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(self.network, setup)
+        self.learner = self._learner()
         self.manifest = self._manifest()
-        if options.force and not options.resume:
+        if options.force and not options.resume and world.leads:
             run.clear()  # not before: a run that cannot begin must not cost the earlier one
 
-    def train(self) -> TrainResult:
+    def train(self, resumed: Checkpoint | None) -> TrainResult:
         if not self.data.of("train") or not self.data.of("val"):
             raise DataError(f"{self.data.root}: nothing to train on, or nothing to validate on; add pictures")
-        begun = self._resume() if self.options.resume else False
-        write_split_csv(self.run.split, self.data)
-        val_pixels = self._exact_pixels("val")
-        val_truth = np.array([s.label for s in self.data.of("val")])
-        pixels = self._training_pixels()
-        if not begun and self.setup.recipe.head_first:
-            self._fit_head(pixels, val_pixels)
-            self._keep_if_best(*self._validate(val_pixels, val_truth))
-            save_checkpoint(self.run.last, self._checkpoint(resumable=True))
+        if resumed:
+            self._resume(resumed)
+        if self.world.leads:
+            write_split_csv(self.run.split, self.data)
+        val = self._exact_pixels("val")
+        pictures = make_training_set(self._training_pixels(), self.data, self.options.balance, self.options.soft_labels)
+        if not resumed and self.setup.recipe.head_first:
+            self._fit_head(pictures, val)
+            self._keep_if_best(*self._validate(val))
+            self._save_last()
+        if self.options.find_lr and not resumed:
+            self._find_lr(pictures)
         if self.epochs > len(self.history):
-            self._epochs(pixels, val_pixels, val_truth)
-        return self._finish(val_pixels, val_truth)
+            self._epochs(pictures, val)
+        return self._finish(val)
 
-    def _resume(self) -> bool:
-        checkpoint = load_checkpoint(self.run.last)
+    def _learner(self) -> Learner:
+        teacher = load_teacher(self.options.teacher, self.data.labels, self.setup.device) if self.options.teacher else None
+        return Learner(self.network, self.setup, self.options.seed, self.world, teacher)
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
         progressed = checkpoint.progressed
         assert progressed is not None  # _as_begun saw to it
         if checkpoint.manifest.training.data_sha256 != self.data.sha256:
             raise CheckpointError(f"{self.data.root}: not the pictures that {self.run.root} was begun with; give those, or begin another run")
-        self.network.load_state_dict(checkpoint.weights)
-        self.optimizer.load_state_dict(progressed.optimizer)
+        self.learner.resume(checkpoint.weights, progressed.learner)
         self.history, self.epochs = list(progressed.history), progressed.planned_epochs
-        self.best_top1, self.best_nll, self.seconds_before = progressed.best_top1, progressed.best_nll, progressed.seconds
-        self.reporter.say(f"resuming {self.run.root} after epoch {len(self.history)} of {self.epochs}")
-        return True
+        self.best_top1, self.best_nll, self.since_best = progressed.best_top1, progressed.best_nll, progressed.since_best
+        self.step, self.loss_sum, self.seen = progressed.step, progressed.loss_sum, progressed.seen
+        self.seconds_before = progressed.seconds
+        within = f", step {self.step}" if self.step else ""
+        self.reporter.say(f"resuming {self.run.root} after epoch {len(self.history)} of {self.epochs}{within}")
 
     def _manifest(self) -> Manifest:
         size, recipe = self.setup.imgsz, self.setup.recipe
@@ -149,187 +167,181 @@ class _Run:
         progress = self.reporter.stage("preparing training pictures")
         return cache_pictures(paths, side, side, lambda p: fit(read_picture(p), size, spec), self.run.root, progress, self.options.workers)
 
-    def _fit_head(self, pixels: Image, val_pixels: Image) -> None:
+    def _fit_head(self, pictures: TrainingSet, val: Image) -> None:
         """Logistic regression on the frozen network's features: where fine-tuning begins."""
-        setup, size, labels = self.setup, self.options.batch, [s.label for s in self.data.of("train")]
-        found: list[Features] = []
+        setup, found = self.setup, []
         for view in range(setup.recipe.head_views):
-            rule = setup.augmentation if view else Augmentation()  # the first as they are
-            batches = training_batches(pixels, labels, setup.imgsz, size, rule, self.options.seed, -1 - view)
-            truths: list[NDArray[np.int64]] = []
+            rule = replace(setup.augmentation, mixup=0.0, cutmix=0.0) if view else Augmentation()  # the first as they are
+            batches = self._batches(pictures, -1 - view, rule)
             progress = self.reporter.stage(f"features, view {view + 1} of {setup.recipe.head_views}")
-            features = compute_features(self.network, setup.normalization, _images(batches, truths), len(pixels), progress)
-            found.append((features, torch.from_numpy(np.concatenate(truths))))
-        exact = (np.asarray(val_pixels[i : i + size]) for i in range(0, len(val_pixels), size))
-        val = compute_features(self.network, setup.normalization, exact, len(val_pixels), self.reporter.stage("features of val pictures"))
-        truth = torch.tensor([s.label for s in self.data.of("val")])
-        train = torch.cat([f for f, _ in found]), torch.cat([y for _, y in found])
-        fit_head(last_linear(self.network), train, (val, truth), self.reporter.stage("fitting the classifier"))
+            found.append(compute_features(self.network, setup.normalization, batches, len(pictures), progress))
+        progress = self.reporter.stage("features of val pictures")
+        held_out = compute_features(self.network, setup.normalization, self._val_batches(val), len(val), progress)
+        train = LabelledFeatures.together([part for view in found for part in self.world.gather(view)])
+        fit_head(
+            last_linear(self.network), train, LabelledFeatures.together(self.world.gather(held_out)), self.reporter.stage("fitting the classifier")
+        )
 
-    def _epochs(self, pixels: Image, val_pixels: Image, val_truth: NDArray[np.int64]) -> None:
-        labels = [s.label for s in self.data.of("train")]
-        if self.options.time_budget_min is not None and not self.history:
-            self.reporter.stage("timing a few steps")(0, 1)
-            start = time.monotonic()
-            self._validate(val_pixels, val_truth)
-            self.epochs = self._plan(pixels, labels, time.monotonic() - start)
-        for epoch in range(len(self.history), self.epochs):
-            begun = time.monotonic()
-            start = time.monotonic()
-            mean_loss, seen = self._epoch(epoch, pixels, labels)
-            seconds = time.monotonic() - start
-            nll, top1 = self._validate(val_pixels, val_truth)
-            rate = learning_rate(self.setup.recipe, (epoch + 1) * self._steps - 1, self.epochs * self._steps)
-            self.history.append(EpochRow(epoch + 1, self.setup.recipe.name, mean_loss, nll, top1, rate, seconds, seen / seconds))
-            self._keep_if_best(nll, top1)
-            save_checkpoint(self.run.last, self._checkpoint(resumable=True))
-            write_results_csv(self.run.results, self.history)
-            if self._over_budget(time.monotonic() - begun) and epoch + 1 < self.epochs:
-                self.reporter.say(f"ending after epoch {epoch + 1} of {self.epochs}: another would outlast the time budget")
-                break
+    def _val_batches(self, val: Image) -> Iterator[TrainingBatch]:
+        """This process's part of the validation pictures, in order."""
+        truth = self._truth()
+        for i in range(self.world.rank * self.options.batch, len(val), self.batch):
+            labels = truth[i : i + self.options.batch]
+            targets = np.eye(len(self.data.labels), dtype=np.float32)[labels]
+            yield TrainingBatch(np.asarray(val[i : i + self.options.batch]), targets, np.ones(len(labels), np.float32), labels, len(labels))
 
-    def _over_budget(self, epoch_s: float) -> bool:
-        """Whether another epoch like the last would end too late: the plan is an estimate, and machines are shared."""
-        budget_min = self.options.time_budget_min
-        return budget_min is not None and time.monotonic() - self.started + epoch_s > 60 * budget_min
+    def _truth(self) -> NDArray[np.int64]:
+        return np.array([s.label for s in self.data.of("val")])
 
-    @property
-    def _steps(self) -> int:
-        """Batches an epoch."""
-        return max(1, math.ceil(len(self.data.of("train")) / self.options.batch))
+    def _batches(self, pictures: TrainingSet, epoch: int, rule: Augmentation | None = None, first: int = 0) -> Iterator[TrainingBatch]:
+        workers = self.setup.loader_threads
+        rule = rule or self.setup.augmentation
+        size = self.setup.imgsz
+        return training_batches(pictures, size, self.batch, rule, self.options.seed, epoch, first=first, workers=workers, world=self.world)
 
-    def _epoch(self, epoch: int, pixels: Image, labels: list[int]) -> tuple[float, int]:
-        """Returns the mean training loss and how many pictures were seen."""
-        setup, recipe = self.setup, self.setup.recipe
-        torch.manual_seed(self.options.seed * 100_003 + epoch)  # dropout: a resumed epoch draws what it would have drawn
-        self._training_mode()
-        progress = self.reporter.stage(f"epoch {epoch + 1} of {self.epochs}")
-        total, seen = 0.0, 0
-        batches = training_batches(pixels, labels, setup.imgsz, self.options.batch, setup.augmentation, self.options.seed, epoch)
-        for step, batch in enumerate(batches):
-            rate = learning_rate(recipe, epoch * self._steps + step, self.epochs * self._steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate * group["share"]
-                if recipe.keras_epsilon:
-                    group["eps"] = recipe.adam_epsilon / math.sqrt(1 - group["betas"][1] ** (epoch * self._steps + step + 1))
-            batch_loss = self._step(batch.images, batch.labels)
-            if not math.isfinite(batch_loss):
-                raise TrainingError(self._diverged(epoch, step, batch.indices))
-            total, seen = total + batch_loss * len(batch.labels), seen + len(batch.labels)
-            progress(step + 1, self._steps, f"loss {total / seen:.3f}")
-        return total / seen, seen
+    def _find_lr(self, pictures: TrainingSet) -> None:
+        found = find_learning_rate(self.network, self.setup, list(_first(self._batches(pictures, -9), 100)), self.reporter.stage("learning rates"))
+        lr = self.world.agree(found.suggestion)
+        self.reporter.say(f"learning rate {lr:.2g}: the loss was least at {found.least_at:.2g}, the recipe's is {self.setup.recipe.lr:.2g}")
+        self.options = replace(self.options, lr=lr, find_lr=False)  # so that a resumed run goes on with it
+        self.setup = replace(self.setup, recipe=replace(self.setup.recipe, lr=lr))
+        self.learner = self._learner()
 
-    def _step(self, images: Image, labels: NDArray[np.int64], *, update: bool = True) -> float:
-        setup, recipe = self.setup, self.setup.recipe
-        inputs = normalize(images, setup.normalization, setup.device)
-        truth = torch.from_numpy(labels).to(setup.device)
-        with mixed_precision(setup.device, wanted=recipe.mixed_precision):
-            value = loss(self.network(inputs), truth, recipe.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
-        if recipe.clip_each_norm is not None:
-            for parameter in self.network.parameters():
-                nn.utils.clip_grad_norm_([parameter], recipe.clip_each_norm)
-        if update:
-            self.optimizer.step()
-        return float(value.detach())
+    def _epochs(self, pictures: TrainingSet, val: Image) -> None:
+        if self.options.time_budget_min is not None and not self.history and not self.step:
+            self.epochs = self.world.agree(self._plan(pictures, val))
+        self.learner.begin()
+        with Interruption() as interruption:
+            for epoch in range(len(self.history), self.epochs):
+                start = time.monotonic()
+                row = self._epoch(epoch, pictures, val, interruption)
+                self.history.append(row)
+                self.step, self.loss_sum, self.seen = 0, 0.0, 0
+                self._keep_if_best(row.val_loss, row.val_top1)
+                self._save_last()
+                if self.world.leads:
+                    write_results_csv(self.run.results, self.history)
+                if self._stop_asked(interruption):
+                    interruption.act()
+                why = self.world.agree(self._why_to_end(time.monotonic() - start))
+                if why and epoch + 1 < self.epochs:
+                    self.reporter.say(f"ending after epoch {epoch + 1} of {self.epochs}: {why}")
+                    break
 
-    def _training_mode(self) -> None:
-        self.network.train()
-        if self.setup.recipe.freeze_batch_norm:
-            for module in self.network.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
-
-    def _plan(self, pixels: Image, labels: list[int], validation_s: float) -> int:
-        """How many epochs fit into what is left of the time budget, by timing steps that change nothing."""
+    def _plan(self, pictures: TrainingSet, val: Image) -> int:
+        """How many epochs fit into what is left of the time budget."""
         assert self.options.time_budget_min is not None
-        self._training_mode()
-        size = min(self.options.batch, len(pixels))
-        batch = next(iter(training_batches(pixels[:size], labels[:size], self.setup.imgsz, size, self.setup.augmentation, 0, 0)))
-        buffers = [b.clone() for b in self.network.buffers()]  # batch-norm's running statistics
-        times = []
-        for _ in range(_TIMED_STEPS + 1):
-            start = time.monotonic()
-            self._step(batch.images, batch.labels, update=False)
-            times.append(time.monotonic() - start)
-        for buffer, before in zip(self.network.buffers(), buffers, strict=True):
-            buffer.copy_(before)
-        per_picture_s = min(times[1:]) / size * 1.05 + validation_s / len(pixels)  # augmentation, and validation after each epoch
-        left_s = self.options.time_budget_min * 60 * _KEPT_FOR_THE_END - (time.monotonic() - self.started)
-        epochs = int(left_s / (per_picture_s * len(pixels)))
-        least = 0 if self.setup.recipe.head_first else 1
-        most = self.setup.recipe.epochs if self.options.epochs is not None else 3 * self.setup.recipe.epochs
-        planned = max(least, min(epochs, most))
-        self.reporter.say(f"{per_picture_s * 1e3:.0f} ms a picture: {planned} epochs fit into {self.options.time_budget_min:g} minutes")
-        return planned
+        self.reporter.stage("timing a few steps")(0, 1)
+        start = time.monotonic()
+        self._validate(val)
+        validation_s = time.monotonic() - start
+        left_s = 60 * self.options.time_budget_min - (time.monotonic() - self.started)
+        batch = next(self._batches(pictures, 0))
+        planned = plan_epochs(self.learner, batch, steps_an_epoch(len(pictures), self.batch), validation_s, left_s, self.setup.recipe, self.options)
+        self.reporter.say(f"{planned.step_s * 1e3:.0f} ms a step: {planned.epochs} epochs fit into {self.options.time_budget_min:g} minutes")
+        return planned.epochs
 
-    def _validate(self, pixels: Image, truth: NDArray[np.int64]) -> tuple[float, float]:
-        """NLL and top-1 on the validation pictures, in 32-bit floats."""
-        logits = self._logits(pixels)
-        p = torch.from_numpy(logits).softmax(1).numpy()
+    def _why_to_end(self, epoch_s: float) -> str | None:
+        """The plan is an estimate, and machines are shared: another epoch like the last may end too late."""
+        budget_min, patience = self.options.time_budget_min, self.options.patience
+        if budget_min is not None and time.monotonic() - self.started + epoch_s > 60 * budget_min:
+            return "another would outlast the time budget"
+        if patience is not None and self.since_best >= patience:
+            return f"{self.since_best} epochs without a better one"
+        return None
+
+    def _epoch(self, epoch: int, pictures: TrainingSet, val: Image, interruption: Interruption) -> EpochRow:
+        """Trains on every picture once and validates."""
+        steps = steps_an_epoch(len(pictures), self.batch, self.world.size)
+        progress = self.reporter.stage(f"epoch {epoch + 1} of {self.epochs}")
+        start, here = time.monotonic(), 0
+        for step, batch in enumerate(self._batches(pictures, epoch, first=self.step), self.step):
+            value = self.learner.step(batch, epoch * steps + step, self.epochs * steps)
+            if not math.isfinite(value):
+                raise TrainingError(self._diverged(epoch, step, batch.indices))
+            self.loss_sum, self.seen, here = self.loss_sum + value * len(batch.indices), self.seen + len(batch.indices), here + batch.whole
+            self.step = step + 1
+            progress(self.step, steps, self._standing(epoch, steps, here, time.monotonic() - start))
+            if self._stop_asked(interruption):
+                self._save_last()
+                interruption.act()
+            elif time.monotonic() - self.saved > _SAVE_EVERY_S:
+                self._save_last()
+        seconds = time.monotonic() - start
+        nll, top1 = self._validate(val)
+        rate = learning_rate(self.setup.recipe, (epoch + 1) * steps - 1, self.epochs * steps)
+        return EpochRow(epoch + 1, self.setup.recipe.name, self.loss_sum / self.seen, nll, top1, rate, seconds, here / seconds)
+
+    def _standing(self, epoch: int, steps: int, here: int, seconds: float) -> str:
+        """Beside the progress bar: loss, speed, the best validation so far, and how long the run still takes."""
+        left_s = ((self.epochs - epoch) * steps - self.step) * self.batch * seconds / here
+        best = f", best val {self.best_top1:.4f}" if self.best_top1 >= 0 else ""
+        return f"loss {self.loss_sum / self.seen:.3f}, {here / seconds:.0f} images/s{best}, run {left_s / 60:.0f} min left"
+
+    def _stop_asked(self, interruption: Interruption) -> bool:
+        """Whether any process was interrupted: all leave after the same step, since none can go on alone."""
+        return any(self.world.gather(interruption.asked))
+
+    def _validate(self, val: Image) -> tuple[float, float]:
+        """NLL and top-1 on the validation pictures, in 32-bit floats; the same in every process."""
+        p = torch.from_numpy(self._logits(val)).softmax(1).numpy()
         if not np.isfinite(p).all():
             raise TrainingError(f"the weights are no numbers any more; begin again with a lower --lr (it is {self.setup.recipe.lr:g})")
-        found = judge(p, truth.tolist(), self.data.labels)
+        found = judge(p, self._truth().tolist(), self.data.labels)
         return found.nll, found.top1
 
     def _logits(self, pixels: Image) -> NDArray[np.float32]:
-        model = TorchJudge(self.network, self.manifest)
-        size = self.options.batch
-        return np.concatenate([model.logits(np.asarray(pixels[i : i + size])) for i in range(0, len(pixels), size)])
+        """``[N, C]`` of the judged network; each process answers its part, and all get the whole."""
+        model, size = TorchJudge(self.learner.judged, self.manifest), self.options.batch
+        mine = range(self.world.rank * size, len(pixels), self.batch)
+        parts = self.world.gather({i: model.logits(np.asarray(pixels[i : i + size])) for i in mine})
+        answers = {i: rows for part in parts for i, rows in part.items()}
+        return np.concatenate([answers[i] for i in sorted(answers)])
 
     def _keep_if_best(self, nll: float, top1: float) -> None:
         """The higher top-1; between equals the lower NLL."""
+        self.since_best += 1
         if (top1, -nll) > (self.best_top1, -self.best_nll):
-            self.best_top1, self.best_nll = top1, nll
-            save_checkpoint(self.run.best, self._checkpoint(resumable=False))
+            self.best_top1, self.best_nll, self.since_best = top1, nll, 0
+            if self.world.leads:
+                save_checkpoint(self.run.best, self._checkpoint(None))
 
-    def _checkpoint(self, *, resumable: bool) -> Checkpoint:
-        weights: dict[str, Tensor] = {k: v.detach().cpu().clone().contiguous() for k, v in self.network.state_dict().items()}
-        return Checkpoint(self.setup.spec.name, self.manifest, self.data.record, weights, self._progressed() if resumable else None)
+    def _save_last(self) -> None:
+        if self.world.leads:
+            save_last(self.run.last, self.run.previous, self._checkpoint(self._progressed()))
+        self.saved = time.monotonic()
+
+    def _checkpoint(self, progressed: Progressed | None) -> Checkpoint:
+        return Checkpoint(self.setup.spec.name, self.manifest, self.data.record, cpu_weights(self.learner.judged), progressed)
 
     def _progressed(self) -> Progressed:
         return Progressed(
             recipe=_plain(asdict(self.setup.recipe)),
             options=_plain(asdict(self.options)),
-            optimizer=self.optimizer.state_dict(),
+            learner=self.learner.state(),
             history=tuple(self.history),
             best_top1=self.best_top1,
             best_nll=self.best_nll,
+            since_best=self.since_best,
             seconds=self._seconds(),
             planned_epochs=self.epochs,
+            step=self.step,
+            loss_sum=self.loss_sum,
+            seen=self.seen,
         )
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.started
 
-    def _finish(self, val_pixels: Image, val_truth: NDArray[np.int64]) -> TrainResult:
-        """Calibrates the best checkpoint and writes what the run found."""
-        best = load_checkpoint(self.run.best)
-        self.network.load_state_dict(best.weights)
-        logits = self._logits(val_pixels)
-        temperature = fit_temperature(logits, val_truth)
-        probabilities = torch.from_numpy(logits).div(temperature).softmax(1).numpy()
-        found = judge(probabilities, val_truth.tolist(), self.data.labels)
-        manifest = self.manifest.replace(
-            temperature=temperature,
-            unknown=fit_unknown(probabilities),
-            training=replace(self.manifest.training, val_top1=found.top1),
-        )
-        save_checkpoint(self.run.best, replace(best, manifest=manifest))
-        write_results_csv(self.run.results, self.history)
-        outcome = Outcome(
-            self.options, self.setup, self.run, self.data, manifest, tuple(self.history), found, probabilities, self._test_top1(), self._seconds()
-        )
-        return write_results(outcome, sum(p.numel() for p in self.network.parameters()))
-
-    def _test_top1(self) -> float | None:
-        """Top-1 on the pictures that chose nothing; None where none were set aside."""
-        samples = self.data.of("test")
-        if not samples:
-            return None
-        answers = self._logits(self._exact_pixels("test")).argmax(1)
-        return float((answers == np.array([s.label for s in samples])).mean())
+    def _finish(self, val: Image) -> TrainResult:
+        """The best checkpoint, calibrated and judged; the first process writes."""
+        result = None
+        if self.world.leads:
+            done = Finished(self.options, self.setup, self.run, self.data, self.manifest, tuple(self.history))
+            result = finish(done, self.network, val, self._exact_pixels, self._seconds)
+        agreed = self.world.agree(result)
+        assert agreed is not None
+        return agreed
 
     def _diverged(self, epoch: int, step: int, indices: NDArray[np.int64]) -> str:
         train = self.data.of("train")
@@ -340,26 +352,9 @@ class _Run:
         )
 
 
-def _images(batches: Iterator[TrainingBatch], truths: list[NDArray[np.int64]]) -> Iterator[Image]:
-    """Passes the pictures on and puts their labels aside."""
-    for batch in batches:
-        truths.append(batch.labels)
-        yield batch.images
-
-
-def _optimizer(network: ImageClassifier, setup: Setup) -> torch.optim.Optimizer:
-    """The backbone may learn more slowly than the classifier; biases and norms are not decayed."""
-    recipe = setup.recipe
-    head = {id(p) for p in network.classifier.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in network.parameters():
-        groups.setdefault((id(parameter) in head, parameter.ndim > 1), []).append(parameter)
-    settings: list[dict[str, Any]] = [
-        {"params": found, "share": 1.0 if is_head else recipe.backbone_lr, "weight_decay": recipe.weight_decay if decays else 0.0}
-        for (is_head, decays), found in groups.items()
-    ]
-    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(settings, lr=recipe.lr, eps=recipe.adam_epsilon)
+def _first(batches: Iterator[TrainingBatch], count: int) -> Iterator[TrainingBatch]:
+    for _, batch in zip(range(count), batches, strict=False):
+        yield batch
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

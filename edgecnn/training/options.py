@@ -25,12 +25,21 @@ class TrainOptions:
     batch: int = 32
     lr: float | None = None
     augment: str | None = None
+    flip: bool = True  # False where left and right, up and down carry meaning, whatever the augmentation
+    balance: Literal["none", "weights", "sampling"] = "none"
+    soft_labels: Path | None = None  # a CSV, path,label,probability
+    teacher: Path | None = None  # a checkpoint to learn from
     val_split: float = 0.2  # fraction
     test_split: float = 0.0  # fraction
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: int | None = None
     time_budget_min: float | None = None
+    patience: int | None = None  # epochs without a better one, after which the run ends
+    find_lr: bool = False  # try learning rates first
+    precision: Literal["auto", "fp32"] = "auto"  # auto: bfloat16 where the device computes in it
+    compile: bool = False
+    tensorboard: bool = False
     resume: bool = False
     force: bool = False  # replace an earlier run in `out`
 

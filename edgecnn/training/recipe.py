@@ -18,7 +18,7 @@ class Recipe:
     name: str
     epochs: int
     lr: float
-    optimizer: Literal["adam", "adamw"]
+    optimizer: Literal["adam", "adamw", "sgd"]
     weight_decay: float
     schedule: Literal["constant", "cosine"]
     augmentation: str
@@ -31,6 +31,8 @@ class Recipe:
     freeze_batch_norm: bool = False  # keep the pretrained running statistics
     backbone_lr: float = 1.0  # the backbone's learning rate, as a share of the classifier's
     label_smoothing: float = 0.0
+    average: float = 0.0  # horizon of the weights' moving average, which is validated and shipped, as a share of all steps; 0: none
+    frozen_parts: int = 0  # so many of the network's first parts learn nothing
     mixed_precision: bool = False  # bfloat16 where the processor computes in it
     dropout: float | None = None  # None: the network's own
     clip_each_norm: float | None = None  # each parameter's gradient norm (Keras's clipnorm)

@@ -35,7 +35,7 @@ class Outcome:
     history: tuple[EpochRow, ...]
     metrics: Metrics  # of the best checkpoint on the validation pictures
     probabilities: NDArray[np.float32]  # [N, C], the same
-    test_top1: float | None
+    test: Metrics | None  # of the same on pictures that chose nothing
     seconds: float
 
 
@@ -56,7 +56,7 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
         val_top1=outcome.metrics.top1,
         val_macro_f1=outcome.metrics.macro_f1,
         val_ece=outcome.metrics.ece,
-        test_top1=outcome.test_top1,
+        test_top1=outcome.test.top1 if outcome.test else None,
         seconds=round(outcome.seconds, 1),
         images_per_s=round(trained / seconds, 1) if seconds else 0.0,
         skipped=outcome.data.skipped,

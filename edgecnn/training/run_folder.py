@@ -28,8 +28,13 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """The checkpoint of the last finished epoch, to resume from."""
+        """The newest checkpoint, to resume from."""
         return self.root / "weights" / "last.pt"
+
+    @property
+    def previous(self) -> Path:
+        """The one before, should the newest be damaged."""
+        return self.root / "weights" / "last.previous.pt"
 
     @property
     def results(self) -> Path:
@@ -75,7 +80,7 @@ def open_run(out: Path | None, *, resume: bool, force: bool) -> RunFolder:
         if out is None:
             raise UsageError("--resume: name the run to go on with, by --out RUN")
         run = RunFolder(out)
-        if not run.last.exists():
+        if not run.last.exists() and not run.previous.exists():
             raise InputNotFoundError(f"{run.last}: no such checkpoint, so there is nothing to resume; check --out, or train without --resume")
         return run
     if out is None:

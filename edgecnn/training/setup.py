@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from edgecnn.errors import CheckpointError, UsageError
+from edgecnn.loading import default_workers
 from edgecnn.manifest import Normalization
 from edgecnn.training.augment import Augmentation, find_augmentation
 from edgecnn.training.checkpoint import load_checkpoint
@@ -35,6 +37,8 @@ class Setup:
     device: torch.device
     pretrained: bool  # from the registry package
     start_from: Path | None  # a checkpoint whose weights the run starts from
+    loader_threads: int
+    compiled: bool  # by torch.compile
 
 
 def settle(options: TrainOptions) -> Setup:
@@ -53,7 +57,9 @@ def settle(options: TrainOptions) -> Setup:
         epochs=recipe.epochs if options.epochs is None else options.epochs,
         lr=recipe.lr if options.lr is None else options.lr,
         augmentation=options.augment or recipe.augmentation,
+        mixed_precision=recipe.mixed_precision and options.precision != "fp32",
     )
+    augmentation = find_augmentation(recipe.augmentation)
     _require(options.batch >= 1, f"--batch {options.batch}: expected at least 1")
     _require(recipe.lr > 0, f"--lr {recipe.lr:g}: expected above 0")
     _require(
@@ -63,15 +69,20 @@ def settle(options: TrainOptions) -> Setup:
     _require(options.time_budget_min is None or options.time_budget_min > 0, f"--time-budget {options.time_budget_min}: expected minutes above 0")
     imgsz = options.imgsz or recipe.imgsz or spec.imgsz
     _require(8 <= imgsz <= 2048, f"--imgsz {imgsz}: expected 8 to 2048 pixels")
+    _require(options.patience is None or options.patience >= 1, f"--patience {options.patience}: expected epochs, at least 1")
+    device = _device(options.device)
     return Setup(
         recipe=recipe,
-        augmentation=find_augmentation(recipe.augmentation),
+        augmentation=augmentation if options.flip else augmentation.without_flips(),
         spec=spec,
         normalization=recipe.normalization or spec.normalization,
         imgsz=imgsz,
-        device=_device(options.device),
+        device=device,
         pretrained=pretrained,
         start_from=start_from,
+        # one thread keeps two cores busy with the network; a GPU is fed by as many as read pictures
+        loader_threads=(options.workers or default_workers()) if device.type == "cuda" else 1,
+        compiled=options.compile,
     )
 
 
@@ -125,10 +136,11 @@ def last_linear(network: ImageClassifier) -> nn.Linear:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this torch sees no CUDA device; install a CUDA build of torch and the driver, or use --device cpu")
-    return torch.device(name)
+    # each process that torchrun starts has a GPU of its own
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
 
 
 def _require(holds: bool, message: str) -> None:  # noqa: FBT001  # reads as a sentence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from edgecnn.manifest import Normalization
@@ -23,8 +23,8 @@ def two_columns(logits: Tensor) -> Tensor:
     return functional.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits
 
 
-def loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy, in nats: binary on one logit ``[N, 1]``, else on softmax."""
+def loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    """Cross-entropy of each picture ``[N]``, in nats, against targets ``[N, C]``: binary on one logit ``[N, 1]``, else on softmax."""
     if logits.shape[1] == 1:
-        return nn.functional.binary_cross_entropy_with_logits(logits[:, 0], labels.float())
-    return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+        return functional.binary_cross_entropy_with_logits(logits[:, 0].float(), targets[:, 1], reduction="none")
+    return functional.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")

@@ -38,9 +38,9 @@ def test_what_is_saved_is_what_is_loaded(name: str, trained: TrainResult, tmp_pa
     if first.progressed and second.progressed:
         assert second.progressed.history == first.progressed.history
         assert second.progressed.recipe == first.progressed.recipe
-        state = first.progressed.optimizer["state"]
+        state = first.progressed.learner["optimizer"]["state"]
         assert state
-        assert all(torch.equal(second.progressed.optimizer["state"][k]["exp_avg"], v["exp_avg"]) for k, v in state.items())
+        assert all(torch.equal(second.progressed.learner["optimizer"]["state"][k]["exp_avg"], v["exp_avg"]) for k, v in state.items())
 
 
 def test_the_network_built_from_a_checkpoint_answers_as_its_weights_do(best: Path) -> None:

@@ -13,28 +13,28 @@ from torch import nn
 
 from edgecnn.manifest import InputSpec
 from edgecnn.preprocess import fit
-from edgecnn.progress import Silent
-from edgecnn.training.data import take_in
-from edgecnn.training.loop import _Run, train
+from edgecnn.training.batches import TrainingBatch
+from edgecnn.training.learner import Learner
+from edgecnn.training.loop import train
 from edgecnn.training.models.threeconv import ThreeConv
 from edgecnn.training.options import TrainOptions
-from edgecnn.training.run_folder import open_run
-from edgecnn.training.setup import settle
+from edgecnn.training.recipe import find_recipe
+from edgecnn.training.setup import build_network, settle
 
 
 @pytest.fixture
-def classic(pictures: Path, tmp_path: Path) -> _Run:
-    """A run of the recipe, on pictures of 32 pixels, before its first step."""
-    options = TrainOptions(data=pictures, out=tmp_path / "run", preset="classic", imgsz=32, device="cpu", workers=2)
-    data = take_in(pictures, options.val_split, options.test_split, options.seed, Silent(), 2)
-    run = _Run(options, settle(options), open_run(options.out, resume=False, force=False), data, Silent())
-    run._training_mode()
-    return run
+def classic() -> Learner:
+    """A network of the recipe, for pictures of 32 pixels, before its first step."""
+    setup = settle(TrainOptions(data=Path(), preset="classic", imgsz=32, device="cpu"))
+    torch.manual_seed(0)
+    return Learner(build_network(setup, ("cat", "dog")), setup, seed=0)
 
 
-def _batch(count: int = 6) -> tuple[np.ndarray, np.ndarray]:
+def _batch(count: int = 6) -> TrainingBatch:
     random = np.random.default_rng(4)
-    return random.integers(0, 256, (count, 32, 32, 3)).astype(np.uint8), random.integers(0, 2, count)
+    images = random.integers(0, 256, (count, 32, 32, 3)).astype(np.uint8)
+    targets = np.eye(2, dtype=np.float32)[random.integers(0, 2, count)]
+    return TrainingBatch(images, targets, np.ones(count, np.float32), np.arange(count), count)
 
 
 def test_the_recipe_without_options_is_the_lectures() -> None:
@@ -47,7 +47,7 @@ def test_the_recipe_without_options_is_the_lectures() -> None:
     assert setup.start_from is None
 
 
-def test_the_optimizer_is_adam_with_the_epsilon_of_keras_and_no_decay(classic: _Run) -> None:
+def test_the_optimizer_is_adam_with_the_epsilon_of_keras_and_no_decay(classic: Learner) -> None:
     assert type(classic.optimizer) is torch.optim.Adam
     assert {(g["eps"], g["lr"], g["betas"], g["weight_decay"], g["share"]) for g in classic.optimizer.param_groups} == {
         (1e-7, 1e-5, (0.9, 0.999), 0.0, 1.0)
@@ -55,22 +55,22 @@ def test_the_optimizer_is_adam_with_the_epsilon_of_keras_and_no_decay(classic: _
     assert sum(len(g["params"]) for g in classic.optimizer.param_groups) == len(list(classic.network.parameters()))
 
 
-def test_the_first_step_moves_each_weight_by_the_learning_rate_against_its_gradient(classic: _Run) -> None:
+def test_the_first_step_moves_each_weight_by_the_learning_rate_against_its_gradient(classic: Learner) -> None:
     """Adam's first step is lr * g / (|g| + epsilon), whatever the size of the gradient."""
     before = [p.detach().clone() for p in classic.network.parameters()]
-    classic._step(*_batch())
+    classic.step(_batch(), 0, 100)
     for old, new in zip(before, classic.network.parameters(), strict=True):
         assert new.grad is not None
         torch.testing.assert_close(new.detach() - old, -1e-5 * new.grad / (new.grad.abs() + 1e-7), rtol=1e-3, atol=2e-8)
 
 
-def test_each_parameters_gradient_is_clipped_to_norm_one_on_its_own(classic: _Run) -> None:
+def test_each_parameters_gradient_is_clipped_to_norm_one_on_its_own(classic: Learner) -> None:
     with torch.no_grad():
         classic.network.classifier.weight.mul_(300)  # large gradients below it, while its own bias's stays below 1
     gradients: dict[str, list[torch.Tensor]] = {}
-    for name, clip in (("raw", None), ("clipped", classic.setup.recipe.clip_each_norm)):
-        classic.setup = replace(classic.setup, recipe=replace(classic.setup.recipe, clip_each_norm=clip))
-        classic._step(*_batch(), update=False)
+    for name, clip in (("raw", None), ("clipped", find_recipe("classic").clip_each_norm)):
+        classic.use(replace(find_recipe("classic"), clip_each_norm=clip))
+        classic.backward(_batch())
         gradients[name] = [p.grad.clone() for p in classic.network.parameters() if p.grad is not None]
     norms = [float(g.norm()) for g in gradients["raw"]]
     assert max(norms) > 2
@@ -99,23 +99,24 @@ def test_pictures_are_resized_to_the_nearest_pixel() -> None:
     assert fit(ramp[:5, :5], InputSpec(2, 2), spec)[..., 0].tolist() == [[7, 9], [19, 21]]
 
 
-def test_pixels_are_divided_by_255(classic: _Run) -> None:
+def test_pixels_are_divided_by_255(classic: Learner) -> None:
     seen: list[torch.Tensor] = []
     hook = classic.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
-    images, labels = _batch()
-    classic._step(images, labels, update=False)
+    batch = _batch()
+    classic.backward(batch)
     hook.remove()
-    np.testing.assert_allclose(seen[0].permute(0, 2, 3, 1).numpy(), images / 255, rtol=1e-6)
+    np.testing.assert_allclose(seen[0].permute(0, 2, 3, 1).numpy(), batch.images / 255, rtol=1e-6)
 
 
-def test_one_logit_is_trained_with_binary_cross_entropy(classic: _Run) -> None:
-    images, labels = _batch()
+def test_one_logit_is_trained_with_binary_cross_entropy(classic: Learner) -> None:
+    batch = _batch()
     with torch.no_grad():
-        logit = classic.network(torch.from_numpy(images / np.float32(255)).permute(0, 3, 1, 2)).double().numpy()
+        logit = classic.network(torch.from_numpy(batch.images / np.float32(255)).permute(0, 3, 1, 2)).double().numpy()
     assert logit.shape == (6, 1)
     p = 1 / (1 + np.exp(-logit[:, 0]))
+    labels = batch.targets[:, 1]
     by_hand = -np.mean(labels * np.log(p) + (1 - labels) * np.log(1 - p))
-    assert classic._step(images, labels, update=False) == pytest.approx(by_hand, rel=1e-4)
+    assert classic.backward(batch) == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_the_recipe_trains_end_to_end_with_a_constant_rate_on_four_fifths(pictures: Path, tmp_path: Path) -> None:

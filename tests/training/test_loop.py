@@ -64,7 +64,7 @@ def _stopped(data: Path, out: Path, signum: signal.Signals) -> tuple[int, str]:
 def test_a_run_folder_holds_all_files_of_the_contract(trained: TrainResult) -> None:
     run = Path(trained.run_dir)
     found = {p.relative_to(run).as_posix() for p in run.rglob("*") if p.is_file()}
-    assert found == {"weights/best.pt", "weights/last.pt", "results.csv", "split.csv", "summary.json", "report.html"}
+    assert found == {"weights/best.pt", "weights/last.pt", "weights/last.previous.pt", "results.csv", "split.csv", "summary.json", "report.html"}
     assert trained.best_checkpoint == str(run / "weights" / "best.pt")
     assert trained.last_checkpoint == str(run / "weights" / "last.pt")
 

@@ -25,3 +25,7 @@ class ImageClassifier(nn.Module):
         """Normalised images, float ``[N, 3, H, W]`` -> logits ``[N, C]``; ``[N, 1]`` of a one-logit network."""
         logits: Tensor = self.classifier(self.features(images))
         return logits
+
+    def early_parts(self) -> list[nn.Module]:
+        """The parts that see a picture first, in order: what fine-tuning may leave as it is."""
+        return []

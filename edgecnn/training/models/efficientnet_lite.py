@@ -80,6 +80,10 @@ class EfficientNetLite0(ImageClassifier):
         """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, 1280]``."""
         return torch.flatten(self.pool(self.head(self.blocks(self.stem(images)))), 1)
 
+    def early_parts(self) -> list[nn.Module]:
+        """Stem and blocks, in order."""
+        return [self.stem, *self.blocks]
+
 
 def _initialize(network: nn.Module) -> None:
     """The paper's TensorFlow code: convolutions normal by fan-out, the classifier uniform by fan-out."""

@@ -1,0 +1,160 @@
+"""A network that learns: one step at a time, with its optimizer, its moving average and, where there is one, its teacher."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgecnn.training.batches import TrainingBatch
+from edgecnn.training.distributed import ALONE, World
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.precision import mixed_precision
+from edgecnn.training.recipe import Recipe
+from edgecnn.training.schedule import learning_rate
+from edgecnn.training.setup import Setup
+from edgecnn.training.teacher import Teacher
+from edgecnn.training.tensors import loss, normalize
+
+__all__ = ["Learner", "cpu_weights"]
+
+_DRAWS_PER_RUN = 1_000_003  # a prime above any run's steps: seeds of dropout do not repeat from one run's seed to the next
+
+
+class Learner:
+    """What a step changes."""
+
+    def __init__(self, network: ImageClassifier, setup: Setup, seed: int, world: World = ALONE, teacher: Teacher | None = None) -> None:
+        self.network, self._setup, self._seed, self._world, self._teacher = network, setup, seed, world, teacher
+        self._frozen = _freeze(network, setup.recipe)
+        self.optimizer = _optimizer(network, setup.recipe)
+        self.average: ImageClassifier | None = None
+        self._shared: nn.Module | None = None
+
+    @property
+    def judged(self) -> ImageClassifier:
+        """The network that is validated and shipped: the average where there is one."""
+        return self.network if self.average is None else self.average
+
+    def use(self, recipe: Recipe) -> None:
+        """Goes on by another recipe: its rates and its loss, not its optimizer."""
+        self._setup = replace(self._setup, recipe=recipe)
+
+    def begin(self) -> None:
+        """Call before the first step: the average starts here, and so does sharing gradients."""
+        if self._setup.recipe.average and self.average is None:
+            self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self._shared = self._world.share(self.network)
+        if self._setup.compiled:
+            self._shared = torch.compile(self._shared)  # type: ignore[assignment]
+
+    def step(self, batch: TrainingBatch, at: int, steps: int) -> float:
+        """One step of the run's ``steps``; returns the mean loss of this process's pictures, in nats."""
+        torch.manual_seed(self._seed * _DRAWS_PER_RUN + at)  # dropout: a resumed run draws what it would have drawn
+        self._set_rates(at, steps)
+        value = self.backward(batch)
+        self.optimizer.step()
+        self._follow(at, steps)
+        return value
+
+    def backward(self, batch: TrainingBatch) -> float:
+        """Computes the gradients and changes nothing else; batch-norm's statistics aside, where they are not frozen."""
+        setup, recipe = self._setup, self._setup.recipe
+        if self._shared is None:
+            self.begin()
+        assert self._shared is not None
+        self._train()
+        inputs = normalize(batch.images, setup.normalization, setup.device)
+        targets, weights = (torch.from_numpy(x).to(setup.device) for x in (batch.targets, batch.weights))
+        with mixed_precision(setup.device, wanted=recipe.mixed_precision):
+            logits = self._shared(inputs)
+            each = loss(logits, targets, recipe.label_smoothing)  # [N]
+            if self._teacher is not None:
+                each = self._teacher.blend(each, logits, batch.images)
+        total = (each * weights).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        # the processes' gradients are averaged, so each one's part is weighed by how many processes there are
+        (total * self._world.size / batch.whole).backward()  # type: ignore[no-untyped-call]
+        if recipe.clip_each_norm is not None:
+            for parameter in self.network.parameters():
+                nn.utils.clip_grad_norm_([parameter], recipe.clip_each_norm)
+        return float(total.detach()) / len(batch.indices)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs beside the judged weights."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "network": cpu_weights(self.network) if self.average is not None else None,
+        }
+
+    def resume(self, judged: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Goes on from :meth:`state` and the judged network's weights."""
+        raw = state["network"]
+        self.network.load_state_dict(judged if raw is None else raw)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if raw is not None:
+            self.average = copy.deepcopy(self.network).requires_grad_(False)
+            self.average.load_state_dict(judged)
+
+    def _set_rates(self, at: int, steps: int) -> None:
+        recipe = self._setup.recipe
+        rate = learning_rate(recipe, at, steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+            if recipe.keras_epsilon:
+                group["eps"] = recipe.adam_epsilon / math.sqrt(1 - group["betas"][1] ** (at + 1))
+
+    def _follow(self, at: int, steps: int) -> None:
+        """The average takes a little of the new weights: over the first steps more, so that it does not lag behind the start."""
+        if self.average is None:
+            return
+        horizon = max(1.0, self._setup.recipe.average * steps)
+        share = max(1 / horizon, 9 / (10 + at))
+        with torch.no_grad():
+            for kept, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+                if kept.is_floating_point():
+                    kept.lerp_(new, share)
+                else:
+                    kept.copy_(new)
+
+    def _train(self) -> None:
+        self.network.train()
+        for module in self.network.modules():
+            if isinstance(module, nn.BatchNorm2d) and self._setup.recipe.freeze_batch_norm:
+                module.eval()
+        for module in self._frozen:
+            module.eval()
+
+
+def cpu_weights(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights, in memory of its own."""
+    return {k: v.detach().cpu().clone().contiguous() for k, v in network.state_dict().items()}
+
+
+def _freeze(network: ImageClassifier, recipe: Recipe) -> list[nn.Module]:
+    """The first parts of the network learn nothing where the recipe says so: edges are the same everywhere, and these cost the most."""
+    parts = network.early_parts()[: recipe.frozen_parts]
+    for part in parts:
+        part.requires_grad_(False)
+    return parts
+
+
+def _optimizer(network: ImageClassifier, recipe: Recipe) -> torch.optim.Optimizer:
+    """The backbone may learn more slowly than the classifier; biases and norms are not decayed."""
+    head = {id(p) for p in network.classifier.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            groups.setdefault((id(parameter) in head, parameter.ndim > 1), []).append(parameter)
+    settings: list[dict[str, Any]] = [
+        {"params": found, "share": 1.0 if is_head else recipe.backbone_lr, "weight_decay": recipe.weight_decay if decays else 0.0}
+        for (is_head, decays), found in groups.items()
+    ]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(settings, lr=recipe.lr, momentum=0.9, nesterov=True)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(settings, lr=recipe.lr, eps=recipe.adam_epsilon)
