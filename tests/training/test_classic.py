@@ -56,12 +56,12 @@ def test_the_optimizer_is_adam_with_the_epsilon_of_keras_and_no_decay(classic: L
 
 
 def test_the_first_step_moves_each_weight_by_the_learning_rate_against_its_gradient(classic: Learner) -> None:
-    """Adam's first step is lr * g / (|g| + epsilon), whatever the size of the gradient."""
+    """Adam's first step as Keras takes it: lr * g / (|g| + epsilon / sqrt(1 - 0.999)), whatever the size of the gradient."""
     before = [p.detach().clone() for p in classic.network.parameters()]
     classic.step(_batch(), 0, 100)
     for old, new in zip(before, classic.network.parameters(), strict=True):
         assert new.grad is not None
-        torch.testing.assert_close(new.detach() - old, -1e-5 * new.grad / (new.grad.abs() + 1e-7), rtol=1e-3, atol=2e-8)
+        torch.testing.assert_close(new.detach() - old, -1e-5 * new.grad / (new.grad.abs() + 1e-7 / math.sqrt(1 - 0.999)), rtol=1e-3, atol=2e-8)
 
 
 def test_each_parameters_gradient_is_clipped_to_norm_one_on_its_own(classic: Learner) -> None:
