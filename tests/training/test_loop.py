@@ -22,7 +22,8 @@ from shapes import shape_picture, write_shapes
 
 from edgecnn.errors import CheckpointError, EdgeCNNError, InputNotFoundError, TrainingError, UsageError
 from edgecnn.preprocess import preprocess
-from edgecnn.training.checkpoint import load_checkpoint
+from edgecnn.progress import Silent
+from edgecnn.training.checkpoint import load_checkpoint, load_last
 from edgecnn.training.judge import open_checkpoint
 from edgecnn.training.loop import train
 from edgecnn.training.options import TrainOptions, TrainResult
@@ -47,15 +48,19 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _stopped(data: Path, out: Path, signum: signal.Signals) -> tuple[int, str]:
-    """Begins a run by the command line and sends it a signal as soon as there is something to resume from."""
+_ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as many as this process has: sums are added in the same order
+_EAGER = "import edgecnn.training.loop as loop; loop._SAVE_EVERY_S = 0.0; "  # saves after every step
+
+
+def _stopped(data: Path, out: Path, signum: signal.Signals, *, after_s: float = 0.0, program: str = _PROGRAM) -> tuple[int, str]:
+    """Begins a run by the command line and sends it a signal once there is something to resume from, and a while later."""
     words = ["train", data, "--out", out, "--model", "resnet8", "--weights", "none", "--epochs", _EPOCHS, "--batch", 8, "--device", "cpu"]
-    command = [sys.executable, "-c", _PROGRAM, *map(str, words)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # as many as this process has: sums are added in the same order
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env) as process:
+    command = [sys.executable, "-c", program, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=_ONE_THREAD) as process:
         until = time.monotonic() + 120
         while not (out / "weights" / "last.pt").exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.002)
+        time.sleep(after_s)
         process.send_signal(signum)
         _, errors = process.communicate(timeout=60)
     return process.returncode, errors
@@ -121,31 +126,72 @@ def test_the_same_seed_gives_bit_identical_weights_and_another_seed_others(train
     assert not _identical(trained.best_checkpoint, other.best_checkpoint)
 
 
-def test_a_killed_run_resumed_equals_one_that_was_never_stopped(pictures: Path, small_options: Options, tmp_path: Path) -> None:
-    status, _ = _stopped(pictures, tmp_path / "killed", signal.SIGKILL)
-    assert status == -signal.SIGKILL
-    progressed = load_checkpoint(tmp_path / "killed" / "weights" / "last.pt").progressed
-    assert progressed
-    assert 1 <= len(progressed.history) < _EPOCHS
-    resumed = train(TrainOptions(data=pictures, out=tmp_path / "killed", resume=True))
-    whole = train(small_options(tmp_path / "whole", epochs=_EPOCHS))
-    assert _identical(resumed.best_checkpoint, whole.best_checkpoint)
-    assert _identical(resumed.last_checkpoint, whole.last_checkpoint)
-    assert (resumed.epochs, resumed.val_top1, resumed.val_ece) == (_EPOCHS, whole.val_top1, whole.val_ece)
+def _same_run(resumed: TrainResult, whole: TrainResult) -> bool:
     keys = ("epoch", "train_loss", "val_loss", "val_top1", "lr")
-    tables = [[tuple(row[key] for key in keys) for row in _rows(tmp_path / name / "results.csv")] for name in ("killed", "whole")]
-    assert tables[0] == tables[1]
+    tables = [[tuple(row[key] for key in keys) for row in _rows(Path(run.run_dir) / "results.csv")] for run in (resumed, whole)]
+    figures = [(run.epochs, run.val_top1, run.val_ece) for run in (resumed, whole)]
+    weights = all(_identical(getattr(resumed, k), getattr(whole, k)) for k in ("best_checkpoint", "last_checkpoint"))
+    return weights and figures[0] == figures[1] and tables[0] == tables[1]
 
 
-def test_ctrl_c_exits_130_in_one_line_and_leaves_a_checkpoint_to_resume_from(pictures: Path, tmp_path: Path) -> None:
-    status, errors = _stopped(pictures, tmp_path / "run", signal.SIGINT)
+@pytest.fixture(scope="module")
+def never_stopped(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    return train(small_options(tmp_path_factory.mktemp("whole") / "run", epochs=_EPOCHS))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_run_killed_at_a_random_point_and_resumed_equals_one_that_was_never_stopped(
+    seed: int, never_stopped: TrainResult, pictures: Path, tmp_path: Path
+) -> None:
+    after_s = float(np.random.default_rng(seed).uniform(0, 0.6))
+    status, _ = _stopped(pictures, tmp_path / "killed", signal.SIGKILL, after_s=after_s, program=_EAGER + _PROGRAM)
+    assert status == -signal.SIGKILL
+    progressed = load_last(tmp_path / "killed/weights/last.pt", tmp_path / "killed/weights/last.previous.pt", Silent()).progressed
+    assert progressed
+    assert len(progressed.history) < _EPOCHS
+    assert _same_run(train(TrainOptions(data=pictures, out=tmp_path / "killed", resume=True)), never_stopped)
+
+
+def test_a_run_killed_twice_still_equals_one_that_was_never_stopped(never_stopped: TrainResult, pictures: Path, tmp_path: Path) -> None:
+    _stopped(pictures, tmp_path / "killed", signal.SIGKILL, program=_EAGER + _PROGRAM)
+    command = [sys.executable, "-c", _EAGER + _PROGRAM, "train", str(pictures), "--out", str(tmp_path / "killed"), "--resume"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_ONE_THREAD) as process:
+        time.sleep(3.0)
+        process.kill()
+    assert _same_run(train(TrainOptions(data=pictures, out=tmp_path / "killed", resume=True)), never_stopped)
+
+
+def test_ctrl_c_within_an_epoch_saves_that_step_exits_130_and_resumes_to_the_same_weights(
+    never_stopped: TrainResult, pictures: Path, tmp_path: Path
+) -> None:
+    status, errors = _stopped(pictures, tmp_path / "run", signal.SIGINT, after_s=0.05)
     assert status == 130
     assert "Traceback" not in errors
     assert "interrupted" in errors
     last = load_checkpoint(tmp_path / "run" / "weights" / "last.pt")
     assert last.progressed
-    assert 1 <= len(last.progressed.history) < _EPOCHS
+    assert len(last.progressed.history) < _EPOCHS
     assert not [p.name for p in (tmp_path / "run").rglob(".*")], "no half-written file stays"
+    assert _same_run(train(TrainOptions(data=pictures, out=tmp_path / "run", resume=True)), never_stopped)
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_and_says_so(never_stopped: TrainResult, pictures: Path, tmp_path: Path) -> None:
+    _stopped(pictures, tmp_path / "run", signal.SIGINT, after_s=0.3)
+    last = tmp_path / "run" / "weights" / "last.pt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    said: list[str] = []
+    resumed = train(TrainOptions(data=pictures, out=tmp_path / "run", resume=True), _Listening(said))
+    assert any("last.pt" in line and "not a checkpoint that can be read" in line for line in said)
+    assert any("last.previous.pt" in line for line in said)
+    assert _same_run(resumed, never_stopped)
+
+
+class _Listening(Silent):
+    def __init__(self, said: list[str]) -> None:
+        self._said = said
+
+    def say(self, line: str) -> None:
+        self._said.append(line)
 
 
 def test_resuming_a_finished_run_changes_no_weights(trained: TrainResult, pictures: Path, tmp_path: Path) -> None:
@@ -304,3 +350,27 @@ def test_a_network_from_scratch_answers_its_training_pictures_as_well_as_its_wei
         if isinstance(module, torch.nn.BatchNorm2d):
             module.train()
     assert as_saved >= (judge.logits(images).argmax(1) == truth).mean() - 0.1
+
+
+def test_training_ends_after_so_many_epochs_without_a_better_one(small_options: Options, tmp_path: Path) -> None:
+    said: list[str] = []
+    result = train(small_options(tmp_path / "run", epochs=40, lr=1e-12, patience=2), _Listening(said))
+    assert result.epochs < 40
+    assert any("without a better one" in line for line in said)
+
+
+def test_a_run_that_looks_for_its_learning_rate_trains_with_the_one_it_says(small_options: Options, tmp_path: Path) -> None:
+    said: list[str] = []
+    train(small_options(tmp_path / "run", epochs=1, find_lr=True), _Listening(said))
+    stated = next(float(line.split("learning rate ")[1].split(":")[0]) for line in said if line.startswith("learning rate "))
+    options = json.loads((tmp_path / "run" / "summary.json").read_text())["options"]
+    assert options["lr"] == pytest.approx(stated, rel=0.05)
+    assert options["find_lr"] is False
+
+
+@pytest.mark.parametrize(
+    "changes", [{"balance": "weights"}, {"balance": "sampling"}, {"augment": "strong"}, {"flip": False}, {"augment": "standard"}]
+)
+def test_each_way_of_showing_pictures_trains(changes: dict[str, object], small_options: Options, tmp_path: Path) -> None:
+    result = train(small_options(tmp_path / "run", epochs=1, **changes))
+    assert math.isfinite(result.val_ece)
