@@ -61,6 +61,7 @@ def train(
     require_extra("training")
     from edgecnn.training import TrainOptions
     from edgecnn.training import train as run
+    from edgecnn.training.distributed import leads
 
     options = TrainOptions(
         data=data,
@@ -92,6 +93,8 @@ def train(
     )
     with reporting() as reporter:
         result = run(options, reporter)
+    if not leads():
+        return
     if json:
         print_json(result)
         return

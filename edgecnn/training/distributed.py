@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-__all__ = ["ALONE", "World", "joined"]
+__all__ = ["ALONE", "World", "joined", "leads"]
 
 T = TypeVar("T")
 
@@ -59,6 +59,11 @@ class World:
 
 
 ALONE = World()
+
+
+def leads() -> bool:
+    """Whether this process is the one that speaks, also before and after :func:`joined`."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

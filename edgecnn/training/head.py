@@ -29,11 +29,15 @@ class LabelledFeatures:
     features: Tensor
     targets: Tensor
     weights: Tensor
+    indices: Tensor  # places in the training set
 
     @staticmethod
     def together(parts: Sequence[LabelledFeatures]) -> LabelledFeatures:
-        """All parts as one."""
-        return LabelledFeatures(*(torch.cat([getattr(part, name) for part in parts]) for name in ("features", "targets", "weights")))
+        """All parts as one, sorted by place: sums are then the same, however many processes made the parts."""
+        names = ("features", "targets", "weights", "indices")
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+        order = joined["indices"].argsort(stable=True)
+        return LabelledFeatures(**{name: values[order] for name, values in joined.items()})
 
 
 def compute_features(
@@ -42,16 +46,17 @@ def compute_features(
     """Features of the network as it is; ``count`` pictures in all, for the progress bar."""
     network.eval()
     device = next(network.parameters()).device
-    features, targets, weights = [], [], []
+    features, targets, weights, indices = [], [], [], []
     done = 0
     with torch.inference_mode(), mixed_precision(device):
         for batch in batches:
             features.append(network.features(normalize(batch.images, rule, device)).float().cpu())
             targets.append(torch.from_numpy(batch.targets))
             weights.append(torch.from_numpy(batch.weights))
+            indices.append(torch.from_numpy(batch.indices))
             done += batch.whole
             progress(done, count)
-    return LabelledFeatures(torch.cat(features), torch.cat(targets), torch.cat(weights))
+    return LabelledFeatures(torch.cat(features), torch.cat(targets), torch.cat(weights), torch.cat(indices))
 
 
 def fit_head(linear: nn.Linear, train: LabelledFeatures, val: LabelledFeatures, progress: Progress) -> None:

@@ -186,9 +186,9 @@ class _Run:
         """This process's part of the validation pictures, in order."""
         truth = self._truth()
         for i in range(self.world.rank * self.options.batch, len(val), self.batch):
-            labels = truth[i : i + self.options.batch]
-            targets = np.eye(len(self.data.labels), dtype=np.float32)[labels]
-            yield TrainingBatch(np.asarray(val[i : i + self.options.batch]), targets, np.ones(len(labels), np.float32), labels, len(labels))
+            indices = np.arange(i, min(i + self.options.batch, len(val)))
+            targets = np.eye(len(self.data.labels), dtype=np.float32)[truth[indices]]
+            yield TrainingBatch(np.asarray(val[indices]), targets, np.ones(len(indices), np.float32), indices, len(indices))
 
     def _truth(self) -> NDArray[np.int64]:
         return np.array([s.label for s in self.data.of("val")])
