@@ -73,7 +73,8 @@ RECIPES = {
             warmup=0.1,
             augmentation="light",
             preprocess=PreprocessSpec(),
-            label_smoothing=0.05,
+            label_smoothing=0.02,
+            average=0.03,
             mixed_precision=True,
         ),
         # The lecture's, as Keras runs it: Adam's epsilon is 1e-7 there, clipnorm holds for each parameter alone, its picture loader
