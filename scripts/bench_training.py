@@ -34,9 +34,8 @@ def main() -> None:
     """Trains each seed and prints the table."""
     asked = _arguments()
     torch.set_num_threads(asked.threads)
-    table = Table(
-        "run", "seed", "epochs", "validation top-1", "test top-1", "macro-F1", "ECE", "seconds", title=f"{asked.what}, {asked.threads} threads"
-    )
+    columns = ("run", "seed", "epochs", "validation top-1", "test top-1", "macro-F1", "ECE", "seconds")
+    table = Table(*columns, title=f"{asked.what}, {asked.threads} threads")
     with tempfile.TemporaryDirectory(dir=asked.work) as work:
         for name, runs in _runs(asked, Path(work)).items():
             results = []
@@ -64,6 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="time budget of each run")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--model")
+    parser.add_argument("--preset")
     parser.add_argument("--imgsz", type=int)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, help="where the runs are written meanwhile")
@@ -79,7 +79,7 @@ def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]
     )
     seeds = range(asked.seeds)
     if asked.what == "cats-dogs":
-        return {"transfer": [replace(common, out=work / f"{s}", seed=s) for s in seeds]}
+        return {asked.preset or "transfer": [replace(common, preset=asked.preset, out=work / f"{s}", seed=s) for s in seeds]}
     if asked.what == "scratch":
         newer = replace(common, model="threeconv", weights="none")
         classic = replace(newer, preset="classic")
@@ -92,7 +92,7 @@ def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]
         folder = work / f"cells{seed}"
         _write_cells(folder, seed)
         soft = folder / "soft.csv"
-        runs.append(replace(common, data=folder / "cells", out=work / f"run{seed}", seed=seed, augment="symmetric", soft_labels=soft))
+        runs.append(replace(common, preset=asked.preset, data=folder / "cells", out=work / f"run{seed}", seed=seed, augment="symmetric", soft_labels=soft))
     return {"elpv": runs}
 
 

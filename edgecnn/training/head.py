@@ -41,14 +41,14 @@ class LabelledFeatures:
 
 
 def compute_features(
-    network: ImageClassifier, rule: Normalization, batches: Iterator[TrainingBatch], count: int, progress: Progress
+    network: ImageClassifier, rule: Normalization, batches: Iterator[TrainingBatch], count: int, progress: Progress, *, mixed: bool = True
 ) -> LabelledFeatures:
-    """Features of the network as it is; ``count`` pictures in all, for the progress bar."""
+    """Features of the network as it is; ``count`` pictures in all, for the progress bar; ``mixed``: in bfloat16 where the device has it."""
     network.eval()
     device = next(network.parameters()).device
     features, targets, weights, indices = [], [], [], []
     done = 0
-    with torch.inference_mode(), mixed_precision(device):
+    with torch.inference_mode(), mixed_precision(device, wanted=mixed):
         for batch in batches:
             features.append(network.features(normalize(batch.images, rule, device)).float().cpu())
             targets.append(torch.from_numpy(batch.targets))

@@ -169,14 +169,14 @@ class _Run:
 
     def _fit_head(self, pictures: TrainingSet, val: Image) -> None:
         """Logistic regression on the frozen network's features: where fine-tuning begins."""
-        setup, found = self.setup, []
+        setup, found, mixed = self.setup, [], self.setup.recipe.mixed_precision
         for view in range(setup.recipe.head_views):
             rule = replace(setup.augmentation, mixup=0.0, cutmix=0.0) if view else Augmentation()  # the first as they are
             batches = self._batches(pictures, -1 - view, rule)
             progress = self.reporter.stage(f"features, view {view + 1} of {setup.recipe.head_views}")
-            found.append(compute_features(self.network, setup.normalization, batches, len(pictures), progress))
+            found.append(compute_features(self.network, setup.normalization, batches, len(pictures), progress, mixed=mixed))
         progress = self.reporter.stage("features of val pictures")
-        held_out = compute_features(self.network, setup.normalization, self._val_batches(val), len(val), progress)
+        held_out = compute_features(self.network, setup.normalization, self._val_batches(val), len(val), progress, mixed=mixed)
         train = LabelledFeatures.together([part for view in found for part in self.world.gather(view)])
         fit_head(
             last_linear(self.network), train, LabelledFeatures.together(self.world.gather(held_out)), self.reporter.stage("fitting the classifier")

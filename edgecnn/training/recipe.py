@@ -63,6 +63,22 @@ RECIPES = {
             label_smoothing=0.05,
             mixed_precision=True,
         ),
+        # For pictures unlike those the weights come from: everything moves, the running statistics too, and the weights' average is kept.
+        Recipe(
+            name="adapt",
+            epochs=12,
+            lr=1e-3,
+            optimizer="adamw",
+            weight_decay=0.02,
+            schedule="cosine",
+            warmup=0.1,
+            augmentation="light",
+            preprocess=PreprocessSpec(),
+            head_first=True,
+            dropout=0.0,
+            average=0.07,
+            mixed_precision=True,
+        ),
         Recipe(
             name="scratch",
             epochs=30,
