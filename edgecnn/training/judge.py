@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from edgecnn.held_out import SplitRecord
 from edgecnn.manifest import Manifest
@@ -43,7 +44,7 @@ class TorchJudge:
         return torch.from_numpy(self.logits(images)).div(self.manifest.temperature).softmax(1).numpy()
 
 
-def open_checkpoint(path: Path) -> TorchJudge:
-    """Raises as :func:`edgecnn.training.checkpoint.load_checkpoint`."""
+def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchJudge:
+    """Raises as :func:`edgecnn.training.checkpoint.load_checkpoint` and :meth:`edgecnn.training.checkpoint.Checkpoint.build`."""
     checkpoint = load_checkpoint(path)
-    return TorchJudge(checkpoint.build(), checkpoint.manifest, checkpoint.record, str(path))
+    return TorchJudge(checkpoint.build(network), checkpoint.manifest, checkpoint.record, str(path))
