@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgecnn.errors import CheckpointError
 from edgecnn.held_out import SplitRecord
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
@@ -47,4 +48,8 @@ class TorchJudge:
 def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchJudge:
     """Raises as :func:`edgecnn.training.checkpoint.load_checkpoint` and :meth:`edgecnn.training.checkpoint.Checkpoint.build`."""
     checkpoint = load_checkpoint(path)
-    return TorchJudge(checkpoint.build(network), checkpoint.manifest, checkpoint.record, str(path))
+    try:
+        built = checkpoint.build(network)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return TorchJudge(built, checkpoint.manifest, checkpoint.record, str(path))

@@ -76,7 +76,7 @@ def trained(pixels: tuple[np.ndarray, Tensor]) -> Small:
     network = Small()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     images, labels = normalize(pixels[0], RULE, torch.device("cpu")).contiguous(), pixels[1]
-    for _ in range(30):
+    for _ in range(100):
         optimizer.zero_grad()
         nn.functional.cross_entropy(network(images), labels).backward()
         optimizer.step()
@@ -94,7 +94,7 @@ def test_a_network_trained_by_hand_answers_alike_on_the_device(
         expected = trained.eval()(normalize(pixels[0], RULE, torch.device("cpu")).contiguous()).softmax(1).numpy()
     found = session.probabilities(pixels[0])
     assert np.abs(found - expected).max() < 1e-5
-    assert (found.argmax(1) == pixels[1].numpy()).mean() > 0.8, "it has learned something"
+    assert (found.argmax(1) == pixels[1].numpy()).mean() > 0.9, "it has learned something"
     assert [(o.name, o.shape[1]) for o in result.outputs] == [("probabilities", 2), ("embedding", 16)]
 
 
