@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.inverted_residual import ConvNorm, Stage, Style, divisible_by_8, initialize_convolutions, inverted_residuals
+from edgecnn.training.models.inverted_residual import Stage, StagedNetwork, Style, divisible_by_8
 
 __all__ = ["LITE0", "LITE1", "LITE2", "EfficientNetLite", "Scale"]
 
@@ -28,7 +26,6 @@ STAGES = (
     Stage(repeats=4, kernel=5, stride=2, expansion=6, outputs=192),
     Stage(repeats=1, kernel=3, stride=1, expansion=6, outputs=320),
 )
-STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 
 
 @dataclass(frozen=True)
@@ -42,26 +39,16 @@ class Scale:
 LITE0, LITE1, LITE2 = Scale(1.0, 1.0), Scale(1.0, 1.1), Scale(1.1, 1.2)
 
 
-class EfficientNetLite(ImageClassifier):
+class EfficientNetLite(StagedNetwork):
     """With 1,000 classes Lite0 has 4,652,008 parameters, Lite1 5,416,680, Lite2 6,092,072; made for 224, 240 and 260 pixels."""
 
     def __init__(self, classes: int, scale: Scale = LITE0, dropout: float = 0.2) -> None:
-        super().__init__()
-        stages = _scaled(scale)
-        self.stem = ConvNorm(3, STEM_CHANNELS, 3, STYLE, stride=2)
-        self.blocks = inverted_residuals(STEM_CHANNELS, stages, STYLE)
-        self.head = ConvNorm(stages[-1].outputs, HEAD_CHANNELS, 1, STYLE)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        linear = nn.Linear(HEAD_CHANNELS, classes)
-        self.classifier = nn.Sequential(nn.Dropout(dropout), linear)
-        initialize_convolutions(self)
+        super().__init__(classes, _scaled(scale), STYLE, dropout)
+        linear = self.classifier[-1]
+        assert isinstance(linear, nn.Linear)
         bound = classes**-0.5  # uniform by fan-out, as the paper's TensorFlow code
         nn.init.uniform_(linear.weight, -bound, bound)
         nn.init.zeros_(linear.bias)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, 1280]``."""
-        return torch.flatten(self.pool(self.head(self.blocks(self.stem(images)))), 1)
 
 
 def _scaled(scale: Scale) -> tuple[Stage, ...]:

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
+from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.same_conv import SameConv
 
-__all__ = ["ConvNorm", "InvertedResidual", "Stage", "Style", "divisible_by_8", "initialize_convolutions", "inverted_residuals"]
+__all__ = ["ConvNorm", "InvertedResidual", "SqueezeExcitation", "Stage", "StagedNetwork", "Style", "divisible_by_8", "initialize_convolutions"]
+
+STEM_CHANNELS, HEAD_CHANNELS = 32, 1280  # of every network in stages
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,28 @@ class InvertedResidual(nn.Module):
         return x + y if self.residual else y
 
 
-def inverted_residuals(inputs: int, stages: Sequence[Stage], style: Style) -> nn.Sequential:
-    """The blocks of all stages in order."""
+class StagedNetwork(ImageClassifier):
+    """Stem, stages of inverted residuals, a 1 x 1 convolution, mean, dropout and a linear layer; any picture size."""
+
+    classifier: nn.Sequential
+
+    def __init__(self, classes: int, stages: Sequence[Stage], style: Style, dropout: float) -> None:
+        super().__init__()
+        self.stem = ConvNorm(3, STEM_CHANNELS, 3, style, stride=2)
+        self.blocks = _blocks(stages, style)
+        self.head = ConvNorm(stages[-1].outputs, HEAD_CHANNELS, 1, style)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(HEAD_CHANNELS, classes))
+        initialize_convolutions(self)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, 1280]``."""
+        return torch.flatten(self.pool(self.head(self.blocks(self.stem(images)))), 1)
+
+
+def _blocks(stages: Sequence[Stage], style: Style) -> nn.Sequential:
     blocks: list[nn.Module] = []
-    channels = inputs
+    channels = STEM_CHANNELS
     for stage in stages:
         for repeat in range(stage.repeats):
             stride = stage.stride if repeat == 0 else 1

@@ -6,11 +6,9 @@ order of tensors are torchvision's (``mobilenet_v2``), so that weights trained t
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.inverted_residual import ConvNorm, Stage, Style, initialize_convolutions, inverted_residuals
+from edgecnn.training.models.inverted_residual import Stage, StagedNetwork, Style
 
 __all__ = ["MobileNetV2"]
 
@@ -24,24 +22,14 @@ STAGES = (
     Stage(repeats=3, kernel=3, stride=2, expansion=6, outputs=160),
     Stage(repeats=1, kernel=3, stride=1, expansion=6, outputs=320),
 )
-STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 
 
-class MobileNetV2(ImageClassifier):
-    """Width 1.0; any picture size, the pooling is global."""
+class MobileNetV2(StagedNetwork):
+    """Width 1.0."""
 
     def __init__(self, classes: int, dropout: float = 0.2) -> None:
-        super().__init__()
-        self.stem = ConvNorm(3, STEM_CHANNELS, 3, STYLE, stride=2)
-        self.blocks = inverted_residuals(STEM_CHANNELS, STAGES, STYLE)
-        self.head = ConvNorm(STAGES[-1].outputs, HEAD_CHANNELS, 1, STYLE)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        linear = nn.Linear(HEAD_CHANNELS, classes)
-        self.classifier = nn.Sequential(nn.Dropout(dropout), linear)
-        initialize_convolutions(self)
+        super().__init__(classes, STAGES, STYLE, dropout)
+        linear = self.classifier[-1]
+        assert isinstance(linear, nn.Linear)
         nn.init.normal_(linear.weight, std=0.01)
         nn.init.zeros_(linear.bias)
-
-    def features(self, images: Tensor) -> Tensor:
-        """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, 1280]``."""
-        return torch.flatten(self.pool(self.head(self.blocks(self.stem(images)))), 1)
