@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
@@ -76,6 +77,7 @@ class Parity:
     pictures: str  # which they were
     max_abs_diff: float  # of a probability
     top1_agreement: float
+    unknown_max_diff: float | None = None  # of an unknown score, relative where it is larger than 1; None where the graph gives none
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,10 @@ def export_onnx(
     options, reporter, path = options or ExportOptions(), reporter or Silent(), Path(path)
     judge = _open_source(source, options)
     manifest = judge.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
-    judge = TorchJudge(judge.network, manifest, judge.split_record, judge.file)
+    judge = TorchJudge(judge.network, manifest, judge.split_record, judge.file, judge.unknown)
     pictures, which = _parity_pictures(judge, options)
     reporter.stage("exporting")(0, 1)
-    model = _to_graph(judge.network, manifest, options)
+    model = _to_graph(judge, options)
     describe(model, manifest, judge.split_record, None)
     with atomic_path(path) as temporary:
         write_unchecked(model, temporary)
@@ -132,6 +134,11 @@ def export_onnx(
         if not parity.max_abs_diff <= tolerance:
             raise GateError(
                 f"{path}: the exported graph differs from torch by {parity.max_abs_diff:.2g} in a probability (allowed {tolerance:g}); "
+                "not written; please report the network"
+            )
+        if parity.unknown_max_diff is not None and not parity.unknown_max_diff <= tolerance:
+            raise GateError(
+                f"{path}: the exported graph differs from torch by {parity.unknown_max_diff:.2g} in an unknown score (allowed {tolerance:g}); "
                 "not written; please report the network"
             )
         describe(model, manifest, judge.split_record, golden)
@@ -163,31 +170,34 @@ def _open_source(source: str | Path | TorchJudge, options: ExportOptions) -> Tor
 
 
 class _DeviceGraph(nn.Module):
-    """What the device runs: pixels in, probabilities and embedding out."""
+    """What the device runs: pixels in; probabilities, embedding and, where the rule needs it, unknown score out."""
 
-    def __init__(self, network: ImageClassifier, manifest: Manifest, layout: str) -> None:
+    def __init__(self, network: ImageClassifier, score: nn.Module | None, manifest: Manifest, layout: str) -> None:
         super().__init__()
         self.network = network
+        self.score = score
         self.pixels = layout == "nhwc-uint8"
         self.zero_point, self.scale = manifest.normalization.zero_point, manifest.normalization.scale
         self.temperature = manifest.temperature
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 ``[N, H, W, 3]`` (or normalised float ``[N, 3, H, W]``) -> probabilities ``[N, C]``, embedding ``[N, D]``."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """uint8 ``[N, H, W, 3]`` (or normalised float ``[N, 3, H, W]``) -> probabilities ``[N, C]``, embedding ``[N, D]``, score ``[N]``."""
         if self.pixels:
             # moved as bytes, a quarter of the floats; contiguous, or torch exports its own strides as Gather nodes
             image = (image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale
         embedding = self.network.features(image)
         logits = two_columns(self.network.classifier(embedding))
-        return torch.softmax(logits / self.temperature, dim=1), embedding
+        found = torch.softmax(logits / self.temperature, dim=1), embedding
+        return found if self.score is None else (*found, self.score(embedding, logits))
 
 
-def _to_graph(network: ImageClassifier, manifest: Manifest, options: ExportOptions) -> ModelProto:
+def _to_graph(judge: TorchJudge, options: ExportOptions) -> ModelProto:
     """Traces with a batch of 2 (1 would be taken for a constant), then runs the graph passes."""
     if options.opset < OPSET:
         raise UsageError(f"--opset {options.opset}: expected {OPSET} or higher")
+    manifest, score = judge.manifest, judge.score
     height, width = manifest.input.height, manifest.input.width
-    graph = _DeviceGraph(network.cpu(), manifest, options.layout).eval()
+    graph = _DeviceGraph(judge.network.cpu(), score.cpu() if score else None, manifest, options.layout).eval()
     example = torch.zeros((2, height, width, 3), dtype=torch.uint8) if graph.pixels else torch.zeros((2, 3, height, width))
     with _quiet():
         program = torch.onnx.export(
@@ -195,7 +205,7 @@ def _to_graph(network: ImageClassifier, manifest: Manifest, options: ExportOptio
             (example,),
             dynamo=True,
             input_names=["image"],
-            output_names=["probabilities", "embedding"],
+            output_names=["probabilities", "embedding", *(["unknown_score"] if score else [])],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
             opset_version=options.opset,
             external_data=False,
@@ -281,14 +291,19 @@ def _golden(session: ModelSession, manifest: Manifest, pictures: Image, options:
 def _parity(judge: TorchJudge, session: ModelSession, pictures: Image, which: str, reporter: Reporter) -> Parity:
     progress = reporter.stage("comparing with torch")
     largest, agreeing = 0.0, 0
+    unknown: list[NDArray[np.float32]] = []
     for i in range(0, len(pictures), 32):
         batch = pictures[i : i + 32]
         expected, found = judge.probabilities(batch), session.probabilities(batch)
         difference = float(np.abs(expected - found).max())
         largest = difference if not difference <= largest else largest  # a NaN stays
         agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
+        if (scores := judge.unknown_scores(batch)) is not None:
+            given = session.outputs(batch, ("unknown_score",)).unknown_scores
+            assert given is not None  # the session was held against the manifest
+            unknown.append(np.abs(scores - given) / np.maximum(np.abs(scores), 1))
         progress(min(i + 32, len(pictures)), len(pictures))
-    return Parity(len(pictures), which, largest, agreeing / len(pictures))
+    return Parity(len(pictures), which, largest, agreeing / len(pictures), float(np.concatenate(unknown).max()) if unknown else None)
 
 
 def _tensors(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...]:

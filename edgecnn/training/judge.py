@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from edgecnn.held_out import SplitRecord
 from edgecnn.manifest import Manifest
@@ -15,6 +17,7 @@ from edgecnn.preprocess import Image
 from edgecnn.training.checkpoint import load_checkpoint
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.tensors import normalize, two_columns
+from edgecnn.training.unknown import build_score
 
 __all__ = ["TorchJudge", "open_checkpoint"]
 
@@ -24,11 +27,20 @@ class TorchJudge:
 
     kind = "torch"
 
-    def __init__(self, network: ImageClassifier, manifest: Manifest, record: SplitRecord | None = None, file: str = "") -> None:
+    def __init__(
+        self,
+        network: ImageClassifier,
+        manifest: Manifest,
+        record: SplitRecord | None = None,
+        file: str = "",
+        unknown: Mapping[str, Tensor] | None = None,  # tensors of the manifest's rejection score
+    ) -> None:
         self.network = network.eval()
         self.manifest = manifest
         self.split_record = record
         self.file = file
+        self.unknown = dict(unknown or {})
+        self.score = build_score(manifest.unknown, self.unknown)
         self._device = next(network.parameters()).device
         self.ep = f"torch-{self._device.type}"
 
@@ -36,6 +48,15 @@ class TorchJudge:
         """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, two columns where the network has one logit."""
         with torch.inference_mode():
             found = two_columns(self.network(normalize(images, self.manifest.normalization, self._device)))
+        return cast("NDArray[np.float32]", found.cpu().numpy())
+
+    def unknown_scores(self, images: Image) -> NDArray[np.float32] | None:
+        """uint8 ``[N, H, W, 3]`` RGB -> ``[N]``, higher is more unknown; None where the rule goes by the largest probability."""
+        if self.score is None:
+            return None
+        with torch.inference_mode():
+            embedding = self.network.features(normalize(images, self.manifest.normalization, self._device))
+            found = self.score.to(self._device)(embedding, two_columns(self.network.classifier(embedding)))
         return cast("NDArray[np.float32]", found.cpu().numpy())
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
@@ -46,4 +67,4 @@ class TorchJudge:
 def open_checkpoint(path: Path) -> TorchJudge:
     """Raises as :func:`edgecnn.training.checkpoint.load_checkpoint`."""
     checkpoint = load_checkpoint(path)
-    return TorchJudge(checkpoint.build(), checkpoint.manifest, checkpoint.record, str(path))
+    return TorchJudge(checkpoint.build(), checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
