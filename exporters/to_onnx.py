@@ -294,13 +294,11 @@ def _parity(judge: TorchJudge, session: ModelSession, pictures: Image, which: st
     unknown: list[NDArray[np.float32]] = []
     for i in range(0, len(pictures), 32):
         batch = pictures[i : i + 32]
-        expected, found = judge.probabilities(batch), session.probabilities(batch)
+        (expected, scores), (found, given) = judge.answers(batch), session.answers(batch)
         difference = float(np.abs(expected - found).max())
         largest = difference if not difference <= largest else largest  # a NaN stays
         agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
-        if (scores := judge.unknown_scores(batch)) is not None:
-            given = session.outputs(batch, ("unknown_score",)).unknown_scores
-            assert given is not None  # the session was held against the manifest
+        if scores is not None and given is not None:
             unknown.append(np.abs(scores - given) / np.maximum(np.abs(scores), 1))
         progress(min(i + 32, len(pictures)), len(pictures))
     return Parity(len(pictures), which, largest, agreeing / len(pictures), float(np.concatenate(unknown).max()) if unknown else None)

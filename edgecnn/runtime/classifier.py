@@ -164,12 +164,12 @@ class Classifier:
         start = time.perf_counter()
         inputs = self._inputs(frames)  # [N, H, W, 3] RGB
         fitted = time.perf_counter()
-        found = self._session.judged(inputs)
+        probabilities, scores = self._session.answers(inputs)
         done = time.perf_counter()
         share = 1e3 / len(frames)
         preprocess_ms, inference_ms = (fitted - start) * share, (done - fitted) * share
-        unknown = [None] * len(frames) if found.unknown_scores is None else found.unknown_scores.tolist()
-        rows = zip(frames, found.probabilities, unknown, strict=True)
+        unknown = [None] * len(frames) if scores is None else scores.tolist()
+        rows = zip(frames, probabilities, unknown, strict=True)
         return [self._prediction(frame, p, score, preprocess_ms, inference_ms) for frame, p, score in rows]
 
     def _inputs(self, frames: Sequence[Frame]) -> Image:

@@ -81,7 +81,7 @@ def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
     if golden.images.shape[1:] != session.input_shape or golden.probabilities.shape[1] != session.classes:
         return failed
     found = [session.outputs(image[None], ("unknown_score",)) for image in golden.images]
-    differences = [np.abs(np.concatenate([f.probabilities for f in found]) - golden.probabilities).max()]
+    differences = [float(np.abs(np.concatenate([f.probabilities for f in found]) - golden.probabilities).max())]
     if golden.unknown_scores is not None:
         scores = [f.unknown_scores for f in found if f.unknown_scores is not None]
         if not scores:
@@ -90,9 +90,9 @@ def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
     return GoldenReplay(len(found), float(np.max(differences)), golden.tolerance)  # a NaN stays
 
 
-def _score_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> np.floating:
+def _score_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     """Relative to scores larger than 1: an energy has no fixed range, a feature distance lies below 1.5."""
-    return np.asarray(np.abs(found - expected) / np.maximum(np.abs(expected), 1)).max()
+    return float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1)))
 
 
 def _png(image: Image) -> str:

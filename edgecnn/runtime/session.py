@@ -86,9 +86,12 @@ class ModelSession:
         found = dict(zip(wanted, self._run(wanted, images), strict=True))
         return Outputs(found["probabilities"], found.get("embedding"), found.get("unknown_score"))
 
-    def judged(self, images: Image) -> Outputs:
-        """What decides: the probabilities, and the unknown score where the manifest's rule goes by it."""
-        return self.outputs(images, ("unknown_score",) if self.manifest.unknown.in_graph else ())
+    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """What decides: the probabilities ``[N, C]``, and the unknown scores ``[N]`` where the manifest's rule goes by them."""
+        if not self.manifest.unknown.in_graph:
+            return self.probabilities(images), None
+        found = self.outputs(images, ("unknown_score",))
+        return found.probabilities, found.unknown_scores
 
     def _run(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
         try:

@@ -50,14 +50,20 @@ class TorchJudge:
             found = two_columns(self.network(normalize(images, self.manifest.normalization, self._device)))
         return cast("NDArray[np.float32]", found.cpu().numpy())
 
-    def unknown_scores(self, images: Image) -> NDArray[np.float32] | None:
-        """uint8 ``[N, H, W, 3]`` RGB -> ``[N]``, higher is more unknown; None where the rule goes by the largest probability."""
+    def features(self, images: Image) -> Tensor:
+        """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``."""
+        with torch.inference_mode():
+            return self.network.features(normalize(images, self.manifest.normalization, self._device)).float().cpu()
+
+    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Probabilities ``[N, C]``, and unknown scores ``[N]`` where the manifest's rule goes by them."""
         if self.score is None:
-            return None
+            return self.probabilities(images), None
         with torch.inference_mode():
             embedding = self.network.features(normalize(images, self.manifest.normalization, self._device))
-            found = self.score.to(self._device)(embedding, two_columns(self.network.classifier(embedding)))
-        return cast("NDArray[np.float32]", found.cpu().numpy())
+            logits = two_columns(self.network.classifier(embedding))
+            scores = self.score.to(self._device)(embedding, logits)
+            return logits.div(self.manifest.temperature).softmax(1).cpu().numpy(), scores.cpu().numpy()
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, softmax after temperature."""

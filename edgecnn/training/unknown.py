@@ -7,32 +7,27 @@ since a network knows its training pictures too well.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecnn.errors import CheckpointError
 from edgecnn.manifest import UnknownRule, UnknownScore
+from edgecnn.rejection import FALSE_REJECT_RATE, fit_threshold
 
 __all__ = [
-    "FALSE_REJECT_RATE",
     "MOST_TRAINING_PICTURES",
     "Energy",
     "FeatureDistance",
     "UnknownFit",
     "build_score",
-    "fit_threshold",
     "fit_unknown",
+    "spread",
 ]
-
-FALSE_REJECT_RATE = 0.05
-"""Share of genuine pictures that may be called unknown, as a fraction."""
 
 MOST_TRAINING_PICTURES = 2000
 """More do not move the score: from 400 on it rejected the same (cats and dogs), so no more features need be computed."""
@@ -91,7 +86,7 @@ def build_score(rule: UnknownRule, tensors: Mapping[str, Tensor]) -> nn.Module |
         return Energy()
     mean, basis = tensors.get("mean"), tensors.get("basis")
     if mean is None or basis is None or mean.ndim != 1 or basis.ndim != 2 or basis.shape[0] != mean.shape[0]:
-        raise CheckpointError("the checkpoint rejects by feature_distance, but lacks its mean and basis; train again")
+        raise CheckpointError("feature_distance needs the mean and the basis of training features, which are not there; train again")
     return FeatureDistance(mean, basis)
 
 
@@ -122,20 +117,27 @@ def fit_unknown(
             pictures, fewer than 8 features, or all of them alike).
         rate: share of genuine pictures that may be lost.
 
+    Raises:
+        CheckpointError: the feature distance was asked for by name and the features cannot carry one.
+
     Returns:
         A rule that rejects nothing where fewer than 40 validation pictures could tell the threshold.
     """
     if len(val_logits) < _LEAST_VALIDATION_PICTURES:
         return UnknownFit(UnknownRule())
-    tensors: dict[str, Tensor] = {}
-    if score in ("auto", "feature_distance"):
-        tensors = _fit_subspace(train_features)
+    tensors = _fit_subspace(train_features) if score in ("auto", "feature_distance") else {}
+    if score == "auto":
         score = "feature_distance" if tensors else "max_probability"
     rule = UnknownRule(score)
     module = build_score(rule, tensors)
     with torch.inference_mode():
         found = module(val_features, val_logits) if module else (val_logits / temperature).softmax(1).amax(1)
     return UnknownFit(fit_threshold(rule, found.numpy(), rate), tensors)
+
+
+def spread(count: int, most: int = MOST_TRAINING_PICTURES) -> list[int]:
+    """At most so many of ``count`` places, evenly apart: which training pictures the score is fitted on."""
+    return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
 def _fit_subspace(features: Tensor) -> dict[str, Tensor]:
@@ -151,23 +153,3 @@ def _fit_subspace(features: Tensor) -> dict[str, Tensor]:
     directions = min(_DIRECTIONS, width // 4, pictures // 2)
     basis = torch.linalg.svd(centred, full_matrices=False).Vh[:directions].T
     return {"mean": mean.float(), "basis": basis.float().contiguous()}
-
-
-def fit_threshold(rule: UnknownRule, scores: NDArray[np.floating], rate: float = FALSE_REJECT_RATE) -> UnknownRule:
-    """The rule with the threshold that calls at most ``rate`` of these genuine pictures unknown, and as many as it can.
-
-    The rank is that of split conformal prediction (Angelopoulos and Bates, arXiv 2107.07511): ``floor(rate (N + 1)) - 1`` pictures lie beyond
-    the threshold, which makes ``rate`` the bound of what is expected on new ones.
-
-    Args:
-        rule: names the score, and so which side is unknown.
-        scores: ``[N]``; of NaN there is none.
-        rate: a fraction.
-    """
-    sign = 1.0 if rule.in_graph else -1.0
-    unknownness = np.sort(sign * np.asarray(scores, np.float64))
-    beyond = max(math.floor(rate * (len(unknownness) + 1) + 1e-9) - 1, 0)
-    edge = unknownness[len(unknownness) - 1 - beyond]
-    threshold = sign * math.ceil(edge * 1e4) / 1e4  # four digits, rounded to the side of answering
-    lost = float((sign * np.asarray(scores, np.float64) > sign * threshold).mean())
-    return replace(rule, threshold=round(threshold, 4), false_reject_rate=round(lost, 4))
