@@ -23,7 +23,7 @@ from edgecnn.progress import Reporter, Silent
 from edgecnn.training.augment import Augmentation
 from edgecnn.training.batches import TrainingBatch, training_batches
 from edgecnn.training.cache import cache_pictures
-from edgecnn.training.calibrate import fit_temperature, fit_unknown
+from edgecnn.training.calibrate import fit_temperature
 from edgecnn.training.checkpoint import Checkpoint, Progressed, load_checkpoint, save_checkpoint
 from edgecnn.training.data import TrainingData, take_in
 from edgecnn.training.head import Features, compute_features, fit_head
@@ -37,6 +37,7 @@ from edgecnn.training.run_folder import RunFolder, open_run, write_split_csv
 from edgecnn.training.schedule import learning_rate
 from edgecnn.training.setup import Setup, build_network, last_linear, settle
 from edgecnn.training.tensors import loss, normalize
+from edgecnn.training.unknown import UnknownFit, fit_unknown, spread
 
 __all__ = ["train"]
 
@@ -311,17 +312,34 @@ class _Run:
         temperature = fit_temperature(logits, val_truth)
         probabilities = torch.from_numpy(logits).div(temperature).softmax(1).numpy()
         found = judge(probabilities, val_truth.tolist(), self.data.labels)
+        unknown = self._fit_unknown(val_pixels, logits, temperature)
         manifest = self.manifest.replace(
             temperature=temperature,
-            unknown=fit_unknown(probabilities),
+            unknown=unknown.rule,
             training=replace(self.manifest.training, val_top1=found.top1),
         )
-        save_checkpoint(self.run.best, replace(best, manifest=manifest))
+        save_checkpoint(self.run.best, replace(best, manifest=manifest, unknown=unknown.tensors))
         write_results_csv(self.run.results, self.history)
         outcome = Outcome(
             self.options, self.setup, self.run, self.data, manifest, tuple(self.history), found, probabilities, self._test_top1(), self._seconds()
         )
         return write_results(outcome, sum(p.numel() for p in self.network.parameters()))
+
+    def _fit_unknown(self, val_pixels: Image, logits: NDArray[np.float32], temperature: float) -> UnknownFit:
+        """On features of the pictures as the device sees them, not as they were augmented."""
+        model, size, train = TorchJudge(self.network, self.manifest), self.options.batch, self.data.of("train")
+        paths = [train[i].path for i in spread(len(train))]
+        progress = self.reporter.stage("features for the unknown score")
+        shape, spec = self.manifest.input, self.manifest.preprocess
+        pixels = cache_pictures(
+            paths, shape.height, shape.width, lambda p: preprocess(p, shape, spec), self.run.root, lambda *_: None, self.options.workers
+        )
+        rows: list[Tensor] = []
+        for i in range(0, len(pixels), size):
+            rows.append(model.features(np.asarray(pixels[i : i + size])))
+            progress(min(i + size, len(pixels)), len(pixels))
+        val = torch.cat([model.features(np.asarray(val_pixels[i : i + size])) for i in range(0, len(val_pixels), size)])
+        return fit_unknown(torch.cat(rows), val, torch.from_numpy(logits), temperature)
 
     def _test_top1(self) -> float | None:
         """Top-1 on the pictures that chose nothing; None where none were set aside."""
