@@ -29,7 +29,7 @@ __all__ = [
     "spread",
 ]
 
-MOST_TRAINING_PICTURES = 2000
+MOST_TRAINING_PICTURES = 1000
 """More do not move the score: from 400 on it rejected the same (cats and dogs), so no more features need be computed."""
 
 _DIRECTIONS = 32  # of the subspace; 16 to 128 differ by less than chance
