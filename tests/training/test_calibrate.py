@@ -33,16 +33,25 @@ def test_logits_that_are_all_right_sharpen_only_as_far_as_the_prior_lets_them(co
     assert 0.1 < fit_temperature(logits, logits.argmax(1)) < 1.0
 
 
-def test_a_lone_mistake_moves_the_temperature_less_than_the_nll_alone_would() -> None:
-    """Thirty pictures that an unsure model has right and one that it has wrong: the NLL alone goes by that one."""
-    random = np.random.default_rng(4)
-    logits = np.stack([np.zeros(31), random.normal(1.5, 0.2, 31)], 1).astype(np.float32)
-    truth = np.array([0] + [1] * 30)
+def test_evidence_of_less_than_a_nat_leaves_the_temperature_at_one() -> None:
+    """Thirty-one pictures of a calibrated model: whatever the NLL's own minimum is, it explains nothing."""
+    logits, truth = _logits(1.0, count=31)
     grid = np.linspace(0.05, 5, 500)
-    nll = [np.log1p(np.exp(np.where(truth == 1, -1, 1) * logits[:, 1] / t)).sum() for t in grid]
-    alone, found = grid[int(np.argmin(nll))], fit_temperature(logits, truth)
-    assert abs(np.log(found)) < abs(np.log(alone))
-    assert (found < 1) == (alone < 1)
+    nll = [_nll(logits, truth, t) for t in grid]
+    assert grid[int(np.argmin(nll))] != pytest.approx(1.0, abs=0.05)
+    assert fit_temperature(logits, truth) == 1.0
+
+
+def test_few_mistakes_move_the_temperature_less_than_the_nll_alone_would() -> None:
+    logits, truth = _logits(0.4, count=60, classes=2)
+    grid = np.linspace(0.05, 5, 500)
+    alone = grid[int(np.argmin([_nll(logits, truth, t) for t in grid]))]
+    assert alone < fit_temperature(logits, truth) < 1.0
+
+
+def _nll(logits: np.ndarray, truth: np.ndarray, temperature: float) -> float:
+    z = logits / temperature
+    return float((np.logaddexp.reduce(z, 1) - z[np.arange(len(z)), truth]).sum())
 
 
 def test_logits_without_any_knowledge_stay_within_the_bounds() -> None:
