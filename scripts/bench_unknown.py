@@ -198,15 +198,14 @@ def _cosine(unit: Floats, labels: NDArray[np.integer]) -> Score:
     return lambda f, _: -(_unit(f) @ means.T).max(1)
 
 
-def _precision(centred: Floats) -> Floats:
-    """Inverse covariance, a tenth of it shrunk towards the identity."""
+def _precision(centred: Floats, spread_of: Floats) -> Floats:
+    """Inverse covariance, a tenth of it shrunk towards a multiple of the identity: the mean variance of all features."""
     covariance = centred.T @ centred / len(centred)
-    width = covariance.shape[0]
-    return np.linalg.inv(0.9 * covariance + 0.1 * np.trace(covariance) / width * np.eye(width))
+    return np.linalg.inv(0.9 * covariance + 0.1 * spread_of.var(0).mean() * np.eye(covariance.shape[0]))
 
 
 def _mahalanobis(x: Floats, means: Floats, labels: NDArray[np.integer], form: Callable[[Floats], Floats]) -> Score:
-    precision = _precision(x - means[np.unique(labels, return_inverse=True)[1]])
+    precision = _precision(x - means[np.unique(labels, return_inverse=True)[1]], x)
     return lambda f, _: np.min([(((form(f) - m) @ precision) * (form(f) - m)).sum(1) for m in means], axis=0)
 
 
