@@ -20,6 +20,7 @@ from edgecnn.manifest import UnknownRule, UnknownScore
 from edgecnn.rejection import FALSE_REJECT_RATE, fit_threshold
 
 __all__ = [
+    "LEAST_VALIDATION_PICTURES",
     "MOST_TRAINING_PICTURES",
     "Energy",
     "FeatureDistance",
@@ -29,13 +30,15 @@ __all__ = [
     "spread",
 ]
 
+LEAST_VALIDATION_PICTURES = 40
+"""Fewer cannot tell a quantile of 5 % (two pictures beyond it), and no threshold is fitted."""
+
 MOST_TRAINING_PICTURES = 1000
 """More do not move the score: from 400 on it rejected the same (cats and dogs), so no more features need be computed."""
 
 _DIRECTIONS = 32  # of the subspace; 16 to 128 differ by less than chance
 _LEAST_TRAINING_PICTURES = 20
 _LEAST_FEATURES = 8
-_LEAST_VALIDATION_PICTURES = 40  # fewer cannot tell a 5 % quantile (two pictures beyond it)
 _TINY = 1e-12
 
 
@@ -123,7 +126,7 @@ def fit_unknown(
     Returns:
         A rule that rejects nothing where fewer than 40 validation pictures could tell the threshold.
     """
-    if len(val_logits) < _LEAST_VALIDATION_PICTURES:
+    if len(val_logits) < LEAST_VALIDATION_PICTURES:
         return UnknownFit(UnknownRule())
     tensors = _fit_subspace(train_features) if score in ("auto", "feature_distance") else {}
     if score == "auto":
