@@ -37,7 +37,7 @@ from edgecnn.training.run_folder import RunFolder, open_run, write_split_csv
 from edgecnn.training.schedule import learning_rate
 from edgecnn.training.setup import Setup, build_network, last_linear, settle
 from edgecnn.training.tensors import loss, normalize
-from edgecnn.training.unknown import UnknownFit, fit_unknown, spread
+from edgecnn.training.unknown import LEAST_VALIDATION_PICTURES, UnknownFit, fit_unknown, spread
 
 __all__ = ["train"]
 
@@ -327,6 +327,8 @@ class _Run:
 
     def _fit_unknown(self, val_pixels: Image, logits: NDArray[np.float32], temperature: float) -> UnknownFit:
         """On features of the pictures as the device sees them, not as they were augmented."""
+        if len(val_pixels) < LEAST_VALIDATION_PICTURES:
+            return UnknownFit(UnknownRule())  # features would be computed for nothing
         model, size, train = TorchJudge(self.network, self.manifest), self.options.batch, self.data.of("train")
         paths = [train[i].path for i in spread(len(train))]
         progress = self.reporter.stage("features for the unknown score")
