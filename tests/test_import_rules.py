@@ -21,6 +21,7 @@ ALLOWED = {
     "edgecnn.picture_header": set(),
     "edgecnn.progress": set(),
     "edgecnn.metrics": {"numpy"},
+    "edgecnn.rejection": {*BASE, "edgecnn.manifest", "numpy"},
     "edgecnn.preprocess": {*BASE, "edgecnn.manifest", "edgecnn.picture_header", "numpy", "cv2"},
     "edgecnn.dataset": {*BASE, "edgecnn.held_out", "edgecnn.manifest", "edgecnn.picture_header", "edgecnn.preprocess"},
     "edgecnn.loading": {*BASE, "edgecnn.manifest", "edgecnn.preprocess", "numpy"},

@@ -342,7 +342,7 @@ class _Run:
         """The best checkpoint, calibrated and judged; the first process writes."""
         result = None
         if self.world.leads:
-            done = Finished(self.options, self.setup, self.run, self.data, self.manifest, tuple(self.history))
+            done = Finished(self.options, self.setup, self.run, self.data, self.manifest, tuple(self.history), self.reporter)
             result = finish(done, self.network, val, self._exact_pixels, self._seconds)
         agreed = self.world.agree(result)
         assert agreed is not None

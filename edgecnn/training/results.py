@@ -104,7 +104,10 @@ def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
         ),
         ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} pictures a second while training"),
         ("temperature", f"{outcome.manifest.temperature:g}"),
-        ("unknown below", f"{unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the validation pictures"),
+        (
+            f"unknown {'above' if unknown.in_graph else 'below'}",
+            f"{unknown.score} {unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the validation pictures",
+        ),
         *test,
         ("data SHA-256", outcome.data.sha256),
         ("again", _command(outcome)),
