@@ -1,0 +1,351 @@
+"""Finds pictures that are the same picture: byte for byte, encoded or resized again, mirrored, turned, cropped, or in other light.
+
+Three steps, each on fewer pairs than the one before:
+
+1. Every picture is described by low frequencies of its thumbnail, and so are parts of it that a crop may have left; whitened by what is usual
+   in the set, so that two pictures of it are alike by chance alone. All pairs are compared, as products of matrices.
+2. The pairs that come out alike are laid over each other (:mod:`edgecnn.picture_alignment`).
+3. Their structure is compared there, less what the pictures of a set under one camera have in common anyway.
+
+docs/doctor-data.md has the measured recall of each kind of copy, and the false alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.picture_alignment import Floats, align, structure
+from edgecnn.preprocess import Image
+
+__all__ = ["THUMBNAIL_SIDE", "NearDuplicates", "NearPair", "Thumbnail", "find_near_duplicates", "group_duplicates", "thumbnail"]
+
+Thumbnail = NDArray[np.uint8]
+"""uint8 ``[64, 64]`` grey levels."""
+
+THUMBNAIL_SIDE = 64
+_LEAST_LIKENESS = 0.85  # copies: 0.9 and above; other photographs: below 0.4
+_LEAST_CONTRAST = 2.0  # grey levels (standard deviation): a blank picture is like every other blank picture
+_WORKERS = 2
+_BLOCK = 4096
+_BATCH = 128
+
+# The first step
+_FREQUENCIES = 8  # along each axis
+_HIGHEST = 7  # of the sum over both axes: 35 numbers a picture
+_LEAST_LIKELY = 0.7  # correlation of descriptions: copies lie above, 4 in 100,000 pairs of other photographs do
+_MOST_CANDIDATES = 16  # a picture and a direction: only sets that all look alike come to so many
+_EDGES = (0.03, 0.12)  # of a side: a window is never farther than 0.045 from a crop that takes up to 0.165 off an edge
+_WHOLE = (0.0, 1.0)
+_SPANS = [(near, 1 - far) for near in _EDGES for far in _EDGES]
+_WINDOWS = [(_WHOLE, _WHOLE), *product(_SPANS, _SPANS)]  # (top, bottom), (left, right)
+_ORIENTATIONS = tuple(product((False, True), repeat=3))  # turned (mirrored at the diagonal), upside down, mirrored
+_UPRIGHT = tuple(o for o in _ORIENTATIONS if not (o[0] or o[1]))  # those that are tried along with a crop
+
+# The third step
+_ALIKE, _COPY = 0.4, 0.9  # correlation of pictures that look alike and are no copies
+_ALIKE_SHARE = 0.05  # of the pairs drawn: from then on, the set counts as one of pictures that look alike
+_DRAWN = 600
+_MOST_COMMON = 64  # directions of what such pictures share
+_CROWD, _CROWD_FACTOR = 8, 3.0  # with so many others nearly as like, a likeness tells nothing
+
+
+@dataclass(frozen=True)
+class NearPair:
+    """Two pictures that are one."""
+
+    first: int  # index
+    second: int
+    likeness: float  # 0.85 to 1
+    change: str  # what was done to one of them, in words; empty: encoded, resized or lit otherwise at most
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """What was found in a set of pictures."""
+
+    pairs: tuple[NearPair, ...]  # first < second, sorted
+    look_alike: bool  # the set shows much the same everywhere (one camera, one kind of part): pairs may be relatives, not copies
+
+
+def thumbnail(picture: Image) -> Thumbnail:
+    """uint8 ``[H, W, 3]`` RGB -> ``[64, 64]`` grey levels, which encoding and resizing leave nearly alone."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def group_duplicates(digests: Sequence[str], thumbnails: NDArray[np.uint8]) -> list[int]:
+    """Gives each picture the number of its group; pictures that are the same share one.
+
+    Args:
+        digests: SHA-256 of each file.
+        thumbnails: uint8 ``[N, 64, 64]`` of :func:`thumbnail`.
+    """
+    groups = _Union(len(digests))
+    first: dict[str, int] = {}
+    for i, digest in enumerate(digests):
+        groups.join(first.setdefault(digest, i), i)
+    unique = sorted(first.values())
+    for pair in find_near_duplicates(thumbnails[unique]).pairs:
+        groups.join(unique[pair.first], unique[pair.second])
+    return [groups.root(i) for i in range(len(digests))]
+
+
+def find_near_duplicates(thumbnails: NDArray[np.uint8], progress: Callable[[int, int], None] | None = None) -> NearDuplicates:
+    """Finds all pairs of one picture.
+
+    Args:
+        thumbnails: uint8 ``[N, 64, 64]`` of :func:`thumbnail`; better without byte-identical files, which need no such search.
+        progress: told how many of how many blocks are compared.
+    """
+    contrast = np.array([t.std() for t in thumbnails])
+    kept = np.nonzero(contrast >= _LEAST_CONTRAST)[0]
+    if len(kept) < 2:
+        return NearDuplicates((), look_alike=False)
+    pictures = thumbnails[kept]
+    common, look_alike = _common(pictures)
+    candidates = _candidates(_descriptions(pictures), progress or (lambda done, total: None))
+    pairs = _verified(pictures, candidates, common)
+    if look_alike:
+        pairs = _exceptional(pairs)
+    found = (NearPair(int(kept[p.first]), int(kept[p.second]), p.likeness, p.change) for p in pairs if p.likeness >= _LEAST_LIKENESS)
+    return NearDuplicates(tuple(sorted(found, key=lambda p: (p.first, p.second))), look_alike)
+
+
+# Describing
+
+
+@lru_cache
+def _basis(start: float, end: float) -> Floats:
+    """Cosines over a part of one axis, ``[K, S]``: the DCT of that part."""
+    edges = np.arange(THUMBNAIL_SIDE + 1) / THUMBNAIL_SIDE
+    inside = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0, None)
+    place = np.clip(((edges[1:] + edges[:-1]) / 2 - start) / (end - start), 0, 1)
+    return np.asarray(np.cos(np.pi * np.arange(_FREQUENCIES)[:, None] * place) * inside / inside.sum(), np.float32)
+
+
+_DOWN, _ACROSS = np.indices((_FREQUENCIES, _FREQUENCIES))
+_KEPT = (_DOWN + _ACROSS > 0) & (_DOWN + _ACROSS <= _HIGHEST)
+
+
+@dataclass(frozen=True)
+class _Descriptions:
+    windows: list[Floats]  # [N, 35] each: the picture as a crop to this window would be described
+    turned: dict[tuple[bool, bool, bool], Floats]  # [N, 35] each: the picture as it would be, mirrored or turned back
+
+
+def _descriptions(pictures: NDArray[np.uint8]) -> _Descriptions:
+    raw = [_frequencies(pictures, *window) for window in _WINDOWS]  # [N, K, K] each
+    whole = _kept(raw[0])
+    weight = len(whole) / (len(whole) + 2.0 * whole.shape[1])  # few pictures do not tell what is usual
+    mean = whole.mean(0) * weight
+    falling = 1.0 / (_DOWN + _ACROSS)[_KEPT].astype(np.float64) ** 2  # power of photographs by frequency (Field 1987)
+    spread = np.cov(whole.T).reshape(len(falling), -1)
+    prior = np.diag(falling * max(np.trace(spread), 1e-3) / falling.sum())
+    variance, directions = np.linalg.eigh(0.9 * weight * spread + (1 - 0.9 * weight) * prior)
+    whiten = (directions / np.sqrt(variance)).astype(np.float32)
+
+    def finish(described: Floats) -> Floats:
+        white = (_kept(described) - mean) @ whiten
+        return np.asarray(white / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-6), np.float32)
+
+    return _Descriptions([finish(r) for r in raw], {o: finish(_turned_back(raw[0], o)) for o in _ORIENTATIONS})
+
+
+def _frequencies(pictures: NDArray[np.uint8], rows: tuple[float, float], columns: tuple[float, float]) -> Floats:
+    down, across = _basis(*rows), _basis(*columns).T
+    blocks = [down @ pictures[i : i + _BLOCK].astype(np.float32) @ across for i in range(0, len(pictures), _BLOCK)]
+    return np.concatenate(blocks)  # [N, K, K]
+
+
+def _kept(described: Floats) -> Floats:
+    """``[N, K, K]`` -> ``[N, 35]`` of length 1: neither the mean grey nor the contrast."""
+    kept = described[:, _KEPT]
+    return np.asarray(kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-6))
+
+
+def _turned_back(described: Floats, orientation: tuple[bool, bool, bool]) -> Floats:
+    """Mirroring a picture changes the sign of its odd frequencies; mirroring it at the diagonal swaps the axes."""
+    turned, upside_down, mirrored = orientation
+    if turned:
+        described = described.transpose(0, 2, 1)
+    sign = np.where(upside_down, (-1.0) ** _DOWN, 1) * np.where(mirrored, (-1.0) ** _ACROSS, 1)
+    return np.asarray(described * sign, np.float32)
+
+
+# Comparing
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Pairs that may be one picture, ``[M]`` each."""
+
+    source: NDArray[np.int32]
+    target: NDArray[np.int32]
+    window: NDArray[np.int8]  # of the source
+    orientation: NDArray[np.int8]  # of the target
+    score: Floats
+
+
+_NONE = _Candidates(*(np.empty(0, t) for t in (np.int32, np.int32, np.int8, np.int8, np.float32)))  # type: ignore[arg-type]
+
+
+def _candidates(described: _Descriptions, progress: Callable[[int, int], None]) -> _Candidates:
+    count = len(described.windows[0])
+    starts = range(0, count, _BLOCK)
+    found: list[_Candidates] = []
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for done, rows in enumerate(pool.map(lambda a: _compare_rows(described, a), starts)):
+            found.append(rows)
+            progress(done + 1, len(starts))
+    return _joined(found)
+
+
+def _compare_rows(described: _Descriptions, a: int) -> _Candidates:
+    """A block of pictures as sources against all as targets."""
+    count = len(described.windows[0])
+    found: list[_Candidates] = []
+    for b in range(0, count, _BLOCK):
+        for w, windows in enumerate(described.windows):
+            for orientation in _ORIENTATIONS if w == 0 else _UPRIGHT:
+                if w or b >= a:  # whole pictures: each pair once
+                    scores = windows[a : a + _BLOCK] @ described.turned[orientation][b : b + _BLOCK].T
+                    found.append(_above(scores, a, b, w, _ORIENTATIONS.index(orientation)))
+    return _best(_joined(found))
+
+
+def _above(scores: Floats, a: int, b: int, window: int, orientation: int) -> _Candidates:
+    rows, columns = np.nonzero(scores > _LEAST_LIKELY)
+    if len(rows) > _MOST_CANDIDATES * len(scores):
+        place = max(scores.shape[1] - _MOST_CANDIDATES, 0)
+        rows, columns = np.nonzero(scores > np.maximum(np.partition(scores, place, axis=1)[:, place, None], _LEAST_LIKELY))
+    kept = rows + a < columns + b if window == 0 else rows + a != columns + b
+    rows, columns = rows[kept], columns[kept]
+    many = len(rows)
+    return _Candidates(
+        (rows + a).astype(np.int32),
+        (columns + b).astype(np.int32),
+        np.full(many, window, np.int8),
+        np.full(many, orientation, np.int8),
+        scores[rows, columns],
+    )
+
+
+def _joined(parts: Sequence[_Candidates]) -> _Candidates:
+    fields = zip(*((p.source, p.target, p.window, p.orientation, p.score) for p in parts or [_NONE]), strict=True)
+    return _Candidates(*(np.concatenate(f) for f in fields))  # type: ignore[arg-type]
+
+
+def _taken(c: _Candidates, index: NDArray[np.intp]) -> _Candidates:
+    return _Candidates(c.source[index], c.target[index], c.window[index], c.orientation[index], c.score[index])
+
+
+def _best(c: _Candidates) -> _Candidates:
+    """The likeliest way of each pair, and the likeliest pairs of each source."""
+    c = _taken(c, np.lexsort((-c.score, c.target, c.source)))
+    new = np.ones(len(c.source), bool)
+    new[1:] = (np.diff(c.source) != 0) | (np.diff(c.target) != 0)
+    c = _taken(c, np.nonzero(new)[0])
+    c = _taken(c, np.lexsort((-c.score, c.source)))
+    begins = np.searchsorted(c.source, c.source)
+    return _taken(c, np.nonzero(np.arange(len(begins)) - begins < _MOST_CANDIDATES)[0])
+
+
+# Verifying
+
+
+def _common(pictures: NDArray[np.uint8]) -> tuple[Floats, bool]:
+    """What the pictures share, ``[M, S * S]`` orthonormal, and whether they look alike at all; M is 0 where they do not.
+
+    Told by pairs that are alike and no copies: a set of many copies of few pictures has none of these.
+    """
+    random = np.random.default_rng(0)
+    drawn = structure(pictures[random.permutation(len(pictures))[: 4 * _DRAWN]].astype(np.float32))
+    few = drawn[:_DRAWN]
+    pairs = (few @ few.T)[np.triu_indices(len(few), 1)]
+    if ((pairs > _ALIKE) & (pairs < _COPY)).mean() < _ALIKE_SHARE:
+        return np.empty((0, drawn.shape[1]), np.float32), False
+    many = min(_MOST_COMMON, len(drawn) // 16)
+    if many == 0:
+        return np.empty((0, drawn.shape[1]), np.float32), True
+    _, vectors = np.linalg.eigh(drawn @ drawn.T)
+    return np.ascontiguousarray(np.linalg.qr(drawn.T @ vectors[:, -many:])[0].T, np.float32), True
+
+
+def _verified(pictures: NDArray[np.uint8], c: _Candidates, common: Floats) -> list[NearPair]:
+    """All candidates with their likeness, the better direction of each pair."""
+    found: dict[tuple[int, int], NearPair] = {}
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for batch in pool.map(lambda i: list(_verify(pictures, _taken(c, i), common)), _batches(len(c.source))):
+            for pair in batch:
+                key = (pair.first, pair.second)
+                if key not in found or found[key].likeness < pair.likeness:
+                    found[key] = pair
+    return list(found.values())
+
+
+def _batches(count: int) -> list[NDArray[np.intp]]:
+    return [np.arange(i, min(i + _BATCH, count)) for i in range(0, count, _BATCH)]
+
+
+def _verify(pictures: NDArray[np.uint8], c: _Candidates, common: Floats) -> Iterator[NearPair]:
+    source = pictures[c.source].astype(np.float32)
+    target = np.stack([_turn(pictures[t], _ORIENTATIONS[o]) for t, o in zip(c.target, c.orientation, strict=True)]).astype(np.float32)
+    start = np.array([(left, right - left, top, bottom - top) for (top, bottom), (left, right) in (_WINDOWS[w] for w in c.window)], np.float32)
+    found = align(source, target, start, common)
+    rows = zip(c.source.tolist(), c.target.tolist(), c.orientation.tolist(), found.windows.tolist(), found.likeness.tolist(), strict=True)
+    for i, j, orientation, window, likeness in rows:
+        yield NearPair(min(i, j), max(i, j), likeness, _words(_ORIENTATIONS[orientation], window))
+
+
+def _turn(picture: Thumbnail, orientation: tuple[bool, bool, bool]) -> Thumbnail:
+    turned, upside_down, mirrored = orientation
+    picture = picture.T if turned else picture
+    picture = picture[::-1] if upside_down else picture
+    return picture[:, ::-1] if mirrored else picture
+
+
+def _words(orientation: tuple[bool, bool, bool], window: list[float]) -> str:
+    left, width, top, height = window
+    lost = max(left, top, 1 - left - width, 1 - top - height, width - 1, height - 1)
+    turned, upside_down, mirrored = orientation
+    if turned:
+        words = ["turned by 90°"] if upside_down != mirrored else ["turned and mirrored"]
+    elif upside_down:
+        words = ["turned by 180°"] if mirrored else ["upside down"]
+    else:
+        words = ["mirrored"] if mirrored else []
+    return " and ".join(words + (["cropped"] if lost > 0.025 else []))
+
+
+def _exceptional(pairs: Sequence[NearPair]) -> list[NearPair]:
+    """Where all pictures look alike, two are a pair only if neither is nearly as like many others."""
+    rests: dict[int, list[float]] = {}
+    for pair in pairs:
+        for i in (pair.first, pair.second):
+            rests.setdefault(i, []).append(1 - pair.likeness)
+    return [p for p in pairs if all(sum(r < _CROWD_FACTOR * (1 - p.likeness) for r in rests[i]) <= _CROWD for i in (p.first, p.second))]
+
+
+class _Union:
+    """Disjoint sets with path halving."""
+
+    def __init__(self, size: int) -> None:
+        self._parent = list(range(size))
+
+    def root(self, i: int) -> int:
+        while self._parent[i] != i:
+            self._parent[i] = self._parent[self._parent[i]]
+            i = self._parent[i]
+        return i
+
+    def join(self, i: int, j: int) -> None:
+        a, b = sorted((self.root(i), self.root(j)))
+        self._parent[b] = a
