@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 
 import cv2
 import numpy as np
@@ -25,7 +25,17 @@ from numpy.typing import NDArray
 from edgecnn.picture_alignment import Floats, align, structure
 from edgecnn.preprocess import Image
 
-__all__ = ["THUMBNAIL_SIDE", "NearDuplicates", "NearPair", "Thumbnail", "find_near_duplicates", "group_duplicates", "thumbnail"]
+__all__ = [
+    "THUMBNAIL_SIDE",
+    "Copies",
+    "NearDuplicates",
+    "NearPair",
+    "Thumbnail",
+    "find_copies",
+    "find_near_duplicates",
+    "group_duplicates",
+    "thumbnail",
+]
 
 Thumbnail = NDArray[np.uint8]
 """uint8 ``[64, 64]`` grey levels."""
@@ -34,7 +44,8 @@ THUMBNAIL_SIDE = 64
 _LEAST_LIKENESS = 0.85  # copies: 0.9 and above; other photographs: below 0.4
 _LEAST_CONTRAST = 2.0  # grey levels (standard deviation): a blank picture is like every other blank picture
 _WORKERS = 2
-_BLOCK = 4096
+_BLOCK = 4096  # thumbnails described at once
+_ROWS, _COLUMNS = 512, 2048  # descriptions compared at once: what comes out, 4 MB, stays in the cache
 _BATCH = 128
 
 # The first step
@@ -42,19 +53,22 @@ _FREQUENCIES = 8  # along each axis
 _HIGHEST = 7  # of the sum over both axes: 35 numbers a picture
 _LEAST_LIKELY = 0.7  # correlation of descriptions: copies lie above, 4 in 100,000 pairs of other photographs do
 _MOST_CANDIDATES = 16  # a picture and a direction: only sets that all look alike come to so many
+_MOST_IN_ALL = (20_000, 4)  # and so many a picture: 60,000 tiny pictures have a million by chance, and copies are among the likeliest
 _EDGES = (0.03, 0.12)  # of a side: a window is never farther than 0.045 from a crop that takes up to 0.165 off an edge
 _WHOLE = (0.0, 1.0)
 _SPANS = [(near, 1 - far) for near in _EDGES for far in _EDGES]
 _WINDOWS = [(_WHOLE, _WHOLE), *product(_SPANS, _SPANS)]  # (top, bottom), (left, right)
-_ORIENTATIONS = tuple(product((False, True), repeat=3))  # turned (mirrored at the diagonal), upside down, mirrored
+_ORIENTATIONS = tuple(product((False, True), (False, True), (False, True)))  # turned (mirrored at the diagonal), upside down, mirrored
 _UPRIGHT = tuple(o for o in _ORIENTATIONS if not (o[0] or o[1]))  # those that are tried along with a crop
 
 # The third step
 _ALIKE, _COPY = 0.4, 0.9  # correlation of pictures that look alike and are no copies
-_ALIKE_SHARE = 0.05  # of the pairs drawn: from then on, the set counts as one of pictures that look alike
+_ALIKE_SHARE, _ALIKE_MAJORITY = 0.1, 0.5  # of pairs drawn, between those two or above the first: the set is one of pictures that look alike
 _DRAWN = 600
 _MOST_COMMON = 64  # directions of what such pictures share
 _CROWD, _CROWD_FACTOR = 8, 3.0  # with so many others nearly as like, a likeness tells nothing
+_DOUBTFUL, _DOUBTFUL_SHARE = 0.5, 0.2  # photographs are copies or below 0.4; digits, icons and shapes laid over each other lie in between
+_LEAST_LIKENESS_DOUBTFUL, _GAP = 0.98, 3.0  # there, a copy must be that much nearer than whatever comes next
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,15 @@ class NearDuplicates:
     look_alike: bool  # the set shows much the same everywhere (one camera, one kind of part): pairs may be relatives, not copies
 
 
+@dataclass(frozen=True)
+class Copies:
+    """Which pictures are one."""
+
+    groups: tuple[int, ...]  # of each picture; those that are one share a number
+    pairs: tuple[NearPair, ...]  # that are nearly one; of byte-identical pictures, the first stands for all
+    look_alike: bool  # as in NearDuplicates
+
+
 def thumbnail(picture: Image) -> Thumbnail:
     """uint8 ``[H, W, 3]`` RGB -> ``[64, 64]`` grey levels, which encoding and resizing leave nearly alone."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
@@ -82,20 +105,28 @@ def thumbnail(picture: Image) -> Thumbnail:
 
 
 def group_duplicates(digests: Sequence[str], thumbnails: NDArray[np.uint8]) -> list[int]:
-    """Gives each picture the number of its group; pictures that are the same share one.
+    """Gives each picture the number of its group; pictures that are the same share one. Arguments as of :func:`find_copies`."""
+    return list(find_copies(digests, thumbnails).groups)
+
+
+def find_copies(digests: Sequence[str], thumbnails: NDArray[np.uint8], progress: Callable[[int, int], None] | None = None) -> Copies:
+    """Finds which pictures are one, byte for byte or nearly.
 
     Args:
         digests: SHA-256 of each file.
         thumbnails: uint8 ``[N, 64, 64]`` of :func:`thumbnail`.
+        progress: told how many of how many blocks are compared.
     """
     groups = _Union(len(digests))
     first: dict[str, int] = {}
     for i, digest in enumerate(digests):
         groups.join(first.setdefault(digest, i), i)
-    unique = sorted(first.values())
-    for pair in find_near_duplicates(thumbnails[unique]).pairs:
-        groups.join(unique[pair.first], unique[pair.second])
-    return [groups.root(i) for i in range(len(digests))]
+    unique = list(first.values())
+    near = find_near_duplicates(thumbnails[unique], progress)
+    pairs = tuple(NearPair(unique[p.first], unique[p.second], p.likeness, p.change) for p in near.pairs)
+    for pair in pairs:
+        groups.join(pair.first, pair.second)
+    return Copies(tuple(groups.root(i) for i in range(len(digests))), pairs, near.look_alike)
 
 
 def find_near_duplicates(thumbnails: NDArray[np.uint8], progress: Callable[[int, int], None] | None = None) -> NearDuplicates:
@@ -113,8 +144,7 @@ def find_near_duplicates(thumbnails: NDArray[np.uint8], progress: Callable[[int,
     common, look_alike = _common(pictures)
     candidates = _candidates(_descriptions(pictures), progress or (lambda done, total: None))
     pairs = _verified(pictures, candidates, common)
-    if look_alike:
-        pairs = _exceptional(pairs)
+    pairs = _exceptional(pairs) if look_alike else _undoubted(pairs)
     found = (NearPair(int(kept[p.first]), int(kept[p.second]), p.likeness, p.change) for p in pairs if p.likeness >= _LEAST_LIKENESS)
     return NearDuplicates(tuple(sorted(found, key=lambda p: (p.first, p.second))), look_alike)
 
@@ -194,38 +224,47 @@ class _Candidates:
     score: Floats
 
 
-_NONE = _Candidates(*(np.empty(0, t) for t in (np.int32, np.int32, np.int8, np.int8, np.float32)))  # type: ignore[arg-type]
+_NONE = _Candidates(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8), np.empty(0, np.int8), np.empty(0, np.float32))
 
 
 def _candidates(described: _Descriptions, progress: Callable[[int, int], None]) -> _Candidates:
     count = len(described.windows[0])
-    starts = range(0, count, _BLOCK)
+    starts = range(0, count, _ROWS)
     found: list[_Candidates] = []
     with ThreadPoolExecutor(_WORKERS) as pool:
         for done, rows in enumerate(pool.map(lambda a: _compare_rows(described, a), starts)):
             found.append(rows)
             progress(done + 1, len(starts))
-    return _joined(found)
+    joined = _joined(found)
+    most = _MOST_IN_ALL[0] + _MOST_IN_ALL[1] * count
+    return joined if len(joined.score) <= most else _taken(joined, np.argpartition(-joined.score, most)[:most])
 
 
 def _compare_rows(described: _Descriptions, a: int) -> _Candidates:
     """A block of pictures as sources against all as targets."""
     count = len(described.windows[0])
     found: list[_Candidates] = []
-    for b in range(0, count, _BLOCK):
-        for w, windows in enumerate(described.windows):
-            for orientation in _ORIENTATIONS if w == 0 else _UPRIGHT:
-                if w or b >= a:  # whole pictures: each pair once
-                    scores = windows[a : a + _BLOCK] @ described.turned[orientation][b : b + _BLOCK].T
-                    found.append(_above(scores, a, b, w, _ORIENTATIONS.index(orientation)))
+    scores: Floats = np.empty(_ROWS * _COLUMNS, np.float32)
+    mask: NDArray[np.bool_] = np.empty(_ROWS * _COLUMNS, bool)
+    for w, windows in enumerate(described.windows):
+        sources = windows[a : a + _ROWS]
+        for orientation in _ORIENTATIONS if w == 0 else _UPRIGHT:
+            for b in range(a // _COLUMNS * _COLUMNS if w == 0 else 0, count, _COLUMNS):  # whole pictures: each pair once
+                targets = described.turned[orientation][b : b + _COLUMNS].T
+                shape = (len(sources), targets.shape[1])
+                out, above = scores[: shape[0] * shape[1]].reshape(shape), mask[: shape[0] * shape[1]].reshape(shape)
+                np.matmul(sources, targets, out=out)
+                np.greater(out, _LEAST_LIKELY, out=above)
+                found.append(_above(out, above, a, b, w, _ORIENTATIONS.index(orientation)))
     return _best(_joined(found))
 
 
-def _above(scores: Floats, a: int, b: int, window: int, orientation: int) -> _Candidates:
-    rows, columns = np.nonzero(scores > _LEAST_LIKELY)
-    if len(rows) > _MOST_CANDIDATES * len(scores):
+def _above(scores: Floats, mask: NDArray[np.bool_], a: int, b: int, window: int, orientation: int) -> _Candidates:
+    flat = np.flatnonzero(mask)  # several times as fast as nonzero with two axes
+    if len(flat) > _MOST_CANDIDATES * len(scores):
         place = max(scores.shape[1] - _MOST_CANDIDATES, 0)
-        rows, columns = np.nonzero(scores > np.maximum(np.partition(scores, place, axis=1)[:, place, None], _LEAST_LIKELY))
+        flat = np.flatnonzero(scores > np.maximum(np.partition(scores, place, axis=1)[:, place, None], _LEAST_LIKELY))
+    rows, columns = np.divmod(flat, scores.shape[1])
     kept = rows + a < columns + b if window == 0 else rows + a != columns + b
     rows, columns = rows[kept], columns[kept]
     many = len(rows)
@@ -239,8 +278,14 @@ def _above(scores: Floats, a: int, b: int, window: int, orientation: int) -> _Ca
 
 
 def _joined(parts: Sequence[_Candidates]) -> _Candidates:
-    fields = zip(*((p.source, p.target, p.window, p.orientation, p.score) for p in parts or [_NONE]), strict=True)
-    return _Candidates(*(np.concatenate(f) for f in fields))  # type: ignore[arg-type]
+    parts = parts or [_NONE]
+    return _Candidates(
+        np.concatenate([p.source for p in parts]),
+        np.concatenate([p.target for p in parts]),
+        np.concatenate([p.window for p in parts]),
+        np.concatenate([p.orientation for p in parts]),
+        np.concatenate([p.score for p in parts]),
+    )
 
 
 def _taken(c: _Candidates, index: NDArray[np.intp]) -> _Candidates:
@@ -270,7 +315,8 @@ def _common(pictures: NDArray[np.uint8]) -> tuple[Floats, bool]:
     drawn = structure(pictures[random.permutation(len(pictures))[: 4 * _DRAWN]].astype(np.float32))
     few = drawn[:_DRAWN]
     pairs = (few @ few.T)[np.triu_indices(len(few), 1)]
-    if ((pairs > _ALIKE) & (pairs < _COPY)).mean() < _ALIKE_SHARE:
+    alike, copies = (pairs > _ALIKE).mean(), (pairs > _COPY).mean()
+    if alike - copies < _ALIKE_SHARE and alike < _ALIKE_MAJORITY:
         return np.empty((0, drawn.shape[1]), np.float32), False
     many = min(_MOST_COMMON, len(drawn) // 16)
     if many == 0:
@@ -327,11 +373,33 @@ def _words(orientation: tuple[bool, bool, bool], window: list[float]) -> str:
 
 def _exceptional(pairs: Sequence[NearPair]) -> list[NearPair]:
     """Where all pictures look alike, two are a pair only if neither is nearly as like many others."""
+    rests = _rests(pairs)
+    return [p for p in pairs if all(sum(r < _CROWD_FACTOR * (1 - p.likeness) for r in rests[i]) <= _CROWD for i in (p.first, p.second))]
+
+
+def _undoubted(pairs: Sequence[NearPair]) -> list[NearPair]:
+    """Simple pictures can be laid over each other without being copies: where many are, only what stands out is believed."""
+    doubtful = sum(_DOUBTFUL <= p.likeness < _LEAST_LIKENESS for p in pairs)
+    if doubtful < _DOUBTFUL_SHARE * len(pairs) or doubtful < 3:
+        return list(pairs)
+    limits = {i: _last_before_gap(rests) for i, rests in _rests(pairs).items()}
+    sure = (p for p in pairs if p.likeness >= _LEAST_LIKENESS_DOUBTFUL and p.change in ("", "mirrored"))
+    return [p for p in sure if 1 - p.likeness <= min(limits[p.first], limits[p.second])]
+
+
+def _rests(pairs: Sequence[NearPair]) -> dict[int, list[float]]:
+    """What each picture's pairs lack to a likeness of 1."""
     rests: dict[int, list[float]] = {}
     for pair in pairs:
         for i in (pair.first, pair.second):
             rests.setdefault(i, []).append(1 - pair.likeness)
-    return [p for p in pairs if all(sum(r < _CROWD_FACTOR * (1 - p.likeness) for r in rests[i]) <= _CROWD for i in (p.first, p.second))]
+    return rests
+
+
+def _last_before_gap(rests: Sequence[float]) -> float:
+    """The largest that is followed by a gap; -1 where none is."""
+    ascending = [*sorted(r for r in rests if r < _DOUBTFUL), _DOUBTFUL]
+    return max((near for near, far in pairwise(ascending) if far > _GAP * max(near, 1e-3)), default=-1.0)
 
 
 class _Union:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Alignment", "Floats", "align", "structure"]
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
+"""float32."""
 
 _COARSE_STEPS, _FINE_STEPS = 8, 4  # on thumbnails of half their side, then whole
 _HOPELESS = 0.5  # of the target's variance unexplained after the coarse steps: copies never came above 0.2
@@ -63,7 +65,7 @@ def _likeness(source: Floats, target: Floats, windows: Floats, common: Floats) -
     seen, wanted = structure(down @ source @ across.transpose(0, 2, 1)), structure(target)
     if len(common):
         seen, wanted = (_unit(x - (x @ common.T) @ common) for x in (seen, wanted))
-    return (seen * wanted).sum(1, dtype=np.float32)
+    return np.asarray((seen * wanted).sum(1), np.float32)
 
 
 def _search(source: Floats, target: Floats, start: Floats, steps: int) -> tuple[Floats, Floats]:
@@ -145,12 +147,12 @@ def _blur(side: int, sigma: float) -> Floats:
 def _smoothed(pictures: Floats) -> Floats:
     """Takes off the finest structure, which compression and resizing change."""
     blur = _blur(pictures.shape[1], 0.7)
-    return blur @ pictures @ blur.T
+    return np.asarray(blur @ pictures @ blur.T)
 
 
 def _halved(pictures: Floats) -> Floats:
     batch, side, _ = pictures.shape
-    return pictures.reshape(batch, side // 2, 2, side // 2, 2).mean((2, 4))
+    return np.asarray(pictures.reshape(batch, side // 2, 2, side // 2, 2).mean((2, 4)))
 
 
 def _unit(rows: Floats) -> Floats:

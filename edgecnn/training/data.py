@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.dataset import Picture, PictureFolder, scan_folder
 from edgecnn.errors import DataError, InputNotFoundError, PictureError
 from edgecnn.held_out import Split, SplitRecord, content_digest, data_sha256
 from edgecnn.loading import Skipped, default_workers
+from edgecnn.near_duplicates import Thumbnail, group_duplicates, thumbnail
 from edgecnn.preprocess import decode, read_bytes
 from edgecnn.progress import Reporter
-from edgecnn.training.near_duplicates import group_duplicates, thumbnail
 from edgecnn.training.split import split_pictures
 
 __all__ = ["Sample", "TrainingData", "take_in"]
@@ -60,7 +59,7 @@ class TrainingData:
 @dataclass(frozen=True)
 class _Read:
     digest: str
-    thumbnail: NDArray[np.float32]
+    thumbnail: Thumbnail
 
 
 def take_in(root: Path, val_split: float, test_split: float, seed: int, reporter: Reporter, workers: int | None = None) -> TrainingData:
