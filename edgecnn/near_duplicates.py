@@ -41,7 +41,8 @@ Thumbnail = NDArray[np.uint8]
 """uint8 ``[64, 64]`` grey levels."""
 
 THUMBNAIL_SIDE = 64
-_LEAST_LIKENESS = 0.85  # copies: 0.9 and above; other photographs: below 0.4
+_LEAST_LIKENESS = 0.88  # copies of photographs: 0.91 and above; other photographs: below 0.5
+_LEAST_LIKENESS_ALIKE = 0.85  # where what all pictures share is left out of it, noise counts for more
 _LEAST_CONTRAST = 2.0  # grey levels (standard deviation): a blank picture is like every other blank picture
 _WORKERS = 2
 _BLOCK = 4096  # thumbnails described at once
@@ -52,7 +53,7 @@ _BATCH = 128
 _FREQUENCIES = 8  # along each axis
 _HIGHEST = 7  # of the sum over both axes: 35 numbers a picture
 _LEAST_LIKELY = 0.7  # correlation of descriptions: copies lie above, 4 in 100,000 pairs of other photographs do
-_MOST_CANDIDATES = 16  # a picture and a direction: only sets that all look alike come to so many
+_MOST_CANDIDATES = 8  # a picture and a direction: only sets that all look alike come to so many
 _MOST_IN_ALL = (20_000, 4)  # and so many a picture: 60,000 tiny pictures have a million by chance, and copies are among the likeliest
 _EDGES = (0.03, 0.12)  # of a side: a window is never farther than 0.045 from a crop that takes up to 0.165 off an edge
 _WHOLE = (0.0, 1.0)
@@ -77,7 +78,7 @@ class NearPair:
 
     first: int  # index
     second: int
-    likeness: float  # 0.85 to 1
+    likeness: float  # correlation of the structure, 0.85 to 1
     change: str  # what was done to one of them, in words; empty: encoded, resized or lit otherwise at most
 
 
@@ -145,7 +146,8 @@ def find_near_duplicates(thumbnails: NDArray[np.uint8], progress: Callable[[int,
     candidates = _candidates(_descriptions(pictures), progress or (lambda done, total: None))
     pairs = _verified(pictures, candidates, common)
     pairs = _exceptional(pairs) if look_alike else _undoubted(pairs)
-    found = (NearPair(int(kept[p.first]), int(kept[p.second]), p.likeness, p.change) for p in pairs if p.likeness >= _LEAST_LIKENESS)
+    least = _LEAST_LIKENESS_ALIKE if look_alike else _LEAST_LIKENESS
+    found = (NearPair(int(kept[p.first]), int(kept[p.second]), p.likeness, p.change) for p in pairs if p.likeness >= least)
     return NearDuplicates(tuple(sorted(found, key=lambda p: (p.first, p.second))), look_alike)
 
 

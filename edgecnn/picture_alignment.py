@@ -21,6 +21,7 @@ Floats = NDArray[np.floating[Any]]
 
 _COARSE_STEPS, _FINE_STEPS = 8, 4  # on thumbnails of half their side, then whole
 _HOPELESS = 0.5  # of the target's variance unexplained after the coarse steps: copies never came above 0.2
+_WORTH_A_FINER_LOOK = 0.4  # likeness after the coarse steps: half a pixel off, copies have more
 _LONGEST_STEP = 0.1  # of a side
 _FURTHEST = 0.35  # of a side lost at one edge: farther than that the steps have gone astray
 _SHADING_PX = 2.9  # standard deviation of the blur whose result counts as shading: exposure and vignetting, not what a picture shows
@@ -46,6 +47,9 @@ def align(source: Floats, target: Floats, start: Floats, common: Floats) -> Alig
     windows, misfit = _search(_smoothed(_halved(source)), _smoothed(_halved(target)), start.astype(np.float32), _COARSE_STEPS)
     likeness = np.zeros(len(windows), np.float32)
     near = np.nonzero(misfit < _HOPELESS)[0]
+    if len(near):
+        likeness[near] = _likeness(source[near], target[near], windows[near], common)
+    near = np.nonzero(likeness > _WORTH_A_FINER_LOOK)[0]
     if len(near):
         windows[near], _ = _search(_smoothed(source[near]), _smoothed(target[near]), windows[near], _FINE_STEPS)
         likeness[near] = _likeness(source[near], target[near], windows[near], common)
@@ -156,4 +160,4 @@ def _halved(pictures: Floats) -> Floats:
 
 
 def _unit(rows: Floats) -> Floats:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6))
