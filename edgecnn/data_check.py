@@ -268,7 +268,8 @@ class _Group:
     """Pictures that are one."""
 
     def __init__(self, members: Sequence[PictureFacts], change: str, likeness: float = 1.0) -> None:
-        self.members, self.change, self.likeness = members, change, likeness
+        self.members = sorted(members, key=lambda f: f.picture.path)
+        self.change, self.likeness = change, likeness
         self.labels = len({f.picture.class_name for f in members})
         self.splits = len({f.picture.split for f in members})
         self.twice = max(Counter((f.picture.class_name, f.picture.split) for f in members).values()) > 1
