@@ -116,7 +116,7 @@ def find_copies(digests: Sequence[str], thumbnails: NDArray[np.uint8], progress:
     Args:
         digests: SHA-256 of each file.
         thumbnails: uint8 ``[N, 64, 64]`` of :func:`thumbnail`.
-        progress: told how many of how many blocks are compared.
+        progress: told how many of how many blocks are compared, then how many batches of pairs.
     """
     groups = _Union(len(digests))
     first: dict[str, int] = {}
@@ -135,7 +135,7 @@ def find_near_duplicates(thumbnails: NDArray[np.uint8], progress: Callable[[int,
 
     Args:
         thumbnails: uint8 ``[N, 64, 64]`` of :func:`thumbnail`; better without byte-identical files, which need no such search.
-        progress: told how many of how many blocks are compared.
+        progress: told how many of how many blocks are compared, then how many batches of pairs.
     """
     contrast = np.array([t.std() for t in thumbnails])
     kept = np.nonzero(contrast >= _LEAST_CONTRAST)[0]
@@ -143,8 +143,9 @@ def find_near_duplicates(thumbnails: NDArray[np.uint8], progress: Callable[[int,
         return NearDuplicates((), look_alike=False)
     pictures = thumbnails[kept]
     common, look_alike = _common(pictures)
-    candidates = _candidates(_descriptions(pictures), progress or (lambda done, total: None))
-    pairs = _verified(pictures, candidates, common)
+    progress = progress or (lambda done, total: None)
+    candidates = _candidates(_descriptions(pictures), progress)
+    pairs = _verified(pictures, candidates, common, progress)
     pairs = _exceptional(pairs) if look_alike else _undoubted(pairs)
     least = _LEAST_LIKENESS_ALIKE if look_alike else _LEAST_LIKENESS
     found = (NearPair(int(kept[p.first]), int(kept[p.second]), p.likeness, p.change) for p in pairs if p.likeness >= least)
@@ -327,11 +328,13 @@ def _common(pictures: NDArray[np.uint8]) -> tuple[Floats, bool]:
     return np.ascontiguousarray(np.linalg.qr(drawn.T @ vectors[:, -many:])[0].T, np.float32), True
 
 
-def _verified(pictures: NDArray[np.uint8], c: _Candidates, common: Floats) -> list[NearPair]:
+def _verified(pictures: NDArray[np.uint8], c: _Candidates, common: Floats, progress: Callable[[int, int], None]) -> list[NearPair]:
     """All candidates with their likeness, the better direction of each pair."""
     found: dict[tuple[int, int], NearPair] = {}
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for batch in pool.map(lambda i: list(_verify(pictures, _taken(c, i), common)), _batches(len(c.source))):
+        batches = _batches(len(c.source))
+        for done, batch in enumerate(pool.map(lambda i: list(_verify(pictures, _taken(c, i), common)), batches)):
+            progress(done + 1, len(batches))
             for pair in batch:
                 key = (pair.first, pair.second)
                 if key not in found or found[key].likeness < pair.likeness:

@@ -410,3 +410,25 @@ def test_the_table_keeps_to_80_columns(data: Path, edgecnn) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "fault" in done.stdout
     assert "cat/0.jpg = dog/copy.jpg" in " ".join(done.stdout.split())
+
+
+def test_before_one_camera_relatives_under_two_labels_are_a_warning_and_in_two_splits_a_fault(tmp_path: Path) -> None:
+    """Likeness cannot tell two parts of one kind from one part taken twice."""
+    random = np.random.default_rng(0)
+
+    def shot(part: int) -> np.ndarray:
+        background, cells = scene(1), scene(500 + part)
+        background[60:140, 80:160] = cells[60:140, 80:160]
+        return np.clip(background + random.normal(0, 6, background.shape), 0, 255).astype(np.uint8)
+
+    for i in range(20):
+        for k, name in enumerate(("cat", "dog")):
+            picture = shot(2 * i + k)
+            write(tmp_path / f"labels/{name}/{i}.png", picture)
+            write(tmp_path / f"splits/{'train' if i < 12 else 'val'}/{name}/{i}.png", picture)
+    assert examine(tmp_path / "labels").ok
+    assert examine(tmp_path / "splits").ok
+    write(tmp_path / "labels/dog/again.png", shot(0))
+    write(tmp_path / "splits/val/cat/again.png", shot(0))
+    the(tmp_path / "labels", "warning", "two labels", "look alike", "cat/0.png = dog/again.png")
+    the(tmp_path / "splits", "fault", "two splits", "look alike", "train/cat/0.png = val/cat/again.png")
