@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -33,6 +34,7 @@ from edgecnn.runtime.session import ModelSession, open_session
 from edgecnn.training.judge import TorchJudge, open_checkpoint
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.imagenet import pretrained_imagenet
+from edgecnn.training.models.own import OwnNetwork, own_network
 from edgecnn.training.models.registry import MODELS
 from edgecnn.training.tensors import two_columns
 from exporters.golden import choose, synthetic_pictures
@@ -94,29 +96,35 @@ class ExportResult:
 
 
 def export_onnx(
-    source: str | Path | TorchJudge,
+    source: str | Path | TorchJudge | nn.Module,
     path: str | Path,
     options: ExportOptions | None = None,
     reporter: Reporter | None = None,
+    *,
+    manifest: Manifest | None = None,
+    network: nn.Module | None = None,
 ) -> ExportResult:
     """Exports to a self-describing model file.
 
     Args:
-        source: a checkpoint, the name of a built-in network (with ``weights="imagenet"``), or a network with its manifest.
+        source: a checkpoint, the name of a built-in network (with ``weights="imagenet"``), or a trained network: normalised images, float
+            ``[N, 3, H, W]``, to logits ``[N, C]``. A network is left as it is.
         path: the ``.onnx`` file to write. It appears only after the checks.
         options: how to export.
         reporter: told of stages and progress.
+        manifest: what a network's file says of it; needed with a network, and with nothing else.
+        network: the network that a checkpoint's weights are of, where it is none of the built-in ones.
 
     Raises:
         InputNotFoundError, CheckpointError, MissingExtraError: the source cannot be had.
-        UsageError: options that cannot be used.
+        UsageError: options that cannot be used; a network that cannot be used or exported.
         DataError: pictures were asked for and cannot be had.
         GateError: the file does not answer as torch does; it is not written.
         OutputError: it cannot be written.
     """
     start = time.perf_counter()
     options, reporter, path = options or ExportOptions(), reporter or Silent(), Path(path)
-    judge = _open_source(source, options)
+    judge = _open_source(source, options, manifest, network)
     manifest = judge.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
     judge = TorchJudge(judge.network, manifest, judge.split_record, judge.file)
     pictures, which = _parity_pictures(judge, options)
@@ -150,7 +158,13 @@ def export_onnx(
     )
 
 
-def _open_source(source: str | Path | TorchJudge, options: ExportOptions) -> TorchJudge:
+def _open_source(
+    source: str | Path | TorchJudge | nn.Module, options: ExportOptions, manifest: Manifest | None, network: nn.Module | None
+) -> TorchJudge:
+    if isinstance(source, nn.Module):
+        return _judge(source, manifest)
+    if manifest is not None:
+        raise UsageError("manifest: goes with a network alone; a checkpoint and a built-in network have their own")
     if isinstance(source, TorchJudge):
         return source
     if str(source) in MODELS and not Path(source).exists():
@@ -159,11 +173,22 @@ def _open_source(source: str | Path | TorchJudge, options: ExportOptions) -> Tor
         return pretrained_imagenet(str(source))
     if options.weights is not None:
         raise UsageError(f"--weights {options.weights}: goes with the name of a built-in network ({', '.join(MODELS)}), a checkpoint has its own")
-    return open_checkpoint(Path(source))
+    return open_checkpoint(Path(source), network)
+
+
+def _judge(network: nn.Module, manifest: Manifest | None) -> TorchJudge:
+    if manifest is None:
+        raise UsageError(
+            f"{type(network).__name__}: a network alone says neither its labels nor its pictures; "
+            "give them with manifest=own_manifest(labels, imgsz) of edgecnn.training.models.own"
+        )
+    if not isinstance(network, ImageClassifier) or isinstance(network, OwnNetwork):
+        return TorchJudge(own_network(network, len(manifest.labels), manifest.input.height), manifest)
+    return TorchJudge(copy.deepcopy(network).cpu(), manifest)
 
 
 class _DeviceGraph(nn.Module):
-    """What the device runs: pixels in, probabilities and embedding out."""
+    """What the device runs: pixels in, probabilities out, and the embedding where the network has one."""
 
     def __init__(self, network: ImageClassifier, manifest: Manifest, layout: str) -> None:
         super().__init__()
@@ -172,14 +197,17 @@ class _DeviceGraph(nn.Module):
         self.zero_point, self.scale = manifest.normalization.zero_point, manifest.normalization.scale
         self.temperature = manifest.temperature
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        self.embeds = not isinstance(network.classifier, nn.Identity)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """uint8 ``[N, H, W, 3]`` (or normalised float ``[N, 3, H, W]``) -> probabilities ``[N, C]``, embedding ``[N, D]``."""
         if self.pixels:
             # moved as bytes, a quarter of the floats; contiguous, or torch exports its own strides as Gather nodes
             image = (image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale
         embedding = self.network.features(image)
         logits = two_columns(self.network.classifier(embedding))
-        return torch.softmax(logits / self.temperature, dim=1), embedding
+        probabilities = torch.softmax(logits / self.temperature, dim=1)
+        return (probabilities, embedding) if self.embeds else (probabilities,)
 
 
 def _to_graph(network: ImageClassifier, manifest: Manifest, options: ExportOptions) -> ModelProto:
@@ -189,25 +217,35 @@ def _to_graph(network: ImageClassifier, manifest: Manifest, options: ExportOptio
     height, width = manifest.input.height, manifest.input.width
     graph = _DeviceGraph(network.cpu(), manifest, options.layout).eval()
     example = torch.zeros((2, height, width, 3), dtype=torch.uint8) if graph.pixels else torch.zeros((2, 3, height, width))
-    with _quiet():
-        program = torch.onnx.export(
-            graph,
-            (example,),
-            dynamo=True,
-            input_names=["image"],
-            output_names=["probabilities", "embedding"],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            opset_version=options.opset,
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                graph,
+                (example,),
+                dynamo=True,
+                input_names=["image"],
+                output_names=["probabilities", "embedding"] if graph.embeds else ["probabilities"],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+                opset_version=options.opset,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:  # of a network of the user's own
+        why = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{_name(network)}: torch cannot export it: {why}; write its forward without decisions on values") from error
     assert program is not None
+    if not program.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise UsageError(f"{_name(network)}: fixes the number of pictures a batch holds; write its forward without a loop over them")
     model = _plain(program.model_proto)
     run_passes(model, PASSES)
     if options.precision == "fp16":
         model = to_fp16(model)
     model.ir_version = max(IR_VERSION, 10 if options.opset > 20 else IR_VERSION)
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def _name(network: ImageClassifier) -> str:
+    return type(network.body if isinstance(network, OwnNetwork) else network).__name__
 
 
 @contextlib.contextmanager

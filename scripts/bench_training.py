@@ -92,7 +92,9 @@ def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]
         folder = work / f"cells{seed}"
         _write_cells(folder, seed)
         soft = folder / "soft.csv"
-        runs.append(replace(common, preset=asked.preset, data=folder / "cells", out=work / f"run{seed}", seed=seed, augment="symmetric", soft_labels=soft))
+        runs.append(
+            replace(common, preset=asked.preset, data=folder / "cells", out=work / f"run{seed}", seed=seed, augment="symmetric", soft_labels=soft)
+        )
     return {"elpv": runs}
 
 

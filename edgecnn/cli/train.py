@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from edgecnn.cli.options import Json, require_extra
-from edgecnn.cli.output import examples, note, print_facts, print_json, reporting
+from edgecnn.cli.output import examples, note, print_facts, print_json, print_table, reporting
 
 __all__ = ["register"]
 
@@ -18,6 +18,7 @@ _EXAMPLES = examples(
     "edgecnn train data --model resnet8 --weights none --imgsz 64",
     "edgecnn train cats-dogs --preset classic",
     "edgecnn train data --resume --out runs/cells",
+    "edgecnn train --list-models",
 )
 
 
@@ -26,9 +27,36 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=_EXAMPLES)(train)
 
 
+def _list_models(asked: bool) -> None:  # noqa: FBT001  # a callback of Typer's
+    if not asked:
+        return
+    require_extra("training")
+    from edgecnn.training.models.table import model_table
+
+    columns = ("name", "parameters", "classes", "MACs", "pixels", "(x - z) / s", "weights", "published top-1")
+    rows = [
+        (
+            row.name,
+            f"{row.parameters:,}",
+            str(row.classes),
+            f"{row.macs / 1e6:.1f} M",
+            str(row.imgsz),
+            f"{row.normalization.zero_point}, {row.normalization.scale:g}",
+            "none" if row.weights_trained_on is None else row.weights_trained_on + ("" if row.weights_installed else ", not installed"),
+            f"{row.published_top1:.1%} {row.published_on}" if row.published_top1 else "none",
+        )
+        for row in model_table()
+    ]
+    print_table("built-in networks", columns, rows)
+    raise typer.Exit
+
+
 def train(
     data: Annotated[Path, typer.Argument(help="A folder of pictures: one folder a class, or that under train, val and test.")],
-    model: Annotated[str | None, typer.Option(help="Network: efficientnet_lite0, resnet8, threeconv.", show_default="efficientnet_lite0")] = None,
+    model: Annotated[str | None, typer.Option(help="Network; --list-models shows them.", show_default="efficientnet_lite0")] = None,
+    list_models: Annotated[  # noqa: ARG001  # acts by its callback
+        bool, typer.Option("--list-models", help="Print the networks with what each costs, and leave.", is_eager=True, callback=_list_models)
+    ] = False,
     preset: Annotated[str | None, typer.Option(help="Recipe: transfer, scratch, classic.", show_default="by weights")] = None,
     weights: Annotated[str, typer.Option(help="Start from: auto (pretrained where there are any), none, or a checkpoint.")] = "auto",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures.", show_default="by recipe")] = None,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgecnn.atomic import atomic_path
 from edgecnn.errors import CheckpointError, InputNotFoundError, ManifestError
@@ -22,6 +22,7 @@ from edgecnn.manifest import Manifest
 from edgecnn.progress import Reporter
 from edgecnn.training.history import EpochRow
 from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.models.own import OWN, own_network
 from edgecnn.training.models.registry import find_model
 
 __all__ = ["FORMAT", "Checkpoint", "Progressed", "load_checkpoint", "load_last", "save_checkpoint", "save_last"]
@@ -51,24 +52,42 @@ class Progressed:
 class Checkpoint:
     """A network's weights and what is known of them."""
 
-    model: str  # a built-in network
+    model: str  # a built-in network, or `custom`: one that only its owner can build
     manifest: Manifest
     record: SplitRecord
     weights: dict[str, Tensor]
     progressed: Progressed | None = None  # in last.pt alone
 
-    def build(self) -> ImageClassifier:
+    def build(self, network: nn.Module | None = None) -> ImageClassifier:
         """The network with these weights, in evaluation mode.
 
+        Args:
+            network: for the checkpoint of a network of your own: one of the same layers, with any weights; it is left as it is.
+
         Raises:
-            CheckpointError: the weights do not fit.
+            CheckpointError: the weights do not fit; or the network is somebody's own and not given, or given and not needed.
+            UsageError: the network given cannot be used.
         """
-        network = find_model(self.model).build(len(self.manifest.labels), self.manifest.input.height)
+        built = self._unfilled(network)
         try:
-            network.load_state_dict(self.weights)
+            built.load_state_dict(self.weights)
         except (RuntimeError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"the weights do not fit {self.model}: {str(error).splitlines()[0]}; train again") from error
-        return network.eval()
+            remedy = "train again" if network is None else "give the network that was trained"
+            raise CheckpointError(f"the weights do not fit {self.model}: {str(error).splitlines()[0]}; {remedy}") from error
+        return built.eval()
+
+    def _unfilled(self, network: nn.Module | None) -> ImageClassifier:
+        classes, side = len(self.manifest.labels), self.manifest.input.height
+        if self.model == OWN:
+            if network is None:
+                raise CheckpointError(
+                    "the checkpoint holds the weights of a network of your own, which it cannot build; "
+                    "give that network in Python: network=…, as docs/own-network.md shows, and use the exported file from there on"
+                )
+            return own_network(network, classes, side)
+        if network is not None:
+            raise CheckpointError(f"the checkpoint holds a {self.model}, which is built in; leave network= out")
+        return find_model(self.model).build(classes, side)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.training.checkpoint import load_checkpoint
-from edgecnn.training.models.base import ImageClassifier
 
 __all__ = ["CheckpointInspection", "inspect_checkpoint", "multiply_accumulates"]
 
@@ -52,19 +51,21 @@ def inspect_checkpoint(path: Path) -> CheckpointInspection:
     )
 
 
-def multiply_accumulates(network: ImageClassifier, height: int, width: int) -> int:
-    """Of the convolutions and linear layers, for one picture."""
+def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
+    """Of the convolutions and linear layers, for one picture; a network on torch's ``meta`` device is counted without computing."""
     total = 0
 
     def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
         weights = module.weight
         assert isinstance(weights, Tensor)
-        total += weights.numel() * (output.shape[2] * output.shape[3] if isinstance(module, nn.Conv2d) else 1)
+        total += weights.numel() * (output.numel() // weights.shape[0])  # every weight is used once at every position
 
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    with torch.inference_mode():
-        network(torch.zeros(1, 3, height, width))
-    for hook in hooks:
-        hook.remove()
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, 3, height, width, device=next(network.parameters()).device))
+    finally:
+        for hook in hooks:
+            hook.remove()
     return total

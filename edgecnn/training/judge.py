@@ -8,7 +8,9 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from edgecnn.errors import CheckpointError
 from edgecnn.held_out import SplitRecord
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
@@ -43,7 +45,11 @@ class TorchJudge:
         return torch.from_numpy(self.logits(images)).div(self.manifest.temperature).softmax(1).numpy()
 
 
-def open_checkpoint(path: Path) -> TorchJudge:
-    """Raises as :func:`edgecnn.training.checkpoint.load_checkpoint`."""
+def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchJudge:
+    """Raises as :func:`edgecnn.training.checkpoint.load_checkpoint` and :meth:`edgecnn.training.checkpoint.Checkpoint.build`."""
     checkpoint = load_checkpoint(path)
-    return TorchJudge(checkpoint.build(), checkpoint.manifest, checkpoint.record, str(path))
+    try:
+        built = checkpoint.build(network)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return TorchJudge(built, checkpoint.manifest, checkpoint.record, str(path))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from edgecnn import __version__
 from edgecnn.errors import CheckpointError, DataError, TrainingError, UsageError
@@ -32,6 +33,8 @@ from edgecnn.training.interruption import Interruption
 from edgecnn.training.judge import TorchJudge
 from edgecnn.training.learner import Learner, cpu_weights
 from edgecnn.training.lr_finder import find_learning_rate
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.models.registry import ModelSpec
 from edgecnn.training.options import TrainOptions, TrainResult
 from edgecnn.training.planning import plan_epochs
 from edgecnn.training.run_folder import RunFolder, open_run, write_split_csv
@@ -45,7 +48,7 @@ __all__ = ["train"]
 _SAVE_EVERY_S = 180.0  # within an epoch: what a power cut may cost
 
 
-def train(options: TrainOptions, reporter: Reporter | None = None) -> TrainResult:
+def train(options: TrainOptions, reporter: Reporter | None = None, network: nn.Module | ModelSpec | None = None) -> TrainResult:
     """Trains a classifier on a folder of pictures and writes a run folder.
 
     Started by ``torchrun``, it trains with the other processes; each returns the same result, the first one writes.
@@ -53,6 +56,7 @@ def train(options: TrainOptions, reporter: Reporter | None = None) -> TrainResul
     Args:
         options: what to train on, and how.
         reporter: told of stages and progress.
+        network: one of your own in place of a built-in one (docs/own-network.md); it is left as it is.
 
     Raises:
         UsageError: an option that cannot be used.
@@ -61,19 +65,19 @@ def train(options: TrainOptions, reporter: Reporter | None = None) -> TrainResul
         TrainingError: the loss is no number any more.
         OutputError: the run folder cannot be written; what was written before is whole.
     """
-    setup = settle(options)  # before anything is made, so that a wrong option leaves nothing behind
+    setup = settle(options, network)  # before anything is made, so that a wrong option leaves nothing behind
     with joined(cuda=setup.device.type == "cuda") as world:
         heard = reporter if reporter and world.leads else Silent()
         run = RunFolder(world.agree(open_run(options.out, resume=options.resume, force=options.force).root if world.leads else Path()))
         resumed = None
         if options.resume:
             resumed = load_last(run.last, run.previous, heard)
-            options, setup = _as_begun(options, resumed, run)
+            options, setup = _as_begun(options, resumed, run, network)
         data = take_in(options.data, options.val_split, options.test_split, options.seed, heard, options.workers)
         return _Run(options, setup, run, data, heard, world).train(resumed)
 
 
-def _as_begun(options: TrainOptions, resumed: Checkpoint, run: RunFolder) -> tuple[TrainOptions, Setup]:
+def _as_begun(options: TrainOptions, resumed: Checkpoint, run: RunFolder, network: nn.Module | ModelSpec | None) -> tuple[TrainOptions, Setup]:
     """A resumed run goes on with the options that it was begun with."""
     if resumed.progressed is None:
         raise CheckpointError(f"{run.last}: holds weights alone, so there is nothing to resume; start from it with --weights {run.last}")
@@ -81,7 +85,7 @@ def _as_begun(options: TrainOptions, resumed: Checkpoint, run: RunFolder) -> tup
     for name in ("soft_labels", "teacher"):
         stored[name] = Path(stored[name]) if stored[name] else None
     begun = TrainOptions(**stored)
-    return begun, settle(begun)
+    return begun, settle(begun, network)
 
 
 class _Run:
@@ -98,7 +102,8 @@ class _Run:
         if len(data.of("train")) < world.size:
             raise UsageError(f"{world.size} processes for {len(data.of('train'))} training pictures; start fewer")
         torch.manual_seed(options.seed)
-        self.network = build_network(setup, data.labels).to(setup.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        built = build_network(setup, data.labels)
+        self.network: ImageClassifier = built.to(setup.device, memory_format=built.memory_format)  # type: ignore[call-overload]
         self.learner = self._learner()
         self.manifest = self._manifest()
         if options.force and not options.resume and world.leads:

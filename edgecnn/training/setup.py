@@ -15,6 +15,7 @@ from edgecnn.manifest import Normalization
 from edgecnn.training.augment import Augmentation, find_augmentation
 from edgecnn.training.checkpoint import load_checkpoint
 from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.models.own import own_spec
 from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.models.weights import load_pretrained
 from edgecnn.training.options import TrainOptions
@@ -23,6 +24,7 @@ from edgecnn.training.recipe import Recipe, find_recipe
 __all__ = ["Setup", "build_network", "last_linear", "settle"]
 
 _DEFAULT_MODEL = "efficientnet_lite0"
+_OWN_IMGSZ = 224  # pixels, of a network of the caller's own
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class Setup:
     compiled: bool  # by torch.compile
 
 
-def settle(options: TrainOptions) -> Setup:
-    """Resolves every option that has no value.
+def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) -> Setup:
+    """Resolves every option that has no value; ``network`` is one of the caller's own.
 
     Raises:
         UsageError: a value that cannot be used.
     """
     preset = find_recipe(options.preset) if options.preset else None
-    spec = find_model(options.model or (preset.model if preset and preset.model else _DEFAULT_MODEL))
+    spec = _spec(options, preset, network)
     start_from = None if options.weights in ("auto", "none") else Path(options.weights)
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
     recipe = preset or find_recipe("transfer" if pretrained or start_from else "scratch")
@@ -84,6 +86,13 @@ def settle(options: TrainOptions) -> Setup:
         loader_threads=(options.workers or default_workers()) if device.type == "cuda" else 1,
         compiled=options.compile,
     )
+
+
+def _spec(options: TrainOptions, preset: Recipe | None, network: nn.Module | ModelSpec | None) -> ModelSpec:
+    if network is None:
+        return find_model(options.model or (preset.model if preset and preset.model else _DEFAULT_MODEL))
+    _require(options.model is None, f"model={options.model!r} beside a network of your own; give one of them")
+    return network if isinstance(network, ModelSpec) else own_spec(network, options.imgsz or _OWN_IMGSZ)
 
 
 def build_network(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
@@ -131,6 +140,8 @@ def _replace_classifier(network: ImageClassifier, setup: Setup, classes: int) ->
 def last_linear(network: ImageClassifier) -> nn.Linear:
     """The classifier's linear layer."""
     layers = [m for m in network.classifier.modules() if isinstance(m, nn.Linear)]
+    if not layers:
+        raise UsageError("this network has no last linear layer that could be fitted first; train it by the recipe scratch")
     return layers[-1]
 
 

@@ -14,13 +14,24 @@ import torch
 
 from edgecnn.errors import CheckpointError, MissingExtraError
 from edgecnn.training.checkpoint import load_checkpoint
-from edgecnn.training.models.registry import find_model
+from edgecnn.training.models.registry import MODELS, ModelSpec, find_model
 from edgecnn.training.models.weights import PretrainedWeights, load_pretrained
 
+PRETRAINED = [spec for spec in MODELS.values() if spec.weights]
 _WEIGHTS = find_model("efficientnet_lite0").weights
 assert _WEIGHTS is not None
 WEIGHTS: PretrainedWeights = _WEIGHTS
 needs_package = pytest.mark.skipif(find_spec(WEIGHTS.module) is None, reason=f"{WEIGHTS.package} is not installed")
+each_pretrained = pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(
+            spec, marks=pytest.mark.skipif(not spec.weights or find_spec(spec.weights.module) is None, reason="its package is not installed")
+        )
+        for spec in PRETRAINED
+    ],
+    ids=lambda spec: spec.name,
+)
 
 
 class Evil:
@@ -33,11 +44,11 @@ class Evil:
         return Path.write_text, (self.sentinel, "executed")
 
 
-def _published() -> Path:
-    spec = find_spec(WEIGHTS.module)
+def _published(weights: PretrainedWeights = WEIGHTS) -> Path:
+    spec = find_spec(weights.module)
     assert spec
     assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0], WEIGHTS.file)
+    return Path(spec.submodule_search_locations[0], weights.file)
 
 
 def _package(root: Path, name: str, content: bytes, monkeypatch: pytest.MonkeyPatch) -> PretrainedWeights:
@@ -49,11 +60,12 @@ def _package(root: Path, name: str, content: bytes, monkeypatch: pytest.MonkeyPa
     return replace(WEIGHTS, module=name, file="w.pth")
 
 
-@needs_package
-def test_every_tensor_of_the_published_weights_gets_to_its_place() -> None:
-    network = find_model("efficientnet_lite0").build(WEIGHTS.classes, 224)
-    load_pretrained(network, WEIGHTS)
-    published = torch.load(_published(), weights_only=True)
+@each_pretrained
+def test_every_tensor_of_the_published_weights_gets_to_its_place(spec: ModelSpec) -> None:
+    assert spec.weights
+    network = spec.build(spec.weights.classes, spec.imgsz)
+    load_pretrained(network, spec.weights)
+    published = torch.load(_published(spec.weights), weights_only=True)
     own = network.state_dict()
     assert len(own) == len(published)
     for (name, tensor), (their_name, theirs) in zip(own.items(), published.items(), strict=True):
@@ -61,10 +73,11 @@ def test_every_tensor_of_the_published_weights_gets_to_its_place() -> None:
         assert torch.equal(tensor, theirs)
 
 
-@needs_package
-def test_published_weights_tell_pictures_apart_and_stay_finite() -> None:
-    network = find_model("efficientnet_lite0").build(WEIGHTS.classes, 224)
-    load_pretrained(network, WEIGHTS)
+@each_pretrained
+def test_published_weights_tell_pictures_apart_and_stay_finite(spec: ModelSpec) -> None:
+    assert spec.weights
+    network = spec.build(spec.weights.classes, spec.imgsz)
+    load_pretrained(network, spec.weights)
     with torch.inference_mode():
         logits = network.eval()(torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)))
     assert torch.isfinite(logits).all()

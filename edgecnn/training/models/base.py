@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["ImageClassifier"]
@@ -16,6 +18,7 @@ class ImageClassifier(nn.Module):
     """
 
     classifier: nn.Module
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last  # how weights should lie for training: as OpenCV's pixels lie
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
