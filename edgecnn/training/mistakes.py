@@ -24,18 +24,24 @@ __all__ = ["find_mistakes"]
 _LONGER_PX = 320  # of the picture under a map: twice a thumbnail, for paper and fine screens
 
 
-def find_mistakes(samples: Sequence[Sample], probabilities: NDArray[np.floating], judge: TorchJudge) -> list[Mistake]:
-    """Those samples whose likeliest class, by ``probabilities`` ``[N, C]``, is wrong; the most confident first."""
+def find_mistakes(samples: Sequence[Sample], probabilities: NDArray[np.floating], labels: Sequence[str], judge: TorchJudge | None) -> list[Mistake]:
+    """Those samples whose likeliest class is wrong, the most confident first.
+
+    Args:
+        samples: N pictures.
+        probabilities: ``[N, C]``.
+        labels: C names.
+        judge: what the worst mistakes rest on is asked of it; None: nobody is asked.
+    """
     answers, confidence = probabilities.argmax(1), probabilities.max(1)
     wrong = sorted((i for i, s in enumerate(samples) if answers[i] != s.label), key=lambda i: -confidence[i])
-    labels = judge.manifest.labels
     return [
         Mistake(
             path=samples[i].path,
             truth=labels[samples[i].label],
             answer=labels[answers[i]],
             score=float(confidence[i]),
-            evidence=_evidence(judge, samples[i].path, int(answers[i])) if place < MOST_MISTAKES else None,
+            evidence=_evidence(judge, samples[i].path, int(answers[i])) if judge and place < MOST_MISTAKES else None,
         )
         for place, i in enumerate(wrong)
     ]

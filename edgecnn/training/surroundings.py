@@ -16,7 +16,9 @@ __all__ = ["surroundings"]
 
 def surroundings(device: torch.device) -> list[tuple[str, str]]:
     """Names and values, for a person who wants to repeat a run."""
-    versions = f"edgecnn {__version__}, torch {torch.__version__}, Python {platform.python_version()}, numpy {np.__version__}, OpenCV {cv2.__version__}"
+    versions = (
+        f"edgecnn {__version__}, torch {torch.__version__}, Python {platform.python_version()}, numpy {np.__version__}, OpenCV {cv2.__version__}"
+    )
     found = [("versions", versions), ("system", f"{platform.system()} {platform.release()}, {platform.machine()}")]
     found.append(("processor", f"{_processor()}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"))
     if device.type == "cuda":

@@ -128,9 +128,7 @@ _HOW_RELIABILITY = (
     "below it, that the network claims too much; above it, too little. A dot is the mean of its bin, the whisker its 95&nbsp;% interval: a long one "
     "says that the bin holds too few pictures to tell."
 )
-_HOW_FINDINGS = (
-    "What was seen when the pictures were read. A fault or a warning here often explains a mistake above better than the network does."
-)
+_HOW_FINDINGS = "What was seen when the pictures were read. A fault or a warning here often explains a mistake above better than the network does."
 _HOW_REPEAT = (
     "The same command on the same pictures with the same versions gives the same split and, on the same kind of processor with as many threads, the "
     "same weights. The hash is of all pictures and their labels: where it differs, the pictures do."

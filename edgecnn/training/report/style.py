@@ -54,7 +54,7 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
 .many tbody th span { -webkit-line-clamp: 2; max-height: 2.3em; }
 .card p.range { color: #1c1c1c; margin-bottom: 0.3rem; font-variant-numeric: tabular-nums; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem; }
-.mistakes .pair { grid-column: span 2; }
+.mistakes.pairs { grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); }
 .thumbnails { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 0.3rem; }
 .mistake { margin: 0; font-size: 0.82rem; min-width: 0; break-inside: avoid; }
 .mistake p { margin: 0; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
@@ -67,12 +67,14 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
 .fault { color: #a3150f; }
 .warning { color: #8a4b00; }
 .ok { color: #1d6b2c; }
-pre { background: #f4f4f4; border-radius: 6px; padding: 0.7rem 0.9rem; font-size: 0.88rem; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0 0 0.8rem; }
+pre { background: #f4f4f4; border-radius: 6px; padding: 0.7rem 0.9rem; font-size: 0.88rem; margin: 0 0 0.8rem;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 40rem) {
   body { padding: 0.8rem; }
   .cards { grid-template-columns: 1fr 1fr; gap: 0.5rem; }
   .card { padding: 0.5rem 0.6rem; }
   .mistakes { grid-template-columns: 1fr 1fr; gap: 0.7rem; }
+  .mistakes.pairs { grid-template-columns: 1fr; }
   .matrix tbody th span { max-width: 6.5rem; }
   .few thead th span { max-width: 5.5rem; }
   .list td, .list th { padding: 0.3rem 0.35rem; }
@@ -81,13 +83,16 @@ pre { background: #f4f4f4; border-radius: 6px; padding: 0.7rem 0.9rem; font-size
 @media print {
   @page { margin: 14mm; }
   body { padding: 0; max-width: none; font-size: 10pt; }
-  .cards { grid-template-columns: repeat(5, 1fr); gap: 0.4rem; }
+  .cards { grid-template-columns: repeat(auto-fit, minmax(6rem, 1fr)); gap: 0.4rem; }
   .card { padding: 0.4rem 0.5rem; }
   .card p { font-size: 7.5pt; }
   .card p.figure { font-size: 15pt; }
   .scroll, .long { overflow: visible; max-height: none; }
   .list th, .matrix tbody th { position: static; }
-  .list tr { break-inside: avoid; }
+  .list tr, .facts, pre { break-inside: avoid; }
+  .list td, .list th { padding: 0.12rem 0.5rem; font-size: 8pt; }
+  .plots { break-after: avoid; }
+  .reading { break-before: avoid; }
   .many { font-size: 6pt; }
   .many td { min-width: 0; height: 1.4em; }
   .matrix { break-inside: avoid; }

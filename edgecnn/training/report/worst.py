@@ -25,8 +25,9 @@ def mistake_section(mistakes: Sequence[Mistake]) -> str:
     shown = mistakes[:MOST_MISTAKES]
     figures = "".join(_mistake(m) for m in shown)
     count = f"{len(mistakes):,} in all" + (f", the worst {len(shown)} shown" if len(mistakes) > len(shown) else "")
-    maps = f" {_HOW_MAPS}" if any(m.evidence is not None for m in shown) else ""
-    return section("Worst mistakes", f'<div class="mistakes">{figures}</div>', f"{_HOW_MISTAKES}{maps} {count}.")
+    mapped = any(m.evidence is not None for m in shown)
+    reading = f"{_HOW_MISTAKES} {_HOW_MAPS} {count}." if mapped else f"{_HOW_MISTAKES} {count}."
+    return section("Worst mistakes", f'<div class="mistakes{" pairs" if mapped else ""}">{figures}</div>', reading)
 
 
 def _mistake(mistake: Mistake) -> str:
@@ -39,8 +40,7 @@ def _mistake(mistake: Mistake) -> str:
     pictures = _picture(mistake)
     if mistake.evidence is not None:
         pictures += _thumbnail(mistake.evidence, f"what speaks for {mistake.answer}")
-    pair = " pair" if mistake.evidence is not None else ""
-    return f'<figure class="mistake{pair}"><div class="thumbnails">{pictures}</div><figcaption>{words}</figcaption></figure>'
+    return f'<figure class="mistake"><div class="thumbnails">{pictures}</div><figcaption>{words}</figcaption></figure>'
 
 
 def _picture(mistake: Mistake) -> str:
@@ -66,5 +66,5 @@ _HOW_MISTAKES = (
 )
 _HOW_MAPS = (
     "Beside each picture lies what its answer rests on: red places spoke for it (Grad-CAM). Red on the background means that the network goes by "
-    "the background; pictures of the class on other backgrounds help."
+    "the background; pictures of the class on other backgrounds help. Where none is red, no place alone spoke for it."
 )
