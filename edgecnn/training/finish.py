@@ -72,11 +72,25 @@ def finish(done: Finished, network: ImageClassifier, val: Image, exact_pixels: C
     )
     save_checkpoint(done.run.best, replace(best, manifest=manifest, unknown=unknown.tensors))
     write_results_csv(done.run.results, done.history)
-    tested = None
+    tested, answers = None, None
     if len(truth["test"]):
         answers = _softmax(_logits(judged, exact_pixels("test"), done.options.batch), temperature)
         tested = judge(answers, truth["test"].tolist(), done.data.labels)
-    outcome = Outcome(done.options, done.setup, done.run, done.data, manifest, done.history, found, probabilities, tested, seconds())
+    outcome = Outcome(
+        done.options,
+        done.setup,
+        done.run,
+        done.data,
+        manifest,
+        done.history,
+        found,
+        probabilities,
+        tested,
+        seconds(),
+        network,
+        answers,
+        done.data.findings,
+    )
     return write_results(outcome, sum(p.numel() for p in network.parameters()))
 
 

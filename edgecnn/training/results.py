@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.atomic import write_text
-from edgecnn.manifest import Manifest
+from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.metrics import Metrics
-from edgecnn.training.data import TrainingData
+from edgecnn.training.data import Sample, TrainingData
 from edgecnn.training.history import EpochRow
+from edgecnn.training.judge import TorchJudge
+from edgecnn.training.mistakes import find_mistakes
+from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.options import TrainOptions, TrainResult
-from edgecnn.training.report import Mistake, ReportInput, write_report
+from edgecnn.training.repeat import repeat_command
+from edgecnn.training.report import DataFinding, JudgedPart, ReportInput, write_report
 from edgecnn.training.run_folder import RunFolder
 from edgecnn.training.setup import Setup
+from edgecnn.training.surroundings import surroundings
 
 __all__ = ["Outcome", "write_results"]
 
@@ -37,6 +42,9 @@ class Outcome:
     probabilities: NDArray[np.float32]  # [N, C], the same
     test: Metrics | None  # of the same on pictures that chose nothing
     seconds: float
+    network: ImageClassifier | None = None  # with the best weights: what the worst mistakes rest on is asked of it
+    test_probabilities: NDArray[np.float32] | None = None  # [N, C]
+    findings: Sequence[DataFinding] | None = None  # of an examination of the pictures; None: there was none
 
 
 def write_results(outcome: Outcome, parameters: int) -> TrainResult:
@@ -75,49 +83,46 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
 
 
 def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
-    val = outcome.data.of("val")
-    truth = np.array([s.label for s in val])
-    answers, confidence = outcome.probabilities.argmax(1), outcome.probabilities.max(1)
-    wrong = sorted(np.flatnonzero(answers != truth), key=lambda i: -confidence[i])
-    labels = outcome.data.labels
+    val, test = outcome.data.of("val"), outcome.data.of("test")
     return ReportInput(
         title=f"{result.model} on {outcome.data.root.name}",
         facts=_facts(outcome, result),
+        command=repeat_command(outcome.options, outcome.setup, len(outcome.history)),
+        surroundings=[
+            *surroundings(outcome.setup.device),
+            ("seed", str(outcome.options.seed)),
+            ("data SHA-256", outcome.data.sha256),
+        ],
         history=outcome.history,
-        metrics=outcome.metrics,
-        confidence=confidence.astype(np.float64),
-        correct=answers == truth,
-        mistakes=[Mistake(val[i].path, labels[truth[i]], labels[answers[i]], float(confidence[i])) for i in wrong],
+        val=JudgedPart(outcome.metrics, outcome.probabilities, _truth(val)),
+        test=JudgedPart(outcome.test, outcome.test_probabilities, _truth(test)) if outcome.test else None,
+        mistakes=find_mistakes(val, outcome.probabilities, outcome.data.labels, _judge(outcome)),
         skipped=[(s.path, s.reason) for s in outcome.data.skipped],
+        findings=outcome.findings,
     )
+
+
+def _judge(outcome: Outcome) -> TorchJudge | None:
+    """Without the rule for `unknown`, which needs more than the network and has no say in what is a mistake."""
+    return TorchJudge(outcome.network, outcome.manifest.replace(unknown=UnknownRule())) if outcome.network else None
+
+
+def _truth(samples: Sequence[Sample]) -> NDArray[np.int64]:
+    return np.array([s.label for s in samples], np.int64)
 
 
 def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
     unknown = outcome.manifest.unknown
-    test = [("test top-1", f"{result.test_top1:.4f}, on pictures that chose nothing")] if result.test_top1 is not None else []
+    tested = f", {outcome.test.images:,} to test" if outcome.test else ""
     return [
         ("network", f"{result.model}, {result.parameters:,} parameters, {outcome.setup.imgsz} x {outcome.setup.imgsz} pixels"),
-        ("recipe", f"{outcome.setup.recipe.name}, {result.epochs} epochs, seed {outcome.options.seed}"),
-        (
-            "pictures",
-            f"{result.train_images:,} to train, {result.val_images:,} to validate, {len(result.skipped)} skipped, {outcome.data.duplicates} copies",
-        ),
+        ("recipe", f"{outcome.setup.recipe.name}, {result.epochs} epochs"),
+        ("pictures", f"{result.train_images:,} to train, {result.val_images:,} to validate{tested}"),
+        ("of them", f"{outcome.data.duplicates} copies of others; {len(result.skipped)} more could not be read"),
         ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} pictures a second while training"),
         ("temperature", f"{outcome.manifest.temperature:g}"),
         (
             f"unknown {'above' if unknown.in_graph else 'below'}",
             f"{unknown.score} {unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the validation pictures",
         ),
-        *test,
-        ("data SHA-256", outcome.data.sha256),
-        ("again", _command(outcome)),
     ]
-
-
-def _command(outcome: Outcome) -> str:
-    """The command that repeats the run."""
-    o, setup = outcome.options, outcome.setup
-    words = ["edgecnn", "train", str(o.data), "--model", setup.spec.name, "--preset", setup.recipe.name, "--weights", o.weights]
-    words += ["--epochs", str(len(outcome.history)), "--imgsz", str(setup.imgsz), "--batch", str(o.batch), "--lr", f"{setup.recipe.lr:g}"]
-    words += ["--augment", setup.recipe.augmentation, "--val-split", f"{o.val_split:g}", "--test-split", f"{o.test_split:g}", "--seed", str(o.seed)]
-    return shlex.join(words)

@@ -17,7 +17,9 @@ import pytest
 from edgecnn.errors import OutputError
 from edgecnn.metrics import expected_calibration_error, judge, wilson_interval
 from edgecnn.training.history import EpochRow
-from edgecnn.training.report import Mistake, ReportInput, reliability_bins, write_report
+from edgecnn.training.report import JudgedPart, Mistake, ReportInput, write_report
+from edgecnn.training.report.intervals import intervals
+from edgecnn.training.report.plots import reliability_bins
 
 NASTY = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{x}$ & {braces}", "猫咪", "w" * 300]
 
@@ -32,15 +34,31 @@ def _report(labels: Sequence[str], images: int = 200, epochs: int = 3, skill: fl
     history = [EpochRow(i + 1, "head" if i == 0 else "all", 1 / (i + 1), 0.9 / (i + 1), 1 - 0.5 / (i + 1), 1e-3, 2.0, 100.0) for i in range(epochs)]
     fields: dict[str, object] = {
         "title": "resnet8 on shapes",
-        "facts": [("network", "resnet8"), ("again", "edgecnn train 'my  data' --lr 0.001")],
+        "facts": [("network", "resnet8")],
+        "command": "edgecnn train 'my  data' --lr 0.001",
+        "surroundings": [("seed", "0")],
         "history": history,
-        "metrics": judge(p, truth.tolist(), labels),
-        "confidence": p.max(1),
-        "correct": p.argmax(1) == truth,
+        "val": JudgedPart(judge(p, truth.tolist(), labels), p, truth),
         "mistakes": [],
         "skipped": [],
     }
     return ReportInput(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def _certain(images: int, right: bool) -> JudgedPart:
+    """Pictures of the first class, all answered with 0.9 for the right or the wrong one."""
+    p, truth = np.tile([0.9, 0.1], (images, 1)), np.full(images, 0 if right else 1)
+    return JudgedPart(judge(p, truth.tolist(), ["a", "b"]), p, truth)
+
+
+@dataclass(frozen=True)
+class Found:
+    """As doctor's findings."""
+
+    level: str
+    what: str
+    where: str
+    remedy: str
 
 
 @dataclass
@@ -90,8 +108,7 @@ def _picture(path: Path, height: int, width: int, rgb: tuple[int, int, int] = (2
     return path
 
 
-@pytest.mark.parametrize("epochs", [0, 1, 2, 200])
-@pytest.mark.parametrize("classes", [2, 6, 7, 30, 31, 1000])
+@pytest.mark.parametrize(("classes", "epochs"), [(2, 0), (2, 1), (2, 200), (6, 2), (7, 1), (30, 1), (31, 0), (1000, 2)])
 def test_any_number_of_classes_and_epochs_gives_a_well_formed_page(tmp_path: Path, classes: int, epochs: int) -> None:
     page = _page(tmp_path, _report([f"class {i}" for i in range(classes)], epochs=epochs))
     assert page.open_tags == []
@@ -115,7 +132,17 @@ def test_nothing_is_fetched_from_anywhere(tmp_path: Path) -> None:
 def test_a_users_words_show_as_words_wherever_they_stand(tmp_path: Path) -> None:
     mistakes = [Mistake(tmp_path / "<i>.jpg", NASTY[0], NASTY[1], 0.9)]
     history = [EpochRow(1, NASTY[0], 1.0, 1.0, 0.5, 1e-3, 1.0, 1.0), EpochRow(2, NASTY[1], 1.0, 1.0, 0.5, 1e-3, 1.0, 1.0)]
-    report = _report(NASTY, title=NASTY[0], facts=[(NASTY[0], NASTY[1])], mistakes=mistakes, skipped=[(NASTY[0], NASTY[1])], history=history)
+    report = _report(
+        NASTY,
+        title=NASTY[0],
+        facts=[(NASTY[0], NASTY[1])],
+        command=NASTY[0],
+        surroundings=[(NASTY[0], NASTY[1])],
+        findings=[Found("fault", *NASTY[:3])],
+        mistakes=mistakes,
+        skipped=[(NASTY[0], NASTY[1])],
+        history=history,
+    )
     page = _page(tmp_path, report)
     assert page.open_tags == []
     assert not {"script", "img", "i"} & {tag for tag, _ in page.tags}
@@ -141,9 +168,13 @@ def test_a_file_name_that_is_no_unicode_does_not_stop_the_report(tmp_path: Path)
 def test_the_headline_gives_the_figures_and_what_chance_may_have_done(tmp_path: Path) -> None:
     report = _report(["cat", "dog"])
     text = _page(tmp_path, report).text
-    low, high = wilson_interval(int(report.correct.sum()), 200)
-    for figure in (report.metrics.top1, report.metrics.macro_f1, report.metrics.ece, report.metrics.nll, low, high):
+    metrics, found = report.val.metrics, intervals(report.val)
+    assert found.top1 == wilson_interval(round(metrics.top1 * 200), 200)
+    for figure in (metrics.top1, metrics.macro_f1, metrics.ece, metrics.nll):
         assert f"{figure:.3f}" in text
+    for low, high in (found.top1, found.macro_f1, found.ece, found.nll):
+        assert f"{low:.3f} to {high:.3f}" in text
+    assert "Top-5" not in text
     assert "of 200 validation pictures" in text
 
 
@@ -151,14 +182,14 @@ def test_the_matrix_shows_every_count_up_to_thirty_classes(tmp_path: Path) -> No
     report = _report([f"class {i}" for i in range(30)], images=900)
     source = _page(tmp_path, report).source
     cells = re.findall(r'<td (?:class="none"|style="[^"]*" title="[^"]*")>(\d+)</td>', source)
-    assert tuple(int(c) for c in cells) == sum(report.metrics.confusion, ())
+    assert tuple(int(c) for c in cells) == sum(report.val.metrics.confusion, ())
 
 
 def test_above_thirty_classes_the_most_confused_pairs_are_listed_instead(tmp_path: Path) -> None:
     labels = [f"class {i}" for i in range(40)]
     probabilities = np.eye(40)[[5] * 7 + [7] * 3 + list(range(40))]  # class 3 taken for 5 seven times, class 4 for 7 three times
     metrics = judge(probabilities, [3] * 7 + [4] * 3 + list(range(40)), labels)
-    page = _page(tmp_path, _report(labels, metrics=metrics))
+    page = _page(tmp_path, _report(labels, val=JudgedPart(metrics)))
     assert 'class="matrix' not in page.source
     rows = re.findall(
         r'<tr><td class="name">(.*?)</td><td class="name">(.*?)</td><td class="number">(.*?)</td><td class="number">(.*?)</td></tr>', page.source
@@ -168,14 +199,14 @@ def test_above_thirty_classes_the_most_confused_pairs_are_listed_instead(tmp_pat
 
 def test_many_classes_all_told_apart_are_said_to_be(tmp_path: Path) -> None:
     labels = [f"class {i}" for i in range(40)]
-    page = _page(tmp_path, _report(labels, metrics=judge(np.eye(40), range(40), labels)))
+    page = _page(tmp_path, _report(labels, val=JudgedPart(judge(np.eye(40), range(40), labels))))
     assert "No class was taken for another." in page.text
 
 
 def test_the_weakest_class_comes_first_and_a_class_never_shown_last(tmp_path: Path) -> None:
     probabilities = np.eye(4)[[0, 0, 1, 1, 0, 0]]
     metrics = judge(probabilities, [0, 0, 1, 1, 1, 2], ["good", "middling", "never right", "never shown"])
-    source = _page(tmp_path, _report(["a", "b"], metrics=metrics)).source
+    source = _page(tmp_path, _report(["a", "b"], val=JudgedPart(metrics))).source
     table = source[source.index("Classes, the weakest first") :]
     rows = re.findall(r'<td class="name">(.*?)</td><td class="number">(\d+)</td><td class="number">(.*?)</td>', table)
     assert [name for name, _, _ in rows] == ["never right", "good", "middling", "never shown"]
@@ -198,7 +229,7 @@ def test_the_reliability_bins_are_those_of_the_calibration_error() -> None:
 @pytest.mark.parametrize("right", [True, False])
 def test_bins_that_are_all_right_or_all_wrong_are_drawn(tmp_path: Path, images: int, right: bool) -> None:
     """There the interval ends at the share itself, give or take a rounding, and matplotlib refuses a whisker of negative length."""
-    page = _page(tmp_path, _report(["a", "b"], confidence=np.full(images, 0.9), correct=np.full(images, right)))
+    page = _page(tmp_path, _report(["a", "b"], val=_certain(images, right)))
     assert page.source.count("<svg") == 4
 
 
@@ -284,3 +315,81 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="file"):
         write_report(tmp_path / "file" / "report.html", _report(["a", "b"]))
+
+
+def test_with_five_classes_the_first_five_answers_count_too(tmp_path: Path) -> None:
+    report = _report([f"class {i}" for i in range(8)], skill=0.5)
+    found = intervals(report.val)
+    text = _page(tmp_path, report).text
+    assert "Top-5" in text
+    assert f"{report.val.metrics.top5:.3f}" in text
+    assert found.top5 == wilson_interval(round(report.val.metrics.top5 * 200), 200)
+
+
+def test_intervals_hold_their_figures_and_narrow_with_more_pictures() -> None:
+    for labels in (["a", "b"], [f"class {i}" for i in range(10)]):
+        few, many = (_report(labels, images=n, skill=1.0).val for n in (60, 6000))
+        for name in ("top1", "macro_f1", "nll", "ece"):
+            (low, high), (low_of_many, high_of_many) = getattr(intervals(few), name), getattr(intervals(many), name)
+            assert low <= getattr(few.metrics, name) <= high
+            assert low_of_many <= getattr(many.metrics, name) <= high_of_many
+            assert high_of_many - low_of_many < (high - low) / 3
+
+
+def test_a_bootstrapped_interval_covers_what_many_pictures_would_give() -> None:
+    """Of 40 samples of 100 pictures from one source, most of the intervals hold the figure of 20,000 pictures."""
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 3, 20_000)
+    logits = rng.normal(size=(20_000, 3))
+    logits[np.arange(20_000), truth] += 1.0
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    known = judge(p, truth.tolist(), ["a", "b", "c"])
+    held = {"macro_f1": 0, "nll": 0}
+    for i in range(40):
+        part = slice(100 * i, 100 * i + 100)
+        found = intervals(JudgedPart(judge(p[part], truth[part].tolist(), ["a", "b", "c"]), p[part], truth[part]))
+        for name in held:
+            low, high = getattr(found, name)
+            held[name] += low <= getattr(known, name) <= high
+    assert min(held.values()) >= 33
+
+
+def test_no_mistake_among_a_few_pictures_is_no_proof_of_perfection() -> None:
+    found = intervals(_certain(20, right=True))
+    assert found.macro_f1 == found.top1
+    assert found.top1[0] < 0.9
+
+
+def test_test_pictures_have_their_figures_where_there_are_any(tmp_path: Path) -> None:
+    other = _report(["a", "b"], images=50, skill=0.3).val
+    page = _page(tmp_path, _report(["a", "b"], test=other))
+    assert "of 50 test pictures" in page.text
+    assert f"{other.metrics.top1:.3f}" in page.text
+    assert "test pictures" not in _page(tmp_path, _report(["a", "b"])).text
+    low, high = wilson_interval(round(other.metrics.top1 * 50), 50)
+    bare = _page(tmp_path, _report(["a", "b"], test=JudgedPart(other.metrics))).text
+    assert f"{low:.3f} to {high:.3f}" in bare
+
+
+def test_findings_come_the_gravest_first_with_place_and_remedy(tmp_path: Path) -> None:
+    findings = [
+        Found("note", "copies", "a/1.jpg", ""),
+        Found("fault", "one class", "data", "add another"),
+        Found("warning", "small class", "b", "add"),
+    ]
+    text = _page(tmp_path, _report(["a", "b"], findings=findings)).text
+    assert text.index("one class") < text.index("small class") < text.index("copies")
+    assert "add another" in text
+    assert "nothing found" in _page(tmp_path, _report(["a", "b"], findings=[])).text
+    assert "What the pictures tell" not in _page(tmp_path, _report(["a", "b"])).text
+
+
+def test_a_mistake_lies_beside_the_map_of_what_it_rests_on(tmp_path: Path) -> None:
+    path = _picture(tmp_path / "p.png", 100, 200)
+    evidence = np.full((160, 320, 3), (10, 200, 10), np.uint8)
+    page = _page(tmp_path, _report(["a", "b"], mistakes=[Mistake(path, "a", "b", 0.9, evidence)]))
+    picture, shown = page.images()
+    assert picture.shape[:2] == shown.shape[:2] == (80, 160)
+    assert np.abs(shown.astype(int) - (10, 200, 10)).max() < 12
+    assert "Grad-CAM" in page.text
+    assert "Grad-CAM" not in _page(tmp_path, _report(["a", "b"], mistakes=[Mistake(path, "a", "b", 0.9)])).text

@@ -1,0 +1,81 @@
+"""What the layers of a network give for one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from edgecnn.errors import CheckpointError
+from edgecnn.training.models.base import ImageClassifier
+
+__all__ = ["LayerOutput", "first_convolution", "first_steps", "several_depths", "watch"]
+
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU, nn.LeakyReLU, nn.ELU, nn.PReLU, nn.Mish, nn.Tanh)
+
+
+@dataclass(frozen=True)
+class LayerOutput:
+    """What one layer gave for one picture."""
+
+    name: str  # where it is in the network
+    module: nn.Module
+    values: Tensor  # [C, h, w]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.values.shape[1], self.values.shape[2]
+
+
+def watch(network: ImageClassifier, inputs: Tensor) -> list[LayerOutput]:
+    """Every innermost layer's feature map with more than one place, in the order of computation; ``inputs`` is one picture, ``[1, 3, H, W]``."""
+    found: list[LayerOutput] = []
+
+    def remember(name: str, module: nn.Module, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+            found.append(LayerOutput(name, module, output[0].detach().float().cpu().clone()))  # a copy: the next layer may work in place
+
+    hooks = [
+        module.register_forward_hook(lambda m, _inputs, output, name=name: remember(name, m, output))
+        for name, module in network.named_modules()
+        if not list(module.children()) and not isinstance(module, nn.Identity | nn.Dropout)
+    ]
+    try:
+        with torch.inference_mode():
+            network(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def first_convolution(outputs: Sequence[LayerOutput]) -> LayerOutput:
+    """Raises :class:`CheckpointError` where the network has none."""
+    for output in outputs:
+        if isinstance(output.module, nn.Conv2d):
+            return output
+    raise CheckpointError("the network has no convolution whose output has more than one place, so there is nothing to show; use larger pictures")
+
+
+def first_steps(outputs: Sequence[LayerOutput], most: int = 4) -> list[LayerOutput]:
+    """From the first convolution to before the second."""
+    start = outputs.index(first_convolution(outputs))
+    steps = [outputs[start]]
+    for output in outputs[start + 1 :]:
+        if isinstance(output.module, nn.Conv2d) or len(steps) == most:
+            break
+        steps.append(output)
+    return steps
+
+
+def several_depths(outputs: Sequence[LayerOutput], most: int = 4) -> list[LayerOutput]:
+    """Of each size of feature map the last after an activation (after a convolution where there is none), from shallow to deep."""
+    kinds = _ACTIVATIONS if any(isinstance(o.module, _ACTIVATIONS) for o in outputs) else (nn.Conv2d,)
+    by_size = {output.size: output for output in outputs if isinstance(output.module, kinds)}
+    depths = list(by_size.values())
+    if len(depths) <= most:
+        return depths
+    return [depths[round(i * (len(depths) - 1) / (most - 1))] for i in range(most)]

@@ -1,0 +1,59 @@
+"""An HTML page that needs nothing else: a user's words as words, pictures inside the page, and a browser that may fetch nothing."""
+
+from __future__ import annotations
+
+import base64
+import html
+from typing import Literal
+
+import cv2
+
+from edgecnn.preprocess import Image
+
+__all__ = ["encoded", "image_tag", "page", "text", "words"]
+
+_JPEG_QUALITY = 85
+
+# The policy lets a browser fetch nothing at all, whatever a label or file name may hold.
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def page(title: str, style: str, body: str) -> str:
+    """A whole page; ``title`` is plain words, ``style`` CSS, ``body`` HTML."""
+    return _PAGE.format(title=text(title), style=style, body=body)
+
+
+def text(value: object) -> str:
+    """A user's text as HTML; a file name that is no Unicode comes with lone surrogates, which UTF-8 cannot hold."""
+    return html.escape(str(value).encode("utf-8", "backslashreplace").decode())
+
+
+def words(value: str) -> str:
+    """A user's text whose lines break at spaces alone: a browser would break a command after the first hyphen of ``--lr``."""
+    return " ".join(f'<span class="word">{text(word)}</span>' for word in value.split(" "))
+
+
+def image_tag(picture: Image, alt: str, width: int, height: int, kind: Literal["jpeg", "png"] = "jpeg") -> str:
+    """An ``<img>`` that holds its own bytes, shown ``width`` by ``height`` CSS pixels; ``alt`` is plain words."""
+    data = base64.b64encode(encoded(picture, kind)).decode()
+    return f'<img alt="{text(alt)}" width="{width}" height="{height}" src="data:image/{kind};base64,{data}">'
+
+
+def encoded(picture: Image, kind: Literal["jpeg", "png"]) -> bytes:
+    """A picture file's bytes, from uint8 ``[H, W, 3]`` RGB."""
+    settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    _, data = cv2.imencode(f".{kind}", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), settings)
+    return data.tobytes()

@@ -1,0 +1,73 @@
+"""All that a report shows, as whoever ends a run passes it in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.metrics import Metrics
+from edgecnn.preprocess import Image
+from edgecnn.training.history import EpochRow
+
+__all__ = ["DataFinding", "JudgedPart", "Mistake", "ReportInput"]
+
+
+class DataFinding(Protocol):
+    """What an examination of the pictures found; ``doctor`` has the same four words for it."""
+
+    @property
+    def level(self) -> str:
+        """``fault``, ``warning``, ``note`` or ``ok``."""
+
+    @property
+    def what(self) -> str:
+        """What was found."""
+
+    @property
+    def where(self) -> str:
+        """The place: a file, a class, a folder."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do; empty where there is nothing to do."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One validation picture with a wrong answer."""
+
+    path: Path
+    truth: str
+    answer: str
+    score: float  # probability of the wrong answer
+    evidence: Image | None = None  # uint8 [h, w, 3] RGB: the picture under the class-activation map of the wrong answer
+
+
+@dataclass(frozen=True)
+class JudgedPart:
+    """One part of the pictures, judged. Where its probabilities are not at hand, only shares have an interval."""
+
+    metrics: Metrics
+    probabilities: NDArray[np.floating] | None = None  # [N, C]
+    truth: NDArray[np.integer] | None = None  # [N] class indices
+
+
+@dataclass(frozen=True)
+class ReportInput:
+    """All that a report shows."""
+
+    title: str
+    facts: Sequence[tuple[str, str]]  # label, value: network, pictures, seconds …
+    command: str  # that repeats the run
+    surroundings: Sequence[tuple[str, str]]  # label, value: versions, processor, seed, hash of the data
+    history: Sequence[EpochRow]
+    val: JudgedPart
+    mistakes: Sequence[Mistake]  # worst first
+    skipped: Sequence[tuple[str, str]]  # path, reason
+    test: JudgedPart | None = None  # pictures that chose nothing, where some were set aside
+    findings: Sequence[DataFinding] | None = None  # None: the pictures were not examined

@@ -1,0 +1,70 @@
+"""The worst mistakes as pictures, each beside what its wrong answer rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+
+from edgecnn.errors import EdgeCNNError
+from edgecnn.preprocess import Image, read_picture
+from edgecnn.training.html_page import image_tag, text
+from edgecnn.training.report.content import Mistake
+from edgecnn.training.report.markup import section
+
+__all__ = ["MOST_MISTAKES", "mistake_section"]
+
+MOST_MISTAKES = 24
+THUMBNAIL_PX = 160  # the longer side
+
+
+def mistake_section(mistakes: Sequence[Mistake]) -> str:
+    """The first few of ``mistakes``, which come worst first."""
+    if not mistakes:
+        return section("Worst mistakes", "<p>None: every validation picture was answered right.</p>")
+    shown = mistakes[:MOST_MISTAKES]
+    figures = "".join(_mistake(m) for m in shown)
+    count = f"{len(mistakes):,} in all" + (f", the worst {len(shown)} shown" if len(mistakes) > len(shown) else "")
+    mapped = any(m.evidence is not None for m in shown)
+    reading = f"{_HOW_MISTAKES} {_HOW_MAPS} {count}." if mapped else f"{_HOW_MISTAKES} {count}."
+    return section("Worst mistakes", f'<div class="mistakes{" pairs" if mapped else ""}">{figures}</div>', reading)
+
+
+def _mistake(mistake: Mistake) -> str:
+    name = text(mistake.path.name)
+    words = (
+        f'<p class="name" title="{text(mistake.path)}">{name}</p>'
+        f'<p><span class="key">truth</span> {text(mistake.truth)}</p>'
+        f'<p><span class="key">answer</span> <b>{text(mistake.answer)}</b> {mistake.score:.2f}</p>'
+    )
+    pictures = _picture(mistake)
+    if mistake.evidence is not None:
+        pictures += _thumbnail(mistake.evidence, f"what speaks for {mistake.answer}")
+    return f'<figure class="mistake"><div class="thumbnails">{pictures}</div><figcaption>{words}</figcaption></figure>'
+
+
+def _picture(mistake: Mistake) -> str:
+    """Words where it cannot be read any more."""
+    try:
+        return _thumbnail(read_picture(mistake.path), mistake.path.name)
+    except EdgeCNNError:
+        return '<div class="thumbnail"><p>cannot be read any more</p></div>'
+
+
+def _thumbnail(picture: Image, alt: str) -> str:
+    height, width = picture.shape[:2]
+    factor = min(1.0, THUMBNAIL_PX / max(height, width))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small: Image = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # cv2's stubs know no dtype
+    zoom = max(1, THUMBNAIL_PX // max(size))  # a picture of 32 pixels would be a speck: the browser shows it in whole multiples
+    return f'<div class="thumbnail">{image_tag(small, alt, size[0] * zoom, size[1] * zoom)}</div>'
+
+
+_HOW_MISTAKES = (
+    "The wrong answers given with the most confidence (the figure beside the answer). Look at these first: they are often pictures with a wrong "
+    "label, with both things on them, or of a kind that training saw too little of."
+)
+_HOW_MAPS = (
+    "Beside each picture lies what its answer rests on: red places spoke for it (Grad-CAM). Red on the background means that the network goes by "
+    "the background; pictures of the class on other backgrounds help. Where none is red, no place alone spoke for it."
+)
