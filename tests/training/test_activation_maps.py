@@ -11,7 +11,8 @@ from torch.nn import functional
 from edgecnn.errors import CheckpointError
 from edgecnn.training.activation_maps import activation_maps, map_layer
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.efficientnet_lite import EfficientNetLite0
+from edgecnn.training.models.own import own_network
+from edgecnn.training.models.registry import MODELS, find_model
 from edgecnn.training.models.resnet8 import ResNet8
 from edgecnn.training.models.threeconv import ThreeConv
 
@@ -41,10 +42,10 @@ def _shuffled(network: ImageClassifier) -> ImageClassifier:
     return network.eval()
 
 
-@pytest.mark.parametrize("kind", [ResNet8, EfficientNetLite0])
-def test_for_networks_that_pool_and_weigh_it_is_the_class_activation_map_of_zhou(kind: type[ImageClassifier]) -> None:
+@pytest.mark.parametrize("name", ["resnet8", "efficientnet_lite0", "mobilenetv1_025", "mobilenetv2"])
+def test_for_networks_that_pool_and_weigh_it_is_the_class_activation_map_of_zhou(name: str) -> None:
     """Zhou et al.: the classifier's weights of the class, times the map before pooling, summed over the channels."""
-    network = _shuffled(kind(4))
+    network = _shuffled(find_model(name).build(4, 96))
     images = torch.rand(3, 3, 96, 96) * 2 - 1
     classes = [0, 3, 1]
     pooled_from: list[Tensor] = []
@@ -54,19 +55,31 @@ def test_for_networks_that_pool_and_weigh_it_is_the_class_activation_map_of_zhou
     hook.remove()
     linear = [m for m in network.classifier.modules() if isinstance(m, nn.Linear)][-1]
     cam = torch.einsum("nc,nchw->nhw", linear.weight.detach()[classes], pooled_from[0])[:, None].relu()
-    cam = cam / cam.amax((2, 3), keepdim=True)
+    cam = cam / cam.amax((2, 3), keepdim=True).clamp_min(1e-30)
+    assert cam.any()
     expected = functional.interpolate(cam, (96, 96), mode="bilinear", align_corners=False)[:, 0].numpy()
     np.testing.assert_allclose(activation_maps(network, images, classes), expected, atol=2e-5)
 
 
-@pytest.mark.parametrize(("network", "side"), [(EfficientNetLite0(3), 64), (ResNet8(3), 32), (ThreeConv(3, 40), 40), (ThreeConv(2, 40), 40)])
-def test_every_network_gives_maps_from_0_to_1_in_the_pictures_size(network: ImageClassifier, side: int) -> None:
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_gives_maps_from_0_to_1_in_the_pictures_size(name: str, classes: int) -> None:
     torch.manual_seed(1)
+    side = 64
+    network = find_model(name).build(classes, side)
     maps = activation_maps(network.eval(), torch.rand(2, 3, side, side), [0, 1])
     assert maps.shape == (2, side, side)
     assert maps.dtype == np.float32
     assert maps.min() >= 0
     assert maps.max() <= 1
+
+
+def test_a_network_of_the_users_own_has_maps_too() -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3), nn.SiLU(), nn.Flatten(), nn.Linear(8 * 13 * 13, 3))
+    network = own_network(body, 3, 32).eval()
+    maps = activation_maps(network, torch.rand(2, 3, 32, 32), [0, 2])
+    assert maps.shape == (2, 32, 32)
     assert maps.max() > 0.5
 
 
@@ -99,7 +112,7 @@ def test_a_picture_has_the_same_map_alone_and_in_company() -> None:
 
 
 def test_the_layer_is_the_last_with_places_through_norm_and_activation() -> None:
-    efficientnet, resnet, threeconv = EfficientNetLite0(2).eval(), ResNet8(2).eval(), ThreeConv(2, 40).eval()
+    efficientnet, resnet, threeconv = (find_model(name).build(2, 40).eval() for name in ("efficientnet_lite0", "resnet8", "threeconv"))
     assert map_layer(efficientnet, torch.zeros(1, 3, 64, 64)) is efficientnet.head
     assert map_layer(resnet, torch.zeros(1, 3, 32, 32)) is resnet.blocks
     assert map_layer(threeconv, torch.zeros(1, 3, 40, 40)) is threeconv.convolutions[7]  # the last ReLU, before pooling

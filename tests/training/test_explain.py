@@ -19,7 +19,7 @@ from edgecnn.training.explain.plates import filter_plate, telling_channel
 from edgecnn.training.explain.sheet import Scale, Tile, draw_sheet, resized
 from edgecnn.training.heat import overlay
 from edgecnn.training.judge import open_checkpoint
-from edgecnn.training.models.efficientnet_lite import EfficientNetLite0
+from edgecnn.training.models.efficientnet_lite import EfficientNetLite
 from edgecnn.training.models.resnet8 import ResNet8
 from edgecnn.training.models.threeconv import ThreeConv
 from edgecnn.training.options import TrainResult
@@ -75,7 +75,7 @@ def test_what_is_not_there_is_named_and_nothing_is_written(explained: Explained,
 
 @pytest.mark.parametrize(
     ("network", "side", "sizes"),
-    [(ThreeConv(2, 50), 50, [48, 22, 9]), (ResNet8(2), 32, [32, 16, 8]), (EfficientNetLite0(2), 96, [48, 24, 6, 3])],
+    [(ThreeConv(2, 50), 50, [48, 22, 9]), (ResNet8(2), 32, [32, 16, 8]), (EfficientNetLite(2), 96, [48, 24, 6, 3])],
 )
 def test_depths_go_from_fine_to_coarse_after_activations(network: nn.Module, side: int, sizes: list[int]) -> None:
     outputs = several_depths(watch(network.eval(), torch.rand(1, 3, side, side)))
