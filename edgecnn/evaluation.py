@@ -35,6 +35,9 @@ class Judge(Protocol):
     def probabilities(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``."""
 
+    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """As ``probabilities``, with the unknown scores ``[N]`` where the manifest's rule goes by them."""
+
 
 @dataclass(frozen=True)
 class Readings:
@@ -44,6 +47,12 @@ class Readings:
     probabilities: NDArray[np.float32]  # [N, C]
     skipped: tuple[Skipped, ...]
     seconds: float
+    unknown_scores: NDArray[np.float32] | None = None  # [N], where the manifest's rule goes by them
+
+    @property
+    def rejection_scores(self) -> NDArray[np.float32]:
+        """What the manifest's rule goes by, ``[N]``."""
+        return self.probabilities.max(1) if self.unknown_scores is None else self.unknown_scores
 
 
 def read_probabilities(model: Judge, paths: Sequence[Path], progress: Progress | None = None, batch: int = _BATCH) -> Readings:
@@ -56,16 +65,19 @@ def read_probabilities(model: Judge, paths: Sequence[Path], progress: Progress |
     indices: list[int] = []
     skipped: list[Skipped] = []
     rows: list[NDArray[np.float32]] = []
+    scores: list[NDArray[np.float32]] = []
     for loaded in fitted_batches(paths, model.manifest, batch):
         skipped += loaded.skipped
         indices += loaded.indices
         if loaded.indices:
-            rows.append(model.probabilities(loaded.images))
+            probabilities, unknown = model.answers(loaded.images) if model.manifest.unknown.in_graph else (model.probabilities(loaded.images), None)
+            rows.append(probabilities)
+            scores += [] if unknown is None else [unknown]
         if progress:
             progress(len(indices) + len(skipped), len(paths))
     if not rows:
         raise DataError(f"{paths[0].parent}: none of {len(paths)} pictures can be read; the first: {skipped[0].reason}")
-    return Readings(tuple(indices), np.concatenate(rows), tuple(skipped), time.perf_counter() - start)
+    return Readings(tuple(indices), np.concatenate(rows), tuple(skipped), time.perf_counter() - start, np.concatenate(scores) if scores else None)
 
 
 @dataclass(frozen=True)

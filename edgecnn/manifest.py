@@ -30,6 +30,7 @@ __all__ = [
     "Resize",
     "TrainingRecord",
     "UnknownRule",
+    "UnknownScore",
 ]
 
 SCHEMA = 1
@@ -38,6 +39,7 @@ MANIFEST_KEY, LABELS_KEY, GOLDEN_KEY, SPLIT_KEY = "edgecnn", "labels", "edgecnn.
 Resize = Literal["stretch", "crop", "letterbox"]
 Interpolation = Literal["area", "linear", "cubic", "nearest"]
 Precision = Literal["fp32", "fp16", "int8", "mixed"]
+UnknownScore = Literal["max_probability", "energy", "feature_distance"]
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,20 @@ class Normalization:
 
 @dataclass(frozen=True)
 class UnknownRule:
-    """Below ``threshold`` the answer is `unknown`; that share of genuine validation pictures is lost to it."""
+    """When the answer is `unknown`, and the share of genuine pictures that is lost to it.
 
-    score: Literal["max_probability"] = "max_probability"
+    Two directions: a ``max_probability`` below the threshold is unknown; ``energy`` and ``feature_distance``, which the graph gives as
+    ``unknown_score``, are unknown above it. See ``docs/unknown.md``.
+    """
+
+    score: UnknownScore = "max_probability"
     threshold: float = 0.0
     false_reject_rate: float = 0.0  # a fraction, on the pictures that the threshold was fitted on
+
+    @property
+    def in_graph(self) -> bool:
+        """Whether the graph has to give the score, being no function of the probabilities."""
+        return self.score != "max_probability"
 
 
 @dataclass(frozen=True)
@@ -175,7 +186,7 @@ def _manifest(fields: _Reader) -> Manifest:
         ),
         temperature=fields.number("temperature", above=0.0),
         unknown=UnknownRule(
-            score=cast("Literal['max_probability']", unknown.one_of("score", ("max_probability",))),
+            score=cast("UnknownScore", unknown.one_of("score", get_args(UnknownScore))),
             threshold=unknown.number("threshold"),
             false_reject_rate=unknown.number("false_reject_rate", least=0.0, most=1.0),
         ),

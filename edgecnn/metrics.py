@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ClassMetrics", "Metrics", "expected_calibration_error", "judge", "mean_kl", "signal_to_noise_db", "wilson_interval"]
+__all__ = ["ClassMetrics", "Metrics", "ece_band", "expected_calibration_error", "judge", "mean_kl", "signal_to_noise_db", "wilson_interval"]
 
 ECE_BINS = 15
 _TINY = 1e-12  # a probability of exactly 0 costs 27.6 nats instead of an infinity
@@ -83,9 +83,41 @@ def _class_metrics(label: str, confusion: NDArray[np.int64], i: int) -> ClassMet
 def expected_calibration_error(probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = ECE_BINS) -> float:
     """Mean gap between confidence and accuracy over bins of equal width, weighted by their pictures."""
     confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # (0, 1/bins], (1/bins, 2/bins], …
+    bin_of = _bins(confidence, bins)
     gaps = [abs(confidence[bin_of == b].mean() - right[bin_of == b].mean()) * (bin_of == b).mean() for b in np.unique(bin_of)]
     return float(sum(gaps))
+
+
+def ece_band(probabilities: NDArray[np.floating], seed: int = 0, bins: int = ECE_BINS, draws: int = 1000, share: float = 0.95) -> tuple[float, float]:
+    """Where the ECE of a perfectly calibrated model with these probabilities would lie: its middle 95 % over simulated truths.
+
+    The ECE of few pictures is never 0, however well calibrated the model is; one above this band is more than chance. Consistency resampling,
+    after Bröcker and Smith, "Increasing the Reliability of Reliability Diagrams" (2007), with the pictures held fixed.
+
+    Args:
+        probabilities: ``[N, C]``, rows that sum to 1.
+        seed: of the simulation.
+        bins: as for the ECE.
+        draws: simulated truths.
+        share: of them inside the band.
+
+    Returns:
+        Lower and upper end.
+    """
+    confidence = np.asarray(probabilities, np.float64).max(1)
+    found, place = np.unique(_bins(confidence, bins), return_inverse=True)
+    random = np.random.default_rng(seed)
+    simulated = np.empty(draws)
+    for i in range(draws):  # a draw at a time: all at once would take N x draws numbers
+        right = random.random(len(confidence)) < confidence  # an answer is right as often as it says
+        simulated[i] = np.abs(np.bincount(place, confidence - right, len(found))).sum() / len(confidence)
+    low, high = np.quantile(simulated, [(1 - share) / 2, (1 + share) / 2])
+    return float(low), float(high)
+
+
+def _bins(confidence: NDArray[np.floating], bins: int) -> NDArray[np.intp]:
+    """(0, 1/bins], (1/bins, 2/bins], …"""
+    return np.asarray(np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1))
 
 
 def mean_kl(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float:

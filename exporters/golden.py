@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edgecnn.evaluation import Judge
 from edgecnn.preprocess import Image
 from edgecnn.runtime.golden import GoldenSamples
+from edgecnn.runtime.session import ModelSession
 
 __all__ = ["SAMPLES", "TOLERANCE", "choose", "synthetic_pictures"]
 
@@ -18,20 +18,21 @@ TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 5e-2, "mixed": 5e-2}
 """Largest difference of a probability between devices: float kernels sum in other orders (1e-5 seen), int8 ones round a step a layer."""
 
 
-def choose(model: Judge, candidates: Image, precision: str) -> GoldenSamples:
+def choose(model: ModelSession, candidates: Image, precision: str) -> GoldenSamples:
     """Keeps the pictures whose answers are least certain and differ: a probability of 1.000 would stay 1.000 in many a broken model.
 
     Args:
-        model: gives the expected probabilities.
+        model: gives the expected probabilities and unknown scores.
         candidates: uint8 ``[N, H, W, 3]`` RGB of the model's size.
         precision: sets the tolerance.
     """
-    probabilities = model.probabilities(candidates)
+    found = model.outputs(candidates, ("unknown_score",))
+    probabilities, scores = found.probabilities, found.unknown_scores
     order = np.argsort(probabilities.max(1), kind="stable")
     first_of_class = {int(probabilities[i].argmax()): i for i in reversed(order)}
     kept = sorted(first_of_class.values(), key=lambda i: float(probabilities[i].max()))[:SAMPLES]
     kept += [i for i in order if i not in kept][: SAMPLES - len(kept)]
-    return GoldenSamples(candidates[kept], probabilities[kept], TOLERANCE[precision])
+    return GoldenSamples(candidates[kept], probabilities[kept], TOLERANCE[precision], None if scores is None else scores[kept])
 
 
 def synthetic_pictures(height: int, width: int, count: int = _CANDIDATES, seed: int = 0) -> Image:

@@ -10,7 +10,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
-__all__ = ["PASSES", "constant", "consumers", "fold_pad_into_conv", "mean_to_global_average_pool", "producers", "remove_dead_nodes", "run_passes"]
+__all__ = [
+    "PASSES",
+    "constant",
+    "consumers",
+    "fold_pad_into_conv",
+    "mean_to_global_average_pool",
+    "only_for",
+    "producers",
+    "remove_dead_nodes",
+    "run_passes",
+]
 
 Pass = Callable[[ModelProto], bool]
 
@@ -98,6 +108,24 @@ PASSES: tuple[Pass, ...] = (mean_to_global_average_pool, fold_pad_into_conv, rem
 def producers(graph: GraphProto) -> dict[str, NodeProto]:
     """The node that makes each tensor."""
     return {name: node for node in graph.node for name in node.output}
+
+
+def only_for(model: ModelProto, output: str) -> list[str]:
+    """Names of the nodes that this output needs and no other does; empty where there is no such output."""
+    made = producers(model.graph)
+
+    def behind(name: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            node = made.get(waiting.pop())
+            if node is not None and node.name not in found:
+                found.add(node.name)
+                waiting += node.input
+        return found
+
+    others = [behind(o.name) for o in model.graph.output if o.name != output]
+    return sorted(behind(output).difference(*others))
 
 
 def consumers(graph: GraphProto) -> dict[str, list[NodeProto]]:

@@ -14,7 +14,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from edgecnn.manifest import Normalization
 from exporters.calibrate import Range
-from exporters.graph import consumers, producers, remove_dead_nodes
+from exporters.graph import consumers, only_for, producers, remove_dead_nodes
 
 __all__ = ["QUANTIZED_TYPES", "to_qdq"]
 
@@ -59,9 +59,9 @@ def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normal
 
 
 def _tail(model: ModelProto) -> list[str]:
-    """What follows the classifier stays in float: it costs nothing, and the probabilities keep all their digits."""
+    """What follows the classifier, or serves the unknown score alone, stays in float: it costs nothing, and keeps all digits."""
     made = producers(model.graph)
-    names: list[str] = []
+    names = only_for(model, "unknown_score")
     node = made.get("probabilities")
     while node is not None and node.op_type not in ("Gemm", "MatMul", "Conv"):
         names.append(node.name)

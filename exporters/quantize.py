@@ -31,9 +31,10 @@ from exporters.golden import choose, synthetic_pictures
 from exporters.metadata import describe, write_unchecked
 from exporters.qdq import to_qdq
 from exporters.quantize_pictures import ChosenPictures, choose_pictures
+from exporters.rejection import Rejection, match_rejection
 from exporters.speed import Race, race
 
-__all__ = ["Calibration", "Measured", "QuantizeOptions", "QuantizeResult", "quantize"]
+__all__ = ["Calibration", "Measured", "QuantizeOptions", "QuantizeResult", "Rejection", "quantize"]
 
 _AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
 _LEAST_PICTURES = 4
@@ -88,6 +89,7 @@ class QuantizeResult:
     speedup: float
     size_bytes: int  # of the file that ships
     calibration: Calibration
+    rejection: Rejection | None  # None where the model rejects nothing, or the pictures are too few to tell
     float_nodes: tuple[str, ...]  # what stays in float
     note: str  # which pictures judged
     skipped: tuple[Skipped, ...]
@@ -124,6 +126,7 @@ def quantize(
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         candidate, calibration = _best_candidate(proto, pictures, session, options, Path(folder), reporter)
         judged = _judge(session, open_session(candidate, "cpu"), chosen, reporter)
+        rejection = match_rejection(candidate, session.manifest.unknown, judged.expected, judged.found)
         reporter.stage("racing float and int8")(0, 1)
         raced = race(model, candidate)
         verdict = _decide(judged, raced, options)
@@ -146,9 +149,10 @@ def quantize(
             speedup=raced.speedup,
             size_bytes=path.stat().st_size,
             calibration=calibration,
+            rejection=rejection,
             float_nodes=inspect_model(candidate).float_nodes,
             note=chosen.note,
-            skipped=(*skipped, *judged.skipped),
+            skipped=(*skipped, *judged.expected.skipped),
         )
 
 
@@ -235,7 +239,8 @@ class _Judged:
     won: int
     agreement: float
     kl: float
-    skipped: tuple[Skipped, ...]
+    expected: Readings  # of the float model
+    found: Readings  # of the int8 model
 
     @property
     def drop(self) -> float | None:
@@ -258,7 +263,8 @@ def _judge(float_session: ModelSession, int8_session: ModelSession, chosen: Chos
         won=0 if right_a is None or right_b is None else int((right_b & ~right_a).sum()),
         agreement=float((a == b).mean()),
         kl=mean_kl(expected.probabilities, found.probabilities),
-        skipped=expected.skipped,
+        expected=expected,
+        found=found,
     )
 
 

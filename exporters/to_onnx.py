@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
@@ -78,6 +79,7 @@ class Parity:
     pictures: str  # which they were
     max_abs_diff: float  # of a probability
     top1_agreement: float
+    unknown_max_diff: float | None = None  # of an unknown score, relative where it is larger than 1; None where the graph gives none
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,10 @@ def export_onnx(
     options, reporter, path = options or ExportOptions(), reporter or Silent(), Path(path)
     judge = _open_source(source, options, manifest, network)
     manifest = judge.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
-    judge = TorchJudge(judge.network, manifest, judge.split_record, judge.file)
+    judge = TorchJudge(judge.network, manifest, judge.split_record, judge.file, judge.unknown)
     pictures, which = _parity_pictures(judge, options)
     reporter.stage("exporting")(0, 1)
-    model = _to_graph(judge.network, manifest, options)
+    model = _to_graph(judge, options)
     describe(model, manifest, judge.split_record, None)
     with atomic_path(path) as temporary:
         write_unchecked(model, temporary)
@@ -140,6 +142,11 @@ def export_onnx(
         if not parity.max_abs_diff <= tolerance:
             raise GateError(
                 f"{path}: the exported graph differs from torch by {parity.max_abs_diff:.2g} in a probability (allowed {tolerance:g}); "
+                "not written; please report the network"
+            )
+        if parity.unknown_max_diff is not None and not parity.unknown_max_diff <= tolerance:
+            raise GateError(
+                f"{path}: the exported graph differs from torch by {parity.unknown_max_diff:.2g} in an unknown score (allowed {tolerance:g}); "
                 "not written; please report the network"
             )
         describe(model, manifest, judge.split_record, golden)
@@ -188,34 +195,43 @@ def _judge(network: nn.Module, manifest: Manifest | None) -> TorchJudge:
 
 
 class _DeviceGraph(nn.Module):
-    """What the device runs: pixels in, probabilities out, and the embedding where the network has one."""
+    """What the device runs: pixels in; probabilities, the embedding where the network has one, and the unknown score where the rule needs it out."""
 
-    def __init__(self, network: ImageClassifier, manifest: Manifest, layout: str) -> None:
+    def __init__(self, network: ImageClassifier, score: nn.Module | None, manifest: Manifest, layout: str) -> None:
         super().__init__()
         self.network = network
+        self.score = score
         self.pixels = layout == "nhwc-uint8"
         self.zero_point, self.scale = manifest.normalization.zero_point, manifest.normalization.scale
         self.temperature = manifest.temperature
 
         self.embeds = not isinstance(network.classifier, nn.Identity)
 
+    @property
+    def outputs(self) -> list[str]:
+        """Names of what :meth:`forward` gives, in order."""
+        return ["probabilities", *(["embedding"] if self.embeds else []), *(["unknown_score"] if self.score else [])]
+
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """uint8 ``[N, H, W, 3]`` (or normalised float ``[N, 3, H, W]``) -> probabilities ``[N, C]``, embedding ``[N, D]``."""
+        """uint8 ``[N, H, W, 3]`` (or normalised float ``[N, 3, H, W]``) -> probabilities ``[N, C]``, embedding ``[N, D]``, score ``[N]``."""
         if self.pixels:
             # moved as bytes, a quarter of the floats; contiguous, or torch exports its own strides as Gather nodes
             image = (image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale
         embedding = self.network.features(image)
         logits = two_columns(self.network.classifier(embedding))
-        probabilities = torch.softmax(logits / self.temperature, dim=1)
-        return (probabilities, embedding) if self.embeds else (probabilities,)
+        found = {"probabilities": torch.softmax(logits / self.temperature, dim=1), "embedding": embedding}
+        if self.score is not None:
+            found["unknown_score"] = self.score(embedding, logits)
+        return tuple(found[name] for name in self.outputs)
 
 
-def _to_graph(network: ImageClassifier, manifest: Manifest, options: ExportOptions) -> ModelProto:
+def _to_graph(judge: TorchJudge, options: ExportOptions) -> ModelProto:
     """Traces with a batch of 2 (1 would be taken for a constant), then runs the graph passes."""
     if options.opset < OPSET:
         raise UsageError(f"--opset {options.opset}: expected {OPSET} or higher")
+    manifest, score = judge.manifest, judge.score
     height, width = manifest.input.height, manifest.input.width
-    graph = _DeviceGraph(network.cpu(), manifest, options.layout).eval()
+    graph = _DeviceGraph(judge.network.cpu(), score.cpu() if score else None, manifest, options.layout).eval()
     example = torch.zeros((2, height, width, 3), dtype=torch.uint8) if graph.pixels else torch.zeros((2, 3, height, width))
     try:
         with _quiet():
@@ -224,7 +240,7 @@ def _to_graph(network: ImageClassifier, manifest: Manifest, options: ExportOptio
                 (example,),
                 dynamo=True,
                 input_names=["image"],
-                output_names=["probabilities", "embedding"] if graph.embeds else ["probabilities"],
+                output_names=graph.outputs,
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
                 opset_version=options.opset,
                 external_data=False,
@@ -232,10 +248,10 @@ def _to_graph(network: ImageClassifier, manifest: Manifest, options: ExportOptio
             )
     except torch.onnx.OnnxExporterError as error:  # of a network of the user's own
         why = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{_name(network)}: torch cannot export it: {why}; write its forward without decisions on values") from error
+        raise UsageError(f"{_name(judge.network)}: torch cannot export it: {why}; write its forward without decisions on values") from error
     assert program is not None
     if not program.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        raise UsageError(f"{_name(network)}: fixes the number of pictures a batch holds; write its forward without a loop over them")
+        raise UsageError(f"{_name(judge.network)}: fixes the number of pictures a batch holds; write its forward without a loop over them")
     model = _plain(program.model_proto)
     run_passes(model, PASSES)
     if options.precision == "fp16":
@@ -319,14 +335,17 @@ def _golden(session: ModelSession, manifest: Manifest, pictures: Image, options:
 def _parity(judge: TorchJudge, session: ModelSession, pictures: Image, which: str, reporter: Reporter) -> Parity:
     progress = reporter.stage("comparing with torch")
     largest, agreeing = 0.0, 0
+    unknown: list[NDArray[np.float32]] = []
     for i in range(0, len(pictures), 32):
         batch = pictures[i : i + 32]
-        expected, found = judge.probabilities(batch), session.probabilities(batch)
+        (expected, scores), (found, given) = judge.answers(batch), session.answers(batch)
         difference = float(np.abs(expected - found).max())
         largest = difference if not difference <= largest else largest  # a NaN stays
         agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
+        if scores is not None and given is not None:
+            unknown.append(np.abs(scores - given) / np.maximum(np.abs(scores), 1))
         progress(min(i + 32, len(pictures)), len(pictures))
-    return Parity(len(pictures), which, largest, agreeing / len(pictures))
+    return Parity(len(pictures), which, largest, agreeing / len(pictures), float(np.concatenate(unknown).max()) if unknown else None)
 
 
 def _tensors(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...]:

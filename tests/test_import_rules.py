@@ -21,8 +21,20 @@ ALLOWED = {
     "edgecnn.picture_header": set(),
     "edgecnn.progress": set(),
     "edgecnn.metrics": {"numpy"},
+    "edgecnn.rejection": {*BASE, "edgecnn.manifest", "numpy"},
     "edgecnn.preprocess": {*BASE, "edgecnn.manifest", "edgecnn.picture_header", "numpy", "cv2"},
     "edgecnn.dataset": {*BASE, "edgecnn.held_out", "edgecnn.manifest", "edgecnn.picture_header", "edgecnn.preprocess"},
+    "edgecnn.picture_alignment": {"numpy"},
+    "edgecnn.near_duplicates": {"edgecnn.picture_alignment", "edgecnn.preprocess", "numpy", "cv2"},
+    "edgecnn.exif": set(),
+    "edgecnn.finding": set(),
+    "edgecnn.picture_facts": {f"edgecnn.{m}" for m in ("dataset", "errors", "exif", "held_out", "near_duplicates", "picture_header", "preprocess")}
+    | {"numpy", "cv2"},
+    "edgecnn.shortcuts": {"edgecnn.finding", "edgecnn.picture_facts", "numpy"},
+    "edgecnn.data_check": {
+        f"edgecnn.{m}" for m in ("dataset", "finding", "near_duplicates", "picture_facts", "picture_header", "preprocess", "errors", "shortcuts")
+    }
+    | {"numpy"},
     "edgecnn.loading": {*BASE, "edgecnn.manifest", "edgecnn.preprocess", "numpy"},
     "edgecnn.evaluation": {f"edgecnn.{m}" for m in ("dataset", "errors", "held_out", "loading", "manifest", "metrics", "preprocess", "progress")}
     | {"numpy"},

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli.options import Ep, Json
-from edgecnn.cli.output import examples, note, print_json
+from edgecnn.cli.output import examples, note, print_findings, print_json, reporting
 
 __all__ = ["register"]
 
@@ -28,12 +28,12 @@ def doctor(
     """Examine this machine; a model's golden samples on it; a folder of pictures."""
     from edgecnn.runtime.doctor import examine
 
-    result = examine(target, ep)
+    with reporting() as reporter:
+        result = examine(target, ep, reporter)
     if json:
         print_json(result)
     else:
-        for finding in result.findings:
-            print(f"{finding.level:<8} {finding.where}: {finding.what}" + (f"; {finding.remedy}" if finding.remedy else ""))
+        print_findings(result.findings)
     faults = sum(finding.level == "fault" for finding in result.findings)
     if not result.ok:
         note(f"edgecnn: {faults} {'fault' if faults == 1 else 'faults'} found")

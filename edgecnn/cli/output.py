@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from typing_extensions import Self
 
+    from edgecnn.finding import Finding
     from edgecnn.progress import Progress, Reporter
 
-__all__ = ["as_json", "examples", "note", "print_facts", "print_json", "print_table", "reporting"]
+__all__ = ["as_json", "examples", "note", "print_facts", "print_findings", "print_json", "print_table", "reporting"]
 
 
 def examples(*lines: str) -> str:
@@ -69,6 +70,26 @@ def print_facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     _print(table, rows)
+
+
+_LEVEL_STYLES = {"fault": "bold red", "warning": "yellow", "ok": "green", "note": "dim"}
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """What was found, where, and what to do, a block each, on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        told = Text(finding.what).append(f"\n{finding.where}", "dim")
+        if finding.remedy:
+            told.append(f"\n→ {finding.remedy}")
+        table.add_row(Text(finding.level, _LEVEL_STYLES[finding.level]), told)
+    Console().print(table)
 
 
 def _print(table: Table, rows: Sequence[Sequence[str]]) -> None:

@@ -37,7 +37,10 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A model file.")],
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Pictures, folders, globs, or - for paths on standard input.")],
     topk: Annotated[int, typer.Option(help="Classes to report.")] = 5,
-    threshold: Annotated[float | None, typer.Option(help="Below it the answer is unknown.", show_default="the manifest's")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Largest probability below which, or unknown score above which, the answer is unknown.", show_default="the manifest's"),
+    ] = None,
     ep: Ep = "auto",
     threads: Annotated[int | None, typer.Option(help="Of one inference.", show_default="the physical cores")] = None,
     batch: Annotated[int, typer.Option(help="Pictures an inference.")] = 1,

@@ -60,6 +60,9 @@ def quantize(
     print(f"{result.reason}")
     ranges = f"ranges by {result.calibration.method}{', biases corrected' if result.calibration.biases_corrected else ''}"
     print(f"agreement {result.agreement:.2%}, KL {result.kl:.2g}, {result.speedup:.2f}x, {ranges}; {result.note}")
+    if result.rejection is not None:
+        shares = f"{result.rejection.float_:.1%} by the float file, {result.rejection.matched:.1%} by int8"
+        print(f"called unknown: {shares}, by a threshold of {result.rejection.threshold:g}")
     note(f"next: edgecnn verify {model} {result.file} --data {data}")
 
 

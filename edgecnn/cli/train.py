@@ -80,6 +80,7 @@ def train(
     find_lr: Annotated[bool, typer.Option("--find-lr", help="Try learning rates first, and train with the one found.")] = False,
     precision: Annotated[Literal["auto", "fp32"], typer.Option(help="auto: bfloat16 where the device computes in it.")] = "auto",
     compile: Annotated[bool, typer.Option("--compile", help="By torch.compile: minutes to begin with, for long runs.")] = False,  # noqa: A002
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files for TensorBoard into the run folder.")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder.", show_default="runs/train/N")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, with its own options.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the run in --out.")] = False,
@@ -116,6 +117,7 @@ def train(
         find_lr=find_lr,
         precision=precision,
         compile=compile,
+        tensorboard=tensorboard,
         resume=resume,
         force=force,
     )

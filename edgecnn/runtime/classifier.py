@@ -43,7 +43,8 @@ class Classifier:
         model: the ``.onnx`` file.
         ep: execution provider, see :func:`edgecnn.runtime.session.open_session`.
         threads: of one inference; None: onnxruntime's choice.
-        threshold: below it the answer is ``unknown``; None: the manifest's.
+        threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below it is ``unknown``,
+            an unknown score above it.
         topk: how many classes ``Prediction.top`` reports.
         max_pixels: refuse larger pictures.
 
@@ -163,11 +164,13 @@ class Classifier:
         start = time.perf_counter()
         inputs = self._inputs(frames)  # [N, H, W, 3] RGB
         fitted = time.perf_counter()
-        probabilities = self._session.probabilities(inputs)
+        probabilities, scores = self._session.answers(inputs)
         done = time.perf_counter()
         share = 1e3 / len(frames)
         preprocess_ms, inference_ms = (fitted - start) * share, (done - fitted) * share
-        return [self._prediction(f, p, preprocess_ms, inference_ms) for f, p in zip(frames, probabilities, strict=True)]
+        unknown = [None] * len(frames) if scores is None else scores.tolist()
+        rows = zip(frames, probabilities, unknown, strict=True)
+        return [self._prediction(frame, p, score, preprocess_ms, inference_ms) for frame, p, score in rows]
 
     def _inputs(self, frames: Sequence[Frame]) -> Image:
         size, spec = self.manifest.input, self.manifest.preprocess
@@ -176,8 +179,10 @@ class Classifier:
             cv2.cvtColor(fit(frame.image, size, spec), cv2.COLOR_BGR2RGB, dst=row)  # after the resize, where it costs least
         return inputs
 
-    def _prediction(self, frame: Frame, probabilities: NDArray[np.float32], preprocess_ms: float, inference_ms: float) -> Prediction:
-        decision = decide(probabilities, self.labels, self.threshold, self._topk)
+    def _prediction(
+        self, frame: Frame, probabilities: NDArray[np.float32], unknown_score: float | None, preprocess_ms: float, inference_ms: float
+    ) -> Prediction:
+        decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score)
         total = (frame.decode_ms or 0.0) + preprocess_ms + inference_ms
         return Prediction(
             source=frame.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,30 +63,42 @@ class Decision:
     top: tuple[Score, ...]
 
 
-def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, topk: int) -> Decision:
+def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, topk: int, unknown_score: float | None = None) -> Decision:
     """Decides on one picture.
 
     Args:
         probabilities: float32 ``[C]``.
         labels: C names.
-        threshold: the answer below it is ``unknown``.
+        threshold: of the largest probability, below which the answer is ``unknown``; or of ``unknown_score``, above which it is.
         topk: how many classes to report.
+        unknown_score: what the graph gave; None where the manifest's rule goes by the largest probability.
 
     Returns:
-        ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no class.
+        ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no class; and for an
+        unknown score that is no number.
     """
-    if not np.isfinite(probabilities).all():
-        worst = probabilities[~np.isfinite(probabilities)][0]
-        return Decision("no_decision", f"invalid output: a probability is {worst:g}", None, None, ())
-    total = float(probabilities.sum())
-    if abs(total - 1) > 1e-3 or probabilities.min() < 0:
-        return Decision("no_decision", f"invalid output: the probabilities sum to {total:g}, or one is negative", None, None, ())
+    if (fault := _fault(probabilities, unknown_score)) is not None:
+        return Decision("no_decision", f"invalid output: {fault}", None, None, ())
     best = int(probabilities.argmax())
     score = float(probabilities[best])
-    if score == float(probabilities.min()):
-        return Decision("no_decision", "invalid output: all probabilities are equal", None, None, ())
     order = [best] if topk == 1 else np.argsort(-probabilities, kind="stable")[:topk]
     top = tuple(Score(labels[i], float(probabilities[i])) for i in order)
-    if score < threshold:
+    if unknown_score is None and score < threshold:
         return Decision("unknown", f"score {score:.2f} is below the threshold {threshold:.2f}", None, None, top)
+    if unknown_score is not None and unknown_score > threshold:
+        return Decision("unknown", f"unknown score {unknown_score:.3f} is above the threshold {threshold:.3f}", None, None, top)
     return Decision("ok", None, best, score, top)
+
+
+def _fault(probabilities: NDArray[np.float32], unknown_score: float | None) -> str | None:
+    """Why these outputs are none; None where they are."""
+    if not np.isfinite(probabilities).all():
+        return f"a probability is {probabilities[~np.isfinite(probabilities)][0]:g}"
+    total = float(probabilities.sum())
+    if abs(total - 1) > 1e-3 or probabilities.min() < 0:
+        return f"the probabilities sum to {total:g}, or one is negative"
+    if probabilities.max() == probabilities.min():
+        return "all probabilities are equal"
+    if unknown_score is not None and not math.isfinite(unknown_score):
+        return f"the unknown score is {unknown_score:g}"
+    return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.finding import Finding
+from edgecnn.progress import Reporter
 from edgecnn.runtime.doctor_data import examine_data
 from edgecnn.runtime.doctor_environment import examine_environment
 from edgecnn.runtime.doctor_model import examine_model
-from edgecnn.runtime.finding import Finding
 
 __all__ = ["Diagnosis", "Finding", "examine"]
 
@@ -21,12 +22,13 @@ class Diagnosis:
     findings: tuple[Finding, ...]
 
 
-def examine(target: Path | None = None, ep: str = "auto") -> Diagnosis:
+def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | None = None) -> Diagnosis:
     """Examines this machine; with a model file its golden samples here; with a folder the pictures in it.
 
     Args:
         target: a model file, a folder of pictures, or None for the machine.
         ep: for a model: the providers to prove it on; ``auto``: every one that is here.
+        reporter: told how far the reading of a folder is.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError, DataError: the target cannot be examined at all.
@@ -35,7 +37,7 @@ def examine(target: Path | None = None, ep: str = "auto") -> Diagnosis:
     if target is None:
         findings = examine_environment()
     elif target.is_dir():
-        findings = examine_data(target)
+        findings = examine_data(target, reporter)
     else:
         findings = examine_model(target, ep)
     return Diagnosis(all(f.level != "fault" for f in findings), tuple(findings))

@@ -15,8 +15,8 @@ import cv2
 import onnxruntime
 
 from edgecnn import __version__
+from edgecnn.finding import Finding
 from edgecnn.runtime.cpu_features import cpu_flags, cpu_name, has_vnni, is_x86, physical_cores
-from edgecnn.runtime.finding import Finding
 from edgecnn.runtime.providers import PROVIDERS, available
 
 __all__ = ["examine_environment"]

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from edgecnn.errors import InputNotFoundError, ManifestError, ProviderError
-from edgecnn.runtime.finding import Finding
+from edgecnn.finding import Finding
 from edgecnn.runtime.golden import GoldenReplay, GoldenSamples, replay
 from edgecnn.runtime.providers import available, parse
 from edgecnn.runtime.session import ModelSession, open_session

@@ -1,7 +1,8 @@
-"""Golden samples: pictures with the probabilities that the model gave where it was made, replayed on the device before it is trusted.
+"""Golden samples: pictures with what the model answered where it was made, replayed on the device before it is trusted.
 
-In the metadata key ``edgecnn.golden``, as JSON: ``{"tolerance": 0.001, "samples": [{"png": BASE64, "probabilities": [...]}]}``. A sample's
-picture is already of the model's size, so that a program in any language can replay it: decode the PNG (RGB), run, compare.
+In the metadata key ``edgecnn.golden``, as JSON: ``{"tolerance": 0.001, "samples": [{"png": BASE64, "probabilities": [...],
+"unknown_score": 0.71}]}``, the score only where the graph gives one. A sample's picture is already of the model's size, so that a program in
+any language can replay it: decode the PNG (RGB), run, compare.
 """
 
 from __future__ import annotations
@@ -26,18 +27,21 @@ __all__ = ["GoldenReplay", "GoldenSamples", "replay"]
 
 @dataclass(frozen=True)
 class GoldenSamples:
-    """Pictures, uint8 ``[S, H, W, 3]`` RGB, and the probabilities ``[S, C]`` expected for them."""
+    """Pictures, uint8 ``[S, H, W, 3]`` RGB, and the probabilities ``[S, C]`` and unknown scores ``[S]`` expected for them."""
 
     images: Image
     probabilities: NDArray[np.float32]
-    tolerance: float  # largest difference of a probability that still passes
+    tolerance: float  # largest difference that still passes, of a probability or of a score (relative where that is larger than 1)
+    unknown_scores: NDArray[np.float32] | None = None  # None where the graph gives none
 
     def to_json(self) -> str:
         """The text that goes into the model file."""
-        samples = [
+        samples: list[dict[str, object]] = [
             {"png": _png(image), "probabilities": [round(float(p), 7) for p in row]}
             for image, row in zip(self.images, self.probabilities, strict=True)
         ]
+        for sample, score in zip(samples, () if self.unknown_scores is None else self.unknown_scores, strict=False):
+            sample["unknown_score"] = round(float(score), 7)
         return json.dumps({"tolerance": self.tolerance, "samples": samples})
 
     @classmethod
@@ -47,12 +51,14 @@ class GoldenSamples:
             found = json.loads(text)
             images = np.stack([decode(base64.b64decode(s["png"]), name="golden sample") for s in found["samples"]])
             probabilities = np.array([s["probabilities"] for s in found["samples"]], np.float32)
+            scored = any("unknown_score" in s for s in found["samples"])
+            unknown_scores = np.array([float(s["unknown_score"]) for s in found["samples"]], np.float32) if scored else None
             tolerance = float(found["tolerance"])
         except (ValueError, KeyError, TypeError, PictureError) as error:
             raise ManifestError(f"the golden samples are broken ({error}); export the model again") from error
         if probabilities.ndim != 2 or not tolerance >= 0:
             raise ManifestError("the golden samples are broken (probabilities or tolerance); export the model again")
-        return cls(images, probabilities, tolerance)
+        return cls(images, probabilities, tolerance, unknown_scores)
 
 
 @dataclass(frozen=True)
@@ -65,16 +71,28 @@ class GoldenReplay:
 
     @property
     def passed(self) -> bool:
-        """Whether every probability came within the tolerance; a NaN never does."""
+        """Whether every probability and score came within the tolerance; a NaN never does."""
         return self.max_abs_diff <= self.tolerance
 
 
 def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
     """Runs the golden samples, one by one as a device does, and compares."""
+    failed = GoldenReplay(len(golden.images), float("nan"), golden.tolerance)
     if golden.images.shape[1:] != session.input_shape or golden.probabilities.shape[1] != session.classes:
-        return GoldenReplay(len(golden.images), float("nan"), golden.tolerance)
-    found = np.concatenate([session.probabilities(image[None]) for image in golden.images])
-    return GoldenReplay(len(found), float(np.abs(found - golden.probabilities).max()), golden.tolerance)
+        return failed
+    found = [session.outputs(image[None], ("unknown_score",)) for image in golden.images]
+    differences = [float(np.abs(np.concatenate([f.probabilities for f in found]) - golden.probabilities).max())]
+    if golden.unknown_scores is not None:
+        scores = [f.unknown_scores for f in found if f.unknown_scores is not None]
+        if not scores:
+            return failed
+        differences.append(_score_difference(np.concatenate(scores), golden.unknown_scores))
+    return GoldenReplay(len(found), float(np.max(differences)), golden.tolerance)  # a NaN stays
+
+
+def _score_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Relative to scores larger than 1: an energy has no fixed range, a feature distance lies below 1.5."""
+    return float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1)))
 
 
 def _png(image: Image) -> str:

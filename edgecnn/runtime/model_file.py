@@ -117,3 +117,5 @@ def _check_graph(manifest: Manifest, session: onnxruntime.InferenceSession) -> N
     classes = outputs["probabilities"].shape[-1]
     if classes != len(manifest.labels):
         raise ManifestError(f"the manifest has {len(manifest.labels)} labels, the graph gives {classes} probabilities; export the model again")
+    if manifest.unknown.in_graph and "unknown_score" not in outputs:
+        raise ManifestError(f"the manifest rejects by {manifest.unknown.score}, the graph gives no unknown_score; export the model again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -32,6 +33,7 @@ class Outputs:
 
     probabilities: NDArray[np.float32]  # [N, C]
     embedding: NDArray[np.float32] | None  # [N, D]
+    unknown_scores: NDArray[np.float32] | None  # [N], higher is more unknown
 
 
 class ModelSession:
@@ -47,7 +49,7 @@ class ModelSession:
         self._session = session
         self._float_input = session.get_inputs()[0].type == "tensor(float)"
         names = [o.name for o in session.get_outputs()]
-        self._outputs = ["probabilities", *(["embedding"] if "embedding" in names else [])]
+        self._given = frozenset(names)
 
     @property
     def file(self) -> str:
@@ -76,12 +78,20 @@ class ModelSession:
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB of the model's size -> float32 ``[N, C]``."""
-        return self._run(self._outputs[:1], images)[0]
+        return self._run(["probabilities"], images)[0]
 
-    def outputs(self, images: Image) -> Outputs:
-        """As :meth:`probabilities`, with the embedding where the model has one."""
-        found = self._run(self._outputs, images)
-        return Outputs(found[0], found[1] if len(found) > 1 else None)
+    def outputs(self, images: Image, names: Sequence[str] = ("embedding", "unknown_score")) -> Outputs:
+        """As :meth:`probabilities`, with those of the other outputs that are asked for and that the model has."""
+        wanted = ["probabilities", *(name for name in names if name in self._given)]
+        found = dict(zip(wanted, self._run(wanted, images), strict=True))
+        return Outputs(found["probabilities"], found.get("embedding"), found.get("unknown_score"))
+
+    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """What decides: the probabilities ``[N, C]``, and the unknown scores ``[N]`` where the manifest's rule goes by them."""
+        if not self.manifest.unknown.in_graph:
+            return self.probabilities(images), None
+        found = self.outputs(images, ("unknown_score",))
+        return found.probabilities, found.unknown_scores
 
     def _run(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
         try:

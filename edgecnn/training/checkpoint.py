@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Checkpoint:
     record: SplitRecord
     weights: dict[str, Tensor]
     progressed: Progressed | None = None  # in last.pt alone
+    unknown: dict[str, Tensor] = field(default_factory=dict)  # of the fitted rejection score, see edgecnn.training.unknown
 
     def build(self, network: nn.Module | None = None) -> ImageClassifier:
         """The network with these weights, in evaluation mode.
@@ -99,6 +100,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "split": checkpoint.record.to_json(),
         "weights": checkpoint.weights,
         "weights_sha256": _digest(checkpoint.weights),
+        "unknown": checkpoint.unknown,
+        "unknown_sha256": _digest(checkpoint.unknown),
         "progressed": asdict(checkpoint.progressed) if checkpoint.progressed else None,
     }
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -156,7 +159,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
             model=content["model"],
             manifest=Manifest.from_json(content["manifest"]),
             record=SplitRecord.from_json(content["split"]),
-            weights=_intact(content, path),
+            weights=_intact(content, path, "weights"),
+            unknown=_intact(content, path, "unknown") if "unknown" in content else {},  # older checkpoints have none
             progressed=_progressed(content["progressed"]),
         )
     except CheckpointError:
@@ -169,11 +173,11 @@ def _progressed(found: dict[str, Any] | None) -> Progressed | None:
     return None if found is None else Progressed(**{**found, "history": tuple(EpochRow(**row) for row in found["history"])})
 
 
-def _intact(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
-    weights: dict[str, Tensor] = content["weights"]
-    if _digest(weights) != content["weights_sha256"]:
+def _intact(content: dict[str, Any], path: Path, key: str) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = content[key]
+    if _digest(tensors) != content[f"{key}_sha256"]:
         raise CheckpointError(f"{path}: its weights are not those that were written: the file is damaged; take another, or train again")
-    return weights
+    return tensors
 
 
 def _digest(weights: Any) -> str:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgecnn.data_check import check_data
 from edgecnn.dataset import Picture, PictureFolder, scan_folder
-from edgecnn.errors import DataError, InputNotFoundError, PictureError
-from edgecnn.held_out import Split, SplitRecord, content_digest, data_sha256
+from edgecnn.errors import DataError
+from edgecnn.finding import Finding
+from edgecnn.held_out import Split, SplitRecord, data_sha256
 from edgecnn.loading import Skipped, default_workers
-from edgecnn.preprocess import decode, read_bytes
+from edgecnn.near_duplicates import Copies, find_copies
+from edgecnn.picture_facts import Fault, PictureFacts, read_facts
 from edgecnn.progress import Reporter
-from edgecnn.training.near_duplicates import group_duplicates, thumbnail
 from edgecnn.training.split import split_pictures
 
 __all__ = ["Sample", "TrainingData", "take_in"]
+
+_MOST_COMPARED = 100_000  # pictures, each with each: 60,000 took four minutes
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class TrainingData:
     samples: tuple[Sample, ...]
     skipped: tuple[Skipped, ...]
     duplicates: int  # pictures that are a copy of another
+    findings: tuple[Finding, ...] = ()  # of the examination, the worst first
 
     def of(self, split: Split) -> list[Sample]:
         """The samples of one split."""
@@ -57,12 +62,6 @@ class TrainingData:
         return data_sha256(f"{s.digest} {self.labels[s.label]}" for s in self.samples)
 
 
-@dataclass(frozen=True)
-class _Read:
-    digest: str
-    thumbnail: NDArray[np.float32]
-
-
 def take_in(root: Path, val_split: float, test_split: float, seed: int, reporter: Reporter, workers: int | None = None) -> TrainingData:
     """Reads every picture once and splits them; a split that the folder brings is kept.
 
@@ -73,16 +72,18 @@ def take_in(root: Path, val_split: float, test_split: float, seed: int, reporter
     """
     folder = scan_folder(root)
     _require_classes(folder)
-    reads, skipped = _read_all(folder, reporter, workers)
-    kept = [(picture, read) for picture, read in zip(folder.pictures, reads, strict=True) if read]
-    _require_pictures(folder, [picture for picture, _ in kept], len(skipped))
+    facts, faults = _read_all(folder, reporter, workers)
+    _require_pictures(folder, [f.picture for f in facts], len(faults))
     index = {name: i for i, name in enumerate(folder.class_names)}
-    labels = [index[picture.class_name or ""] for picture, _ in kept]
-    digests = [read.digest for _, read in kept]
-    groups = group_duplicates(digests, np.stack([read.thumbnail for _, read in kept]))
-    splits = _ready(kept, labels, groups, val_split, seed) if folder.ready_split else split_pictures(labels, groups, val_split, test_split, seed)
-    samples = tuple(Sample(p.path, label, split, d) for (p, _), label, split, d in zip(kept, labels, splits, digests, strict=True))
-    return TrainingData(root, folder.class_names, samples, tuple(skipped), len(groups) - len(set(groups)))
+    labels = [index[f.picture.class_name or ""] for f in facts]
+    copies = _find_copies(facts, reporter)
+    groups = list(copies.groups)
+    pictures = [f.picture for f in facts]
+    splits = _ready(pictures, labels, groups, val_split, seed) if folder.ready_split else split_pictures(labels, groups, val_split, test_split, seed)
+    samples = tuple(Sample(f.picture.path, label, split, f.digest) for f, label, split in zip(facts, labels, splits, strict=True))
+    skipped = tuple(Skipped(str(fault.picture.path), fault.reason) for fault in faults)
+    findings = check_data(folder, facts, faults, copies)
+    return TrainingData(root, folder.class_names, samples, skipped, len(groups) - len(set(groups)), findings)
 
 
 def _require_classes(folder: PictureFolder) -> None:
@@ -94,26 +95,29 @@ def _require_classes(folder: PictureFolder) -> None:
         raise DataError(f"{folder.root}: the class '{min(unknown)}' is in val or test, but not in train; add it there, or remove it")
 
 
-def _read_all(folder: PictureFolder, reporter: Reporter, workers: int | None) -> tuple[list[_Read | None], list[Skipped]]:
+def _read_all(folder: PictureFolder, reporter: Reporter, workers: int | None) -> tuple[list[PictureFacts], list[Fault]]:
     progress = reporter.stage("reading pictures")
-    reads: list[_Read | None] = []
-    skipped: list[Skipped] = []
-
-    def read(picture: Picture) -> _Read | Skipped:
-        try:
-            data = read_bytes(picture.path)
-            return _Read(content_digest(data), thumbnail(decode(data, name=str(picture.path))))
-        except (PictureError, InputNotFoundError) as error:
-            return Skipped(str(picture.path), str(error).removeprefix(f"{picture.path}: "))
-
+    facts: list[PictureFacts] = []
+    faults: list[Fault] = []
     with ThreadPoolExecutor(workers or default_workers()) as pool:
-        for i, found in enumerate(pool.map(read, folder.pictures)):
-            if isinstance(found, Skipped):
-                skipped.append(found)
-                reporter.say(f"skipped {found.path}: {found.reason}")
-            reads.append(None if isinstance(found, Skipped) else found)
+        for i, found in enumerate(pool.map(read_facts, folder.pictures)):
+            if isinstance(found, Fault):
+                faults.append(found)
+                reporter.say(f"skipped {found.picture.path}: {found.reason}")
+            else:
+                facts.append(found)
             progress(i + 1, len(folder.pictures))
-    return reads, skipped
+    return facts, faults
+
+
+def _find_copies(facts: Sequence[PictureFacts], reporter: Reporter) -> Copies:
+    """Byte for byte or nearly; in very large sets byte for byte alone, which is said."""
+    digests = [f.digest for f in facts]
+    if len(facts) <= _MOST_COMPARED:
+        return find_copies(digests, np.stack([f.thumbnail for f in facts]), reporter.stage("looking for copies"))
+    reporter.say(f"{len(facts):,} pictures: copies are looked for byte for byte alone, near ones up to {_MOST_COMPARED:,} pictures")
+    first: dict[str, int] = {}
+    return Copies(tuple(first.setdefault(digest, i) for i, digest in enumerate(digests)), (), look_alike=False)
 
 
 def _require_pictures(folder: PictureFolder, kept: list[Picture], skipped: int) -> None:
@@ -126,9 +130,9 @@ def _require_pictures(folder: PictureFolder, kept: list[Picture], skipped: int) 
         raise DataError(f"{folder.root}: a class needs at least two pictures, {shown}{unread}; add pictures or remove the folder")
 
 
-def _ready(kept: list[tuple[Picture, _Read]], labels: list[int], groups: list[int], val_split: float, seed: int) -> list[Split]:
+def _ready(pictures: list[Picture], labels: list[int], groups: list[int], val_split: float, seed: int) -> list[Split]:
     """The folder's own split. Without `val`, that is split off from `train`; `test` is never touched for it."""
-    splits: list[Split] = [picture.split or "train" for picture, _ in kept]
+    splits: list[Split] = [picture.split or "train" for picture in pictures]
     if "val" in splits:
         return splits
     train = [i for i, split in enumerate(splits) if split == "train"]

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from edgecnn.manifest import Manifest
+from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.metrics import judge
-from edgecnn.preprocess import Image
-from edgecnn.training.calibrate import fit_temperature, fit_unknown
+from edgecnn.preprocess import Image, preprocess
+from edgecnn.progress import Reporter
+from edgecnn.training.cache import cache_pictures
+from edgecnn.training.calibrate import fit_temperature
 from edgecnn.training.checkpoint import load_checkpoint, save_checkpoint
 from edgecnn.training.data import TrainingData
 from edgecnn.training.history import EpochRow, write_results_csv
@@ -22,6 +25,7 @@ from edgecnn.training.options import TrainOptions, TrainResult
 from edgecnn.training.results import Outcome, write_results
 from edgecnn.training.run_folder import RunFolder
 from edgecnn.training.setup import Setup
+from edgecnn.training.unknown import LEAST_VALIDATION_PICTURES, UnknownFit, fit_unknown, spread
 
 __all__ = ["Finished", "finish"]
 
@@ -36,6 +40,7 @@ class Finished:
     data: TrainingData
     manifest: Manifest
     history: tuple[EpochRow, ...]
+    reporter: Reporter
 
 
 def finish(done: Finished, network: ImageClassifier, val: Image, exact_pixels: Callable[[str], Image], seconds: Callable[[], float]) -> TrainResult:
@@ -59,21 +64,52 @@ def finish(done: Finished, network: ImageClassifier, val: Image, exact_pixels: C
     temperature = fit_temperature(logits, truth["val"])
     probabilities = _softmax(logits, temperature)
     found = judge(probabilities, truth["val"].tolist(), done.data.labels)
+    unknown = _fit_unknown(done, judged, val, logits, temperature)
     manifest = done.manifest.replace(
         temperature=temperature,
-        unknown=fit_unknown(probabilities),
+        unknown=unknown.rule,
         training=replace(done.manifest.training, val_top1=found.top1),
     )
-    save_checkpoint(done.run.best, replace(best, manifest=manifest))
+    save_checkpoint(done.run.best, replace(best, manifest=manifest, unknown=unknown.tensors))
     write_results_csv(done.run.results, done.history)
     tested, answers = None, None
     if len(truth["test"]):
         answers = _softmax(_logits(judged, exact_pixels("test"), done.options.batch), temperature)
         tested = judge(answers, truth["test"].tolist(), done.data.labels)
     outcome = Outcome(
-        done.options, done.setup, done.run, done.data, manifest, done.history, found, probabilities, tested, seconds(), network, answers
+        done.options,
+        done.setup,
+        done.run,
+        done.data,
+        manifest,
+        done.history,
+        found,
+        probabilities,
+        tested,
+        seconds(),
+        network,
+        answers,
+        done.data.findings,
     )
     return write_results(outcome, sum(p.numel() for p in network.parameters()))
+
+
+def _fit_unknown(done: Finished, model: TorchJudge, val: Image, logits: NDArray[np.float32], temperature: float) -> UnknownFit:
+    """On features of the pictures as the device sees them, not as they were augmented."""
+    if len(val) < LEAST_VALIDATION_PICTURES:
+        return UnknownFit(UnknownRule())  # features would be computed for nothing
+    train, batch, shape, spec = done.data.of("train"), done.options.batch, done.manifest.input, done.manifest.preprocess
+    paths = [train[i].path for i in spread(len(train))]
+    progress = done.reporter.stage("features for the unknown score")
+    pixels = cache_pictures(
+        paths, shape.height, shape.width, lambda p: preprocess(p, shape, spec), done.run.root, lambda *_: None, done.options.workers
+    )
+    found: list[Tensor] = []
+    for i in range(0, len(pixels), batch):
+        found.append(model.features(np.asarray(pixels[i : i + batch])))
+        progress(min(i + batch, len(pixels)), len(pixels))
+    held_out = torch.cat([model.features(np.asarray(val[i : i + batch])) for i in range(0, len(val), batch)])
+    return fit_unknown(torch.cat(found), held_out, torch.from_numpy(logits), temperature)
 
 
 def _logits(model: TorchJudge, pixels: Image, batch: int) -> NDArray[np.float32]:

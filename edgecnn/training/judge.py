@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from edgecnn.errors import CheckpointError
 from edgecnn.held_out import SplitRecord
@@ -17,6 +18,7 @@ from edgecnn.preprocess import Image
 from edgecnn.training.checkpoint import load_checkpoint
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.tensors import normalize, two_columns
+from edgecnn.training.unknown import build_score
 
 __all__ = ["TorchJudge", "open_checkpoint"]
 
@@ -26,11 +28,20 @@ class TorchJudge:
 
     kind = "torch"
 
-    def __init__(self, network: ImageClassifier, manifest: Manifest, record: SplitRecord | None = None, file: str = "") -> None:
+    def __init__(
+        self,
+        network: ImageClassifier,
+        manifest: Manifest,
+        record: SplitRecord | None = None,
+        file: str = "",
+        unknown: Mapping[str, Tensor] | None = None,  # tensors of the manifest's rejection score
+    ) -> None:
         self.network = network.eval()
         self.manifest = manifest
         self.split_record = record
         self.file = file
+        self.unknown = dict(unknown or {})
+        self.score = build_score(manifest.unknown, self.unknown)
         self._device = next(network.parameters()).device
         self.ep = f"torch-{self._device.type}"
 
@@ -39,6 +50,21 @@ class TorchJudge:
         with torch.inference_mode():
             found = two_columns(self.network(normalize(images, self.manifest.normalization, self._device)))
         return cast("NDArray[np.float32]", found.cpu().numpy())
+
+    def features(self, images: Image) -> Tensor:
+        """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``."""
+        with torch.inference_mode():
+            return self.network.features(normalize(images, self.manifest.normalization, self._device)).float().cpu()
+
+    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Probabilities ``[N, C]``, and unknown scores ``[N]`` where the manifest's rule goes by them."""
+        if self.score is None:
+            return self.probabilities(images), None
+        with torch.inference_mode():
+            embedding = self.network.features(normalize(images, self.manifest.normalization, self._device))
+            logits = two_columns(self.network.classifier(embedding))
+            scores = self.score.to(self._device)(embedding, logits)
+            return logits.div(self.manifest.temperature).softmax(1).cpu().numpy(), scores.cpu().numpy()
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, softmax after temperature."""
@@ -52,4 +78,4 @@ def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchJudge:
         built = checkpoint.build(network)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return TorchJudge(built, checkpoint.manifest, checkpoint.record, str(path))
+    return TorchJudge(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from edgecnn.training.schedule import learning_rate
 from edgecnn.training.setup import Setup, build_network, last_linear, settle
 from edgecnn.training.targets import TrainingSet, make_training_set
 from edgecnn.training.teacher import load_teacher
+from edgecnn.training.tensorboard_log import TensorBoardLog
 
 __all__ = ["train"]
 
@@ -216,7 +218,8 @@ class _Run:
         if self.options.time_budget_min is not None and not self.history and not self.step:
             self.epochs = self.world.agree(self._plan(pictures, val))
         self.learner.begin()
-        with Interruption() as interruption:
+        log = TensorBoardLog(self.run.tensorboard, self.reporter, self.history) if self.options.tensorboard and self.world.leads else None
+        with Interruption() as interruption, log or nullcontext():
             for epoch in range(len(self.history), self.epochs):
                 start = time.monotonic()
                 row = self._epoch(epoch, pictures, val, interruption)
@@ -226,6 +229,8 @@ class _Run:
                 self._save_last()
                 if self.world.leads:
                     write_results_csv(self.run.results, self.history)
+                if log:
+                    log.add(row)
                 if self._stop_asked(interruption):
                     interruption.act()
                 why = self.world.agree(self._why_to_end(time.monotonic() - start))
@@ -342,7 +347,7 @@ class _Run:
         """The best checkpoint, calibrated and judged; the first process writes."""
         result = None
         if self.world.leads:
-            done = Finished(self.options, self.setup, self.run, self.data, self.manifest, tuple(self.history))
+            done = Finished(self.options, self.setup, self.run, self.data, self.manifest, tuple(self.history), self.reporter)
             result = finish(done, self.network, val, self._exact_pixels, self._seconds)
         agreed = self.world.agree(result)
         assert agreed is not None

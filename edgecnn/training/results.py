@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.atomic import write_text
-from edgecnn.manifest import Manifest
+from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.metrics import Metrics
 from edgecnn.training.data import Sample, TrainingData
 from edgecnn.training.history import EpochRow
@@ -96,12 +96,15 @@ def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
         history=outcome.history,
         val=JudgedPart(outcome.metrics, outcome.probabilities, _truth(val)),
         test=JudgedPart(outcome.test, outcome.test_probabilities, _truth(test)) if outcome.test else None,
-        mistakes=find_mistakes(
-            val, outcome.probabilities, outcome.data.labels, TorchJudge(outcome.network, outcome.manifest) if outcome.network else None
-        ),
+        mistakes=find_mistakes(val, outcome.probabilities, outcome.data.labels, _judge(outcome)),
         skipped=[(s.path, s.reason) for s in outcome.data.skipped],
         findings=outcome.findings,
     )
+
+
+def _judge(outcome: Outcome) -> TorchJudge | None:
+    """Without the rule for `unknown`, which needs more than the network and has no say in what is a mistake."""
+    return TorchJudge(outcome.network, outcome.manifest.replace(unknown=UnknownRule())) if outcome.network else None
 
 
 def _truth(samples: Sequence[Sample]) -> NDArray[np.int64]:
@@ -118,5 +121,8 @@ def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
         ("of them", f"{outcome.data.duplicates} copies of others; {len(result.skipped)} more could not be read"),
         ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} pictures a second while training"),
         ("temperature", f"{outcome.manifest.temperature:g}"),
-        ("unknown below", f"{unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the validation pictures"),
+        (
+            f"unknown {'above' if unknown.in_graph else 'below'}",
+            f"{unknown.score} {unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the validation pictures",
+        ),
     ]

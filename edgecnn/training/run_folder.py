@@ -57,13 +57,19 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def tensorboard(self) -> Path:
+        """Event files, where they were asked for."""
+        return self.root / "tensorboard"
+
+    @property
     def holds_a_run(self) -> bool:
         """Whether anything here would be overwritten."""
         return any(p.exists() for p in (self.best.parent, self.results, self.split, self.summary, self.report))
 
     def clear(self) -> None:
         """Removes an earlier run, once the new one is sure to begin; other files stay."""
-        shutil.rmtree(self.best.parent, ignore_errors=True)
+        for folder in (self.best.parent, self.tensorboard):
+            shutil.rmtree(folder, ignore_errors=True)
         for path in (self.results, self.split, self.summary, self.report):
             path.unlink(missing_ok=True)
 

@@ -79,3 +79,27 @@ def test_scores_are_plain_numbers_that_json_takes() -> None:
     assert type(found.score) is float
     assert type(found.index) is int
     assert type(found.top[0].score) is float
+
+
+def scored(unknown_score: float, threshold: float = 0.5):
+    return decide(np.array([0.3, 0.7], np.float32), LABELS[:2], threshold, 2, unknown_score)
+
+
+def test_above_the_threshold_of_an_unknown_score_the_answer_is_unknown_however_sure_the_classifier_is() -> None:
+    found = scored(0.51)
+    assert (found.status, found.index, found.score) == ("unknown", None, None)
+    assert found.top[0].label == "dog"
+    assert "0.510 is above" in (found.reason or "")
+
+
+@pytest.mark.parametrize("score", [0.5, 0.0, -3.0])
+def test_at_or_below_the_threshold_of_an_unknown_score_the_answer_stands(score: float) -> None:
+    assert scored(score).status == "ok"
+    assert scored(score, threshold=0.9).score == pytest.approx(0.7)  # the probability is not held against that threshold
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])
+def test_an_unknown_score_that_is_no_number_gives_no_decision(score: float) -> None:
+    found = scored(score)
+    assert (found.status, found.top) == ("no_decision", ())
+    assert "unknown score" in (found.reason or "")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from edgecnn.metrics import expected_calibration_error, judge, mean_kl, signal_to_noise_db, wilson_interval
+from edgecnn.metrics import ece_band, expected_calibration_error, judge, mean_kl, signal_to_noise_db, wilson_interval
 
 LABELS = ("a", "b", "c")
 # truth a a b b; answers a b b a
@@ -138,3 +138,37 @@ def test_the_wilson_interval_stays_within_0_and_1_and_holds_the_share() -> None:
             low, high = wilson_interval(right, of)
             assert 0 <= low <= right / of + 1e-12
             assert right / of - 1e-12 <= high <= 1
+
+
+def calibrated(count: int, seed: int, sharpen: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of two classes and truths drawn from them, the probabilities then sharpened."""
+    random = np.random.default_rng(seed)
+    logit = random.normal(0, 2, count)
+    truth = (random.random(count) < 1 / (1 + np.exp(-logit))).astype(int)
+    p = 1 / (1 + np.exp(-sharpen * logit))
+    return np.stack([1 - p, p], 1), truth
+
+
+def test_the_ece_of_a_calibrated_model_lies_in_its_band_as_often_as_said() -> None:
+    inside = 0
+    for seed in range(200):
+        p, truth = calibrated(150, seed)
+        low, high = ece_band(p, seed, draws=200)
+        inside += low <= expected_calibration_error(p, truth) <= high
+    assert 0.90 < inside / 200 < 0.99
+
+
+def test_an_overconfident_model_lies_above_its_band() -> None:
+    p, truth = calibrated(500, 0, sharpen=3.0)
+    assert expected_calibration_error(p, truth) > ece_band(p, 0)[1]
+
+
+def test_the_band_narrows_as_pictures_are_added_and_is_the_same_for_a_seed() -> None:
+    few, many = (ece_band(calibrated(count, 1)[0], 0)[1] for count in (50, 5_000))
+    assert many < few / 5
+    p = calibrated(60, 2)[0]
+    assert ece_band(p, 3) == ece_band(p, 3) != ece_band(p, 4)
+
+
+def test_answers_without_any_doubt_have_a_band_of_nothing() -> None:
+    assert ece_band(np.tile([1.0, 0.0], (20, 1))) == (0.0, 0.0)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Finding"]
+__all__ = ["Finding", "Level"]
+
+Level = Literal["ok", "note", "warning", "fault"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """A fault ends `doctor` with status 3; a warning, a note and an ok do not."""
 
-    level: Literal["ok", "note", "warning", "fault"]
+    level: Level
     what: str
     where: str
     remedy: str  # empty where there is nothing to do
