@@ -47,7 +47,7 @@ def explain(
         print_json(result)
         return
     rows = [(scored.label, f"{scored.score:.3f}") for scored in result.top]
-    print(f"{result.picture}: {result.label} ({result.score:.2f}){', below the threshold: unknown' if result.unknown else ''}")
+    print(f"{result.picture}: {result.label} ({result.score:.2f}){', which predict calls unknown' if result.unknown else ''}")
     print_facts("", rows)
     print(f"written: {result.files[0]} and {len(result.files) - 1} pictures beside it")
     note(f"next: open {result.files[0]} in a browser")

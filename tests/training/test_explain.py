@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ import torch
 from torch import nn
 
 from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.manifest import UnknownRule
+from edgecnn.training.checkpoint import load_checkpoint, save_checkpoint
 from edgecnn.training.explain.explanation import Explained, explain
 from edgecnn.training.explain.layers import first_steps, several_depths, watch
 from edgecnn.training.explain.plates import filter_plate, telling_channel
@@ -135,10 +138,6 @@ def test_cold_places_stay_grey_blue_and_hot_ones_turn_red() -> None:
 
 
 def test_a_label_that_is_html_shows_as_words(trained: TrainResult, pictures: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from edgecnn.training.checkpoint import load_checkpoint, save_checkpoint
-
     checkpoint = load_checkpoint(Path(trained.best_checkpoint))
     manifest = checkpoint.manifest.replace(labels=("<script>alert(1)</script>", '"><img src=x>'))
     save_checkpoint(tmp_path / "nasty.pt", replace(checkpoint, manifest=manifest))
@@ -146,3 +145,21 @@ def test_a_label_that_is_html_shows_as_words(trained: TrainResult, pictures: Pat
     page = Path(found.files[0]).read_text()
     assert "<script" not in page
     assert "<img src=x" not in page
+
+
+@pytest.mark.parametrize(
+    ("rule", "unknown"),
+    [
+        (UnknownRule(threshold=0.0), False),
+        (UnknownRule(threshold=1.01), True),
+        (UnknownRule("energy", threshold=1e6), False),  # above its threshold, not below, is unknown
+        (UnknownRule("energy", threshold=-1e6), True),
+    ],
+)
+def test_it_is_unknown_where_the_models_own_rule_says_so(
+    rule: UnknownRule, unknown: bool, trained: TrainResult, pictures: Path, tmp_path: Path
+) -> None:
+    checkpoint = load_checkpoint(Path(trained.best_checkpoint))
+    save_checkpoint(tmp_path / "ruled.pt", replace(checkpoint, manifest=checkpoint.manifest.replace(unknown=rule)))
+    found = explain(tmp_path / "ruled.pt", min((pictures / "circle").iterdir()), tmp_path / "out", 1)
+    assert found.unknown is unknown

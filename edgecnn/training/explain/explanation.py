@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecnn.atomic import make_folder, write_bytes, write_text
 from edgecnn.errors import UsageError
 from edgecnn.preprocess import Image, fit, read_picture
+from edgecnn.rejection import rejected
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import Plate, feature_plate, filter_plate, input_plate, map_plate, step_plate
 from edgecnn.training.html_page import encoded, image_tag, page, text
@@ -34,10 +35,10 @@ class Explained:
 
     checkpoint: str
     picture: str
-    label: str  # of the best score, whatever the threshold
+    label: str  # of the best score, unknown or not
     index: int
     score: float
-    unknown: bool  # below the threshold below which `predict` says so
+    unknown: bool  # whether `predict` would say so
     top: tuple[Scored, ...]  # the classes whose maps were drawn, best first
     out: str
     files: tuple[str, ...]
@@ -66,7 +67,8 @@ def explain(checkpoint: Path, picture: Path, out: Path, classes: int = 3, *, for
     judge = open_checkpoint(checkpoint)
     original = read_picture(picture)
     seen = fit(original, judge.manifest.input, judge.manifest.preprocess)
-    scores = judge.probabilities(seen[None])[0]
+    probabilities, unknown_scores = judge.answers(seen[None])
+    scores = probabilities[0]
     best = [int(i) for i in (-scores).argsort(kind="stable")[:classes]]
     labels = judge.manifest.labels
     answers = [(i, labels[i], float(scores[i])) for i in best]
@@ -81,7 +83,7 @@ def explain(checkpoint: Path, picture: Path, out: Path, classes: int = 3, *, for
         label=labels[best[0]],
         index=best[0],
         score=float(scores[best[0]]),
-        unknown=float(scores[best[0]]) < judge.manifest.unknown.threshold,
+        unknown=bool(rejected(judge.manifest.unknown, scores.max(keepdims=True) if unknown_scores is None else unknown_scores)[0]),
         top=tuple(Scored(label, score) for _, label, score in answers),
         out=str(out),
         files=(str(out / "index.html"), *(str(out / f"{plate.name}.png") for plate in plates)),

@@ -1,0 +1,60 @@
+"""edgecnn explain as scripts and learners call it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from edgecnn.cli.options import require_extra
+from edgecnn.errors import MissingExtraError
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, shapes: Path, edgecnn) -> Path:
+    run = tmp_path_factory.mktemp("explain") / "run"
+    options = ("--model", "resnet8", "--weights", "none", "--epochs", 1, "--imgsz", 32, "--batch", 8, "--out", run)
+    done = edgecnn("train", shapes, *options)
+    assert done.returncode == 0, done.stderr
+    return run / "weights" / "best.pt"
+
+
+def test_json_names_the_files_and_the_prediction_and_is_alone_on_standard_output(checkpoint: Path, shapes: Path, tmp_path: Path, edgecnn) -> None:
+    done = edgecnn("explain", checkpoint, shapes / "circle" / "5000.png", "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found.keys() >= {"checkpoint", "picture", "label", "index", "score", "unknown", "top", "out", "files"}
+    assert found["label"] == found["top"][0]["label"]
+    assert found["label"] in ("circle", "square")
+    assert sorted(map(str, (tmp_path / "out").iterdir())) == sorted(found["files"])
+    assert all(cv2.imread(file) is not None for file in found["files"] if file.endswith(".png"))
+
+
+def test_text_gives_the_answer_and_where_the_page_is(checkpoint: Path, shapes: Path, tmp_path: Path, edgecnn) -> None:
+    out = tmp_path / "out"
+    done = edgecnn("explain", checkpoint, shapes / "square" / "5000.png", "--out", out, "--classes", 1)
+    assert done.returncode == 0, done.stderr
+    assert "5000.png: " in done.stdout
+    assert str(out / "index.html") in done.stdout
+    again = edgecnn("explain", checkpoint, shapes / "square" / "5000.png", "--out", out)
+    assert again.returncode == 2
+    assert "--force" in again.stderr
+    assert len(again.stderr.splitlines()) == 1
+
+
+def test_a_model_file_is_refused_with_what_to_give_instead(tiny_model: Path, shapes: Path, tmp_path: Path, edgecnn) -> None:
+    done = edgecnn("explain", tiny_model, shapes / "circle" / "5000.png", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "best.pt" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"explaining a network needs torch.*edgecnn\[train\]"):
+        require_extra("explaining a network")
