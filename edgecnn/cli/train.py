@@ -57,7 +57,7 @@ def train(
     list_models: Annotated[  # noqa: ARG001  # acts by its callback
         bool, typer.Option("--list-models", help="Print the networks with what each costs, and leave.", is_eager=True, callback=_list_models)
     ] = False,
-    preset: Annotated[str | None, typer.Option(help="Recipe: transfer, scratch, classic.", show_default="by weights")] = None,
+    preset: Annotated[str | None, typer.Option(help="Recipe: transfer, adapt, scratch, classic.", show_default="by weights")] = None,
     weights: Annotated[str, typer.Option(help="Start from: auto (pretrained where there are any), none, or a checkpoint.")] = "auto",
     epochs: Annotated[int | None, typer.Option(help="Passes over the training pictures.", show_default="by recipe")] = None,
     imgsz: Annotated[int | None, typer.Option(help="Side of the input in pixels.", show_default="the model's")] = None,
@@ -88,6 +88,7 @@ def train(
 ) -> None:
     """Train a classifier on a folder of pictures."""
     require_extra("training")
+    from edgecnn.metrics import wilson_interval
     from edgecnn.training import TrainOptions
     from edgecnn.training import train as run
     from edgecnn.training.distributed import leads
@@ -128,8 +129,9 @@ def train(
     if json:
         print_json(result)
         return
+    low, high = wilson_interval(round(result.val_top1 * result.val_images), result.val_images)
     rows = [
-        ("validation top-1", f"{result.val_top1:.4f} of {result.val_images} pictures"),
+        ("validation top-1", f"{result.val_top1:.4f} of {result.val_images} pictures (95 %: {low:.4f} to {high:.4f})"),
         ("macro-F1, ECE", f"{result.val_macro_f1:.4f}, {result.val_ece:.4f}"),
         ("test top-1", "no test split" if result.test_top1 is None else f"{result.test_top1:.4f}"),
         ("trained on", f"{result.train_images} pictures, {result.epochs} epochs, {result.seconds:.0f} s"),

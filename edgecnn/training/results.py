@@ -71,7 +71,8 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
     )
     summary: dict[str, Any] = {
         **asdict(result),
-        "val_nll": outcome.metrics.nll,
+        "val": asdict(outcome.metrics),
+        "test": asdict(outcome.test) if outcome.test else None,
         "duplicates": outcome.data.duplicates,
         "options": asdict(outcome.options),
         "recipe": asdict(outcome.setup.recipe),
