@@ -144,17 +144,28 @@ def _freeze(network: ImageClassifier, recipe: Recipe) -> list[nn.Module]:
 
 
 def _optimizer(network: ImageClassifier, recipe: Recipe) -> torch.optim.Optimizer:
-    """The backbone may learn more slowly than the classifier; biases and norms are not decayed."""
-    head = {id(p) for p in network.classifier.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    """Groups by learning rate and decay; biases and norms are not decayed."""
+    shares = _shares(network, recipe)
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for parameter in network.parameters():
         if parameter.requires_grad:
-            groups.setdefault((id(parameter) in head, parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((shares[id(parameter)], parameter.ndim > 1), []).append(parameter)
     settings: list[dict[str, Any]] = [
-        {"params": found, "share": 1.0 if is_head else recipe.backbone_lr, "weight_decay": recipe.weight_decay if decays else 0.0}
-        for (is_head, decays), found in groups.items()
+        {"params": found, "share": share, "weight_decay": recipe.weight_decay if decays else 0.0} for (share, decays), found in groups.items()
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(settings, lr=recipe.lr, momentum=0.9, nesterov=True)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(settings, lr=recipe.lr, eps=recipe.adam_epsilon)
+
+
+def _shares(network: ImageClassifier, recipe: Recipe) -> dict[int, float]:
+    """Each parameter's part of the learning rate: the classifier's whole, the backbone's less, and the less the earlier a part sees the picture.
+
+    Howard and Ruder (arXiv 1801.06146) call it discriminative fine-tuning.
+    """
+    shares = {id(p): recipe.backbone_lr for p in network.parameters()}
+    parts = network.early_parts()
+    for depth, part in enumerate(parts):
+        shares |= {id(p): recipe.backbone_lr * recipe.layer_decay ** (len(parts) - depth) for p in part.parameters()}
+    return shares | {id(p): 1.0 for p in network.classifier.parameters()}

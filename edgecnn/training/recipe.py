@@ -30,6 +30,7 @@ class Recipe:
     head_views: int = 3  # on the pictures as they are, and augmented so many times less one
     freeze_batch_norm: bool = False  # keep the pretrained running statistics
     backbone_lr: float = 1.0  # the backbone's learning rate, as a share of the classifier's
+    layer_decay: float = 1.0  # each part nearer to the picture learns so much slower than the next
     label_smoothing: float = 0.0
     average: float = 0.0  # horizon of the weights' moving average, which is validated and shipped, as a share of all steps; 0: none
     frozen_parts: int = 0  # so many of the network's first parts learn nothing

@@ -84,6 +84,20 @@ def test_frozen_parts_stay_to_the_bit() -> None:
     assert any(name.startswith("blocks.3.") for name in moved)
 
 
+def test_parts_nearer_to_the_picture_learn_more_slowly_and_the_classifier_fastest() -> None:
+    setup = settle(TrainOptions(data=Path(), model="efficientnet_lite0", weights="none", device="cpu", imgsz=32))
+    setup = replace(setup, recipe=replace(setup.recipe, backbone_lr=0.5, layer_decay=0.8))
+    learner = Learner(build_network(setup, ("a", "b")), setup, 0)
+    share = {id(p): group["share"] for group in learner.optimizer.param_groups for p in group["params"]}
+    assert len(share) == len(list(learner.network.parameters()))
+    parts = [*learner.network.early_parts(), learner.network.get_submodule("head")]
+    found = [{share[id(p)] for p in part.parameters()} for part in parts]
+    assert all(len(shares) == 1 for shares in found)
+    rates = [shares.pop() for shares in found]
+    assert rates == pytest.approx([0.5 * 0.8 ** (len(parts) - 1 - depth) for depth in range(len(parts))])
+    assert {share[id(p)] for p in learner.network.classifier.parameters()} == {1.0}
+
+
 def test_the_average_lies_between_the_start_and_the_trained_weights_and_is_what_is_judged() -> None:
     learner = _learner(_setup(average=0.5))
     learner.begin()
