@@ -32,6 +32,7 @@ from edgecnn.training.head import LabelledFeatures, compute_features, fit_head
 from edgecnn.training.history import EpochRow, write_results_csv
 from edgecnn.training.interruption import Interruption
 from edgecnn.training.judge import TorchJudge
+from edgecnn.training.kept_memory import kept_memory
 from edgecnn.training.learner import Learner, cpu_weights
 from edgecnn.training.lr_finder import find_learning_rate
 from edgecnn.training.models.base import ImageClassifier
@@ -68,7 +69,7 @@ def train(options: TrainOptions, reporter: Reporter | None = None, network: nn.M
         OutputError: the run folder cannot be written; what was written before is whole.
     """
     setup = settle(options, network)  # before anything is made, so that a wrong option leaves nothing behind
-    with joined(cuda=setup.device.type == "cuda") as world:
+    with joined(cuda=setup.device.type == "cuda") as world, kept_memory() if setup.device.type == "cpu" else nullcontext():
         heard = reporter if reporter and world.leads else Silent()
         run = RunFolder(world.agree(open_run(options.out, resume=options.resume, force=options.force).root if world.leads else Path()))
         resumed = None

@@ -10,6 +10,7 @@ from torch import nn
 
 from edgecnn.errors import UsageError
 from edgecnn.training.inspection import multiply_accumulates
+from edgecnn.training.models.convolution import SameConv
 from edgecnn.training.models.efficientnet_lite import LITE1, LITE2, EfficientNetLite
 from edgecnn.training.models.inverted_residual import SqueezeExcitation, divisible_by_8
 from edgecnn.training.models.mobilenetv1_025 import MobileNetV1Quarter
@@ -17,7 +18,6 @@ from edgecnn.training.models.mobilenetv2 import MobileNetV2
 from edgecnn.training.models.mobilenetv3_small import MobileNetV3Small
 from edgecnn.training.models.registry import MODELS, find_model
 from edgecnn.training.models.resnet8 import ResNet8
-from edgecnn.training.models.same_conv import SameConv
 from edgecnn.training.models.table import ModelRow, model_table
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.same_conv import SameConv
+from edgecnn.training.models.convolution import Convolution, SameConv
 
 __all__ = ["ConvNorm", "InvertedResidual", "SqueezeExcitation", "Stage", "StagedNetwork", "Style", "divisible_by_8", "initialize_convolutions"]
 
@@ -45,12 +45,29 @@ class ConvNorm(nn.Sequential):
     """Convolution without bias, batch-norm, and the style's activation unless the block is to end linear."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, style: Style, *, stride: int = 1, groups: int = 1, linear: bool = False) -> None:
-        convolution = (
-            SameConv(inputs, outputs, kernel, stride, groups=groups, bias=False)
-            if style.tensorflow_padding
-            else nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
-        )
+        kind = SameConv if style.tensorflow_padding else Convolution
+        convolution = kind(inputs, outputs, kernel, stride, groups=groups, bias=False)
         super().__init__(convolution, nn.BatchNorm2d(outputs, eps=style.epsilon), *([] if linear else [style.activation()]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W]`` -> ``[N, outputs, H', W']``.
+
+        While the rest trains beside frozen statistics, batch-norm is a factor and an offset a channel: they join the convolution's weights, through
+        which their gradients flow, and a pass over the pictures is saved each way.
+        """
+        convolution, norm = self[0], self[1]
+        assert isinstance(convolution, Convolution)
+        assert isinstance(norm, nn.BatchNorm2d)
+        if norm.training or not self.training:
+            plain: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            return plain
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # [outputs]
+        y = convolution.convolve(x, convolution.weight * factor[:, None, None, None], norm.bias - norm.running_mean * factor)
+        for place in range(2, len(self)):
+            y = self[place](y)
+        return y
 
 
 class SqueezeExcitation(nn.Module):

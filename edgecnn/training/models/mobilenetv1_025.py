@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.same_conv import SameConv
+from edgecnn.training.models.convolution import SameConv
 
 __all__ = ["MobileNetV1Quarter"]
 
