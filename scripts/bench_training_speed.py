@@ -13,8 +13,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -30,7 +32,10 @@ from edgecnn.training import TrainOptions, train
 from edgecnn.training.batches import TrainingBatch, training_batches
 from edgecnn.training.data import Sample, TrainingData, take_in
 from edgecnn.training.head import LabelledFeatures, compute_features, fit_head
+from edgecnn.training.kept_memory import kept_memory
 from edgecnn.training.learner import Learner
+from edgecnn.training.models import depthwise
+from edgecnn.training.models.inverted_residual import ConvNorm
 from edgecnn.training.setup import Setup, build_network, last_linear, settle
 from edgecnn.training.targets import TrainingSet, make_training_set
 
@@ -51,9 +56,10 @@ def main() -> None:
     data = take_in(asked.data, 0.2, 0.0, 0, Silent())
     pictures = _pictures(data, setup)
     console = Console(width=100)
-    console.print(_loader(setup, data, pictures, asked.rounds))
-    console.print(_head(setup, data, pictures))
-    console.print(_arithmetic(setup, data, pictures, asked.rounds, compiled=asked.compile))
+    with kept_memory():  # as train does
+        console.print(_loader(setup, data, pictures, asked.rounds))
+        console.print(_head(setup, data, pictures))
+        console.print(_arithmetic(setup, data, pictures, asked.rounds, compiled=asked.compile))
     if not asked.without_plain:
         console.print(_time_to_goal(asked.data, data, setup))
 
@@ -131,33 +137,58 @@ def _silent() -> Progress:
 
 
 def _arithmetic(setup: Setup, data: TrainingData, pictures: TrainingSet, rounds: int, *, compiled: bool) -> Table:
-    """Number formats, memory layouts and torch.compile, each against float32 with channels first."""
+    """Number formats, memory layouts, gradients and torch.compile, each against float32 with channels first and torch's gradients."""
     held = [b for _, b in zip(range(2), training_batches(pictures, setup.imgsz, BATCH, setup.augmentation, 0, 0), strict=False)]
     kinds = {
-        "float32, channels first": (False, False, False),
-        "float32, channels last": (False, True, False),
-        "bfloat16, channels last": (True, True, False),
+        "float32, channels first, all torch's": _Kind(stock=True),
+        "float32, channels last, all torch's": _Kind(last=True, stock=True),
+        "float32, channels last": _Kind(last=True),
+        "bfloat16, channels last, all torch's": _Kind(mixed=True, last=True, stock=True),
+        "bfloat16, channels last": _Kind(mixed=True, last=True),
     }
     if compiled:
-        kinds |= {"float32, channels last, compiled": (False, True, True), "bfloat16, channels last, compiled": (True, True, True)}
+        kinds |= {
+            "float32, channels last, compiled": _Kind(last=True, compiled=True),
+            "bfloat16, channels last, compiled": _Kind(mixed=True, last=True, compiled=True),
+        }
     learners = {}
     first_s = {}
-    for name, (mixed, last, compile_it) in kinds.items():
-        changed = replace(setup, recipe=replace(setup.recipe, mixed_precision=mixed), compiled=compile_it)
-        network = build_network(changed, data.labels).to(memory_format=torch.channels_last if last else torch.contiguous_format)  # type: ignore[call-overload]
-        learners[name] = Learner(network, changed, 0)
+    for name, kind in kinds.items():
+        changed = replace(setup, recipe=replace(setup.recipe, mixed_precision=kind.mixed), compiled=kind.compiled)
+        layout = torch.channels_last if kind.last else torch.contiguous_format
+        learners[name] = Learner(build_network(changed, data.labels).to(memory_format=layout), changed, 0)  # type: ignore[call-overload]
         learners[name].begin()
-        first_s[name] = _steps(learners[name], held)
+        with _gradients(stock=kind.stock):
+            first_s[name] = _steps(learners[name], held)
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(rounds):
         for name, learner in learners.items():
-            seconds[name].append(_steps(learner, held))
-    base = statistics.median(seconds["float32, channels first"])
+            with _gradients(stock=kinds[name].stock):
+                seconds[name].append(_steps(learner, held))
+    base = statistics.median(seconds["float32, channels first, all torch's"])
     table = Table("arithmetic", "ms a picture, median", "speed", "first steps, s", title=f"training step, batch {BATCH}, {rounds} rounds")
     for name, found in seconds.items():
         median = statistics.median(found)
         table.add_row(name, f"{median / (2 * BATCH) * 1e3:.1f}", f"{base / median:.2f}x", f"{first_s[name]:.0f}")
     return table
+
+
+@dataclass(frozen=True)
+class _Kind:
+    mixed: bool = False
+    last: bool = False
+    compiled: bool = False
+    stock: bool = False
+
+
+@contextmanager
+def _gradients(*, stock: bool) -> Iterator[None]:
+    """With ``stock``, torch's own gradients and batch-norm on its own, as any other script has them."""
+    with ExitStack() as stack:
+        if stock:
+            stack.enter_context(patch.object(depthwise, "_falls_back", lambda *_: False))
+            stack.enter_context(patch.object(ConvNorm, "forward", nn.Sequential.forward))
+        yield
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ __all__ = ["Setup", "build_network", "last_linear", "settle"]
 
 _DEFAULT_MODEL = "efficientnet_lite0"
 _OWN_IMGSZ = 224  # pixels, of a network of the caller's own
+_TINY_IMGSZ = 64
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,13 @@ def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) 
     start_from = None if options.weights in ("auto", "none") else Path(options.weights)
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
     recipe = preset or find_recipe("transfer" if pretrained or start_from else "scratch")
+    imgsz = options.imgsz or recipe.imgsz or spec.imgsz
+    _require(8 <= imgsz <= 2048, f"--imgsz {imgsz}: expected 8 to 2048 pixels")
     recipe = replace(
         recipe,
         epochs=recipe.epochs if options.epochs is None else options.epochs,
         lr=recipe.lr if options.lr is None else options.lr,
-        augmentation=options.augment or recipe.augmentation,
+        augmentation=options.augment or _augmentation(recipe, imgsz),
         mixed_precision=recipe.mixed_precision and options.precision != "fp32",
     )
     augmentation = find_augmentation(recipe.augmentation)
@@ -69,8 +72,6 @@ def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) 
         f"--epochs {recipe.epochs}: expected at least 1 (0: the classifier alone, with pretrained weights)",
     )
     _require(options.time_budget_min is None or options.time_budget_min > 0, f"--time-budget {options.time_budget_min}: expected minutes above 0")
-    imgsz = options.imgsz or recipe.imgsz or spec.imgsz
-    _require(8 <= imgsz <= 2048, f"--imgsz {imgsz}: expected 8 to 2048 pixels")
     _require(options.patience is None or options.patience >= 1, f"--patience {options.patience}: expected epochs, at least 1")
     device = _device(options.device)
     return Setup(
@@ -86,6 +87,11 @@ def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) 
         loader_threads=(options.workers or default_workers()) if device.type == "cuda" else 1,
         compiled=options.compile,
     )
+
+
+def _augmentation(recipe: Recipe, imgsz: int) -> str:
+    """Half of a tiny picture's area, which the recipes' crops may leave of it, shows too little."""
+    return "tiny" if recipe.augmentation == "light" and imgsz <= _TINY_IMGSZ else recipe.augmentation
 
 
 def _spec(options: TrainOptions, preset: Recipe | None, network: nn.Module | ModelSpec | None) -> ModelSpec:

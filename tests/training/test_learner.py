@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from edgecnn.errors import CheckpointError
+from edgecnn.training.augment import find_augmentation
 from edgecnn.training.batches import TrainingBatch
 from edgecnn.training.learner import Learner, cpu_weights
 from edgecnn.training.lr_finder import find_learning_rate
@@ -183,3 +184,11 @@ def test_a_teacher_never_learns(trained: TrainResult) -> None:
     teacher = load_teacher(Path(trained.best_checkpoint), ("circle", "square"), torch.device("cpu"))
     assert not any(p.requires_grad for p in teacher._network.parameters())
     assert not any(m.training for m in teacher._network.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def test_tiny_pictures_are_shifted_instead_of_cropped_unless_told_otherwise() -> None:
+    tiny = TrainOptions(data=Path(), model="resnet8", weights="none", device="cpu")
+    assert settle(tiny).augmentation == find_augmentation("tiny")
+    assert settle(replace(tiny, imgsz=96)).augmentation == find_augmentation("light")
+    assert settle(replace(tiny, augment="light")).augmentation == find_augmentation("light")
+    assert settle(replace(tiny, preset="classic", imgsz=32)).augmentation == find_augmentation("none")
