@@ -16,8 +16,19 @@ _missing = [name for name in ("torch", "onnx", "onnxscript") if find_spec(name) 
 if _missing:
     raise MissingExtraError(f"exporters needs {', '.join(_missing)}, not installed here; run pip install 'edgecnn[train]'")
 
-from exporters.quantize import QuantizeOptions, QuantizeResult, quantize  # noqa: E402  # after the check, whose message names the extra
+from exporters.adopt import AdoptOptions, adopt  # noqa: E402  # after the check, whose message names the extra
+from exporters.quantize import QuantizeOptions, QuantizeResult, quantize  # noqa: E402
 from exporters.to_onnx import ExportOptions, ExportResult, export_onnx  # noqa: E402
 from exporters.verify import verify  # noqa: E402
 
-__all__ = ["ExportOptions", "ExportResult", "QuantizeOptions", "QuantizeResult", "export_onnx", "quantize", "verify"]
+__all__ = [
+    "AdoptOptions",
+    "ExportOptions",
+    "ExportResult",
+    "QuantizeOptions",
+    "QuantizeResult",
+    "adopt",
+    "export_onnx",
+    "quantize",
+    "verify",
+]

@@ -12,6 +12,7 @@ from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 __all__ = [
     "PASSES",
+    "attribute",
     "constant",
     "consumers",
     "fold_pad_into_conv",
@@ -19,7 +20,9 @@ __all__ = [
     "only_for",
     "producers",
     "remove_dead_nodes",
+    "replace_constant",
     "run_passes",
+    "set_attribute",
 ]
 
 Pass = Callable[[ModelProto], bool]
@@ -45,7 +48,7 @@ def mean_to_global_average_pool(model: ModelProto) -> bool:
             axes is not None
             and sorted(a % 4 for a in axes) == [2, 3]
             and _rank(model.graph, node.input[0]) == 4
-            and _attribute(node, "keepdims", 1) == 1
+            and attribute(node, "keepdims", 1) == 1
         ):
             source = node.input[0]
             del node.input[:], node.attribute[:]
@@ -61,7 +64,7 @@ def fold_pad_into_conv(model: ModelProto) -> bool:
     made, used = producers(model.graph), consumers(model.graph)
     for conv in _nodes(model, "Conv"):
         pad = made.get(conv.input[0])
-        if pad is None or pad.op_type != "Pad" or len(used[pad.output[0]]) != 1 or _attribute(pad, "mode", b"constant") != b"constant":
+        if pad is None or pad.op_type != "Pad" or len(used[pad.output[0]]) != 1 or attribute(pad, "mode", b"constant") != b"constant":
             continue
         amounts, value = (
             constant(model.graph, pad.input[1]),
@@ -70,8 +73,8 @@ def fold_pad_into_conv(model: ModelProto) -> bool:
         if amounts is None or value is None or value.any() or len(amounts) != 8 or amounts[[0, 1, 4, 5]].any():
             continue
         top, left, bottom, right = (int(amounts[i]) for i in (2, 3, 6, 7))
-        before = _attribute(conv, "pads", [0, 0, 0, 0])
-        _set_attribute(conv, "pads", [before[0] + top, before[1] + left, before[2] + bottom, before[3] + right])
+        before = attribute(conv, "pads", [0, 0, 0, 0])
+        set_attribute(conv, "pads", [before[0] + top, before[1] + left, before[2] + bottom, before[3] + right])
         conv.input[0] = pad.input[0]
         changed = True
     return changed
@@ -148,6 +151,13 @@ def constant(graph: GraphProto, name: str) -> NDArray[Any] | None:
     return None
 
 
+def replace_constant(graph: GraphProto, name: str, value: NDArray[Any]) -> None:
+    """Gives an initializer another value."""
+    for tensor in graph.initializer:
+        if tensor.name == name:
+            tensor.CopyFrom(numpy_helper.from_array(value, name))
+
+
 def _nodes(model: ModelProto, op_type: str) -> Iterator[NodeProto]:
     return (node for node in model.graph.node if node.op_type == op_type)
 
@@ -157,7 +167,7 @@ def _axes(graph: GraphProto, node: NodeProto) -> list[int] | None:
     if len(node.input) > 1:
         found = constant(graph, node.input[1])
         return None if found is None else [int(a) for a in found]
-    axes = _attribute(node, "axes", None)
+    axes = attribute(node, "axes", None)
     return None if axes is None else list(axes)
 
 
@@ -168,15 +178,16 @@ def _rank(graph: GraphProto, name: str) -> int | None:
     return None
 
 
-def _attribute(node: NodeProto, name: str, default: Any) -> Any:
-    for attribute in node.attribute:
-        if attribute.name == name:
-            return onnx.helper.get_attribute_value(attribute)
+def attribute(node: NodeProto, name: str, default: Any) -> Any:
+    """A node's attribute, or what holds without it."""
+    for found in node.attribute:
+        if found.name == name:
+            return onnx.helper.get_attribute_value(found)
     return default
 
 
-def _set_attribute(node: NodeProto, name: str, value: Any) -> None:
-    for attribute in list(node.attribute):
-        if attribute.name == name:
-            node.attribute.remove(attribute)
+def set_attribute(node: NodeProto, name: str, value: Any) -> None:
+    """Gives a node's attribute another value."""
+    for old in [a for a in node.attribute if a.name == name]:
+        node.attribute.remove(old)
     node.attribute.append(onnx.helper.make_attribute(name, value))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
@@ -14,9 +15,11 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from edgecnn.manifest import Normalization
 from exporters.calibrate import Range
-from exporters.graph import consumers, only_for, producers, remove_dead_nodes
+from exporters.graph import constant, consumers, only_for, producers, remove_dead_nodes
 
 __all__ = ["QUANTIZED_TYPES", "to_qdq"]
+
+_ARITHMETIC: dict[str, Callable[..., NDArray[np.float64]]] = {"Sub": np.subtract, "Div": np.divide, "Mul": np.multiply}
 
 # What onnxruntime's CPU provider has int8 kernels for, and what passes 8 bits through unchanged
 QUANTIZED_TYPES = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "GlobalAveragePool", "AveragePool", "MaxPool", "Reshape", "Flatten", "Concat")
@@ -33,9 +36,9 @@ def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normal
     """
     copy = ModelProto()
     copy.CopyFrom(model)
-    zero_point, scale = normalization.zero_point, normalization.scale
+    normalized, darkest, brightest = _normalization(copy)
     # all 256 levels, whatever the pictures held: biases are scaled by this range too
-    pixels = {_normalized(copy): ((0 - zero_point) / scale, (255 - zero_point) / scale)}
+    pixels = {normalized: (float(darkest.min()), float(brightest.max()))}
     data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in {**ranges, **pixels}.items()}
     quantizer = QDQQuantizer(
         copy,
@@ -52,7 +55,9 @@ def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normal
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     quantized = quantizer.model.model
-    _feed_pixels(quantized, normalization)
+    zero_point, scale = normalization.zero_point, normalization.scale
+    if np.allclose(darkest, -zero_point / scale) and np.allclose(brightest, (255 - zero_point) / scale):
+        _feed_pixels(quantized, normalization)  # an adopted network may normalise each colour by itself; then it goes on doing so, in float
     remove_dead_nodes(quantized)
     quantized.ir_version = max(model.ir_version, 8)
     return onnx.shape_inference.infer_shapes(quantized)
@@ -69,13 +74,19 @@ def _tail(model: ModelProto) -> list[str]:
     return names
 
 
-def _normalized(model: ModelProto) -> str:
-    """The tensor that holds the normalised pixels."""
+def _normalization(model: ModelProto) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
+    """The tensor that holds the normalised pixels, and what the pixels 0 and 255 become in it."""
     used = consumers(model.graph)
-    node = _cast(model)
-    while all(reader.op_type in ("Sub", "Div", "Mul") for reader in used[node.output[0]]):
-        (node,) = used[node.output[0]]
-    return str(node.output[0])
+    name = _cast(model).output[0]
+    darkest, brightest = np.zeros(1), np.full(1, 255.0)
+    while len(used[name]) == 1 and used[name][0].op_type in _ARITHMETIC and used[name][0].input[0] == name:
+        (node,) = used[name]
+        value = constant(model.graph, node.input[1])
+        if value is None:
+            break
+        darkest, brightest = (_ARITHMETIC[node.op_type](x, value.astype(np.float64)) for x in (darkest, brightest))
+        name = node.output[0]
+    return name, darkest, brightest
 
 
 def _cast(model: ModelProto) -> NodeProto:

@@ -25,20 +25,21 @@ from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.cpu_features import has_vnni
 from edgecnn.runtime.inspection import inspect_model
 from edgecnn.runtime.session import ModelSession, open_session
-from exporters.bias_correction import correct_biases
 from exporters.calibrate import METHODS, collect_histograms, find_ranges
 from exporters.golden import choose, synthetic_pictures
+from exporters.layer_correction import correct_layers
 from exporters.metadata import describe, write_unchecked
 from exporters.qdq import to_qdq
 from exporters.quantize_pictures import ChosenPictures, choose_pictures
 from exporters.rejection import Rejection, match_rejection
 from exporters.speed import Race, race
+from exporters.stem_fold import fold_stem
 
 __all__ = ["Calibration", "Measured", "QuantizeOptions", "QuantizeResult", "Rejection", "quantize"]
 
 _AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
 _LEAST_PICTURES = 4
-_CORRECTED_ON = 48  # pictures whose means correct the biases
+_CORRECTED_ON = 48  # pictures on which layers are corrected
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Calibration:
     """How the ranges were found."""
 
     method: str
-    biases_corrected: bool
+    corrected: bool  # weights and biases, layer by layer
+    stem_folded: bool  # the first convolution on the quick path
     images: int
     tried: dict[str, float]  # mean KL to float of each attempt, on calibration pictures set aside for the choice
 
@@ -191,7 +193,7 @@ def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> t
 def _best_candidate(
     proto: ModelProto, pictures: Image, session: ModelSession, options: QuantizeOptions, folder: Path, reporter: Reporter
 ) -> tuple[Path, Calibration]:
-    """Quantizes by each method in question, then corrects the biases; each choice falls by KL to float, on pictures set aside for that."""
+    """Quantizes by each method in question, then corrects the layers; each choice falls by KL to float, on pictures set aside for that."""
     methods = _AUTO if options.method == "auto" else (options.method,)
     aside = max(1, len(pictures) // 4)
     fitted, compared = pictures[aside:], pictures[:aside]
@@ -212,11 +214,13 @@ def _best_candidate(
         try_out(method, to_qdq(proto, ranges, session.manifest.normalization, reduce_range=not has_vnni()))
         progress(i + 1, len(methods), method)
     plain = min(found, key=found.__getitem__)
-    corrected = correct_biases(models[plain], proto, fitted[:_CORRECTED_ON], reporter.stage("correcting biases"))
-    try_out(f"{plain}, biases corrected", corrected)
+    levels = 127 if has_vnni() else 63
+    corrected = correct_layers(models[plain], proto, fitted[:_CORRECTED_ON], reporter.stage("correcting layers"), levels=levels)
+    try_out(f"{plain}, layers corrected", corrected)
     best = min(found, key=found.__getitem__)
-    _write_candidate(models[best], session, path, golden=True)
-    return path, Calibration(plain, best != plain, len(fitted), found)
+    folded = fold_stem(models[best])
+    _write_candidate(folded or models[best], session, path, golden=True)
+    return path, Calibration(plain, best != plain, folded is not None, len(fitted), found)
 
 
 def _write_candidate(quantized: ModelProto, session: ModelSession, path: Path, *, golden: bool = False) -> None:

@@ -43,7 +43,7 @@ from exporters.graph import PASSES, run_passes
 from exporters.metadata import describe, write_unchecked
 from exporters.precision import to_fp16
 
-__all__ = ["ExportOptions", "ExportResult", "Parity", "TensorInfo", "export_onnx"]
+__all__ = ["IR_VERSION", "OPSET", "ExportOptions", "ExportResult", "Parity", "TensorInfo", "export_onnx", "tensor_infos"]
 
 OPSET, IR_VERSION = 18, 8  # read by every onnxruntime since 1.14
 _PARITY_PICTURES = 256
@@ -158,8 +158,8 @@ def export_onnx(
         size_bytes=len(content),
         opset=model.opset_import[0].version,
         ir_version=model.ir_version,
-        inputs=_tensors(model.graph.input),
-        outputs=_tensors(model.graph.output),
+        inputs=tensor_infos(model.graph.input),
+        outputs=tensor_infos(model.graph.output),
         parity=parity,
         seconds=time.perf_counter() - start,
     )
@@ -348,7 +348,8 @@ def _parity(judge: TorchJudge, session: ModelSession, pictures: Image, which: st
     return Parity(len(pictures), which, largest, agreeing / len(pictures), float(np.concatenate(unknown).max()) if unknown else None)
 
 
-def _tensors(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...]:
+def tensor_infos(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...]:
+    """Of a graph's inputs or outputs."""
     return tuple(
         TensorInfo(
             v.name,

@@ -4,7 +4,7 @@
 python scripts/bench_training.py cats-dogs FOLDER [--minutes 5]
 python scripts/bench_training.py scratch FOLDER              # threeconv from scratch: the lecture's recipe beside the newer one
 python scripts/bench_training.py elpv [--minutes 15 | --epochs 30]
-python scripts/bench_training.py cifar FOLDER [--epochs 45]  # train/ and test/ with a folder a class
+python scripts/bench_training.py cifar FOLDER [--epochs 100]  # train/ and test/ with a folder a class
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model")
     parser.add_argument("--preset")
     parser.add_argument("--imgsz", type=int)
+    parser.add_argument("--lr", type=float)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, help="where the runs are written meanwhile")
     asked = parser.parse_args()
@@ -75,7 +76,7 @@ def _arguments() -> argparse.Namespace:
 
 def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]]:
     common = TrainOptions(
-        data=asked.data or Path(), epochs=asked.epochs, time_budget_min=asked.minutes, device="cpu", model=asked.model, imgsz=asked.imgsz
+        data=asked.data or Path(), epochs=asked.epochs, time_budget_min=asked.minutes, device="cpu", model=asked.model, imgsz=asked.imgsz, lr=asked.lr
     )
     seeds = range(asked.seeds)
     if asked.what == "cats-dogs":
@@ -85,7 +86,7 @@ def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]
         classic = replace(newer, preset="classic")
         return {name: [replace(o, out=work / f"{name}{s}", seed=s) for s in seeds] for name, o in (("classic", classic), ("scratch", newer))}
     if asked.what == "cifar":
-        options = replace(common, model="resnet8", batch=128, lr=4e-3, val_split=0.02, epochs=asked.epochs or 45)
+        options = replace(common, model="resnet8", batch=128, lr=asked.lr or 1e-2, val_split=0.02, epochs=asked.epochs or 100)
         return {"resnet8": [replace(options, out=work / f"{s}", seed=s) for s in seeds]}
     runs = []
     for seed in seeds:

@@ -67,9 +67,9 @@ def main() -> None:
 
 
 def _register() -> None:
-    from edgecnn.cli import benchmark, demo, doctor, explain, export, inspect, predict, quantize, train, val, verify
+    from edgecnn.cli import adopt, benchmark, demo, doctor, explain, export, inspect, predict, quantize, train, val, verify
 
-    for module in (train, val, explain, export, quantize, verify, predict, benchmark, inspect, doctor, demo):
+    for module in (train, val, explain, export, adopt, quantize, verify, predict, benchmark, inspect, doctor, demo):
         module.register(app)
 
 

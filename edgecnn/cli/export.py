@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from edgecnn.cli.options import Json, Out, require_extra
 from edgecnn.cli.output import examples, note, print_facts, print_json, reporting
 
-__all__ = ["register"]
+if TYPE_CHECKING:
+    from exporters import ExportResult
+
+__all__ = ["print_export", "register"]
 
 _EXAMPLES = examples(
     "edgecnn export runs/train/1/weights/best.pt --out model.onnx",
@@ -50,11 +53,16 @@ def export(
     if json:
         print_json(result)
         return
+    print_export(result, "against torch")
+
+
+def print_export(result: ExportResult, against: str) -> None:
+    """What was written, for people."""
     rows = [
         ("size", f"{result.size_bytes / 1e6:.2f} MB, opset {result.opset}, IR {result.ir_version}"),
         *((f"{kind} {t.name}", f"{t.type} {list(t.shape)}") for kind, found in (("input", result.inputs), ("output", result.outputs)) for t in found),
         (
-            "against torch",
+            against,
             f"{result.parity.images} pictures: off by {result.parity.max_abs_diff:.1e} at most, {result.parity.top1_agreement:.2%} equal answers",
         ),
         ("pictures", result.parity.pictures),

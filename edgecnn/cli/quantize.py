@@ -58,7 +58,7 @@ def quantize(
     ]  # fmt: skip
     print_table(f"{result.file}: {result.decision}", ("model", "top-1", "one thread", "size"), rows)
     print(f"{result.reason}")
-    ranges = f"ranges by {result.calibration.method}{', biases corrected' if result.calibration.biases_corrected else ''}"
+    ranges = f"ranges by {result.calibration.method}{', layers corrected' if result.calibration.corrected else ''}"
     print(f"agreement {result.agreement:.2%}, KL {result.kl:.2g}, {result.speedup:.2f}x, {ranges}; {result.note}")
     if result.rejection is not None:
         shares = f"{result.rejection.float_:.1%} by the float file, {result.rejection.matched:.1%} by int8"

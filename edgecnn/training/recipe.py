@@ -51,7 +51,7 @@ RECIPES = {
         Recipe(
             name="transfer",
             epochs=6,
-            lr=1e-4,
+            lr=3e-4,
             optimizer="adamw",
             weight_decay=0.02,
             schedule="cosine",

@@ -33,9 +33,9 @@ def test_the_result_tells_what_was_measured(int8, shapes: Path) -> None:
     assert int8.images == 20  # half of the pictures calibrated
     assert int8.held_out
     tried = int8.calibration.tried
-    assert set(tried) == {"minmax", "mse", "percentile", f"{int8.calibration.method}, biases corrected"}
+    assert set(tried) == {"minmax", "mse", "percentile", f"{int8.calibration.method}, layers corrected"}
     assert int8.calibration.method == min(("minmax", "mse", "percentile"), key=tried.__getitem__)
-    assert int8.calibration.biases_corrected is (min(tried, key=tried.__getitem__) not in ("minmax", "mse", "percentile"))
+    assert int8.calibration.corrected is (min(tried, key=tried.__getitem__) not in ("minmax", "mse", "percentile"))
     assert int8.size_bytes == Path(int8.file).stat().st_size
     assert int8.top1_drop == pytest.approx(int8.float_.top1 - int8.quantized.top1)
     assert "too few" in int8.reason or int8.top1_drop <= 1.0
@@ -65,7 +65,7 @@ def test_the_pixels_enter_without_a_float_copy(int8) -> None:
     graph = onnx.load(int8.file).graph
     assert not [n for n in graph.node if n.op_type in ("Cast", "Sub")]
     reader = next(n for n in graph.node if "image" in n.input)
-    while reader.op_type == "Transpose":
+    while reader.op_type in ("Reshape", "Transpose"):
         reader = next(n for n in graph.node if reader.output[0] in n.input)
     assert reader.op_type == "DequantizeLinear"
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
@@ -190,7 +190,7 @@ def test_correcting_biases_brings_each_layers_mean_to_the_float_models(tiny_mode
     """With weights coarsened to three bits, so that there is something to correct."""
     from edgecnn.dataset import find_pictures
     from edgecnn.loading import fitted_batches
-    from exporters.bias_correction import _layers, _mean_error, correct_biases
+    from exporters.layer_correction import _layers, _mean_error, correct_layers
     from exporters.qdq import to_qdq
 
     session = open_session(tiny_model, "cpu")
@@ -201,7 +201,7 @@ def test_correcting_biases_brings_each_layers_mean_to_the_float_models(tiny_mode
     for tensor in coarse.graph.initializer:
         if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1:
             tensor.CopyFrom(onnx.numpy_helper.from_array((onnx.numpy_helper.to_array(tensor) // 32 * 32).astype(np.int8), tensor.name))
-    corrected = correct_biases(coarse, model, images, Silent().stage(""))
+    corrected = correct_layers(coarse, model, images, Silent().stage(""), rounding=False)
     layers = _layers(coarse, model)
     assert len(layers) == 3
     for layer in layers:

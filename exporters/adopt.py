@@ -1,0 +1,254 @@
+"""Gives anyone's ONNX classifier the graph contract and a manifest, after it has been held against what it was.
+
+What another exporter leaves to the code around the model moves into the file: the order of colours, the normalisation, softmax, and how a picture
+becomes one of the model's size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto
+
+from edgecnn import __version__
+from edgecnn.atomic import atomic_path
+from edgecnn.dataset import find_pictures
+from edgecnn.errors import DataError, GateError, ModelError, UsageError
+from edgecnn.loading import fitted_batches
+from edgecnn.manifest import InputSpec, Interpolation, Manifest, Normalization, PreprocessSpec, Resize, TrainingRecord, UnknownRule
+from edgecnn.preprocess import Image
+from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.session import ModelSession, open_session
+from exporters.adopted_graph import Scores, build_adopted, first_line
+from exporters.foreign import ForeignModel, Layout, ends_in, read_foreign, read_labels
+from exporters.golden import choose, synthetic_pictures
+from exporters.metadata import describe, write_unchecked
+from exporters.to_onnx import ExportResult, Parity, tensor_infos
+
+__all__ = ["AdoptOptions", "adopt"]
+
+_TOLERANCE = 1e-3  # of a probability
+_PICTURES = 256
+
+
+@dataclass(frozen=True)
+class AdoptOptions:
+    """Options of ``edgecnn adopt``. Mean and standard deviation count pixels from 0 to 1, as torchvision does; one number, or one a colour."""
+
+    labels: Path | None = None  # a label a line, or JSON; None: the file's own
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    color: Literal["rgb", "bgr"] = "rgb"  # what the network was trained on
+    resize: Resize = "stretch"
+    interpolation: Interpolation = "linear"
+    crop_fraction: float = 1.0
+    imgsz: int | None = None  # pixels, where the file leaves it open
+    layout: Layout | None = None  # where the file leaves it open
+    output: str | None = None  # where the file gives several
+    data: Path | None = None  # pictures to compare on; None: synthetic ones
+    golden: Literal["synthetic", "data", "none"] = "synthetic"
+
+
+def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = None, reporter: Reporter | None = None) -> ExportResult:
+    """Writes the model file that another exporter's classifier becomes.
+
+    Args:
+        model: an ONNX file with one input, float or uint8 pictures, and an output of class scores: logits or probabilities.
+        path: the file to write. It appears only after its answers were found equal to the original's.
+        options: what the file does not say.
+        reporter: told of stages and progress.
+
+    Raises:
+        UsageError: something that the file leaves open and no option says; the message names the option.
+        InputNotFoundError, ModelError: the file cannot be read, or cannot be adopted.
+        DataError: the pictures to compare on cannot be used.
+        GateError: the answers differ; nothing is written then.
+        OutputError: the file cannot be written.
+    """
+    start = time.perf_counter()
+    options, reporter, model, path = options or AdoptOptions(), reporter or Silent(), Path(model), Path(path)
+    foreign = read_foreign(model, options.imgsz, options.layout, options.output)
+    labels = read_labels(options.labels, foreign.proto, model)
+    mean, std = _statistics(foreign, options)
+    original = _Original(foreign, mean, std, options.color)
+    manifest = _manifest(foreign, labels, options, _integer_rule(mean, std))
+    pictures, which = _pictures(manifest, options)
+    scores = _kind_of_scores(foreign, labels, original(pictures[:8]))
+    reporter.stage("adopting")(0, 1)
+    adopted = build_adopted(foreign, manifest, mean, std, options.color, scores)
+    describe(adopted, manifest, None, None)
+    with atomic_path(path) as temporary:
+        _write(adopted, temporary, model)
+        session = open_session(temporary, "cpu")
+        parity = _compare(lambda batch: _probabilities(original(batch), scores), session, pictures, which, reporter)
+        if not parity.max_abs_diff <= _TOLERANCE:
+            raise GateError(
+                f"{model}: the adopted graph differs from it by {parity.max_abs_diff:.2g} in a probability (allowed {_TOLERANCE:g}); "
+                "not written; please report the network"
+            )
+        if options.golden != "none":
+            synthetic = synthetic_pictures(manifest.input.height, manifest.input.width)
+            candidates = pictures if options.golden == "data" else synthetic
+            describe(adopted, manifest, None, choose(session, candidates, "fp32"))
+        _write(adopted, temporary, model)
+        content = temporary.read_bytes()
+    return ExportResult(
+        file=str(path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        opset=adopted.opset_import[0].version,
+        ir_version=adopted.ir_version,
+        inputs=tensor_infos(adopted.graph.input),
+        outputs=tensor_infos(adopted.graph.output),
+        parity=parity,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _statistics(foreign: ForeignModel, options: AdoptOptions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation in pixel values, ``[1]`` or ``[3]``; a network that takes uint8 pixels normalises by itself."""
+    if foreign.dtype == TensorProto.UINT8:
+        if options.mean is not None or options.std is not None:
+            raise UsageError(f"--mean and --std: {foreign.path} takes uint8 pixels and normalises by itself; leave them out")
+        return np.zeros(1), np.ones(1)
+    if options.mean is None or options.std is None:
+        missing = " and ".join(name for name, value in (("--mean", options.mean), ("--std", options.std)) if value is None)
+        raise UsageError(
+            f"{foreign.path}: does not say how its pixels were normalised; add {missing}, of pixels from 0 to 1 "
+            "(ImageNet's are 0.485,0.456,0.406 and 0.229,0.224,0.225)"
+        )
+    for name, values in (("--mean", options.mean), ("--std", options.std)):
+        if len(values) not in (1, 3) or not np.isfinite(values).all():
+            raise UsageError(f"{name} {','.join(f'{v:g}' for v in values)}: expected one number, or three")
+    if min(options.std) <= 0:
+        raise UsageError(f"--std {','.join(f'{v:g}' for v in options.std)}: expected above 0")
+    return 255 * np.array(options.mean), 255 * np.array(options.std)
+
+
+def _integer_rule(mean: NDArray[np.float64], std: NDArray[np.float64]) -> Normalization | None:
+    """One integer zero point and one scale where the normalisation is that simple: the pixels are then the first quantized tensor."""
+    if np.ptp(mean) == 0 and np.ptp(std) == 0 and abs(mean[0] - round(mean[0])) < 1e-6 and 0 <= mean[0] <= 255:
+        return Normalization(round(mean[0]), float(std[0]))
+    return None
+
+
+def _manifest(foreign: ForeignModel, labels: tuple[str, ...], options: AdoptOptions, rule: Normalization | None) -> Manifest:
+    if len(set(labels)) != len(labels) or len(labels) < 2:
+        raise UsageError(
+            f"{options.labels or foreign.path}: {len(labels)} labels, {len(set(labels))} of them different; expected at least two, no two alike"
+        )
+    if not 0 < options.crop_fraction <= 1:
+        raise UsageError(f"--crop-fraction {options.crop_fraction:g}: expected above 0, at most 1")
+    return Manifest(
+        labels=labels,
+        input=InputSpec(foreign.height, foreign.width),
+        preprocess=PreprocessSpec(options.resize, options.interpolation, options.crop_fraction, rule.zero_point if rule else 114),
+        normalization=rule or Normalization(0, 1.0),  # the network's own first step does the rest
+        unknown=UnknownRule(),
+        training=TrainingRecord(foreign.path.stem, "adopted", hashlib.sha256(foreign.path.read_bytes()).hexdigest(), None, None),
+        created_by=f"edgecnn {__version__}",
+    )
+
+
+def _pictures(manifest: Manifest, options: AdoptOptions) -> tuple[Image, str]:
+    if options.data is None:
+        if options.golden == "data":
+            raise UsageError("--golden data: name the pictures with --data")
+        return synthetic_pictures(manifest.input.height, manifest.input.width), "synthetic pictures; name real ones with --data"
+    paths = find_pictures(options.data)
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PICTURES)).astype(int)]
+    loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
+    if not sum(map(len, loaded)):
+        raise DataError(f"{options.data}: none of the pictures can be read")
+    return np.concatenate(loaded), f"{sum(map(len, loaded))} pictures of {options.data}"
+
+
+class _Original:
+    """The file as it came, fed as the code around it had to feed it."""
+
+    def __init__(self, foreign: ForeignModel, mean: NDArray[np.float64], std: NDArray[np.float64], color: str) -> None:
+        self._foreign, self._mean, self._std, self._color = foreign, mean, std, color
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(str(foreign.path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own exceptions share no base
+            raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {first_line(error)}") from error
+
+    def __call__(self, pictures: Image) -> NDArray[np.float32]:
+        """uint8 ``[N, H, W, 3]`` RGB -> scores ``[N, C]``."""
+        size = self._foreign.batch or len(pictures)
+        found = [self._run(pictures[i : i + size]) for i in range(0, len(pictures), size)]
+        return np.concatenate(found)[: len(pictures)]
+
+    def _run(self, pictures: Image) -> NDArray[np.float32]:
+        foreign = self._foreign
+        if foreign.batch is not None and len(pictures) < foreign.batch:
+            pictures = np.concatenate([pictures, np.repeat(pictures[-1:], foreign.batch - len(pictures), 0)])
+        batch: NDArray[Any] = pictures[..., ::-1] if self._color == "bgr" else pictures
+        if foreign.dtype != TensorProto.UINT8:
+            batch = ((batch - self._mean) / self._std).astype(onnx.helper.tensor_dtype_to_np_dtype(foreign.dtype))
+        if foreign.layout == "nchw":
+            batch = batch.transpose(0, 3, 1, 2)
+        try:
+            (scores,) = self._session.run([foreign.output], {foreign.input: np.ascontiguousarray(batch)})
+        except Exception as error:
+            raise ModelError(
+                f"{foreign.path}: onnxruntime cannot run it on {foreign.width} x {foreign.height} pixels: {first_line(error)}"
+            ) from error
+        return np.asarray(scores, np.float32).reshape(len(batch), -1)
+
+
+def _kind_of_scores(foreign: ForeignModel, labels: tuple[str, ...], found: NDArray[np.float32]) -> Scores:
+    """By the operator that the graph ends in, and by the values."""
+    columns = found.shape[1]
+    if columns != len(labels) and not (columns == 1 and len(labels) == 2):
+        raise UsageError(f"{foreign.path}: gives {columns} scores, there are {len(labels)} labels; give as many")
+    last = ends_in(foreign.proto.graph, foreign.output)
+    if columns == 1:
+        return "probability" if last is not None and last.op_type == "Sigmoid" else "logit"
+    normalised = bool((found >= 0).all() and np.abs(found.sum(1) - 1).max() < 1e-3)
+    if last is not None and last.op_type == "Sigmoid":
+        raise ModelError(f"{foreign.path}: gives each class a probability of its own (Sigmoid); a classifier gives one answer a picture")
+    return "probabilities" if normalised else "logits"
+
+
+def _probabilities(scores: NDArray[np.float32], kind: Scores) -> NDArray[np.float64]:
+    """``[N, C]``, rows sum to 1."""
+    exact = scores.astype(np.float64)
+    if kind == "probabilities":
+        return exact
+    if kind in ("logit", "probability"):
+        second = 1 / (1 + np.exp(-exact)) if kind == "logit" else exact
+        return np.concatenate([1 - second, second], 1)
+    powers = np.exp(exact - exact.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def _write(model: ModelProto, path: Path, source: Path) -> None:
+    try:
+        write_unchecked(model, path)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"{source}: onnx finds fault with the graph: {first_line(error)}; export it anew") from error
+
+
+def _compare(original: Callable[[Image], NDArray[np.float64]], session: ModelSession, pictures: Image, which: str, reporter: Reporter) -> Parity:
+    progress = reporter.stage("comparing with the original")
+    largest, agreeing = 0.0, 0
+    for i in range(0, len(pictures), 32):
+        batch = pictures[i : i + 32]
+        expected, found = original(batch), session.probabilities(batch)
+        difference = float(np.abs(expected - found).max())
+        largest = difference if not difference <= largest else largest  # a NaN stays
+        agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
+        progress(min(i + 32, len(pictures)), len(pictures))
+    return Parity(len(pictures), which, largest, agreeing / len(pictures))
