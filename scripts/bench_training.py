@@ -60,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("what", choices=("cats-dogs", "scratch", "elpv", "cifar"))
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, help="time budget of each run")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--model")
@@ -78,7 +79,7 @@ def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]
     common = TrainOptions(
         data=asked.data or Path(), epochs=asked.epochs, time_budget_min=asked.minutes, device="cpu", model=asked.model, imgsz=asked.imgsz, lr=asked.lr
     )
-    seeds = range(asked.seeds)
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
     if asked.what == "cats-dogs":
         return {asked.preset or "transfer": [replace(common, preset=asked.preset, out=work / f"{s}", seed=s) for s in seeds]}
     if asked.what == "scratch":
