@@ -22,7 +22,7 @@ from onnx import ModelProto, TensorProto
 from edgecnn import __version__
 from edgecnn.atomic import atomic_path
 from edgecnn.dataset import find_pictures
-from edgecnn.errors import DataError, GateError, ModelError, UsageError
+from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, UsageError
 from edgecnn.loading import fitted_batches
 from edgecnn.manifest import InputSpec, Interpolation, Manifest, Normalization, PreprocessSpec, Resize, TrainingRecord, UnknownRule
 from edgecnn.preprocess import Image
@@ -51,7 +51,7 @@ class AdoptOptions:
     resize: Resize = "stretch"
     interpolation: Interpolation = "linear"
     crop_fraction: float = 1.0
-    imgsz: int | None = None  # pixels, where the file leaves it open
+    imgsz: tuple[int, int] | None = None  # height and width in pixels, where the file leaves them open
     layout: Layout | None = None  # where the file leaves it open
     output: str | None = None  # where the file gives several
     data: Path | None = None  # pictures to compare on; None: synthetic ones
@@ -76,9 +76,12 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
     """
     start = time.perf_counter()
     options, reporter, model, path = options or AdoptOptions(), reporter or Silent(), Path(model), Path(path)
-    foreign = read_foreign(model, options.imgsz, options.layout, options.output)
-    labels = read_labels(options.labels, foreign.proto, model)
-    mean, std = _statistics(foreign, options)
+    questions: list[str] = []
+    foreign = read_foreign(model, options.imgsz, options.layout, options.output, questions)
+    labels = read_labels(options.labels, foreign.proto, model, questions)
+    mean, std = _statistics(foreign, options, questions)
+    if questions:
+        raise UsageError(f"{model}: does not say {'; nor '.join(questions)}")
     original = _Original(foreign, mean, std, options.color)
     manifest = _manifest(foreign, labels, options, _integer_rule(mean, std))
     pictures, which = _pictures(manifest, options)
@@ -114,7 +117,7 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
     )
 
 
-def _statistics(foreign: ForeignModel, options: AdoptOptions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _statistics(foreign: ForeignModel, options: AdoptOptions, questions: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation in pixel values, ``[1]`` or ``[3]``; a network that takes uint8 pixels normalises by itself."""
     if foreign.dtype == TensorProto.UINT8:
         if options.mean is not None or options.std is not None:
@@ -122,10 +125,8 @@ def _statistics(foreign: ForeignModel, options: AdoptOptions) -> tuple[NDArray[n
         return np.zeros(1), np.ones(1)
     if options.mean is None or options.std is None:
         missing = " and ".join(name for name, value in (("--mean", options.mean), ("--std", options.std)) if value is None)
-        raise UsageError(
-            f"{foreign.path}: does not say how its pixels were normalised; add {missing}, of pixels from 0 to 1 "
-            "(ImageNet's are 0.485,0.456,0.406 and 0.229,0.224,0.225)"
-        )
+        questions.append(f"how its pixels were normalised ({missing}, of pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and 0.229,0.224,0.225)")
+        return np.zeros(1), np.ones(1)
     for name, values in (("--mean", options.mean), ("--std", options.std)):
         if len(values) not in (1, 3) or not np.isfinite(values).all():
             raise UsageError(f"{name} {','.join(f'{v:g}' for v in values)}: expected one number, or three")
@@ -164,6 +165,8 @@ def _pictures(manifest: Manifest, options: AdoptOptions) -> tuple[Image, str]:
         if options.golden == "data":
             raise UsageError("--golden data: name the pictures with --data")
         return synthetic_pictures(manifest.input.height, manifest.input.width), "synthetic pictures; name real ones with --data"
+    if not options.data.is_dir():
+        raise InputNotFoundError(f"--data {options.data}: no such folder; check the path")
     paths = find_pictures(options.data)
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PICTURES)).astype(int)]
     loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]

@@ -38,8 +38,20 @@ class ForeignModel:
     output: str
 
 
-def read_foreign(path: Path, imgsz: int | None, layout: Layout | None, output: str | None) -> ForeignModel:
-    """Raises :class:`ModelError` for what cannot be adopted, :class:`UsageError` for what the file leaves open, naming the option that says it."""
+def read_foreign(path: Path, size: tuple[int, int] | None, layout: Layout | None, output: str | None, questions: list[str]) -> ForeignModel:
+    """Reads the file; what it leaves open and no argument says is added to ``questions``.
+
+    Args:
+        path: the file.
+        size: height and width in pixels, where the file leaves them open.
+        layout: where the colours are, where the file leaves it open.
+        output: which output has the classes, where there are several.
+        questions: what is missing, each with the option that says it.
+
+    Raises:
+        InputNotFoundError, ModelError: what cannot be read, or cannot be adopted.
+        UsageError: what contradicts the file.
+    """
     proto = _load(path)
     _refuse(path, proto)
     constants = {t.name for t in proto.graph.initializer}
@@ -50,27 +62,29 @@ def read_foreign(path: Path, imgsz: int | None, layout: Layout | None, output: s
     kind, shape = image.type.tensor_type.elem_type, _shape(image)
     if kind not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8):
         raise ModelError(f"{path}: the input {image.name} is {TensorProto.DataType.Name(kind).lower()}; expected float or uint8 pictures")
-    found = _layout(path, image.name, shape, layout)
+    found = _layout(path, image.name, shape, layout, questions)
     height, width = (shape[2], shape[3]) if found == "nchw" else (shape[1], shape[2])
-    if imgsz is not None and (height or imgsz, width or imgsz) != (imgsz, imgsz):
-        raise UsageError(f"--imgsz {imgsz}: {path} is made for {width} x {height} pixels; leave the option out")
-    height, width = height or imgsz, width or imgsz
-    if height is None or width is None:
-        raise UsageError(f"{path}: takes pictures of any size and does not say of which it was trained on; add --imgsz")
-    return ForeignModel(path, proto, image.name, kind, found, height, width, shape[0], _output(path, proto, output))
+    if size is not None and (height or size[0], width or size[1]) != size:
+        raise UsageError(f"--imgsz {size[0]},{size[1]}: {path} is made for {height or 'any'},{width or 'any'}; leave the option out")
+    if size is None and (height is None or width is None):
+        questions.append("the size of its pictures (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
+    asked = size or (0, 0)
+    return ForeignModel(
+        path, proto, image.name, kind, found, height or asked[0], width or asked[1], shape[0], _output(proto, path, output, questions)
+    )
 
 
-def read_labels(file: Path | None, proto: ModelProto, path: Path) -> tuple[str, ...]:
+def read_labels(file: Path | None, proto: ModelProto, path: Path, questions: list[str]) -> tuple[str, ...]:
     """From a text file with a label a line, a JSON list or object, or the file's own metadata ``names`` (as Ultralytics writes it).
 
     Raises:
-        UsageError: there are none anywhere.
         InputNotFoundError, ModelError: the file with them cannot be read.
     """
     if file is None:
         names = next((p.value for p in proto.metadata_props if p.key == "names"), None)
         if names is None:
-            raise UsageError(f"{path}: does not name its classes; add --labels FILE, a label a line")
+            questions.append("the names of its classes (--labels FILE, a label a line)")
+            return ()
         return _labels_of(ast.literal_eval, names, f"{path}: the metadata key 'names'")
     try:
         text = file.read_text(encoding="utf-8")
@@ -131,36 +145,33 @@ def _tensors(proto: ModelProto) -> Iterator[TensorProto]:
 
 
 def _shape(value: ValueInfoProto) -> list[int | None]:
-    return [d.dim_value or None for d in value.type.tensor_type.shape.dim]
+    return [d.dim_value if d.dim_value > 0 else None for d in value.type.tensor_type.shape.dim]
 
 
-def _layout(path: Path, name: str, shape: list[int | None], asked: Layout | None) -> Layout:
+def _layout(path: Path, name: str, shape: list[int | None], asked: Layout | None, questions: list[str]) -> Layout:
     if len(shape) != 4:
         raise ModelError(f"{path}: the input {name} has {len(shape)} dimensions; expected [N, 3, H, W] or [N, H, W, 3]")
-    possible: list[Layout] = [layout for layout, channels in (("nchw", shape[1]), ("nhwc", shape[3])) if channels in (3, None)]  # type: ignore[misc]
-    if asked is not None and asked in possible:
-        return asked
-    if asked is not None or not possible:
+    channels: dict[Layout, int | None] = {"nchw": shape[1], "nhwc": shape[3]}
+    possible = [layout for layout, count in channels.items() if count in (3, None)]
+    if not possible or (asked is not None and asked not in possible):
         raise ModelError(f"{path}: the input {name} is {_text(shape)}; expected three channels of colour in [N, 3, H, W] or [N, H, W, 3]")
-    fixed: list[Layout] = [layout for layout in possible if shape[1 if layout == "nchw" else 3] == 3]
-    if len(fixed) != 1:
-        raise UsageError(f"{path}: the input {name} is {_text(shape)}, which leaves open where the colours are; add --layout nchw or --layout nhwc")
-    return fixed[0]
+    sure = [layout for layout in possible if channels[layout] == 3]
+    if asked is None and len(sure) != 1:
+        questions.append(f"where the colours are in {_text(shape)} (--layout nchw, or nhwc)")
+    return asked or (sure or possible)[0]
 
 
 def _text(shape: list[int | None]) -> str:
     return f"[{', '.join('?' if n is None else str(n) for n in shape)}]"
 
 
-def _output(path: Path, proto: ModelProto, asked: str | None) -> str:
-    names = [o.name for o in proto.graph.output]
-    if asked is not None:
-        if asked not in names:
-            raise UsageError(f"--output {asked}: {path} gives {', '.join(names)}")
-        return asked
-    if len(names) > 1:
-        raise UsageError(f"{path}: gives {', '.join(names)}; name the one with the classes: --output {names[0]}")
-    return str(names[0])
+def _output(proto: ModelProto, path: Path, asked: str | None, questions: list[str]) -> str:
+    names = [str(o.name) for o in proto.graph.output]
+    if asked is not None and asked not in names:
+        raise UsageError(f"--output {asked}: {path} gives {', '.join(names)}")
+    if asked is None and len(names) > 1:
+        questions.append(f"which of {', '.join(names)} has the classes (--output {names[0]})")
+    return asked or names[0]
 
 
 def ends_in(graph: GraphProto, name: str) -> NodeProto | None:

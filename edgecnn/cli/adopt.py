@@ -37,7 +37,7 @@ def adopt(
     ] = "stretch",
     crop_fraction: Annotated[float, typer.Option(help="With crop: the shorter side becomes size / fraction first.")] = 1.0,
     interpolation: Annotated[Literal["area", "linear", "cubic", "nearest"], typer.Option(help="Of the resizing.")] = "linear",
-    imgsz: Annotated[int | None, typer.Option(help="Side in pixels, where the file leaves it open.")] = None,
+    imgsz: Annotated[str | None, typer.Option(help="Side in pixels, or HEIGHT,WIDTH, where the file leaves it open.")] = None,
     layout: Annotated[Literal["nchw", "nhwc"] | None, typer.Option(help="Where the colours are, where the file leaves it open.")] = None,
     output: Annotated[str | None, typer.Option(help="The output with the classes, where there are several.")] = None,
     golden: Annotated[
@@ -60,7 +60,7 @@ def adopt(
         resize=resize,
         interpolation=interpolation,
         crop_fraction=crop_fraction,
-        imgsz=imgsz,
+        imgsz=_size(imgsz),
         layout=layout,
         output=output,
         data=data,
@@ -81,3 +81,12 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"{option} {text}: expected one number, or three with commas between") from error
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = [int(part) for part in text.split(",") if part.strip().isdigit()]
+    if len(parts) not in (1, 2) or len(parts) != len(text.split(",")) or not all(8 <= n <= 4096 for n in parts):
+        raise UsageError(f"--imgsz {text}: expected pixels, 8 to 4096, or HEIGHT,WIDTH")
+    return parts[0], parts[-1]
