@@ -16,13 +16,28 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from edgecnn.manifest import Normalization
 from exporters.calibrate import Range
 from exporters.graph import constant, consumers, only_for, producers, remove_dead_nodes
+from exporters.hard_sigmoid import scale_instead_of_multiplying
 
 __all__ = ["QUANTIZED_TYPES", "to_qdq"]
 
 _ARITHMETIC: dict[str, Callable[..., NDArray[np.float64]]] = {"Sub": np.subtract, "Div": np.divide, "Mul": np.multiply}
 
 # What onnxruntime's CPU provider has int8 kernels for, and what passes 8 bits through unchanged
-QUANTIZED_TYPES = ("Conv", "Gemm", "MatMul", "Add", "Relu", "Clip", "GlobalAveragePool", "AveragePool", "MaxPool", "Reshape", "Flatten", "Concat")
+QUANTIZED_TYPES = (
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Relu",
+    "Clip",
+    "GlobalAveragePool",
+    "AveragePool",
+    "MaxPool",
+    "Reshape",
+    "Flatten",
+    "Concat",
+    "Mul",
+)
 
 
 def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normalization, *, reduce_range: bool) -> ModelProto:
@@ -36,7 +51,7 @@ def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normal
     """
     copy = ModelProto()
     copy.CopyFrom(model)
-    normalized, darkest, brightest = _normalization(copy)
+    normalizing, normalized, darkest, brightest = _normalization(copy)
     # all 256 levels, whatever the pictures held: biases are scaled by this range too
     pixels = {normalized: (float(darkest.min()), float(brightest.max()))}
     data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in {**ranges, **pixels}.items()}
@@ -48,7 +63,7 @@ def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normal
         activation_qType=QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),
         nodes_to_quantize=[],
-        nodes_to_exclude=_tail(copy),
+        nodes_to_exclude=[*_tail(copy), *normalizing],
         op_types_to_quantize=list(QUANTIZED_TYPES),
         extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"], "ForceQuantizeNoInputCheck": True, "WeightSymmetric": True},
     )
@@ -58,6 +73,7 @@ def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normal
     zero_point, scale = normalization.zero_point, normalization.scale
     if np.allclose(darkest, -zero_point / scale) and np.allclose(brightest, (255 - zero_point) / scale):
         _feed_pixels(quantized, normalization)  # an adopted network may normalise each colour by itself; then it goes on doing so, in float
+    scale_instead_of_multiplying(quantized)
     remove_dead_nodes(quantized)
     quantized.ir_version = max(model.ir_version, 8)
     return onnx.shape_inference.infer_shapes(quantized)
@@ -74,10 +90,11 @@ def _tail(model: ModelProto) -> list[str]:
     return names
 
 
-def _normalization(model: ModelProto) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
-    """The tensor that holds the normalised pixels, and what the pixels 0 and 255 become in it."""
+def _normalization(model: ModelProto) -> tuple[list[str], str, NDArray[np.float64], NDArray[np.float64]]:
+    """Names of the nodes that normalise, the tensor that holds the normalised pixels, and what the pixels 0 and 255 become in it."""
     used = consumers(model.graph)
     name = _cast(model).output[0]
+    nodes: list[str] = []
     darkest, brightest = np.zeros(1), np.full(1, 255.0)
     while len(used[name]) == 1 and used[name][0].op_type in _ARITHMETIC and used[name][0].input[0] == name:
         (node,) = used[name]
@@ -86,7 +103,8 @@ def _normalization(model: ModelProto) -> tuple[str, NDArray[np.float64], NDArray
             break
         darkest, brightest = (_ARITHMETIC[node.op_type](x, value.astype(np.float64)) for x in (darkest, brightest))
         name = node.output[0]
-    return name, darkest, brightest
+        nodes.append(node.name)
+    return nodes, name, darkest, brightest
 
 
 def _cast(model: ModelProto) -> NodeProto:

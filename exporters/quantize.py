@@ -27,6 +27,7 @@ from edgecnn.runtime.inspection import inspect_model
 from edgecnn.runtime.session import ModelSession, open_session
 from exporters.calibrate import METHODS, collect_histograms, find_ranges
 from exporters.golden import choose, synthetic_pictures
+from exporters.hard_sigmoid import hard_sigmoid_ranges, write_out_hard_sigmoids
 from exporters.layer_correction import correct_layers
 from exporters.metadata import describe, write_unchecked
 from exporters.qdq import to_qdq
@@ -173,6 +174,7 @@ def _load(path: Path, session: ModelSession) -> ModelProto:
     proto = onnx.load(path, load_external_data=False)
     if proto.graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.UINT8:
         raise ModelError(f"{path}: has the layout nchw-float32; export it with --layout nhwc-uint8 to quantize it")
+    write_out_hard_sigmoids(proto)
     return proto
 
 
@@ -210,7 +212,7 @@ def _best_candidate(
         found[name] = mean_kl(expected, open_session(path, "cpu").probabilities(compared))
 
     for i, method in enumerate(methods):
-        ranges = find_ranges(proto, histograms, method)
+        ranges = hard_sigmoid_ranges(proto, find_ranges(proto, histograms, method))
         try_out(method, to_qdq(proto, ranges, session.manifest.normalization, reduce_range=not has_vnni()))
         progress(i + 1, len(methods), method)
     plain = min(found, key=found.__getitem__)

@@ -31,9 +31,12 @@ def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model 
 
         found = as_json(inspect_checkpoint(model))
     else:
+        from edgecnn.runtime.fusion import check_fusion
         from edgecnn.runtime.inspection import inspect_model
 
-        found = as_json(inspect_model(model))
+        inspection = inspect_model(model)
+        found = as_json(inspection)
+        found["fusion"] = as_json(check_fusion(model)) if inspection.quantized_nodes else None
     if json:
         print_json(found)
         return
@@ -47,9 +50,18 @@ def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model 
         ("opset", _number(found["opset"])),
         ("operators", ", ".join(f"{count} {name}" for name, count in sorted(found["operators"].items(), key=lambda item: -item[1]))),
         ("int8, float nodes", f"{len(found['quantized_nodes'])}, {len(found['float_nodes'])}"),
+        *_fusion(found.get("fusion")),
         ("SHA-256", found["sha256"]),
     ]
     print_facts(str(model), rows)
+
+
+def _fusion(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What onnxruntime makes of an int8 file here; a row a node that is not as it was meant."""
+    if found is None:
+        return []
+    faults = [(kind, fault) for kind in ("broken", "stray", "slow") for fault in found[kind]]
+    return [("runs in int8 here", f"{len(found['fused'])}"), *((kind, f"{f['node']} ({f['operator']}): {f['why']}") for kind, f in faults)]
 
 
 def _value(value: Any) -> str:
