@@ -70,6 +70,7 @@ class Divergence:
 
     file: str
     reason: str
+    where: str | None = None  # the pixels, a layer, or no single one; None where it was not looked for, or cannot be told
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from edgecnn import __version__
 from edgecnn.errors import ModelError
 from edgecnn.manifest import Manifest
+from edgecnn.runtime.session import first_line
 from exporters.batch_norm import fold_batch_norm
 from exporters.foreign import ForeignModel
 from exporters.graph import PASSES, run_passes
 from exporters.to_onnx import IR_VERSION, OPSET
 
-__all__ = ["Scores", "build_adopted", "first_line"]
+__all__ = ["Scores", "build_adopted"]
 
 Scores = Literal["logits", "probabilities", "logit", "probability"]
 """What a network gives: a column a class, or one column, of the second class alone."""
@@ -164,8 +165,3 @@ def _name_nodes(graph: GraphProto) -> None:
         if not node.name or node.name in taken:
             node.name = f"{node.op_type}_{i}"
         taken.add(node.name)
-
-
-def first_line(error: Exception) -> str:
-    """Of an exception's text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgecnn.parity import Rung, VerifyResult, climb
 from edgecnn.progress import Progress
 from edgecnn.runtime.model_file import is_checkpoint
+from edgecnn.runtime.parting import locate
 from edgecnn.runtime.session import open_session
 from edgecnn.training.judge import open_checkpoint
 
@@ -43,4 +44,4 @@ def verify(
         Whatever opening a file or reading the folder raises; a failed gate is no error: see ``passed``.
     """
     opened = [open_model(path, ep) for path in (reference, *candidates)]
-    return climb(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress)
+    return locate(climb(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress), opened)

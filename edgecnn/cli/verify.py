@@ -35,10 +35,11 @@ def verify(
 ) -> None:
     """Hold forms of one model against each other, from picture file to label."""
     from edgecnn.parity import climb
+    from edgecnn.runtime.parting import locate
 
     opened = [open_model(path, ep) for path in (reference, *candidates)]
     with reporting() as reporter:
-        result = climb(opened[0], opened[1:], data, max_drop, min_agreement, reporter.stage("verifying"))
+        result = locate(climb(opened[0], opened[1:], data, max_drop, min_agreement, reporter.stage("verifying")), opened)
     note(f"judged {result.note}")
     if json:
         print_json(result)
@@ -59,6 +60,8 @@ def verify(
             if result.first_divergence is None
             else f"diverges at {result.first_divergence.file}: {result.first_divergence.reason}"
         )
+        if result.first_divergence is not None and result.first_divergence.where is not None:
+            print(f"they part {result.first_divergence.where}")
     if not result.passed:
         assert result.first_divergence is not None
         note(f"edgecnn: gate failed: {result.first_divergence.file}: {result.first_divergence.reason}")

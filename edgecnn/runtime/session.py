@@ -20,7 +20,7 @@ from edgecnn.runtime.golden import replay
 from edgecnn.runtime.model_file import Description, ModelFile, check_session, read_model_file
 from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse
 
-__all__ = ["ModelSession", "Outputs", "open_session"]
+__all__ = ["ModelSession", "Outputs", "first_line", "open_session"]
 
 log = logging.getLogger("edgecnn")
 

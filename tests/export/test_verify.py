@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import numpy_helper
 
 import exporters
 from edgecnn.errors import UsageError
+from edgecnn.runtime.layers import compare_layers, first_parting
 
 
 def changed(source: Path, target: Path, change) -> Path:
@@ -80,3 +82,54 @@ def test_other_labels_are_wrong_usage(tiny_model: Path, shapes: Path, tmp_path: 
 
     with pytest.raises(UsageError, match="labels"):
         exporters.verify(tiny_model, [changed(tiny_model, tmp_path / "swapped.onnx", swap)], shapes)
+
+
+def _weights(model: onnx.ModelProto, op_type: str, change) -> None:
+    """Changes the weight of the first node of a kind."""
+    name = next(n for n in model.graph.node if n.op_type == op_type).input[1]
+    tensor = next(t for t in model.graph.initializer if t.name == name)
+    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))).astype(np.float32), name))
+
+
+def _swapped_channels(model: onnx.ModelProto) -> None:
+    _weights(model, "Conv", lambda w: w[:, ::-1])
+
+
+def _wrong_mean(model: onnx.ModelProto) -> None:
+    _weights(model, "Sub", lambda mean: mean + 60)
+
+
+def _stale_head(model: onnx.ModelProto) -> None:
+    _weights(model, "Gemm", lambda w: np.random.default_rng(0).normal(size=w.shape))
+
+
+def _other_resize(model: onnx.ModelProto) -> None:
+    set_manifest(preprocess={"resize": "crop", "interpolation": "nearest", "crop_fraction": 0.5, "pad_value": 0})(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_swapped_channels, r"at \S+ \((Conv|Relu)\)"),
+        (_wrong_mean, r"at \S+ \(Sub\)"),
+        (_stale_head, r"at \S+ \(Gemm\)"),
+        (_other_resize, "in the pixels, before any layer: resize crop instead of stretch"),
+    ],
+)
+def test_where_two_forms_part_is_named(change, says: str, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    stranger = changed(tiny_model, tmp_path / "stranger.onnx", change)
+    result = exporters.verify(tiny_model, [tiny_model, stranger], shapes, min_agreement=1.0)
+    assert result.first_divergence.file == str(stranger)
+    assert re.match(says, result.first_divergence.where), result.first_divergence.where
+
+
+def test_an_int8_file_parts_at_no_layer(tiny_model: Path, tiny_int8_model: Path, shapes: Path) -> None:
+    layers = compare_layers(tiny_model, tiny_int8_model, np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8))
+    assert len(layers) >= 4
+    assert first_parting(layers) is None
+    assert 15 < min(layer.sqnr_db for layer in layers) < 60
+
+
+def test_a_file_parts_nowhere_from_itself(tiny_model: Path) -> None:
+    layers = compare_layers(tiny_model, tiny_model, np.zeros((1, 32, 32, 3), np.uint8))
+    assert {layer.sqnr_db for layer in layers} == {float("inf")}
