@@ -39,6 +39,8 @@ ALLOWED = {
     "edgecnn.evaluation": {f"edgecnn.{m}" for m in ("dataset", "errors", "held_out", "loading", "manifest", "metrics", "preprocess", "progress")}
     | {"numpy"},
     "edgecnn.parity": {f"edgecnn.{m}" for m in ("dataset", "errors", "evaluation", "held_out", "metrics", "progress")} | {"numpy"},
+    "edgecnn.html_page": {"edgecnn.preprocess", "cv2"},
+    "edgecnn.parity_report": {f"edgecnn.{m}" for m in ("errors", "html_page", "parity", "preprocess")} | {"cv2"},
 }
 TORCH_FREE = {"numpy", "cv2", "onnxruntime", "google", "PIL", "typing_extensions"}
 ROOT_MODULES = set(ALLOWED) | {"edgecnn"}

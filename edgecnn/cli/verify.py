@@ -15,6 +15,7 @@ __all__ = ["register"]
 _EXAMPLES = examples(
     "edgecnn verify best.pt model.onnx model.int8.onnx --data data",
     "edgecnn verify model.onnx model.int8.onnx --data data --min-agreement 0.99 --json",
+    "edgecnn verify best.pt model.int8.onnx --data data --report verify.html",
 )
 _SHOWN = 10
 
@@ -31,6 +32,7 @@ def verify(
     max_drop: Annotated[float, typer.Option(help="Largest loss of top-1, as a fraction.")] = 0.005,
     min_agreement: Annotated[float, typer.Option(help="Least share of equal answers.")] = 0.98,
     ep: Ep = "auto",
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with the pictures whose answer changed.")] = None,
     json: Json = False,
 ) -> None:
     """Hold forms of one model against each other, from picture file to label."""
@@ -41,6 +43,11 @@ def verify(
     with reporting() as reporter:
         result = locate(climb(opened[0], opened[1:], data, max_drop, min_agreement, reporter.stage("verifying")), opened)
     note(f"judged {result.note}")
+    if report is not None:
+        from edgecnn.atomic import write_text
+        from edgecnn.parity_report import parity_page
+
+        write_text(report, parity_page(result))
     if json:
         print_json(result)
     else:

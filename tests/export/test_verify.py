@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from onnx import numpy_helper
 
 import exporters
 from edgecnn.errors import UsageError
+from edgecnn.parity_report import parity_page
 from edgecnn.runtime.layers import compare_layers, first_parting
 
 
@@ -133,3 +135,19 @@ def test_an_int8_file_parts_at_no_layer(tiny_model: Path, tiny_int8_model: Path,
 def test_a_file_parts_nowhere_from_itself(tiny_model: Path) -> None:
     layers = compare_layers(tiny_model, tiny_model, np.zeros((1, 32, 32, 3), np.uint8))
     assert {layer.sqnr_db for layer in layers} == {float("inf")}
+
+
+def test_the_report_shows_the_pictures_that_changed(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    """One file that fetches nothing, in which names are words whatever they hold; a picture that has gone leaves a gap."""
+    stranger = changed(tiny_model, tmp_path / "str<b>anger.onnx", negate_classifier)
+    result = exporters.verify(tiny_model, [stranger], shapes)
+    gone = replace(result.stages[1].flips[0], image=str(tmp_path / "gone.png"))
+    result = replace(result, stages=(result.stages[0], replace(result.stages[1], flips=(gone, *result.stages[1].flips[1:]))))
+    found = parity_page(result)
+    assert found.count("<img ") == 39
+    assert found.count('class="gone"') == 1
+    assert "str&lt;b&gt;anger.onnx" in found
+    assert "<b>anger" not in found
+    assert "default-src 'none'" in found
+    assert "They part at" in found
+    assert "All forms hold" in parity_page(exporters.verify(tiny_model, [tiny_model], shapes))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from edgecnn.atomic import make_folder, write_bytes, write_text
 from edgecnn.errors import UsageError
+from edgecnn.html_page import encoded, image_tag, page, text
 from edgecnn.preprocess import Image, fit, read_picture
 from edgecnn.rejection import rejected
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import Plate, feature_plate, filter_plate, input_plate, map_plate, step_plate
-from edgecnn.training.html_page import encoded, image_tag, page, text
 from edgecnn.training.judge import TorchJudge, open_checkpoint
 from edgecnn.training.tensors import normalize
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.atomic import write_text
+from edgecnn.html_page import page, text, words
 from edgecnn.training.history import EpochRow
-from edgecnn.training.html_page import page, text, words
 from edgecnn.training.report.classes import class_section, confusion_section
 from edgecnn.training.report.content import DataFinding, JudgedPart, ReportInput
 from edgecnn.training.report.intervals import Interval, intervals
