@@ -15,6 +15,9 @@ from edgecnn.training.rand_augment import rand_augment
 __all__ = ["AUGMENTATIONS", "Augmentation", "augment", "find_augmentation"]
 
 
+_LITTLE = 1.5  # shrinking by less, linear interpolation skips no pixel, at a fifth of the cost
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """What may happen to a picture, and (``mixup``, ``cutmix``) to two of a batch."""
@@ -68,7 +71,7 @@ def augment(picture: Image, height: int, width: int, rule: Augmentation, random:
     """uint8 ``[h, w, 3]`` -> uint8 ``[height, width, 3]``."""
     picture = _crop(picture, rule, random)
     if picture.shape[:2] != (height, width):
-        shrinks = picture.shape[0] >= height and picture.shape[1] >= width
+        shrinks = picture.shape[0] > _LITTLE * height or picture.shape[1] > _LITTLE * width
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         picture = cv2.resize(picture, (width, height), interpolation=interpolation)  # type: ignore[assignment]
     picture = _flip(picture, rule, random)

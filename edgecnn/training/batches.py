@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,7 +75,7 @@ def training_batches(
     def one(place: int) -> Image:
         return augment(pictures.pixels[order[place]], size, size, rule, np.random.default_rng((seed, key, place)))
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool, _one_opencv_thread():
         waiting: deque[tuple[int, list[int], list[Future[Image]]]] = deque()
         upcoming = iter(starts[first:])
 
@@ -93,3 +95,14 @@ def training_batches(
             images = np.stack([image.result() for image in made])
             images, targets = mix(images, pictures.targets[indices], rule, np.random.default_rng((seed, key, _MIXING, places[0])))
             yield TrainingBatch(images, targets, pictures.weights[indices], indices, whole)
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Pictures are augmented side by side already; OpenCV's own threads would only push the network's off their cores."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
