@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgecnn.errors import EdgeCNNError, OutputError
 
-__all__ = ["atomic_path", "make_folder", "write_bytes", "write_text"]
+__all__ = ["atomic_path", "check_writable", "make_folder", "write_bytes", "write_text"]
 
 
 @contextmanager
@@ -43,6 +43,16 @@ def atomic_path(target: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def check_writable(target: Path) -> None:
+    """For what takes minutes before it writes: raises :class:`OutputError` at once where :func:`atomic_path` would in the end."""
+    with suppress(_Unwritten), atomic_path(target):
+        raise _Unwritten
+
+
+class _Unwritten(EdgeCNNError):
+    """Leaves :func:`atomic_path` without a file."""
 
 
 def write_bytes(target: Path, content: bytes) -> None:

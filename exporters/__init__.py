@@ -17,7 +17,7 @@ if _missing:
     raise MissingExtraError(f"exporters needs {', '.join(_missing)}, not installed here; run pip install 'edgecnn[train]'")
 
 from exporters.adopt import AdoptOptions, adopt  # noqa: E402  # after the check, whose message names the extra
-from exporters.quantize import QuantizeOptions, QuantizeResult, quantize  # noqa: E402
+from exporters.quantize import QuantizeOptions, QuantizeResult, quantize, quantize_for  # noqa: E402
 from exporters.to_onnx import ExportOptions, ExportResult, export_onnx  # noqa: E402
 from exporters.verify import verify  # noqa: E402
 
@@ -30,5 +30,6 @@ __all__ = [
     "adopt",
     "export_onnx",
     "quantize",
+    "quantize_for",
     "verify",
 ]

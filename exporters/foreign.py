@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from edgecnn.errors import InputNotFoundError, ModelError, UsageError
+from exporters.float_model import load_float_model
 
 __all__ = ["ForeignModel", "Layout", "read_foreign", "read_labels"]
 
 Layout = Literal["nchw", "nhwc"]
-
-_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
-_CONTROL_FLOW = ("If", "Loop", "Scan")
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
 
 
 @dataclass(frozen=True)
@@ -52,8 +47,7 @@ def read_foreign(path: Path, size: tuple[int, int] | None, layout: Layout | None
         InputNotFoundError, ModelError: what cannot be read, or cannot be adopted.
         UsageError: what contradicts the file.
     """
-    proto = _load(path)
-    _refuse(path, proto)
+    proto = load_float_model(path)
     constants = {t.name for t in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in constants]
     if len(inputs) != 1:
@@ -108,40 +102,6 @@ def _labels_of(parse, text: str, where: str) -> tuple[str, ...]:  # type: ignore
     if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
         raise ModelError(f"{where}: expected a list of labels; give a label a line")
     return tuple(found)
-
-
-def _load(path: Path) -> ModelProto:
-    try:
-        return onnx.load(path, load_external_data=False)
-    except FileNotFoundError as error:
-        raise InputNotFoundError(f"{path}: no such model file; check the path") from error
-    except Exception as error:  # protobuf's own has no name that onnx passes on
-        raise ModelError(f"{path}: is no ONNX file, or cannot be read; give a .onnx file") from error
-
-
-def _refuse(path: Path, proto: ModelProto) -> None:
-    if not proto.graph.node:
-        raise ModelError(f"{path}: holds no graph; give a .onnx file")
-    external = next((t.name for t in _tensors(proto) if t.data_location == TensorProto.EXTERNAL), None)
-    if external is not None:
-        raise ModelError(
-            f"{path}: keeps weights ({external}) in another file; save it as one file (onnx.save_model with save_as_external_data=False)"
-        )
-    for node in proto.graph.node:
-        if node.domain not in _DOMAINS:
-            raise ModelError(f"{path}: the operator {node.domain}.{node.op_type} is not ONNX's own; export without custom operators")
-        if node.op_type in _CONTROL_FLOW:
-            raise ModelError(f"{path}: has control flow ({node.op_type}); export a network whose steps do not depend on values")
-        if node.op_type in _QUANTIZED:
-            raise ModelError(f"{path}: is quantized already ({node.op_type}); adopt the float file and quantize that")
-
-
-def _tensors(proto: ModelProto) -> Iterator[TensorProto]:
-    yield from proto.graph.initializer
-    for node in proto.graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
 
 
 def _shape(value: ValueInfoProto) -> list[int | None]:

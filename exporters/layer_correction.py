@@ -26,7 +26,7 @@ from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from exporters.graph import attribute, constant, consumers, producers, remove_dead_nodes, replace_constant
 from exporters.patch_covariance import PatchCovariance
-from exporters.weight_rounding import round_weights
+from exporters.weight_rounding import SCALES, round_weights
 
 __all__ = ["correct_layers"]
 
@@ -34,6 +34,8 @@ Array = NDArray[np.floating]
 
 _BATCH = 8
 _INT32 = 2**31 - 1
+MANY = 32
+FAC = (1.0,)
 _FEW = 32  # weights a channel, up to which they are chosen anew
 
 
@@ -56,7 +58,7 @@ class _Layer:
     @property
     def rounds(self) -> bool:
         """Whether its weights are chosen anew: few a channel, and as many scales as channels."""
-        return self.node.op_type == "Conv" and self.float_weight[0].size <= _FEW
+        return self.node.op_type == "Conv" and self.float_weight[0].size <= MANY
 
 
 def correct_layers(
@@ -134,7 +136,7 @@ def _choose_weights(model: ModelProto, layer: _Layer, pictures: Image, levels: i
         covariance.add(inputs(pictures[i : i + _BATCH]))
     flat = weight.reshape(len(weight), -1)
     largest = np.maximum(np.abs(flat).max(1) / levels, 1e-12)
-    chosen = round_weights(flat, largest, covariance.result(), levels)
+    chosen = round_weights(flat, largest, covariance.result(), levels, factors=SCALES if flat.shape[1] <= _FEW else FAC)
     scale = chosen.scales * np.float32(layer.input_scale)
     replace_constant(model.graph, layer.weight, chosen.integers.reshape(weight.shape))
     replace_constant(model.graph, layer.weight_scale, chosen.scales)

@@ -17,8 +17,9 @@ from edgecnn.manifest import Normalization
 from exporters.calibrate import Range
 from exporters.graph import constant, consumers, only_for, producers, remove_dead_nodes
 from exporters.hard_sigmoid import scale_instead_of_multiplying
+from exporters.targets import Target
 
-__all__ = ["QUANTIZED_TYPES", "to_qdq"]
+__all__ = ["QUANTIZED_TYPES", "never_quantized", "to_qdq"]
 
 _ARITHMETIC: dict[str, Callable[..., NDArray[np.float64]]] = {"Sub": np.subtract, "Div": np.divide, "Mul": np.multiply}
 
@@ -40,43 +41,72 @@ QUANTIZED_TYPES = (
 )
 
 
-def to_qdq(model: ModelProto, ranges: Mapping[str, Range], normalization: Normalization, *, reduce_range: bool) -> ModelProto:
+def to_qdq(
+    model: ModelProto, ranges: Mapping[str, Range], normalization: Normalization, target: Target, stay_float: frozenset[str] = frozenset()
+) -> ModelProto:
     """Emits QuantizeLinear/DequantizeLinear pairs around what runs in int8.
 
     Args:
         model: a float model that EdgeCNN exported; left as it is.
         ranges: of its activations.
         normalization: of its manifest: the pixels are the first quantized tensor.
-        reduce_range: seven-bit weights, for x86 processors without VNNI, whose eight-bit products saturate.
+        target: types of activations and weights.
+        stay_float: names of nodes; blocks of :func:`exporters.blocks.find_blocks`, since onnxruntime quantizes a lone convolution again.
     """
     copy = ModelProto()
     copy.CopyFrom(model)
     normalizing, normalized, darkest, brightest = _normalization(copy)
     # all 256 levels, whatever the pictures held: biases are scaled by this range too
     pixels = {normalized: (float(darkest.min()), float(brightest.max()))}
-    data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in {**ranges, **pixels}.items()}
+    ranges = {**ranges, **pixels}
+    data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
     quantizer = QDQQuantizer(
         copy,
         per_channel=True,
-        reduce_range=reduce_range,
+        reduce_range=target.levels < 127,
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QUInt8,
+        activation_qType=target.activations,
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),
         nodes_to_quantize=[],
-        nodes_to_exclude=[*_tail(copy), *normalizing],
+        nodes_to_exclude=[*_tail(copy), *normalizing, *stay_float],
         op_types_to_quantize=list(QUANTIZED_TYPES),
-        extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"], "ForceQuantizeNoInputCheck": True, "WeightSymmetric": True},
+        extra_options={
+            "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
+            "ForceQuantizeNoInputCheck": True,
+            "WeightSymmetric": True,
+            "TensorQuantOverrides": _zero_points_at_0(ranges, normalized, normalization) if target.symmetric else {},
+        },
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     quantized = quantizer.model.model
     zero_point, scale = normalization.zero_point, normalization.scale
-    if np.allclose(darkest, -zero_point / scale) and np.allclose(brightest, (255 - zero_point) / scale):
+    ours = np.allclose(darkest, -zero_point / scale) and np.allclose(brightest, (255 - zero_point) / scale)
+    directly = all(node.op_type == "QuantizeLinear" for node in consumers(quantized.graph)[normalized])  # not where the stem stays float
+    if ours and directly and target.pixels_enter:
         _feed_pixels(quantized, normalization)  # an adopted network may normalise each colour by itself; then it goes on doing so, in float
     scale_instead_of_multiplying(quantized)
     remove_dead_nodes(quantized)
     quantized.ir_version = max(model.ir_version, 8)
     return onnx.shape_inference.infer_shapes(quantized)
+
+
+def _zero_points_at_0(ranges: Mapping[str, Range], normalized: str, normalization: Normalization) -> dict[str, list[dict[str, object]]]:
+    """onnxruntime's own option for it would leave each Relu between two quantized tensors."""
+    steps = {name: max(abs(low), abs(high), 1e-12) / 127 for name, (low, high) in ranges.items()}
+    if max(map(abs, ranges[normalized])) * normalization.scale <= 128:  # every pixel stays itself but the brightest, by one
+        steps[normalized] = 1 / normalization.scale
+    return {name: [{"scale": np.array(step, np.float32), "zero_point": np.array(0, np.int8)}] for name, step in steps.items()}
+
+
+def never_quantized(model: ModelProto) -> list[str]:
+    """Names of the nodes that stay float in any case: those that make floats of pixels and normalise them, and those behind the classifier."""
+    made, node = producers(model.graph), _cast(model)
+    before = []
+    while node is not None:
+        before.append(str(node.name))
+        node = made.get(node.input[0])
+    return [*before, *_normalization(model)[0], *_tail(model)]
 
 
 def _tail(model: ModelProto) -> list[str]:

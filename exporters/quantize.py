@@ -4,43 +4,37 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import ModelProto
 
-from edgecnn import __version__
-from edgecnn.atomic import atomic_path
+from edgecnn.atomic import atomic_path, check_writable
 from edgecnn.errors import DataError, GateError, ModelError, UsageError
-from edgecnn.evaluation import Readings, read_probabilities
 from edgecnn.loading import Skipped, fitted_batches
-from edgecnn.metrics import mean_kl
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.cpu_features import has_vnni
 from edgecnn.runtime.inspection import inspect_model
 from edgecnn.runtime.session import ModelSession, open_session
-from exporters.calibrate import METHODS, collect_histograms, find_ranges
-from exporters.golden import choose, synthetic_pictures
-from exporters.hard_sigmoid import hard_sigmoid_ranges, write_out_hard_sigmoids
-from exporters.layer_correction import correct_layers
-from exporters.metadata import describe, write_unchecked
-from exporters.qdq import to_qdq
+from exporters.calibrate import METHODS
+from exporters.candidates import AUTO, Calibrated, Candidate, calibrate, make_candidate, write_candidate
+from exporters.float_model import load_float_model
+from exporters.hard_sigmoid import write_out_hard_sigmoids
+from exporters.judging import Attempt, Gates, Jury, Measured
+from exporters.mixed import measure_sensitivity, mixed_candidates
 from exporters.quantize_pictures import ChosenPictures, choose_pictures
 from exporters.rejection import Rejection, match_rejection
-from exporters.speed import Race, race
-from exporters.stem_fold import fold_stem
+from exporters.targets import TARGETS, Target, TargetName
 
-__all__ = ["Calibration", "Measured", "QuantizeOptions", "QuantizeResult", "Rejection", "quantize"]
+__all__ = ["Attempt", "Calibration", "Measured", "QuantizeOptions", "QuantizeResult", "Rejection", "quantize", "quantize_for"]
 
-_AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
+Decision = Literal["int8", "mixed", "fp32"]
+
 _LEAST_PICTURES = 4
-_CORRECTED_ON = 48  # pictures on which layers are corrected
 
 
 @dataclass(frozen=True)
@@ -49,19 +43,11 @@ class QuantizeOptions:
 
     method: Literal["auto", "minmax", "mse", "entropy", "percentile"] = "auto"
     samples: int = 300  # pictures to calibrate on
-    target: Literal["x86"] = "x86"
+    target: TargetName = "x86"
     max_drop: float = 0.005  # of top-1, as a fraction
     min_speedup: float = 1.1
     strict: bool = False  # a failed gate is an error
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One model's accuracy on the judged pictures and its latency at one thread."""
-
-    top1: float | None  # None without labels
-    latency_ms: float
 
 
 @dataclass(frozen=True)
@@ -77,10 +63,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class QuantizeResult:
-    """What ``edgecnn quantize`` reports; keys as in the contract. Where `decision` is `fp32` the figures are the rejected candidate's."""
+    """What ``edgecnn quantize`` reports; keys as in the contract. Where `decision` is `fp32` the figures are the last rejected candidate's."""
 
     file: str
-    decision: Literal["int8", "mixed", "fp32"]
+    target: TargetName
+    decision: Decision
     reason: str
     float_: Measured
     quantized: Measured
@@ -89,11 +76,12 @@ class QuantizeResult:
     kl: float
     images: int
     held_out: bool  # the judged pictures were neither trained nor calibrated on
-    speedup: float
+    speedup: float | None  # None where the file is for another machine
     size_bytes: int  # of the file that ships
     calibration: Calibration
     rejection: Rejection | None  # None where the model rejects nothing, or the pictures are too few to tell
     float_nodes: tuple[str, ...]  # what stays in float
+    attempts: tuple[Attempt, ...]  # everything that was judged, in order
     note: str  # which pictures judged
     skipped: tuple[Skipped, ...]
 
@@ -107,10 +95,12 @@ def quantize(
 ) -> QuantizeResult:
     """Makes the int8 form of a float model file, and ships it only if it holds.
 
+    Where int8 loses too much, the blocks that it harms most stay float; where it is too slow, or that does not help, the float model ships.
+
     Args:
-        model: a float file that ``edgecnn export`` wrote.
+        model: a float file that ``edgecnn export`` or ``edgecnn adopt`` wrote.
         data: a folder of pictures; the run's own, or others. Without labels agreement is the gate.
-        path: the file to write: int8, or the float model where a gate failed.
+        path: the file to write: int8, mixed, or the float model where a gate failed.
         options: how, and the gates.
         reporter: told of stages and progress.
 
@@ -120,46 +110,126 @@ def quantize(
         GateError: with ``strict``, where a gate failed; nothing is written then.
         OutputError: the file cannot be written.
     """
-    options, reporter, model, path = options or QuantizeOptions(), reporter or Silent(), Path(model), Path(path)
-    _check(options)
+    options = options or QuantizeOptions()
+    return quantize_for(model, data, {options.target: path}, options, reporter)[0]
+
+
+def quantize_for(
+    model: str | Path,
+    data: str | Path,
+    paths: dict[TargetName, str | Path],
+    options: QuantizeOptions | None = None,
+    reporter: Reporter | None = None,
+) -> tuple[QuantizeResult, ...]:
+    """As :func:`quantize`, for several targets from one calibration; ``paths`` has a file for each, ``options.target`` is not looked at."""
+    options, reporter, model = options or QuantizeOptions(), reporter or Silent(), Path(model)
+    _check(options, paths)
+    for path in paths.values():
+        check_writable(Path(path))
+    proto = load_float_model(model)
     session = open_session(model, "cpu")
-    proto = _load(model, session)
+    _prepare(model, proto, session)
     chosen = choose_pictures(Path(data), session, options.samples, options.seed)
     pictures, skipped = _read(chosen.calibration, session, reporter)
+    calibrated = calibrate(proto, session, pictures, reporter)
+    gates = Gates(options.max_drop, options.min_speedup)
+    results = []
+    for name, path in paths.items():
+        jury = Jury.call(model, chosen, gates, reporter, here=TARGETS[name].here)
+        results.append(_quantize_one(calibrated, jury, TARGETS[name], Path(path), options, tuple(skipped)))
+    return tuple(results)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A judged candidate and its file."""
+
+    candidate: Candidate
+    file: Path
+    stem_folded: bool
+    attempt: Attempt
+    rejection: Rejection | None
+
+
+def _quantize_one(
+    calibrated: Calibrated, jury: Jury, target: Target, path: Path, options: QuantizeOptions, skipped: tuple[Skipped, ...]
+) -> QuantizeResult:
+    methods = AUTO if options.method == "auto" else (options.method,)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        candidate, calibration = _best_candidate(proto, pictures, session, options, Path(folder), reporter)
-        judged = _judge(session, open_session(candidate, "cpu"), chosen, reporter)
-        rejection = match_rejection(candidate, session.manifest.unknown, judged.expected, judged.found)
-        reporter.stage("racing float and int8")(0, 1)
-        raced = race(model, candidate)
-        verdict = _decide(judged, raced, options)
-        if options.strict and verdict.decision == "fp32":
-            raise GateError(f"{model}: {verdict.reason}; nothing was written, as --strict asks")
-        shipped = candidate if verdict.decision == "int8" else model
+        first = make_candidate(calibrated, target, methods, Path(folder), jury.reporter)
+        trials = _try_out(calibrated, first, jury, Path(folder))
+        last = trials[-1]
+        decision, reason = decide([trial.attempt for trial in trials], jury)
+        if options.strict and decision == "fp32":
+            raise GateError(f"{jury.model}: {reason}; nothing was written, as --strict asks")
         with atomic_path(path) as temporary:
-            shutil.copyfile(shipped, temporary)
+            shutil.copyfile(jury.model if decision == "fp32" else last.file, temporary)
         return QuantizeResult(
             file=str(path),
-            decision=verdict.decision,
-            reason=verdict.reason,
-            float_=Measured(judged.float_top1, raced.first_ms),
-            quantized=Measured(judged.int8_top1, raced.second_ms),
-            top1_drop=judged.drop,
-            agreement=judged.agreement,
-            kl=judged.kl,
-            images=judged.images,
-            held_out=chosen.held_out,
-            speedup=raced.speedup,
+            target=target.name,
+            decision=decision,
+            reason=reason,
+            float_=last.attempt.float_,
+            quantized=last.attempt.quantized,
+            top1_drop=last.attempt.top1_drop,
+            agreement=last.attempt.agreement,
+            kl=last.attempt.kl,
+            images=last.attempt.images,
+            held_out=jury.chosen.held_out,
+            speedup=last.attempt.speedup,
             size_bytes=path.stat().st_size,
-            calibration=calibration,
-            rejection=rejection,
-            float_nodes=inspect_model(candidate).float_nodes,
-            note=chosen.note,
-            skipped=(*skipped, *judged.expected.skipped),
+            calibration=Calibration(first.method, first.corrected, last.stem_folded, len(calibrated.fitted), first.tried),
+            rejection=last.rejection,
+            float_nodes=inspect_model(last.file).float_nodes,
+            attempts=tuple(trial.attempt for trial in trials),
+            note=jury.chosen.note,
+            skipped=(*skipped, *jury.expected.skipped),
         )
 
 
-def _check(options: QuantizeOptions) -> None:
+def _try_out(calibrated: Calibrated, first: Candidate, jury: Jury, folder: Path) -> list[_Trial]:
+    """The whole in int8; where it is quick enough and not accurate enough, with more and more blocks in float, until both gates hold or one cannot."""
+    trials = [_judge(calibrated, first, (), jury, folder / "int8.onnx")]
+    if trials[0].attempt.accurate or not trials[0].attempt.fast:
+        return trials
+    sensitive = measure_sensitivity(calibrated, first, folder, jury.reporter)
+    for candidate, blocks in mixed_candidates(calibrated, first, sensitive, jury.reporter):
+        trials.append(_judge(calibrated, candidate, blocks, jury, folder / f"mixed{len(blocks)}.onnx"))
+        if trials[-1].attempt.accurate or not trials[-1].attempt.fast:
+            break
+    return trials
+
+
+def _judge(calibrated: Calibrated, candidate: Candidate, blocks: tuple[str, ...], jury: Jury, path: Path) -> _Trial:
+    folded = write_candidate(calibrated, candidate, path)
+    attempt, found = jury.judge(path, "mixed" if blocks else "int8", blocks)
+    rejection = match_rejection(path, calibrated.session.manifest.unknown, jury.expected, found)
+    return _Trial(candidate, path, folded, attempt, rejection)
+
+
+def decide(attempts: Sequence[Attempt], jury: Jury) -> tuple[Decision, str]:
+    """By point estimates; the reason says where the pictures are too few to resolve the accuracy gate."""
+    first, last = attempts[0], attempts[-1]
+    told = jury.explain(last)
+    if last.holds and not last.float_blocks:
+        return "int8", f"int8 holds on {last.images} pictures: {told}"
+    if last.holds:
+        blocks = _counted(len(last.float_blocks))
+        return "mixed", f"with {blocks} in float it holds on {last.images} pictures: {told}; int8 alone failed: {jury.explain(first)}"
+    failed = f"the float model ships, int8 failed its gate on {first.images} pictures: {jury.explain(first)}"
+    if len(attempts) == 1:
+        return "fp32", failed
+    return "fp32", f"{failed}; nor does it hold with {_counted(len(last.float_blocks))} in float: {told}"
+
+
+def _counted(blocks: int) -> str:
+    return f"{blocks} block" if blocks == 1 else f"{blocks} blocks"
+
+
+def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
+    for target in targets:
+        if target not in TARGETS:
+            raise UsageError(f"--target {target}: there are {', '.join(TARGETS)}")
     if options.samples < _LEAST_PICTURES:
         raise UsageError(f"--samples {options.samples}: expected at least {_LEAST_PICTURES}")
     if options.max_drop < 0 or options.min_speedup < 0:
@@ -168,14 +238,12 @@ def _check(options: QuantizeOptions) -> None:
         raise UsageError(f"--method {options.method}: there are auto, {', '.join(METHODS)}")
 
 
-def _load(path: Path, session: ModelSession) -> ModelProto:
+def _prepare(path: Path, proto: ModelProto, session: ModelSession) -> None:
     if session.manifest.precision != "fp32":
-        raise ModelError(f"{path}: is {session.manifest.precision} already; quantize the fp32 file that `edgecnn export` wrote")
-    proto = onnx.load(path, load_external_data=False)
+        raise ModelError(f"{path}: is {session.manifest.precision}; quantize the fp32 file that `edgecnn export` wrote")
     if proto.graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.UINT8:
         raise ModelError(f"{path}: has the layout nchw-float32; export it with --layout nhwc-uint8 to quantize it")
     write_out_hard_sigmoids(proto)
-    return proto
 
 
 def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> tuple[Image, list[Skipped]]:
@@ -190,122 +258,3 @@ def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> t
     if len(found) < _LEAST_PICTURES:
         raise DataError(f"{paths[0].parent}: {len(found)} readable pictures to calibrate on, at least {_LEAST_PICTURES} are needed")
     return found, skipped
-
-
-def _best_candidate(
-    proto: ModelProto, pictures: Image, session: ModelSession, options: QuantizeOptions, folder: Path, reporter: Reporter
-) -> tuple[Path, Calibration]:
-    """Quantizes by each method in question, then corrects the layers; each choice falls by KL to float, on pictures set aside for that."""
-    methods = _AUTO if options.method == "auto" else (options.method,)
-    aside = max(1, len(pictures) // 4)
-    fitted, compared = pictures[aside:], pictures[:aside]
-    histograms = collect_histograms(proto, fitted, reporter.stage("calibrating"))
-    expected = session.probabilities(compared)
-    progress = reporter.stage("quantizing")
-    found: dict[str, float] = {}
-    models: dict[str, ModelProto] = {}
-    path = folder / "candidate.onnx"
-
-    def try_out(name: str, model: ModelProto) -> None:
-        models[name] = model
-        _write_candidate(model, session, path)
-        found[name] = mean_kl(expected, open_session(path, "cpu").probabilities(compared))
-
-    for i, method in enumerate(methods):
-        ranges = hard_sigmoid_ranges(proto, find_ranges(proto, histograms, method))
-        try_out(method, to_qdq(proto, ranges, session.manifest.normalization, reduce_range=not has_vnni()))
-        progress(i + 1, len(methods), method)
-    plain = min(found, key=found.__getitem__)
-    levels = 127 if has_vnni() else 63
-    corrected = correct_layers(models[plain], proto, fitted[:_CORRECTED_ON], reporter.stage("correcting layers"), levels=levels)
-    try_out(f"{plain}, layers corrected", corrected)
-    best = min(found, key=found.__getitem__)
-    folded = fold_stem(models[best])
-    _write_candidate(folded or models[best], session, path, golden=True)
-    return path, Calibration(plain, best != plain, folded is not None, len(fitted), found)
-
-
-def _write_candidate(quantized: ModelProto, session: ModelSession, path: Path, *, golden: bool = False) -> None:
-    manifest = session.manifest.replace(precision="int8", created_by=f"edgecnn {__version__}")
-    describe(quantized, manifest, session.split_record, None)
-    write_unchecked(quantized, path)
-    if golden and session.description.golden_json is not None:  # the int8 file proves its own arithmetic, not the float file's
-        pictures = session.description.golden()
-        candidates = pictures.images if pictures else synthetic_pictures(*session.input_shape[:2])
-        describe(quantized, manifest, session.split_record, choose(open_session(path, "cpu"), candidates, "int8"))
-        write_unchecked(quantized, path)
-
-
-@dataclass(frozen=True)
-class _Judged:
-    images: int
-    float_top1: float | None
-    int8_top1: float | None
-    lost: int  # pictures that float has right and int8 wrong
-    won: int
-    agreement: float
-    kl: float
-    expected: Readings  # of the float model
-    found: Readings  # of the int8 model
-
-    @property
-    def drop(self) -> float | None:
-        """Of top-1; None without labels."""
-        return None if self.float_top1 is None or self.int8_top1 is None else self.float_top1 - self.int8_top1
-
-
-def _judge(float_session: ModelSession, int8_session: ModelSession, chosen: ChosenPictures, reporter: Reporter) -> _Judged:
-    expected, found = (
-        read_probabilities(s, chosen.judged, reporter.stage(f"judging {name}")) for s, name in ((float_session, "float"), (int8_session, "int8"))
-    )
-    a, b = expected.probabilities.argmax(1), found.probabilities.argmax(1)
-    truth = _truth(chosen, expected)
-    right_a, right_b = (a == truth, b == truth) if truth is not None else (None, None)
-    return _Judged(
-        images=len(a),
-        float_top1=None if right_a is None else float(right_a.mean()),
-        int8_top1=None if right_b is None else float(right_b.mean()),
-        lost=0 if right_a is None or right_b is None else int((right_a & ~right_b).sum()),
-        won=0 if right_a is None or right_b is None else int((right_b & ~right_a).sum()),
-        agreement=float((a == b).mean()),
-        kl=mean_kl(expected.probabilities, found.probabilities),
-        expected=expected,
-        found=found,
-    )
-
-
-def _truth(chosen: ChosenPictures, readings: Readings) -> NDArray[np.intp] | None:
-    return None if chosen.truth is None else np.array([chosen.truth[i] for i in readings.indices])
-
-
-@dataclass(frozen=True)
-class _Verdict:
-    decision: Literal["int8", "fp32"]
-    reason: str
-
-
-def _decide(judged: _Judged, raced: Race, options: QuantizeOptions) -> _Verdict:
-    """Both gates, by their point estimates; the reason says where the pictures are too few to resolve the accuracy gate."""
-    speed = f"{raced.speedup:.2f}x the speed (at least {options.min_speedup:g}x asked)"
-    if judged.drop is not None:
-        accuracy, accurate = f"top-1 drop {judged.drop:.4f} (at most {options.max_drop:g} allowed)", judged.drop <= options.max_drop + 1e-12
-    else:
-        least = max(0.0, 1 - 4 * options.max_drop)  # 0.98 by default, as `verify`; a changed answer is not always a wrong one
-        accuracy, accurate = f"agrees with float on {judged.agreement:.2%} (at least {least:.2%} asked)", judged.agreement >= least
-    doubt = _doubt(judged, options.max_drop)
-    fast = raced.speedup >= options.min_speedup
-    if accurate and fast:
-        return _Verdict("int8", f"int8 holds on {judged.images} pictures: {accuracy}, {speed}{doubt}")
-    failed = " and ".join(text for text, holds in ((accuracy, accurate), (speed, fast)) if not holds)
-    return _Verdict("fp32", f"the float model ships, int8 failed its gate on {judged.images} pictures: {failed}{doubt}")
-
-
-def _doubt(judged: _Judged, max_drop: float) -> str:
-    """95 % interval of the paired drop (McNemar's variance; at least one changed picture is assumed, since none seen is no proof of none)."""
-    n, changed = judged.images, judged.lost + judged.won
-    if judged.drop is None:
-        changed = round((1 - judged.agreement) * n)
-    spread = 1.96 * max(changed - (judged.lost - judged.won) ** 2 / n, 1.0) ** 0.5 / n
-    if spread <= max_drop:
-        return ""
-    return f"; {n} pictures are too few to resolve {max_drop:g}: the interval is ±{spread:.4f}"

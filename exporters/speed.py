@@ -26,7 +26,7 @@ class Race:
     speedup: float  # first / second
 
 
-def race(first: Path, second: Path, rounds: int = _ROUNDS) -> Race:
+def race(first: Path, second: Path, rounds: int = _ROUNDS, least_seconds: float = _LEAST_SECONDS) -> Race:
     """Runs both models on one picture in turn, at one thread. Neighbouring runs share what else the machine is doing."""
     sessions = [open_session(path, "cpu", threads=1) for path in (first, second)]
     image = np.random.default_rng(0).integers(0, 256, (1, *sessions[0].input_shape), np.uint8)
@@ -39,7 +39,7 @@ def race(first: Path, second: Path, rounds: int = _ROUNDS) -> Race:
             if i >= 0:
                 found.append((time.perf_counter() - begun) * 1e3)
         spent = time.perf_counter() - start
-        if (i >= rounds and spent > _LEAST_SECONDS) or (i >= 10 and spent > _MOST_SECONDS):
+        if (i >= rounds and spent > least_seconds) or (i >= 10 and spent > _MOST_SECONDS):
             break
     ratios = [a / b for a, b in zip(*times, strict=True)]
     return Race(statistics.median(times[0]), statistics.median(times[1]), statistics.median(ratios))

@@ -1,22 +1,29 @@
 #!/usr/bin/env python
-"""EdgeCNN's int8 beside onnxruntime's own quantizer: same float file, same pictures, one run.
+"""EdgeCNN's int8 beside other tools': same float file, same pictures, one run.
 
     python scripts/bench_quantize.py MODEL.onnx DATA [--draws 5] [--samples 200] [--also OTHER_PICTURES] [--rounds 100]
 
 MODEL is a float file that `edgecnn export` wrote; DATA is dealt into pictures that calibrate and pictures that judge, anew in each draw. With --also
-the files of the first draw answer those pictures too, without labels. Speed is measured with rounds in turn, at one thread and at two.
+the files of the first draw answer those pictures too, without labels. Beside onnxruntime's own quantizer stands NNCF's where it is installed, and each
+file also runs on OpenVINO where that is (pip install nncf openvino). Each tool works in a process of its own, so that its memory can be told. Speed is
+measured with rounds in turn, at one thread and at two.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,7 +32,6 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from rich.console import Console
 from rich.table import Table
 
-from edgecnn.cli.output import reporting
 from edgecnn.dataset import find_pictures
 from edgecnn.loading import fitted_batches
 from edgecnn.manifest import MANIFEST_KEY
@@ -42,46 +48,37 @@ Floats = NDArray[np.floating]
 def main() -> None:
     """Prints accuracy of each draw, its mean, and the race."""
     asked = _arguments()
+    if asked.tool:
+        print(json.dumps(_work(asked)))
+        return
     float_session = open_session(asked.model, "cpu")
-    accuracy = _table("draw", "by")
-    means: dict[str, list[_Fidelity]] = {"stock": [], "edgecnn": []}
+    accuracy = _table("draw", "by", "seconds", "peak MB")
+    tools = ["stock", *(["nncf"] if find_spec("nncf") else []), "edgecnn"]
+    found: dict[str, list[_Fidelity]] = {tool: [] for tool in tools}
     with tempfile.TemporaryDirectory() as folder:
         for draw in range(asked.draws):
-            files = {"stock": Path(folder, f"stock{draw}.onnx"), "edgecnn": Path(folder, f"edgecnn{draw}.onnx")}
             chosen = choose_pictures(asked.data, float_session, asked.samples, draw)
-            seconds = {"stock": _stock(asked.model, chosen.calibration, float_session, files["stock"])}
-            started = time.perf_counter()
-            with reporting() as reporter:
-                result = quantize(
-                    asked.model,
-                    asked.data,
-                    files["edgecnn"],
-                    QuantizeOptions(samples=asked.samples, max_drop=1.0, min_speedup=0.0, seed=draw),
-                    reporter,
-                )
-            seconds["edgecnn"] = time.perf_counter() - started
             expected = _outputs(float_session, chosen.judged)
-            for name, file in files.items():
-                found = _fidelity(expected, _outputs(open_session(file, "cpu"), chosen.judged), chosen.truth)
-                means[name].append(found)
-                accuracy.add_row(str(draw), name, *found.cells(), f"{seconds[name]:.0f}")
-                print(f"draw {draw}, {name}: {', '.join(found.cells())}, {seconds[name]:.0f} s", flush=True)
-            print(f"draw {draw}: {result.calibration}", flush=True)
-        for name, each in means.items():
-            accuracy.add_row("mean", name, *_mean(each).cells(), "", style="bold")
+            for tool in tools:
+                file = Path(folder, f"{tool}{draw}.onnx")
+                cost = _in_a_process(asked, tool, draw, file)
+                fidelity = _fidelity(expected, _outputs(open_session(file, "cpu"), chosen.judged), chosen.truth)
+                found[tool].append(fidelity)
+                accuracy.add_row(str(draw), tool, *fidelity.cells(), f"{cost['seconds']:.0f}", f"{cost['peak_mb']:.0f}")
+                print(f"draw {draw}, {tool}: {', '.join(fidelity.cells())}, {cost}", flush=True)
+        for tool, each in found.items():
+            accuracy.add_row("mean", tool, *_mean(each).cells(), "", "", style="bold")
         console = Console(width=130)
         console.print(accuracy)
-        first = {"stock": Path(folder, "stock0.onnx"), "edgecnn": Path(folder, "edgecnn0.onnx")}
+        first = {tool: Path(folder, f"{tool}0.onnx") for tool in tools}
         if asked.also:
             console.print(_also(asked.also, float_session, first))
         for threads in (1, 2):
             console.print(_race({"float": asked.model, **first}, threads, asked.rounds))
         for name, file in first.items():
             fusion = check_fusion(file)
-            print(
-                f"{name}: {len(fusion.fused)} in int8, broken {len(fusion.broken)}, stray {len(fusion.stray)}, slow: {[f.why for f in fusion.slow]}"
-            )
-    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+            faults = f"broken {len(fusion.broken)}, stray {len(fusion.stray)}, slow: {[f.why for f in fusion.slow]}"
+            print(f"{name}: {len(fusion.fused)} in int8, {faults}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -92,11 +89,68 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--also", type=Path, help="pictures without labels, to compare answers on")
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--tool", choices=tuple(_TOOLS), help="quantize by this one alone, draw --draws, into --out, and print what it cost")
+    parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
-def _table(*first: str) -> Table:
-    return Table(*first, "top-1 float", "top-1 int8", "agreement", "KL", "SQNR, dB", "seconds")
+def _in_a_process(asked: argparse.Namespace, tool: str, draw: int, out: Path) -> dict[str, Any]:
+    options = ["--tool", tool, "--draws", str(draw), "--samples", str(asked.samples), "--out", str(out)]
+    done = subprocess.run([sys.executable, __file__, asked.model, asked.data, *options], stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _work(asked: argparse.Namespace) -> dict[str, Any]:
+    """Quantizes once; what it took."""
+    started = time.perf_counter()
+    told = _TOOLS[asked.tool](asked.model, asked.data, asked.samples, asked.draws, asked.out)
+    return {"seconds": time.perf_counter() - started, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "told": told}
+
+
+def _edgecnn(model: Path, data: Path, samples: int, draw: int, out: Path) -> str:
+    options = QuantizeOptions(samples=samples, max_drop=1.0, min_speedup=0.0, seed=draw)
+    return str(quantize(model, data, out, options).calibration)
+
+
+def _stock(model: Path, data: Path, samples: int, draw: int, out: Path) -> str:
+    """onnxruntime's `quantize_static` as its documentation has it for a CPU with VNNI: QDQ, uint8 activations, int8 weights a channel, min-max."""
+    pictures = (image[None] for image in _calibration(model, data, samples, draw))
+    quantize_static(
+        model, out, _Reader(pictures), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8
+    )
+    _keep_metadata(model, out)
+    return "minmax"
+
+
+def _nncf(model: Path, data: Path, samples: int, draw: int, out: Path) -> str:
+    """NNCF as its documentation has it for ONNX, with its own choice of everything; activation corrections included."""
+    import nncf
+
+    dataset = nncf.Dataset(list(_calibration(model, data, samples, draw)), lambda image: {"image": image[None]})
+    onnx.save(nncf.quantize(onnx.load(model), dataset, subset_size=samples), out)
+    _keep_metadata(model, out)
+    return f"nncf {nncf.__version__}"
+
+
+_TOOLS: dict[str, Callable[[Path, Path, int, int, Path], str]] = {"edgecnn": _edgecnn, "stock": _stock, "nncf": _nncf}
+
+
+def _calibration(model: Path, data: Path, samples: int, draw: int) -> Iterator[Image]:
+    session = open_session(model, "cpu")
+    chosen = choose_pictures(data, session, samples, draw)
+    return (image for batch in fitted_batches(chosen.calibration, session.manifest, 25) for image in batch.images)
+
+
+def _keep_metadata(model: Path, out: Path) -> None:
+    made = onnx.load(out)
+    if not any(p.key == MANIFEST_KEY for p in made.metadata_props):
+        made.metadata_props.extend(onnx.load(model).metadata_props)
+    made.ir_version = min(made.ir_version, 11)
+    onnx.save(made, out)
+
+
+def _table(first: str, second: str, *last: str) -> Table:
+    return Table(first, second, "top-1 float", "top-1 int8", "agreement", "KL", "SQNR, dB", *last)
 
 
 @dataclass(frozen=True)
@@ -147,46 +201,45 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return None if found is None else {"image": found}
 
 
-def _stock(model: Path, calibration: tuple[Path, ...], session: ModelSession, out: Path) -> float:
-    """onnxruntime's `quantize_static` as its documentation has it for a CPU with VNNI: QDQ, uint8 activations, int8 weights a channel, min-max."""
-    started = time.perf_counter()
-    pictures = (image[None] for batch in fitted_batches(calibration, session.manifest, 25) for image in batch.images)
-    quantize_static(
-        model, out, _Reader(pictures), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8
-    )
-    made = onnx.load(out)
-    if not any(p.key == MANIFEST_KEY for p in made.metadata_props):  # the stock tool drops it
-        made.metadata_props.extend(onnx.load(model).metadata_props)
-        onnx.save(made, out)
-    return time.perf_counter() - started
-
-
 def _also(data: Path, float_session: ModelSession, files: dict[str, Path]) -> Table:
     paths = tuple(find_pictures(data))
     expected = _outputs(float_session, paths)
     table = _table(f"{len(paths)} pictures of {data.name}", "")
     for name, file in files.items():
-        table.add_row("", name, *_fidelity(expected, _outputs(open_session(file, "cpu"), paths), None).cells(), "")
+        table.add_row("", name, *_fidelity(expected, _outputs(open_session(file, "cpu"), paths), None).cells())
     return table
 
 
 def _race(files: dict[str, Path], threads: int, rounds: int) -> Table:
-    """One picture at a time, all files in turn."""
-    sessions = {name: open_session(file, "cpu", threads=threads) for name, file in files.items()}
-    shape = next(iter(sessions.values())).input_shape
-    image = np.random.default_rng(0).integers(0, 256, (1, *shape), np.uint8)
-    times: dict[str, list[float]] = {name: [] for name in files}
+    """One picture at a time, all files in turn; on OpenVINO too where it is installed."""
+    runs = {name: _on_onnxruntime(file, threads) for name, file in files.items()}
+    if find_spec("openvino"):
+        runs |= {f"{name} on OpenVINO": _on_openvino(file, threads) for name, file in files.items()}
+    image = np.random.default_rng(0).integers(0, 256, (1, *open_session(files["float"], "cpu").input_shape), np.uint8)
+    times: dict[str, list[float]] = {name: [] for name in runs}
     for i in range(-10, rounds):
-        for name, session in sessions.items():
+        for name, run in runs.items():
             started = time.perf_counter()
-            session.probabilities(image)
+            run(image)
             if i >= 0:
                 times[name].append((time.perf_counter() - started) * 1e3)
-    table = Table("file", "ms, median", "against float", "MB", title=f"{threads} threads, {rounds} rounds")
+    table = Table("file", "ms, median", "against float", title=f"{threads} threads, {rounds} rounds")
     for name, found in times.items():
         ratio = statistics.median(a / b for a, b in zip(times["float"], found, strict=True))
-        table.add_row(name, f"{statistics.median(found):.2f}", f"{ratio:.2f}x", f"{files[name].stat().st_size / 1e6:.2f}")
+        table.add_row(name, f"{statistics.median(found):.2f}", f"{ratio:.2f}x")
     return table
+
+
+def _on_onnxruntime(file: Path, threads: int) -> Callable[[Image], object]:
+    return open_session(file, "cpu", threads=threads).probabilities
+
+
+def _on_openvino(file: Path, threads: int) -> Callable[[Image], object]:
+    import openvino
+
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    request = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
+    return lambda image: request.infer([image])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 python scripts/bench_training.py cats-dogs FOLDER [--minutes 5]
 python scripts/bench_training.py scratch FOLDER              # threeconv from scratch: the lecture's recipe beside the newer one
 python scripts/bench_training.py elpv [--minutes 15 | --epochs 30]
-python scripts/bench_training.py cifar FOLDER [--epochs 100]  # train/ and test/ with a folder a class
+python scripts/bench_training.py cifar FOLDER [--epochs 120]  # train/ and test/ with a folder a class
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]
         classic = replace(newer, preset="classic")
         return {name: [replace(o, out=work / f"{name}{s}", seed=s) for s in seeds] for name, o in (("classic", classic), ("scratch", newer))}
     if asked.what == "cifar":
-        options = replace(common, model="resnet8", batch=128, lr=asked.lr or 1e-2, val_split=0.02, epochs=asked.epochs or 100)
+        options = replace(common, model="resnet8", batch=128, lr=asked.lr or 1e-2, val_split=0.05, epochs=asked.epochs or 120)
         return {"resnet8": [replace(options, out=work / f"{s}", seed=s) for s in seeds]}
     runs = []
     for seed in seeds:

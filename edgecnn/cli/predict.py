@@ -50,12 +50,13 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
     save: Annotated[Path | None, typer.Option(help="Write the pictures with their answers into this folder.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Show each picture with its answer in a window.")] = False,
+    prove: Annotated[bool, typer.Option("--prove", help="Replay the golden samples first; a model that fails, or has none, ends with status 3.")] = False,
 ) -> None:
     """Classify pictures; a line a picture, as it goes."""
     from edgecnn.runtime.annotate import Album, Window
     from edgecnn.runtime.classifier import Classifier
 
-    classifier = Classifier(model, ep=ep, threads=threads, threshold=threshold, topk=topk)
+    classifier = Classifier(model, ep=ep, threads=threads, threshold=threshold, topk=topk, prove=prove)
     stream = classifier.stream(*sources, batch=batch, every=every, max_frames=max_frames)
     album, window = Album(save) if save else None, Window() if show else None
     write = _writer("jsonl" if json else format)

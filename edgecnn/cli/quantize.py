@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from edgecnn.cli.options import Json, Out, require_extra
-from edgecnn.cli.output import examples, note, print_json, print_table, reporting
+from edgecnn.cli.output import as_json, examples, note, print_json, print_table, reporting
+from edgecnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from exporters import QuantizeResult
+    from exporters.judging import Attempt
+    from exporters.targets import TargetName
 
 __all__ = ["register"]
 
@@ -16,6 +22,7 @@ _EXAMPLES = examples(
     "edgecnn quantize model.onnx --data data --out model.int8.onnx",
     "edgecnn quantize model.onnx --data data --max-drop 0.01 --min-speedup 1.5 --strict",
     "edgecnn quantize model.onnx --data unlabelled --method mse --samples 500",
+    "edgecnn quantize model.onnx --data data --target x86,arm64,tensorrt",
 )
 
 
@@ -32,38 +39,72 @@ def quantize(
         Literal["auto", "minmax", "mse", "entropy", "percentile"], typer.Option(help="Activation ranges; auto: the least KL of several.")
     ] = "auto",
     samples: Annotated[int, typer.Option(help="Pictures to calibrate on.")] = 300,
-    target: Annotated[Literal["x86"], typer.Option(help="Processor the file is for.")] = "x86",
+    target: Annotated[str, typer.Option(help="What the file is for: x86, arm64, tensorrt or openvino; several, with commas, from one calibration.")] = "x86",
     max_drop: Annotated[float, typer.Option(help="Largest loss of top-1, as a fraction.")] = 0.005,
     min_speedup: Annotated[float, typer.Option(help="Least speed against the float file, at one thread.")] = 1.1,
     strict: Annotated[bool, typer.Option("--strict", help="A failed gate ends with status 3 and writes nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Make the int8 form, and ship it only where it holds."""
+    """Make the int8 form, and ship it only where it holds; else with the blocks it harms in float, else the float model."""
     require_extra("quantization")
-    from exporters import QuantizeOptions
-    from exporters import quantize as run
+    from exporters import QuantizeOptions, quantize_for
 
-    options = QuantizeOptions(method=method, samples=samples, target=target, max_drop=max_drop, min_speedup=min_speedup, strict=strict)
+    targets = _targets(target)
+    out = out or model.with_suffix(".int8.onnx")
+    paths = {name: out if i == 0 else out.with_suffix(f".{name}{out.suffix}") for i, name in enumerate(targets)}
+    options = QuantizeOptions(method=method, samples=samples, max_drop=max_drop, min_speedup=min_speedup, strict=strict)
     with reporting() as reporter:
-        result = run(model, data, out or model.with_suffix(".int8.onnx"), options, reporter)
-    for skipped in result.skipped:
+        results = quantize_for(model, data, paths, options, reporter)
+    for skipped in results[0].skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
     if json:
-        print_json(result)
+        print_json({**as_json(results[0]), "others": [as_json(result) for result in results[1:]]})
         return
-    rows = [
-        ("float", _top1(result.float_.top1), f"{result.float_.latency_ms:.2f} ms", f"{model.stat().st_size / 1e6:.2f} MB"),
-        ("int8" + ("" if result.decision == "int8" else " (rejected)"), _top1(result.quantized.top1), f"{result.quantized.latency_ms:.2f} ms",
-         f"{result.size_bytes / 1e6:.2f} MB" if result.decision == "int8" else "–"),
-    ]  # fmt: skip
-    print_table(f"{result.file}: {result.decision}", ("model", "top-1", "one thread", "size"), rows)
-    print(f"{result.reason}")
+    for result in results:
+        _print(result, model)
+    note(f"next: edgecnn verify {model} {' '.join(r.file for r in results)} --data {data}")
+
+
+def _targets(text: str) -> tuple[TargetName, ...]:
+    from exporters.targets import TARGETS
+
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in TARGETS:
+            raise UsageError(f"--target {text}: no target {name!r}; there are {', '.join(TARGETS)}")
+    return cast("tuple[TargetName, ...]", names)
+
+
+def _print(result: QuantizeResult, model: Path) -> None:
+    """Every file that was judged, then the decision."""
+    size_mb = result.size_bytes / 1e6
+    rows = [("float", _top1(result.float_.top1), "", "", _ms(result.float_.latency_ms), "", f"{model.stat().st_size / 1e6:.2f} MB", "")]
+    for i, attempt in enumerate(result.attempts, 1):
+        ships = i == len(result.attempts) and result.decision != "fp32"
+        name = "int8" if not attempt.float_blocks else f"{len(attempt.float_blocks)} in float"
+        change = attempt.top1_drop if attempt.top1_drop is not None else 1 - attempt.agreement
+        rows.append((name, _top1(attempt.quantized.top1), f"{change:+.4f} ± {attempt.interval:.4f}", f"{attempt.kl:.2g}",
+                     _ms(attempt.quantized.latency_ms), "–" if attempt.speedup is None else f"{attempt.speedup:.2f}x",
+                     f"{size_mb:.2f} MB" if ships else "–", "ships" if ships else _refusal(attempt)))  # fmt: skip
+    lost = "lost" if result.top1_drop is not None else "changed"
+    columns = ("model", "top-1", f"{lost}, 95 %", "KL", "one thread", "speed", "size", "")
+    print_table(f"{result.file}: {result.decision} for {result.target}", columns, rows)
+    print(result.reason)
+    if result.decision == "mixed":
+        print(f"in float: {', '.join(result.attempts[-1].float_blocks)}")
     ranges = f"ranges by {result.calibration.method}{', layers corrected' if result.calibration.corrected else ''}"
-    print(f"agreement {result.agreement:.2%}, KL {result.kl:.2g}, {result.speedup:.2f}x, {ranges}; {result.note}")
+    print(f"agreement {result.agreement:.2%}, {ranges}; {result.note}")
     if result.rejection is not None:
         shares = f"{result.rejection.float_:.1%} by the float file, {result.rejection.matched:.1%} by int8"
         print(f"called unknown: {shares}, by a threshold of {result.rejection.threshold:g}")
-    note(f"next: edgecnn verify {model} {result.file} --data {data}")
+
+
+def _refusal(attempt: Attempt) -> str:
+    return " and ".join(text for text, holds in (("loses too much", attempt.accurate), ("too slow", attempt.fast)) if not holds)
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} ms"
 
 
 def _top1(value: float | None) -> str:

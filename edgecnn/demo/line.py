@@ -126,8 +126,8 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     return result
 
 
-def _shipped_ms(result: QuantizeResult) -> float:
-    return result.quantized.latency_ms if result.decision == "int8" else result.float_.latency_ms
+def _shipped_ms(result: QuantizeResult) -> float | None:
+    return result.float_.latency_ms if result.decision == "fp32" else result.quantized.latency_ms
 
 
 def _predict(model: Path, data: Path, out: Path, reporter: Reporter) -> Predicted:

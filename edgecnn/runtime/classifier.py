@@ -47,6 +47,7 @@ class Classifier:
             an unknown score above it.
         topk: how many classes ``Prediction.top`` reports.
         max_pixels: refuse larger pictures.
+        prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so where the model has any.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError, ProviderError, GateError: the model cannot be opened here.
@@ -61,10 +62,11 @@ class Classifier:
         threshold: float | None = None,
         topk: int = 5,
         max_pixels: int = MAX_PIXELS,
+        prove: bool = False,
     ) -> None:
         if topk < 1:
             raise UsageError(f"topk is {topk}, expected at least 1")
-        self._session: ModelSession = open_session(cast("str | Path", model), ep, threads)
+        self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove)
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold
         self._topk = topk
         self._max_pixels = max_pixels

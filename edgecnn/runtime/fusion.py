@@ -138,7 +138,7 @@ def _why_float(node: Any, written: _Nodes) -> str:
 
 
 def _strays(loaded: _Nodes) -> Iterable[Fault]:
-    """Between int8 nodes: what follows the last or comes before the first is the file's head or tail, and costs little."""
+    """Between int8 nodes with no float layer on the way: at the file's head and tail, and where a block stays float, conversions have to be."""
     after = _reached([n for n in loaded.nodes if _runs_in_int8(n)], loaded.readers)
     before = _reached([n for n in loaded.nodes if _runs_in_int8(n)], loaded.makers)
     for node in loaded.nodes:
@@ -149,12 +149,12 @@ def _strays(loaded: _Nodes) -> Iterable[Fault]:
 
 
 def _reached(start: list[Any], follow: Any) -> set[int]:
-    """Identities of the nodes that can be reached."""
+    """Identities of the nodes that can be reached without crossing a float layer."""
     found: set[int] = set()
     waiting = [n for node in start for n in follow(node)]
     while waiting:
         node = waiting.pop()
-        if id(node) not in found:
+        if id(node) not in found and node.op_type not in _FLOAT:
             found.add(id(node))
             waiting += follow(node)
     return found

@@ -114,7 +114,7 @@ def first_line(error: Exception) -> str:
     return lines[0].removeprefix("[ONNXRuntimeError] : ")
 
 
-def open_session(path: str | Path, ep: str = "auto", threads: int | None = None) -> ModelSession:
+def open_session(path: str | Path, ep: str = "auto", threads: int | None = None, *, prove: bool = False) -> ModelSession:
     """Opens a model file.
 
     Args:
@@ -122,15 +122,19 @@ def open_session(path: str | Path, ep: str = "auto", threads: int | None = None)
         ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the best here that passes the
             replay of the model's golden samples (a model without any runs on the CPU).
         threads: of one inference; None: the physical cores that this process may use.
+        prove: replay the golden samples on a named provider too, and refuse a model that has none.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the file cannot be used.
         ProviderError: no such provider, or it is not here; the message has the remedy.
-        GateError: ``auto``, and the golden samples fail on every provider.
+        GateError: the golden samples fail: with ``auto`` on every provider, with ``prove`` on the one that opened; or it has none to ``prove``.
     """
     model = read_model_file(path)
     if ep == "auto":
-        return _open_best(model, threads)
+        session = _open_best(model, threads)
+        if prove and session.description.golden_json is None:
+            raise _nothing_to_prove(session)
+        return session
     refusals = []
     wanted = parse(ep)
     for provider in wanted:
@@ -141,8 +145,26 @@ def open_session(path: str | Path, ep: str = "auto", threads: int | None = None)
             continue
         for refusal in refusals:
             log.warning("%s; running on %s, as --ep %s permits", refusal, provider.name, ep)
+        if prove:
+            _prove(session)
         return session
     raise refusals[0]
+
+
+def _prove(session: ModelSession) -> None:
+    golden = session.description.golden()
+    if golden is None:
+        raise _nothing_to_prove(session)
+    found = replay(session, golden)
+    if not found.passed:
+        raise GateError(
+            f"{session.path}: its golden samples fail on {session.ep}: off by {found.max_abs_diff:.2g} (allowed {found.tolerance:g}); "
+            "export it again, or name another provider with --ep"
+        )
+
+
+def _nothing_to_prove(session: ModelSession) -> GateError:
+    return GateError(f"{session.path}: has no golden samples, so nothing proves it here; export it with --golden synthetic")
 
 
 def _open_best(model: ModelFile, threads: int | None) -> ModelSession:

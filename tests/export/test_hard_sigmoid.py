@@ -16,6 +16,7 @@ from edgecnn.runtime.fusion import check_fusion
 from exporters.calibrate import collect_histograms, find_ranges
 from exporters.hard_sigmoid import hard_sigmoid_ranges, write_out_hard_sigmoids
 from exporters.qdq import to_qdq
+from exporters.targets import TARGETS
 
 SIZE = 16
 
@@ -68,7 +69,7 @@ def test_written_out_they_are_the_same_and_in_int8_no_float_is_left(
     assert write_out_hard_sigmoids(model)
     np.testing.assert_allclose(_run(model, pictures), _run(plain, pictures), atol=1e-6)
     ranges = hard_sigmoid_ranges(model, find_ranges(model, collect_histograms(model, pictures, Silent().stage("")), "minmax"))
-    quantized = to_qdq(model, ranges, Normalization(127, 64.0), reduce_range=False)
+    quantized = to_qdq(model, ranges, Normalization(127, 64.0), TARGETS["x86"])
     onnx.save(quantized, tmp_path / "int8.onnx")
     assert np.abs(_run(quantized, pictures) - _run(plain, pictures)).max() < 0.02
     found = check_fusion(tmp_path / "int8.onnx")

@@ -18,6 +18,7 @@ from exporters import export_onnx
 from exporters.calibrate import collect_histograms, find_ranges
 from exporters.qdq import to_qdq
 from exporters.stem_fold import fold_stem
+from exporters.targets import TARGETS
 
 
 def _session(model: onnx.ModelProto, optimized: Path | None = None) -> onnxruntime.InferenceSession:
@@ -37,7 +38,7 @@ def _quantized(name: str, size: int, folder: Path) -> onnx.ModelProto:
     model = onnx.load(path)
     pictures = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
     ranges = find_ranges(model, collect_histograms(model, pictures, Silent().stage("")), "minmax")
-    return to_qdq(model, ranges, open_session(path, "cpu").manifest.normalization, reduce_range=False)
+    return to_qdq(model, ranges, open_session(path, "cpu").manifest.normalization, TARGETS["x86"])
 
 
 @pytest.mark.parametrize(("name", "size"), [("efficientnet_lite0", 32), ("mobilenetv2", 36), ("mobilenetv1_025", 48)])

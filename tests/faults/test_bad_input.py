@@ -142,6 +142,7 @@ def test_a_model_whose_golden_samples_fail_is_not_trusted(edgecnn, tiny_model: P
     assert examined.returncode == 3
     assert json.loads(examined.stdout)["ok"] is False
     assert edgecnn("predict", path, shapes, "--ep", "cpu").returncode == 0  # whoever names a provider has been told
+    refused(edgecnn("predict", path, shapes, "--ep", "cpu", "--prove"), "changed.onnx", "golden samples fail on cpu", status=3)
 
 
 def test_nan_is_no_decision(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from edgecnn.errors import ModelError, ProviderError
+from edgecnn.errors import GateError, ModelError, ProviderError
 from edgecnn.runtime.golden import GoldenSamples, replay
 from edgecnn.runtime.providers import PROVIDERS, available
 from edgecnn.runtime.session import open_session
@@ -45,6 +45,16 @@ def test_auto_takes_a_provider_that_passes_the_golden_samples(tiny_model: Path, 
         golden = session.description.golden()
         assert golden is not None
         assert replay(session, golden).passed
+
+
+@pytest.mark.parametrize("ep", ["auto", "cpu"])
+def test_asked_to_prove_itself_a_model_replays_its_samples_or_is_refused(ep: str, tiny_model: Path, tmp_path: Path) -> None:
+    assert open_session(tiny_model, ep, prove=True).ep == "cpu"
+    bare = tmp_path / "bare.onnx"
+    bare.write_bytes(tiny_model.read_bytes().replace(b"edgecnn.golden", b"edgecnn.g-lden"))
+    assert open_session(bare, ep).ep == "cpu"
+    with pytest.raises(GateError, match="no golden samples"):
+        open_session(bare, ep, prove=True)
 
 
 def test_a_replay_fails_where_an_answer_differs_or_is_nan(tiny_model: Path) -> None:
