@@ -47,11 +47,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 def check_writable(target: Path) -> None:
     """For what takes minutes before it writes: raises :class:`OutputError` at once where :func:`atomic_path` would in the end."""
-    with suppress(_Unwritten), atomic_path(target):
-        raise _Unwritten
+    with suppress(_NothingWrittenError), atomic_path(target):
+        raise _NothingWrittenError
 
 
-class _Unwritten(EdgeCNNError):
+class _NothingWrittenError(EdgeCNNError):
     """Leaves :func:`atomic_path` without a file."""
 
 

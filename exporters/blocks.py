@@ -24,6 +24,7 @@ class Block:
 
     nodes: tuple[str, ...]
     computing: tuple[str, ...]  # convolutions and matrix products among them
+    output: str | None  # the one tensor that leaves it; None where the network ends
 
     @property
     def name(self) -> str:
@@ -45,7 +46,7 @@ def find_blocks(model: ModelProto, outside: frozenset[str] = frozenset()) -> tup
     alive: Counter[str] = Counter()  # tensors made and still to be read, with how often
     for node in model.graph.node:
         if node.op_type not in _ACTIVATIONS and len(alive) <= 1 and sum(n.op_type in _COMPUTING for n in held) >= _LEAST:
-            blocks.append(_block(held))
+            blocks.append(_block(held, next(iter(alive), None)))
             held = []
         for name in node.input:
             if name in made:
@@ -56,12 +57,12 @@ def find_blocks(model: ModelProto, outside: frozenset[str] = frozenset()) -> tup
             continue
         held.append(node)
     if held:
-        rest = _block(held)
+        rest = _block(held, None)
         alone = not blocks or len(rest.computing) >= _LEAST
-        last = Block((), ()) if alone else blocks.pop()
-        blocks.append(Block(last.nodes + rest.nodes, last.computing + rest.computing))
+        last = Block((), (), None) if alone else blocks.pop()
+        blocks.append(Block(last.nodes + rest.nodes, last.computing + rest.computing, None))
     return tuple(blocks)
 
 
-def _block(nodes: list[NodeProto]) -> Block:
-    return Block(tuple(n.name for n in nodes), tuple(n.name for n in nodes if n.op_type in _COMPUTING))
+def _block(nodes: list[NodeProto], output: str | None) -> Block:
+    return Block(tuple(n.name for n in nodes), tuple(n.name for n in nodes if n.op_type in _COMPUTING), output)

@@ -12,30 +12,28 @@ Two steps a layer:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
-import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
-from exporters.graph import attribute, constant, consumers, producers, remove_dead_nodes, replace_constant
+from exporters.blocks import find_blocks
+from exporters.graph import attribute, constant, consumers, producers, replace_constant
 from exporters.patch_covariance import PatchCovariance
-from exporters.weight_rounding import SCALES, round_weights
+from exporters.qdq import never_quantized
+from exporters.walk import Walk
+from exporters.weight_rounding import round_weights
 
 __all__ = ["correct_layers"]
 
 Array = NDArray[np.floating]
 
-_BATCH = 8
 _INT32 = 2**31 - 1
-MANY = 32
-FAC = (1.0,)
 _FEW = 32  # weights a channel, up to which they are chosen anew
 
 
@@ -58,7 +56,7 @@ class _Layer:
     @property
     def rounds(self) -> bool:
         """Whether its weights are chosen anew: few a channel, and as many scales as channels."""
-        return self.node.op_type == "Conv" and self.float_weight[0].size <= MANY
+        return self.node.op_type == "Conv" and self.float_weight[0].size <= _FEW
 
 
 def correct_layers(
@@ -77,12 +75,24 @@ def correct_layers(
     corrected = ModelProto()
     corrected.CopyFrom(quantized)
     layers = _layers(corrected, reference)
+    ends = _last_tensor_before(reference)
+    exact, rounded = Walk(pictures), Walk(pictures)
     for done, layer in enumerate(layers, 1):  # one by one: three at once left errors as large as they were
+        if ends.get(layer.node.name):
+            exact.advance(reference, ends[layer.node.name])
+            rounded.advance(corrected, ends[layer.node.name])
         if rounding and layer.rounds:
-            _choose_weights(corrected, layer, pictures, levels)
-        _shift_bias(corrected, layer, _mean_error(corrected, reference, layer, pictures))
+            _choose_weights(corrected, layer, rounded, levels)
+        pairs = zip(exact.outputs(reference, layer.float_output), rounded.outputs(corrected, layer.node.output[0]), strict=True)
+        _shift_bias(corrected, layer, _mean_error(layer, pairs))
         progress(done, len(layers))
     return corrected
+
+
+def _last_tensor_before(reference: ModelProto) -> dict[str, str]:
+    """For each layer, the single tensor that leaves the block before its own, where there is one."""
+    blocks = find_blocks(reference, frozenset(never_quantized(reference)))
+    return {name: before.output for before, block in pairwise(blocks) if before.output for name in block.computing}
 
 
 def _layers(quantized: ModelProto, reference: ModelProto) -> list[_Layer]:
@@ -126,17 +136,16 @@ def _interval(reference: ModelProto, readers: Sequence[NodeProto]) -> tuple[floa
     return (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
 
 
-def _choose_weights(model: ModelProto, layer: _Layer, pictures: Image, levels: int) -> None:
+def _choose_weights(model: ModelProto, layer: _Layer, inputs: Walk, levels: int) -> None:
     """New integers and scales; the bias is counted in the scale, so it is written anew too."""
     node, weight = layer.node, layer.float_weight
     pads = attribute(node, "pads", [0, 0, 0, 0])
     covariance = PatchCovariance(weight.shape, attribute(node, "strides", [1, 1]), pads, attribute(node, "group", 1))
-    inputs = _runner(model, node.input[0])
-    for i in range(0, len(pictures), _BATCH):
-        covariance.add(inputs(pictures[i : i + _BATCH]))
+    for batch in inputs.outputs(model, node.input[0]):
+        covariance.add(batch)
     flat = weight.reshape(len(weight), -1)
     largest = np.maximum(np.abs(flat).max(1) / levels, 1e-12)
-    chosen = round_weights(flat, largest, covariance.result(), levels, factors=SCALES if flat.shape[1] <= _FEW else FAC)
+    chosen = round_weights(flat, largest, covariance.result(), levels)
     scale = chosen.scales * np.float32(layer.input_scale)
     replace_constant(model.graph, layer.weight, chosen.integers.reshape(weight.shape))
     replace_constant(model.graph, layer.weight_scale, chosen.scales)
@@ -144,43 +153,15 @@ def _choose_weights(model: ModelProto, layer: _Layer, pictures: Image, levels: i
     replace_constant(model.graph, layer.bias, _int32(layer.float_bias / scale))
 
 
-def _mean_error(quantized: ModelProto, reference: ModelProto, layer: _Layer, pictures: Image) -> Array:
+def _mean_error(layer: _Layer, pairs: Iterable[tuple[Array, Array]]) -> Array:
     """Per channel: mean of float less quantized over the gated positions; 0 where there are none."""
     total, count = np.zeros(1), np.zeros(1)
-    for a, b in _pairs(reference, layer.float_output, quantized, layer.node.output[0], pictures):
+    for a, b in pairs:
         gate = (a > layer.low) & (a < layer.high)
         axes = (0, *range(2, a.ndim))  # all but the channel
         total = total + ((a - b) * gate).sum(axes, dtype=np.float64)
         count = count + gate.sum(axes, dtype=np.float64)
     return np.asarray(total / np.maximum(count, 1))
-
-
-def _pairs(
-    first: ModelProto, first_name: str, second: ModelProto, second_name: str, pictures: Image
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """One tensor of each of two models, batch by batch."""
-    runs = [_runner(model, name) for model, name in ((first, first_name), (second, second_name))]
-    for i in range(0, len(pictures), _BATCH):
-        a, b = (run(pictures[i : i + _BATCH]) for run in runs)
-        yield a, b
-
-
-def _runner(model: ModelProto, output: str) -> Callable[[Image], NDArray[np.float32]]:
-    """Computes one tensor and nothing that it does not need."""
-    part = ModelProto()
-    part.CopyFrom(model)
-    del part.graph.output[:]
-    part.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
-    remove_dead_nodes(part)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-    def run(pictures: Image) -> NDArray[np.float32]:
-        found: Any = session.run(None, {"image": pictures})[0]
-        return np.asarray(found)
-
-    return run
 
 
 def _shift_bias(model: ModelProto, layer: _Layer, shift: Array) -> None:
@@ -192,5 +173,5 @@ def _shift_bias(model: ModelProto, layer: _Layer, shift: Array) -> None:
 
 def _int32(values: Array) -> NDArray[np.int32]:
     """Rounded; a channel without weights has a scale next to nothing, and its bias no number."""
-    values = np.nan_to_num(values, posinf=_INT32, neginf=-_INT32)
+    values = np.nan_to_num(np.asarray(values, np.float64), posinf=_INT32, neginf=-_INT32)
     return np.clip(np.round(values), -_INT32, _INT32).astype(np.int32)

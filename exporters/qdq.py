@@ -101,7 +101,8 @@ def _zero_points_at_0(ranges: Mapping[str, Range], normalized: str, normalizatio
 
 def never_quantized(model: ModelProto) -> list[str]:
     """Names of the nodes that stay float in any case: those that make floats of pixels and normalise them, and those behind the classifier."""
-    made, node = producers(model.graph), _cast(model)
+    made = producers(model.graph)
+    node: NodeProto | None = _cast(model)
     before = []
     while node is not None:
         before.append(str(node.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ from exporters.float_model import load_float_model
 from exporters.hard_sigmoid import write_out_hard_sigmoids
 from exporters.judging import Attempt, Gates, Jury, Measured
 from exporters.mixed import measure_sensitivity, mixed_candidates
-from exporters.quantize_pictures import ChosenPictures, choose_pictures
+from exporters.quantize_pictures import choose_pictures
 from exporters.rejection import Rejection, match_rejection
 from exporters.targets import TARGETS, Target, TargetName
 
@@ -117,7 +117,7 @@ def quantize(
 def quantize_for(
     model: str | Path,
     data: str | Path,
-    paths: dict[TargetName, str | Path],
+    paths: Mapping[TargetName, str | Path],
     options: QuantizeOptions | None = None,
     reporter: Reporter | None = None,
 ) -> tuple[QuantizeResult, ...]:
@@ -188,7 +188,7 @@ def _quantize_one(
 
 
 def _try_out(calibrated: Calibrated, first: Candidate, jury: Jury, folder: Path) -> list[_Trial]:
-    """The whole in int8; where it is quick enough and not accurate enough, with more and more blocks in float, until both gates hold or one cannot."""
+    """The whole in int8; where it is quick but not accurate enough, with more and more blocks in float, until both gates hold or one cannot."""
     trials = [_judge(calibrated, first, (), jury, folder / "int8.onnx")]
     if trials[0].attempt.accurate or not trials[0].attempt.fast:
         return trials

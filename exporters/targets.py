@@ -1,8 +1,8 @@
 """What the int8 form looks like for a processor or a provider.
 
 `x86`: uint8 activations with a zero point, so that Relu and Clip vanish, and int8 weights, as VNNI multiplies them; pixels enter as they are.
-`arm64`: int8 activations, since its dot products multiply signed by signed; with a zero point, which costs nothing there (the kernels take it out through the
-sums of the weights) and keeps the eighth bit of what Relu gives, and Relu and Clip vanish again.
+`arm64`: int8 activations, since its dot products multiply signed by signed; with a zero point, which costs nothing there (the kernels take it out
+through the sums of the weights), keeps the eighth bit of what Relu gives, and lets Relu and Clip vanish again.
 `tensorrt`: zero points are 0, biases and weights float, each reader has its own pair (:mod:`exporters.tensorrt`).
 `openvino`: as `x86`, which OpenVINO runs faster than it runs the form of its own tool (docs/benchmarks.md).
 """

@@ -8,15 +8,14 @@ directly). The mean is left out of ``C``: bias correction takes care of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SCALES", "Rounded", "round_weights"]
+__all__ = ["Rounded", "round_weights"]
 
-SCALES = (*np.linspace(0.7, 1.0, 16), 1.03)  # of the scale that just holds the largest weight
+_SCALES = np.concatenate([np.linspace(0.7, 1.0, 16), [1.03]])  # of the scale that just holds the largest weight
 _PASSES = 8  # of coordinate descent; most channels stop after three
 _RIDGE = 1e-3  # of the mean variance: what the pictures do not show must not decide
 _LEVELS = 127
@@ -30,14 +29,7 @@ class Rounded:
     scales: NDArray[np.float32]
 
 
-def round_weights(
-    weights: NDArray[np.floating],
-    scales: NDArray[np.floating],
-    covariance: NDArray[np.floating],
-    levels: int = _LEVELS,
-    *,
-    factors: Sequence[float] = SCALES,
-) -> Rounded:
+def round_weights(weights: NDArray[np.floating], scales: NDArray[np.floating], covariance: NDArray[np.floating], levels: int = _LEVELS) -> Rounded:
     """The integers and scales of least output error that coordinate descent finds, channel by channel.
 
     Args:
@@ -45,13 +37,12 @@ def round_weights(
         scales: ``[O]``, at which the largest weight of a channel is ``levels``.
         covariance: of the inputs under the kernel, ``[O, K, K]``, or ``[1, K, K]`` where all channels see the same inputs.
         levels: largest integer; its negative is the smallest.
-        factors: of ``scales``, all tried.
     """
     exact = np.asarray(weights, np.float64)
     spread = _regular(np.asarray(covariance, np.float64))
     best_cost = np.full(len(exact), np.inf)
     best, best_scales = np.zeros(exact.shape), np.array(scales, np.float64)
-    for tried in np.outer(factors, np.asarray(scales, np.float64)):
+    for tried in np.outer(_SCALES, np.asarray(scales, np.float64)):
         integers = _descend(exact, tried, spread, levels)
         cost = _cost(integers * tried[:, None] - exact, spread)
         better = cost < best_cost

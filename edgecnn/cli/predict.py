@@ -50,7 +50,9 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
     save: Annotated[Path | None, typer.Option(help="Write the pictures with their answers into this folder.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Show each picture with its answer in a window.")] = False,
-    prove: Annotated[bool, typer.Option("--prove", help="Replay the golden samples first; a model that fails, or has none, ends with status 3.")] = False,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Replay the golden samples first; a model that fails, or has none, ends with status 3.")
+    ] = False,
 ) -> None:
     """Classify pictures; a line a picture, as it goes."""
     from edgecnn.runtime.annotate import Album, Window

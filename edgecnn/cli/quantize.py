@@ -39,7 +39,9 @@ def quantize(
         Literal["auto", "minmax", "mse", "entropy", "percentile"], typer.Option(help="Activation ranges; auto: the least KL of several.")
     ] = "auto",
     samples: Annotated[int, typer.Option(help="Pictures to calibrate on.")] = 300,
-    target: Annotated[str, typer.Option(help="What the file is for: x86, arm64, tensorrt or openvino; several, with commas, from one calibration.")] = "x86",
+    target: Annotated[
+        str, typer.Option(help="What the file is for: x86, arm64, tensorrt or openvino; several, with commas, from one calibration.")
+    ] = "x86",
     max_drop: Annotated[float, typer.Option(help="Largest loss of top-1, as a fraction.")] = 0.005,
     min_speedup: Annotated[float, typer.Option(help="Least speed against the float file, at one thread.")] = 1.1,
     strict: Annotated[bool, typer.Option("--strict", help="A failed gate ends with status 3 and writes nothing.")] = False,

@@ -35,7 +35,9 @@ class SixConvolutions(ImageClassifier):
 
 def write_harmed_model(path: Path, data: Path) -> Path:
     """Trains it on shapes, blows one channel up between the third and the fourth convolution, exports it. Returns ``path``."""
-    manifest = Manifest(CLASSES, InputSpec(32, 32), PreprocessSpec(), Normalization(128, 128.0), UnknownRule(), TrainingRecord("six", "", "", None, 0), "a test")
+    manifest = Manifest(
+        CLASSES, InputSpec(32, 32), PreprocessSpec(), Normalization(128, 128.0), UnknownRule(), TrainingRecord("six", "", "", None, 0), "a test"
+    )
     network = _trained(write_shapes(data, 60), manifest)
     third, fourth = network.layers[4], network.layers[6]
     with torch.no_grad():

@@ -39,7 +39,9 @@ def mixed(harmed: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.parametrize(("name", "size"), [("resnet8", 32), ("mobilenetv2", 32), ("threeconv", 48)])
 def test_blocks_hold_every_layer_once_and_at_least_two_each(name: str, size: int, tmp_path: Path) -> None:
     spec = find_model(name)
-    manifest = Manifest(("a", "b", "c"), InputSpec(size, size), PreprocessSpec(), spec.normalization, UnknownRule(), TrainingRecord(name, "", "", None, None), "t")
+    manifest = Manifest(
+        ("a", "b", "c"), InputSpec(size, size), PreprocessSpec(), spec.normalization, UnknownRule(), TrainingRecord(name, "", "", None, None), "t"
+    )
     torch.manual_seed(0)
     export_onnx(spec.build(3, size).eval(), tmp_path / "m.onnx", manifest=manifest)
     model = onnx.load(tmp_path / "m.onnx")

@@ -32,7 +32,15 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="there is no .venv-o
 def _export(name: str, size: int, path: Path, precision: str = "fp32") -> Path:
     spec = find_model(name)
     torch.manual_seed(0)
-    manifest = Manifest(("circle", "square"), InputSpec(size, size), PreprocessSpec(), spec.normalization, UnknownRule(), TrainingRecord(name, "", "", None, None), "t")
+    manifest = Manifest(
+        ("circle", "square"),
+        InputSpec(size, size),
+        PreprocessSpec(),
+        spec.normalization,
+        UnknownRule(),
+        TrainingRecord(name, "", "", None, None),
+        "t",
+    )
     export_onnx(spec.build(2, size).eval(), path, ExportOptions(precision=precision), manifest=manifest)  # type: ignore[arg-type]
     return path
 
@@ -52,7 +60,9 @@ def test_the_oldest_onnxruntime_proves_the_file_and_answers_the_same(precision: 
     session = open_session(files[precision], "cpu")
     assert session.manifest.precision == precision
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    proof = subprocess.run([PYTHON, "-m", "edgecnn", "doctor", files[precision], "--json"], env=environment, capture_output=True, text=True, check=False)
+    proof = subprocess.run(
+        [PYTHON, "-m", "edgecnn", "doctor", files[precision], "--json"], env=environment, capture_output=True, text=True, check=False
+    )
     assert proof.returncode == 0, proof.stdout + proof.stderr
     assert json.loads(proof.stdout)["ok"] is True
     pictures = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
