@@ -22,6 +22,7 @@ from edgecnn.runtime.inspection import inspect_model
 from edgecnn.runtime.session import ModelSession, open_session
 from exporters.calibrate import METHODS
 from exporters.candidates import AUTO, Calibrated, Candidate, calibrate, make_candidate, write_candidate
+from exporters.equalize import equalize
 from exporters.float_model import load_float_model
 from exporters.hard_sigmoid import write_out_hard_sigmoids
 from exporters.judging import Attempt, Gates, Jury, Measured
@@ -35,6 +36,7 @@ __all__ = ["Attempt", "Calibration", "Measured", "QuantizeOptions", "QuantizeRes
 Decision = Literal["int8", "mixed", "fp32"]
 
 _LEAST_PICTURES = 4
+_EQUALIZED_ON = 32  # pictures
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def quantize_for(
     _prepare(model, proto, session)
     chosen = choose_pictures(Path(data), session, options.samples, options.seed)
     pictures, skipped = _read(chosen.calibration, session, reporter)
-    calibrated = calibrate(proto, session, pictures, reporter)
+    calibrated = calibrate(equalize(proto, pictures[:_EQUALIZED_ON]), session, pictures, reporter)
     gates = Gates(options.max_drop, options.min_speedup)
     results = []
     for name, path in paths.items():

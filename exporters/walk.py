@@ -17,7 +17,7 @@ from exporters.graph import producers, remove_dead_nodes
 __all__ = ["Walk"]
 
 _BATCH = 8
-_MOST_BYTES = 2**27  # of a tensor kept for all pictures
+_MOST_BYTES = 2**26  # of a tensor kept for all pictures
 
 
 class Walk:
@@ -35,11 +35,15 @@ class Walk:
         """Goes on to a tensor through which everything behind it passes; stays where it is if that is too large to be kept."""
         if name == self._name:
             return
-        batches = self.outputs(model, name)
-        first = next(batches)
-        if first.nbytes / len(first) * len(self._values) <= _MOST_BYTES:
-            self._values = np.concatenate([first, *batches])
-            self._name = name
+        kept: NDArray[Any] | None = None
+        for i, batch in enumerate(self.outputs(model, name)):
+            if kept is None:
+                if batch[0].nbytes * len(self._values) > _MOST_BYTES:
+                    return
+                kept = np.empty((len(self._values), *batch.shape[1:]), batch.dtype)
+            kept[i * _BATCH : i * _BATCH + len(batch)] = batch
+        assert kept is not None
+        self._name, self._values = name, kept
 
     def outputs(self, model: ModelProto, name: str) -> Iterator[NDArray[Any]]:
         """A tensor, batch by batch, float32 but for the pictures; nothing is computed that it does not need."""

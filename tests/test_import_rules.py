@@ -46,7 +46,7 @@ TORCH_FREE = {"numpy", "cv2", "onnxruntime", "google", "PIL", "typing_extensions
 ROOT_MODULES = set(ALLOWED) | {"edgecnn"}
 PACKAGES = {
     "edgecnn.runtime": ROOT_MODULES | TORCH_FREE,
-    "edgecnn.training": ROOT_MODULES | {"numpy", "cv2", "torch", "matplotlib", "tensorboardX", "typing_extensions"},
+    "edgecnn.training": ROOT_MODULES | {"numpy", "cv2", "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
     "edgecnn.demo": ROOT_MODULES | {"edgecnn.runtime", "edgecnn.training", "exporters"},
     "exporters": ROOT_MODULES | {"edgecnn.runtime", "edgecnn.training", "numpy", "cv2", "torch", "onnx", "onnxruntime"},
 }

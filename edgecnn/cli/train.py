@@ -69,6 +69,9 @@ def train(
     no_flip: Annotated[bool, typer.Option("--no-flip", help="Where left and right carry meaning.")] = False,
     balance: Annotated[Literal["none", "weights", "sampling"], typer.Option(help="Against classes of unequal size.")] = "none",
     soft_labels: Annotated[Path | None, typer.Option(help="A CSV, path,label,probability: how sure the labels are.")] = None,
+    qat: Annotated[
+        Path | None, typer.Option(help="A checkpoint to go on from as if in eight bits, where quantization harms it; needs edgecnn[qat].")
+    ] = None,
     teacher: Annotated[Path | None, typer.Option(help="A larger network's checkpoint to learn from (distillation).")] = None,
     val_split: Annotated[float, typer.Option(help="Share held out to validate on.")] = 0.2,
     test_split: Annotated[float, typer.Option(help="Share held out for a figure that chose nothing.")] = 0.0,
@@ -108,6 +111,7 @@ def train(
         balance=balance,
         soft_labels=soft_labels,
         teacher=teacher,
+        qat=qat,
         val_split=val_split,
         test_split=test_split,
         seed=seed,

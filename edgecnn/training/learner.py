@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgecnn.training.batches import TrainingBatch
 from edgecnn.training.distributed import ALONE, World
+from edgecnn.training.fake_quantization import fake_quantized
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.precision import mixed_precision
 from edgecnn.training.recipe import Recipe
@@ -48,7 +49,9 @@ class Learner:
         """Call before the first step: the average starts here, and so does sharing gradients."""
         if self._setup.recipe.average and self.average is None:
             self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self._shared = self._world.share(self.network)
+        self._train()  # batch-norm is traced as it will train
+        computed = fake_quantized(self.network, self._setup.imgsz) if self._setup.recipe.fake_quantized else self.network
+        self._shared = self._world.share(computed)
         if self._setup.compiled:
             self._shared = torch.compile(self._shared)  # type: ignore[assignment]
 

@@ -85,7 +85,7 @@ def _as_begun(options: TrainOptions, resumed: Checkpoint, run: RunFolder, networ
     if resumed.progressed is None:
         raise CheckpointError(f"{run.last}: holds weights alone, so there is nothing to resume; start from it with --weights {run.last}")
     stored: dict[str, Any] = {**resumed.progressed.options, "data": options.data, "out": options.out, "resume": True}
-    for name in ("soft_labels", "teacher"):
+    for name in ("soft_labels", "teacher", "qat"):
         stored[name] = Path(stored[name]) if stored[name] else None
     begun = TrainOptions(**stored)
     return begun, settle(begun, network)

@@ -29,6 +29,7 @@ class TrainOptions:
     balance: Literal["none", "weights", "sampling"] = "none"
     soft_labels: Path | None = None  # a CSV, path,label,probability
     teacher: Path | None = None  # a checkpoint to learn from
+    qat: Path | None = None  # a checkpoint to go on from as if in eight bits; it says which network, and how pictures are prepared
     val_split: float = 0.2  # fraction
     test_split: float = 0.0  # fraction
     seed: int = 0

@@ -34,6 +34,7 @@ class Recipe:
     label_smoothing: float = 0.0
     average: float = 0.0  # horizon of the weights' moving average, which is validated and shipped, as a share of all steps; 0: none
     frozen_parts: int = 0  # so many of the network's first parts learn nothing
+    fake_quantized: bool = False  # computes as if in eight bits
     mixed_precision: bool = False  # bfloat16 where the processor computes in it
     dropout: float | None = None  # None: the network's own
     clip_each_norm: float | None = None  # each parameter's gradient norm (Keras's clipnorm)
@@ -93,6 +94,21 @@ RECIPES = {
             label_smoothing=0.02,
             average=0.03,
             mixed_precision=True,
+        ),
+        # From a trained checkpoint, for a network that eight bits harm: small steps, the statistics as they are, 32-bit floats between the roundings.
+        Recipe(
+            name="qat",
+            epochs=4,
+            lr=5e-5,
+            optimizer="adamw",
+            weight_decay=0.0,
+            schedule="cosine",
+            warmup=0.1,
+            augmentation="light",
+            preprocess=PreprocessSpec(),
+            average=0.1,
+            freeze_batch_norm=True,
+            fake_quantized=True,
         ),
         # The lecture's, as Keras runs it: Adam's epsilon is 1e-7 there, clipnorm holds for each parameter alone, its picture loader
         # resizes to nearest neighbour.

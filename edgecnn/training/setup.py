@@ -51,6 +51,8 @@ def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) 
         UsageError: a value that cannot be used.
     """
     preset = find_recipe(options.preset) if options.preset else None
+    if options.qat is not None:
+        return _as_in_eight_bits(options, options.qat, network)
     spec = _spec(options, preset, network)
     start_from = None if options.weights in ("auto", "none") else Path(options.weights)
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
@@ -87,6 +89,19 @@ def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) 
         loader_threads=(options.workers or default_workers()) if device.type == "cuda" else 1,
         compiled=options.compile,
     )
+
+
+def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Module | ModelSpec | None) -> Setup:
+    """The checkpoint says which network, and how its pictures are prepared."""
+    given = {"--model": options.model, "--preset": options.preset, "--imgsz": options.imgsz, "--weights": options.weights != "auto" or None}
+    for name, value in given.items():
+        _require(value is None, f"--qat {checkpoint}: has that from the checkpoint; leave {name} out")
+    found = load_checkpoint(checkpoint)
+    manifest, model = found.manifest, found.model if network is None else None
+    begun = replace(options, qat=None, model=model, preset="qat", weights=str(checkpoint), imgsz=manifest.input.height)
+    setup = settle(begun, network)
+    recipe = replace(setup.recipe, preprocess=manifest.preprocess, normalization=manifest.normalization)
+    return replace(setup, recipe=recipe, normalization=manifest.normalization)
 
 
 def _augmentation(recipe: Recipe, imgsz: int) -> str:
@@ -135,6 +150,9 @@ def _from_checkpoint(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
         )
     network = checkpoint.build()
     if checkpoint.manifest.labels != labels:
+        if setup.recipe.fake_quantized:
+            known, found = (", ".join(names[:6]) for names in (checkpoint.manifest.labels, labels))
+            raise CheckpointError(f"{setup.start_from}: knows {known}, the data holds {found}; --qat goes on with its own classes")
         _replace_classifier(network, setup, len(labels))
     return network
 

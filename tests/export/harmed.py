@@ -1,4 +1,7 @@
-"""A network that eight bits harm in one place: one channel a thousand times as large as its neighbours, and made small again by the next layer."""
+"""A network that eight bits harm in one place: one channel a hundred thousand times as large as its neighbours, which the next layer does not look at.
+
+That layer has two groups, which equalization leaves alone; else it would heal part of the harm.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.tensors import normalize
 from exporters import export_onnx
 
-STEPS = 120
+STEPS = 250
 
 
 class SixConvolutions(ImageClassifier):
@@ -24,7 +27,11 @@ class SixConvolutions(ImageClassifier):
     def __init__(self) -> None:
         super().__init__()
         sizes = [3, 16, 16, 16, 16, 32, 32]
-        layers = [layer for i in range(6) for layer in (nn.Conv2d(sizes[i], sizes[i + 1], 3, 2 if i in (0, 2, 4) else 1, 1), nn.ReLU())]
+        layers = [
+            layer
+            for i in range(6)
+            for layer in (nn.Conv2d(sizes[i], sizes[i + 1], 3, 2 if i in (0, 2, 4) else 1, 1, groups=2 if i == 3 else 1), nn.ReLU())
+        ]
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(32, 2)
 
@@ -41,9 +48,9 @@ def write_harmed_model(path: Path, data: Path) -> Path:
     network = _trained(write_shapes(data, 60), manifest)
     third, fourth = network.layers[4], network.layers[6]
     with torch.no_grad():
-        third.weight[0] *= 1000
-        third.bias[0] *= 1000
-        fourth.weight[:, 0] /= 1000
+        third.weight[0] *= 100_000
+        third.bias[0] *= 100_000
+        fourth.weight[:8, 0] = 0  # of the first group
     export_onnx(network, path, manifest=manifest)
     return path
 

@@ -33,7 +33,7 @@ def harmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def mixed(harmed: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> QuantizeResult:
-    return quantize(harmed, shapes, tmp_path_factory.mktemp("mixed") / "q.onnx", QuantizeOptions(method="minmax", min_speedup=0.0))
+    return quantize(harmed, shapes, tmp_path_factory.mktemp("mixed") / "q.onnx", QuantizeOptions(method="minmax", max_drop=0.1, min_speedup=0.0))
 
 
 @pytest.mark.parametrize(("name", "size"), [("resnet8", 32), ("mobilenetv2", 32), ("threeconv", 48)])
@@ -82,7 +82,7 @@ def test_a_mixed_file_says_so_proves_itself_and_runs_as_it_means_to(mixed: Quant
 
 
 def test_where_speed_forbids_it_nothing_is_searched_and_the_float_model_ships(harmed: Path, shapes: Path, tmp_path: Path) -> None:
-    result = quantize(harmed, shapes, tmp_path / "q.onnx", QuantizeOptions(method="minmax", min_speedup=1000))
+    result = quantize(harmed, shapes, tmp_path / "q.onnx", QuantizeOptions(method="minmax", max_drop=0.1, min_speedup=1000))
     assert result.decision == "fp32"
     assert len(result.attempts) == 1
     assert (tmp_path / "q.onnx").read_bytes() == harmed.read_bytes()
