@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgecnn.training.batches import TrainingBatch
 from edgecnn.training.distributed import ALONE, World
-from edgecnn.training.fake_quantization import fake_quantized
+from edgecnn.training.fake_quantization import fake_quantized, ranges, set_ranges
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.precision import mixed_precision
 from edgecnn.training.recipe import Recipe
@@ -35,6 +35,8 @@ class Learner:
         self.optimizer = _optimizer(network, setup.recipe)
         self.average: ImageClassifier | None = None
         self._shared: nn.Module | None = None
+        self._rounding: nn.Module | None = None  # the network as if in eight bits, where the recipe trains so
+        self._ranges: dict[str, Tensor] = {}  # that a resumed run rounds in
 
     @property
     def judged(self) -> ImageClassifier:
@@ -47,11 +49,12 @@ class Learner:
 
     def begin(self) -> None:
         """Call before the first step: the average starts here, and so does sharing gradients."""
+        if self._setup.recipe.fake_quantized:
+            self._rounding = fake_quantized(self.network, self._setup.imgsz)
+            set_ranges(self._rounding, self._ranges)
         if self._setup.recipe.average and self.average is None:
             self.average = copy.deepcopy(self.network).requires_grad_(False)
-        self._train()  # batch-norm is traced as it will train
-        computed = fake_quantized(self.network, self._setup.imgsz) if self._setup.recipe.fake_quantized else self.network
-        self._shared = self._world.share(computed)
+        self._shared = self._world.share(self._rounding or self.network)
         if self._setup.compiled:
             self._shared = torch.compile(self._shared)  # type: ignore[assignment]
 
@@ -92,6 +95,7 @@ class Learner:
         return {
             "optimizer": self.optimizer.state_dict(),
             "network": cpu_weights(self.network) if self.average is not None else None,
+            "ranges": ranges(self._rounding) if self._rounding is not None else {},
         }
 
     def resume(self, judged: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -99,6 +103,7 @@ class Learner:
         raw = state["network"]
         self.network.load_state_dict(judged if raw is None else raw)
         self.optimizer.load_state_dict(state["optimizer"])
+        self._ranges = state["ranges"]
         if raw is not None:
             self.average = copy.deepcopy(self.network).requires_grad_(False)
             self.average.load_state_dict(judged)
