@@ -162,6 +162,6 @@ def _feed_pixels(model: ModelProto, normalization: Normalization) -> None:
 
 def _comes_from_image(node: NodeProto, made: Mapping[str, NodeProto]) -> bool:
     name = node.input[0]
-    while name in made and made[name].op_type == "Transpose":
+    while name in made and made[name].op_type in ("Transpose", "Gather"):  # an adopted network may take blue first
         name = made[name].input[0]
     return bool(name == "image")

@@ -79,35 +79,40 @@ def _targets(text: str) -> tuple[TargetName, ...]:
 
 def _print(result: QuantizeResult, model: Path) -> None:
     """Every file that was judged, then the decision."""
-    size_mb = result.size_bytes / 1e6
-    rows = [("float", _top1(result.float_.top1), "", "", _ms(result.float_.latency_ms), "", f"{model.stat().st_size / 1e6:.2f} MB", "")]
+    labelled = result.top1_drop is not None
+    rows = [("float", _share(result.float_.top1), "", _ms(result.float_.latency_ms), "", f"{model.stat().st_size / 1e6:.1f}", "")]
     for i, attempt in enumerate(result.attempts, 1):
         ships = i == len(result.attempts) and result.decision != "fp32"
-        name = "int8" if not attempt.float_blocks else f"{len(attempt.float_blocks)} in float"
-        change = attempt.top1_drop if attempt.top1_drop is not None else 1 - attempt.agreement
-        rows.append((name, _top1(attempt.quantized.top1), f"{change:+.4f} ± {attempt.interval:.4f}", f"{attempt.kl:.2g}",
-                     _ms(attempt.quantized.latency_ms), "–" if attempt.speedup is None else f"{attempt.speedup:.2f}x",
-                     f"{size_mb:.2f} MB" if ships else "–", "ships" if ships else _refusal(attempt)))  # fmt: skip
-    lost = "lost" if result.top1_drop is not None else "changed"
-    columns = ("model", "top-1", f"{lost}, 95 %", "KL", "one thread", "speed", "size", "")
+        blocks = len(attempt.float_blocks)
+        lost = attempt.top1_drop if attempt.top1_drop is not None else 1 - attempt.agreement
+        rows.append((
+            f"+{blocks} float" if blocks else "int8",
+            _share(attempt.quantized.top1 if labelled else attempt.agreement),
+            f"{lost:.4f} ± {attempt.interval:.4f}",
+            _ms(attempt.quantized.latency_ms),
+            "–" if attempt.speedup is None else f"{attempt.speedup:.2f}x",
+            f"{result.size_bytes / 1e6:.1f}" if ships else "–",
+            "ships" if ships else _refusal(attempt),
+        ))  # fmt: skip
+    columns = ("", "top-1", "lost", "ms", "speed", "MB", "") if labelled else ("", "agreement", "changed", "ms", "speed", "MB", "")
     print_table(f"{result.file}: {result.decision} for {result.target}", columns, rows)
     print(result.reason)
     if result.decision == "mixed":
         print(f"in float: {', '.join(result.attempts[-1].float_blocks)}")
     ranges = f"ranges by {result.calibration.method}{', layers corrected' if result.calibration.corrected else ''}"
-    print(f"agreement {result.agreement:.2%}, {ranges}; {result.note}")
+    print(f"agreement {result.agreement:.2%}, KL {result.kl:.2g}, {ranges}; {result.note}")
     if result.rejection is not None:
         shares = f"{result.rejection.float_:.1%} by the float file, {result.rejection.matched:.1%} by int8"
         print(f"called unknown: {shares}, by a threshold of {result.rejection.threshold:g}")
 
 
 def _refusal(attempt: Attempt) -> str:
-    return " and ".join(text for text, holds in (("loses too much", attempt.accurate), ("too slow", attempt.fast)) if not holds)
+    return ", ".join(text for text, holds in (("loses too much", attempt.accurate), ("too slow", attempt.fast)) if not holds)
 
 
 def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} ms"
+    return "–" if value is None else f"{value:.2f}"
 
 
-def _top1(value: float | None) -> str:
-    return "no labels" if value is None else f"{value:.4f}"
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

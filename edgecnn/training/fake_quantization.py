@@ -4,7 +4,7 @@ torchao finds where to round and rounds (its pt2e flow: ``prepare_qat_pt2e``, wi
 rounding form shares its parameters with the network, so what is learnt is an ordinary checkpoint: exported and quantized like any other, for any
 target, through the same gates.
 
-Batch-norm is made neutral first: its scale goes into the convolution's weights, which are what is rounded on the device, and its shift stays as the bias.
+Batch-norm is made neutral first: its scale goes into the convolution's weights, which are what the device rounds, and its shift stays as the bias.
 """
 
 from __future__ import annotations

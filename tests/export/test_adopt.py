@@ -173,6 +173,15 @@ def test_an_adopted_model_is_quantized_as_any_other(statistics: dict[str, tuple[
     assert direct is (len(statistics["mean"]) == 1)
 
 
+def test_blue_first_is_quantized_too(labels: Path, shapes: Path, tmp_path: Path) -> None:
+    _torchscript_export(tmp_path / "theirs.onnx", None, opset=17)
+    labels.write_text("circle\ncross\nsquare")
+    adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels, mean=(0.5,), std=(0.5,), color="bgr"))
+    done = quantize(tmp_path / "ours.onnx", _unlabelled(shapes, tmp_path), tmp_path / "int8.onnx", QuantizeOptions(max_drop=1.0, min_speedup=0.0))
+    assert done.decision == "int8"
+    assert done.float_nodes == ()
+
+
 def _unlabelled(shapes: Path, folder: Path) -> Path:
     """Pictures without labels: agreement decides."""
     pictures = folder / "pictures"
