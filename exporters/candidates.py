@@ -27,7 +27,7 @@ from exporters.stem_fold import fold_stem
 from exporters.targets import Target
 from exporters.tensorrt import for_tensorrt
 
-__all__ = ["AUTO", "Calibrated", "Candidate", "calibrate", "divergence", "make_candidate", "with_float_blocks", "write_candidate"]
+__all__ = ["AUTO", "Calibrated", "Candidate", "calibrate", "divergence", "make_candidate", "plain_candidate", "with_float_blocks", "write_candidate"]
 
 AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
 _BATCH = 8
@@ -84,14 +84,15 @@ def make_candidate(calibrated: Calibrated, target: Target, methods: tuple[str, .
     return best
 
 
-def with_float_blocks(calibrated: Calibrated, candidate: Candidate, stay_float: frozenset[str], reporter: Reporter | None) -> Candidate:
-    """The candidate with some nodes in float; corrected anew where a reporter is given, else with the corrections that it has."""
-    plain = quantize_once(calibrated, candidate.target, candidate.method, stay_float)
-    if reporter is not None and candidate.corrected:
-        plain = correct(calibrated, plain, candidate.target, reporter)
-    else:
-        _take_over(plain, candidate.model)
-    return replace(candidate, model=plain, stay_float=stay_float)
+def with_float_blocks(calibrated: Calibrated, candidate: Candidate, stay_float: frozenset[str], reporter: Reporter) -> Candidate:
+    """The candidate with some nodes in float, corrected anew where it was: what follows them was corrected for other inputs."""
+    plain = plain_candidate(calibrated, candidate, stay_float)
+    return replace(plain, model=correct(calibrated, plain.model, candidate.target, reporter)) if candidate.corrected else plain
+
+
+def plain_candidate(calibrated: Calibrated, candidate: Candidate, stay_float: frozenset[str]) -> Candidate:
+    """By the candidate's method, nothing corrected."""
+    return replace(candidate, model=quantize_once(calibrated, candidate.target, candidate.method, stay_float), stay_float=stay_float)
 
 
 def quantize_once(calibrated: Calibrated, target: Target, method: str, stay_float: frozenset[str] = frozenset()) -> ModelProto:
@@ -144,12 +145,3 @@ def _opened(calibrated: Calibrated, model: ModelProto, folder: Path) -> Iterator
 
 def _answers(session: ModelSession, pictures: Image) -> NDArray[np.float32]:
     return np.concatenate([session.probabilities(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)])
-
-
-def _take_over(model: ModelProto, corrected: ModelProto) -> None:
-    """Weights, scales and biases of layers that are quantized in both."""
-    values = {t.name: t for t in corrected.graph.initializer}
-    for tensor in model.graph.initializer:
-        found = values.get(tensor.name)
-        if found is not None and found.dims == tensor.dims and found.data_type == tensor.data_type:
-            tensor.CopyFrom(found)

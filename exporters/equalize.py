@@ -74,13 +74,19 @@ def _streams(model: ModelProto) -> list[_Stream]:
                 if reader.op_type in _CARRIES:
                     waiting += reader.output
                 else:
-                    whole &= reader.op_type == "Conv" and reader.input[0] == name and attribute(reader, "group", 1) == 1
+                    whole &= reader.op_type == "Conv" and reader.input[0] == name and _takes_factors(model, reader)
         seen |= tensors
         readers = [r for name in tensors for r in read[name] if r.op_type == "Conv"]
         makers = [made[name] for name in tensors if name in made and made[name].op_type == "Conv"]
         if whole and readers and all(constant(model.graph, n.input[1]) is not None for n in makers):
             found.append(_Stream(tuple(sorted(tensors)), tuple(makers), tuple(readers)))
     return found
+
+
+def _takes_factors(model: ModelProto, reader: NodeProto) -> bool:
+    """Dense, or depthwise with one output a channel; in groups of several a channel's weights are not in one place."""
+    weight, groups = constant(model.graph, reader.input[1]), attribute(reader, "group", 1)
+    return weight is not None and (groups == 1 or groups == len(weight))
 
 
 def _largest(walk: Walk, model: ModelProto, name: str) -> NDArray[np.float32]:
@@ -105,4 +111,5 @@ def _scale(model: ModelProto, stream: _Stream, factors: NDArray[np.float32]) -> 
     for node in stream.readers:
         weight = constant(graph, node.input[1])
         assert weight is not None
-        replace_constant(graph, node.input[1], weight / factors[None, :, None, None])
+        depthwise = attribute(node, "group", 1) > 1
+        replace_constant(graph, node.input[1], weight / (factors[:, None, None, None] if depthwise else factors[None, :, None, None]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgecnn.progress import Reporter
 from exporters.blocks import Block, find_blocks
-from exporters.candidates import Calibrated, Candidate, divergence, with_float_blocks, write_candidate
+from exporters.candidates import Calibrated, Candidate, divergence, plain_candidate, with_float_blocks, write_candidate
 from exporters.qdq import never_quantized
 from exporters.speed import race
 
@@ -35,15 +35,19 @@ class Sensitivity:
 
 
 def measure_sensitivity(calibrated: Calibrated, candidate: Candidate, folder: Path, reporter: Reporter) -> list[Sensitivity]:
-    """Every block by itself, the most worthwhile first; those that gain nothing are left out."""
+    """Every block by itself, the most worthwhile first; those that gain nothing are left out.
+
+    Nothing is corrected here: layers behind a block that becomes float would keep corrections for inputs that they no longer get.
+    """
     blocks = find_blocks(calibrated.model, frozenset(never_quantized(calibrated.model)))
     progress = reporter.stage("looking for what int8 harms")
     whole, part = folder / "whole.onnx", folder / "part.onnx"
-    write_candidate(calibrated, candidate, whole)
-    base = divergence(calibrated, candidate.model, folder)
+    plain = plain_candidate(calibrated, candidate, frozenset())
+    write_candidate(calibrated, plain, whole)
+    base = divergence(calibrated, plain.model, folder)
     found = []
     for i, block in enumerate(blocks, 1):
-        tried = with_float_blocks(calibrated, candidate, frozenset(block.nodes), None)
+        tried = plain_candidate(calibrated, candidate, frozenset(block.nodes))
         write_candidate(calibrated, tried, part)
         kl = divergence(calibrated, tried.model, folder)
         found.append(Sensitivity(block, kl, base - kl, 1 / race(whole, part, _ROUNDS, least_seconds=0.2).speedup - 1))

@@ -4,9 +4,9 @@
     python scripts/bench_quantize.py MODEL.onnx DATA [--draws 5] [--samples 200] [--also OTHER_PICTURES] [--rounds 100]
 
 MODEL is a float file that `edgecnn export` wrote; DATA is dealt into pictures that calibrate and pictures that judge, anew in each draw. With --also
-the files of the first draw answer those pictures too, without labels. Beside onnxruntime's own quantizer stands NNCF's where it is installed, and
-each file also runs on OpenVINO where that is (pip install nncf openvino). Each tool works in a process of its own, so that its memory can be told.
-Speed is measured with rounds in turn, at one thread and at two.
+the files of the first draw answer those pictures too, without labels. Beside onnxruntime's own quantizer stand NNCF's and AIMET's where they are
+installed, and each file also runs on OpenVINO where that is (pip install nncf openvino aimet-onnx). Each tool works in a process of its own, so that
+its memory can be told. Speed is measured with rounds in turn, at one thread and at two.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def main() -> None:
         return
     float_session = open_session(asked.model, "cpu")
     accuracy = _table("draw", "by", "seconds", "peak MB")
-    tools = ["stock", *(["nncf"] if find_spec("nncf") else []), "edgecnn"]
+    peers = [tool for tool, package in (("nncf", "nncf"), ("aimet", "aimet_onnx")) if find_spec(package)]
+    tools = ["stock", *peers, "edgecnn"]
     found: dict[str, list[_Fidelity]] = {tool: [] for tool in tools}
     with tempfile.TemporaryDirectory() as folder:
         for draw in range(asked.draws):
@@ -148,7 +149,25 @@ def _nncf(model: Path, data: Path, samples: int, draw: int, out: Path) -> str:
     return f"nncf {nncf.__version__}"
 
 
-_TOOLS: dict[str, Callable[[Path, Path, int, int, Path], str]] = {"edgecnn": _edgecnn, "stock": _stock, "nncf": _nncf}
+def _aimet(model: Path, data: Path, samples: int, draw: int, out: Path) -> str:
+    """AIMET's simulation with its defaults, written as QDQ; what follows the classifier is kept from it too."""
+    import aimet_onnx  # noqa: PLC0415  # may not be installed
+    from aimet_onnx.quantsim import QuantizationSimModel  # noqa: PLC0415
+
+    proto = onnx.load(model)
+    kept = {name for node in proto.graph.node if node.name in never_quantized(proto) for name in node.output}
+    int8 = aimet_onnx.int8
+    simulation = QuantizationSimModel(proto, param_type=int8, activation_type=int8, providers=["CPUExecutionProvider"])
+    for name, quantizer in simulation.qc_quantize_op_dict.items():
+        if name.removesuffix("_updated") in kept or name == "image":
+            quantizer.enabled = False
+    simulation.compute_encodings([{"image": image[None]} for image in _calibration(model, data, samples, draw)])
+    onnx.save(simulation.to_onnx_qdq(), out)
+    _keep_metadata(model, out)
+    return f"aimet-onnx {aimet_onnx.__version__}"
+
+
+_TOOLS: dict[str, Callable[[Path, Path, int, int, Path], str]] = {"edgecnn": _edgecnn, "stock": _stock, "nncf": _nncf, "aimet": _aimet}
 
 
 def _calibration(model: Path, data: Path, samples: int, draw: int) -> Iterator[Image]:

@@ -43,7 +43,7 @@ def _answers(model: onnx.ModelProto, pictures: np.ndarray) -> np.ndarray:
     return onnxruntime.InferenceSession(model.SerializeToString()).run(["probabilities"], {"image": pictures})[0]
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2", "resnet8"])
+@pytest.mark.parametrize("name", ["mobilenetv1_025", "mobilenetv2", "resnet8"])
 def test_the_answers_stay_and_the_channels_come_nearer(name: str, pictures: np.ndarray, tmp_path: Path) -> None:
     model = _export(name, tmp_path / "m.onnx")
     equal = equalize(model, pictures)
