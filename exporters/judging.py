@@ -73,15 +73,15 @@ class Jury:
     expected: Readings
     truth: NDArray[np.intp] | None
     gates: Gates
-    here: bool  # whether speed can be measured on this machine
     reporter: Reporter
+    here: bool = True  # whether speed can be measured on this machine
 
     @classmethod
-    def call(cls, model: Path, chosen: ChosenPictures, gates: Gates, reporter: Reporter, *, here: bool) -> Jury:
+    def call(cls, model: Path, chosen: ChosenPictures, gates: Gates, reporter: Reporter) -> Jury:
         """Reads the float model's answers."""
         expected = read_probabilities(open_session(model, "cpu"), chosen.judged, reporter.stage("judging float"))
         truth = None if chosen.truth is None else np.array([chosen.truth[i] for i in expected.indices])
-        return cls(model, chosen, expected, truth, gates, here, reporter)
+        return cls(model, chosen, expected, truth, gates, reporter)
 
     def judge(self, candidate: Path, precision: Precision, float_blocks: Sequence[str] = ()) -> tuple[Attempt, Readings]:
         """What the candidate answers, and how fast."""

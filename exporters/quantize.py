@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -134,12 +134,9 @@ def quantize_for(
     chosen = choose_pictures(Path(data), session, options.samples, options.seed)
     pictures, skipped = _read(chosen.calibration, session, reporter)
     calibrated = calibrate(equalize(proto, pictures[:_EQUALIZED_ON]), session, pictures, reporter)
-    gates = Gates(options.max_drop, options.min_speedup)
-    results = []
-    for name, path in paths.items():
-        jury = Jury.call(model, chosen, gates, reporter, here=TARGETS[name].here)
-        results.append(_quantize_one(calibrated, jury, TARGETS[name], Path(path), options, tuple(skipped)))
-    return tuple(results)
+    jury = Jury.call(model, chosen, Gates(options.max_drop, options.min_speedup), reporter)
+    targets = [(TARGETS[name], Path(path)) for name, path in paths.items()]
+    return tuple(_quantize_one(calibrated, replace(jury, here=target.here), target, path, options, tuple(skipped)) for target, path in targets)
 
 
 @dataclass(frozen=True)

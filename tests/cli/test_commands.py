@@ -235,3 +235,16 @@ def test_doctor_of_the_environment_names_what_is_here(edgecnn) -> None:
     text = json.dumps(found)
     for word in ("onnxruntime", "OpenCV", "Python", "cpu"):
         assert word in text
+
+
+def test_several_targets_give_several_files_and_one_object(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    gates = ("--max-drop", 1, "--min-speedup", 0, "--method", "minmax")
+    done = edgecnn("quantize", tiny_model, "--data", shapes, "--out", tmp_path / "q.onnx", "--target", "x86,arm64", *gates, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["target"], found["file"]) == ("x86", str(tmp_path / "q.onnx"))
+    assert [(other["target"], other["file"]) for other in found["others"]] == [("arm64", str(tmp_path / "q.arm64.onnx"))]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["q.arm64.onnx", "q.onnx"]
+    printed = edgecnn("quantize", tiny_model, "--data", shapes, "--out", tmp_path / "q.onnx", "--target", "tensorrt", *gates)
+    assert "int8 for tensorrt" in printed.stdout
+    assert "speed is not known" in printed.stdout

@@ -90,7 +90,7 @@ def test_where_speed_forbids_it_nothing_is_searched_and_the_float_model_ships(ha
 
 def test_where_no_block_helps_the_reason_names_both_failures(tiny_model: Path, shapes: Path) -> None:
     session = open_session(tiny_model, "cpu")
-    jury = Jury.call(tiny_model, choose_pictures(shapes, session, 10, 0), Gates(0.005, 1.1), Silent(), here=True)
+    jury = Jury.call(tiny_model, choose_pictures(shapes, session, 10, 0), Gates(0.005, 1.1), Silent())
     whole = Attempt("int8", (), Measured(0.9, 2.0), Measured(0.7, 1.0), 0.2, 0.004, 0.8, 0.1, 400, 2.0, accurate=False, fast=True)
     slow = Attempt("mixed", ("a … b",), Measured(0.9, 2.0), Measured(0.9, 1.9), 0.0, 0.004, 0.99, 0.01, 400, 1.05, accurate=True, fast=False)
     decision, reason = decide((whole, slow), jury)
