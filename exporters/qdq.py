@@ -74,7 +74,7 @@ def to_qdq(
             "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
             "ForceQuantizeNoInputCheck": True,
             "WeightSymmetric": True,
-            "TensorQuantOverrides": _zero_points_at_0(ranges, normalized, normalization) if target.symmetric else {},
+            "TensorQuantOverrides": _zero_points_at_0(ranges, normalized, normalization, target) if target.symmetric else {},
         },
     )
     quantizer.quantize_model()
@@ -91,12 +91,17 @@ def to_qdq(
     return onnx.shape_inference.infer_shapes(quantized)
 
 
-def _zero_points_at_0(ranges: Mapping[str, Range], normalized: str, normalization: Normalization) -> dict[str, list[dict[str, object]]]:
+def _zero_points_at_0(
+    ranges: Mapping[str, Range], normalized: str, normalization: Normalization, target: Target
+) -> dict[str, list[dict[str, object]]]:
     """onnxruntime's own option for it would leave each Relu between two quantized tensors."""
     steps = {name: max(abs(low), abs(high), 1e-12) / 127 for name, (low, high) in ranges.items()}
     if max(map(abs, ranges[normalized])) * normalization.scale <= 128:  # every pixel stays itself but the brightest, by one
         steps[normalized] = 1 / normalization.scale
-    return {name: [{"scale": np.array(step, np.float32), "zero_point": np.array(0, np.int8)}] for name, step in steps.items()}
+    if target.activations == QuantType.QUInt8:  # where nothing is negative, its zero point is 0 by itself
+        steps = {name: step for name, step in steps.items() if ranges[name][0] < 0}
+    zero = np.array(0, np.int8)
+    return {name: [{"quant_type": QuantType.QInt8, "scale": np.array(step, np.float32), "zero_point": zero}] for name, step in steps.items()}
 
 
 def never_quantized(model: ModelProto) -> list[str]:

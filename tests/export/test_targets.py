@@ -46,6 +46,15 @@ def test_arm64_has_signed_activations_and_no_activation_node(results: dict[str, 
     assert not [n for n in model.graph.node if n.op_type in ACTIVATIONS]
 
 
+def test_openvino_has_zero_points_of_0_and_signs_where_something_is_negative(results: dict[str, QuantizeResult]) -> None:
+    model = onnx.load(results["openvino"].file)
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    zero_points = [constants[n.input[2]] for n in model.graph.node if n.op_type == "QuantizeLinear"]
+    assert not any(z.any() for z in zero_points)
+    assert {z.dtype for z in zero_points} == {np.dtype(np.uint8), np.dtype(np.int8)}  # after Relu, and the pixels
+    assert not [n for n in model.graph.node if n.op_type in ACTIVATIONS]
+
+
 def test_tensorrt_has_zero_points_of_0_float_biases_and_a_pair_for_each_reader(results: dict[str, QuantizeResult], tiny_model: Path) -> None:
     model = onnx.load(results["tensorrt"].file)
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
