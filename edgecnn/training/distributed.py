@@ -79,5 +79,6 @@ def joined(*, cuda: bool) -> Iterator[World]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     try:
         yield world
+        dist.barrier()  # whoever leaves first must not cut off one that is still sending
     finally:
         dist.destroy_process_group()
