@@ -25,7 +25,7 @@ from exporters.metadata import describe, write_unchecked
 from exporters.qdq import to_qdq
 from exporters.stem_fold import fold_stem
 from exporters.targets import Target
-from exporters.tensorrt import for_tensorrt
+from exporters.tensorrt import for_tensorrt, restore_activations
 
 __all__ = ["AUTO", "Calibrated", "Candidate", "calibrate", "divergence", "make_candidate", "plain_candidate", "with_float_blocks", "write_candidate"]
 
@@ -98,7 +98,10 @@ def plain_candidate(calibrated: Calibrated, candidate: Candidate, stay_float: fr
 def quantize_once(calibrated: Calibrated, target: Target, method: str, stay_float: frozenset[str] = frozenset()) -> ModelProto:
     """By one method, nothing corrected."""
     ranges = hard_sigmoid_ranges(calibrated.model, find_ranges(calibrated.model, calibrated.histograms, method))
-    return to_qdq(calibrated.model, ranges, calibrated.session.manifest.normalization, target, stay_float)
+    model = to_qdq(calibrated.model, ranges, calibrated.session.manifest.normalization, target, stay_float)
+    if target.name == "tensorrt":  # before anything is corrected or compared
+        restore_activations(model, calibrated.model)
+    return model
 
 
 def correct(calibrated: Calibrated, plain: ModelProto, target: Target, reporter: Reporter) -> ModelProto:
@@ -118,7 +121,7 @@ def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) ->
     model = candidate.model
     folded = fold_stem(model) if candidate.target.pixels_enter else None
     if candidate.target.name == "tensorrt":
-        model = for_tensorrt(model, calibrated.model)
+        model = for_tensorrt(model)
     model = folded or model
     session = calibrated.session
     precision: Precision = "mixed" if candidate.stay_float else "int8"

@@ -12,22 +12,20 @@ from onnx import ModelProto, NodeProto, numpy_helper
 
 from exporters.graph import constant, producers, remove_dead_nodes
 
-__all__ = ["for_tensorrt"]
+__all__ = ["for_tensorrt", "restore_activations"]
 
 _ACTIVATIONS = ("Relu", "Clip")
 _COMPUTING = ("Conv", "Gemm", "MatMul")
 
 
-def for_tensorrt(quantized: ModelProto, reference: ModelProto) -> ModelProto:
+def for_tensorrt(quantized: ModelProto) -> ModelProto:
     """The same model for TensorRT.
 
     Args:
-        quantized: made from ``reference`` by :func:`exporters.qdq.to_qdq` with zero points of 0; left as it is.
-        reference: the float model: it has the activations that the other lost.
+        quantized: made by :func:`exporters.qdq.to_qdq` with zero points of 0, its activations restored; left as it is.
     """
     model = ModelProto()
     model.CopyFrom(quantized)
-    _restore_activations(model, reference)
     for node in list(model.graph.node):
         if node.op_type in _COMPUTING:
             _float_weights(model, node)
@@ -39,7 +37,13 @@ def for_tensorrt(quantized: ModelProto, reference: ModelProto) -> ModelProto:
     return inferred
 
 
-def _restore_activations(model: ModelProto, reference: ModelProto) -> None:
+def restore_activations(model: ModelProto, reference: ModelProto) -> None:
+    """Puts back, in place, the Relu and Clip that vanished: int8 with a zero point of 0 does not cut off what is negative.
+
+    Args:
+        model: made from ``reference`` by :func:`exporters.qdq.to_qdq`.
+        reference: the float model, which has them.
+    """
     present = {node.name for node in model.graph.node}
     for activation in reference.graph.node:
         made = producers(model.graph)

@@ -33,6 +33,15 @@ def test_every_targets_file_answers_nearly_as_float_does(name: str, results: dic
     assert results[name].decision == "int8"
 
 
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_is_compared_and_corrected_is_what_ships(name: str, results: dict[str, QuantizeResult]) -> None:
+    """A form that differs from the file which ships would show in what its attempts were compared by."""
+    tried = results[name].calibration.tried
+    assert tried["percentile"] < 0.05
+    assert tried["percentile, layers corrected"] < 0.05
+    assert results[name].kl < 0.05
+
+
 @pytest.mark.parametrize("name", ["tensorrt", "openvino"])
 def test_where_the_target_is_not_here_speed_is_unknown_and_accuracy_decides(name: str, results: dict[str, QuantizeResult]) -> None:
     assert results[name].speedup is None
