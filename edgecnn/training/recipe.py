@@ -99,7 +99,7 @@ RECIPES = {
         Recipe(
             name="qat",
             epochs=4,
-            lr=5e-5,
+            lr=3e-4,
             optimizer="adamw",
             weight_decay=0.0,
             schedule="cosine",
