@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,8 +110,12 @@ def correct(calibrated: Calibrated, plain: ModelProto, target: Target, reporter:
 
 def divergence(calibrated: Calibrated, model: ModelProto, folder: Path) -> float:
     """Mean KL to the float model on the pictures set aside, in nats."""
-    with _opened(calibrated, model, folder) as session:
-        return mean_kl(calibrated.expected, _answers(session, calibrated.compared))
+    path = folder / "compared.onnx"
+    described = ModelProto()
+    described.CopyFrom(model)
+    describe(described, calibrated.session.manifest.replace(precision="int8"), None, None)
+    write_unchecked(described, path)
+    return mean_kl(calibrated.expected, _answers(open_session(path, "cpu"), calibrated.compared))
 
 
 def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) -> bool:
@@ -134,16 +136,6 @@ def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) ->
         describe(model, manifest, session.split_record, choose(open_session(path, "cpu"), images, precision))
         write_unchecked(model, path)
     return folded is not None
-
-
-@contextmanager
-def _opened(calibrated: Calibrated, model: ModelProto, folder: Path) -> Iterator[ModelSession]:
-    path = folder / "compared.onnx"
-    described = ModelProto()
-    described.CopyFrom(model)
-    describe(described, calibrated.session.manifest.replace(precision="int8"), None, None)
-    write_unchecked(described, path)
-    yield open_session(path, "cpu")
 
 
 def _answers(session: ModelSession, pictures: Image) -> NDArray[np.float32]:

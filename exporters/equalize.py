@@ -8,6 +8,7 @@ residuals are linear; across ReLU6, which caps each channel at the same value, i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,9 +79,15 @@ def _streams(model: ModelProto) -> list[_Stream]:
         seen |= tensors
         readers = [r for name in tensors for r in read[name] if r.op_type == "Conv"]
         makers = [made[name] for name in tensors if name in made and made[name].op_type == "Conv"]
-        if whole and readers and all(constant(model.graph, n.input[1]) is not None for n in makers):
+        if whole and readers and all(_owns_its_weights(model, n, read) for n in (*makers, *readers)):
             found.append(_Stream(tuple(sorted(tensors)), tuple(makers), tuple(readers)))
     return found
+
+
+def _owns_its_weights(model: ModelProto, node: NodeProto, read: Mapping[str, list[NodeProto]]) -> bool:
+    """Initializers that no other node reads: what two layers share cannot be scaled for one of them."""
+    initializers = {t.name for t in model.graph.initializer}
+    return all(name in initializers and len(read[name]) == 1 for name in node.input[1:3])
 
 
 def _takes_factors(model: ModelProto, reader: NodeProto) -> bool:

@@ -103,7 +103,7 @@ class Learner:
         raw = state["network"]
         self.network.load_state_dict(judged if raw is None else raw)
         self.optimizer.load_state_dict(state["optimizer"])
-        self._ranges = state["ranges"]
+        self._ranges = state.get("ranges", {})  # a run begun by an earlier version has none
         if raw is not None:
             self.average = copy.deepcopy(self.network).requires_grad_(False)
             self.average.load_state_dict(judged)

@@ -70,3 +70,22 @@ def test_nothing_moves_across_a_cap(tmp_path: Path) -> None:
     for stream in _streams(model):
         assert not capped & set(stream.tensors)
         assert {r.op_type for name in stream.tensors for r in read[name]} <= {"Conv", "Add", "Relu"}
+
+
+@pytest.mark.parametrize("how", ["shared", "a Constant node"])
+def test_weights_that_are_not_a_layers_own_are_left_alone(how: str, pictures: np.ndarray, tmp_path: Path) -> None:
+    """As in files of other exporters: scaled for one layer, they would be wrong for the other, or not be scaled at all."""
+    model = _export("resnet8", tmp_path / "m.onnx")
+    maker = next(n for stream in _streams(model) for n in stream.makers)
+    tensor = next(t for t in model.graph.initializer if t.name == maker.input[1])
+    if how == "shared":
+        model.graph.node.append(onnx.helper.make_node("Identity", [tensor.name], ["weights_seen_elsewhere"], name="other"))
+        model.graph.output.append(onnx.helper.make_tensor_value_info("weights_seen_elsewhere", onnx.TensorProto.FLOAT, list(tensor.dims)))
+    else:
+        model.graph.node.insert(0, onnx.helper.make_node("Constant", [], [tensor.name], name="constant", value=tensor))
+        model.graph.initializer.remove(tensor)
+    equal = equalize(model, pictures)
+    np.testing.assert_allclose(_answers(equal, pictures), _answers(model, pictures), atol=1e-5)
+    if how == "shared":
+        seen = [onnxruntime.InferenceSession(m.SerializeToString()).run(["weights_seen_elsewhere"], {"image": pictures})[0] for m in (model, equal)]
+        np.testing.assert_array_equal(*seen)
