@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors import InputNotFoundError, PictureError, UsageError
+from edgecnn.errors import UsageError
 from edgecnn.held_out import SplitRecord
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS, ColorOrder, Image, check_image, fit
-from edgecnn.runtime.decision import LatencyMs, Prediction, decide
+from edgecnn.runtime.decision import LatencyMs, Prediction, Status, decide
 from edgecnn.runtime.session import ModelSession, open_session
-from edgecnn.runtime.sources.files import expand_sources, read_frame
+from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+from edgecnn.runtime.sources.live import LiveOptions
+from edgecnn.runtime.stream import Answered, StreamOptions, answer_stream
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from typing_extensions import Self
 
-__all__ = ["Classifier", "Picturelike"]
+__all__ = ["Answer", "Classifier", "Picturelike"]
 
 Picturelike: TypeAlias = "str | os.PathLike[str] | Frame | NDArray[np.uint8] | Any"
 """A path, a Frame, an array, or a PIL image (not imported here, so not named)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A prediction, and the probabilities that it was made from."""
+
+    prediction: Prediction
+    probabilities: NDArray[np.float32]  # [C]
 
 
 class Classifier:
@@ -69,7 +79,7 @@ class Classifier:
         self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove)
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold
         self._topk = topk
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
 
     @property
     def manifest(self) -> Manifest:
@@ -110,76 +120,88 @@ class Classifier:
 
     def batch(self, images: Sequence[Picturelike], *, color: ColorOrder = "bgr") -> list[Prediction]:
         """Classifies several pictures in one inference; the times of a prediction are its share. Raises as a call does."""
-        frames = [self._frame(image, color) for image in images]
-        return self._answer(frames) if frames else []
+        return [answer.prediction for answer in self.answer([self._frame(image, color) for image in images])]
 
     def fitted(self, images: Sequence[Picturelike], *, color: ColorOrder = "bgr") -> Image:
         """What the network would see: uint8 ``[N, H, W, 3]`` RGB. Raises as a call does."""
-        return self._inputs([self._frame(image, color) for image in images])
+        return np.stack([self.fit(self._frame(image, color)) for image in images])
 
     def stream(
-        self, *sources: str | os.PathLike[str], batch: int = 1, every: int = 1, max_frames: int | None = None
-    ) -> Iterator[tuple[Frame | None, Prediction]]:
-        """Frame and prediction, one by one as they are ready; a picture that cannot be read is reported, without a frame, and passed over.
+        self, *sources: str | os.PathLike[str], batch: int = 1, every: int = 1, max_frames: int | None = None, live: LiveOptions | None = None
+    ) -> Iterator[Answered]:
+        """Frame and prediction, one by one as they are ready.
+
+        Pictures are read ahead; a video gives each of its frames, a camera or a stream its newest. What cannot be read and a camera that is away
+        are reported, without a frame, and passed over. Several cameras are read at once.
 
         Args:
-            sources: pictures, folders, globs, ``-``.
+            sources: pictures, folders, globs, ``-``, videos, cameras, streams; see :func:`edgecnn.runtime.sources.address.parse_address`.
             batch: pictures an inference.
-            every: take every N-th picture.
+            every: take every N-th picture or frame.
             max_frames: stop after so many.
+            live: how cameras and streams are watched.
 
         Raises:
-            UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such source.
+            UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
+            SourceError: while iterating, where a camera or stream cannot be opened and another try cannot help.
         """
-        if min(batch, every, 1 if max_frames is None else max_frames) < 1:
-            raise UsageError(f"batch {batch}, every {every} and max_frames {max_frames}: expected at least 1")
-        paths = expand_sources([os.fspath(s) for s in sources])
-        return self._stream(islice(paths, 0, None if max_frames is None else every * max_frames, every), batch)
+        return answer_stream(self, sources, StreamOptions(batch, every, max_frames, live or LiveOptions()))
 
-    def _stream(self, paths: Iterable[str], batch: int) -> Iterator[tuple[Frame | None, Prediction]]:
-        waiting: list[Frame] = []
-        for index, path in enumerate(paths):
-            try:
-                waiting.append(read_frame(path, index, self._max_pixels))
-            except (PictureError, InputNotFoundError) as error:
-                yield from zip(waiting, self._answer(waiting), strict=True)  # order is kept
-                waiting = []
-                yield None, self._unreadable(path, index, error)
-            if len(waiting) == batch:
-                yield from zip(waiting, self._answer(waiting), strict=True)
-                waiting = []
-        yield from zip(waiting, self._answer(waiting), strict=True)
+    def fit(self, frame: Frame) -> Image:
+        """What the network sees of a frame: uint8 ``[H, W, 3]`` RGB, the frame's own memory where it is so already."""
+        fitted = fit(frame.image, self.manifest.input, self.manifest.preprocess)
+        return fitted if frame.color == "rgb" else cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB))  # after the resize, where it costs least
+
+    def answer(self, frames: Sequence[Frame], rows: Sequence[Image] | None = None) -> list[Answer]:
+        """Answers to frames in one inference, with their probabilities.
+
+        Args:
+            frames: any number.
+            rows: what :meth:`fit` made of each, where it was done before.
+        """
+        if not frames:
+            return []
+        start = time.perf_counter()
+        fitted = [self.fit(frame) for frame in frames] if rows is None else rows
+        inputs = fitted[0][None] if len(fitted) == 1 else np.stack(fitted)  # [N, H, W, 3] RGB
+        prepared = time.perf_counter()
+        probabilities, scores = self._session.answers(inputs)
+        done = time.perf_counter()
+        share = 1e3 / len(frames)
+        preprocess_ms, inference_ms = (prepared - start) * share, (done - prepared) * share
+        unknown = [None] * len(frames) if scores is None else scores.tolist()
+        answered = zip(frames, probabilities, unknown, strict=True)
+        return [Answer(self._prediction(frame, p, score, preprocess_ms, inference_ms), p) for frame, p, score in answered]
+
+    def without_answer(
+        self, status: Status, reason: str, source: str | None, frame: int | None, captured_at: str | None = None, age_ms: float = 0.0
+    ) -> Prediction:
+        """The report of what was not classified, and why."""
+        return Prediction(
+            source=source,
+            frame=frame,
+            captured_at=captured_at or now_rfc3339(),
+            media_time_s=None,
+            age_ms=age_ms,
+            status=status,
+            reason=reason,
+            label=None,
+            index=None,
+            score=None,
+            top=(),
+            latency_ms=LatencyMs(None, None, None, 0.0),
+            ep=self._session.ep,
+            model_sha256=self._session.sha256,
+        )
 
     def _frame(self, image: Picturelike, color: ColorOrder) -> Frame:
         if isinstance(image, Frame):
             return image
         if isinstance(image, str | os.PathLike):
-            return read_frame(os.fspath(cast("str", image)), 0, self._max_pixels)
+            return read_frame(os.fspath(cast("str", image)), 0, self.max_pixels)
         if hasattr(image, "convert") and hasattr(image, "getexif"):
             image, color = _from_pil(image), "rgb"
-        array = check_image(image)
-        return Frame(array if color == "bgr" else cast("Image", cv2.cvtColor(array, cv2.COLOR_RGB2BGR)), "array")
-
-    def _answer(self, frames: Sequence[Frame]) -> list[Prediction]:
-        if not frames:
-            return []
-        start = time.perf_counter()
-        inputs = self._inputs(frames)  # [N, H, W, 3] RGB
-        fitted = time.perf_counter()
-        probabilities, scores = self._session.answers(inputs)
-        done = time.perf_counter()
-        share = 1e3 / len(frames)
-        preprocess_ms, inference_ms = (fitted - start) * share, (done - fitted) * share
-        unknown = [None] * len(frames) if scores is None else scores.tolist()
-        rows = zip(frames, probabilities, unknown, strict=True)
-        return [self._prediction(frame, p, score, preprocess_ms, inference_ms) for frame, p, score in rows]
-
-    def _inputs(self, frames: Sequence[Frame]) -> Image:
-        size, spec = self.manifest.input, self.manifest.preprocess
-        inputs = np.empty((len(frames), size.height, size.width, 3), np.uint8)
-        for row, frame in zip(inputs, frames, strict=True):
-            cv2.cvtColor(fit(frame.image, size, spec), cv2.COLOR_BGR2RGB, dst=row)  # after the resize, where it costs least
-        return inputs
+        return Frame(check_image(image), "array", color=color)
 
     def _prediction(
         self, frame: Frame, probabilities: NDArray[np.float32], unknown_score: float | None, preprocess_ms: float, inference_ms: float
@@ -199,24 +221,6 @@ class Classifier:
             score=decision.score,
             top=decision.top,
             latency_ms=LatencyMs(frame.decode_ms, preprocess_ms, inference_ms, total),
-            ep=self._session.ep,
-            model_sha256=self._session.sha256,
-        )
-
-    def _unreadable(self, path: str, index: int, error: Exception) -> Prediction:
-        return Prediction(
-            source=path,
-            frame=index,
-            captured_at=now_rfc3339(),
-            media_time_s=None,
-            age_ms=0.0,
-            status="error",
-            reason=str(error).removeprefix(f"{path}: "),
-            label=None,
-            index=None,
-            score=None,
-            top=(),
-            latency_ms=LatencyMs(None, None, None, 0.0),
             ep=self._session.ep,
             model_sha256=self._session.sha256,
         )

@@ -37,7 +37,7 @@ class Prediction:
     """The answer for one picture. ``label``, ``index`` and ``score`` are None unless ``status`` is ``ok``."""
 
     source: str | None
-    frame: int
+    frame: int | None  # its place in the source; None where none came: the source is away
     captured_at: str  # RFC 3339: when the picture was taken in
     media_time_s: float | None  # position in a video
     age_ms: float  # from capture to answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -14,20 +13,7 @@ from edgecnn.errors import DataError, InputNotFoundError, SourceError
 from edgecnn.preprocess import MAX_PIXELS, decode, read_bytes
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 
-__all__ = ["expand_sources", "open_source", "read_frame"]
-
-_VIDEO_SUFFIXES = frozenset([".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv"])
-
-
-def open_source(source: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
-    """The frames of a picture file, a folder, a glob, or ``-`` (paths on standard input).
-
-    Raises:
-        InputNotFoundError, DataError, SourceError: at once, where there is no such source.
-        PictureError: while iterating, at a picture that cannot be read; the classifier's stream reports it instead and goes on.
-    """
-    paths = expand_sources([os.fspath(source)])
-    return (read_frame(path, index, max_pixels) for index, path in enumerate(paths))
+__all__ = ["expand_sources", "read_frame"]
 
 
 def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
@@ -45,7 +31,7 @@ def expand_sources(sources: Iterable[str]) -> Iterator[str]:
     Raises:
         InputNotFoundError: a path or pattern that matches nothing.
         DataError: a folder without pictures.
-        SourceError: a kind of source that this version does not read.
+        SourceError: an address of a kind that there is not.
     """
     return (path for group in [_expand(source) for source in sources] for path in group)
 
@@ -53,16 +39,15 @@ def expand_sources(sources: Iterable[str]) -> Iterator[str]:
 def _expand(source: str) -> Iterable[str]:
     if source == "-":
         return (line for line in (raw.rstrip("\r\n") for raw in sys.stdin) if line)
-    if "://" in source or source.isdigit() or source.startswith(("/dev/video", "csi:", "fake:")):
-        raise SourceError(f"{source}: cameras and streams are not read by this version; give a picture, a folder, a glob or -")
     path = Path(source)
     if path.is_dir():
         return _folder(path)
     if path.exists():
-        if path.suffix.lower() in _VIDEO_SUFFIXES:
-            raise SourceError(f"{source}: video is not read by this version; give a picture, a folder, a glob or -")
         return (source,)
     matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []  # noqa: PTH207  # a pattern may be absolute
+    if not matches and "://" in source:
+        scheme = source.partition("://")[0]
+        raise SourceError(f"{scheme}://: no such kind of source; there are rtsp://, http://, https:// and those of `edgecnn predict --help`")
     if not matches:
         raise InputNotFoundError(f"{source}: no such picture, folder or pattern; check the path")
     return (found for match in matches for found in (_folder(Path(match)) if Path(match).is_dir() else (match,)))

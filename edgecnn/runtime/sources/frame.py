@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Literal
 
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import ColorOrder, Image
 
-__all__ = ["Frame", "now_rfc3339"]
+__all__ = ["Frame", "FrameKind", "now_rfc3339"]
+
+FrameKind = Literal["picture", "video", "stream"]
+"""Frame-health gates act on streams and video alone: a picture file or an array is what its user says it is."""
 
 
 def now_rfc3339() -> str:
@@ -20,10 +24,12 @@ def now_rfc3339() -> str:
 class Frame:
     """A decoded picture, and when and where it was taken in."""
 
-    image: Image  # uint8 [H, W, 3], BGR, as OpenCV and the classifier's default have it
+    image: Image  # uint8 [H, W, 3]
     name: str
     index: int = 0
     media_time_s: float | None = None
     decode_ms: float | None = None
     captured_at: str = field(default_factory=now_rfc3339)
     captured_monotonic_s: float = field(default_factory=time.monotonic)
+    kind: FrameKind = "picture"
+    color: ColorOrder = "bgr"  # of the image: every source here gives OpenCV's order

@@ -1,0 +1,29 @@
+"""What a capture process is told: one line of JSON on its standard input."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from edgecnn.runtime.sources.address import Kind
+
+__all__ = ["CaptureOrder"]
+
+
+@dataclass(frozen=True)
+class CaptureOrder:
+    """What a capture process is told."""
+
+    kind: Kind
+    address: str
+    memory: str  # handle of the shared memory
+    capacity: int  # bytes of a frame there
+    first_number: int  # under which the first frame goes there: numbers go on from one connection to the next
+    first_index: int
+    every: int  # decode every N-th frame
+    max_pixels: int
+    timeout_s: float  # of a silent connection
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))

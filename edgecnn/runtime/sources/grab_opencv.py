@@ -1,0 +1,89 @@
+"""Frames that OpenCV captures: local cameras, RTSP, GStreamer pipelines."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import cv2
+
+from edgecnn.errors import PictureError, SourceError
+from edgecnn.preprocess import Image
+from edgecnn.runtime.sources.cameras import resolve_camera
+from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError, as_bgr
+
+__all__ = ["grab_camera", "grab_gstreamer", "grab_rtsp"]
+
+_RTSP_PORT = 554
+
+
+def grab_camera(source: str) -> Grabber:
+    """Frames of a local camera by number, path or name. Raises :class:`GrabError`, permanent where there is no such camera."""
+    try:
+        camera = resolve_camera(source)
+    except SourceError as error:
+        raise GrabError(str(error).removeprefix(f"{source}: "), permanent=True) from error
+    backend = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_DSHOW}.get(sys.platform, cv2.CAP_ANY)
+    capture = cv2.VideoCapture(camera.index, backend)
+    if not capture.isOpened():
+        raise GrabError("the camera does not open: another program may be using it")
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # drivers that heed it keep no old frames
+    yield from _frames(capture, "the camera gives no more frames")
+
+
+def grab_rtsp(url: str, timeout_s: float) -> Grabber:
+    """Frames of an RTSP stream over TCP, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` says otherwise. Raises :class:`GrabError`."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise GrabError("the address names no host", permanent=True)
+    try:  # FFmpeg tells no reason, and waits longer
+        socket.create_connection((parts.hostname, parts.port or _RTSP_PORT), timeout_s).close()
+    except OSError as error:
+        why = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
+        raise GrabError(why) from error
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+    # One decoding thread: more of them hold back as many frames
+    wait_ms = int(timeout_s * 1e3)
+    settings = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 4 * wait_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait_ms, cv2.CAP_PROP_N_THREADS, 1)
+    capture = _open(url, cv2.CAP_FFMPEG, settings)
+    if not capture.isOpened():
+        raise GrabError("the server answers, the stream does not open: check path, user name and password")
+    yield from _frames(capture, "the stream ended or fell silent")
+
+
+def grab_gstreamer(pipeline: str) -> Grabber:
+    """Frames of a GStreamer pipeline that ends in ``appsink``. Raises :class:`GrabError`."""
+    if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getStreamBackends() or "GStreamer:                   NO" in cv2.getBuildInformation():
+        raise GrabError("this OpenCV was built without GStreamer; install one with it (Debian: python3-opencv)", permanent=True)
+    capture = _open(pipeline, cv2.CAP_GSTREAMER, ())
+    if not capture.isOpened():
+        raise GrabError("the pipeline does not start: try it with gst-launch-1.0; it must end in appsink")
+    yield from _frames(capture, "the pipeline ended")
+
+
+def _open(source: str, backend: int, settings: Sequence[int]) -> cv2.VideoCapture:
+    try:
+        return cv2.VideoCapture(source, backend, settings)
+    except cv2.error as error:
+        raise GrabError(str(error).splitlines()[0]) from error
+
+
+def _frames(capture: cv2.VideoCapture, ended: str) -> Grabber:
+    def decode() -> Image:
+        try:
+            found, image = capture.retrieve()
+        except cv2.error as error:
+            raise PictureError(str(error).splitlines()[0]) from error
+        if not found:
+            raise PictureError("the camera gave an empty frame")
+        return as_bgr(image)
+
+    try:
+        while capture.grab():
+            yield Arrival(decode)
+    finally:
+        capture.release()
+    raise GrabError(ended)

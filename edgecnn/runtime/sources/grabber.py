@@ -1,0 +1,56 @@
+"""What a capture process gets out of a camera or a stream: frames as they arrive, each decoded only where it is wanted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from edgecnn.errors import PictureError
+from edgecnn.preprocess import Image
+from edgecnn.runtime.sources.frame import now_rfc3339
+
+__all__ = ["Arrival", "GrabError", "Grabber", "as_bgr"]
+
+
+class GrabError(Exception):
+    """The source cannot be opened or has gone away.
+
+    Args:
+        reason: one clause.
+        permanent: trying again cannot help: the address or the machine must change.
+    """
+
+    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.permanent = permanent
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A frame that has arrived and is not decoded yet."""
+
+    decode: Callable[[], Image]  # to uint8 [H, W, 3] BGR; valid until the next arrival; raises PictureError
+    captured_monotonic_s: float = field(default_factory=time.monotonic)
+    captured_at: str = field(default_factory=now_rfc3339)
+
+
+Grabber = Iterator[Arrival]
+"""Gives arrivals; ends where the source is at its end; raises :class:`GrabError` where it failed."""
+
+
+def as_bgr(image: object) -> Image:
+    """What a camera's driver gave, as uint8 ``[H, W, 3]`` BGR: grey and alpha occur. Raises :class:`PictureError` for anything else."""
+    if not isinstance(image, np.ndarray) or image.size == 0:
+        raise PictureError("the camera gave an empty frame")
+    if image.dtype != np.uint8 or image.ndim not in (2, 3):
+        raise PictureError(f"the camera gave {image.dtype} {list(image.shape)}, expected eight bits")
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if channels == 3:
+        return image
+    if channels not in (1, 4):
+        raise PictureError(f"the camera gave {channels} channels, expected 1, 3 or 4")
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR)  # type: ignore[return-value]  # cv2's stubs know no dtype

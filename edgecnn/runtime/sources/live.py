@@ -1,0 +1,220 @@
+"""A camera or a stream as the runner sees it: its newest frame, or the news that it has gone away.
+
+Each connection is a capture process of its own (:mod:`edgecnn.runtime.sources.capture_process`). A thread here watches it: one that falls silent is
+killed; after one that ended comes the next, after a wait that doubles from 0.5 s to 4 s and begins anew with the first frame.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edgecnn.errors import SourceError
+from edgecnn.preprocess import MAX_PIXELS
+from edgecnn.runtime.sources.address import Address
+from edgecnn.runtime.sources.capture_order import CaptureOrder
+from edgecnn.runtime.sources.connection import Arrived, Connection, Dropped, Ended, Failed
+from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+from edgecnn.runtime.sources.newest_frame import NewestFrame
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Counters", "LiveOptions", "LiveSource", "Outage"]
+
+log = logging.getLogger("edgecnn")
+
+_SILENT_CONNECTION_S = 4.0  # a socket that says nothing; below `stall_s`, so that its own reason is the one told
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How a camera or a stream is watched. Times in seconds."""
+
+    every: int = 1  # decode every N-th frame alone
+    max_pixels: int = MAX_PIXELS  # of a frame; larger ones are dropped
+    stall_s: float = 4.5  # silence after which a connection counts as lost
+    open_s: float = 6.0  # the same before the first frame; grows by half with each attempt that was silent, to `longest_open_s`
+    longest_open_s: float = 20.0
+    first_wait_s: float = 0.5  # before the second attempt
+    longest_wait_s: float = 4.0
+    fail_fast: bool = False  # a source that is not there at the start is an error, not waited for
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What has happened to a source since it was opened."""
+
+    captured: int = 0  # frames decoded
+    delivered: int = 0  # of these, handed out; newer ones took the others' place
+    dropped: int = 0  # frames that could not be decoded
+    connections: int = 0  # that gave at least one frame
+    outages: int = 0  # of these, broken off
+    stalls: int = 0  # connections ended for silence
+    failed_attempts: int = 0  # connections that gave no frame
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A source has gone away, or is not there yet; it is tried again in ``retry_in_s`` seconds."""
+
+    name: str
+    reason: str
+    retry_in_s: float
+    captured_at: str  # RFC 3339: when it was noticed
+
+
+class LiveSource:
+    """Frames of a camera or a stream, newest first, until it is closed. Iterating waits through outages; :meth:`take` tells of them.
+
+    Args:
+        address: what to read.
+        options: how to watch it.
+        news: notified whenever there is something to take; several sources may share one.
+
+    Raises (while iterating or taking):
+        SourceError: it cannot be opened and another try cannot help; with ``fail_fast`` also where it is not there at the start.
+    """
+
+    def __init__(self, address: Address, options: LiveOptions | None = None, news: threading.Condition | None = None) -> None:
+        self.name = address.name
+        self.counters = Counters()
+        self._address = address
+        self._options = options or LiveOptions()
+        self._news = news or threading.Condition()
+        self._closing = threading.Event()
+        self._memory = NewestFrame(3 * self._options.max_pixels)
+        self._newest: Arrived | None = None
+        self._outage: Outage | None = None
+        self._over: Ended | SourceError | None = None
+        self._next_number, self._next_index = 1, 0
+        self._watcher = threading.Thread(target=self._watch, name=f"edgecnn {self.name}", daemon=True)
+        self._watcher.start()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Frame:
+        while True:
+            with self._news:
+                self._news.wait_for(self.has_news, timeout=1.0)
+            taken = self.take()
+            if isinstance(taken, Frame):
+                return taken
+            if isinstance(taken, Ended) or self._closing.is_set():
+                raise StopIteration
+
+    def has_news(self) -> bool:
+        """Whether :meth:`take` has something to give; ask while holding ``news``."""
+        return self._newest is not None or self._outage is not None or self._over is not None or self._closing.is_set()
+
+    def take(self) -> Frame | Outage | Ended | None:
+        """The newest frame that was not taken yet, else the last outage that was not told yet, else None; never waits."""
+        with self._news:
+            newest, self._newest = self._newest, None
+            if newest is None:
+                return self._take_outage()
+        image = None if self._closing.is_set() else self._memory.read(newest.number, newest.height, newest.width)
+        if image is None:  # overwritten meanwhile: a newer one is there, or will be within a frame's time
+            return None
+        self._count(delivered=1)
+        return Frame(image, self.name, newest.index, None, newest.decode_ms, newest.captured_at, newest.captured_monotonic_s, kind="stream")
+
+    def _take_outage(self) -> Outage | Ended | None:
+        outage, self._outage = self._outage, None
+        if outage is not None:
+            return outage
+        if isinstance(self._over, SourceError):
+            raise self._over
+        return self._over
+
+    def close(self) -> None:
+        """Ends the capture process, within a second also where it hangs in a read. May be called again."""
+        self.stop()
+        self._watcher.join(2.0)
+        if not self._watcher.is_alive():
+            self._memory.close()
+
+    def stop(self) -> None:
+        """Lets it end, without waiting; :meth:`close` waits."""
+        self._closing.set()
+        with self._news:
+            self._news.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _watch(self) -> None:
+        """The watcher's thread."""
+        options = self._options
+        wait_s, open_s = options.first_wait_s, options.open_s
+        while not self._closing.is_set():
+            before = self.counters.connections
+            end = self._connect(open_s)
+            if self._closing.is_set() or isinstance(end, Ended):
+                return self._finish(Ended())
+            began = self.counters.connections > before
+            if not self.counters.connections and (end.permanent or options.fail_fast):
+                return self._finish(SourceError(f"{self.name}: {end.reason}"))
+            if end.silent and not began:
+                open_s = min(1.5 * open_s, options.longest_open_s)
+            wait_s = options.first_wait_s if began else wait_s
+            self._count(outages=int(began), failed_attempts=int(not began), stalls=int(end.silent and began))
+            self._tell(Outage(self.name, end.reason, wait_s, now_rfc3339()), first=began or not self.counters.connections)
+            self._closing.wait(wait_s)
+            wait_s = min(2 * wait_s, options.longest_wait_s)
+        return None
+
+    def _connect(self, open_s: float) -> Ended | Failed:
+        """One capture process, from its start to its end."""
+        o = self._options
+        order = CaptureOrder(
+            kind=self._address.kind,
+            address=self._address.text,
+            memory=self._memory.handle,
+            capacity=self._memory.capacity,
+            first_number=self._next_number,
+            first_index=self._next_index,
+            every=o.every,
+            max_pixels=o.max_pixels,
+            timeout_s=min(_SILENT_CONNECTION_S, o.stall_s),
+        )
+        begun = self.counters.connections
+
+        def hear(event: Arrived | Dropped) -> None:
+            if isinstance(event, Dropped):
+                self._next_index = event.index + 1
+                return self._count(dropped=1)
+            self._next_number, self._next_index = event.number + 1, event.index + 1
+            with self._news:
+                self._count(captured=1, connections=int(self.counters.connections == begun))
+                self._newest, self._outage = event, None
+                self._news.notify_all()
+            return None
+
+        try:
+            end = Connection(order, self._memory.descriptors, hear).wait(open_s, o.stall_s, self._closing)
+        except OSError as error:
+            return Failed(f"the capture process does not start: {error.strerror or error}")
+        return replace(end, reason=self._address.hide(end.reason)) if isinstance(end, Failed) else end
+
+    def _count(self, **more: int) -> None:
+        with self._news:
+            self.counters = replace(self.counters, **{name: getattr(self.counters, name) + n for name, n in more.items()})
+
+    def _tell(self, outage: Outage, *, first: bool) -> None:
+        if first and outage.retry_in_s == self._options.first_wait_s:  # a line an outage, not one an attempt: a camera may be off for weeks
+            log.warning("%s: offline: %s; it is tried again until it is back", self.name, outage.reason)
+        with self._news:
+            self._outage = outage
+            self._news.notify_all()
+
+    def _finish(self, how: Ended | SourceError) -> None:
+        with self._news:
+            self._over = how
+            self._news.notify_all()

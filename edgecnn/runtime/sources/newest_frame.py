@@ -1,0 +1,90 @@
+"""The newest frame of a camera in memory that two processes share: the writer never waits, the reader never sees half a frame.
+
+Three slots, written in turn. A slot's number is 0 while it is being written, else its frame's; a reader copies a slot and keeps the copy only if
+the number was the wanted one before and after (a seqlock; Lameter, "Effective Synchronization on Linux/NUMA Systems", 2005). The memory has no
+name in the file system, so that nothing is left behind, however the processes end.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import tempfile
+import uuid
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.preprocess import Image
+
+__all__ = ["NewestFrame"]
+
+_SLOTS = 3
+_HEADER_BYTES = 64
+
+
+class NewestFrame:
+    """Shared memory for frames of at most ``capacity`` bytes each; pages that no frame has reached cost nothing.
+
+    Args:
+        capacity: bytes.
+        handle: of memory that another process made, as its ``handle`` says; None: make it.
+    """
+
+    def __init__(self, capacity: int, handle: str | None = None) -> None:
+        self.capacity = capacity
+        size = _HEADER_BYTES + _SLOTS * capacity
+        if sys.platform == "win32":
+            self.handle = handle or f"edgecnn-{uuid.uuid4().hex}"
+            self._memory = mmap.mmap(-1, size, tagname=self.handle)
+        else:
+            self._descriptor = int(handle) if handle else _nameless_file(size)
+            self.handle = str(self._descriptor)
+            self._memory = mmap.mmap(self._descriptor, size)
+        self._numbers: NDArray[np.uint64] = np.frombuffer(self._memory, np.uint64, _SLOTS)
+        self._bytes: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, offset=_HEADER_BYTES)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a child process must inherit."""
+        return () if sys.platform == "win32" else (self._descriptor,)
+
+    def write(self, image: Image, number: int) -> None:
+        """Puts a frame, uint8 ``[H, W, 3]``, under its number (1, 2, …) into the slot whose turn it is. The caller sees to the capacity."""
+        slot = number % _SLOTS
+        self._numbers[slot] = 0
+        np.copyto(self._slot(slot, image.size).reshape(image.shape), image)  # [H * W * 3] -> [H, W, 3]
+        self._numbers[slot] = number
+
+    def read(self, number: int, height: int, width: int) -> Image | None:
+        """A copy of frame ``number``, uint8 ``[height, width, 3]``; None where a newer one has taken its slot."""
+        slot = number % _SLOTS
+        if self._numbers[slot] != number:
+            return None
+        copy = self._slot(slot, height * width * 3).reshape(height, width, 3).copy()
+        return copy if self._numbers[slot] == number else None
+
+    def close(self) -> None:
+        """Gives the memory back; the object cannot be used afterwards. May be called again."""
+        if self._memory.closed:
+            return
+        del self._numbers, self._bytes
+        self._memory.close()
+        if sys.platform != "win32":
+            os.close(self._descriptor)
+
+    def _slot(self, slot: int, size: int) -> NDArray[np.uint8]:
+        start = slot * self.capacity
+        return self._bytes[start : start + size]
+
+
+def _nameless_file(size: int) -> int:
+    """A descriptor of memory that no name leads to."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("edgecnn-frames")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor

@@ -1,0 +1,46 @@
+"""Opens any source by its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+from edgecnn.errors import UsageError
+from edgecnn.preprocess import MAX_PIXELS
+from edgecnn.runtime.sources.address import parse_address
+from edgecnn.runtime.sources.files import expand_sources, read_frame
+from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.sources.live import LiveOptions, LiveSource
+from edgecnn.runtime.sources.video import read_video
+
+__all__ = ["open_source"]
+
+
+def open_source(
+    source: str | os.PathLike[str], *, every: int = 1, max_pixels: int = MAX_PIXELS, live: LiveOptions | None = None
+) -> Iterator[Frame] | LiveSource:
+    """The frames of a picture file, a folder, a glob, ``-`` (paths on standard input), a video file, a camera or a stream.
+
+    What a camera or a stream gives is a :class:`LiveSource`: its newest frame each time, for ever; close it, or use it in a ``with`` block.
+
+    Args:
+        source: see :func:`edgecnn.runtime.sources.address.parse_address`.
+        every: give every N-th frame alone.
+        max_pixels: refuse larger pictures.
+        live: how a camera or a stream is watched; its ``every`` and ``max_pixels`` are these.
+
+    Raises:
+        UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
+        PictureError: while iterating, at a picture that cannot be read; the classifier's stream reports it instead and goes on.
+        SourceError: while iterating, where a video, camera or stream cannot be opened.
+    """
+    if every < 1:
+        raise UsageError(f"every {every}: expected at least 1")
+    address = parse_address(source)
+    if address.live:
+        return LiveSource(address, replace(live or LiveOptions(), every=every, max_pixels=max_pixels))
+    if address.kind == "video":
+        return read_video(address.text, every, max_pixels)
+    paths = expand_sources([address.text])
+    return (read_frame(path, index, max_pixels) for index, path in enumerate(paths) if index % every == 0)

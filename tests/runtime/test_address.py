@@ -1,0 +1,65 @@
+"""What a source's name says, and what of it is never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.runtime.sources import parse_address
+from edgecnn.runtime.sources.redaction import without_passwords
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("0", "camera"),
+        ("/dev/video2", "camera"),
+        ("camera:HD Webcam", "camera"),
+        ("csi:", "csi"),
+        ("rtsp://host/1", "rtsp"),
+        ("rtsps://host/1", "rtsp"),
+        ("http://host/a.jpg", "http"),
+        ("HTTPS://host/video", "http"),
+        ("fake:", "fake"),
+        ("videotestsrc ! videoconvert ! appsink", "gstreamer"),
+        ("-", "pictures"),
+        ("pictures/*.png", "pictures"),
+        ("nowhere.mp4", "pictures"),
+    ],
+)
+def test_the_kind_is_told_by_the_text(text: str, kind: str) -> None:
+    assert parse_address(text).kind == kind
+
+
+def test_a_file_that_exists_is_a_file_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, kind in (("0", "pictures"), ("a ! b", "pictures"), ("clip.MP4", "video")):
+        Path(name).write_bytes(b"x")
+        assert parse_address(name).kind == kind
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://admin:hunter2@10.0.0.8:554/h264",
+        "rtsp://admin:p@hunter2@cam/1",
+        "rtsp://admin:hunter2/slash@cam/1",
+        "http://cam/video?user=admin&pwd=hunter2&channel=1",
+        "http://cam/video?channel=1&password=hunter2",
+        "https://cam/?access_token=hunter2",
+        "rtspsrc location=rtsp://cam/1 user-id=admin user-pw=hunter2 ! appsink",
+        "http://hunter2@cam/video",
+    ],
+)
+def test_passwords_are_hidden_wherever_they_stand(address: str) -> None:
+    found = parse_address(address)
+    assert "hunter2" not in found.name
+    assert "hunter2" not in repr(found)
+    assert "hunter2" not in found.hide(f"cannot open {address}: hunter2 is wrong")
+    assert "***" in found.name
+
+
+def test_an_address_without_a_password_is_shown_as_it_is() -> None:
+    for text in ("rtsp://cam:554/h264?channel=1", "http://cam/video", "/dev/video0", "pictures/a@b.png"):
+        assert without_passwords(text) == text
