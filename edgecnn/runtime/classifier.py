@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -21,7 +21,7 @@ from edgecnn.runtime.session import ModelSession, open_session
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 from edgecnn.runtime.sources.live import LiveOptions
-from edgecnn.runtime.stream import Answered, StreamOptions, answer_stream
+from edgecnn.runtime.stream import AnswerStream, StreamOptions, answer_stream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,7 +128,7 @@ class Classifier:
 
     def stream(
         self, *sources: str | os.PathLike[str], batch: int = 1, every: int = 1, max_frames: int | None = None, live: LiveOptions | None = None
-    ) -> Iterator[Answered]:
+    ) -> AnswerStream:
         """Frame and prediction, one by one as they are ready.
 
         Pictures are read ahead; a video gives each of its frames, a camera or a stream its newest. What cannot be read and a camera that is away

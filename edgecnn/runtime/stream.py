@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgecnn.errors import InputNotFoundError, PictureError, SourceError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.map_ahead import map_ahead
-from edgecnn.runtime.sources.address import Address, parse_address
-from edgecnn.runtime.sources.connection import Ended
+from edgecnn.runtime.sources.address import parse_address
+from edgecnn.runtime.sources.cameras_together import Cameras
 from edgecnn.runtime.sources.files import expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.live import LiveOptions, LiveSource, Outage
+from edgecnn.runtime.sources.live import Counters, LiveOptions
 from edgecnn.runtime.sources.video import read_video
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from edgecnn.runtime.classifier import Classifier
 
-__all__ = ["Answered", "StreamOptions", "answer_stream"]
+__all__ = ["AnswerStream", "Answered", "StreamOptions", "answer_stream"]
 
 Answered: TypeAlias = "tuple[Frame | None, Prediction]"
 """A frame and its answer; no frame where a picture could not be read or a camera is away."""
+
+Answers: TypeAlias = "Generator[Answered, None, None]"
 
 _MOST_READERS = 4
 """Threads that decode ahead: a picture of 12 megapixels takes 36 MB."""
@@ -62,7 +65,33 @@ class _Unreadable:
     reason: str
 
 
-def answer_stream(classifier: Classifier, sources: Sequence[str | os.PathLike[str]], options: StreamOptions) -> Iterator[Answered]:
+class AnswerStream(Iterator[Answered]):
+    """Answers as they are ready. Closing it, leaving its ``with`` block or dropping it ends its readers and capture processes."""
+
+    def __init__(self, answers: Answers, cameras: Cameras) -> None:
+        self._answers = answers
+        self._cameras = cameras
+
+    @property
+    def counters(self) -> dict[str, Counters]:
+        """What has happened to each camera and stream so far, by its name."""
+        return self._cameras.counters
+
+    def __next__(self) -> Answered:
+        return next(self._answers)
+
+    def close(self) -> None:
+        """Ends reading."""
+        self._answers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def answer_stream(classifier: Classifier, sources: Sequence[str | os.PathLike[str]], options: StreamOptions) -> AnswerStream:
     """Files first, in the order given, then all cameras and streams together for as long as they are read.
 
     Raises:
@@ -70,22 +99,29 @@ def answer_stream(classifier: Classifier, sources: Sequence[str | os.PathLike[st
         SourceError: while iterating, where a camera cannot be opened and another try cannot help.
     """
     addresses = [parse_address(source) for source in sources]
-    settled = [_settled(classifier, kind, list(group), options) for kind, group in groupby(addresses, lambda a: a.kind) if kind in _SETTLED]
-    live = [a for a in addresses if a.live]
-    return islice(chain(*settled, _live(classifier, live, options) if live else ()), options.max_frames)
+    parts: list[Answers] = []
+    for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
+        texts = [a.text for a in group]
+        if kind == "pictures":
+            parts.append(_pictures(classifier, expand_sources(texts), options))
+        else:
+            parts += [_video(classifier, text, options) for text in texts]
+    cameras = Cameras([a for a in addresses if a.live], replace(options.live, every=options.every, max_pixels=classifier.max_pixels))
+    return AnswerStream(_in_turn([*parts, _live(classifier, cameras)], options.max_frames), cameras)
 
 
-_SETTLED = ("pictures", "video")
+def _in_turn(parts: Sequence[Answers], max_frames: int | None) -> Answers:
+    frames = 0
+    for part in parts:
+        with closing(part):
+            for frame, prediction in part:
+                yield frame, prediction
+                frames += prediction.frame is not None
+                if frames == max_frames:
+                    return
 
 
-def _settled(classifier: Classifier, kind: str, addresses: Sequence[Address], options: StreamOptions) -> Iterator[Answered]:
-    """Checks that all are there before the first is read."""
-    if kind == "pictures":
-        return _pictures(classifier, expand_sources([a.text for a in addresses]), options)
-    return chain.from_iterable([_video(classifier, a.text, options) for a in addresses])
-
-
-def _pictures(classifier: Classifier, paths: Iterable[str], options: StreamOptions) -> Iterator[Answered]:
+def _pictures(classifier: Classifier, paths: Iterable[str], options: StreamOptions) -> Answers:
     def load(numbered: tuple[int, str]) -> _Prepared | _Unreadable:
         index, path = numbered
         try:
@@ -108,12 +144,12 @@ def _pictures(classifier: Classifier, paths: Iterable[str], options: StreamOptio
     yield from _answers(classifier, waiting)
 
 
-def _answers(classifier: Classifier, prepared: Sequence[_Prepared]) -> Iterator[Answered]:
+def _answers(classifier: Classifier, prepared: Sequence[_Prepared]) -> Iterable[Answered]:
     frames = [p.frame for p in prepared]
     return zip(frames, (a.prediction for a in classifier.answer(frames, [p.row for p in prepared])), strict=True)
 
 
-def _video(classifier: Classifier, path: str, options: StreamOptions) -> Iterator[Answered]:
+def _video(classifier: Classifier, path: str, options: StreamOptions) -> Answers:
     index = 0
     try:
         for frame in read_video(path, options.every, classifier.max_pixels):
@@ -123,30 +159,11 @@ def _video(classifier: Classifier, path: str, options: StreamOptions) -> Iterato
         yield None, classifier.without_answer("error", str(error).removeprefix(f"{path}: "), path, index)
 
 
-def _live(classifier: Classifier, addresses: Sequence[Address], options: StreamOptions) -> Iterator[Answered]:
-    news = threading.Condition()
-    how = replace(options.live, every=options.every, max_pixels=classifier.max_pixels)
-    with ExitStack() as opened:
-        sources = [LiveSource(address, how, news) for address in addresses]
-        opened.callback(_close, sources)
-        active = list(sources)
-        while active:
-            with news:
-                news.wait_for(lambda: any(source.has_news() for source in active), timeout=1.0)
-            for source in tuple(active):  # each in turn, so that a quick camera keeps no other waiting
-                taken = source.take()
-                if isinstance(taken, Frame):
-                    yield taken, classifier.answer([taken])[0].prediction
-                elif isinstance(taken, Outage):
-                    reason = f"offline: {taken.reason}; next try in {taken.retry_in_s:g} s"
-                    yield None, classifier.without_answer("no_decision", reason, taken.name, None, taken.captured_at)
-                elif isinstance(taken, Ended):
-                    active.remove(source)
-
-
-def _close(sources: Sequence[LiveSource]) -> None:
-    """All are told before any is waited for."""
-    for source in sources:
-        source.stop()
-    for source in sources:
-        source.close()
+def _live(classifier: Classifier, cameras: Cameras) -> Answers:
+    with cameras:
+        for news in cameras:
+            if isinstance(news, Frame):
+                yield news, classifier.answer([news])[0].prediction
+            else:
+                reason = f"offline: {news.reason}; next try in {news.retry_in_s:g} s"
+                yield None, classifier.without_answer("no_decision", reason, news.name, None, news.captured_at)

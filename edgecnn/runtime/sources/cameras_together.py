@@ -1,0 +1,58 @@
+"""Several cameras and streams at once: whichever has something new, each in its turn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from edgecnn.runtime.sources.address import Address
+from edgecnn.runtime.sources.connection import Ended
+from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.sources.live import Counters, LiveOptions, LiveSource, Outage
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Cameras"]
+
+
+class Cameras:
+    """The newest frames and the outages of live sources; nothing runs before the ``with`` block is entered.
+
+    Raises (while iterating):
+        SourceError: one cannot be opened and another try cannot help.
+    """
+
+    def __init__(self, addresses: Sequence[Address], options: LiveOptions) -> None:
+        self._addresses = addresses
+        self._options = options
+        self._sources: tuple[LiveSource, ...] = ()
+        self._news = threading.Condition()
+
+    @property
+    def counters(self) -> dict[str, Counters]:
+        """By the source's name."""
+        return {source.name: source.counters for source in self._sources}
+
+    def __enter__(self) -> Self:
+        self._sources = tuple(LiveSource(address, self._options, self._news) for address in self._addresses)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for source in self._sources:  # all are told before any is waited for
+            source.stop()
+        for source in self._sources:
+            source.close()
+
+    def __iter__(self) -> Iterator[Frame | Outage]:
+        active = list(self._sources)
+        while active:
+            with self._news:
+                self._news.wait_for(lambda: any(source.has_news() for source in active), timeout=1.0)
+            for source in tuple(active):  # each in turn, so that a quick camera keeps no other waiting
+                taken = source.take()
+                if isinstance(taken, Ended):
+                    active.remove(source)
+                elif taken is not None:
+                    yield taken
