@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -56,6 +56,8 @@ class Classifier:
         threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below it is ``unknown``,
             an unknown score above it.
         topk: how many classes ``Prediction.top`` reports.
+        allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together with ``deny``.
+        deny: the labels that may not.
         max_pixels: refuse larger pictures.
         prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so where the model has any.
 
@@ -71,6 +73,8 @@ class Classifier:
         threads: int | None = None,
         threshold: float | None = None,
         topk: int = 5,
+        allow: Collection[str] | None = None,
+        deny: Collection[str] | None = None,
         max_pixels: int = MAX_PIXELS,
         prove: bool = False,
     ) -> None:
@@ -79,6 +83,7 @@ class Classifier:
         self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove)
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold
         self._topk = topk
+        self._asked = _asked(self.labels, allow, deny)
         self.max_pixels = max_pixels
 
     @property
@@ -147,6 +152,13 @@ class Classifier:
         """
         return answer_stream(self, sources, StreamOptions(batch, every, max_frames, live or LiveOptions()))
 
+    def watch(self, callback: Callable[[Frame | None, Prediction], bool | None], *sources: str | os.PathLike[str], **options: Any) -> None:
+        """Calls ``callback(frame, prediction)`` for each answer of :meth:`stream`, with its options, until the sources end or it returns False."""
+        with self.stream(*sources, **options) as answers:
+            for frame, prediction in answers:
+                if callback(frame, prediction) is False:
+                    return
+
     def fit(self, frame: Frame) -> Image:
         """What the network sees of a frame: uint8 ``[H, W, 3]`` RGB, the frame's own memory where it is so already."""
         fitted = fit(frame.image, self.manifest.input, self.manifest.preprocess)
@@ -206,7 +218,7 @@ class Classifier:
     def _prediction(
         self, frame: Frame, probabilities: NDArray[np.float32], unknown_score: float | None, preprocess_ms: float, inference_ms: float
     ) -> Prediction:
-        decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score)
+        decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score, self._asked)
         total = (frame.decode_ms or 0.0) + preprocess_ms + inference_ms
         return Prediction(
             source=frame.name,
@@ -234,6 +246,22 @@ class Classifier:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _asked(labels: Sequence[str], allow: Collection[str] | None, deny: Collection[str] | None) -> NDArray[np.bool_] | None:
+    """Which labels may be an answer, ``[C]``; None: all."""
+    if allow is None and deny is None:
+        return None
+    if allow is not None and deny is not None:
+        raise UsageError("allow and deny are two ways to say the same: give one of them")
+    named = allow if allow is not None else deny or ()
+    if unknown := [label for label in named if label not in labels]:
+        listed = ", ".join(labels[:20]) + (" …" if len(labels) > 20 else "")
+        raise UsageError(f"the model has no label '{unknown[0]}'; it has {listed}")
+    asked = np.array([(label in named) == (allow is not None) for label in labels])
+    if not asked.any():
+        raise UsageError("no label is left that may be an answer; allow one, or deny fewer")
+    return asked
 
 
 def _from_pil(image: Any) -> Image:

@@ -63,7 +63,14 @@ class Decision:
     top: tuple[Score, ...]
 
 
-def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshold: float, topk: int, unknown_score: float | None = None) -> Decision:
+def decide(
+    probabilities: NDArray[np.float32],
+    labels: tuple[str, ...],
+    threshold: float,
+    topk: int,
+    unknown_score: float | None = None,
+    asked: NDArray[np.bool_] | None = None,
+) -> Decision:
     """Decides on one picture.
 
     Args:
@@ -72,6 +79,7 @@ def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshol
         threshold: of the largest probability, below which the answer is ``unknown``; or of ``unknown_score``, above which it is.
         topk: how many classes to report.
         unknown_score: what the graph gave; None where the manifest's rule goes by the largest probability.
+        asked: ``[C]``, which labels may be an answer; None: all. Where another is likelier than all of these, the answer is ``unknown``.
 
     Returns:
         ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no class; and for an
@@ -79,10 +87,14 @@ def decide(probabilities: NDArray[np.float32], labels: tuple[str, ...], threshol
     """
     if (fault := _fault(probabilities, unknown_score)) is not None:
         return Decision("no_decision", f"invalid output: {fault}", None, None, ())
-    best = int(probabilities.argmax())
+    likeliest = int(probabilities.argmax())
+    candidates = probabilities if asked is None else np.where(asked, probabilities, -1)
+    best = likeliest if asked is None else int(candidates.argmax())
     score = float(probabilities[best])
-    order = [best] if topk == 1 else np.argsort(-probabilities, kind="stable")[:topk]
+    order = [best] if topk == 1 else [i for i in np.argsort(-candidates, kind="stable")[:topk] if candidates[i] >= 0]
     top = tuple(Score(labels[i], float(probabilities[i])) for i in order)
+    if best != likeliest:
+        return Decision("unknown", f"'{labels[likeliest]}' ({probabilities[likeliest]:.2f}) is likelier than any label asked for", None, None, top)
     if unknown_score is None and score < threshold:
         return Decision("unknown", f"score {score:.2f} is below the threshold {threshold:.2f}", None, None, top)
     if unknown_score is not None and unknown_score > threshold:

@@ -123,3 +123,44 @@ def test_a_frame_is_bgr(shapes: Path) -> None:
     frame = next(iter(open_source(path)))
     assert isinstance(frame, Frame)
     assert np.array_equal(frame.image, cv2.imread(str(path)))
+
+
+def test_a_label_that_is_not_asked_for_is_no_answer(tiny_model: Path) -> None:
+    image = shape_picture("circle", 1)
+    everything = Classifier(tiny_model, ep="cpu", threshold=0.0)(image)
+    assert everything.label is not None
+    other = next(label for label in ("circle", "square") if label != everything.label)
+    for classifier in (Classifier(tiny_model, ep="cpu", threshold=0.0, **lists) for lists in ({"allow": [other]}, {"deny": [everything.label]})):
+        found = classifier(image)
+        assert (found.status, found.label) == ("unknown", None)
+        assert f"'{everything.label}'" in (found.reason or "")
+        assert [s.label for s in found.top] == [other]
+    kept = Classifier(tiny_model, ep="cpu", threshold=0.0, allow=[everything.label])(image)
+    assert (kept.label, kept.score) == (everything.label, everything.score)
+
+
+def test_label_lists_that_make_no_sense_are_errors(tiny_model: Path) -> None:
+    for lists, why in (
+        ({"allow": ["circle"], "deny": ["square"]}, "one of them"),
+        ({"allow": ["dog"]}, "no label 'dog'; it has circle, square"),
+        ({"deny": ["circle", "square"]}, "no label is left"),
+    ):
+        with pytest.raises(EdgeCNNError, match=why):
+            Classifier(tiny_model, ep="cpu", **lists)
+
+
+def test_an_rgb_picture_of_the_model_s_size_is_not_copied(classifier: Classifier) -> None:
+    height, width, _ = classifier.session.input_shape
+    image = np.ascontiguousarray(shape_picture("circle", 2, height)[:, :width, ::-1])
+    assert classifier.fit(Frame(image, "array", color="rgb")) is image
+
+
+def test_watch_calls_back_until_told_to_stop(classifier: Classifier, shapes: Path) -> None:
+    seen: list[str | None] = []
+
+    def callback(frame: Frame | None, prediction: Prediction) -> bool:
+        seen.append(prediction.source)
+        return len(seen) < 3
+
+    classifier.watch(callback, shapes)
+    assert len(seen) == 3
