@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import json as json_module
-import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgecnn.cli.options import Ep
-from edgecnn.cli.output import as_json, examples, note, print_json
+from edgecnn.cli.output import examples, note
+from edgecnn.cli.prediction_lines import LineFormat, line_writer
 
 if TYPE_CHECKING:
-    from edgecnn.runtime.decision import Prediction
+    from edgecnn.runtime.sources import Counters
 
 __all__ = ["register"]
 
@@ -24,6 +24,9 @@ _EXAMPLES = examples(
     "edgecnn predict model.onnx picture.jpg",
     "edgecnn predict model.onnx pictures --format jsonl",
     "edgecnn predict model.onnx 'pictures/*.png' --topk 3 --threshold 0.8 --save out",
+    "edgecnn predict model.onnx 0 --format jsonl",
+    "edgecnn predict model.onnx rtsp://user:password@camera/stream --max-frames 100",
+    "edgecnn predict model.onnx clip.mp4 --every 5 --save out",
     "find . -name '*.jpg' | edgecnn predict model.onnx -",
 )
 
@@ -35,80 +38,73 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A model file.")],
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Pictures, folders, globs, or - for paths on standard input.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Pictures, folders, globs, videos, cameras (0, /dev/video0, camera:NAME, csi:), rtsp://, http:// (picture or MJPEG), a GStreamer "
+            "pipeline, fake: for trying out, or - for paths on standard input.",
+        ),
+    ],
     topk: Annotated[int, typer.Option(help="Classes to report.")] = 5,
     threshold: Annotated[
         float | None,
         typer.Option(help="Largest probability below which, or unknown score above which, the answer is unknown.", show_default="the manifest's"),
     ] = None,
+    allow: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="A label that may be an answer; repeat it. Others become unknown.")] = None,
+    deny: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="A label that may not be an answer; repeat it.")] = None,
     ep: Ep = "auto",
     threads: Annotated[int | None, typer.Option(help="Of one inference.", show_default="the physical cores")] = None,
     batch: Annotated[int, typer.Option(help="Pictures an inference.")] = 1,
-    every: Annotated[int, typer.Option(help="Take every N-th picture.")] = 1,
+    every: Annotated[int, typer.Option(help="Take every N-th picture or frame.")] = 1,
     max_frames: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
-    format: Annotated[Literal["text", "jsonl", "csv"], typer.Option(help="A line a picture.")] = "text",  # noqa: A002  # the contract's name
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with status 2 where a stream is not there at the start.")] = False,
+    format: Annotated[LineFormat, typer.Option(help="A line a picture.")] = "text",  # noqa: A002  # the contract's name
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
-    save: Annotated[Path | None, typer.Option(help="Write the pictures with their answers into this folder.")] = None,
-    show: Annotated[bool, typer.Option("--show", help="Show each picture with its answer in a window.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Write the pictures and videos with their answers into this folder.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show each picture with its answer in a window; q closes it.")] = False,
     prove: Annotated[
         bool, typer.Option("--prove", help="Replay the golden samples first; a model that fails, or has none, ends with status 3.")
     ] = False,
 ) -> None:
-    """Classify pictures; a line a picture, as it goes."""
+    """Classify pictures, videos and cameras; a line a picture, as it goes."""
+    from edgecnn.cli.image_progress import image_progress
     from edgecnn.runtime.annotate import Album, Window
     from edgecnn.runtime.classifier import Classifier
+    from edgecnn.runtime.sources import LiveOptions
+    from edgecnn.runtime.sources.counting import count_frames
 
-    classifier = Classifier(model, ep=ep, threads=threads, threshold=threshold, topk=topk, prove=prove)
-    stream = classifier.stream(*sources, batch=batch, every=every, max_frames=max_frames)
-    album, window = Album(save) if save else None, Window() if show else None
-    write = _writer("jsonl" if json else format)
-    start, counts = time.perf_counter(), Counter[str]()
-    for frame, prediction in stream:
-        write(prediction)
-        counts[prediction.status] += 1
-        for picture_sink in (album, window):
-            if picture_sink and frame:
-                picture_sink.add(frame, prediction)
-    seconds = time.perf_counter() - start
-    note(_summary(counts, seconds, classifier.ep))
+    classifier = Classifier(model, ep=ep, threads=threads, threshold=threshold, topk=topk, allow=allow, deny=deny, prove=prove)
+    write = line_writer("jsonl" if json else format)
+    begun, counts = time.perf_counter(), Counter[str]()
+    with ExitStack() as opened:
+        stream = classifier.stream(*sources, batch=batch, every=every, max_frames=max_frames, live=LiveOptions(fail_fast=fail_fast))
+        opened.callback(lambda: _summarize(counts, time.perf_counter() - begun, classifier.ep, stream.counters))
+        opened.enter_context(stream)
+        album = opened.enter_context(Album(save, every)) if save else None
+        window = Window() if show else None
+        advance = opened.enter_context(image_progress(count_frames(sources, every) if max_frames is None else max_frames))
+        for frame, prediction in stream:
+            write(prediction)
+            counts[prediction.status] += 1
+            advance()
+            if album and frame:
+                album.add(frame, prediction)
+            if window and frame:
+                window.add(frame, prediction)
+                if window.closed:
+                    break
     if not counts["ok"] + counts["unknown"]:
         raise typer.Exit(2)
 
 
-def _summary(counts: Counter[str], seconds: float, ep: str) -> str:
+def _summarize(counts: Counter[str], seconds: float, ep: str, cameras: Mapping[str, Counters]) -> None:
     total = sum(counts.values())
-    parts = [f"{counts['ok']} answered", f"{counts['unknown']} unknown"]
-    parts += [f"{counts[s]} {name}" for s, name in (("no_decision", "without a decision"), ("error", "unreadable")) if counts[s]]
-    return (
-        f"{total} {'picture' if total == 1 else 'pictures'}: {', '.join(parts)}; {seconds:.1f} s, {total / max(seconds, 1e-9):.1f} a second on {ep}"
-    )
-
-
-def _writer(format: str) -> Any:  # noqa: A002
-    return {"text": _write_text, "jsonl": print_json, "csv": _CsvWriter()}[format]
-
-
-def _write_text(p: Prediction) -> None:
-    if p.status == "ok":
-        answer = f"Prediction: {p.label} ({p.score:.2f})"
-    elif p.status == "unknown":
-        answer = f"Prediction: unknown ({p.top[0].label} {p.top[0].score:.2f})"
-    else:
-        answer = f"{'no decision' if p.status == 'no_decision' else 'error'}: {p.reason}"
-    print(f"{p.source}: {answer}", flush=True)
-
-
-class _CsvWriter:
-    """A header, then a row a picture; nested values as JSON."""
-
-    def __init__(self) -> None:
-        self._csv = csv.writer(sys.stdout, lineterminator="\n")
-        self._begun = False
-
-    def __call__(self, prediction: Prediction) -> None:
-        row: dict[str, Any] = as_json(prediction)
-        if not self._begun:
-            self._csv.writerow(row)
-            self._begun = True
-        self._csv.writerow(json_module.dumps(v) if isinstance(v, dict | list) else v for v in row.values())
-        sys.stdout.flush()
+    if total:
+        parts = [f"{counts['ok']} answered", f"{counts['unknown']} unknown"]
+        parts += [f"{counts[s]} {name}" for s, name in (("no_decision", "without a decision"), ("error", "unreadable")) if counts[s]]
+        rate = total / max(seconds, 1e-9)
+        note(f"{total} {'picture' if total == 1 else 'pictures'}: {', '.join(parts)}; {seconds:.1f} s, {rate:.1f} a second on {ep}")
+    for name, found in cameras.items():
+        if found.captured:
+            note(f"{name}: {found.captured} frames captured, {found.delivered} classified, {found.dropped} broken, {found.outages} outages")

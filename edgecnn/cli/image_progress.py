@@ -1,0 +1,30 @@
+"""A bar that tells how many pictures are done, how fast, and how long it will take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["image_progress"]
+
+
+@contextmanager
+def image_progress(total: int | None) -> Iterator[Callable[[], None]]:
+    """Gives what to call after each picture. There is a bar where standard error is a terminal and the number is known, else nothing."""
+    if total is None or total < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if not task.speed else f"{task.speed:.1f} images/s")
+
+    columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    # Lines to the same terminal are put above the bar; to a file or a pipe they go as they are
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty(), transient=True) as bars:
+        task = bars.add_task("predicting", total=total)
+        yield lambda: bars.advance(task)

@@ -1,0 +1,119 @@
+"""`edgecnn predict` on cameras, streams and videos, as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mjpeg_server import mjpeg_camera
+from shapes import shape_picture
+
+from edgecnn.runtime.annotate import VideoWriter
+
+KEYS = "source frame captured_at media_time_s age_ms status reason label index score top latency_ms ep model_sha256".split()
+
+
+def start(*args: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edgecnn", "predict", *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def descendants(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *descendants(int(child))]
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_camera_gives_a_json_line_a_frame(edgecnn, tiny_model: Path) -> None:
+    done = edgecnn("predict", tiny_model, "fake:64x64@50", "--max-frames", 5, "--format", "jsonl", "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [list(row) for row in rows] == [KEYS] * 5
+    assert all(row["age_ms"] < 5000 and row["media_time_s"] is None and row["source"] == "fake:64x64@50" for row in rows)
+    assert "5 classified" in done.stderr
+
+
+def test_a_video_gives_its_times_and_is_saved(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "clip.mkv", 10.0)
+    for seed in range(12):
+        writer.add(shape_picture("circle", seed, 64))
+    writer.close()
+    done = edgecnn("predict", tiny_model, tmp_path / "clip.mkv", "--every", 2, "--json", "--save", tmp_path / "out", "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["frame"] for row in rows] == [0, 2, 4, 6, 8, 10]
+    assert [row["media_time_s"] for row in rows] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["clip.mkv"]
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("hung", [False, True])
+def test_it_ends_within_three_seconds_and_leaves_no_process(how: signal.Signals, status: int, hung: bool, tiny_model: Path) -> None:
+    with mjpeg_camera() as camera:
+        running = start(tiny_model, camera.url, "--format", "jsonl")
+        assert running.stdout is not None
+        running.stdout.readline()
+        children = descendants(running.pid)
+        assert children
+        if hung:
+            for child in children:
+                os.kill(child, signal.SIGSTOP)
+        begun = time.monotonic()
+        running.send_signal(how)
+        out, err = running.communicate(timeout=20)
+        assert time.monotonic() - begun < 3
+    assert running.returncode == status, err
+    assert "Traceback" not in err
+    assert all(json.loads(line)["status"] for line in out.splitlines())
+    time.sleep(0.1)
+    assert not [child for child in children if alive(child)]
+
+
+def test_a_password_is_in_no_output(tiny_model: Path, tmp_path: Path) -> None:
+    with mjpeg_camera(password="admin:hunter2") as camera:
+        running = start(tiny_model, camera.url, "--format", "jsonl", "--max-frames", 3, "--save", tmp_path)
+        children: list[int] = []
+        while not children and running.poll() is None:
+            children = descendants(running.pid)
+        seen = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children if Path(f"/proc/{child}/cmdline").exists()]
+        out, err = running.communicate(timeout=60)
+        camera.set_fault("closed")
+        refused = start(tiny_model, camera.url, "--fail-fast")
+        refused_out, refused_err = refused.communicate(timeout=60)
+    assert running.returncode == 0, err
+    assert refused.returncode == 2
+    assert "connection refused" in refused_err
+    for text in (out, err, refused_out, refused_err, str(seen), str(list(tmp_path.iterdir()))):
+        assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("source", ["7", "/dev/video97", "fake:wide", "csi:", "ftp://host/a"])
+def test_what_cannot_be_opened_is_one_line_and_status_2(edgecnn, source: str, tiny_model: Path) -> None:
+    done = edgecnn("predict", tiny_model, source)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"edgecnn: error: {source.partition('://')[0]}")
+
+
+def test_an_outage_is_a_line_and_the_answers_go_on(edgecnn, tiny_model: Path) -> None:
+    done = edgecnn("predict", tiny_model, "fake:64x64@100,outage=4", "--max-frames", 6, "--threads", 1)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert sum("Prediction:" in line for line in lines) == 6
+    assert "no decision: offline: the fake camera breaks off after 4 frames, as asked for; next try in 0.5 s" in done.stdout
