@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edgecnn.cli.options import Ep
+from edgecnn.cli.options import Arena, Ep, EpOption, Power, StrictEp, run_options
 from edgecnn.cli.output import as_json, examples, note, print_json
 
 if TYPE_CHECKING:
@@ -53,12 +53,17 @@ def predict(
     prove: Annotated[
         bool, typer.Option("--prove", help="Replay the golden samples first; a model that fails, or has none, ends with status 3.")
     ] = False,
+    power: Power = "normal",
+    arena: Arena = True,
+    strict_ep: StrictEp = False,
+    ep_option: EpOption = None,
 ) -> None:
     """Classify pictures; a line a picture, as it goes."""
     from edgecnn.runtime.annotate import Album, Window
     from edgecnn.runtime.classifier import Classifier
 
-    classifier = Classifier(model, ep=ep, threads=threads, threshold=threshold, topk=topk, prove=prove)
+    options = run_options(threads, power, arena, strict_ep, ep_option)
+    classifier = Classifier(model, ep=ep, threshold=threshold, topk=topk, prove=prove, options=options)
     stream = classifier.stream(*sources, batch=batch, every=every, max_frames=max_frames)
     album, window = Album(save) if save else None, Window() if show else None
     write = _writer("jsonl" if json else format)
