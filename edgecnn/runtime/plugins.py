@@ -26,6 +26,7 @@ __all__ = ["add_plugin", "installed_modules", "is_installed", "why_unusable"]
 PREFIX = "onnxruntime_ep_"  # how these packages name their modules
 
 _OPENVINO = "onnxruntime_ep_openvino"
+_PREFERRED = {_OPENVINO: "CPU", "onnxruntime_qnn": "NPU"}  # where nobody chooses; OpenVINO's graphics and NPU compute in 16 bits
 _OPENVINO_PASSED_ON = ("reshape_input",)  # beside load_config all that its plugin still reads; it ignores unknown names in silence
 _DEVICE = "device_type"  # the name that the OpenVINO provider built into onnxruntime has for it
 
@@ -71,7 +72,7 @@ def add_plugin(options: onnxruntime.SessionOptions, module: str, asked: Mapping[
         ProviderError: there is no such device or option.
     """
     devices = _devices(module)
-    device = _choose(devices, asked.get(_DEVICE), prefer="CPU" if module == _OPENVINO else None)
+    device = _choose(devices, asked.get(_DEVICE), _PREFERRED.get(module))
     rest = {name: value for name, value in asked.items() if name != _DEVICE}
     if module == _OPENVINO:
         rest = _openvino_options(rest, _device_name(device), threads)
@@ -111,10 +112,10 @@ def _devices(module: str) -> list[Any]:
     return [device for device in onnxruntime.get_ep_devices() if device.ep_name in _names.get(module, ())]
 
 
-def _choose(devices: Sequence[Any], wanted: str | None, prefer: str | None) -> Any:
+def _choose(devices: Sequence[Any], wanted: str | None, preferred: str | None) -> Any:
     names = [_device_name(device) for device in devices]
     if wanted is None:
-        return devices[names.index(prefer) if prefer in names else 0]
+        return devices[names.index(preferred) if preferred in names else 0]
     fitting = [device for device, name in zip(devices, names, strict=True) if name.upper() == wanted.upper()]
     if not fitting:
         raise ProviderError(f"there is no device '{wanted}' for {devices[0].ep_name} here; there is {', '.join(dict.fromkeys(names))}")

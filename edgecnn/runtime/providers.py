@@ -25,6 +25,7 @@ class Provider:
     full_name: str  # onnxruntime's
     remedy: str  # how to get it
     module: str | None = None  # of its plugin package, which goes before one that is built in
+    on_processor: bool = False  # computes where the CPU provider does, so only a race tells which of them is quicker
     compiles_late: bool = False  # its first inference compiles kernels or builds an engine
     threads_option: str | None = None  # what it calls the number of threads, where it does not use onnxruntime's
 
@@ -54,12 +55,13 @@ PROVIDERS = {
             "OpenVINOExecutionProvider",
             "pip install 'edgecnn[openvino]' on an Intel processor, or onnxruntime-openvino in place of onnxruntime on any other",
             module="onnxruntime_ep_openvino",
+            on_processor=True,
             threads_option="num_of_threads",
         ),
         Provider(
             "qnn",
             "QNNExecutionProvider",
-            "install onnxruntime-qnn (Windows on Snapdragon)",
+            "pip install onnxruntime-qnn, a plugin beside onnxruntime, on a Snapdragon",
             module="onnxruntime_qnn",
             compiles_late=True,
         ),

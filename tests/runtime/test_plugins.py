@@ -109,11 +109,6 @@ def test_openvino_runs_the_models_and_passes_their_golden_samples(tiny_model: Pa
 
 
 @needs_openvino
-def test_auto_takes_openvino_where_it_passes(tiny_model: Path) -> None:
-    assert open_session(tiny_model).ep == available()[0].name
-
-
-@needs_openvino
 def test_openvinos_properties_reach_it_and_wrong_ones_are_one_line(tiny_model: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
     session = open_session(tiny_model, "openvino", options=RunOptions(provider_options={"device_type": "cpu", "NUM_STREAMS": "1"}))
