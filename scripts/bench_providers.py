@@ -2,9 +2,9 @@
 
     python scripts/bench_providers.py model.onnx model.int8.onnx --ep cpu,openvino --threads 1 --rounds 300
 
-Each round has an order of its own, by chance: whoever follows a run of the same weights finds them in the cache. `--io-binding` races each session once
-more, with its input and output bound once. `share` is the median over rounds of a contender's time by the first one's in the same round: below 1 is
-quicker. `off by` is the largest difference of a probability from the first one's.
+Each round has an order of its own, by chance: whoever follows a run of the same weights finds them in the cache. `--io-binding` races
+each session once more, with its input and output bound once. `share` is the median over rounds of a contender's time by the first one's
+in the same round: below 1 is quicker. `off by` is the largest difference of a probability from the first one's.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ EpOption = Annotated[
 Power = Annotated[
     Literal["normal", "low"], typer.Option(help="low: threads sleep between inferences instead of spinning, for devices that run on a battery.")
 ]
-Arena = Annotated[bool, typer.Option("--arena/--no-arena", help="Without, the CPU provider keeps no memory between inferences.")]
+Arena = Annotated[bool, typer.Option("--arena/--no-arena", help="Without, the CPU provider gives memory back after each inference.")]
 StrictEp = Annotated[bool, typer.Option("--strict-ep", help="Refuse a model of which the provider leaves any node to the CPU.")]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="The file to write.")]
 
