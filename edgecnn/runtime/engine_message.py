@@ -8,14 +8,14 @@ __all__ = ["first_line"]
 
 _CODE = re.compile(r"^\[ONNXRuntimeError\] : (?:\d+ : \w+ : )?")
 _PLACE = re.compile(r"^\S*[/\\]\S+:\d+ .*?\)(?: const)? ")  # file, line and C++ signature; a signature has no ") " inside
-_OPENVINO_PLACE = "Exception from "
+_OPENVINO_PLACE = re.compile(r"\bException from \S+:\d+:$")  # what it says follows on another line
 
 
 def first_line(error: Exception) -> str:
     """The first line that says something, without error codes and places in C++ sources."""
     for line in str(error).strip().splitlines():
         said = _bare(line.strip())
-        if said and not said.startswith(_OPENVINO_PLACE):
+        if said and not _OPENVINO_PLACE.search(said):
             return said
     return type(error).__name__
 

@@ -7,19 +7,18 @@ library, 12 to 31 ms for OpenVINO's.
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from edgecnn.errors import ProviderError
 from edgecnn.runtime.engine_message import first_line
+from edgecnn.runtime.openvino_options import DEVICE_TYPE, openvino_options
 
 __all__ = ["add_plugin", "installed_modules", "is_installed", "why_unusable"]
 
@@ -28,7 +27,6 @@ PREFIX = "onnxruntime_ep_"  # how these packages name their modules
 _OPENVINO = "onnxruntime_ep_openvino"
 _PREFERRED = {_OPENVINO: "CPU", "onnxruntime_qnn": "NPU"}  # where nobody chooses; OpenVINO's graphics and NPU compute in 16 bits
 _OPENVINO_PASSED_ON = ("reshape_input",)  # beside load_config all that its plugin still reads; it ignores unknown names in silence
-_DEVICE = "device_type"  # the name that the OpenVINO provider built into onnxruntime has for it
 
 _lock = threading.Lock()
 _names: dict[str, tuple[str, ...]] = {}  # module -> what its devices are called
@@ -72,10 +70,10 @@ def add_plugin(options: onnxruntime.SessionOptions, module: str, asked: Mapping[
         ProviderError: there is no such device or option.
     """
     devices = _devices(module)
-    device = _choose(devices, asked.get(_DEVICE), _PREFERRED.get(module))
-    rest = {name: value for name, value in asked.items() if name != _DEVICE}
+    device = _choose(devices, asked.get(DEVICE_TYPE), _PREFERRED.get(module))
+    rest = {name: value for name, value in asked.items() if name != DEVICE_TYPE}
     if module == _OPENVINO:
-        rest = _openvino_options(rest, _device_name(device), threads)
+        rest = openvino_options(rest, _device_name(device), threads, passed_on=_OPENVINO_PASSED_ON)
     try:
         options.add_provider_for_devices([device], rest)
     except Exception as error:  # onnxruntime's own classes derive from Exception alone
@@ -125,32 +123,3 @@ def _choose(devices: Sequence[Any], wanted: str | None, preferred: str | None) -
 def _device_name(device: Any) -> str:
     """OpenVINO tells several graphics chips apart (GPU.0, GPU.1)."""
     return str(device.ep_metadata.get("ov_device") or device.device.type.name)
-
-
-def _openvino_options(asked: Mapping[str, str], device: str, threads: int) -> dict[str, str]:
-    """Its plugin takes OpenVINO's own properties, names in capitals, as JSON a device under the one option ``load_config``."""
-    unknown = [name for name in asked if name not in ("load_config", *_OPENVINO_PASSED_ON) and not name.isupper()]
-    if unknown:
-        raise ProviderError(
-            f"{_OPENVINO} has no option '{unknown[0]}'; there are {_DEVICE}, load_config, {', '.join(_OPENVINO_PASSED_ON)}, and OpenVINO's own "
-            "properties in capitals, as in INFERENCE_PRECISION_HINT=f32"
-        )
-    config = _read_config(asked["load_config"]) if "load_config" in asked else {}
-    properties = config.setdefault(device, {})
-    properties |= {name: value for name, value in asked.items() if name.isupper()}
-    if device == "CPU":
-        properties.setdefault("INFERENCE_NUM_THREADS", str(threads))
-        if "EXECUTION_MODE_HINT" not in properties:  # else bfloat16, where the processor has it: golden samples were off by 0.01
-            properties.setdefault("INFERENCE_PRECISION_HINT", "f32")
-    return {"load_config": json.dumps(config)} | {name: asked[name] for name in _OPENVINO_PASSED_ON if name in asked}
-
-
-def _read_config(given: str) -> dict[str, dict[str, Any]]:
-    """JSON, or a file of it."""
-    try:
-        found = json.loads(given if given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ProviderError(f"load_config={given}: neither JSON nor a file of it ({error})") from error
-    if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):
-        raise ProviderError(f'load_config={given}: expected an object for each device, as in {{"CPU": {{"NUM_STREAMS": "1"}}}}')
-    return found

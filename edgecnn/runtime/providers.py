@@ -56,7 +56,6 @@ PROVIDERS = {
             "pip install 'edgecnn[openvino]' on an Intel processor, or onnxruntime-openvino in place of onnxruntime on any other",
             module="onnxruntime_ep_openvino",
             on_processor=True,
-            threads_option="num_of_threads",
         ),
         Provider(
             "qnn",

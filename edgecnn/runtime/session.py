@@ -19,6 +19,7 @@ from edgecnn.runtime.engine_message import first_line
 from edgecnn.runtime.golden import replay
 from edgecnn.runtime.int8_fit import check_int8
 from edgecnn.runtime.model_file import Description, ModelFile, check_session, read_model_file
+from edgecnn.runtime.openvino_options import DEVICE_TYPE, openvino_options
 from edgecnn.runtime.placement import placement, record_placement
 from edgecnn.runtime.plugins import add_plugin
 from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse, why_missing
@@ -251,18 +252,28 @@ def _start(model: ModelFile, provider: Provider, options: RunOptions) -> tuple[o
         if plugin := provider.plugin:
             full_name = add_plugin(settings, plugin, options.provider_options, options.thread_count)
         else:
-            told = dict(options.provider_options)
-            if provider.threads_option:
-                told.setdefault(provider.threads_option, str(options.thread_count))
-            chosen = {"providers": [(full_name, told)]}
+            chosen = {"providers": [(full_name, _told(provider, options))]}
         return onnxruntime.InferenceSession(model.content, settings, **chosen, enable_fallback=0), full_name
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
         why = str(error) if isinstance(error, ProviderError) else first_line(error)
         if not on_cpu:
             asked = f" with {', '.join(f'{k}={v}' for k, v in options.provider_options.items())}" if options.provider_options else ""
             remedy = "correct the option" if options.provider_options else provider.remedy
+            if options.strict and "fallback" in why:
+                remedy = "leave out --strict-ep, or use --ep cpu"
             raise ProviderError(f"--ep {provider.name}: {full_name} cannot open {model.path}{asked} ({why}); {remedy}") from error
         raise ModelError(f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn export` wrote") from error
+
+
+def _told(provider: Provider, options: RunOptions) -> dict[str, str]:
+    """What a built-in provider is told."""
+    told = dict(options.provider_options)
+    if provider.name == "openvino":
+        device = told.pop(DEVICE_TYPE, "CPU")
+        return {DEVICE_TYPE: device, **openvino_options(told, device, options.thread_count)}
+    if provider.threads_option:
+        told.setdefault(provider.threads_option, str(options.thread_count))
+    return told
 
 
 def _check_provider_options(provider: Provider, asked: Mapping[str, str]) -> None:

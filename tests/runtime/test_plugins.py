@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -132,18 +131,6 @@ threads = [threading.Thread(target=lambda: found.append(open_session({str(tiny_m
 print(found)
 """
     assert _python(program).stdout.strip() == str(["openvino"] * 8)
-
-
-def test_openvinos_options_become_json_a_device_with_threads_and_floats_of_32_bits() -> None:
-    def config(asked: dict[str, str], device: str = "CPU") -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = json.loads(plugins._openvino_options(asked, device, 3)["load_config"])
-        return found
-
-    assert config({}) == {"CPU": {"INFERENCE_NUM_THREADS": "3", "INFERENCE_PRECISION_HINT": "f32"}}
-    assert config({"INFERENCE_PRECISION_HINT": "bf16"})["CPU"]["INFERENCE_PRECISION_HINT"] == "bf16"
-    assert "INFERENCE_PRECISION_HINT" not in config({"EXECUTION_MODE_HINT": "PERFORMANCE"})["CPU"]
-    assert config({"CACHE_DIR": "kept"}, "GPU") == {"GPU": {"CACHE_DIR": "kept"}}
-    assert config({"load_config": '{"CPU": {"INFERENCE_NUM_THREADS": "7"}}'})["CPU"]["INFERENCE_NUM_THREADS"] == "7"
 
 
 def test_registration_happens_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
