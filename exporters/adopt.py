@@ -27,7 +27,8 @@ from edgecnn.loading import fitted_batches
 from edgecnn.manifest import InputSpec, Interpolation, Manifest, Normalization, PreprocessSpec, Resize, TrainingRecord, UnknownRule
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.session import ModelSession, first_line, open_session
+from edgecnn.runtime.engine_message import first_line
+from edgecnn.runtime.session import ModelSession, open_session
 from exporters.adopted_graph import Scores, build_adopted
 from exporters.foreign import ForeignModel, Layout, ends_in, read_foreign, read_labels
 from exporters.golden import choose, synthetic_pictures

@@ -14,7 +14,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from edgecnn import __version__
 from edgecnn.errors import ModelError
 from edgecnn.manifest import Manifest
-from edgecnn.runtime.session import first_line
+from edgecnn.runtime.engine_message import first_line
 from exporters.batch_norm import fold_batch_norm
 from exporters.foreign import ForeignModel
 from exporters.graph import PASSES, run_passes

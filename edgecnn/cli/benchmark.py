@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import Ep, Json
-from edgecnn.cli.output import examples, note, print_facts, print_json
+from edgecnn.cli.options import Arena, Ep, EpOption, Json, Power, StrictEp, run_options
+from edgecnn.cli.output import examples, nodes_by_provider, note, print_facts, print_json
 
 __all__ = ["register"]
 
@@ -27,14 +27,19 @@ def benchmark(
     batch: Annotated[int, typer.Option(help="Pictures an inference.")] = 1,
     seconds: Annotated[float, typer.Option(help="How long to measure.")] = 5.0,
     source: Annotated[Path | None, typer.Option(help="A picture file, decoded each time.", show_default="a 640 x 480 frame in memory")] = None,
+    power: Power = "normal",
+    arena: Arena = True,
+    strict_ep: StrictEp = False,
+    ep_option: EpOption = None,
     json: Json = False,
 ) -> None:
     """Measure the way from a frame to an answer, against the bare network."""
     from edgecnn.runtime.benchmark import benchmark as run
 
+    options = run_options(threads, power, arena, strict_ep, ep_option)
     if not json:
         note(f"measuring for {seconds:g} s …")
-    result = run(model, ep=ep, threads=threads, batch=batch, seconds=seconds, source=source)
+    result = run(model, ep=ep, batch=batch, seconds=seconds, source=source, options=options)
     if json:
         print_json(result)
         return
@@ -42,6 +47,7 @@ def benchmark(
         ("frame to answer", f"{result.latency_ms.p50:.2f} ms (p95 {result.latency_ms.p95:.2f}, p99 {result.latency_ms.p99:.2f})"),
         ("network alone", f"{result.session_run_ms_p50:.2f} ms, so {result.overhead_ratio:.3f}x"),
         ("throughput", f"{result.images_per_s:.1f} pictures a second, batch {result.batch}, {result.threads} threads, {result.ep}"),
+        ("nodes", nodes_by_provider(result.nodes)),
         ("loading", f"{result.load_ms:.0f} ms"),
         ("memory", "–" if result.rss_mb is None else f"{result.rss_mb:.0f} MB at most"),
         ("processor", result.cpu),

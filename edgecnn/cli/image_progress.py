@@ -10,9 +10,10 @@ __all__ = ["image_progress"]
 
 
 @contextmanager
-def image_progress(total: int | None) -> Iterator[Callable[[], None]]:
-    """Gives what to call after each picture. There is a bar where standard error is a terminal and the number is known, else nothing."""
-    if total is None or total < 2 or not sys.stderr.isatty():
+def image_progress(count: Callable[[], int | None]) -> Iterator[Callable[[], None]]:
+    """Gives what to call after each picture. There is a bar where standard error is a terminal and ``count`` knows how many come, else nothing."""
+    total = count() if sys.stderr.isatty() else None
+    if total is None or total < 2:
         yield lambda: None
         return
     from rich.console import Console

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn.cli.options import Json, require_extra
-from edgecnn.cli.output import as_json, examples, print_facts, print_json
+from edgecnn.cli.options import Ep, Json, require_extra
+from edgecnn.cli.output import as_json, examples, nodes_by_provider, note, print_facts, print_json
 
 __all__ = ["register"]
 
-_EXAMPLES = examples("edgecnn inspect model.onnx", "edgecnn inspect runs/train/1/weights/best.pt --json")
+_EXAMPLES = examples(
+    "edgecnn inspect model.onnx", "edgecnn inspect model.int8.onnx --ep openvino", "edgecnn inspect runs/train/1/weights/best.pt --json"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=_EXAMPLES)(inspect)
 
 
-def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")], json: Json = False) -> None:
+def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")], ep: Ep = "cpu", json: Json = False) -> None:
     """Show what a model file says of itself, and what is in it."""
     from edgecnn.runtime.model_file import is_checkpoint
 
@@ -37,6 +39,7 @@ def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model 
         inspection = inspect_model(model)
         found = as_json(inspection)
         found["fusion"] = as_json(check_fusion(model)) if inspection.quantized_nodes else None
+        found |= _run_by(model, ep)
     if json:
         print_json(found)
         return
@@ -50,10 +53,24 @@ def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model 
         ("opset", _number(found["opset"])),
         ("operators", ", ".join(f"{count} {name}" for name, count in sorted(found["operators"].items(), key=lambda item: -item[1]))),
         ("int8, float nodes", f"{len(found['quantized_nodes'])}, {len(found['float_nodes'])}"),
+        *([("runs on", nodes_by_provider(found["nodes"]))] if found.get("ep") else []),
         *_fusion(found.get("fusion")),
         ("SHA-256", found["sha256"]),
     ]
     print_facts(str(model), rows)
+
+
+def _run_by(model: Path, ep: str) -> dict[str, Any]:
+    """Which provider would run how many nodes here; a file that does not open is inspected all the same."""
+    from edgecnn.errors import EdgeCNNError
+    from edgecnn.runtime.session import open_session
+
+    try:
+        session = open_session(model, ep)
+    except EdgeCNNError as error:
+        note(f"it does not open here: {error}")
+        return {"ep": None, "nodes": None}
+    return {"ep": session.ep, "nodes": None if session.nodes is None else dict(session.nodes)}
 
 
 def _fusion(found: dict[str, Any] | None) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgecnn.finding import Finding
     from edgecnn.progress import Progress, Reporter
 
-__all__ = ["as_json", "examples", "note", "print_facts", "print_findings", "print_json", "print_table", "reporting"]
+__all__ = ["as_json", "examples", "nodes_by_provider", "note", "print_facts", "print_findings", "print_json", "print_table", "reporting"]
 
 
 def examples(*lines: str) -> str:
@@ -50,6 +50,11 @@ def print_json(value: Any) -> None:
 def note(line: str) -> None:
     """A line for people, on standard error."""
     print(line.replace("\n", "\\n"), file=sys.stderr, flush=True)  # a file's name may hold one
+
+
+def nodes_by_provider(nodes: Mapping[str, int] | None) -> str:
+    """Who runs how much of the graph."""
+    return "this onnxruntime does not tell" if nodes is None else ", ".join(f"{count} on {name}" for name, count in nodes.items())
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

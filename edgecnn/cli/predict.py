@@ -1,24 +1,19 @@
-"""``edgecnn predict``."""
+"""``edgecnn predict`` as Typer reads it; :mod:`edgecnn.cli.quick_predict` reads the same options in less time."""
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import Ep
-from edgecnn.cli.output import examples, note
-from edgecnn.cli.prediction_lines import LineFormat, line_writer
+from edgecnn.cli.options import Arena, Ep, EpOption, Power, StrictEp
+from edgecnn.cli.output import examples
+from edgecnn.cli.prediction import PredictOptions
+from edgecnn.cli.prediction import predict as run
+from edgecnn.cli.prediction_lines import LineFormat
 
-if TYPE_CHECKING:
-    from edgecnn.runtime.sources import Counters
-
-__all__ = ["register"]
+__all__ = ["predict", "register"]
 
 _EXAMPLES = examples(
     "edgecnn predict model.onnx picture.jpg",
@@ -66,45 +61,33 @@ def predict(
     prove: Annotated[
         bool, typer.Option("--prove", help="Replay the golden samples first; a model that fails, or has none, ends with status 3.")
     ] = False,
+    power: Power = "normal",
+    arena: Arena = True,
+    strict_ep: StrictEp = False,
+    ep_option: EpOption = None,
 ) -> None:
     """Classify pictures, videos and cameras; a line a picture, as it goes."""
-    from edgecnn.cli.image_progress import image_progress
-    from edgecnn.runtime.annotate import Album, Window
-    from edgecnn.runtime.classifier import Classifier
-    from edgecnn.runtime.sources import LiveOptions
-    from edgecnn.runtime.sources.counting import count_frames
-
-    classifier = Classifier(model, ep=ep, threads=threads, threshold=threshold, topk=topk, allow=allow, deny=deny, prove=prove)
-    write = line_writer("jsonl" if json else format)
-    begun, counts = time.perf_counter(), Counter[str]()
-    with ExitStack() as opened:
-        stream = classifier.stream(*sources, batch=batch, every=every, max_frames=max_frames, live=LiveOptions(fail_fast=fail_fast))
-        opened.callback(lambda: _summarize(counts, time.perf_counter() - begun, classifier.ep, stream.counters))
-        opened.enter_context(stream)
-        album = opened.enter_context(Album(save, every)) if save else None
-        window = Window() if show else None
-        advance = opened.enter_context(image_progress(count_frames(sources, every) if max_frames is None else max_frames))
-        for frame, prediction in stream:
-            write(prediction)
-            counts[prediction.status] += 1
-            advance()
-            if album and frame:
-                album.add(frame, prediction)
-            if window and frame:
-                window.add(frame, prediction)
-                if window.closed:
-                    break
-    if not counts["ok"] + counts["unknown"]:
-        raise typer.Exit(2)
-
-
-def _summarize(counts: Counter[str], seconds: float, ep: str, cameras: Mapping[str, Counters]) -> None:
-    total = sum(counts.values())
-    if total:
-        parts = [f"{counts['ok']} answered", f"{counts['unknown']} unknown"]
-        parts += [f"{counts[s]} {name}" for s, name in (("no_decision", "without a decision"), ("error", "unreadable")) if counts[s]]
-        rate = total / max(seconds, 1e-9)
-        note(f"{total} {'picture' if total == 1 else 'pictures'}: {', '.join(parts)}; {seconds:.1f} s, {rate:.1f} a second on {ep}")
-    for name, found in cameras.items():
-        if found.captured:
-            note(f"{name}: {found.captured} frames captured, {found.delivered} classified, {found.dropped} broken, {found.outages} outages")
+    options = PredictOptions(
+        model=model,
+        sources=tuple(sources),
+        topk=topk,
+        threshold=threshold,
+        allow=tuple(allow or ()),
+        deny=tuple(deny or ()),
+        ep=ep,
+        threads=threads,
+        batch=batch,
+        every=every,
+        max_frames=max_frames,
+        fail_fast=fail_fast,
+        line_format="jsonl" if json else format,
+        save=save,
+        show=show,
+        prove=prove,
+        power=power,
+        arena=arena,
+        strict_ep=strict_ep,
+        ep_option=tuple(ep_option or ()),
+    )
+    if status := run(options):
+        raise typer.Exit(status)

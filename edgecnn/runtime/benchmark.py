@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from edgecnn.errors import UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.classifier import Classifier
-from edgecnn.runtime.cpu_features import cpu_name, physical_cores
+from edgecnn.runtime.cpu_features import cpu_name
+from edgecnn.runtime.run_options import RunOptions
 
 __all__ = ["BenchmarkResult", "Percentiles", "benchmark"]
 
@@ -47,29 +49,40 @@ class BenchmarkResult:
     load_ms: float  # from the file to the first answer possible: reading, hashing, opening; golden samples too where `ep` was auto
     rss_mb: float | None  # most memory this process ever held, in 10^6 bytes; None where the system does not tell
     cpu: str
+    nodes: Mapping[str, int] | None  # of the graph, by the provider that runs them; None where this onnxruntime does not tell
 
 
 def benchmark(
-    model: str | Path, ep: str = "auto", threads: int | None = None, batch: int = 1, seconds: float = 5.0, source: Path | None = None
+    model: str | Path,
+    ep: str = "auto",
+    threads: int | None = None,
+    batch: int = 1,
+    seconds: float = 5.0,
+    source: Path | None = None,
+    *,
+    options: RunOptions | None = None,
 ) -> BenchmarkResult:
     """Measures in rounds: the whole way, then the network alone on the same pixels, so that both see the same machine.
 
     Args:
         model: the ``.onnx`` file.
         ep: execution provider.
-        threads: of one inference; None: the physical cores.
+        threads: of one inference; None: as ``options`` say.
         batch: pictures an inference.
         seconds: how long to measure.
         source: a picture file, decoded anew each time; None: a 640 x 480 frame in memory.
+        options: threads, power, memory and what the provider is told.
 
     Raises:
         UsageError: a number that cannot be used.
         Whatever opening the model or the picture raises.
     """
     _check(threads, batch, seconds)
-    threads = threads or physical_cores()
+    options = options or RunOptions()
+    if threads is not None:
+        options = replace(options, threads=threads)
     start = time.perf_counter()
-    classifier = Classifier(model, ep=ep, threads=threads)
+    classifier = Classifier(model, ep=ep, options=options)
     load_ms = (time.perf_counter() - start) * 1e3
     frames: list[Image | Path] = [source or _frame()] * batch
     whole, bare = _measure(classifier, frames, seconds)
@@ -77,7 +90,7 @@ def benchmark(
     bare_p50 = float(np.median(bare))
     return BenchmarkResult(
         ep=classifier.ep,
-        threads=threads,
+        threads=options.thread_count,
         batch=batch,
         latency_ms=Percentiles(p50, p95, p99),
         session_run_ms_p50=bare_p50,
@@ -86,6 +99,7 @@ def benchmark(
         load_ms=load_ms,
         rss_mb=_peak_memory_mb(),
         cpu=cpu_name(),
+        nodes=classifier.session.nodes,
     )
 
 

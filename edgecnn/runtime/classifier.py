@@ -17,6 +17,7 @@ from edgecnn.held_out import SplitRecord
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS, ColorOrder, Image, check_image, fit
 from edgecnn.runtime.decision import LatencyMs, Prediction, Status, decide
+from edgecnn.runtime.run_options import RunOptions
 from edgecnn.runtime.session import ModelSession, open_session
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
@@ -52,7 +53,7 @@ class Classifier:
     Args:
         model: the ``.onnx`` file.
         ep: execution provider, see :func:`edgecnn.runtime.session.open_session`.
-        threads: of one inference; None: onnxruntime's choice.
+        threads: of one inference; None: as ``options`` say.
         threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below it is ``unknown``,
             an unknown score above it.
         topk: how many classes ``Prediction.top`` reports.
@@ -60,6 +61,7 @@ class Classifier:
         deny: the labels that may not.
         max_pixels: refuse larger pictures.
         prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so where the model has any.
+        options: threads, power, memory and what the provider is told, see :class:`edgecnn.runtime.run_options.RunOptions`.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError, ProviderError, GateError: the model cannot be opened here.
@@ -77,10 +79,11 @@ class Classifier:
         deny: Collection[str] | None = None,
         max_pixels: int = MAX_PIXELS,
         prove: bool = False,
+        options: RunOptions | None = None,
     ) -> None:
         if topk < 1:
             raise UsageError(f"topk is {topk}, expected at least 1")
-        self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove)
+        self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove, options=options)
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold
         self._topk = topk
         self._asked = _asked(self.labels, allow, deny)

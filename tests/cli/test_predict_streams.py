@@ -16,7 +16,22 @@ from shapes import shape_picture
 
 from edgecnn.runtime.annotate import VideoWriter
 
-KEYS = "source frame captured_at media_time_s age_ms status reason label index score top latency_ms ep model_sha256".split()
+KEYS = [
+    "source",
+    "frame",
+    "captured_at",
+    "media_time_s",
+    "age_ms",
+    "status",
+    "reason",
+    "label",
+    "index",
+    "score",
+    "top",
+    "latency_ms",
+    "ep",
+    "model_sha256",
+]
 
 
 def start(*args: object) -> subprocess.Popen[str]:

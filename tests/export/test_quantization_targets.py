@@ -10,6 +10,8 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
 
+from edgecnn.runtime.int8_fit import int8_form
+from edgecnn.runtime.onnx_proto import parse_model
 from edgecnn.runtime.session import open_session
 from exporters import QuantizeOptions, QuantizeResult, quantize_for
 from exporters import quantize as quantize_module
@@ -40,6 +42,12 @@ def test_what_is_compared_and_corrected_is_what_ships(name: str, results: dict[s
     assert tried["percentile"] < 0.05
     assert tried["percentile, layers corrected"] < 0.05
     assert results[name].kl < 0.05
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_runner_tells_the_file_made_for_tensorrt_from_the_others(name: str, results: dict[str, QuantizeResult]) -> None:
+    file = Path(results[name].file)
+    assert int8_form(parse_model(file.read_bytes(), file)) == ("tensorrt" if name == "tensorrt" else "other")
 
 
 @pytest.mark.parametrize("name", ["tensorrt", "openvino"])

@@ -1,0 +1,111 @@
+"""What ``edgecnn predict`` does, whichever way its options were read."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from edgecnn.cli.output import note
+from edgecnn.cli.prediction_lines import LineFormat, line_writer
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.classifier import Classifier
+    from edgecnn.runtime.sources import Counters
+
+__all__ = ["PredictOptions", "predict"]
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """Every option of the command; their meaning stands in its help."""
+
+    model: Path
+    sources: tuple[str, ...]
+    topk: int = 5
+    threshold: float | None = None
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    ep: str = "auto"
+    threads: int | None = None
+    batch: int = 1
+    every: int = 1
+    max_frames: int | None = None
+    fail_fast: bool = False
+    line_format: LineFormat = "text"
+    save: Path | None = None
+    show: bool = False
+    prove: bool = False
+    power: Literal["normal", "low"] = "normal"
+    arena: bool = True
+    strict_ep: bool = False
+    ep_option: tuple[str, ...] = ()
+
+
+def predict(options: PredictOptions) -> int:
+    """Classifies, and returns the exit status: 2 where no source gave an answer."""
+    classifier = _open(options)
+    counts = Counter[str]()
+    with ExitStack() as opened:
+        _run(options, classifier, counts, opened)
+    return 0 if counts["ok"] + counts["unknown"] else 2
+
+
+def _open(o: PredictOptions) -> Classifier:
+    from edgecnn.runtime.classifier import Classifier
+    from edgecnn.runtime.run_options import RunOptions, read_provider_options
+
+    return Classifier(
+        o.model,
+        ep=o.ep,
+        threshold=o.threshold,
+        topk=o.topk,
+        allow=o.allow or None,
+        deny=o.deny or None,
+        prove=o.prove,
+        options=RunOptions(o.threads, o.power, o.arena, o.strict_ep, provider_options=read_provider_options(o.ep_option)),
+    )
+
+
+def _run(o: PredictOptions, classifier: Classifier, counts: Counter[str], opened: ExitStack) -> None:
+    from edgecnn.cli.image_progress import image_progress
+    from edgecnn.runtime.sources import LiveOptions
+    from edgecnn.runtime.sources.counting import count_frames
+
+    write, begun = line_writer(o.line_format), time.perf_counter()
+    stream = classifier.stream(*o.sources, batch=o.batch, every=o.every, max_frames=o.max_frames, live=LiveOptions(fail_fast=o.fail_fast))
+    opened.callback(lambda: _summarize(counts, time.perf_counter() - begun, classifier.ep, stream.counters))
+    opened.enter_context(stream)
+    if o.save or o.show:
+        from edgecnn.runtime.annotate import Album, Window
+
+        album, window = opened.enter_context(Album(o.save, o.every)) if o.save else None, Window() if o.show else None
+    else:
+        album = window = None
+    advance = opened.enter_context(image_progress(lambda: count_frames(o.sources, o.every) if o.max_frames is None else o.max_frames))
+    for frame, prediction in stream:
+        write(prediction)
+        counts[prediction.status] += 1
+        advance()
+        if album and frame:
+            album.add(frame, prediction)
+        if window and frame:
+            window.add(frame, prediction)
+            if window.closed:
+                return
+
+
+def _summarize(counts: Counter[str], seconds: float, ep: str, cameras: Mapping[str, Counters]) -> None:
+    total = sum(counts.values())
+    if total:
+        parts = [f"{counts['ok']} answered", f"{counts['unknown']} unknown"]
+        parts += [f"{counts[s]} {name}" for s, name in (("no_decision", "without a decision"), ("error", "unreadable")) if counts[s]]
+        rate = total / max(seconds, 1e-9)
+        note(f"{total} {'picture' if total == 1 else 'pictures'}: {', '.join(parts)}; {seconds:.1f} s, {rate:.1f} a second on {ep}")
+    for name, found in cameras.items():
+        if found.captured:
+            note(f"{name}: {found.captured} frames captured, {found.delivered} classified, {found.dropped} broken, {found.outages} outages")

@@ -1,0 +1,28 @@
+"""What onnxruntime and its providers say, as one line that a user can read."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["first_line"]
+
+_CODE = re.compile(r"^\[ONNXRuntimeError\] : (?:\d+ : \w+ : )?")
+_PLACE = re.compile(r"^\S*[/\\]\S+:\d+ .*?\)(?: const)? ")  # file, line and C++ signature; a signature has no ") " inside
+_OPENVINO_PLACE = re.compile(r"\bException from \S+:\d+:$")  # what it says follows on another line
+
+
+def first_line(error: Exception) -> str:
+    """The first line that says something, without error codes and places in C++ sources."""
+    for line in str(error).strip().splitlines():
+        said = _bare(line.strip())
+        if said and not _OPENVINO_PLACE.search(said):
+            return said
+    return type(error).__name__
+
+
+def _bare(line: str) -> str:
+    while True:
+        shorter = _PLACE.sub("", _CODE.sub("", line)).strip()
+        if shorter == line:
+            return line
+        line = shorter

@@ -1,0 +1,57 @@
+"""The options of the OpenVINO provider, the same for its plugin and for the one that is built into an onnxruntime.
+
+Both take OpenVINO's own properties (names in capitals) as JSON by device, under the one option ``load_config``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecnn.errors import ProviderError
+
+__all__ = ["DEVICE_TYPE", "openvino_options"]
+
+DEVICE_TYPE = "device_type"
+_CONFIG = "load_config"
+
+
+def openvino_options(asked: Mapping[str, str], device: str, threads: int, *, passed_on: Collection[str] | None = None) -> dict[str, str]:
+    """What the provider is told.
+
+    Args:
+        asked: properties in capitals, for ``device``; ``load_config`` as JSON or as a file of it; the provider's other options. No device.
+        device: as OpenVINO calls it: CPU, GPU, GPU.1, NPU.
+        threads: of one inference on the CPU.
+        passed_on: the only other options that the provider reads; None: it refuses by itself what it does not know.
+
+    Raises:
+        ProviderError: an option that the provider would ignore in silence, or a configuration that cannot be read.
+    """
+    others = {name: value for name, value in asked.items() if name != _CONFIG and not name.isupper()}
+    unknown = [name for name in others if passed_on is not None and name not in passed_on]
+    if unknown:
+        raise ProviderError(
+            f"there is no option '{unknown[0]}', but {', '.join((DEVICE_TYPE, _CONFIG, *(passed_on or ())))}, and OpenVINO's own properties in "
+            "capitals, as in INFERENCE_PRECISION_HINT=f32"
+        )
+    config = _read_config(asked[_CONFIG]) if _CONFIG in asked else {}
+    properties = config.setdefault(device, {})
+    properties |= {name: value for name, value in asked.items() if name.isupper()}
+    if device == "CPU":
+        properties.setdefault("INFERENCE_NUM_THREADS", str(threads))
+        if "EXECUTION_MODE_HINT" not in properties:  # else the plugin takes bfloat16, where the processor has it: golden samples were off by 0.01
+            properties.setdefault("INFERENCE_PRECISION_HINT", "f32")
+    return {_CONFIG: json.dumps(config), **others}
+
+
+def _read_config(given: str) -> dict[str, dict[str, Any]]:
+    try:
+        found = json.loads(given if given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProviderError(f"neither JSON nor a file of it: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):
+        raise ProviderError(f'{_CONFIG} has to hold an object for each device, as in {{"CPU": {{"NUM_STREAMS": "1"}}}}')
+    return found

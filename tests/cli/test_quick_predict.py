@@ -1,0 +1,62 @@
+"""The two ways in which `edgecnn predict` reads its options read them alike."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from edgecnn.cli import predict as typer_predict
+from edgecnn.cli.prediction import PredictOptions
+from edgecnn.cli.quick_predict import _parser, read_predict
+
+LINES = [
+    "m.onnx a.jpg",
+    "m.onnx a.jpg b.jpg --topk 3 --threshold 0.5 --ep cuda,cpu --threads 2 --batch 4 --every 5 --max-frames 7",
+    "--format csv m.onnx - --save out --show --prove --fail-fast --strict-ep --no-arena --power low",
+    "m.onnx 0 --json --allow cat --allow dog --ep-option device_type=GPU --ep-option x=y",
+    "m.onnx --deny=cat --threshold=-1 a.jpg",
+    "m.onnx -- --json",
+    "m.onnx a.jpg --arena --format text",
+]
+
+
+def by_typer(line: str, monkeypatch: pytest.MonkeyPatch) -> PredictOptions | None:
+    seen: list[PredictOptions] = []
+    monkeypatch.setattr(typer_predict, "run", lambda options: seen.append(options) or 0)
+    app = typer.Typer()
+    typer_predict.register(app)
+    done = CliRunner().invoke(app, line.split())
+    return seen[0] if done.exit_code == 0 and seen else None
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_both_read_a_line_alike(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = read_predict(line.split())
+    assert quick is not None
+    assert quick == by_typer(line, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "m.onnx", "m.onnx a.jpg --help", "m.onnx a.jpg --tpok 3", "m.onnx a.jpg --topk many", "m.onnx a --format xml", "m.onnx a --top 3"]
+)
+def test_what_is_not_plain_is_left_to_typer(line: str) -> None:
+    assert read_predict(line.split()) is None
+
+
+def test_the_quick_way_knows_every_option_of_the_other() -> None:
+    quick = {option for action in _parser()._actions for option in action.option_strings or [action.dest]}
+    names = set(inspect.signature(typer_predict.predict).parameters)
+    known = {name.removeprefix("--").replace("-", "_") for name in quick} - {"no_arena"}
+    assert known == names
+
+
+def test_the_quick_way_imports_neither_typer_nor_rich() -> None:
+    program = "import sys; sys.argv = ['edgecnn', 'predict', 'no.onnx', 'a.jpg']\nfrom edgecnn.cli import main\ntry: main()\nexcept SystemExit as e: print(e.code, 'typer' in sys.modules, 'rich' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "2 False False", done.stderr
+    assert done.stderr.startswith("edgecnn: error: no.onnx")
