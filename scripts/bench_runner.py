@@ -82,7 +82,7 @@ def bare_session(model: Path, threads: int) -> onnxruntime.InferenceSession:
 
 def measure_frame(asked: argparse.Namespace) -> None:
     """One thread; health gates included, as for every frame of a camera."""
-    from edgecnn.runtime.health import FrameHealth
+    from edgecnn.runtime.health import FrameHealth  # noqa: PLC0415
 
     cv2.setNumThreads(1)
     random = np.random.default_rng(0)
@@ -96,7 +96,7 @@ def measure_frame(asked: argparse.Namespace) -> None:
         health, turn = FrameHealth(), [0]
 
         def bare() -> object:
-            turn[0] += 1
+            turn[0] += 1  # noqa: B023
             resized = cv2.resize(images[turn[0] % 8], (size.width, size.height), interpolation=interpolation)  # noqa: B023  # called at once
             return session.run(["probabilities"], {"image": resized[None]})  # noqa: B023
 
@@ -123,19 +123,19 @@ print(labels[int(probabilities.argmax())], probabilities.max())
 """
 
 
-def run_process(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds and megabytes (the most its memory ever was) of a process."""
+def run_process(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float, float]:
+    """Seconds, seconds of processor, and megabytes (the most its memory ever was) of a process."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, command
-    return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e6
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
 
 
 def measure_cold(asked: argparse.Namespace) -> None:
     model, picture = map(str, asked.files)
     program = Path(sys.executable).parent / "edgecnn"
-    seen: dict[str, list[tuple[float, float]]] = {"bare script": [], "edgecnn, known model": [], "edgecnn, first sight": []}
+    seen: dict[str, list[tuple[float, float, float]]] = {"bare script": [], "edgecnn, known model": [], "edgecnn, first sight": []}
     with tempfile.TemporaryDirectory() as cache:
         known = {**os.environ, "EDGECNN_CACHE": cache}
         run_process([str(program), "predict", model, picture], known)
@@ -145,9 +145,9 @@ def measure_cold(asked: argparse.Namespace) -> None:
             seen["edgecnn, known model"].append(run_process([str(program), "predict", model, picture], known))
             seen["edgecnn, first sight"].append(run_process([str(program), "predict", model, picture], fresh))
     medians = {name: [statistics.median(column) for column in zip(*found, strict=True)] for name, found in seen.items()}
-    bare_s, bare_mb = medians["bare script"]
-    rows = [(n, f"{s:.3f}", f"{s / bare_s:.2f}x", f"{mb:.0f}", f"{mb / bare_mb:.2f}x") for n, (s, mb) in medians.items()]
-    print_table("a process that classifies one picture", ("way", "seconds", "", "MB", ""), rows)
+    bare = medians["bare script"]
+    rows = [(name, *(cell for x, b in zip(found, bare, strict=True) for cell in (f"{x:.4g}", f"{x / b:.2f}x"))) for name, found in medians.items()]
+    print_table("a process that classifies one picture", ("way", "seconds", "", "seconds of processor", "", "MB", ""), rows)
 
 
 def make_large_pictures(folder: Path, count: int = 24) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 
 from edgecnn.errors import EdgeCNNError
@@ -59,6 +58,8 @@ def _failed(line: str, status: int) -> int:
     if _interrupted.is_set():
         return _told("interrupted; what was written so far is whole", 130)
     if os.environ.get(DEBUG, "") not in ("", "0"):
+        import traceback
+
         traceback.print_exc()
     return _told(f"error: {line}", status)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Callable
@@ -20,8 +19,8 @@ LineFormat = Literal["text", "jsonl", "csv"]
 
 def line_writer(line_format: LineFormat) -> Callable[[Prediction], None]:
     """What writes a prediction in a format, at once: a reader at the other end of a pipe waits for no buffer."""
-    writers: dict[LineFormat, Callable[[Prediction], None]] = {"text": _write_text, "jsonl": print_json, "csv": _CsvWriter()}
-    return writers[line_format]
+    writers: dict[LineFormat, Callable[[Prediction], None]] = {"text": _write_text, "jsonl": print_json}
+    return _CsvWriter() if line_format == "csv" else writers[line_format]
 
 
 def _write_text(p: Prediction) -> None:
@@ -38,6 +37,8 @@ class _CsvWriter:
     """A header, then a row a picture; nested values as JSON."""
 
     def __init__(self) -> None:
+        import csv
+
         self._csv = csv.writer(sys.stdout, lineterminator="\n")
         self._begun = False
 

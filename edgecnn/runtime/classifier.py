@@ -21,7 +21,7 @@ from edgecnn.runtime.run_options import RunOptions
 from edgecnn.runtime.session import ModelSession, open_session
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
-from edgecnn.runtime.sources.live import LiveOptions
+from edgecnn.runtime.sources.live_options import LiveOptions
 from edgecnn.runtime.stream import AnswerStream, StreamOptions, answer_stream
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from edgecnn.errors import ProviderError
 from edgecnn.runtime.model_file import ModelFile
-from edgecnn.runtime.onnx_proto import parse_model
 from edgecnn.runtime.providers import Provider
 
 __all__ = ["Int8Form", "check_int8", "file_instead", "int8_form"]
@@ -35,6 +34,8 @@ def check_int8(model: ModelFile, provider: Provider) -> None:
     """
     if provider.name not in _CHOOSY:
         return
+    from edgecnn.runtime.onnx_proto import parse_model  # noqa: PLC0415  # the CPU provider's start needs no protobuf
+
     form = int8_form(parse_model(model.content, model.path))
     if form == "float" or (form, provider.name) == ("tensorrt", "tensorrt"):
         return

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from edgecnn.errors import InputNotFoundError, PictureError, SourceError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
-from edgecnn.runtime.map_ahead import map_ahead
 from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.cameras_together import Cameras
 from edgecnn.runtime.sources.files import expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.live import Counters, LiveOptions
-from edgecnn.runtime.sources.video import read_video
+from edgecnn.runtime.sources.live_options import Counters, LiveOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -130,6 +128,8 @@ def _pictures(classifier: Classifier, paths: Iterable[str], options: StreamOptio
             return _Unreadable(path, index, str(error).removeprefix(f"{path}: "))
         return _Prepared(frame, classifier.fit(frame))
 
+    from edgecnn.runtime.map_ahead import map_ahead  # noqa: PLC0415  # cameras need no readers
+
     readers = min(_MOST_READERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     chosen = islice(enumerate(paths), 0, None, options.every)
     waiting: list[_Prepared] = []
@@ -150,6 +150,8 @@ def _answers(classifier: Classifier, prepared: Sequence[_Prepared]) -> Iterable[
 
 
 def _video(classifier: Classifier, path: str, options: StreamOptions) -> Answers:
+    from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415  # pictures need none of it
+
     index = 0
     try:
         for frame in read_video(path, options.every, classifier.max_pixels):

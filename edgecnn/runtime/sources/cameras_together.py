@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgecnn.runtime.sources.address import Address
-from edgecnn.runtime.sources.connection import Ended
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.live import Counters, LiveOptions, LiveSource, Outage
+from edgecnn.runtime.sources.live_options import Counters, Ended, LiveOptions, Outage
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from edgecnn.runtime.sources.live import LiveSource
 
 __all__ = ["Cameras"]
 
@@ -36,6 +37,10 @@ class Cameras:
         return {source.name: source.counters for source in self._sources}
 
     def __enter__(self) -> Self:
+        if not self._addresses:
+            return self
+        from edgecnn.runtime.sources.live import LiveSource  # noqa: PLC0415  # files need no processes
+
         self._sources = tuple(LiveSource(address, self._options, self._news) for address in self._addresses)
         return self
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from edgecnn.runtime.sources.capture_order import CaptureOrder
+from edgecnn.runtime.sources.live_options import Ended
 
-__all__ = ["Arrived", "Connection", "Dropped", "Ended", "Event", "Failed"]
+__all__ = ["Arrived", "Connection", "Dropped", "Event", "Failed"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,6 @@ class Dropped:
 
     index: int
     reason: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The source has given all it had."""
 
 
 @dataclass(frozen=True)

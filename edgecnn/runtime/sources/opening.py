@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from edgecnn.errors import UsageError
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.files import expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.live import LiveOptions, LiveSource
+from edgecnn.runtime.sources.live_options import LiveOptions
 from edgecnn.runtime.sources.video import read_video
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.sources.live import LiveSource
 
 __all__ = ["open_source"]
 
@@ -39,6 +43,8 @@ def open_source(
         raise UsageError(f"every {every}: expected at least 1")
     address = parse_address(source)
     if address.live:
+        from edgecnn.runtime.sources.live import LiveSource  # noqa: PLC0415  # files need no processes
+
         return LiveSource(address, replace(live or LiveOptions(), every=every, max_pixels=max_pixels))
     if address.kind == "video":
         return read_video(address.text, every, max_pixels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 __all__ = ["secrets_in", "without_passwords"]
 
@@ -31,5 +30,7 @@ def secrets_in(address: str) -> tuple[str, ...]:
         _, _, password = match["user"].partition(":")
         found.add(password or match["user"])
         found |= {piece for piece in re.split("[@/]", password) if len(piece) > 3}  # where a library took one of these for the end
+    from urllib.parse import unquote  # noqa: PLC0415  # only a message about an address needs it
+
     found |= {unquote(secret) for secret in found}
     return tuple(sorted((secret for secret in found if secret), key=len, reverse=True))

@@ -1,0 +1,51 @@
+"""How cameras and streams are watched, and what is told of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgecnn.preprocess import MAX_PIXELS
+
+__all__ = ["Counters", "Ended", "LiveOptions", "Outage"]
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How a camera or a stream is watched. Times in seconds."""
+
+    every: int = 1  # decode every N-th frame alone
+    max_pixels: int = MAX_PIXELS  # of a frame; larger ones are dropped
+    stall_s: float = 4.5  # silence after which a connection counts as lost
+    open_s: float = 6.0  # the same before the first frame; grows by half with each attempt that was silent, to `longest_open_s`
+    longest_open_s: float = 20.0
+    first_wait_s: float = 0.5  # before the second attempt
+    longest_wait_s: float = 4.0
+    fail_fast: bool = False  # a source that is not there at the start is an error, not waited for
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What has happened to a source since it was opened."""
+
+    captured: int = 0  # frames decoded
+    delivered: int = 0  # of these, handed out; newer ones took the others' place
+    dropped: int = 0  # frames that could not be decoded
+    connections: int = 0  # that gave at least one frame
+    outages: int = 0  # of these, broken off
+    stalls: int = 0  # connections ended for silence
+    failed_attempts: int = 0  # connections that gave no frame
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A source has gone away, or is not there yet; it is tried again in ``retry_in_s`` seconds."""
+
+    name: str
+    reason: str
+    retry_in_s: float
+    captured_at: str  # RFC 3339: when it was noticed
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A source has given all it had: a picture over HTTP."""
