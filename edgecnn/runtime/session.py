@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from edgecnn.errors import GateError, ModelError, ProviderError, UsageError
 from edgecnn.held_out import SplitRecord
 from edgecnn.preprocess import Image
-from edgecnn.runtime.engine_message import first_line
+from edgecnn.runtime.engine_message import first_line, silenced
 from edgecnn.runtime.golden import replay
 from edgecnn.runtime.int8_fit import check_int8
 from edgecnn.runtime.model_file import Description, ModelFile, check_session, read_model_file
 from edgecnn.runtime.openvino_options import DEVICE_TYPE, openvino_options
 from edgecnn.runtime.placement import placement, record_placement
 from edgecnn.runtime.plugins import add_plugin
-from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse, why_missing
+from edgecnn.runtime.providers import PROVIDERS, Provider, available, missing_libraries, parse, why_missing
 from edgecnn.runtime.race import clearly_quicker
 from edgecnn.runtime.run_options import RunOptions
 
@@ -224,14 +224,9 @@ def _open(model: ModelFile, provider: Provider, options: RunOptions) -> ModelSes
     """Names are checked before, since onnxruntime prints a banner on standard output and falls back; what runs is checked after."""
     check_int8(model, provider)
     _check_provider_options(provider, options.provider_options)
-    if provider.name != "cpu" and (missing := why_missing(provider)):
-        raise ProviderError(f"--ep {provider.name}: {missing}")
+    if not (provider.built_in or provider.plugin):
+        raise ProviderError(f"--ep {provider.name}: {why_missing(provider)}")
     session, full_name = _start(model, provider, options)
-    if session.get_providers()[0] != full_name:
-        asked = f"correct {', '.join(options.provider_options)}, or " if options.provider_options else ""
-        raise ProviderError(
-            f"--ep {provider.name}: onnxruntime left {full_name} out: its device, its driver or a library is missing; {asked}{provider.remedy}"
-        )
     found = placement(session, provider, full_name)
     if found is not None and not found.nodes.get(provider.name):
         raise ProviderError(f"--ep {provider.name}: {full_name} runs none of {model.path}, all of it would run on the CPU; use --ep cpu")
@@ -244,25 +239,39 @@ def _open(model: ModelFile, provider: Provider, options: RunOptions) -> ModelSes
 
 def _start(model: ModelFile, provider: Provider, options: RunOptions) -> tuple[onnxruntime.InferenceSession, str]:
     """The session, and what the provider is called in it."""
-    on_cpu = provider.name == "cpu"
-    settings = options.session_options(on_cpu=on_cpu)
+    settings = options.session_options(on_cpu=provider.name == "cpu")
     record_placement(settings)
     full_name, chosen = provider.full_name, {}
+    missing = missing_libraries(provider)  # told where it does not open; onnxruntime may do without one of them
     try:
         if plugin := provider.plugin:
             full_name = add_plugin(settings, plugin, options.provider_options, options.thread_count)
         else:
             chosen = {"providers": [(full_name, _told(provider, options))]}
-        return onnxruntime.InferenceSession(model.content, settings, **chosen, enable_fallback=0), full_name
+        with silenced(when=bool(missing)):
+            session = onnxruntime.InferenceSession(model.content, settings, **chosen, enable_fallback=0)
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
         why = str(error) if isinstance(error, ProviderError) else first_line(error)
-        if not on_cpu:
-            asked = f" with {', '.join(f'{k}={v}' for k, v in options.provider_options.items())}" if options.provider_options else ""
-            remedy = "correct the option" if options.provider_options else provider.remedy
-            if options.strict and "fallback" in why:
-                remedy = "leave out --strict-ep, or use --ep cpu"
-            raise ProviderError(f"--ep {provider.name}: {full_name} cannot open {model.path}{asked} ({why}); {remedy}") from error
-        raise ModelError(f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn export` wrote") from error
+        if provider.name == "cpu":
+            raise ModelError(f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn export` wrote") from error
+        raise _cannot_open(model, provider, options, missing, why) from error
+    if session.get_providers()[0] != full_name:
+        why = f"onnxruntime left {full_name} out: its device, its driver or a library is missing"
+        raise _cannot_open(model, provider, options, missing, why)
+    return session, full_name
+
+
+def _cannot_open(model: ModelFile, provider: Provider, options: RunOptions, missing: Sequence[str], why: str) -> ProviderError:
+    """In the order of what is most likely: a library, then strictness, then an option, then whatever it needs."""
+    if missing:
+        return ProviderError(f"--ep {provider.name}: {', '.join(missing)} cannot be loaded; {provider.remedy}")
+    if options.strict and "fallback" in why:
+        return ProviderError(
+            f"--ep {provider.name}: leaves nodes of {model.path} to the CPU, which --strict-ep forbids; leave it out, or use --ep cpu"
+        )
+    asked = ", ".join(f"{name}={value}" for name, value in options.provider_options.items())
+    told, remedy = (f" with {asked}", f"correct the option, or {provider.remedy}") if asked else ("", provider.remedy)
+    return ProviderError(f"--ep {provider.name}: cannot open {model.path}{told} ({why}); {remedy}")
 
 
 def _told(provider: Provider, options: RunOptions) -> dict[str, str]:
