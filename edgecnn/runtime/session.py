@@ -22,7 +22,7 @@ from edgecnn.runtime.model_file import Description, ModelFile, check_session, re
 from edgecnn.runtime.openvino_options import DEVICE_TYPE, openvino_options
 from edgecnn.runtime.placement import placement, record_placement
 from edgecnn.runtime.plugins import add_plugin
-from edgecnn.runtime.providers import PROVIDERS, Provider, available, missing_libraries, parse, why_missing
+from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse, why_missing
 from edgecnn.runtime.race import clearly_quicker
 from edgecnn.runtime.run_options import RunOptions
 
@@ -242,7 +242,7 @@ def _start(model: ModelFile, provider: Provider, options: RunOptions) -> tuple[o
     settings = options.session_options(on_cpu=provider.name == "cpu")
     record_placement(settings)
     full_name, chosen = provider.full_name, {}
-    missing = missing_libraries(provider)  # told where it does not open; onnxruntime may do without one of them
+    missing = provider.missing_libraries  # told where it does not open; onnxruntime may do without one of them
     try:
         if plugin := provider.plugin:
             full_name = add_plugin(settings, plugin, options.provider_options, options.thread_count)
