@@ -123,7 +123,7 @@ def _plugin_called(name: str) -> Provider | None:
     bare = name.replace("-", "_")
     for module in (plugins.PREFIX + bare, bare):
         if module.isidentifier() and module.startswith("onnxruntime_") and plugins.is_installed(module):
-            return _from_module(module)
+            return next((p for p in PROVIDERS.values() if p.module == module), None) or _from_module(module)
     return None
 
 
