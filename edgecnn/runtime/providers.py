@@ -25,7 +25,7 @@ class Provider:
     full_name: str  # onnxruntime's
     remedy: str  # how to get it
     module: str | None = None  # of its plugin package, which goes before one that is built in
-    on_processor: bool = False  # computes where the CPU provider does, so only a race tells which of them is quicker
+    raced: bool = False  # computes where the CPU provider does, or on a device not known here: only a race tells which of them is quicker
     compiles_late: bool = False  # its first inference compiles kernels or builds an engine
     threads_option: str | None = None  # what it calls the number of threads, where it does not use onnxruntime's
 
@@ -58,7 +58,7 @@ PROVIDERS = {
             "OpenVINOExecutionProvider",
             "pip install 'edgecnn[openvino]' on an Intel processor, or onnxruntime-openvino in place of onnxruntime on any other",
             module="onnxruntime_ep_openvino",
-            on_processor=True,
+            raced=True,
         ),
         Provider(
             "qnn",
@@ -129,4 +129,5 @@ def _plugin_called(name: str) -> Provider | None:
 
 def _from_module(module: str) -> Provider:
     package = module.replace("_", "-")
-    return Provider(module.removeprefix(plugins.PREFIX).replace("_", "-"), package, f"see what {package} needs", module=module, compiles_late=True)
+    name = package.removeprefix(plugins.PREFIX.replace("_", "-"))
+    return Provider(name, package, f"see what {package} needs", module=module, raced=True, compiles_late=True)
