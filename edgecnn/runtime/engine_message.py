@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["first_line"]
+import onnxruntime
+
+__all__ = ["first_line", "silenced"]
 
 _CODE = re.compile(r"^\[ONNXRuntimeError\] : (?:\d+ : \w+ : )?")
 _PLACE = re.compile(r"^\S*[/\\]\S+:\d+ .*?\)(?: const)? ")  # file, line and C++ signature; a signature has no ") " inside
 _OPENVINO_PLACE = re.compile(r"\bException from \S+:\d+:$")  # what it says follows on another line
+
+_WARNING, _FATAL = 2, 4  # onnxruntime's severities; it begins with the first
 
 
 def first_line(error: Exception) -> str:
@@ -26,3 +32,15 @@ def _bare(line: str) -> str:
         if shorter == line:
             return line
         line = shorter
+
+
+@contextmanager
+def silenced(*, when: bool) -> Iterator[None]:
+    """Keeps onnxruntime's process-wide logger from printing on standard error what is told better by an error of ours."""
+    if when:
+        onnxruntime.set_default_logger_severity(_FATAL)
+    try:
+        yield
+    finally:
+        if when:
+            onnxruntime.set_default_logger_severity(_WARNING)

@@ -103,10 +103,10 @@ def _load(module: str) -> tuple[str, ...]:
     if library is None:
         raise ProviderError("the package does not tell where its library is")
     before = {device.ep_name for device in onnxruntime.get_ep_devices()}
-    onnxruntime.register_execution_provider_library(module, library())
-    if hasattr(package, "get_ep_names"):
-        return tuple(package.get_ep_names())
-    return tuple({device.ep_name for device in onnxruntime.get_ep_devices()} - before)
+    names = set(package.get_ep_names()) if hasattr(package, "get_ep_names") else set()
+    if not names & before:  # else the program that we are part of has registered it
+        onnxruntime.register_execution_provider_library(module, library())
+    return tuple(names or {device.ep_name for device in onnxruntime.get_ep_devices()} - before)
 
 
 def _devices(module: str) -> list[Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
 from dataclasses import dataclass
 
 import onnxruntime
 
 from edgecnn.errors import ProviderError
 from edgecnn.runtime import plugins
+from edgecnn.runtime.cuda_libraries import missing_cuda_libraries
 
-__all__ = ["PROVIDERS", "Provider", "available", "missing_libraries", "parse", "why_missing"]
+__all__ = ["PROVIDERS", "Provider", "available", "parse", "why_missing"]
 
 _BUILT_IN = frozenset(onnxruntime.get_available_providers())  # read before any plugin is registered, which adds its name there
+
+_GPU_PACKAGE = "pip install 'onnxruntime-gpu[cuda,cudnn]' in place of onnxruntime, and NVIDIA's driver for CUDA 13"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Provider:
     full_name: str  # onnxruntime's
     remedy: str  # how to get it
     module: str | None = None  # of its plugin package, which goes before one that is built in
-    on_processor: bool = False  # computes where the CPU provider does, so only a race tells which of them is quicker
+    raced: bool = False  # computes where the CPU provider does, or on a device not known here: only a race tells which of them is quicker
     compiles_late: bool = False  # its first inference compiles kernels or builds an engine
     threads_option: str | None = None  # what it calls the number of threads, where it does not use onnxruntime's
 
@@ -33,6 +33,11 @@ class Provider:
     def built_in(self) -> bool:
         """Whether the installed onnxruntime was built with it."""
         return self.full_name in _BUILT_IN
+
+    @property
+    def missing_libraries(self) -> tuple[str, ...]:
+        """Those of CUDA that it needs and that are not found; those that are there are loaded."""
+        return missing_cuda_libraries(tensorrt=self.name == "tensorrt") if self.built_in and self.name in ("cuda", "tensorrt") else ()
 
     @property
     def plugin(self) -> str | None:
@@ -44,10 +49,8 @@ class Provider:
 PROVIDERS = {
     p.name: p
     for p in (  # best first: the order in which `auto` tries them
-        Provider(
-            "tensorrt", "TensorrtExecutionProvider", "install onnxruntime-gpu in place of onnxruntime, CUDA 13 and TensorRT", compiles_late=True
-        ),
-        Provider("cuda", "CUDAExecutionProvider", "install onnxruntime-gpu in place of onnxruntime, and CUDA 13 with cuDNN 9", compiles_late=True),
+        Provider("tensorrt", "TensorrtExecutionProvider", f"{_GPU_PACKAGE}; TensorRT 10 where the loader finds it", compiles_late=True),
+        Provider("cuda", "CUDAExecutionProvider", _GPU_PACKAGE, compiles_late=True),
         Provider("coreml", "CoreMLExecutionProvider", "use onnxruntime's macOS wheel", compiles_late=True),
         Provider("directml", "DmlExecutionProvider", "install onnxruntime-directml in place of onnxruntime (Windows)", compiles_late=True),
         Provider(
@@ -55,7 +58,7 @@ PROVIDERS = {
             "OpenVINOExecutionProvider",
             "pip install 'edgecnn[openvino]' on an Intel processor, or onnxruntime-openvino in place of onnxruntime on any other",
             module="onnxruntime_ep_openvino",
-            on_processor=True,
+            raced=True,
         ),
         Provider(
             "qnn",
@@ -101,25 +104,13 @@ def why_missing(provider: Provider) -> str | None:
     if provider.plugin:
         return None
     if provider.built_in:
-        missing = missing_libraries(provider)
+        missing = provider.missing_libraries
         return f"{', '.join(missing)} cannot be loaded; {provider.remedy}" if missing else None
     if provider.module is None:
         return f"this onnxruntime ({onnxruntime.__version__}) was built without {provider.full_name}; {provider.remedy}"
     if not plugins.is_installed(provider.module):
         return f"the package {provider.module.replace('_', '-')} is not installed; {provider.remedy}"
     return f"{plugins.why_unusable(provider.module)}; {provider.remedy}"
-
-
-def missing_libraries(provider: Provider) -> tuple[str, ...]:
-    """Libraries of CUDA and cuDNN that a built-in provider needs and the loader does not find; those that are there are loaded.
-
-    onnxruntime looks in NVIDIA's Python packages first, then where the system looks. It tells what it misses on standard output alone.
-    """
-    if provider.name not in ("cuda", "tensorrt") or not provider.built_in or not hasattr(onnxruntime, "preload_dlls"):
-        return ()
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        onnxruntime.preload_dlls()
-    return tuple(dict.fromkeys(re.findall(r"^Failed to load ([^\s:]+)", said.getvalue(), re.MULTILINE)))
 
 
 def _other_plugins() -> tuple[Provider, ...]:
@@ -132,10 +123,11 @@ def _plugin_called(name: str) -> Provider | None:
     bare = name.replace("-", "_")
     for module in (plugins.PREFIX + bare, bare):
         if module.isidentifier() and module.startswith("onnxruntime_") and plugins.is_installed(module):
-            return _from_module(module)
+            return next((p for p in PROVIDERS.values() if p.module == module), None) or _from_module(module)
     return None
 
 
 def _from_module(module: str) -> Provider:
     package = module.replace("_", "-")
-    return Provider(module.removeprefix(plugins.PREFIX).replace("_", "-"), package, f"see what {package} needs", module=module, compiles_late=True)
+    name = package.removeprefix(plugins.PREFIX.replace("_", "-"))
+    return Provider(name, package, f"see what {package} needs", module=module, raced=True, compiles_late=True)

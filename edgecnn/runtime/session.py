@@ -12,25 +12,22 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgecnn.errors import GateError, ModelError, ProviderError, UsageError
+from edgecnn.errors import GateError, ProviderError, UsageError
 from edgecnn.held_out import SplitRecord
 from edgecnn.preprocess import Image
+from edgecnn.runtime.engine import start_engine
 from edgecnn.runtime.engine_message import first_line
 from edgecnn.runtime.golden import replay
 from edgecnn.runtime.int8_fit import check_int8
 from edgecnn.runtime.model_file import Description, ModelFile, check_session, read_model_file
-from edgecnn.runtime.openvino_options import DEVICE_TYPE, openvino_options
-from edgecnn.runtime.placement import placement, record_placement
-from edgecnn.runtime.plugins import add_plugin
-from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse, why_missing
+from edgecnn.runtime.placement import placement
+from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse
 from edgecnn.runtime.race import clearly_quicker
 from edgecnn.runtime.run_options import RunOptions
 
 __all__ = ["ModelSession", "Outputs", "open_session"]
 
 log = logging.getLogger("edgecnn")
-
-_NEEDS_BINDING = "enable_cuda_graph"
 
 
 @dataclass(frozen=True)
@@ -131,8 +128,8 @@ def open_session(
     Args:
         path: the ``.onnx`` file.
         ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the best here that passes the
-            replay of the model's golden samples (a model without any runs on the CPU). One that computes on the processor too has to beat the
-            CPU provider by a tenth, in a race of seven pictures.
+            replay of the model's golden samples (a model without any runs on the CPU). OpenVINO and plugins have to beat the CPU
+            provider by a tenth first, in a race of seven pictures.
         threads: of one inference; None: as ``options`` say.
         prove: replay the golden samples on a named provider too, and refuse a model that has none.
         options: threads, power, memory, and what the provider is told.
@@ -208,7 +205,7 @@ def _open_best(model: ModelFile, options: RunOptions) -> ModelSession:
         if not result.passed:
             findings.append(f"{provider.name}: off by {result.max_abs_diff:.2g} (allowed {result.tolerance:g})")
             log.warning("%s: golden samples fail on %s", model.path, findings[-1])
-        elif not provider.on_processor or clearly_quicker(session, cpu):
+        elif not provider.raced or clearly_quicker(session, cpu):
             return session
         else:
             passed = session  # no quicker than the CPU provider, which may yet fail
@@ -221,17 +218,9 @@ def _open_best(model: ModelFile, options: RunOptions) -> ModelSession:
 
 
 def _open(model: ModelFile, provider: Provider, options: RunOptions) -> ModelSession:
-    """Names are checked before, since onnxruntime prints a banner on standard output and falls back; what runs is checked after."""
+    """What is asked for is checked before, what runs after."""
     check_int8(model, provider)
-    _check_provider_options(provider, options.provider_options)
-    if provider.name != "cpu" and (missing := why_missing(provider)):
-        raise ProviderError(f"--ep {provider.name}: {missing}")
-    session, full_name = _start(model, provider, options)
-    if session.get_providers()[0] != full_name:
-        asked = f"correct {', '.join(options.provider_options)}, or " if options.provider_options else ""
-        raise ProviderError(
-            f"--ep {provider.name}: onnxruntime left {full_name} out: its device, its driver or a library is missing; {asked}{provider.remedy}"
-        )
+    session, full_name = start_engine(model, provider, options)
     found = placement(session, provider, full_name)
     if found is not None and not found.nodes.get(provider.name):
         raise ProviderError(f"--ep {provider.name}: {full_name} runs none of {model.path}, all of it would run on the CPU; use --ep cpu")
@@ -240,47 +229,3 @@ def _open(model: ModelFile, provider: Provider, options: RunOptions) -> ModelSes
     opened = ModelSession(model, session, provider.name, check_session(model.path, session), None if found is None else found.nodes)
     opened.warm_up(int(provider.compiles_late) if options.warm_up is None else options.warm_up)
     return opened
-
-
-def _start(model: ModelFile, provider: Provider, options: RunOptions) -> tuple[onnxruntime.InferenceSession, str]:
-    """The session, and what the provider is called in it."""
-    on_cpu = provider.name == "cpu"
-    settings = options.session_options(on_cpu=on_cpu)
-    record_placement(settings)
-    full_name, chosen = provider.full_name, {}
-    try:
-        if plugin := provider.plugin:
-            full_name = add_plugin(settings, plugin, options.provider_options, options.thread_count)
-        else:
-            chosen = {"providers": [(full_name, _told(provider, options))]}
-        return onnxruntime.InferenceSession(model.content, settings, **chosen, enable_fallback=0), full_name
-    except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
-        why = str(error) if isinstance(error, ProviderError) else first_line(error)
-        if not on_cpu:
-            asked = f" with {', '.join(f'{k}={v}' for k, v in options.provider_options.items())}" if options.provider_options else ""
-            remedy = "correct the option" if options.provider_options else provider.remedy
-            if options.strict and "fallback" in why:
-                remedy = "leave out --strict-ep, or use --ep cpu"
-            raise ProviderError(f"--ep {provider.name}: {full_name} cannot open {model.path}{asked} ({why}); {remedy}") from error
-        raise ModelError(f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn export` wrote") from error
-
-
-def _told(provider: Provider, options: RunOptions) -> dict[str, str]:
-    """What a built-in provider is told."""
-    told = dict(options.provider_options)
-    if provider.name == "openvino":
-        device = told.pop(DEVICE_TYPE, "CPU")
-        return {DEVICE_TYPE: device, **openvino_options(told, device, options.thread_count)}
-    if provider.threads_option:
-        told.setdefault(provider.threads_option, str(options.thread_count))
-    return told
-
-
-def _check_provider_options(provider: Provider, asked: Mapping[str, str]) -> None:
-    """What onnxruntime would ignore in silence, or answer wrongly."""
-    if asked and provider.name == "cpu":
-        raise ProviderError(f"--ep cpu: has no options, {', '.join(asked)} included; threads, power and memory have options of their own")
-    if asked.get(_NEEDS_BINDING, "0") not in ("0", "false", "False"):
-        raise ProviderError(
-            f"--ep {provider.name}: {_NEEDS_BINDING} replays a graph on the addresses of its first run, which pictures here do not keep; leave it out"
-        )

@@ -18,7 +18,7 @@ from edgecnn.runtime.race import clearly_quicker
 from edgecnn.runtime.session import ModelSession, open_session
 
 CPU = PROVIDERS["cpu"]
-TWIN = Provider("twin", CPU.full_name, "", on_processor=True)  # the CPU provider under another name: a second one that really runs
+TWIN = Provider("twin", CPU.full_name, "", raced=True)  # the CPU provider under another name: a second one that really runs
 CARD = Provider("card", CPU.full_name, "")
 
 

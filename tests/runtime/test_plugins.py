@@ -42,6 +42,11 @@ def test_a_plugin_goes_by_what_follows_the_prefix_or_by_its_module(tmp_path: Pat
     assert done.stdout.strip() == "[('some-chip', 'onnxruntime_ep_some_chip'), ('onnxruntime-other', 'onnxruntime_other')]", done.stderr
 
 
+@pytest.mark.skipif(not _installed, reason="onnxruntime-ep-openvino is not installed")
+def test_a_known_plugin_is_the_same_by_its_module() -> None:
+    assert parse("onnxruntime_ep_openvino") == (OPENVINO,)
+
+
 def test_modules_that_do_not_bear_onnxruntimes_name_are_never_imported() -> None:
     with pytest.raises(ProviderError, match="no provider is called 'json'"):
         parse("json")
@@ -131,6 +136,18 @@ threads = [threading.Thread(target=lambda: found.append(open_session({str(tiny_m
 print(found)
 """
     assert _python(program).stdout.strip() == str(["openvino"] * 8)
+
+
+@needs_openvino
+def test_a_plugin_that_the_program_has_registered_itself_is_used_as_it_is(tiny_model: Path) -> None:
+    program = f"""
+import onnxruntime, onnxruntime_ep_openvino
+onnxruntime.register_execution_provider_library("ours", onnxruntime_ep_openvino.get_library_path())
+before = len(onnxruntime.get_ep_devices())
+from edgecnn.runtime.session import open_session
+print(open_session({str(tiny_model)!r}, "openvino").ep, len(onnxruntime.get_ep_devices()) - before)
+"""
+    assert _python(program).stdout.strip() == "openvino 0"
 
 
 def test_registration_happens_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
