@@ -22,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -82,34 +83,37 @@ def bare_session(model: Path, threads: int) -> onnxruntime.InferenceSession:
 
 def measure_frame(asked: argparse.Namespace) -> None:
     """One thread; health gates included, as for every frame of a camera."""
+    cv2.setNumThreads(1)
+    rows = []
+    for model in asked.files:
+        times = {name: statistics.median(found) for name, found in interleaved(frame_ways(model), asked.rounds).items()}
+        rows.append((model.name, f"{times['bare']:.3f}", f"{times['ours']:.3f}", f"{times['ours'] / times['bare']:.3f}x"))
+    print_table("a 640 x 480 frame in memory to a prediction, one thread, ms", ("model", "resize and run", "health and classifier", "ratio"), rows)
+
+
+def frame_ways(model: Path) -> dict[str, Callable[[], object]]:
     from edgecnn.runtime.health import FrameHealth  # noqa: PLC0415
 
-    cv2.setNumThreads(1)
     random = np.random.default_rng(0)
     smooth = cv2.resize(random.integers(0, 256, (6, 8, 3)).astype(np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
     images = [np.clip(smooth.astype(np.int16) + random.integers(-8, 9, smooth.shape), 0, 255).astype(np.uint8) for _ in range(8)]
-    rows = []
-    for model in asked.files:
-        classifier = Classifier(model, ep="cpu", threads=1)
-        session, size = bare_session(model, 1), classifier.manifest.input
-        interpolation = INTERPOLATION[classifier.manifest.preprocess.interpolation]
-        health, turn = FrameHealth(), [0]
+    turn = count()
+    classifier = Classifier(model, ep="cpu", threads=1)
+    session, size = bare_session(model, 1), classifier.manifest.input
+    interpolation = INTERPOLATION[classifier.manifest.preprocess.interpolation]
+    health = FrameHealth()
 
-        def bare() -> object:
-            turn[0] += 1  # noqa: B023
-            resized = cv2.resize(images[turn[0] % 8], (size.width, size.height), interpolation=interpolation)  # noqa: B023  # called at once
-            return session.run(["probabilities"], {"image": resized[None]})  # noqa: B023
+    def bare() -> object:
+        resized = cv2.resize(images[next(turn) % 8], (size.width, size.height), interpolation=interpolation)
+        return session.run(["probabilities"], {"image": resized[None]})
 
-        def ours() -> object:
-            frame = Frame(images[turn[0] % 8], "camera", turn[0], kind="stream")
-            assert health.check(frame) is None, health.check(frame)  # noqa: B023
-            return classifier(frame)  # noqa: B023
+    def ours() -> object:
+        index = next(turn)
+        frame = Frame(images[index % 8], "camera", index, kind="stream")
+        assert health.check(frame) is None
+        return classifier(frame)
 
-        times = {name: statistics.median(found) for name, found in interleaved({"bare": bare, "ours": ours}, asked.rounds).items()}
-        rows.append((model.name, f"{times['bare']:.3f}", f"{times['ours']:.3f}", f"{times['ours'] / times['bare']:.3f}x"))
-    print_table(
-        "a 640 x 480 frame in memory to a prediction, one thread, ms", ("model", "resize + session.run", "health + classifier", "ratio"), rows
-    )
+    return {"bare": bare, "ours": ours}
 
 
 BARE_SCRIPT = """
