@@ -18,6 +18,7 @@ from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError, as_bgr
 __all__ = ["grab_camera", "grab_gstreamer", "grab_rtsp"]
 
 _RTSP_PORT = 554
+_LONG_MS = 60_000
 
 
 def grab_camera(source: str) -> Grabber:
@@ -45,13 +46,13 @@ def grab_rtsp(url: str, timeout_s: float) -> Grabber:
         why = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
         raise GrabError(why) from error
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    # One decoding thread: more of them hold back as many frames
-    wait_ms = int(timeout_s * 1e3)
-    settings = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 4 * wait_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait_ms, cv2.CAP_PROP_N_THREADS, 1)
+    # One decoding thread: more of them hold back as many frames. Silence is for the runner to notice, which kills this process: at its own
+    # timeout FFmpeg gives out the decoder's last frame, seconds old, as if it had just come
+    settings = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _LONG_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _LONG_MS, cv2.CAP_PROP_N_THREADS, 1)
     capture = _open(url, cv2.CAP_FFMPEG, settings)
     if not capture.isOpened():
         raise GrabError("the server answers, the stream does not open: check path, user name and password")
-    yield from _frames(capture, "the stream ended or fell silent")
+    yield from _frames(capture, "the server ended the stream")
 
 
 def grab_gstreamer(pipeline: str) -> Grabber:
