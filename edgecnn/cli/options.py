@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edgecnn.parity import Rung
     from edgecnn.runtime.run_options import RunOptions
 
-__all__ = ["Arena", "Ep", "EpOption", "Json", "Out", "Power", "StrictEp", "open_model", "require_extra", "run_options"]
+__all__ = ["Arena", "Ep", "EpOption", "Health", "Json", "Out", "Power", "StrictEp", "open_model", "require_extra", "run_options"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 Ep = Annotated[
@@ -25,6 +25,14 @@ Power = Annotated[
 ]
 Arena = Annotated[bool, typer.Option("--arena/--no-arena", help="Without, the CPU provider gives memory back after each inference.")]
 StrictEp = Annotated[bool, typer.Option("--strict-ep", help="Refuse a model of which the provider leaves any node to the CPU.")]
+Health = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|off",
+        help="Limits of frame health for cameras and videos, as `edgecnn health` learns them; off: every frame is fit.",
+        show_default="wide limits",
+    ),
+]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="The file to write.")]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from edgecnn.errors import InputNotFoundError, PictureError, SourceError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.health_thresholds import HealthThresholds
 from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.cameras_together import Cameras
 from edgecnn.runtime.sources.files import expand_sources, read_frame
@@ -42,6 +43,7 @@ class StreamOptions:
     every: int = 1  # take every N-th frame
     max_frames: int | None = None  # stop after so many
     live: LiveOptions = field(default_factory=LiveOptions)
+    health: HealthThresholds | None = field(default_factory=HealthThresholds)  # of videos, cameras and streams; None: every frame is fit
 
     def __post_init__(self) -> None:
         if min(self.batch, self.every, 1 if self.max_frames is None else self.max_frames) < 1:

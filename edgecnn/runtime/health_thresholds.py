@@ -1,0 +1,65 @@
+"""Which frames are unfit to be decided on: the limits, and the file that keeps those learnt for one camera."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from edgecnn.atomic import write_text
+from edgecnn.errors import InputNotFoundError, UsageError
+
+__all__ = ["HealthThresholds"]
+
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class HealthThresholds:
+    """Limits of a fit frame. The defaults refuse what no camera gives on purpose; those learnt from a camera's own frames are closer.
+
+    Levels are grey levels, 0 to 255; shares are fractions. Raises :class:`UsageError` for a value that is no limit.
+    """
+
+    dark_level: float = 16.0  # a pixel below is dark
+    dark_share: float = 0.99  # black: more of the frame than this is dark
+    bright_level: float = 250.0  # a pixel above is burnt out
+    bright_share: float = 0.9  # overexposed: more of the frame than this is burnt out
+    least_sharpness: float = 0.268  # blurred: steps between neighbours over those four apart, of 160 columns, are smaller; 0.25 is perfectly smooth
+    still_difference: float = 0.02  # frozen: the mean difference from the frame before is no larger …
+    still_s: float = 5.0  # … for so many seconds; longer than the distance of an encoder's whole pictures
+    seam_share: float = 0.4  # torn: a row that was not there before differs from the next over more of its length than this
+    oldest_s: float = 2.0  # too old: taken longer ago, by the monotonic clock
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+                raise UsageError(f"{field.name} is {value!r}, expected a number of at least 0")
+
+    def save(self, path: Path) -> None:
+        """Writes them as JSON. Raises :class:`OutputError`."""
+        write_text(path, json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> HealthThresholds:
+        """Reads what :meth:`save` wrote; keys that it lacks keep their defaults.
+
+        Raises:
+            InputNotFoundError: no such file.
+            UsageError: no thresholds in it, or of another schema.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputNotFoundError(f"{path}: no such file; `edgecnn health SOURCE --out {path}` makes it") from error
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: no thresholds of frame health can be read from it ({error}); make it anew with `edgecnn health`") from error
+        names = {field.name for field in fields(cls)}
+        if not isinstance(found, dict) or found.get("schema") != _SCHEMA or not set(found) <= {*names, "schema"}:
+            raise UsageError(f"{path}: no thresholds of frame health of schema {_SCHEMA}; make it anew with `edgecnn health`")
+        try:
+            return cls(**{name: value for name, value in found.items() if name in names})
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}; make it anew with `edgecnn health`") from error
