@@ -5,13 +5,24 @@ Here and not from a library because a device judges models too, without torch; t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ClassMetrics", "Metrics", "ece_band", "expected_calibration_error", "judge", "mean_kl", "signal_to_noise_db", "wilson_interval"]
+__all__ = [
+    "ClassMetrics",
+    "Metrics",
+    "ece_band",
+    "expected_calibration_error",
+    "judge",
+    "mean_kl",
+    "poisson_interval",
+    "signal_to_noise_db",
+    "wilson_interval",
+]
 
 ECE_BINS = 15
 _TINY = 1e-12  # a probability of exactly 0 costs 27.6 nats instead of an infinity
@@ -145,3 +156,19 @@ def wilson_interval(right: int, of: int, z: float = 1.96) -> tuple[float, float]
     middle = (share + spread / 2) / (1 + spread)
     half = z * ((share * (1 - share) + spread / 4) / of) ** 0.5 / (1 + spread)
     return (0.0 if right == 0 else max(0.0, middle - half)), (1.0 if right == of else min(1.0, middle + half))
+
+
+def poisson_interval(events: int) -> tuple[float, float]:
+    """95 % interval of how many events to expect where so many were counted (Garwood 1936, exact)."""
+
+    def at_most(count: int, mean: float) -> float:
+        return math.fsum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
+
+    def mean_where(count: int, share: float) -> float:
+        low, high = 1e-9, 10.0 + 2 * count
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if at_most(count, middle) > share else (low, middle)
+        return low
+
+    return (0.0 if events == 0 else mean_where(events - 1, 0.975)), mean_where(events, 0.025)
