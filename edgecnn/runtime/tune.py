@@ -34,6 +34,7 @@ _THRESHOLDS = tuple((enter, leave) for enter in (0.35, 0.5, 0.65, 0.8, 0.9) for 
 _HOLDS_S = (0.0, 0.5, 1.0, 2.0)
 _BATCH = 8
 _ALIKE = 0.005  # shares of right time that differ by less are no reason to choose
+_ALIKE_S = 0.1  # nor are delays
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def fit_smoothing(
 ) -> tuple[SmoothingOptions, int]:
     """The best settings within the budget, or those nearest to it; and how many were tried.
 
-    Best are those that miss the fewest labels, then those that are right for the most time, then the quickest.
+    Best are those that miss the fewest labels, then those that are right for the most time, then the quickest, then those with the fewest alarms.
     """
     grid = _grid(options)
     counted: dict[SmoothingOptions, list[Counted]] = {settings: [] for settings in grid}
@@ -190,7 +191,8 @@ def fit_smoothing(
     def rank(settings: SmoothingOptions) -> tuple[float, ...]:
         counts = tally(counted[settings])
         excess = max(0.0, counts.per_hour - options.budget_per_h)
-        return excess, counts.missed, -round(counts.right / _ALIKE), counts.mean_delay_s or 0.0, -counts.right, settings.longest_delay_s
+        delay = round((counts.mean_delay_s or 0.0) / _ALIKE_S)
+        return excess, counts.missed, -round(counts.right / _ALIKE), delay, counts.false_alarms, -counts.right, settings.longest_delay_s
 
     return min(grid, key=rank), len(grid)
 
