@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgecnn.errors import DataError, UsageError
 from edgecnn.metrics import poisson_interval
-from edgecnn.progress import Reporter, Silent
+from edgecnn.progress import Progress, Reporter, Silent
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.clips import Clip, find_clips, label_index, read_clip
 from edgecnn.runtime.decision import Status
@@ -24,7 +24,7 @@ from edgecnn.runtime.false_alarms import UNLABELLED, Counted, Counts, Track, cou
 from edgecnn.runtime.smoothing import Held, Method, SmoothingOptions, Window
 from edgecnn.runtime.sources.frame import Frame
 
-__all__ = ["RAW", "TuneOptions", "TuneResult", "fit_smoothing", "halves", "judge_smoothing", "run_model", "tune"]
+__all__ = ["RAW", "TuneOptions", "TuneResult", "choose_settings", "fit_smoothing", "halves", "judge_smoothing", "run_model", "try_settings", "tune"]
 
 RAW = SmoothingOptions()
 """Each frame's answer as it is."""
@@ -33,7 +33,7 @@ _WINDOWS_S = (0.5, 1.0, 2.0, 4.0)
 _THRESHOLDS = tuple((enter, leave) for enter in (0.35, 0.5, 0.65, 0.8, 0.9) for leave in (round(enter - 0.2, 2), enter))
 _HOLDS_S = (0.0, 0.5, 1.0, 2.0)
 _BATCH = 8
-_ALIKE = 0.005  # shares of right time that differ by less are no reason to choose
+_ALIKE = 0.01  # shares that differ by less are no reason to choose
 _ALIKE_S = 0.1  # nor are delays
 
 
@@ -170,31 +170,46 @@ def halves(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
 
 
 def fit_smoothing(
-    tracks: Sequence[Track], options: TuneOptions, background: int | None = None, progress: Callable[[int, int], None] | None = None
+    tracks: Sequence[Track], options: TuneOptions, background: int | None = None, progress: Progress | None = None
 ) -> tuple[SmoothingOptions, int]:
-    """The best settings within the budget, or those nearest to it; and how many were tried.
+    """The best settings within the budget, or those nearest to it, as :func:`choose_settings` says; and how many were tried."""
+    tried = try_settings(tracks, options, background, progress)
+    return choose_settings(tried, options.budget_per_h), len(tried)
 
-    Best are those that miss the fewest labels, then those that are right for the most time, then the quickest, then those with the fewest alarms.
-    """
+
+def try_settings(
+    tracks: Sequence[Track], options: TuneOptions, background: int | None = None, progress: Progress | None = None
+) -> dict[SmoothingOptions, list[Counted]]:
+    """What each settings of the grid do on each track."""
     grid = _grid(options)
-    counted: dict[SmoothingOptions, list[Counted]] = {settings: [] for settings in grid}
+    tried: dict[SmoothingOptions, list[Counted]] = {settings: [] for settings in grid}
     for number, track in enumerate(tracks):
         if progress is not None:
             progress(number, len(tracks))
         for window, group in _by_window(grid).items():
             shares = _shares(track, *window)
             for settings in group:
-                counted[settings].append(_count(track, shares, settings, background))
+                tried[settings].append(_count(track, shares, settings, background))
     if progress is not None:
         progress(len(tracks), len(tracks))
+    return tried
+
+
+def choose_settings(tried: Mapping[SmoothingOptions, Sequence[Counted]], budget_per_h: float) -> SmoothingOptions:
+    """The best within the budget, or those that exceed it least.
+
+    Best is the share of the time that is right less the share of labels that are missed: rare ones count, however long the background lasts. Among
+    those that are alike in this the quickest, among these the one with the fewest false alarms.
+    """
 
     def rank(settings: SmoothingOptions) -> tuple[float, ...]:
-        counts = tally(counted[settings])
-        excess = max(0.0, counts.per_hour - options.budget_per_h)
+        counts = tally(tried[settings])
+        excess = max(0.0, counts.per_hour - budget_per_h)
+        good = counts.right - (counts.missed / counts.onsets if counts.onsets else 0.0)
         delay = round((counts.mean_delay_s or 0.0) / _ALIKE_S)
-        return excess, counts.missed, -round(counts.right / _ALIKE), delay, counts.false_alarms, -counts.right, settings.longest_delay_s
+        return excess, -round(good / _ALIKE), delay, counts.false_alarms, -counts.right, settings.longest_delay_s
 
-    return min(grid, key=rank), len(grid)
+    return min(tried, key=rank)
 
 
 def judge_smoothing(tracks: Iterable[Track], settings: SmoothingOptions, background: int | None = None) -> Counts:
