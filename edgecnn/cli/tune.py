@@ -66,7 +66,7 @@ def tune(
     for line in _cautions(result):
         note(line)
     if not result.passed:
-        found = f"{result.checked.per_hour:.3g} false alarms an hour on the checked half, the budget is {budget:g}"
+        found = f"{_rate(result.checked.per_hour)} false alarms an hour on the checked half, the budget is {budget:g}"
         note(f"edgecnn: gate failed: {found}; {out} holds the settings all the same")
         raise typer.Exit(3)
 
@@ -78,9 +78,10 @@ def _print(result: TuneResult, out: Path) -> None:
         ("clips", f"{result.clips}, {result.frames} frames; {result.settings_tried} settings tried"),
     ]
     print_facts(str(out), rows)
-    halves = (("fitted, raw", result.raw_fitted), ("fitted", result.fitted), ("checked, raw", result.raw_checked), ("checked", result.checked))
-    columns = ("half", "hours", "false alarms", "an hour", "95 %", "right", "delay", "longest", "missed")
-    print_table("the checked half was not fitted on", columns, [_row(name, counts) for name, counts in halves])
+    columns = [_column(counts) for counts in (result.raw_fitted, result.fitted, result.raw_checked, result.checked)]
+    print_table(
+        "the checked half was not fitted on", ("", "fitted: raw", "smoothed", "checked: raw", "smoothed"), list(zip(_ROWS, *columns, strict=True))
+    )
 
 
 def _told(options: SmoothingOptions) -> str:
@@ -88,19 +89,24 @@ def _told(options: SmoothingOptions) -> str:
     return f"{window}, enter {options.enter:g}, leave {options.leave:g}, hold {options.hold_s:g} s"
 
 
-def _row(name: str, counts: Counts) -> tuple[str, ...]:
-    low, high = counts.interval
+_ROWS = ("hours", "false alarms", "… an hour", "… 95 %", "time right", "mean delay", "longest", "missed")
+
+
+def _column(counts: Counts) -> tuple[str, ...]:
     return (
-        name,
         f"{counts.hours:.3g}",
         str(counts.false_alarms),
-        f"{counts.per_hour:.3g}",
-        f"{low:.3g} to {high:.3g}",
+        _rate(counts.per_hour),
+        " to ".join(map(_rate, counts.interval)),
         f"{counts.right:.1%}",
         "–" if counts.mean_delay_s is None else f"{counts.mean_delay_s:.2f} s",
         "–" if counts.longest_delay_s is None else f"{counts.longest_delay_s:.2f} s",
         f"{counts.missed} of {counts.onsets}",
     )
+
+
+def _rate(per_hour: float) -> str:
+    return f"{per_hour:.0f}" if per_hour >= 100 else f"{per_hour:.2g}"
 
 
 def _cautions(result: TuneResult) -> list[str]:
@@ -109,9 +115,8 @@ def _cautions(result: TuneResult) -> list[str]:
     if not result.fits:
         cautions.append("no settings keep the budget on the fitted half; these come nearest: train on more, or allow more")
     if not result.proven:
-        needed = "no number of hours" if result.budget_per_h == 0 else f"{result.hours_to_prove:.3g} h without a false alarm"
-        cautions.append(
-            f"the budget is not proven: {result.checked.false_alarms} in {result.checked.hours:.3g} h may be up to {result.checked.interval[1]:.3g} "
-            f"an hour (95 %); to prove {result.budget_per_h:g} an hour takes {needed} in the checked half"
-        )
+        checked, budget = result.checked, result.budget_per_h
+        needed = "no number of hours is enough" if budget == 0 else f"takes {result.hours_to_prove:.3g} h without a false alarm in the checked half"
+        at_most = f"{checked.false_alarms} in {checked.hours:.3g} h may be up to {_rate(checked.interval[1])} an hour (95 %)"
+        cautions.append(f"the budget is not proven: {at_most}; to prove {budget:g} an hour {needed}")
     return cautions

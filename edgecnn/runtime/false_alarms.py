@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -101,7 +102,7 @@ def tally(counted: Iterable[Counted]) -> Counts:
     false_alarms, hours = sum(p.false_alarms for p in parts), sum(p.labelled_s for p in parts) / 3600
     delays = [delay for p in parts for delay in p.delays_s]
     missed = sum(p.missed for p in parts)
-    low, high = poisson_interval(false_alarms)
+    low, high = _interval(false_alarms)
     return Counts(
         false_alarms=false_alarms,
         hours=hours,
@@ -113,6 +114,12 @@ def tally(counted: Iterable[Counted]) -> Counts:
         mean_delay_s=sum(delays) / len(delays) if delays else None,
         longest_delay_s=max(delays, default=None),
     )
+
+
+@cache
+def _interval(events: int) -> tuple[float, float]:
+    """Hundreds of settings have as many false alarms as others."""
+    return poisson_interval(events)
 
 
 def _spans(truth: NDArray[np.intp]) -> list[tuple[int, int]]:
