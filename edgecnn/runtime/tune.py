@@ -127,7 +127,7 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
 
     Raises:
         UsageError, PictureError, SourceError: it cannot be read.
-        DataError: no frame in it is labelled.
+        DataError: its times make no sense, or are not those of its labels.
     """
     times_s: list[float] = []
     statuses: list[Status] = []
@@ -138,12 +138,17 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
             statuses.append(answer.prediction.status)
             probabilities.append(answer.probabilities)
     times = np.array(times_s)
+    if (np.diff(times) < 0).any():
+        raise DataError(f"{clip.path}: the times of its frames go back; write it anew, for instance with ffmpeg")
     truth = np.full(len(times), UNLABELLED, np.intp)
     for span in clip.spans:
-        truth[(times >= span.start_s) & (times < span.end_s)] = span.label
+        within = (times >= span.start_s) & (times < span.end_s)
+        if not within.any():
+            raise DataError(f"{clip.path}: has no frame from {span.start_s:g} to {span.end_s:g} s, its last is at {times[-1]:g} s; correct the table")
+        truth[within] = span.label
     track = Track(str(clip.path), times, statuses, np.stack(probabilities), truth)
     if track.labelled_s == 0:
-        raise DataError(f"{clip.path}: none of its {len(times)} frames is labelled, or it has but one; correct the table or leave the clip out")
+        raise DataError(f"{clip.path}: its frames have no times that differ, or there is but one; leave the clip out")
     return track
 
 

@@ -17,6 +17,7 @@ from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.runtime.clips import Clip, Span, find_clips, read_clip
 from edgecnn.runtime.false_alarms import UNLABELLED, Track, count, tally
 from edgecnn.runtime.smoothing import Smoother, SmoothingOptions
+from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.tune import RAW, TuneOptions, fit_smoothing, halves, judge_smoothing, run_model, tune
 
 RATE = 10
@@ -208,6 +209,21 @@ def test_a_table_says_what_a_video_shows_when(tmp_path: Path, classifier: Classi
     made = run_model(classifier, clip, TuneOptions(budget_per_h=1))
     assert made.truth.tolist() == [0] * 20 + [1] * 20 + [UNLABELLED] * 10 + [2] * 10
     assert made.probabilities.argmax(1)[:40].tolist() == made.truth[:40].tolist()
+
+
+def test_a_row_about_time_that_the_clip_does_not_have_is_refused(tmp_path: Path, classifier: Classifier) -> None:
+    path = write_clip(tmp_path / "v.mp4", ["circle"] * 10)
+    with pytest.raises(DataError, match=r"no frame from 2 to 3 s, its last is at 0\.9 s"):
+        run_model(classifier, Clip(path, (Span(0, 1, 0), Span(2, 3, 1))), TuneOptions(budget_per_h=1))
+    with pytest.raises(DataError, match="there is but one"):
+        run_model(classifier, Clip(write_clip(tmp_path / "one.mp4", ["circle"]), (Span(0, math.inf, 0),)), TuneOptions(budget_per_h=1))
+
+
+def test_a_clip_whose_time_goes_back_is_refused(tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = Frame(clear_picture("circle"), "v.mp4")
+    monkeypatch.setattr("edgecnn.runtime.tune.read_clip", lambda *_: iter([(0.0, frame), (0.2, frame), (0.1, frame)]))
+    with pytest.raises(DataError, match="go back"):
+        run_model(classifier, Clip(tmp_path / "v.mp4", (Span(0, math.inf, 0),)), TuneOptions(budget_per_h=1))
 
 
 def test_every_third_frame_keeps_its_time(tmp_path: Path) -> None:
