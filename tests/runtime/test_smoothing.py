@@ -132,6 +132,11 @@ def test_a_gap_without_any_frame_begins_anew_and_is_no_change_of_its_own() -> No
     assert not smoother.update(20, "ok", DOG).changed
 
 
+def test_what_was_about_to_be_taken_before_a_gap_must_last_anew_after_it() -> None:
+    smoother = Smoother(LABELS, SmoothingOptions(hold_s=0.5, gap_s=2))
+    assert [smoother.update(t, "ok", DOG).status for t in (0, 0.4, 5, 5.4, 5.5)] == ["no_decision"] * 4 + ["ok"]
+
+
 def test_time_that_goes_back_begins_anew() -> None:
     smoother = Smoother(LABELS, STEADY)
     told = [smoother.update(i / RATE, "ok", CAT) for i in range(20)]

@@ -15,10 +15,10 @@ from shapes import CLASSES, shape_picture
 from edgecnn import Classifier
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.runtime.clips import Clip, Span, find_clips, read_clip
-from edgecnn.runtime.false_alarms import UNLABELLED, Track, count, tally
+from edgecnn.runtime.false_alarms import UNLABELLED, Counted, Track, count, tally
 from edgecnn.runtime.smoothing import Smoother, SmoothingOptions
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.tune import RAW, TuneOptions, fit_smoothing, halves, judge_smoothing, run_model, tune
+from edgecnn.runtime.tune import RAW, TuneOptions, choose_settings, fit_smoothing, halves, judge_smoothing, run_model, tune
 
 RATE = 10
 LABELS = ("empty", "part", "fault")
@@ -63,7 +63,9 @@ def test_a_label_that_was_true_a_moment_ago_is_late_and_not_false() -> None:
 
 def test_where_nothing_is_known_nothing_is_counted() -> None:
     made = track([UNLABELLED] * 10 + [PART] * 10, [FAULT, EMPTY] * 5 + [PART] * 10)
-    counted = count(made, raw_stands(made), 0, None)
+    stands = raw_stands(made)
+    stands[4] = UNLABELLED  # no decision
+    counted = count(made, stands, 0, None)
     assert (counted.false_alarms, counted.right_s, counted.labelled_s) == (0, pytest.approx(1.0), pytest.approx(1.0))
 
 
@@ -113,6 +115,38 @@ def test_the_fit_keeps_the_budget_that_raw_answers_break() -> None:
     assert judge_smoothing(tracks, found).per_hour <= 5
     assert judge_smoothing(tracks, found).right > 0.98
     assert tried > 100
+
+
+def test_a_smoothed_change_may_be_as_late_as_its_window_and_hold() -> None:
+    made = track([PART] * 10 + [EMPTY] * 20, [PART] * 4 + [FAULT] * 3 + [PART] * 3 + [EMPTY] * 20)
+    slow = SmoothingOptions("average", window_s=0.5, enter=0.5, leave=0, hold_s=0.3)
+    assert judge_smoothing([track([PART] * 10 + [EMPTY] * 20, [FAULT] * 7 + [PART] * 5 + [EMPTY] * 18)], slow).false_alarms == 1  # FAULT, not PART
+    assert judge_smoothing([made], slow).false_alarms == 0
+
+
+QUICK, SLOW, DEAF = (SmoothingOptions(hold_s=hold_s) for hold_s in (0.0, 0.5, 1.0))
+HOUR = 3600.0
+
+
+def test_the_budget_goes_before_everything_else() -> None:
+    tried = {
+        QUICK: [Counted(9, HOUR, 0.99 * HOUR, (0.1, 0.1), 0)],
+        SLOW: [Counted(2, HOUR, 0.80 * HOUR, (2.0, 2.0), 0)],
+        DEAF: [Counted(1, HOUR, 0.80 * HOUR, (2.0,), 1)],
+    }
+    assert [choose_settings(tried, budget) for budget in (9, 2, 0)] == [QUICK, SLOW, DEAF]
+
+
+def test_within_the_budget_missed_labels_count_as_much_as_wrong_time() -> None:
+    quiet = Counted(0, HOUR, 0.99 * HOUR, (0.1,), 1)  # always the background: right for long, but half of the labels are missed
+    assert choose_settings({DEAF: [quiet], SLOW: [Counted(1, HOUR, 0.95 * HOUR, (2.0, 2.0), 0)]}, 1) == SLOW
+
+
+def test_among_those_that_are_as_good_the_quickest_is_taken_and_then_the_quietest() -> None:
+    slow, quick = (Counted(0, HOUR, 0.95 * HOUR, (delay_s,), 0) for delay_s in (2.0, 0.5))
+    assert choose_settings({SLOW: [slow], QUICK: [quick]}, 1) == QUICK
+    loud = replace(quick, false_alarms=1)
+    assert choose_settings({SLOW: [quick], QUICK: [loud]}, 1) == SLOW
 
 
 def test_a_budget_without_need_is_fitted_without_delay() -> None:
