@@ -5,15 +5,27 @@ Here and not from a library because a device judges models too, without torch; t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ClassMetrics", "Metrics", "ece_band", "expected_calibration_error", "judge", "mean_kl", "signal_to_noise_db", "wilson_interval"]
+__all__ = [
+    "ClassMetrics",
+    "Metrics",
+    "ece_band",
+    "expected_calibration_error",
+    "judge",
+    "mean_kl",
+    "poisson_interval",
+    "signal_to_noise_db",
+    "wilson_interval",
+]
 
 ECE_BINS = 15
+_MANY = 100
 _TINY = 1e-12  # a probability of exactly 0 costs 27.6 nats instead of an infinity
 
 
@@ -145,3 +157,24 @@ def wilson_interval(right: int, of: int, z: float = 1.96) -> tuple[float, float]
     middle = (share + spread / 2) / (1 + spread)
     half = z * ((share * (1 - share) + spread / 4) / of) ** 0.5 / (1 + spread)
     return (0.0 if right == 0 else max(0.0, middle - half)), (1.0 if right == of else min(1.0, middle + half))
+
+
+def poisson_interval(events: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of how many events to expect where so many were counted.
+
+    Garwood's (1936), solved for; from 100 events on by the cube root of Wilson and Hilferty (1931), which is then as good to four digits.
+    """
+    if events >= _MANY:
+        low, high = (n * (1 - 1 / (9 * n) + side * z / (3 * n**0.5)) ** 3 for n, side in ((events, -1), (events + 1, 1)))
+        return low, high
+    return (0.0 if events == 0 else _mean_where(events - 1, 0.975)), _mean_where(events, 0.025)
+
+
+def _mean_where(events: int, share: float) -> float:
+    """The mean of the Poisson distribution that has ``share`` at ``events`` or fewer, by bisection."""
+    low, high = 1e-9, 10.0 + 2 * events
+    for _ in range(60):
+        middle = (low + high) / 2
+        at_most = math.fsum(math.exp(k * math.log(middle) - middle - math.lgamma(k + 1)) for k in range(events + 1))
+        low, high = (middle, high) if at_most > share else (low, middle)
+    return low

@@ -36,8 +36,8 @@ app = typer.Typer(
 
 def run() -> None:
     """Reads the command line and runs its command."""
-    from edgecnn.cli import adopt, benchmark, capture, demo, doctor, explain, export, health, inspect, predict, quantize, train, val, verify
+    from edgecnn.cli import adopt, benchmark, capture, demo, doctor, explain, export, health, inspect, predict, quantize, train, tune, val, verify
 
-    for module in (train, val, explain, export, adopt, quantize, verify, predict, capture, health, benchmark, inspect, doctor, demo):
+    for module in (train, val, explain, export, adopt, quantize, verify, predict, capture, health, tune, benchmark, inspect, doctor, demo):
         module.register(app)
     app(prog_name="edgecnn")

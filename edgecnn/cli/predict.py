@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import Arena, Ep, EpOption, Power, StrictEp
+from edgecnn.cli.options import Arena, Ep, EpOption, Health, Power, StrictEp
 from edgecnn.cli.output import examples
 from edgecnn.cli.prediction import PredictOptions
 from edgecnn.cli.prediction import predict as run
@@ -21,6 +21,7 @@ _EXAMPLES = examples(
     "edgecnn predict model.onnx 'pictures/*.png' --topk 3 --threshold 0.8 --save out",
     "edgecnn predict model.onnx 0 --format jsonl",
     "edgecnn predict model.onnx rtsp://user:password@camera/stream --max-frames 100",
+    "edgecnn predict model.onnx 0 --health health.json --smoothing smoothing.json --on-change",
     "edgecnn predict model.onnx clip.mp4 --every 5 --save out",
     "find . -name '*.jpg' | edgecnn predict model.onnx -",
 )
@@ -54,6 +55,11 @@ def predict(
     every: Annotated[int, typer.Option(help="Take every N-th picture or frame.")] = 1,
     max_frames: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="End with status 2 where a stream is not there at the start.")] = False,
+    health: Health = None,
+    smoothing: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Smooth answers of cameras and videos, as `edgecnn tune` found best.")
+    ] = None,
+    on_change: Annotated[bool, typer.Option("--on-change", help="Cameras and videos: a line only where the answer is another than before.")] = False,
     format: Annotated[LineFormat, typer.Option(help="A line a picture.")] = "text",  # noqa: A002  # the contract's name
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
     save: Annotated[Path | None, typer.Option(help="Write the pictures and videos with their answers into this folder.")] = None,
@@ -80,6 +86,9 @@ def predict(
         every=every,
         max_frames=max_frames,
         fail_fast=fail_fast,
+        health=health,
+        smoothing=smoothing,
+        on_change=on_change,
         line_format="jsonl" if json else format,
         save=save,
         show=show,

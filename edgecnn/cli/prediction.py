@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgecnn.cli.frame_health import read_health
 from edgecnn.cli.output import note
 from edgecnn.cli.prediction_lines import LineFormat, line_writer
 
@@ -36,6 +37,9 @@ class PredictOptions:
     every: int = 1
     max_frames: int | None = None
     fail_fast: bool = False
+    health: str | None = None
+    smoothing: Path | None = None
+    on_change: bool = False
     line_format: LineFormat = "text"
     save: Path | None = None
     show: bool = False
@@ -73,11 +77,21 @@ def _open(o: PredictOptions) -> Classifier:
 
 def _run(o: PredictOptions, classifier: Classifier, counts: Counter[str], opened: ExitStack) -> None:
     from edgecnn.cli.image_progress import image_progress
+    from edgecnn.runtime.smoothing import read_smoothing
     from edgecnn.runtime.sources import LiveOptions
     from edgecnn.runtime.sources.counting import count_frames
 
     write, begun = line_writer(o.line_format), time.perf_counter()
-    stream = classifier.stream(*o.sources, batch=o.batch, every=o.every, max_frames=o.max_frames, live=LiveOptions(fail_fast=o.fail_fast))
+    stream = classifier.stream(
+        *o.sources,
+        batch=o.batch,
+        every=o.every,
+        max_frames=o.max_frames,
+        live=LiveOptions(fail_fast=o.fail_fast),
+        health=read_health(o.health),
+        smoothing=None if o.smoothing is None else read_smoothing(o.smoothing),
+        on_change=o.on_change,
+    )
     opened.callback(lambda: _summarize(counts, time.perf_counter() - begun, classifier.ep, stream.counters))
     opened.enter_context(stream)
     if o.save or o.show:

@@ -47,10 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ep", default="auto")
     parser.add_argument("--format", choices=get_args(LineFormat), default="text")
     parser.add_argument("--power", choices=("normal", "low"), default="normal")
-    parser.add_argument("--save", type=Path)
+    parser.add_argument("--health")
+    for name in ("save", "smoothing"):
+        parser.add_argument(f"--{name}", type=Path)
     for name in ("allow", "deny", "ep-option"):
         parser.add_argument(f"--{name}", action="append")
-    for name in ("json", "show", "prove", "fail-fast", "strict-ep"):
+    for name in ("json", "show", "prove", "fail-fast", "strict-ep", "on-change"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--arena", action=argparse.BooleanOptionalAction, default=True)
     return parser

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import cv2
@@ -21,7 +21,6 @@ from edgecnn.runtime.run_options import RunOptions
 from edgecnn.runtime.session import ModelSession, open_session
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
-from edgecnn.runtime.sources.live_options import LiveOptions
 from edgecnn.runtime.stream import AnswerStream, StreamOptions, answer_stream
 
 if TYPE_CHECKING:
@@ -134,9 +133,7 @@ class Classifier:
         """What the network would see: uint8 ``[N, H, W, 3]`` RGB. Raises as a call does."""
         return np.stack([self.fit(self._frame(image, color)) for image in images])
 
-    def stream(
-        self, *sources: str | os.PathLike[str], batch: int = 1, every: int = 1, max_frames: int | None = None, live: LiveOptions | None = None
-    ) -> AnswerStream:
+    def stream(self, *sources: str | os.PathLike[str], **options: Any) -> AnswerStream:
         """Frame and prediction, one by one as they are ready.
 
         Pictures are read ahead; a video gives each of its frames, a camera or a stream its newest. What cannot be read and a camera that is away
@@ -144,16 +141,15 @@ class Classifier:
 
         Args:
             sources: pictures, folders, globs, ``-``, videos, cameras, streams; see :func:`edgecnn.runtime.sources.address.parse_address`.
-            batch: pictures an inference.
-            every: take every N-th picture or frame.
-            max_frames: stop after so many.
-            live: how cameras and streams are watched.
+            options: fields of :class:`edgecnn.runtime.stream.StreamOptions`: ``batch``, ``every``, ``max_frames``, ``live``, ``health``,
+                ``smoothing``, ``on_change``.
 
         Raises:
+            TypeError: no such option.
             UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
             SourceError: while iterating, where a camera or stream cannot be opened and another try cannot help.
         """
-        return answer_stream(self, sources, StreamOptions(batch, every, max_frames, live or LiveOptions()))
+        return answer_stream(self, sources, StreamOptions(**options))
 
     def watch(self, callback: Callable[[Frame | None, Prediction], bool | None], *sources: str | os.PathLike[str], **options: Any) -> None:
         """Calls ``callback(frame, prediction)`` for each answer of :meth:`stream`, with its options, until the sources end or it returns False."""
@@ -187,6 +183,12 @@ class Classifier:
         unknown = [None] * len(frames) if scores is None else scores.tolist()
         answered = zip(frames, probabilities, unknown, strict=True)
         return [Answer(self._prediction(frame, p, score, preprocess_ms, inference_ms), p) for frame, p, score in answered]
+
+    def unfit(self, frame: Frame, reason: str) -> Prediction:
+        """The report of a frame that is not classified, and why."""
+        age_ms = (time.monotonic() - frame.captured_monotonic_s) * 1e3
+        report = self.without_answer("no_decision", reason, frame.name, frame.index, frame.captured_at, age_ms)
+        return replace(report, media_time_s=frame.media_time_s, latency_ms=LatencyMs(frame.decode_ms, None, None, frame.decode_ms or 0.0))
 
     def without_answer(
         self, status: Status, reason: str, source: str | None, frame: int | None, captured_at: str | None = None, age_ms: float = 0.0

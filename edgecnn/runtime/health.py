@@ -18,6 +18,7 @@ __all__ = ["FrameHealth", "LearntHealth", "learn_thresholds"]
 
 _LEAST_FRAMES = 30
 _LEAST_FIT_SHARE = 0.5
+_SMOOTHEST = 0.25  # sharpness of a ramp: a step is a quarter of four
 
 
 class FrameHealth:
@@ -90,8 +91,9 @@ class LearntHealth:
 def learn_thresholds(frames: Iterable[Frame]) -> LearntHealth:
     """Limits from about a minute of a camera's own frames while it works as it should.
 
-    Sharpness may fall by an eighth below the camera's own least, the burnt-out share may rise by half of what is left to 1, and frames count as the
-    same where they differ by less than half of what its noise alone makes two frames differ.
+    Sharpness may fall half way from the camera's own least to that of a perfectly smooth picture, the burnt-out share may rise by half of what is
+    left to 1, and frames count as the same where they differ by less than half of what its noise makes the quietest parts of two frames differ.
+    What is dark depends on the hour: that limit stays.
 
     Raises:
         DataError: too few frames, or most of them unfit by the default limits.
@@ -114,12 +116,10 @@ def _limits(measured: list[FrameMeasures]) -> HealthThresholds:
     default = HealthThresholds()
     sharp = [m.sharpness for m in measured if m.sharpness is not None]
     bright = float(np.quantile([m.share_above(default.bright_level) for m in measured], 0.99))
-    dark = float(np.quantile([m.share_below(default.dark_level) for m in measured], 0.99))
-    noise = float(np.quantile([b.difference(a) for a, b in pairwise(measured)], 0.01))
+    noise = float(np.quantile([b.least_difference(a) for a, b in pairwise(measured)], 0.01))
     return replace(
         default,
-        least_sharpness=round(0.875 * float(np.quantile(sharp, 0.01)) if sharp else default.least_sharpness, 4),
+        least_sharpness=round((_SMOOTHEST + float(np.quantile(sharp, 0.01))) / 2 if sharp else default.least_sharpness, 4),
         bright_share=round((1 + bright) / 2, 4),
-        dark_share=round((1 + dark) / 2, 4),
         still_difference=round(max(default.still_difference, noise / 2), 4),
     )

@@ -13,6 +13,8 @@ from edgecnn.errors import InputNotFoundError, PictureError, SourceError, UsageE
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.health_thresholds import HealthThresholds
+from edgecnn.runtime.smoothing import SmoothingOptions
+from edgecnn.runtime.source_judge import SourceJudge
 from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.cameras_together import Cameras
 from edgecnn.runtime.sources.files import expand_sources, read_frame
@@ -30,6 +32,7 @@ Answered: TypeAlias = "tuple[Frame | None, Prediction]"
 """A frame and its answer; no frame where a picture could not be read or a camera is away."""
 
 Answers: TypeAlias = "Generator[Answered, None, None]"
+Judgements: TypeAlias = "Generator[_Judged, None, None]"
 
 _MOST_READERS = 4
 """Threads that decode ahead: a picture of 12 megapixels takes 36 MB."""
@@ -44,6 +47,8 @@ class StreamOptions:
     max_frames: int | None = None  # stop after so many
     live: LiveOptions = field(default_factory=LiveOptions)
     health: HealthThresholds | None = field(default_factory=HealthThresholds)  # of videos, cameras and streams; None: every frame is fit
+    smoothing: SmoothingOptions | None = None  # of the same; None: each frame's answer stands alone
+    on_change: bool = False  # only answers that differ from the one before
 
     def __post_init__(self) -> None:
         if min(self.batch, self.every, 1 if self.max_frames is None else self.max_frames) < 1:
@@ -99,7 +104,7 @@ def answer_stream(classifier: Classifier, sources: Sequence[str | os.PathLike[st
         SourceError: while iterating, where a camera cannot be opened and another try cannot help.
     """
     addresses = [parse_address(source) for source in sources]
-    parts: list[Answers] = []
+    parts: list[Judgements] = []
     for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
         texts = [a.text for a in group]
         if kind == "pictures":
@@ -107,21 +112,31 @@ def answer_stream(classifier: Classifier, sources: Sequence[str | os.PathLike[st
         else:
             parts += [_video(classifier, text, options) for text in texts]
     cameras = Cameras([a for a in addresses if a.live], replace(options.live, every=options.every, max_pixels=classifier.max_pixels))
-    return AnswerStream(_in_turn([*parts, _live(classifier, cameras)], options.max_frames), cameras)
+    return AnswerStream(_in_turn([*parts, _live(classifier, cameras, options)], options), cameras)
 
 
-def _in_turn(parts: Sequence[Answers], max_frames: int | None) -> Answers:
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What a source gave, and whether its answer is another than before."""
+
+    frame: Frame | None
+    prediction: Prediction
+    changed: bool = True
+
+
+def _in_turn(parts: Sequence[Judgements], options: StreamOptions) -> Answers:
     frames = 0
     for part in parts:
         with closing(part):
-            for frame, prediction in part:
-                yield frame, prediction
-                frames += prediction.frame is not None
-                if frames == max_frames:
+            for judged in part:
+                if judged.changed or not options.on_change:
+                    yield judged.frame, judged.prediction
+                frames += judged.prediction.frame is not None
+                if frames == options.max_frames:
                     return
 
 
-def _pictures(classifier: Classifier, paths: Iterable[str], options: StreamOptions) -> Answers:
+def _pictures(classifier: Classifier, paths: Iterable[str], options: StreamOptions) -> Judgements:
     def load(numbered: tuple[int, str]) -> _Prepared | _Unreadable:
         index, path = numbered
         try:
@@ -142,32 +157,34 @@ def _pictures(classifier: Classifier, paths: Iterable[str], options: StreamOptio
             yield from _answers(classifier, waiting)
             waiting = []
         if isinstance(loaded, _Unreadable):
-            yield None, classifier.without_answer("error", loaded.reason, loaded.source, loaded.index)
+            yield _Judged(None, classifier.without_answer("error", loaded.reason, loaded.source, loaded.index))
     yield from _answers(classifier, waiting)
 
 
-def _answers(classifier: Classifier, prepared: Sequence[_Prepared]) -> Iterable[Answered]:
+def _answers(classifier: Classifier, prepared: Sequence[_Prepared]) -> Iterator[_Judged]:
     frames = [p.frame for p in prepared]
-    return zip(frames, (a.prediction for a in classifier.answer(frames, [p.row for p in prepared])), strict=True)
+    for frame, answer in zip(frames, classifier.answer(frames, [p.row for p in prepared]), strict=True):
+        yield _Judged(frame, answer.prediction)
 
 
-def _video(classifier: Classifier, path: str, options: StreamOptions) -> Answers:
+def _video(classifier: Classifier, path: str, options: StreamOptions) -> Judgements:
     from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415  # pictures need none of it
 
-    index = 0
+    judge, index = SourceJudge(classifier, options.health, options.smoothing), 0
     try:
         for frame in read_video(path, options.every, classifier.max_pixels):
             index = frame.index + 1
-            yield frame, classifier.answer([frame])[0].prediction
+            yield _Judged(frame, *judge.frame(frame))
     except (PictureError, SourceError) as error:
-        yield None, classifier.without_answer("error", str(error).removeprefix(f"{path}: "), path, index)
+        yield _Judged(None, classifier.without_answer("error", str(error).removeprefix(f"{path}: "), path, index))
 
 
-def _live(classifier: Classifier, cameras: Cameras) -> Answers:
+def _live(classifier: Classifier, cameras: Cameras, options: StreamOptions) -> Judgements:
+    judges: dict[str, SourceJudge] = {}
     with cameras:
         for news in cameras:
+            judge = judges.setdefault(news.name, SourceJudge(classifier, options.health, options.smoothing))
             if isinstance(news, Frame):
-                yield news, classifier.answer([news])[0].prediction
+                yield _Judged(news, *judge.frame(news))
             else:
-                reason = f"offline: {news.reason}; next try in {news.retry_in_s:g} s"
-                yield None, classifier.without_answer("no_decision", reason, news.name, None, news.captured_at)
+                yield _Judged(None, *judge.outage(news))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from edgecnn.metrics import ece_band, expected_calibration_error, judge, mean_kl, signal_to_noise_db, wilson_interval
+from edgecnn.metrics import ece_band, expected_calibration_error, judge, mean_kl, poisson_interval, signal_to_noise_db, wilson_interval
 
 LABELS = ("a", "b", "c")
 # truth a a b b; answers a b b a
@@ -172,3 +172,15 @@ def test_the_band_narrows_as_pictures_are_added_and_is_the_same_for_a_seed() -> 
 
 def test_answers_without_any_doubt_have_a_band_of_nothing() -> None:
     assert ece_band(np.tile([1.0, 0.0], (20, 1))) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("events", "low", "high"), [(0, 0, 3.6889), (1, 0.0253, 5.5716), (10, 4.7954, 18.3904), (100, 81.3640, 121.6268)])
+def test_the_poisson_interval_is_that_of_the_published_table(events: int, low: float, high: float) -> None:
+    assert poisson_interval(events) == pytest.approx((low, high), rel=1e-4, abs=1e-4)
+
+
+def test_the_poisson_interval_goes_on_where_it_is_no_longer_solved_for() -> None:
+    (low, high), (next_low, next_high) = poisson_interval(99), poisson_interval(100)
+    assert 0.85 < next_low - low < 1.0
+    assert 1.0 < next_high - high < 1.15
+    assert poisson_interval(5000) == pytest.approx((5000 - 1.96 * 5000**0.5, 5000 + 1.96 * 5000**0.5), abs=3)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("train", "val", "explain", "export", "adopt", "quantize", "verify", "predict", "benchmark", "inspect", "doctor", "demo")
+COMMANDS = ("train", "val", "explain", "export", "adopt", "quantize", "verify", "tune", "predict", "benchmark", "inspect", "doctor", "demo")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

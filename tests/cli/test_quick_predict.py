@@ -22,6 +22,7 @@ LINES = [
     "m.onnx --deny=cat --threshold=-1 a.jpg",
     "m.onnx -- --json",
     "m.onnx a.jpg --arena --format text",
+    "m.onnx 0 --health off --smoothing s.json --on-change",
 ]
 
 
