@@ -144,7 +144,7 @@ def test_within_the_budget_missed_labels_count_as_much_as_wrong_time() -> None:
 
 def test_among_those_that_are_as_good_the_quickest_is_taken_and_then_the_quietest() -> None:
     slow, quick = (Counted(0, HOUR, 0.95 * HOUR, (delay_s,), 0) for delay_s in (2.0, 0.5))
-    assert choose_settings({SLOW: [slow], QUICK: [quick]}, 1) == QUICK
+    assert choose_settings({QUICK: [slow], SLOW: [quick]}, 1) == SLOW  # quick by what was measured, not by its settings
     loud = replace(quick, false_alarms=1)
     assert choose_settings({SLOW: [quick], QUICK: [loud]}, 1) == SLOW
 
@@ -227,6 +227,14 @@ def test_clips_of_videos_and_frames_are_fitted_on_one_half_and_checked_on_the_ot
     assert result.checked.right > result.raw_checked.right
     assert not result.proven  # fifteen seconds prove nothing an hour
     assert result.hours_to_prove == pytest.approx(3.689 / 30, abs=1e-3)
+
+
+def test_the_half_that_nothing_was_fitted_on_decides(tmp_path: Path, classifier: Classifier) -> None:
+    write_frames(tmp_path / "circle" / "clean", ["circle"] * 30)
+    write_frames(tmp_path / "circle" / "flawed", (["circle"] * 9 + ["square"]) * 2)
+    result = tune(classifier, [tmp_path], TuneOptions(budget_per_h=30, fps=10, max_delay_s=0))
+    assert (result.fitted.false_alarms, result.checked.false_alarms) == (0, 2)
+    assert (result.fits, result.passed) == (True, False)
 
 
 def test_the_same_clips_give_the_same_settings(clips: Path, classifier: Classifier) -> None:
