@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import GateError, ModelError, ProviderError
 from edgecnn.held_out import SplitRecord
 from edgecnn.preprocess import Image
+from edgecnn.runtime.admission import admit
 from edgecnn.runtime.cpu_features import physical_cores
 from edgecnn.runtime.golden import replay
 from edgecnn.runtime.model_file import Description, ModelFile, check_session, read_model_file
@@ -114,7 +115,7 @@ def first_line(error: Exception) -> str:
     return lines[0].removeprefix("[ONNXRuntimeError] : ")
 
 
-def open_session(path: str | Path, ep: str = "auto", threads: int | None = None, *, prove: bool = False) -> ModelSession:
+def open_session(path: str | Path, ep: str = "auto", threads: int | None = None, *, prove: bool = False, trusted: bool = False) -> ModelSession:
     """Opens a model file.
 
     Args:
@@ -123,6 +124,7 @@ def open_session(path: str | Path, ep: str = "auto", threads: int | None = None,
             replay of the model's golden samples (a model without any runs on the CPU).
         threads: of one inference; None: the physical cores that this process may use.
         prove: replay the golden samples on a named provider too, and refuse a model that has none.
+        trusted: open it without :func:`edgecnn.runtime.admission.admit`; for files that this very program has made.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the file cannot be used.
@@ -130,6 +132,8 @@ def open_session(path: str | Path, ep: str = "auto", threads: int | None = None,
         GateError: the golden samples fail: with ``auto`` on every provider, with ``prove`` on the one that opened; or it has none to ``prove``.
     """
     model = read_model_file(path)
+    if not trusted:
+        admit(model)
     if ep == "auto":
         session = _open_best(model, threads)
         if prove and session.description.golden_json is None:
