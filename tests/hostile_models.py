@@ -76,9 +76,7 @@ IMAGE = value("image", UINT8, ["batch", SIDE, SIDE, 3])
 OUT = value("probabilities", FLOAT, ["batch", "c"])
 
 
-def model(
-    nodes, weights=(), *, inputs=(IMAGE,), outputs=(OUT,), opset: int = 17, ir: int = 8, graph_more: bytes = b"", more: bytes = b""
-) -> bytes:
+def model(nodes, weights=(), *, inputs=(IMAGE,), outputs=(OUT,), opset: int = 17, ir: int = 8, graph_more: bytes = b"", more: bytes = b"") -> bytes:
     graph = joined(1, nodes) + field(2, "g") + joined(5, weights) + joined(11, inputs) + joined(12, outputs) + graph_more
     imports = field(8, field(1, "") + field(2, opset))
     for domain in ("com.microsoft", "custom", "ai.onnx.ml"):
@@ -144,9 +142,10 @@ def _doubling(times: int) -> bytes:
 
 
 def _slow() -> bytes:
-    """Products of matrices that fit into memory: days of arithmetic, no loop."""
-    nodes = [node("ConstantOfShape", ["side"], ["m0"])] + [node("MatMul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]) for i in range(200)]
-    return with_pixels(nodes, [longs("side", 4096, 4096)], outputs=[field(1, "m200")])
+    """Products of matrices that fit into memory: minutes of arithmetic, no loop, nothing to be computed before."""
+    nodes = [node("ReduceMax", ["x"], ["top"], keepdims=0), node("ConstantOfShape", ["side"], ["null"]), node("Add", ["null", "top"], ["m0"])]
+    nodes += [node("MatMul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]) for i in range(500)]
+    return with_pixels(nodes, [longs("side", 3072, 3072)], outputs=[field(1, "m500")])
 
 
 def _range(start: int, end: int, step: int) -> bytes:
@@ -254,6 +253,10 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "batch-norm-of-other-shapes": one("BatchNormalization", "w", "w", "w", "w", weights=[floats("w", [77])]),
         "reshape-to-2^40": one("Reshape", "s", weights=[longs("s", HUGE, HUGE)]),
         "mod-by-pixels": with_pixels([node("Cast", ["x"], ["i"], to=INT64), node("Mod", ["a", "i"], ["number"])], [longs("a", 5)], outputs=[field(1, "number")]),
+        "a-pixel-decides-a-crash": with_pixels(
+            [node("Cast", ["image"], ["i"], to=INT64), node("Equal", ["i", "secret"], ["hit"]), node("Where", ["hit", "least", "one"], ["a"]),
+             node("Div", ["a", "minus"], ["number"])],
+            [longs("secret", 77), longs("least", -(2**63)), longs("one", 1), longs("minus", -1)], outputs=[field(1, "number")]),
         "mod-by-0": _whole("Mod", 5, 0),
         "smallest-number-by-minus-1": _whole("Div", -(2**63), -1),
         "dequantize-axis-99": model([node("DequantizeLinear", ["image", "s", "z"], ["probabilities"], axis=99)], [floats("s", [3]), tensor("z", [3], UINT8, bytes(3))]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import json
+import math
 import os
 import signal
 import sys
@@ -27,7 +28,8 @@ __all__ = ["CPU_SECONDS", "main"]
 CPU_SECONDS = 7  # lite0 needs 0.2 on a server's core
 _WALL_SECONDS = 10  # should the parent be gone without a sound; it is sooner itself
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
-_SPARE_BYTES, _MOST_SPARE_BYTES = 512 << 20, 4 << 30
+_SPARE_BYTES, _MOST_SPARE_BYTES = 512 << 20, 4 << 30  # lite0 takes 120 MB
+_SPARE_OF_FILE, _SPARE_OF_INPUT = 8, 512  # times its bytes, times the elements of a picture
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "Failed to allocate", "out of memory")
 _LONGEST_REASON = 300
@@ -40,8 +42,8 @@ def main() -> None:
     parent, height, width = (int(word) for word in sys.argv[1:4])
     _die_with(parent)
     content = sys.stdin.buffer.read()
-    _limit(len(content))
-    json.dump({"why": _judge(content, (height, width)), "onnxruntime": onnxruntime.__version__}, answer)
+    resource = _limit(len(content))
+    json.dump({"why": _judge(content, (height, width), resource), "onnxruntime": onnxruntime.__version__}, answer)
     answer.close()
     os._exit(0)  # what the model left behind is not to be taken down in order
 
@@ -67,17 +69,29 @@ def _die_with(parent: int) -> None:
             os._exit(1)
 
 
-def _limit(size_bytes: int) -> None:
-    """Processor time, memory, and no core dump. Where memory runs out all the same, the kernel is to end this process and no other."""
+def _limit(size_bytes: int) -> Any:
+    """Processor time, memory, and no core dump. Where memory runs out all the same, the kernel is to end this process and no other.
+
+    Returns the module that sets limits, or None where there is none.
+    """
     if sys.platform == "win32":
-        return
+        return None
     resource = importlib.import_module("resource")  # Unix alone has it, and mypy asks on every system
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource, resource.RLIMIT_CPU, CPU_SECONDS)
     if sys.platform == "linux":
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * size_bytes)
+    return resource
+
+
+def _spare(resource: Any, count: int) -> None:
+    """Limits address space to what is taken already and so many bytes more. Other systems than Linux do not keep to such a limit."""
+    if sys.platform == "linux":
         used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        _lower(resource, resource.RLIMIT_AS, used + min(_SPARE_BYTES + 8 * size_bytes, _MOST_SPARE_BYTES))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = used + min(count, _MOST_SPARE_BYTES)
+        resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def _lower(resource: Any, which: int, limit: int) -> None:
@@ -87,11 +101,14 @@ def _lower(resource: Any, which: int, limit: int) -> None:
     resource.setrlimit(which, (most, hard if hard != resource.RLIM_INFINITY and hard <= most else most + 1))
 
 
-def _judge(content: bytes, size: tuple[int, int]) -> str | None:
+def _judge(content: bytes, size: tuple[int, int], resource: Any) -> str | None:
     """Why the model is refused; None: it is not."""
     try:
         model = parse_model(content, Path())
         check_structure(model, len(content))
+        largest = max((math.prod(d.dim_value or 1 for d in v.type.tensor_type.shape.dim) for v in model.graph.input), default=0)
+        del model
+        _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * len(content) + _SPARE_OF_INPUT * largest)
         _try_out(content, size)
     except ModelError:
         return "it is no ONNX file, or a broken one"

@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["RefusedError", "check_structure", "plain"]
+__all__ = ["RefusedError", "check_counts", "check_structure", "plain"]
 
-MOST_NODES = 20_000  # EfficientNet-Lite4 in int8 has some 900
+_MOST_NODES = 20_000  # EfficientNet-Lite4 in int8 has some 900
 _MOST_TENSORS = 50_000
 _MOST_NAME = 4_096  # characters
 _MOST_METADATA_BYTES = 64 << 20
@@ -40,21 +40,38 @@ _MICROSOFT = frozenset(  # what onnxruntime's quantizers write, and the activati
 )
 _CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 
-# operator -> its inputs that set how large its output is, or divide whole numbers: no pixel may decide about them
-_SIZES: dict[str, tuple[int, ...]] = {
+# operator -> its inputs that set sizes, axes and steps: no pixel may decide about them
+_SETTING: dict[str, tuple[int, ...]] = {
     "ConstantOfShape": (0,),
+    "CumSum": (1,),
     "Expand": (1,),
-    "Mod": (1,),
     "OneHot": (1,),
     "Pad": (1, 3),
     "Range": (0, 1, 2),
+    "Reshape": (1,),
     "Resize": (1, 2, 3),
     "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
     "Tile": (1,),
     "TopK": (1,),
+    "Trilu": (1,),
+    "Unsqueeze": (1,),
     "Upsample": (1,),
+    **{f"Reduce{how}": (1,) for how in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()},
 }
-_LIMITED = frozenset(("blocksize", "dilations", "group", "kernel_shape", "num_groups", "output_padding", "output_shape", "pads", "repeats", "strides"))
+# The smallest whole number by -1 is no whole number: the processor ends the process
+_DIVIDING = ("Div", "Mod")
+_REAL = frozenset((1, 10, 11, 16))  # float, float16, double, bfloat16 of TensorProto.DataType
+_TO_REAL = ("DequantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
+_TO_WHOLE = frozenset(  # or to truth values; all others give the type of their first input
+    "ArgMax ArgMin CastLike ConvInteger DynamicQuantizeLinear Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual MatMulInteger OneHot QGemm "
+    "QuantizeLinear Shape Size".split()
+)
+_REAL_CONSTANTS = ("value_float", "value_floats")
+_LIMITED = frozenset(
+    ("blocksize", "dilations", "group", "kernel_shape", "num_groups", "output_padding", "output_shape", "pads", "repeats", "strides")
+)
 
 
 class RefusedError(Exception):
@@ -75,17 +92,8 @@ def check_structure(model: Any, size_bytes: int) -> None:
         raise RefusedError(f"it has {len(model.functions)} functions of its own; inline them (onnx.inliner.inline_local_functions)")
     if model.training_info:
         raise RefusedError("it has steps of training inside; export the network for inference")
+    check_counts(model)
     graph = model.graph
-    for what, count, most in (
-        ("nodes", len(graph.node), MOST_NODES),
-        ("initializers", len(graph.initializer), _MOST_TENSORS),
-        ("inputs", len(graph.input), _MOST_TENSORS),
-        ("outputs", len(graph.output), _MOST_TENSORS),
-        ("described tensors", len(graph.value_info), 2 * _MOST_TENSORS),
-        ("bytes of metadata", sum(len(entry.key) + len(entry.value) for entry in model.metadata_props), _MOST_METADATA_BYTES),
-    ):
-        if count > most:
-            raise RefusedError(f"it has {count:,} {what}, at most {most:,} are allowed")
     if graph.sparse_initializer:
         raise RefusedError("it has sparse weights; export them dense")
     for node in graph.node:
@@ -96,7 +104,23 @@ def check_structure(model: Any, size_bytes: int) -> None:
         _check_value(value)
     for value in graph.input:
         _check_input(value)
-    _check_sizes(graph)
+    _check_pixels_power(graph)
+
+
+def check_counts(model: Any) -> None:
+    """That a parsed model is small enough to be looked through. Raises :class:`RefusedError`."""
+    graph = model.graph
+    for what, count, most in (
+        ("nodes", len(graph.node), _MOST_NODES),
+        ("nodes in functions", sum(len(function.node) for function in model.functions), _MOST_NODES),
+        ("initializers", len(graph.initializer), _MOST_TENSORS),
+        ("inputs", len(graph.input), _MOST_TENSORS),
+        ("outputs", len(graph.output), _MOST_TENSORS),
+        ("described tensors", len(graph.value_info), 2 * _MOST_TENSORS),
+        ("bytes of metadata", sum(len(entry.key) + len(entry.value) for entry in model.metadata_props), _MOST_METADATA_BYTES),
+    ):
+        if count > most:
+            raise RefusedError(f"it has {count:,} {what}, at most {most:,} are allowed")
 
 
 def plain(text: object, most: int = 80) -> str:
@@ -167,18 +191,42 @@ def _check_name(name: str) -> None:
         raise RefusedError(f"a name in it has {len(name):,} characters, at most {_MOST_NAME:,} are allowed")
 
 
-def _check_sizes(graph: Any) -> None:
-    """No size may hang on the pixels, else the one picture that makes it huge comes after the probe.
+def _check_pixels_power(graph: Any) -> None:
+    """No pixel may set a size or decide a division of whole numbers, else the one picture that does harm comes after the probe.
 
     What is computed from constants and from shapes alone is free of pixels; everything else, and what is not made yet, is not.
     """
     free = {""} | {tensor.name for tensor in graph.initializer}
     free -= {value.name for value in graph.input}
+    real = {tensor.name for tensor in graph.initializer if tensor.data_type in _REAL}
+    real |= {value.name for value in graph.input if value.type.tensor_type.elem_type in _REAL}
     for node in graph.node:
-        for i in _SIZES.get(node.op_type, ()):
-            if i < len(node.input) and node.input[i] not in free:
-                raise RefusedError(f"a pixel may decide how much a {plain(node.op_type)} computes; export it with sizes that are fixed")
-        if node.op_type in ("Shape", "Size") or all(name in free for name in node.input):
-            free.update(node.output)
-        else:
-            free.difference_update(node.output)
+        fixed = all(name in free for name in node.input)
+        if any(i < len(node.input) and node.input[i] not in free for i in _SETTING.get(node.op_type, ())):
+            raise RefusedError(f"a pixel may decide how much a {plain(node.op_type)} computes; export it with sizes that are fixed")
+        if node.op_type in _DIVIDING and not fixed and not any(name in real for name in node.input):
+            raise RefusedError(f"a pixel may decide a {plain(node.op_type)} of whole numbers, which can crash the processor; compute it in float")
+        _mark(free, node.output, belongs=fixed or node.op_type in ("Shape", "Size"))
+        _mark(real, node.output[:1], belongs=_is_real(node, real))
+        _mark(real, node.output[1:], belongs=False)  # indices, masks, zero points
+
+
+def _mark(names: set[str], outputs: Iterable[str], *, belongs: bool) -> None:
+    if belongs:
+        names.update(outputs)
+    else:
+        names.difference_update(outputs)
+
+
+def _is_real(node: Any, real: set[str]) -> bool:
+    """Whether a node's first output is surely of a floating type."""
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    if node.op_type == "Cast":
+        return "to" in attributes and attributes["to"].i in _REAL
+    if node.op_type in ("Constant", "ConstantOfShape"):
+        given = attributes.get("value")
+        return given.t.data_type in _REAL if given else node.op_type == "ConstantOfShape" or not attributes.keys().isdisjoint(_REAL_CONSTANTS)
+    if node.op_type in _TO_WHOLE or node.op_type.startswith("QLinear"):
+        return False
+    decides = 1 if node.op_type == "Where" else 0
+    return node.op_type in _TO_REAL or (decides < len(node.input) and node.input[decides] in real)
