@@ -98,7 +98,7 @@ def _start(picture: tuple[int, int]) -> subprocess.Popen[bytes]:
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # each would take address space
     command = [sys.executable, *_CHILD, str(os.getpid()), *map(str, picture)]
     try:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603  our own interpreter and module
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

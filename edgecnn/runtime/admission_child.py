@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
 from edgecnn.errors import ModelError
@@ -126,13 +127,13 @@ def _try_out(content: bytes, size: tuple[int, int]) -> None:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  onnxruntime's own classes derive from Exception alone
+    except Exception as error:  # onnxruntime's own classes derive from Exception alone
         raise _refused("onnxruntime cannot load it", error) from error
     inputs = session.get_inputs()
     try:
         session.run(None, {value.name: np.zeros(_shape(value.shape, 1, size), _TYPES.get(value.type, np.int64)) for value in inputs})
         session.run(None, {value.name: _noise(_shape(value.shape, 2, size), _TYPES.get(value.type, np.int64)) for value in inputs})
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         refused = _refused("it cannot be run on a picture of its own size", error)
         if all(_is_free(value.shape) for value in inputs) and "memory" not in str(refused):
             return  # the size was a guess
@@ -156,7 +157,7 @@ def _shape(shape: list[int | str | None], batch: int, size: tuple[int, int]) -> 
     return tuple(side if isinstance(side, int) else batch if i == 0 else next(sides) for i, side in enumerate(shape))
 
 
-def _noise(shape: tuple[int, ...], kind: type[np.generic]) -> np.ndarray[Any, Any]:
+def _noise(shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
     """Without numpy.random, whose import alone takes longer than a small model."""
     count = int(np.prod(shape, dtype=np.int64))
     values = (np.arange(count, dtype=np.uint32) * np.uint32(2_654_435_761)) >> np.uint32(24)

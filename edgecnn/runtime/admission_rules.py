@@ -21,8 +21,13 @@ _MOST_SIDE = 2**31 - 1
 _MOST_INPUT_ELEMENTS = 3 * 64_000_000  # the limit of pictures
 _MOST_OF_ATTRIBUTE = 65_536  # of those that set sizes
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _OWN_DOMAINS = ("", "ai.onnx")
-_ONNX = frozenset(
+_ONNX = _words(
     "Abs Acos Add And ArgMax ArgMin Asin Atan AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat Constant ConstantOfShape "
     "Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp "
     "Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual "
@@ -31,12 +36,12 @@ _ONNX = frozenset(
     "OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum "
     "ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round Selu Shape Shrink Sigmoid Sign "
     "Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose "
-    "Trilu Unsqueeze Upsample Where Xor".split()
+    "Trilu Unsqueeze Upsample Where Xor"
 )
-_MICROSOFT = frozenset(  # what onnxruntime's quantizers write, and the activations that its optimizers do
+_MICROSOFT = _words(  # what onnxruntime's quantizers write, and the activations that its optimizers do
     "BiasGelu DequantizeLinear DynamicQuantizeMatMul FastGelu FusedConv FusedGemm FusedMatMul Gelu MatMulIntegerToFloat NhwcMaxPool "
     "QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearReduceMean "
-    "QLinearSigmoid QLinearSoftmax QLinearWhere QuantizeLinear QuickGelu".split()
+    "QLinearSigmoid QLinearSoftmax QLinearWhere QuantizeLinear QuickGelu"
 )
 _CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 
@@ -58,20 +63,18 @@ _SETTING: dict[str, tuple[int, ...]] = {
     "Trilu": (1,),
     "Unsqueeze": (1,),
     "Upsample": (1,),
-    **{f"Reduce{how}": (1,) for how in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()},
+    **{f"Reduce{how}": (1,) for how in _words("L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare")},
 }
 # The smallest whole number by -1 is no whole number: the processor ends the process
 _DIVIDING = ("Div", "Mod")
 _REAL = frozenset((1, 10, 11, 16))  # float, float16, double, bfloat16 of TensorProto.DataType
 _TO_REAL = ("DequantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
-_TO_WHOLE = frozenset(  # or to truth values; all others give the type of their first input
+_TO_WHOLE = _words(  # or to truth values; all others give the type of their first input
     "ArgMax ArgMin CastLike ConvInteger DynamicQuantizeLinear Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual MatMulInteger OneHot QGemm "
-    "QuantizeLinear Shape Size".split()
+    "QuantizeLinear Shape Size"
 )
 _REAL_CONSTANTS = ("value_float", "value_floats")
-_LIMITED = frozenset(
-    ("blocksize", "dilations", "group", "kernel_shape", "num_groups", "output_padding", "output_shape", "pads", "repeats", "strides")
-)
+_LIMITED = _words("blocksize dilations group kernel_shape num_groups output_padding output_shape pads repeats strides")
 
 
 class RefusedError(Exception):

