@@ -13,6 +13,7 @@ import math
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ CPU_SECONDS = 7  # lite0 needs 0.2 on a server's core
 _WALL_SECONDS = 10  # should the parent be gone without a sound; it is sooner itself
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 _SPARE_BYTES, _MOST_SPARE_BYTES = 512 << 20, 4 << 30  # lite0 takes 120 MB
+_USUALLY_TAKEN_BYTES = 1 << 30  # 150 MB were measured; a build of onnxruntime for a GPU maps more
 _SPARE_OF_FILE, _SPARE_OF_INPUT = 8, 512  # times its bytes, times the elements of a picture
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "Failed to allocate", "out of memory")
@@ -81,7 +83,8 @@ def _limit(size_bytes: int) -> Any:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource, resource.RLIMIT_CPU, CPU_SECONDS)
     if sys.platform == "linux":
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+        with suppress(OSError):  # some containers forbid it; the other limits hold
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * size_bytes)
     return resource
 
@@ -89,7 +92,10 @@ def _limit(size_bytes: int) -> Any:
 def _spare(resource: Any, count: int) -> None:
     """Limits address space to what is taken already and so many bytes more. Other systems than Linux do not keep to such a limit."""
     if sys.platform == "linux":
-        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        try:
+            used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        except OSError:  # no /proc
+            used = _USUALLY_TAKEN_BYTES
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         most = used + min(count, _MOST_SPARE_BYTES)
         resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
