@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,9 @@ from edgecnn.loading import fitted_batches
 from edgecnn.manifest import InputSpec, Interpolation, Manifest, Normalization, PreprocessSpec, Resize, TrainingRecord, UnknownRule
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.admission import admit, admit_own
 from edgecnn.runtime.engine_message import first_line
+from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.session import ModelSession, open_session
 from exporters.adopted_graph import Scores, build_adopted
 from exporters.foreign import ForeignModel, Layout, ends_in, read_foreign, read_labels
@@ -83,7 +85,9 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
     mean, std = _statistics(foreign, options, questions)
     if questions:
         raise UsageError(f"{model}: does not say {'; nor '.join(questions)}")
-    original = _Original(foreign, mean, std, options.color)
+    file = read_model_file(model)
+    admit(file, (foreign.height, foreign.width))
+    original = _Original(foreign, file.content, mean, std, options.color)
     manifest = _manifest(foreign, labels, options, _integer_rule(mean, std))
     pictures, which = _pictures(manifest, options)
     scores = _kind_of_scores(foreign, labels, original(pictures[:8]))
@@ -92,7 +96,7 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
     describe(adopted, manifest, None, None)
     with atomic_path(path) as temporary:
         _write(adopted, temporary, model)
-        session = open_session(temporary, "cpu")
+        session = open_session(temporary, "cpu", trusted=True)
         parity = _compare(lambda batch: _probabilities(original(batch), scores), session, pictures, which, reporter)
         if not parity.max_abs_diff <= _TOLERANCE:
             raise GateError(
@@ -104,11 +108,12 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
             candidates = pictures if options.golden == "data" else synthetic
             describe(adopted, manifest, None, choose(session, candidates, "fp32"))
         _write(adopted, temporary, model)
-        content = temporary.read_bytes()
+        written = read_model_file(temporary)
+        admit_own(replace(written, path=path))
     return ExportResult(
         file=str(path),
-        sha256=hashlib.sha256(content).hexdigest(),
-        size_bytes=len(content),
+        sha256=written.sha256,
+        size_bytes=len(written.content),
         opset=adopted.opset_import[0].version,
         ir_version=adopted.ir_version,
         inputs=tensor_infos(adopted.graph.input),
@@ -179,12 +184,12 @@ def _pictures(manifest: Manifest, options: AdoptOptions) -> tuple[Image, str]:
 class _Original:
     """The file as it came, fed as the code around it had to feed it."""
 
-    def __init__(self, foreign: ForeignModel, mean: NDArray[np.float64], std: NDArray[np.float64], color: str) -> None:
+    def __init__(self, foreign: ForeignModel, content: bytes, mean: NDArray[np.float64], std: NDArray[np.float64], color: str) -> None:
         self._foreign, self._mean, self._std, self._color = foreign, mean, std, color
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(str(foreign.path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no base
             raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {first_line(error)}") from error
 

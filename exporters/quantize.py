@@ -18,7 +18,9 @@ from edgecnn.errors import DataError, GateError, ModelError, UsageError
 from edgecnn.loading import Skipped, fitted_batches
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.admission import admit_own
 from edgecnn.runtime.inspection import inspect_model
+from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.session import ModelSession, open_session
 from exporters.calibrate import METHODS
 from exporters.candidates import AUTO, Calibrated, Candidate, calibrate, make_candidate, write_candidate
@@ -163,6 +165,7 @@ def _quantize_one(
             raise GateError(f"{jury.model}: {reason}; nothing was written, as --strict asks")
         with atomic_path(path) as temporary:
             shutil.copyfile(jury.model if decision == "fp32" else last.file, temporary)
+            admit_own(replace(read_model_file(temporary), path=path))
         return QuantizeResult(
             file=str(path),
             target=target.name,

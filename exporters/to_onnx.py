@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import io
 import json
 import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +29,9 @@ from edgecnn.loading import fitted_batches
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.admission import admit_own
 from edgecnn.runtime.golden import GoldenSamples
+from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.session import ModelSession, open_session
 from edgecnn.training.judge import TorchJudge, open_checkpoint
 from edgecnn.training.models.base import ImageClassifier
@@ -120,6 +121,7 @@ def export_onnx(
     Raises:
         InputNotFoundError, CheckpointError, MissingExtraError: the source cannot be had.
         UsageError: options that cannot be used; a network that cannot be used or exported.
+        ModelError: the network has operators that the runner refuses.
         DataError: pictures were asked for and cannot be had.
         GateError: the file does not answer as torch does; it is not written.
         OutputError: it cannot be written.
@@ -135,7 +137,7 @@ def export_onnx(
     describe(model, manifest, judge.split_record, None)
     with atomic_path(path) as temporary:
         write_unchecked(model, temporary)
-        session = open_session(temporary, "cpu")
+        session = open_session(temporary, "cpu", trusted=True)
         golden = _golden(session, manifest, pictures, options)
         parity = _parity(judge, session, pictures, which, reporter)
         tolerance = _PARITY_TOLERANCE[options.precision]
@@ -151,11 +153,12 @@ def export_onnx(
             )
         describe(model, manifest, judge.split_record, golden)
         write_unchecked(model, temporary)
-        content = temporary.read_bytes()
+        written = read_model_file(temporary)
+        admit_own(replace(written, path=path))
     return ExportResult(
         file=str(path),
-        sha256=hashlib.sha256(content).hexdigest(),
-        size_bytes=len(content),
+        sha256=written.sha256,
+        size_bytes=len(written.content),
         opset=model.opset_import[0].version,
         ir_version=model.ir_version,
         inputs=tensor_infos(model.graph.input),

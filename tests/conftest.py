@@ -15,6 +15,12 @@ sys.path.insert(0, str(TESTS))  # tests/shapes.py
 from shapes import write_shapes  # noqa: E402
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Verdicts on model files stay out of the user's own cache, for child processes too."""
+    os.environ["EDGECNN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def tiny_model() -> Path:
     """A float model that tells circles from squares."""

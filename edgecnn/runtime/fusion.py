@@ -15,6 +15,7 @@ from typing import Any
 import onnxruntime
 
 from edgecnn.errors import ModelError
+from edgecnn.runtime.admission import admit
 from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.onnx_proto import parse_model
 
@@ -57,6 +58,7 @@ def check_fusion(path: str | Path) -> Fusion:
         InputNotFoundError, ModelError: it cannot be read, or onnxruntime refuses it.
     """
     file = read_model_file(path)
+    admit(file)
     written = _Nodes(parse_model(file.content, file.path).graph)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         optimized_path = Path(folder, "optimized.onnx")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import ManifestError, PictureError
-from edgecnn.preprocess import Image, decode
+from edgecnn.preprocess import MAX_PIXELS, Image, decode
 
 if TYPE_CHECKING:
     from edgecnn.runtime.session import ModelSession
@@ -49,12 +50,12 @@ class GoldenSamples:
         """Raises :class:`ManifestError` where the text is not what :meth:`to_json` writes."""
         try:
             found = json.loads(text)
-            images = np.stack([decode(base64.b64decode(s["png"]), name="golden sample") for s in found["samples"]])
+            images = np.stack(_decoded(found["samples"]))
             probabilities = np.array([s["probabilities"] for s in found["samples"]], np.float32)
             scored = any("unknown_score" in s for s in found["samples"])
             unknown_scores = np.array([float(s["unknown_score"]) for s in found["samples"]], np.float32) if scored else None
             tolerance = float(found["tolerance"])
-        except (ValueError, KeyError, TypeError, PictureError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, PictureError) as error:
             raise ManifestError(f"the golden samples are broken ({error}); export the model again") from error
         if probabilities.ndim != 2 or not tolerance >= 0:
             raise ManifestError("the golden samples are broken (probabilities or tolerance); export the model again")
@@ -93,6 +94,16 @@ def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
 def _score_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
     """Relative to scores larger than 1: an energy has no fixed range, a feature distance lies below 1.5."""
     return float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1)))
+
+
+def _decoded(samples: Iterable[Mapping[str, str]]) -> list[Image]:
+    """All of them within one limit: a small file can hold many large pictures, and they are unpacked in the process that serves."""
+    images: list[Image] = []
+    left = MAX_PIXELS
+    for sample in samples:
+        images.append(decode(base64.b64decode(sample["png"]), name="golden sample", max_pixels=left))
+        left -= images[-1].shape[0] * images[-1].shape[1]
+    return images
 
 
 def _png(image: Image) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from edgecnn.errors import ManifestError, ModelError
 from edgecnn.manifest import MANIFEST_KEY, Manifest
+from edgecnn.runtime.admission_rules import RefusedError, check_counts
 from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.onnx_proto import parse_model
 
@@ -66,6 +67,10 @@ def inspect_model(path: str | Path) -> Inspection:
     """
     file = read_model_file(path)
     model = parse_model(file.content, file.path)
+    try:
+        check_counts(model)
+    except RefusedError as error:
+        raise ModelError(f"{file.path}: not looked into, since {error}; give a .onnx file that `edgecnn export` wrote") from error
     _check_nodes(file.path, model.graph.node)
     graph = _Graph(model.graph)
     computing = [node for node in graph.nodes if node.op_type in _COMPUTING]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgecnn.errors import ModelError
 from edgecnn.preprocess import Image
+from edgecnn.runtime.admission import admit
 from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.onnx_proto import parse_model
 
@@ -73,6 +74,7 @@ class _Tensors:
 
     def __init__(self, path: str | Path) -> None:
         file = read_model_file(path)
+        admit(file)
         self._path, self._content = file.path, file.content
         self._nodes: list[Any] = list(parse_model(file.content, file.path).graph.node)
         self._names = {name for node in self._nodes for name in node.output}

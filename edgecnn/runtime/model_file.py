@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Ma
 from edgecnn.runtime.golden import GoldenSamples
 
 __all__ = ["Description", "ModelFile", "check_session", "is_checkpoint", "read_model_file"]
+
+_MOST_BYTES = 2**31 - 1  # protobuf's own limit
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,22 @@ def read_model_file(path: str | Path) -> ModelFile:
     """
     path = Path(path)
     try:
+        _check_size(path)
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path}: no such model file; check the path") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; give a .onnx file that `edgecnn export` wrote") from error
     return ModelFile(path, content, hashlib.sha256(content).hexdigest())
+
+
+def _check_size(path: Path) -> None:
+    """Before a byte is read: a device or a pipe may never end, and a file with holes costs its maker nothing."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a folder says so itself
+        raise ModelError(f"{path}: a device or a pipe, not a file; give a .onnx file that `edgecnn export` wrote")
+    if found.st_size > _MOST_BYTES:
+        raise ModelError(f"{path}: {found.st_size / 1e9:.1f} GB, more than an ONNX file can have; give a .onnx file that `edgecnn export` wrote")
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -95,7 +108,7 @@ def _check_labels(manifest: Manifest, labels_json: str | None) -> None:
         raise ManifestError(f"the metadata key '{LABELS_KEY}' is missing; export the model again")
     try:
         labels = json.loads(labels_json)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"the metadata key '{LABELS_KEY}' is no JSON; export the model again") from error
     if labels != list(manifest.labels):
         found = len(labels) if isinstance(labels, list) else 0

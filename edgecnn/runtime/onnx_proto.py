@@ -16,7 +16,7 @@ from edgecnn.errors import ModelError
 
 __all__ = ["parse_model"]
 
-_SCALARS = {"int32": 5, "int64": 3, "string": 9, "float": 2}
+_SCALARS = {"int32": 5, "int64": 3, "string": 9, "float": 2, "bytes": 12}
 _OPTIONAL, _REPEATED, _MESSAGE = 1, 3, 11
 
 # message -> field -> (number, type, repeated)
@@ -24,10 +24,33 @@ _SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
     "Dimension": {"dim_value": (1, "int64", False), "dim_param": (2, "string", False)},
     "Shape": {"dim": (1, "Dimension", True)},
     "TensorType": {"elem_type": (1, "int32", False), "shape": (2, "Shape", False)},
-    "Type": {"tensor_type": (1, "TensorType", False)},
+    # What only has to be seen to be there stands as bytes: a parser that does not descend cannot be led into the depths
+    "Type": {
+        "tensor_type": (1, "TensorType", False),
+        "sequence_type": (4, "bytes", False),
+        "map_type": (5, "bytes", False),
+        "sparse_tensor_type": (8, "bytes", False),
+        "optional_type": (9, "bytes", False),
+    },
     "ValueInfo": {"name": (1, "string", False), "type": (2, "Type", False)},
-    "Tensor": {"dims": (1, "int64", True), "data_type": (2, "int32", False), "name": (8, "string", False), "data_location": (14, "int32", False)},
-    "Attribute": {"name": (1, "string", False), "i": (3, "int64", False), "ints": (8, "int64", True), "t": (5, "Tensor", False)},
+    "Tensor": {
+        "dims": (1, "int64", True),
+        "data_type": (2, "int32", False),
+        "name": (8, "string", False),
+        "external_data": (13, "bytes", True),
+        "data_location": (14, "int32", False),
+    },
+    "Attribute": {
+        "name": (1, "string", False),
+        "i": (3, "int64", False),
+        "ints": (8, "int64", True),
+        "t": (5, "Tensor", False),
+        "g": (6, "bytes", False),
+        "tensors": (10, "Tensor", True),
+        "graphs": (11, "bytes", True),
+        "sparse_tensor": (22, "bytes", False),
+        "sparse_tensors": (23, "bytes", True),
+    },
     "Node": {
         "input": (1, "string", True),
         "output": (2, "string", True),
@@ -43,6 +66,7 @@ _SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
         "input": (11, "ValueInfo", True),
         "output": (12, "ValueInfo", True),
         "value_info": (13, "ValueInfo", True),
+        "sparse_initializer": (15, "bytes", True),
     },
     "Function": {"name": (1, "string", False), "node": (7, "Node", True), "domain": (10, "string", False)},
     "OperatorSet": {"domain": (1, "string", False), "version": (2, "int64", False)},
@@ -52,6 +76,7 @@ _SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
         "opset_import": (8, "OperatorSet", True),
         "graph": (7, "Graph", False),
         "metadata_props": (14, "Entry", True),
+        "training_info": (20, "bytes", True),
         "functions": (25, "Function", True),
     },
 }

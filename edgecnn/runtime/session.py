@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import GateError, ProviderError, UsageError
 from edgecnn.held_out import SplitRecord
 from edgecnn.preprocess import Image
+from edgecnn.runtime.admission import admit
 from edgecnn.runtime.engine import start_engine
 from edgecnn.runtime.engine_message import first_line
 from edgecnn.runtime.golden import replay
@@ -121,7 +122,13 @@ class ModelSession:
 
 
 def open_session(
-    path: str | Path, ep: str = "auto", threads: int | None = None, *, prove: bool = False, options: RunOptions | None = None
+    path: str | Path,
+    ep: str = "auto",
+    threads: int | None = None,
+    *,
+    prove: bool = False,
+    trusted: bool = False,
+    options: RunOptions | None = None,
 ) -> ModelSession:
     """Opens a model file.
 
@@ -132,6 +139,7 @@ def open_session(
             provider by a tenth first, in a race of seven pictures.
         threads: of one inference; None: as ``options`` say.
         prove: replay the golden samples on a named provider too, and refuse a model that has none.
+        trusted: open it without :func:`edgecnn.runtime.admission.admit`; for files that this very program has made.
         options: threads, power, memory, and what the provider is told.
 
     Raises:
@@ -144,6 +152,8 @@ def open_session(
     if threads is not None:
         options = replace(options, threads=threads)
     model = read_model_file(path)
+    if not trusted:
+        admit(model)
     if ep == "auto":
         session = _open_best(model, options)
         if prove and session.description.golden_json is None:
