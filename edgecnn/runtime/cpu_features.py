@@ -23,6 +23,7 @@ __all__ = [
     "has_vnni",
     "is_x86",
     "physical_cores",
+    "present_cores",
 ]
 
 _ROOT = Path("/")
@@ -121,6 +122,11 @@ def has_fast_int8() -> bool | None:
     return bool(flags & (_VNNI if is_x86() else _ARM_INT8)) if flags else None
 
 
+def present_cores(root: Path = _ROOT) -> int:
+    """Cores of the machine, without their second threads, where the system tells these apart."""
+    return len({(block.get("physical id"), block["core id"]) for block in _blocks(root) if "core id" in block}) or os.cpu_count() or 1
+
+
 def allowed_threads() -> int:
     """Processors that this process may run on, second threads of a core among them."""
     try:
@@ -134,7 +140,5 @@ def physical_cores(root: Path = _ROOT) -> int:
 
     Of a container's 1.5 processors that is one: two threads would use up their time before the period is over, and wait for the next.
     """
-    cores = {(block.get("physical id"), block["core id"]) for block in _blocks(root) if "core id" in block}
-    allowed = allowed_threads()
     quota = cpu_quota(root)
-    return max(1, min(len(cores) or allowed, allowed, int(quota) if quota else allowed))
+    return max(1, min(present_cores(root), allowed_threads(), *([int(quota)] if quota else [])))

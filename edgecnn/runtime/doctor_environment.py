@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -38,13 +39,10 @@ _TRAINING = ("torch", "onnx", "onnxscript", "matplotlib")
 
 def examine_environment() -> tuple[list[Finding], Recommendation | None]:
     """All findings, clashes and what does not load among them as faults, and what to run next; None where a fault's remedy is no command."""
-    clashes = [
-        *_clash("OpenCV", _OPENCVS, "opencv-python-headless"),
-        *_clash("onnxruntime", _ONNXRUNTIMES, _onnxruntime_for_here()),
-    ]
+    clashes = [clash for clash in (_clash("OpenCV", _OPENCVS, "opencv-python-headless"), _clash("onnxruntime", _ONNXRUNTIMES, _engine())) if clash]
     findings = [
         *_python(sys.version_info[:2]),
-        *(finding for finding, _ in clashes),
+        *(clash.finding for clash in clashes),
         *examine_onnxruntime(),
         *examine_opencv(),
         *examine_machine(),
@@ -52,10 +50,10 @@ def examine_environment() -> tuple[list[Finding], Recommendation | None]:
     cameras = _cameras()
     findings += [*_camera_findings(cameras), *_extras()]
     if clashes:
-        return findings, clashes[0][1]
+        return findings, _mend(clashes)
     if any(f.level == "fault" for f in findings):
         return findings, None
-    return findings, _next(cameras)
+    return findings, _next(cameras or ())
 
 
 def _python(running: tuple[int, int]) -> Iterator[Finding]:
@@ -67,21 +65,36 @@ def _python(running: tuple[int, int]) -> Iterator[Finding]:
         yield Finding("ok", found, "Python", "")
 
 
-def _clash(what: str, names: tuple[str, ...], wanted: str) -> Iterator[tuple[Finding, Recommendation]]:
-    """Uninstalling one of two takes files away that the other needs, so both go."""
-    found = {name: installed for name in names if (installed := _installed(name))}
-    if len(found) > 1:
-        listed = ", ".join(f"{name} {installed}" for name, installed in found.items())
-        command = f"pip uninstall -y {' '.join(found)} && pip install {wanted}"
-        told = f"{len(found)} packages install the same {what}, each over the other's files: {listed}"
-        other = next((name for name in found if name != wanted), "")
-        yield (
-            Finding("fault", told, what, f"{command} (or {other}, if that is the one you want)"),
-            Recommendation(command, f"two packages of {what} clash, and either may work by chance alone: leave one"),
+@dataclass(frozen=True)
+class _Clash:
+    """Distributions that install one module."""
+
+    module: str
+    installed: dict[str, str]  # name -> version
+    keep: str
+
+    @property
+    def finding(self) -> Finding:
+        listed = ", ".join(f"{name} {version}" for name, version in self.installed.items())
+        others = " or ".join(name for name in self.installed if name != self.keep)
+        told = f"{len(self.installed)} packages install the same {self.module}, each over the other's files: {listed}"
+        return Finding(
+            "fault", told, self.module, f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
         )
 
 
-def _onnxruntime_for_here() -> str:
+def _clash(module: str, names: tuple[str, ...], keep: str) -> _Clash | None:
+    found = {name: installed for name in names if (installed := _installed(name))}
+    return _Clash(module, found, keep) if len(found) > 1 else None
+
+
+def _mend(clashes: Sequence[_Clash]) -> Recommendation:
+    """Uninstalling one of two takes files away that the other needs, so both go."""
+    command = f"pip uninstall -y {' '.join(name for c in clashes for name in c.installed)} && pip install {' '.join(c.keep for c in clashes)}"
+    return Recommendation(command, f"of packages that clash, what works does so by chance: keep one ({' and one '.join(c.module for c in clashes)})")
+
+
+def _engine() -> str:
     """The one to keep where several are installed: for GPUs where a GPU is."""
     if isinstance(loaded("onnxruntime", "onnxruntime"), Finding):
         return "onnxruntime"
@@ -97,15 +110,18 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _cameras() -> tuple[Camera, ...]:
+def _cameras() -> tuple[Camera, ...] | None:
     if isinstance(loaded("cv2", "opencv-python-headless"), Finding):
-        return ()
+        return None
     from edgecnn.runtime.sources.cameras import find_cameras  # noqa: PLC0415  # its package imports OpenCV, which is seen to load by now
 
     return find_cameras()
 
 
-def _camera_findings(cameras: tuple[Camera, ...]) -> Iterator[Finding]:
+def _camera_findings(cameras: tuple[Camera, ...] | None) -> Iterator[Finding]:
+    if cameras is None:
+        yield Finding("note", "not looked for, since OpenCV does not load", "camera", "")
+        return
     for camera in cameras:
         what = f"'{camera.name}' ({camera.path}){'' if camera.kind == 'v4l2' else ' on the camera connector'}"
         if camera.problem:

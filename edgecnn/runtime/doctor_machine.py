@@ -18,6 +18,7 @@ from edgecnn.runtime.cpu_features import (
     has_vnni,
     is_x86,
     physical_cores,
+    present_cores,
 )
 from edgecnn.runtime.limits import cpu_quota, memory_limit_bytes
 from edgecnn.runtime.machine_state import clock_held_low, heat, memory, offline_cores, power_faults
@@ -44,7 +45,8 @@ def examine_machine(root: Path = _ROOT) -> list[Finding]:
 
 
 def _processor() -> Iterator[Finding]:
-    yield Finding("ok", f"{cpu_name()}, {_count(os.cpu_count() or 1, 'thread')}; {_sets(cpu_flags())}", "processor", "")
+    cores = f"{_count(present_cores(), 'core')}, {_count(os.cpu_count() or 1, 'thread')}"
+    yield Finding("ok", f"{cpu_name()}, {cores}; {_sets(cpu_flags())}", "processor", "")
     if not has_vnni():
         what = "no VNNI: products of int8 saturate, and int8 gains less"
         yield Finding("warning", what, "processor", "quantize on this machine: `edgecnn quantize` then keeps weights to seven bits")
@@ -101,11 +103,10 @@ def _heat(root: Path) -> Iterator[Finding]:
     if found is None:
         return
     what = f"{found.temperature_c:.0f} °C at {found.zone}; it slows down from {found.limit_c:.0f} °C"
-    yield (
-        Finding("warning", what, "heat", "cool it (a fan, a heat sink, air): timings taken now are too slow")
-        if found.is_hot
-        else Finding("ok", what, "heat", "")
-    )
+    if found.is_hot:
+        yield Finding("warning", what, "heat", "cool it (a fan, a heat sink, air): timings taken now are too slow")
+    else:
+        yield Finding("ok", what, "heat", "")
 
 
 def _power(root: Path) -> Iterator[Finding]:

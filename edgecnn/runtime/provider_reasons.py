@@ -27,6 +27,13 @@ _LOADING_TIMEOUT_S = 30.0
 # onnxruntime's names of the libraries it loads for a provider, where a provider has one of its own
 _LIBRARIES = {"tensorrt": "onnxruntime_providers_tensorrt", "cuda": "onnxruntime_providers_cuda", "openvino": "onnxruntime_providers_openvino"}
 
+_LIBRARY_REMEDIES = {
+    ("libcuda.so", "nvcuda.dll"): "install NVIDIA's driver; a container is started with --gpus all",
+    ("nvinfer", "nvonnxparser"): "install TensorRT where the loader finds it (LD_LIBRARY_PATH), or use --ep cuda",
+    ("cublas", "cudart", "cudnn", "cufft", "curand", "nvrtc", "nvJitLink"): "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA and cuDNN",
+    ("openvino", "tbb"): "pip install --force-reinstall onnxruntime-openvino",
+}
+
 # In a process of its own: a provider's library that was loaded before onnxruntime loads it would not find onnxruntime, and CUDA's take long to unload
 _LOAD = """
 import ctypes, os, sys
@@ -117,7 +124,11 @@ def _reason(provider: Provider, machine: Machine, library: Callable[[Provider], 
     if not built_in:
         return Reason(provider.name, "package", f"this onnxruntime ({onnxruntime.__version__}) has no {provider.full_name}", provider.remedy)
     lacking = library(provider)
-    return Reason(provider.name, "library", f"{lacking} cannot be loaded", provider.remedy) if lacking else None
+    return Reason(provider.name, "library", f"{lacking} cannot be loaded", _remedy(lacking) or provider.remedy) if lacking else None
+
+
+def _remedy(library: str) -> str:
+    return next((remedy for parts, remedy in _LIBRARY_REMEDIES.items() if any(part in library for part in parts)), "")
 
 
 def _unfit(name: str, machine: Machine) -> str:
@@ -135,6 +146,7 @@ def _unfit(name: str, machine: Machine) -> str:
     return "" if fits else need
 
 
+@cache
 def missing_library(provider: Provider) -> str | None:
     """The library that keeps a provider's own from loading, libcudnn.so.9 for example; None where it loads, or has none of its own."""
     stem = _LIBRARIES.get(provider.name)
