@@ -78,9 +78,8 @@ class _Clash:
         listed = ", ".join(f"{name} {version}" for name, version in self.installed.items())
         others = " or ".join(name for name in self.installed if name != self.keep)
         told = f"{len(self.installed)} packages install the same {self.module}, each over the other's files: {listed}"
-        return Finding(
-            "fault", told, self.module, f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
-        )
+        remedy = f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
+        return Finding("fault", told, self.module, remedy)
 
 
 def _clash(module: str, names: tuple[str, ...], keep: str) -> _Clash | None:
@@ -91,7 +90,7 @@ def _clash(module: str, names: tuple[str, ...], keep: str) -> _Clash | None:
 def _mend(clashes: Sequence[_Clash]) -> Recommendation:
     """Uninstalling one of two takes files away that the other needs, so both go."""
     command = f"pip uninstall -y {' '.join(name for c in clashes for name in c.installed)} && pip install {' '.join(c.keep for c in clashes)}"
-    return Recommendation(command, f"of packages that clash, what works does so by chance: keep one ({' and one '.join(c.module for c in clashes)})")
+    return Recommendation(command, f"of packages that clash, what works does so by chance: keep one {' and one '.join(c.module for c in clashes)}")
 
 
 def _engine() -> str:

@@ -21,7 +21,7 @@ from edgecnn.runtime.cpu_features import (
     present_cores,
 )
 from edgecnn.runtime.limits import cpu_quota, memory_limit_bytes
-from edgecnn.runtime.machine_state import clock_held_low, heat, memory, offline_cores, power_faults
+from edgecnn.runtime.machine_state import busy, clock_held_low, heat, memory, offline_cores, power_faults
 
 __all__ = ["examine_machine"]
 
@@ -41,7 +41,7 @@ def examine_machine(root: Path = _ROOT) -> list[Finding]:
     Args:
         root: of the file system, for tests.
     """
-    return [*_processor(), *_cores(root), *_memory(root), *_disk(), *_heat(root), *_power(root), *_clock(root)]
+    return [*_processor(), *_cores(root), *_load(), *_memory(root), *_disk(), *_heat(root), *_power(root), *_clock(root)]
 
 
 def _processor() -> Iterator[Finding]:
@@ -77,6 +77,13 @@ def _cores(root: Path) -> Iterator[Finding]:
         yield Finding("note", f"two kinds of cores ({kinds}): the slower ones may hold up the fast", "cores", remedy)
     if offline := offline_cores(root):
         yield Finding("note", f"{_count(offline, 'processor')} switched off", "cores", "on a Jetson, `sudo nvpmodel -m 0` gives all of them")
+
+
+def _load() -> Iterator[Finding]:
+    load = busy()
+    if load is not None:
+        what = f"other programs use the processor: {load:.1f} wanted to run in the last minute"
+        yield Finding("note", what, "load", "end them before you measure")
 
 
 def _memory(root: Path) -> Iterator[Finding]:

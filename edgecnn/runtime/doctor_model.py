@@ -10,6 +10,7 @@ from edgecnn.errors import InputNotFoundError, ManifestError, ProviderError
 from edgecnn.finding import Finding
 from edgecnn.runtime.cpu_features import physical_cores
 from edgecnn.runtime.golden import GoldenReplay, GoldenSamples, replay
+from edgecnn.runtime.machine_state import busy
 from edgecnn.runtime.model_timing import Runner, grey, race, thread_counts, winner
 from edgecnn.runtime.providers import available, parse
 from edgecnn.runtime.recommendation import Recommendation
@@ -99,7 +100,7 @@ def _difference(found: GoldenReplay) -> str:
 def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
     """Races those that gave the golden samples' answers, the CPU provider with several numbers of threads."""
     runners = [runner for session in proven for runner in _runners(session)]
-    race(runners, grey(runners[0].session))
+    race(runners, grey(runners[0].session), seconds=min(2.0, 0.5 * len(runners)))
     chosen, close = winner(runners)
     times = ", ".join(f"{runner.name} {runner.median_ms:.2f} ms" for runner in sorted(runners, key=lambda runner: runner.median_ms))
     path, ep = proven[0].path, chosen.session.ep
@@ -107,7 +108,12 @@ def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
     threads = () if chosen.threads is None else ("--threads", chosen.threads)
     why = f"{'too close to call in so short a race, so what takes least of the machine' if close else 'the quickest here'}: {chosen.name}"
     command = Recommendation.of(why if len(runners) > 1 else f"all that is here: {chosen.name}", *_predict(path, source, ep, threads))
-    return Finding("ok", f"one picture, the network alone: {times} (medians)", proven[0].file, ""), command
+    return Finding("ok", f"one picture, the network alone: {times} (medians)", proven[0].file, _disturbed()), command
+
+
+def _disturbed() -> str:
+    load = busy()
+    return "" if load is None else f"other programs were busy too (load {load:.1f}): measure again when they are not"
 
 
 def _predict(path: Path, source: str, ep: str, threads: tuple[str, int] | tuple[()]) -> tuple[object, ...]:

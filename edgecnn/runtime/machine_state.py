@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Heat", "Memory", "clock_held_low", "heat", "memory", "offline_cores", "power_faults"]
+__all__ = ["Heat", "Memory", "busy", "clock_held_low", "heat", "memory", "offline_cores", "power_faults"]
 
 _ROOT = Path("/")
 _PLAUSIBLE_C = (1.0, 150.0)  # sensors that are switched off tell 0, or nonsense
@@ -49,6 +50,15 @@ def memory(root: Path = _ROOT) -> Memory | None:
         return Memory(int(sizes["MemTotal"][0]) * 1024, int(sizes["MemAvailable"][0]) * 1024)
     except (KeyError, IndexError, ValueError):
         return None
+
+
+def busy() -> float | None:
+    """The programs that wanted to run in the last minute, where these are more than the processor has threads; else None."""
+    try:
+        load = os.getloadavg()[0]
+    except (OSError, AttributeError):  # Windows has none
+        return None
+    return load if load > (os.cpu_count() or 1) else None
 
 
 def heat(root: Path = _ROOT) -> Heat | None:

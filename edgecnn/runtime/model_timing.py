@@ -15,7 +15,6 @@ from edgecnn.runtime.session import ModelSession
 
 __all__ = ["Runner", "race", "thread_counts", "winner"]
 
-_SECONDS = 2.0
 _SETTLE_S = 0.03  # onnxruntime's threads spin for a while after a run, and would take the next one's cores
 _TURN_S = 0.04
 _LEAST_ROUNDS = 3
@@ -50,7 +49,7 @@ def thread_counts() -> tuple[int, ...]:
     return tuple(sorted(tried))
 
 
-def race(runners: Sequence[Runner], image: Image, seconds: float = _SECONDS) -> None:
+def race(runners: Sequence[Runner], image: Image, seconds: float) -> None:
     """Lets them run in turns, so that all see the same machine, and notes their times.
 
     Args:
