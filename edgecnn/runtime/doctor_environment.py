@@ -148,10 +148,11 @@ def _extras() -> Iterator[Finding]:
 
 def _next(cameras: tuple[Camera, ...]) -> Recommendation:
     """By what is known without a model: which file, which provider, how many threads, which camera."""
-    from edgecnn.runtime.provider_reasons import missing_providers  # noqa: PLC0415  # onnxruntime is seen to load by now
+    from edgecnn.runtime.provider_reasons import missing_providers, this_machine  # noqa: PLC0415  # onnxruntime is seen to load by now
     from edgecnn.runtime.providers import available  # noqa: PLC0415
 
     lacking = {reason.provider for reason in missing_providers()}
+    lacking |= set() if this_machine().intel else {"openvino"}  # elsewhere it runs where it was built in, and only a race tells whether it gains
     ep = next(p.name for p in available() if p.name not in lacking)
     model, why = _file_for(ep)
     source = next((camera.source for camera in cameras if not camera.problem), "picture.jpg")

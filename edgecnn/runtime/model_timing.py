@@ -13,26 +13,27 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.cpu_features import fast_cores, physical_cores
 from edgecnn.runtime.session import ModelSession
 
-__all__ = ["Runner", "race", "thread_counts", "winner"]
+__all__ = ["Runner", "grey", "race", "thread_counts", "winner"]
 
 _SETTLE_S = 0.03  # onnxruntime's threads spin for a while after a run, and would take the next one's cores
 _TURN_S = 0.04
-_LEAST_ROUNDS = 3
+_LEAST_ROUNDS = 5
 _MARGIN = 1.1  # less is chance in so short a race
+_LEAST_WON = 0.8  # of the rounds: on a busy machine medians alone differ by chance
 
 
 @dataclass
 class Runner:
-    """A session in the race, and the time of each of its runs, one picture a run."""
+    """A session in the race, and how long a picture took it, a figure a turn."""
 
     session: ModelSession
     threads: int | None  # None: as the provider sees fit
-    times_ms: list[float] = field(default_factory=list)
+    turns_ms: list[float] = field(default_factory=list)  # the median of each turn
 
     @property
     def median_ms(self) -> float:
-        """Of all its runs."""
-        return median(self.times_ms)
+        """Of its turns."""
+        return median(self.turns_ms)
 
     @property
     def name(self) -> str:
@@ -55,7 +56,7 @@ def race(runners: Sequence[Runner], image: Image, seconds: float) -> None:
     Args:
         runners: open sessions of one model.
         image: uint8 ``[1, H, W, 3]``.
-        seconds: about how long it may take; three turns each are taken in any case.
+        seconds: about how long it may take; five turns each are taken in any case.
     """
     end = time.perf_counter() + seconds
     rounds = 0
@@ -69,25 +70,33 @@ def _turn(runner: Runner, image: Image) -> None:
     time.sleep(_SETTLE_S)
     runner.session.probabilities(image)  # wakes the threads, and the clock
     begun = time.perf_counter()
+    times_ms = []
     while True:
         start = time.perf_counter()
         runner.session.probabilities(image)
         stop = time.perf_counter()
-        runner.times_ms.append((stop - start) * 1e3)
+        times_ms.append((stop - start) * 1e3)
         if stop - begun > _TURN_S:
-            return
+            break
+    runner.turns_ms.append(median(times_ms))
 
 
 def winner(runners: Sequence[Runner]) -> tuple[Runner, bool]:
-    """The soonest, or where others are within a tenth of it, the one of these that takes least of the machine: the CPU, the fewest threads.
+    """The soonest; of those that it does not beat clearly, the one that takes least of the machine: the CPU, the fewest threads.
 
     Returns:
         The runner, and whether it was too close to call.
     """
-    best_ms = min(runner.median_ms for runner in runners)
-    close = [runner for runner in runners if runner.median_ms <= best_ms * _MARGIN]
+    best = min(runners, key=lambda runner: runner.median_ms)
+    close = [runner for runner in runners if not _beats(best, runner)]
     chosen = min(close, key=lambda runner: (runner.session.ep != "cpu", runner.threads or 0, runner.median_ms))
     return chosen, len(close) > 1
+
+
+def _beats(one: Runner, other: Runner) -> bool:
+    """By a tenth, and in four rounds of five."""
+    won = sum(a < b for a, b in zip(one.turns_ms, other.turns_ms, strict=True))
+    return one.median_ms * _MARGIN <= other.median_ms and won >= _LEAST_WON * len(one.turns_ms)
 
 
 def grey(session: ModelSession) -> Image:
