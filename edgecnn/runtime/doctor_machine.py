@@ -71,7 +71,7 @@ def _cores(root: Path) -> Iterator[Finding]:
         remedy = f"--threads {physical_cores(root)}, the default here; more would wait for each other"
         yield Finding("note", f"this process {' and '.join(limits)}", "cores", remedy)
     fast = fast_cores(root)
-    if fast:
+    if fast and fast < physical_cores(root):
         kinds = ", ".join(f"{kind.count} x {kind.name}" for kind in core_kinds(root))
         remedy = f"try --threads {fast}; `edgecnn doctor MODEL` times it"
         yield Finding("note", f"two kinds of cores ({kinds}): the slower ones may hold up the fast", "cores", remedy)

@@ -67,10 +67,11 @@ def _missing(reasons: Sequence[Reason]) -> Iterator[Finding]:
         if reason.kind == "hardware":
             unfit.setdefault(reason.what, []).append(reason.provider)
         else:
-            told.setdefault((reason.what, reason.remedy), []).append(reason)
-    for (what, remedy), alike in told.items():
-        level: Level = "warning" if alike[0].kind == "library" else "note"  # what was installed should work; what was not may be unwanted
-        yield Finding(level, f"no {', '.join(r.provider for r in alike)}: {what}", "providers", remedy)
+            told.setdefault((reason.kind, reason.remedy), []).append(reason)
+    for (kind, remedy), alike in told.items():
+        level: Level = "warning" if kind == "library" else "note"  # what was installed should work; what was not may be unwanted
+        whats = "; ".join(dict.fromkeys(r.what for r in alike))
+        yield Finding(level, f"no {', '.join(r.provider for r in alike)}: {whats}", "providers", remedy)
     if unfit:
         yield Finding("note", "not for this machine: " + "; ".join(f"{', '.join(names)} ({need})" for need, names in unfit.items()), "providers", "")
 

@@ -27,6 +27,7 @@ _LOADING_TIMEOUT_S = 30.0
 # onnxruntime's names of the libraries it loads for a provider, where a provider has one of its own
 _LIBRARIES = {"tensorrt": "onnxruntime_providers_tensorrt", "cuda": "onnxruntime_providers_cuda", "openvino": "onnxruntime_providers_openvino"}
 
+_DRIVERS = {"linux": ("libcuda.so.1",), "win32": ("nvcuda.dll",)}  # CUDA looks for it at run time; a container without --gpus lacks it
 _LIBRARY_REMEDIES = {
     ("libcuda.so", "nvcuda.dll"): "install NVIDIA's driver; a container is started with --gpus all",
     ("nvinfer", "nvonnxparser"): "install TensorRT where the loader finds it (LD_LIBRARY_PATH), or use --ep cuda",
@@ -46,7 +47,8 @@ shared = os.path.join(folder, library.partition("providers_")[0] + "providers_sh
 if os.path.exists(shared):
     ctypes.CDLL(shared, mode=ctypes.RTLD_GLOBAL)
 try:
-    ctypes.CDLL(sys.argv[1])
+    for path in sys.argv[1:]:
+        ctypes.CDLL(path)
 except OSError as error:
     print(error, file=sys.__stdout__)
 """
@@ -154,14 +156,14 @@ def missing_library(provider: Provider) -> str | None:
     path = Path(onnxruntime.__file__).parent / "capi" / f"{prefix}{stem}{suffix}"
     if stem is None or not path.exists():
         return None
-    return missing_in(path)
+    return missing_in(path, *_DRIVERS.get(sys.platform, ()) if provider.name in ("tensorrt", "cuda") else ())
 
 
-def missing_in(path: Path) -> str | None:
-    """What keeps a library from loading, tried in a process of its own; None where it loads."""
+def missing_in(path: Path, *others: str) -> str | None:
+    """What keeps a library, and then others, from loading, tried in a process of its own; None where they load."""
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter
-            [sys.executable, "-c", _LOAD, str(path)], capture_output=True, text=True, timeout=_LOADING_TIMEOUT_S, check=False
+            [sys.executable, "-c", _LOAD, str(path), *others], capture_output=True, text=True, timeout=_LOADING_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.SubprocessError):
         return None

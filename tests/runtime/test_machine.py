@@ -90,7 +90,9 @@ def test_threads_are_as_many_as_the_cores_that_are_ours(quota: str | None, threa
     assert (present_cores(tmp_path), physical_cores(tmp_path)) == (4, threads)
 
 
-def test_two_kinds_of_cores_are_told_apart_and_the_board_is_named(tmp_path: Path) -> None:
+def test_two_kinds_of_cores_are_told_apart_and_the_board_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_features, "allowed_threads", lambda: 8)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
     arm(tmp_path, [("0xd05", 530)] * 4 + [("0xd0b", 1024)] * 4, "Radxa ROCK 5B")
     assert core_kinds(tmp_path) == (CoreKind("Cortex-A76", 4, 1024), CoreKind("Cortex-A55", 4, 530))
     assert fast_cores(tmp_path) == 4
@@ -98,6 +100,9 @@ def test_two_kinds_of_cores_are_told_apart_and_the_board_is_named(tmp_path: Path
     assert "asimddp" in cpu_flags(tmp_path)
     (told,) = (f for f in examine_machine(tmp_path) if "two kinds" in f.what)
     assert "--threads 4" in told.remedy
+    write(tmp_path, "proc/self/cgroup", "0::/")
+    write(tmp_path, "sys/fs/cgroup/cpu.max", "200000 100000")  # no more than two are ours, whatever their kind
+    assert not any("two kinds" in f.what for f in examine_machine(tmp_path))
 
 
 def test_cores_that_are_alike_and_parts_that_are_not_known(tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def test_the_loader_names_a_library_that_another_needs(compiler: str, tmp_path: 
     linked = [compiler, "-shared", "-fPIC", "-Wl,--no-as-needed", "-o", provider, tmp_path / "provider.c", needed, f"-Wl,-rpath,{tmp_path}"]
     subprocess.run(linked, check=True)
     assert missing_in(provider) is None
+    assert missing_in(provider, "libnowhere.so.1") == "libnowhere.so.1"
     needed.unlink()
     assert missing_in(provider) == "libneeded.so.9"
 
