@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgecnn.cli.options import Ep, Json
 from edgecnn.cli.output import examples, note, print_findings, print_json, reporting
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.doctor import Diagnosis
 
 __all__ = ["register"]
 
@@ -33,8 +36,18 @@ def doctor(
     if json:
         print_json(result)
     else:
-        print_findings(result.findings)
+        _print(result)
     faults = sum(finding.level == "fault" for finding in result.findings)
     if not result.ok:
         note(f"edgecnn: {faults} {'fault' if faults == 1 else 'faults'} found")
         raise typer.Exit(3)
+
+
+def _print(result: Diagnosis) -> None:
+    """The command last, on a line of its own and not wrapped, so that it can be copied."""
+    if result.recommended is None:
+        print_findings(result.findings)
+        return
+    *found, last = result.findings
+    print_findings(found)
+    print(f"\nNext: {last.what}\n  {result.recommended}")

@@ -77,23 +77,30 @@ def print_facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
     _print(table, rows)
 
 
+_TOPIC_LENGTH = 12
 _LEVEL_STYLES = {"fault": "bold red", "warning": "yellow", "ok": "green", "note": "dim"}
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """What was found, where, and what to do, a block each, on standard output."""
+    """What was found, where, and what to do, a block each, on standard output; short topics stand in a column, paths below what was found."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
+    topics = all(len(finding.where) <= _TOPIC_LENGTH for finding in findings)
+    for _ in range(1 + topics):
+        table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    before = ""
     for finding in findings:
-        told = Text(finding.what).append(f"\n{finding.where}", "dim")
+        where, before = "" if finding.where == before else finding.where, finding.where
+        told = Text(finding.what)
+        if where and not topics:
+            told.append(f"\n{where}", "dim")
         if finding.remedy:
             told.append(f"\n→ {finding.remedy}")
-        table.add_row(Text(finding.level, _LEVEL_STYLES[finding.level]), told)
+        table.add_row(Text(finding.level, _LEVEL_STYLES[finding.level]), *([Text(where, "dim")] if topics else []), told)
     Console().print(table)
 
 

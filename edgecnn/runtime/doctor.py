@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.finding import Finding
 from edgecnn.progress import Reporter
-from edgecnn.runtime.doctor_data import examine_data
-from edgecnn.runtime.doctor_environment import examine_environment
-from edgecnn.runtime.doctor_model import examine_model
+from edgecnn.runtime.recommendation import Recommendation
 
 __all__ = ["Diagnosis", "Finding", "examine"]
 
@@ -19,7 +18,8 @@ class Diagnosis:
     """What ``edgecnn doctor`` reports."""
 
     ok: bool  # no fault among the findings
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...]  # the last one says why the command below is recommended, where one is
+    recommended: str | None = None  # a command line
 
 
 def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | None = None) -> Diagnosis:
@@ -34,10 +34,22 @@ def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | N
         InputNotFoundError, ModelError, ManifestError, DataError: the target cannot be examined at all.
         ProviderError: none of the providers that were asked for is here.
     """
+    # Imported when needed: of a machine on which OpenCV or onnxruntime does not load, that must be told
     if target is None:
-        findings = examine_environment()
-    elif target.is_dir():
-        findings = examine_data(target, reporter)
-    else:
-        findings = examine_model(target, ep)
-    return Diagnosis(all(f.level != "fault" for f in findings), tuple(findings))
+        from edgecnn.runtime.doctor_environment import examine_environment  # noqa: PLC0415
+
+        return _diagnosis(*examine_environment())
+    if target.is_dir():
+        from edgecnn.runtime.doctor_data import examine_data  # noqa: PLC0415
+
+        return _diagnosis(examine_data(target, reporter))
+    from edgecnn.runtime.doctor_model import examine_model  # noqa: PLC0415
+
+    return _diagnosis(*examine_model(target, ep))
+
+
+def _diagnosis(findings: Sequence[Finding], recommended: Recommendation | None = None) -> Diagnosis:
+    ok = all(f.level != "fault" for f in findings)
+    if recommended is None:
+        return Diagnosis(ok, tuple(findings))
+    return Diagnosis(ok, (*findings, recommended.finding), recommended.command)

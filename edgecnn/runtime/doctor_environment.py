@@ -1,23 +1,27 @@
-"""Examines Python, the packages and the processor."""
+"""Examines this machine for `doctor`: Python, packages that clash or do not load, providers, processor, cameras; and says what to run next.
+
+Neither OpenCV nor onnxruntime is imported before it was seen that they load.
+"""
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
-
-import cv2
-import onnxruntime
+from typing import TYPE_CHECKING
 
 from edgecnn import __version__
 from edgecnn.finding import Finding
-from edgecnn.runtime.cpu_features import cpu_flags, cpu_name, has_vnni, is_x86, physical_cores
-from edgecnn.runtime.providers import PROVIDERS, available
+from edgecnn.runtime.cpu_features import has_fast_int8, has_vnni, is_x86, physical_cores
+from edgecnn.runtime.doctor_machine import examine_machine
+from edgecnn.runtime.doctor_packages import examine_onnxruntime, examine_opencv, loaded
+from edgecnn.runtime.recommendation import Recommendation
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.sources.cameras import Camera
 
 __all__ = ["examine_environment"]
 
@@ -31,52 +35,71 @@ _ONNXRUNTIMES = (
     *("ort-nightly", "ort-nightly-gpu", "ort-nightly-directml"),
 )
 _TRAINING = ("torch", "onnx", "onnxscript", "matplotlib")
-_INT8_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8", "asimddp", "i8mm")
 
 
-def examine_environment() -> list[Finding]:
-    """All findings, the clashes among them as faults."""
-    return [
+def examine_environment() -> tuple[list[Finding], Recommendation | None]:
+    """All findings, clashes and what does not load among them as faults, and what to run next; None where a fault's remedy is no command."""
+    clashes = [clash for clash in (_clash("OpenCV", _OPENCVS, "opencv-python-headless"), _clash("onnxruntime", _ONNXRUNTIMES, _engine())) if clash]
+    findings = [
         *_python(sys.version_info[:2]),
-        *_packages(),
-        *_clash("OpenCV", _OPENCVS, "opencv-python-headless, or opencv-python for --show"),
-        *_clash("onnxruntime", _ONNXRUNTIMES, "the one for this device"),
-        *_providers(),
-        *_processor(),
-        *_extras(),
+        *(clash.finding for clash in clashes),
+        *examine_onnxruntime(),
+        *examine_opencv(),
+        *examine_machine(),
     ]
+    cameras = _cameras()
+    findings += [*_camera_findings(cameras), *_extras()]
+    if clashes:
+        return findings, _mend(clashes)
+    if any(f.level == "fault" for f in findings):
+        return findings, None
+    return findings, _next(cameras or ())
 
 
 def _python(running: tuple[int, int]) -> Iterator[Finding]:
-    found = f"EdgeCNN {__version__} on Python {platform.python_version()}, {platform.platform()}"
+    found = f"{platform.python_version()} with EdgeCNN {__version__} on {platform.system()}, {platform.machine()} ({sys.executable})"
     if running < _LEAST_PYTHON:
         least = ".".join(map(str, _LEAST_PYTHON))
-        yield Finding("fault", f"{found}: Python {least} or later is needed", sys.executable, "make a virtual environment with a later Python")
+        yield Finding("fault", f"{found}: {least} or later is needed", "Python", "make a virtual environment with a later Python")
     else:
-        yield Finding("ok", found, sys.executable, "")
+        yield Finding("ok", found, "Python", "")
 
 
-def _packages() -> Iterator[Finding]:
-    providers = ", ".join(p.name for p in available())
-    yield Finding("ok", f"onnxruntime {onnxruntime.__version__} with {providers}; OpenCV {cv2.__version__}", "packages", "")
-    if _has_windows():
-        yield Finding("note", "with windows: --show works", "OpenCV", "")
-    else:
-        yield Finding("note", "headless: it shows no windows", "OpenCV", "for --show, install opencv-python in place of opencv-python-headless")
+@dataclass(frozen=True)
+class _Clash:
+    """Distributions that install one module."""
+
+    module: str
+    installed: dict[str, str]  # name -> version
+    keep: str
+
+    @property
+    def finding(self) -> Finding:
+        listed = ", ".join(f"{name} {version}" for name, version in self.installed.items())
+        others = " or ".join(name for name in self.installed if name != self.keep)
+        told = f"{len(self.installed)} packages install the same {self.module}, each over the other's files: {listed}"
+        remedy = f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
+        return Finding("fault", told, self.module, remedy)
 
 
-def _has_windows() -> bool:
-    """By OpenCV's own build notes."""
-    line = next((x for x in cv2.getBuildInformation().splitlines() if x.strip().startswith("GUI:")), "")
-    return line.split()[1:2] != ["NONE"]
-
-
-def _clash(what: str, names: tuple[str, ...], wanted: str) -> Iterator[Finding]:
+def _clash(module: str, names: tuple[str, ...], keep: str) -> _Clash | None:
     found = {name: installed for name in names if (installed := _installed(name))}
-    if len(found) > 1:
-        listed = ", ".join(f"{name} {installed}" for name, installed in found.items())
-        remedy = f"pip uninstall {' '.join(found)}, then pip install one of them: {wanted}"
-        yield Finding("fault", f"{len(found)} packages install the same {what}, each over the other's files: {listed}", what, remedy)
+    return _Clash(module, found, keep) if len(found) > 1 else None
+
+
+def _mend(clashes: Sequence[_Clash]) -> Recommendation:
+    """Uninstalling one of two takes files away that the other needs, so both go."""
+    command = f"pip uninstall -y {' '.join(name for c in clashes for name in c.installed)} && pip install {' '.join(c.keep for c in clashes)}"
+    return Recommendation(command, f"of packages that clash, what works does so by chance: keep one {' and one '.join(c.module for c in clashes)}")
+
+
+def _engine() -> str:
+    """The one to keep where several are installed: for GPUs where a GPU is."""
+    if isinstance(loaded("onnxruntime", "onnxruntime"), Finding):
+        return "onnxruntime"
+    from edgecnn.runtime.provider_reasons import this_machine  # noqa: PLC0415  # imports onnxruntime, which is seen to load by now
+
+    return "onnxruntime-gpu" if this_machine().nvidia == "driver" and _installed("onnxruntime-gpu") else "onnxruntime"
 
 
 def _installed(name: str) -> str | None:
@@ -86,41 +109,68 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _providers() -> Iterator[Finding]:
-    """Those that this machine could use, were they installed."""
-    here = available()
-    missing = [PROVIDERS[name] for name in _fitting() if PROVIDERS[name] not in here]
-    if missing:
-        remedy = "; ".join(f"{p.name}: {p.remedy}" for p in missing)
-        yield Finding("note", f"this machine may also have {', '.join(p.name for p in missing)}", "onnxruntime", remedy)
+def _cameras() -> tuple[Camera, ...] | None:
+    if isinstance(loaded("cv2", "opencv-python-headless"), Finding):
+        return None
+    from edgecnn.runtime.sources.cameras import find_cameras  # noqa: PLC0415  # its package imports OpenCV, which is seen to load by now
+
+    return find_cameras()
 
 
-def _fitting() -> Iterator[str]:
-    system = platform.system()
-    if Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
-        yield from ("tensorrt", "cuda")
-    if system == "Darwin":
-        yield "coreml"
-    if system == "Windows":
-        yield from ("directml", *(["qnn"] if platform.machine().lower() == "arm64" else []))
-    if is_x86() and "intel" in cpu_name().lower():
-        yield "openvino"
-
-
-def _processor() -> Iterator[Finding]:
-    flags = cpu_flags()
-    known = ", ".join(name for name in _INT8_FLAGS if name in flags) or "none"
-    sets = f"instruction sets for int8: {known}" if flags else "the system does not tell its instruction sets"
-    yield Finding("ok", f"{cpu_name()}, {physical_cores()} cores, {os.cpu_count()} threads; {sets}", "processor", "")
-    if not has_vnni():
-        what = "no VNNI: products of int8 saturate, and int8 gains less"
-        yield Finding("warning", what, "processor", "quantize on this machine: `edgecnn quantize` then keeps weights to seven bits")
+def _camera_findings(cameras: tuple[Camera, ...] | None) -> Iterator[Finding]:
+    if cameras is None:
+        yield Finding("note", "not looked for, since OpenCV does not load", "camera", "")
+        return
+    for camera in cameras:
+        what = f"'{camera.name}' ({camera.path}){'' if camera.kind == 'v4l2' else ' on the camera connector'}"
+        if camera.problem:
+            problem, _, remedy = camera.problem.partition("; ")
+            yield Finding("warning", f"{what} {problem}", "camera", remedy)
+        else:
+            yield Finding("ok", f"{what}: predict MODEL {camera.source}", "camera", "")
+    if not cameras and sys.platform.startswith("linux"):
+        remedy = "plug one in; in a container, start that with --device /dev/video0; on a Raspberry Pi's connector, `rpicam-hello` tests it"
+        yield Finding("note", "none found", "camera", remedy)
+    elif not cameras:
+        yield Finding(
+            "note", f"{platform.system()} does not list cameras to OpenCV", "camera", "try `edgecnn predict MODEL 0`, which is the first one"
+        )
 
 
 def _extras() -> Iterator[Finding]:
     missing = [name for name in _TRAINING if find_spec(name) is None]
     if missing:
         what = f"without {', '.join(missing)} it runs models, and does not train or export them"
-        yield Finding("note", what, "extra train", "pip install 'edgecnn[train]'")
+        yield Finding("note", what, "training", "pip install 'edgecnn[train]'")
     else:
-        yield Finding("note", "installed: trains, exports and quantizes", "extra train", "")
+        yield Finding("note", "installed: trains, exports and quantizes", "training", "")
+
+
+def _next(cameras: tuple[Camera, ...]) -> Recommendation:
+    """By what is known without a model: which file, which provider, how many threads, which camera."""
+    from edgecnn.runtime.provider_reasons import missing_providers, this_machine  # noqa: PLC0415  # onnxruntime is seen to load by now
+    from edgecnn.runtime.providers import available  # noqa: PLC0415
+
+    lacking = {reason.provider for reason in missing_providers()}
+    lacking |= set() if this_machine().intel else {"openvino"}  # elsewhere it runs where it was built in, and only a race tells whether it gains
+    ep = next(p.name for p in available() if p.name not in lacking)
+    model, why = _file_for(ep)
+    source = next((camera.source for camera in cameras if not camera.problem), "picture.jpg")
+    threads = ("--threads", physical_cores()) if ep == "cpu" else ()
+    return Recommendation.of(f"{why}; `edgecnn doctor {model}` proves and times it first", "edgecnn", "predict", model, source, "--ep", ep, *threads)
+
+
+def _file_for(ep: str) -> tuple[str, str]:
+    """The form of a model that a provider is quick with, and why."""
+    if ep == "cuda":
+        return "model.onnx", "cuda has no int8 convolutions: the float file"
+    if ep in ("tensorrt", "openvino"):
+        return "model.int8.onnx", f"the int8 file of `edgecnn quantize --target {ep}`"
+    if ep != "cpu":
+        return "model.onnx", f"the float file on {ep}"
+    target = "x86" if is_x86() else "arm64"
+    if not has_vnni():
+        return "model.int8.onnx", f"an int8 file that was quantized on this machine (target {target})"
+    if has_fast_int8() is False:
+        return "model.onnx", "the float file, since this processor gains little from int8"
+    return "model.int8.onnx", f"the int8 file of the target {target}"

@@ -1,23 +1,32 @@
-"""Proves a model file on this device: its golden samples, on each provider in question."""
+"""Proves a model file on this device: its golden samples on each provider in question, then which of those that pass is the quickest."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors import InputNotFoundError, ManifestError, ProviderError
 from edgecnn.finding import Finding
+from edgecnn.runtime.cpu_features import physical_cores
 from edgecnn.runtime.golden import GoldenReplay, GoldenSamples, replay
+from edgecnn.runtime.machine_state import busy
+from edgecnn.runtime.model_timing import Runner, grey, race, thread_counts, winner
 from edgecnn.runtime.providers import available, parse
+from edgecnn.runtime.recommendation import Recommendation
 from edgecnn.runtime.session import ModelSession, open_session
+from edgecnn.runtime.sources.cameras import find_cameras
 
 __all__ = ["examine_model"]
 
 
-def examine_model(path: Path, ep: str) -> list[Finding]:
+def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | None]:
     """Replays the golden samples on the providers named, or on all that are here; one that is not here is a warning while another is.
 
     Each is opened by its name: ``auto`` would refuse a model whose samples fail, where the figures are what is asked for.
+
+    Returns:
+        What was found, and the command that runs it best; None where nothing proves the model.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the file cannot be opened.
@@ -27,6 +36,7 @@ def examine_model(path: Path, ep: str) -> list[Finding]:
         raise InputNotFoundError(f"{path}: no such model file or folder of pictures; check the path")
     findings: list[Finding] = []
     refused: list[ProviderError] = []
+    proven: list[ModelSession] = []
     golden: GoldenSamples | Finding | None = None
     for provider in available() if ep == "auto" else parse(ep):
         try:
@@ -39,11 +49,16 @@ def examine_model(path: Path, ep: str) -> list[Finding]:
             golden = _golden(session)
             findings.append(_summary(session))
         if isinstance(golden, Finding):
-            return [*findings, golden]
-        findings.append(_proof(session, golden))
+            return [*findings, golden], None
+        proof = _proof(session, golden)
+        findings.append(proof)
+        proven += [session] if proof.level == "ok" else []
     if golden is None:
         raise refused[0]
-    return findings
+    if not proven:
+        return findings, None
+    timing, best = _quickest(proven)
+    return [*findings, timing], best
 
 
 def _refusal(error: ProviderError, provider: str) -> Finding:
@@ -80,3 +95,33 @@ def _proof(session: ModelSession, golden: GoldenSamples) -> Finding:
 def _difference(found: GoldenReplay) -> str:
     figures = f"max_abs_diff {found.max_abs_diff:.2g}, tolerance {found.tolerance:g}"
     return f"{figures}; an answer is no number, or the samples are not of this model's size" if math.isnan(found.max_abs_diff) else figures
+
+
+def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
+    """Races those that gave the golden samples' answers, the CPU provider with several numbers of threads."""
+    runners = [runner for session in proven for runner in _runners(session)]
+    race(runners, grey(runners[0].session), seconds=min(2.0, 0.5 * len(runners)))
+    chosen, close = winner(runners)
+    times = ", ".join(f"{runner.name} {runner.median_ms:.2f} ms" for runner in sorted(runners, key=lambda runner: runner.median_ms))
+    path, ep = proven[0].path, chosen.session.ep
+    source = next((camera.source for camera in find_cameras() if not camera.problem), "picture.jpg")
+    threads = () if chosen.threads is None else ("--threads", chosen.threads)
+    why = f"{'too close to call in so short a race, so what takes least of the machine' if close else 'the quickest here'}: {chosen.name}"
+    command = Recommendation.of(why if len(runners) > 1 else f"all that is here: {chosen.name}", *_predict(path, source, ep, threads))
+    return Finding("ok", f"one picture, the network alone: {times} (medians)", proven[0].file, _disturbed()), command
+
+
+def _disturbed() -> str:
+    load = busy()
+    return "" if load is None else f"other programs were busy too (load {load:.1f}): measure again when they are not"
+
+
+def _predict(path: Path, source: str, ep: str, threads: tuple[str, int] | tuple[()]) -> tuple[object, ...]:
+    return ("edgecnn", "predict", path, source, "--ep", ep, *threads)
+
+
+def _runners(session: ModelSession) -> list[Runner]:
+    if session.ep != "cpu":
+        return [Runner(session, None)]
+    others = [n for n in thread_counts() if n != physical_cores()]
+    return [Runner(session, physical_cores()), *(Runner(open_session(session.path, "cpu", n), n) for n in others)]

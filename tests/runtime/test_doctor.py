@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import pytest
 
 from edgecnn.errors import InputNotFoundError, ModelError, ProviderError
 from edgecnn.finding import Finding as FindingItself
-from edgecnn.runtime import doctor_environment
+from edgecnn.runtime import doctor_environment, doctor_machine, doctor_model, model_timing, provider_reasons
 from edgecnn.runtime.doctor import Diagnosis, Finding, examine
+from edgecnn.runtime.model_timing import Runner, grey, race, winner
+from edgecnn.runtime.provider_reasons import Reason
+from edgecnn.runtime.session import open_session
+from edgecnn.runtime.sources import cameras
+from edgecnn.runtime.sources.cameras import Camera
 
 Draw = Callable[..., Path]
 
@@ -34,7 +44,7 @@ def install(folder: Path, *names: str) -> None:
 def test_a_machine_is_ok_unless_something_is_a_fault() -> None:
     found = examine()
     assert found.ok == (not of(found, "fault"))
-    assert "onnxruntime" in " ".join(f.what for f in of(found, "ok"))
+    assert "onnxruntime" in [f.where for f in of(found, "ok")]
     assert all(f.what and f.where for f in found.findings)
     assert Finding is FindingItself
 
@@ -63,9 +73,9 @@ def test_a_python_too_old_is_a_fault() -> None:
 
 
 def test_a_processor_on_which_int8_saturates_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_environment, "has_vnni", lambda: False)
+    monkeypatch.setattr(doctor_machine, "has_vnni", lambda: False)
     assert any("VNNI" in f.what for f in of(examine(), "warning"))
-    monkeypatch.setattr(doctor_environment, "has_vnni", lambda: True)
+    monkeypatch.setattr(doctor_machine, "has_vnni", lambda: True)
     assert not any("VNNI" in f.what for f in of(examine(), "warning"))
 
 
@@ -77,11 +87,161 @@ def test_a_device_without_the_training_packages_is_told_so_and_is_ok(monkeypatch
     assert any("torch" in f.what and "edgecnn[train]" in f.remedy for f in of(found, "note"))
 
 
-def test_a_provider_is_missed_only_where_the_machine_could_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_environment, "_fitting", lambda: iter(()))
-    assert not any("may also have" in f.what for f in examine().findings)
-    monkeypatch.setattr(doctor_environment, "_fitting", lambda: iter(("xnnpack",)))
-    assert any("xnnpack" in f.what and f.remedy for f in of(examine(), "note"))
+def test_providers_that_are_missing_are_told_one_way_out_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = (
+        Reason("tensorrt", "library", "libcublasLt.so.13 cannot be loaded", "bring CUDA"),
+        Reason("cuda", "library", "libcublasLt.so.13 cannot be loaded", "bring CUDA"),
+        Reason("openvino", "package", "this onnxruntime has none", "install it"),
+        Reason("coreml", "hardware", "macOS", ""),
+        Reason("qnn", "hardware", "a Snapdragon", ""),
+    )
+    monkeypatch.setattr(provider_reasons, "missing_providers", lambda: reasons)
+    found = [f for f in examine().findings if f.where == "providers"]
+    assert [(f.level, f.what, f.remedy) for f in found] == [
+        ("warning", "no tensorrt, cuda: libcublasLt.so.13 cannot be loaded", "bring CUDA"),
+        ("note", "no openvino: this onnxruntime has none", "install it"),
+        ("note", "not for this machine: coreml (macOS); qnn (a Snapdragon)", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "message", "remedy"),
+    [
+        ("cv2", "libGL.so.1: cannot open shared object file: No such file or directory", "opencv-python-headless"),
+        ("onnxruntime", "DLL load failed while importing onnxruntime_pybind11_state", "Visual C"),
+        ("onnxruntime", "something else", "pip install --force-reinstall onnxruntime"),
+    ],
+)
+def test_a_package_that_does_not_load_is_a_fault_with_the_remedy(edgecnn: Any, module: str, message: str, remedy: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text(f"raise ImportError({message!r})\n")
+    here = os.pathsep.join((str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])))
+    done = edgecnn("doctor", "--json", env={"PYTHONPATH": here})
+    assert done.returncode == 3, done.stderr
+    (fault,) = [f for f in json.loads(done.stdout)["findings"] if f["level"] == "fault"]
+    assert message in fault["what"]
+    assert remedy in fault["remedy"]
+
+
+def test_opencv_tells_what_it_reads_pictures_and_videos_with() -> None:
+    (found,) = (f for f in of(examine(), "ok") if f.where == "OpenCV")
+    for word in (cv2.__version__, "JPEG through", "video"):
+        assert word in found.what
+
+
+@pytest.mark.parametrize("framework", ["", "QT5"])
+def test_windows_are_told_by_what_opencv_was_built_with(framework: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: framework)
+    (found,) = (f for f in of(examine(), "note") if f.where == "OpenCV")
+    assert ("works" in found.what, "opencv-python" in found.remedy) == (bool(framework), not framework)
+
+
+# Cameras
+
+
+def with_cameras(monkeypatch: pytest.MonkeyPatch, *found: Camera) -> None:
+    monkeypatch.setattr(cameras, "find_cameras", lambda: found)
+
+
+def test_cameras_are_listed_and_one_that_may_not_be_opened_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    shut = Camera(1, "/dev/video1", "C270", "v4l2", "may not be opened by this user; sudo usermod -aG video $USER, then log in again")
+    with_cameras(monkeypatch, Camera(0, "/dev/video0", "C920", "v4l2"), shut, Camera(None, "csi:0", "imx708", "csi"))
+    found = [f for f in examine().findings if f.where == "camera"]
+    assert [f.level for f in found] == ["ok", "warning", "ok"]
+    assert "'C920' (/dev/video0): predict MODEL 0" in found[0].what
+    assert found[1].remedy == "sudo usermod -aG video $USER, then log in again"
+    assert "csi:0" in found[2].what
+
+
+def test_without_a_camera_the_ways_to_one_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_cameras(monkeypatch)
+    (found,) = (f for f in examine().findings if f.where == "camera")
+    assert found.level == "note"
+    assert found.remedy
+
+
+# What to run next
+
+
+def test_the_last_finding_is_the_command_that_is_recommended() -> None:
+    found = examine()
+    if found.ok:
+        assert found.recommended
+        assert (found.findings[-1].where, found.findings[-1].remedy) == ("next", found.recommended)
+        assert shlex.split(found.recommended)[:2] == ["edgecnn", "predict"]
+
+
+def test_the_command_takes_the_first_camera_that_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_environment, "_clash", lambda *names: None)
+    with_cameras(monkeypatch, Camera(0, "/dev/video0", "shut", "v4l2", "may not be opened; do"), Camera(2, "/dev/video2", "C920", "v4l2"))
+    assert shlex.split(examine().recommended or "")[3] == "2"
+    with_cameras(monkeypatch)
+    assert shlex.split(examine().recommended or "")[3] == "picture.jpg"
+
+
+@pytest.mark.parametrize(
+    ("ep", "x86", "vnni", "fast", "model", "word"),
+    [
+        ("cuda", True, True, True, "model.onnx", "float"),
+        ("tensorrt", True, True, True, "model.int8.onnx", "tensorrt"),
+        ("coreml", False, True, None, "model.onnx", "float"),
+        ("cpu", True, True, True, "model.int8.onnx", "x86"),
+        ("cpu", True, False, False, "model.int8.onnx", "on this machine"),
+        ("cpu", False, True, True, "model.int8.onnx", "arm64"),
+        ("cpu", False, True, False, "model.onnx", "float"),
+    ],
+)
+def test_the_file_that_is_recommended_is_the_one_that_the_provider_is_quick_with(
+    ep: str, x86: bool, vnni: bool, fast: bool | None, model: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("is_x86", x86), ("has_vnni", vnni), ("has_fast_int8", fast)):
+        monkeypatch.setattr(doctor_environment, name, lambda value=value: value)
+    found, why = doctor_environment._file_for(ep)
+    assert found == model
+    assert word in why
+
+
+def test_of_a_machine_with_faults_the_command_mends_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "opencv-contrib-python", "opencv-python", "onnxruntime", "onnxruntime-directml")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = examine().recommended or ""
+    before, after = found.split(" && ")
+    assert {"opencv-contrib-python", "opencv-python", "onnxruntime", "onnxruntime-directml"} < set(before.split())
+    assert after == "pip install opencv-python-headless onnxruntime"
+
+
+def test_a_runner_is_recommended_only_where_it_is_clearly_the_quickest(tiny_model: Path) -> None:
+    session = open_session(tiny_model, "cpu")
+    one, two = Runner(session, 1, [10.0, 10.0, 10.0, 10.0, 10.0]), Runner(session, 2, [6.0, 6.0, 6.0, 6.0, 12.0])
+    assert winner([one, two]) == (two, False)
+    two.turns_ms = [9.5] * 5  # less than a tenth
+    assert winner([one, two]) == (one, True)
+    two.turns_ms = [6.0, 6.0, 6.0, 12.0, 12.0]  # by its median, but not by its rounds
+    assert winner([one, two]) == (one, True)
+    other = Runner(FakeSession("openvino"), None, [9.5] * 5)  # type: ignore[arg-type]
+    assert winner([other, one]) == (one, True)
+
+
+class FakeSession:
+    """A provider that is not here, as far as the race looks at it."""
+
+    def __init__(self, ep: str) -> None:
+        self.ep = ep
+
+
+def test_a_race_gives_everyone_as_many_turns(tiny_model: Path) -> None:
+    runners = [Runner(open_session(tiny_model, "cpu", threads), threads) for threads in (1, 2)]
+    race(runners, grey(runners[0].session), seconds=0)
+    assert len(runners[0].turns_ms) == len(runners[1].turns_ms) >= 5
+    assert min(runners[0].turns_ms + runners[1].turns_ms) > 0
+
+
+@pytest.mark.parametrize(
+    ("cores", "fast", "counts"), [(1, None, (1,)), (2, None, (1, 2)), (4, None, (1, 2, 4)), (6, 2, (1, 2, 3, 4, 6)), (16, None, (1, 4, 8, 16))]
+)
+def test_numbers_of_threads_that_are_tried(cores: int, fast: int | None, counts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_timing, "physical_cores", lambda: cores)
+    monkeypatch.setattr(model_timing, "fast_cores", lambda: fast)
+    assert model_timing.thread_counts() == counts
 
 
 # A model
@@ -110,6 +270,34 @@ def test_a_model_that_answers_otherwise_is_a_fault_with_figures_not_an_exception
     assert not found.ok
     assert "max_abs_diff 9" in fault.what
     assert fault.remedy
+
+
+def test_a_model_that_is_proven_is_timed_and_gets_the_command_that_runs_it_here(tiny_model: Path) -> None:
+    found = examine(tiny_model)
+    assert any("golden samples" in f.what for f in of(found, "ok"))
+    assert any(" ms" in f.what and "cpu with" in f.what for f in of(found, "ok"))
+    words = shlex.split(found.recommended or "")
+    assert words[:3] == ["edgecnn", "predict", str(tiny_model)]
+    assert "--ep" in words
+    assert found.findings[-1].remedy == found.recommended
+
+
+def test_where_two_runners_are_alike_that_is_said(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_model, "thread_counts", lambda: (7, doctor_model.physical_cores()))
+
+    def draw(runners: list[Runner], image: object, seconds: float) -> None:
+        for runner in runners:
+            runner.turns_ms = [2.0] * 5
+
+    monkeypatch.setattr(doctor_model, "race", draw)
+    found = examine(tiny_model, "cpu")
+    assert "too close to call" in found.findings[-1].what
+    assert (found.recommended or "").endswith(f"--threads {min(7, doctor_model.physical_cores())}")
+
+
+def test_a_model_that_fails_or_proves_nothing_gets_no_command(tiny_model: Path, tmp_path: Path) -> None:
+    assert examine(changed(tiny_model, tmp_path, b'"probabilities": [0.', b'"probabilities": [9.')).recommended is None
+    assert examine(changed(tiny_model, tmp_path, b"edgecnn.golden", b"edgecnn.g-lden")).recommended is None
 
 
 def test_a_model_without_golden_samples_is_a_warning(tiny_model: Path, tmp_path: Path) -> None:

@@ -1,26 +1,233 @@
-"""Local cameras by number or path."""
+"""Which cameras are here, told without taking a picture, and which of them a source's name means."""
 
 from __future__ import annotations
 
+import os
+import re
+import struct
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from edgecnn.errors import SourceError
 
-__all__ = ["Camera", "resolve_camera"]
+__all__ = ["Camera", "NodeFacts", "find_cameras", "query_node", "resolve_camera"]
+
+_SYS, _DEV = Path("/sys"), Path("/dev")
+
+# Linux's uapi header videodev2.h: VIDIOC_QUERYCAP is _IOR('V', 0, struct v4l2_capability)
+_QUERYCAP = 0x80685600
+_CAPABILITY = struct.Struct("=16s32s32sIII12x")
+_CAPTURE, _CAPTURE_PLANES, _HAS_DEVICE_CAPS = 0x1, 0x1000, 0x8000_0000
+
+# Capture nodes that give no picture of the world by themselves: a Raspberry Pi's codecs and picture processors …
+_PROCESSORS = ("bcm2835-codec", "bcm2835-isp", "pispbe", "rpivid", "rpi-hevc")
+# … and the receivers behind its camera connector, whose raw pictures only libcamera turns into colours
+_RECEIVERS = ("unicam", "rp1-cfe")
+_SENSOR = re.compile(r"^([a-z]+[0-9][a-z0-9_]*) \d+-[0-9a-f]{4}$")  # how the kernel calls a chip on an I2C bus: imx708 10-001a
+_LENSES = ("ad5", "ak7", "dw9", "lm3")  # chips on the same bus that focus or light
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A local camera."""
+    """A camera, as far as the system tells without starting it."""
 
-    index: int  # as OpenCV counts
+    index: int | None  # OpenCV's number; None: on the camera connector
+    path: str | None  # /dev/videoN, or `csi:N`; None where the system has no such names
+    name: str
+    kind: Literal["v4l2", "csi", "unknown"]
+    problem: str = ""  # why it cannot be opened, and what to do after a semicolon
+
+    @property
+    def source(self) -> str:
+        """What `edgecnn predict` takes for it."""
+        return str(self.index) if self.index is not None else str(self.path)
 
 
-def resolve_camera(source: str) -> Camera:
-    """``0`` or ``/dev/video0`` to a camera. Raises :class:`SourceError` where there is none."""
-    number = source.removeprefix("/dev/video")
-    if not number.isdigit() or (sys.platform == "linux" and not Path(f"/dev/video{number}").exists()):
-        raise SourceError(f"{source}: no such camera; `ls /dev/video*` shows those that there are")
-    return Camera(int(number))
+@dataclass(frozen=True)
+class NodeFacts:
+    """What a driver says of one /dev/videoN."""
+
+    card: str
+    bus: str
+    captures: bool
+
+
+Query = Callable[[Path], "NodeFacts | None"]
+
+
+def query_node(path: Path) -> NodeFacts | None:
+    """Asks the driver; this starts no stream, and works while another program has the camera.
+
+    Returns:
+        None where it is no video device, or this process may not open it.
+    """
+    try:
+        import fcntl  # noqa: PLC0415  # Windows has none
+    except ImportError:
+        return None
+    answer = bytearray(_CAPABILITY.size)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.ioctl(file, _QUERYCAP, answer)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return _read_capability(bytes(answer))
+
+
+def _read_capability(answer: bytes) -> NodeFacts:
+    """Of a camera's several nodes each has its own `device_caps`; `capabilities` are of all of them together."""
+    _, card, bus, _, capabilities, device_caps = _CAPABILITY.unpack(answer)
+    own = device_caps if capabilities & _HAS_DEVICE_CAPS else capabilities
+    return NodeFacts(_text(card), _text(bus), bool(own & (_CAPTURE | _CAPTURE_PLANES)))
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0")[0].decode(errors="replace")
+
+
+def find_cameras(sys_root: Path = _SYS, dev_root: Path = _DEV, query: Query = query_node) -> tuple[Camera, ...]:
+    """Cameras here, by number; those on a Raspberry Pi's connector after the others.
+
+    Only Linux tells. macOS and Windows do not through OpenCV, short of switching each one on: there the tuple is empty.
+
+    Args:
+        sys_root: where the kernel describes devices.
+        dev_root: where their nodes are.
+        query: asks one node's driver.
+    """
+    nodes = _nodes(sys_root)
+    cameras = [_camera(n, dev_root) for n in nodes if not n.name.startswith((*_PROCESSORS, *_RECEIVERS)) and _captures(n, dev_root, query)]
+    behind = any(n.name.startswith(_RECEIVERS) for n in nodes)
+    return (*cameras, *(_on_connector(sys_root) if behind else ()))
+
+
+def resolve_camera(
+    source: str, cameras: Sequence[Camera] | None = None, *, sys_root: Path = _SYS, dev_root: Path = _DEV, query: Query = query_node
+) -> Camera:
+    """The camera that is meant by `0`, `/dev/video0` (or a link to it), `csi:`, `csi:1`, or a part of its name.
+
+    Args:
+        source: as a user gives it.
+        cameras: to choose from; None: those found here.
+        sys_root, dev_root, query: as of :func:`find_cameras`.
+
+    Raises:
+        SourceError: none fits, several do, or it cannot be opened; the message lists what is here.
+    """
+    if cameras is None:
+        cameras = find_cameras(sys_root, dev_root, query)
+    if source.isdecimal() and not cameras and not sys.platform.startswith("linux"):
+        return Camera(int(source), None, f"camera {source}", "unknown")  # these systems tell only by opening it
+    fitting = _fitting(source, cameras)
+    if not fitting:
+        raise SourceError(f"{source}: {_why_none(source, cameras, sys_root, dev_root)}; {_listed(cameras)}")
+    if len(fitting) > 1:
+        raise SourceError(f"{source}: {len(fitting)} cameras have that in their names; name one by its path: {_names(fitting)}")
+    if fitting[0].problem:
+        what, _, remedy = fitting[0].problem.partition("; ")
+        raise SourceError(f"{source}: '{fitting[0].name}' {what}; {remedy}")
+    return fitting[0]
+
+
+def _fitting(source: str, cameras: Sequence[Camera]) -> list[Camera]:
+    if source.isdecimal():
+        return [c for c in cameras if c.index == int(source)]
+    if source.startswith("csi:"):
+        return [c for c in cameras if c.path == f"csi:{source.removeprefix('csi:') or 0}"]
+    if "/" in source:
+        names = {source, os.path.realpath(source)}  # udev links cameras by name: /dev/v4l/by-id
+        return [c for c in cameras if c.path in names]
+    called = source.casefold()
+    whole = [c for c in cameras if c.name.casefold() == called]
+    return whole or [c for c in cameras if called and called in c.name.casefold()]
+
+
+def _why_none(source: str, cameras: Sequence[Camera], sys_root: Path, dev_root: Path) -> str:
+    number = source if source.isdecimal() else Path(source).name.removeprefix("video") if source.startswith(f"{dev_root}/video") else ""
+    node = next((n for n in _nodes(sys_root) if str(n.number) == number), None)
+    if node is None:
+        return "no such camera" if cameras else "no camera was found"
+    if node.name.startswith(_RECEIVERS):
+        return f"'{node.name}' gives raw pictures, which libcamera turns into colours: give csi: instead"
+    if node.name.startswith(_PROCESSORS):
+        return f"'{node.name}' processes pictures and takes none"
+    return f"that node of '{node.name}' gives no pictures (metadata, perhaps)"
+
+
+def _listed(cameras: Sequence[Camera]) -> str:
+    if cameras:
+        return f"here is {_names(cameras)}"
+    if sys.platform.startswith("linux"):
+        return "plug one in, then `edgecnn doctor` lists it"
+    return "this system does not list its cameras: give a number, 0 for the first"
+
+
+def _names(cameras: Sequence[Camera]) -> str:
+    return ", ".join(f"{c.path or c.index} '{c.name}'" for c in cameras)
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A /dev/videoN, as sysfs tells of it."""
+
+    number: int
+    name: str
+    rank: int  # among its device's nodes
+
+
+def _nodes(sys_root: Path) -> list[_Node]:
+    folders = (sys_root / "class" / "video4linux").glob("video[0-9]*")
+    found = [_Node(int(f.name.removeprefix("video")), _read(f / "name"), int(_read(f / "index") or 0)) for f in folders if f.name[5:].isdecimal()]
+    return sorted(found, key=lambda node: node.number)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _captures(node: _Node, dev_root: Path, query: Query) -> bool:
+    """By its driver; where that may not be asked, the first node of each device, since a camera's others are metadata."""
+    facts = query(dev_root / f"video{node.number}")
+    return facts.captures if facts else node.rank == 0
+
+
+def _camera(node: _Node, dev_root: Path) -> Camera:
+    path = dev_root / f"video{node.number}"
+    return Camera(node.number, str(path), node.name or path.name, "v4l2", _problem(path))
+
+
+def _problem(path: Path) -> str:
+    if not path.exists():
+        return f"is plugged in, but {path} is not there; in a container, start that with --device {path}"
+    if not os.access(path, os.R_OK | os.W_OK):
+        group = _group(path)
+        return f"may not be opened by this user; sudo usermod -aG {group} $USER, then log in again"
+    return ""
+
+
+def _group(path: Path) -> str:
+    try:
+        import grp  # noqa: PLC0415  # Windows has none
+
+        return grp.getgrgid(path.stat().st_gid).gr_name
+    except (ImportError, KeyError, OSError):
+        return "video"
+
+
+def _on_connector(sys_root: Path) -> Iterator[Camera]:
+    """Sensors by the names of their chips, which the kernel lists as sub-devices of the receiver."""
+    names = [_read(folder / "name") for folder in sorted((sys_root / "class" / "video4linux").glob("v4l-subdev*"))]
+    sensors = sorted({match[1] for name in names if (match := _SENSOR.match(name)) and not match[1].startswith(_LENSES)})
+    for number, sensor in enumerate(sensors):
+        yield Camera(None, f"csi:{number}", sensor, "csi")

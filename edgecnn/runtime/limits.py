@@ -1,0 +1,67 @@
+"""What of the machine this process may use: a container is told to use less than the machine shows it (control groups, both versions)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["cpu_quota", "memory_limit_bytes"]
+
+_ROOT = Path("/")
+_UNLIMITED_BYTES = 1 << 60  # version 1 writes a number near 2^63 where there is no limit
+
+
+def cpu_quota(root: Path = _ROOT) -> float | None:
+    """Processors' worth of time that this process gets, 1.5 for example; None where it is not limited.
+
+    Args:
+        root: of the file system, for tests.
+    """
+    quotas = [*_quotas_v2(root), *_quotas_v1(root)]
+    return min(quotas, default=None)
+
+
+def memory_limit_bytes(root: Path = _ROOT) -> int | None:
+    """Memory at which the kernel ends this process; None where that is the machine's."""
+    texts = [text for folder in _folders(root, "") for text in _read(folder / "memory.max")]
+    texts += [text for folder in _folders(root, "memory") for text in _read(folder / "memory.limit_in_bytes")]
+    limits = [int(text) for text in texts if text.isdigit() and int(text) < _UNLIMITED_BYTES]
+    return min(limits, default=None)
+
+
+def _quotas_v2(root: Path) -> Iterator[float]:
+    for folder in _folders(root, ""):
+        for text in _read(folder / "cpu.max"):
+            quota, _, period_us = text.partition(" ")
+            if quota.isdigit() and period_us.isdigit() and int(period_us):
+                yield int(quota) / int(period_us)
+
+
+def _quotas_v1(root: Path) -> Iterator[float]:
+    for folder in _folders(root, "cpu"):
+        for quota, period_us in zip(_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us"), strict=False):
+            if quota.isdigit() and period_us.isdigit() and int(period_us):  # -1 is no limit
+                yield int(quota) / int(period_us)
+
+
+def _folders(root: Path, controller: str) -> Iterator[Path]:
+    """The group of this process and those that hold it, each of which may limit it; a container may see its own as the root.
+
+    Args:
+        root: of the file system.
+        controller: one of version 1's; empty for version 2, which has one tree for all.
+    """
+    for line in "\n".join(_read(root / "proc/self/cgroup")).splitlines():
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controller in controllers.split(","):
+            top = root / "sys/fs/cgroup" / controllers
+            group = top / path.strip("/")
+            yield from (folder for folder in (group, *group.parents) if folder == top or top in folder.parents)
+
+
+def _read(path: Path) -> list[str]:
+    """The text in a list, or an empty list."""
+    try:
+        return [path.read_text(encoding="utf-8").strip()]
+    except (OSError, UnicodeDecodeError):
+        return []
