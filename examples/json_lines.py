@@ -4,6 +4,7 @@ For programs in another language, and for those that must not fall with the runn
 """
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -14,12 +15,11 @@ def main(model: str, *sources: str) -> int:
     """Prints what each line says; returns the runner's own exit status."""
     command = ["edgecnn", "predict", model, *sources, "--format", "jsonl"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as runner:  # its messages go where ours go: standard error
-        try:
-            for line in runner.stdout or ():
-                tell(json.loads(line))
-        except KeyboardInterrupt:
-            runner.terminate()  # it had the Ctrl-C too where it shares our terminal; a second signal does no harm
-        status = runner.wait()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: runner.terminate())  # it ends, its lines end, and so do we
+        for line in runner.stdout or ():
+            tell(json.loads(line))
+    status = runner.returncode
     if status == USAGE:
         print("model, source or device cannot be used: starting it again will not help until someone has changed that", file=sys.stderr)
     elif status == GATE:
