@@ -1,15 +1,16 @@
-"""Switches a relay by what a camera sees, and switches it off when it no longer knows: `python on_change.py model.onnx --label dog fake:640x480@30`.
+"""Switches a relay by what a camera sees, and off when it no longer knows: `python on_change.py model.onnx --label dog fake:640x480@30`.
 
-The relay is on while the label is seen. What is not known (unknown, no decision, an error) is not "no dog" at once: one bad frame must not make the relay
-chatter, so the last answer is held for a time. After that, and whenever this program ends, the relay is off.
+The relay is on while the label is seen. What is not known (unknown, no decision, an error) does not switch it off at once: one bad frame must not make the
+relay chatter, so the last answer holds for a time. After that, and whenever this program ends in order, the relay is off.
 """
 
 import argparse
 import signal
+import sys
 import threading
 import time
 
-from edgecnn import Classifier, Frame, Prediction
+from edgecnn import Classifier, EdgeCNNError, Frame, Prediction
 
 
 class Switch:
@@ -24,7 +25,7 @@ class Switch:
         self._lock = threading.Lock()  # the watchdog and the camera's answers come from two threads
         self._ended = threading.Event()
 
-    def __enter__(self) -> "Switch":
+    def __enter__(self) -> "Switch":  # noqa: PYI034  # typing has Self since Python 3.11
         self._relay(False)  # whatever it was before
         self._watchdog = threading.Thread(target=self._watch)
         self._watchdog.start()
@@ -86,4 +87,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgeCNNError as error:  # no such model, a camera that cannot be opened: one line that says what to do
+        print(f"on_change: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,7 +1,7 @@
 """A camera among the other tasks of an asyncio program: `python with_asyncio.py model.onnx fake:640x480@30`.
 
-Reading and classifying block, so each step runs in a worker thread while the event loop goes on. A camera hands out its newest frame when it is asked, so a task
-that was busy gets what is to be seen now, not what has queued up.
+Reading and classifying block, so each step runs in a worker thread while the event loop goes on. A camera hands out its newest frame when it
+is asked: a task that was busy gets what is to be seen now, not what has queued up.
 """
 
 import asyncio
@@ -63,5 +63,6 @@ async def main(model: str, *sources: str) -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main(*sys.argv[1:]))
-    except EdgeCNNError as error:
-        sys.exit(f"with_asyncio: {error}")
+    except EdgeCNNError as error:  # no such model, a camera that cannot be opened: one line that says what to do
+        print(f"with_asyncio: {error}", file=sys.stderr)
+        sys.exit(2)
