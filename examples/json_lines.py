@@ -29,7 +29,7 @@ def main(model: str, *sources: str) -> int:
     return status
 
 
-def tell(prediction: dict) -> None:
+def tell(prediction: dict[str, object]) -> None:
     """One answer."""
     if prediction["status"] == "ok":
         print(f"{prediction['source']}: {prediction['label']} ({prediction['score']:.2f})", flush=True)

@@ -1,7 +1,7 @@
 """Switches a relay by what a camera sees, and off when it no longer knows: `python on_change.py model.onnx --label dog fake:640x480@30`.
 
-The relay is on while the label is seen. What is not known (unknown, no decision, an error) does not switch it off at once: one bad frame must not make the
-relay chatter, so the last answer holds for a time. After that, and whenever this program ends in order, the relay is off.
+The relay is on while the label is seen. What is not known (unknown, no decision, an error) does not switch it off at once: one bad frame must
+not make the relay chatter, so the last answer holds for a time. After that, and whenever this program ends in order, the relay is off.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from edgecnn import Classifier, EdgeCNNError, Frame, Prediction
 
@@ -16,7 +17,7 @@ from edgecnn import Classifier, EdgeCNNError, Frame, Prediction
 class Switch:
     """On while the label is seen; off when another is, or when nothing was known for ``hold_s`` seconds."""
 
-    def __init__(self, relay, label: str, hold_s: float) -> None:
+    def __init__(self, relay: Callable[[bool], None], label: str, hold_s: float) -> None:
         self._relay = relay
         self._label = label
         self._hold_s = hold_s

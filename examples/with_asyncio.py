@@ -7,16 +7,16 @@ is asked: a task that was busy gets what is to be seen now, not what has queued 
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from edgecnn import Classifier, EdgeCNNError, Prediction
+from edgecnn import Classifier, EdgeCNNError, Frame, Prediction
 
 
-async def answers(classifier: Classifier, *sources: str) -> AsyncIterator[Prediction]:
+async def answers(classifier: Classifier, *sources: str) -> AsyncGenerator[Prediction, None]:
     """The answers, each made when it is asked for. Closing it, or cancelling who waits for it, ends the camera's process before it returns."""
     stream = classifier.stream(*sources)
-    step: asyncio.Future | None = None
+    step: asyncio.Future[tuple[Frame | None, Prediction] | None] | None = None
     try:
         while True:
             step = asyncio.ensure_future(asyncio.to_thread(next, stream, None))

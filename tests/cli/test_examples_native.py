@@ -43,12 +43,13 @@ def pictures() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def wheel_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the library of the Python wheel, under the name that programs look for."""
+    """A folder with the library of the Python wheel, under the names that linker and program look for."""
     folder = tmp_path_factory.mktemp("lib")
     libraries = [p for p in (Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.so.*") if p.is_file()]
     if not libraries:
         pytest.skip("this onnxruntime has no library beside its Python module")
-    (folder / "libonnxruntime.so.1").symlink_to(libraries[0])
+    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
+        (folder / name).symlink_to(libraries[0])
     return folder
 
 
