@@ -96,15 +96,22 @@ def assert_same_decisions(found: list[dict], statuses: list[str], labels: list[s
     assert [answer["label"] for answer in found] == labels
 
 
-@pytest.fixture(scope="module")
-def strict_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The float model with labels that need care, and a threshold that calls some pictures unknown."""
+@pytest.fixture(scope="module", params=["max_probability", "feature_distance"])
+def strict_model(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The float model with labels that need care, and a rule that calls some pictures unknown, by a score of either kind."""
     onnx = pytest.importorskip("onnx")
     model = onnx.load(tiny_model)
     labels = ['naïve "circle"\\', "квадрат 🟦"]
+    threshold = 0.95
+    if request.param == "feature_distance":  # any number a picture will do
+        axis = onnx.numpy_helper.from_array(np.array([1]), "axis")
+        model.graph.initializer.append(axis)
+        model.graph.node.append(onnx.helper.make_node("ReduceMean", ["embedding", "axis"], ["unknown_score"], keepdims=0))
+        model.graph.output.append(onnx.helper.make_tensor_value_info("unknown_score", onnx.TensorProto.FLOAT, ["batch"]))
+        threshold = 0.82
     metadata = {entry.key: entry for entry in model.metadata_props}
     manifest = json.loads(metadata["edgecnn"].value) | {"labels": labels}
-    manifest["unknown"] |= {"threshold": 0.95}
+    manifest["unknown"] |= {"score": request.param, "threshold": threshold}
     metadata["labels"].value = json.dumps(labels)
     metadata["edgecnn"].value = json.dumps(manifest)  # all but ASCII as \u escapes
     path = tmp_path_factory.mktemp("strict") / "strict.onnx"
@@ -135,16 +142,16 @@ def test_javascript_says_what_python_says(name: str, tiny_model: Path, pictures:
 
 
 @needs_cpp
-def test_cpp_takes_labels_and_the_threshold_from_the_file(cpp_program: Path, strict_model: Path, pictures: np.ndarray) -> None:
+def test_cpp_takes_labels_and_the_rule_for_unknown_from_the_file(cpp_program: Path, strict_model: Path, pictures: np.ndarray) -> None:
     _, statuses, labels = in_python(strict_model, pictures)
-    assert {"ok", "unknown"} <= set(statuses)
+    assert set(statuses) == {"ok", "unknown"}
     assert_same_decisions(answers(run_cpp(cpp_program, strict_model, pictures.tobytes())), statuses, labels)
 
 
 @needs_node
-def test_javascript_takes_labels_and_the_threshold_from_the_file(strict_model: Path, pictures: np.ndarray) -> None:
+def test_javascript_takes_labels_and_the_rule_for_unknown_from_the_file(strict_model: Path, pictures: np.ndarray) -> None:
     _, statuses, labels = in_python(strict_model, pictures)
-    assert {"ok", "unknown"} <= set(statuses)
+    assert set(statuses) == {"ok", "unknown"}
     assert_same_decisions(answers(run_javascript(strict_model, pictures.tobytes())), statuses, labels)
 
 
