@@ -6,6 +6,7 @@ import ast
 import asyncio
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,3 +215,12 @@ def test_json_lines_ends_its_runner_when_told_to_and_notices_when_it_falls(tiny_
         _, err = process.communicate(timeout=30)
     assert process.returncode not in (0, 2, 3)
     assert "start it again" in err
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    unit = (EXAMPLES / "edgecnn-relay.service").read_text()
+    here = tmp_path / "edgecnn-relay.service"
+    here.write_text(unit.replace("/opt/edgecnn/bin/edgecnn", "/bin/true").replace("/opt/edgecnn/bin/python", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", here], capture_output=True, text=True, check=False)
+    assert not [line for line in done.stderr.splitlines() if here.name in line], done.stderr
