@@ -103,7 +103,7 @@ def test_the_loop_is_fifteen_lines_and_says_what_each_picture_shows(tiny_model: 
 def test_the_relay_follows_a_camera_and_is_off_while_it_is_away_and_at_the_end(tiny_model: Path) -> None:
     with mjpeg_camera() as camera:
         camera.frames = [jpeg(shape_picture("circle", seed, 64)) for seed in range(10)]
-        with running("on_change.py", tiny_model, "--label", "circle", "--hold", 0.3, camera.url) as process:
+        with running("on_change.py", tiny_model, "--label", "circle", "--hold", 1, camera.url) as process:
             assert read_until(process, lambda line: line.endswith("on")) == ["relay off", "relay on"]
             camera.set_fault("stall")
             assert read_until(process, lambda line: line.endswith("off")) == ["relay off"]
@@ -124,7 +124,7 @@ def test_the_relay_goes_off_when_no_answer_comes_and_holds_through_one_that_says
         circle, square = (classifier(shape_picture(name, 5000)) for name in ("circle", "square"))
         nothing = classifier.without_answer("no_decision", "offline", "camera", None)
     calls: list[bool] = []
-    with module("on_change").Switch(calls.append, "circle", hold_s=0.5) as switch:
+    with module("on_change").Switch(calls.append, "circle", hold_s=1.0) as switch:
         for prediction in (circle, nothing, circle):
             switch.answer(None, prediction)
         assert calls == [False, True]
