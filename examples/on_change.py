@@ -39,9 +39,10 @@ class Switch:
 
     def answer(self, _frame: Frame | None, prediction: Prediction) -> None:
         """Called for each answer."""
+        age_s = prediction.age_ms / 1e3  # since it was seen, not since it was told
         with self._lock:
-            if prediction.status == "ok":
-                self._known_at = time.monotonic() - prediction.age_ms / 1e3  # when it was seen, not when it was told
+            if prediction.status == "ok" and age_s <= self._hold_s:
+                self._known_at = time.monotonic() - age_s
                 self._set(prediction.label == self._label)
 
     def _watch(self) -> None:

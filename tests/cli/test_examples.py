@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -119,12 +120,15 @@ def test_the_relay_follows_a_camera_and_is_off_while_it_is_away_and_at_the_end(t
     assert process.returncode == 0
 
 
-def test_the_relay_goes_off_when_no_answer_comes_and_holds_through_one_that_says_nothing(tiny_model: Path) -> None:
+def test_the_relay_heeds_no_old_answer_holds_through_one_that_says_nothing_and_goes_off_when_none_comes(tiny_model: Path) -> None:
     with Classifier(tiny_model) as classifier:
         circle, square = (classifier(shape_picture(name, 5000)) for name in ("circle", "square"))
         nothing = classifier.without_answer("no_decision", "offline", "camera", None)
+    old = replace(circle, age_ms=1500.0)
     calls: list[bool] = []
     with module("on_change").Switch(calls.append, "circle", hold_s=1.0) as switch:
+        switch.answer(None, old)
+        assert calls == [False]
         for prediction in (circle, nothing, circle):
             switch.answer(None, prediction)
         assert calls == [False, True]
