@@ -54,8 +54,8 @@ class Switch:
 
     def _set(self, on: bool) -> None:
         if on != self._on:
-            self._on = on
             self._relay(on)
+            self._on = on  # only now: a relay that failed is tried again
 
 
 def relay(on: bool) -> None:

@@ -42,6 +42,12 @@ def pictures() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
+def wide_pictures(pictures: np.ndarray) -> np.ndarray:
+    """The same, uint8 [32, 24, 40, 3]."""
+    return np.stack([cv2.resize(picture, (40, 24)) for picture in pictures])
+
+
+@pytest.fixture(scope="module")
 def wheel_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the library of the Python wheel, under the names that linker and program look for."""
     folder = tmp_path_factory.mktemp("lib")
@@ -98,9 +104,12 @@ def assert_same_decisions(found: list[dict], statuses: list[str], labels: list[s
 
 @pytest.fixture(scope="module", params=["max_probability", "feature_distance"])
 def strict_model(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The float model with labels that need care, and a rule that calls some pictures unknown, by a score of either kind."""
+    """The float model for wide pictures, with labels that need care, and a rule that calls some unknown, by a score of either kind."""
     onnx = pytest.importorskip("onnx")
     model = onnx.load(tiny_model)
+    height, width = model.graph.input[0].type.tensor_type.shape.dim[1:3]
+    height.dim_value, width.dim_value = 24, 40
+    del model.graph.value_info[:]
     labels = ['naïve "circle"\\', "квадрат 🟦"]
     threshold = 0.95
     if request.param == "feature_distance":  # any number a picture will do
@@ -111,6 +120,7 @@ def strict_model(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_fact
         threshold = 0.82
     metadata = {entry.key: entry for entry in model.metadata_props}
     manifest = json.loads(metadata["edgecnn"].value) | {"labels": labels}
+    manifest["input"] |= {"height": 24, "width": 40}
     manifest["unknown"] |= {"score": request.param, "threshold": threshold}
     metadata["labels"].value = json.dumps(labels)
     metadata["edgecnn"].value = json.dumps(manifest)  # all but ASCII as \u escapes
@@ -142,17 +152,17 @@ def test_javascript_says_what_python_says(name: str, tiny_model: Path, pictures:
 
 
 @needs_cpp
-def test_cpp_takes_labels_and_the_rule_for_unknown_from_the_file(cpp_program: Path, strict_model: Path, pictures: np.ndarray) -> None:
-    _, statuses, labels = in_python(strict_model, pictures)
+def test_cpp_takes_size_labels_and_the_rule_for_unknown_from_the_file(cpp_program: Path, strict_model: Path, wide_pictures: np.ndarray) -> None:
+    _, statuses, labels = in_python(strict_model, wide_pictures)
     assert set(statuses) == {"ok", "unknown"}
-    assert_same_decisions(answers(run_cpp(cpp_program, strict_model, pictures.tobytes())), statuses, labels)
+    assert_same_decisions(answers(run_cpp(cpp_program, strict_model, wide_pictures.tobytes())), statuses, labels)
 
 
 @needs_node
-def test_javascript_takes_labels_and_the_rule_for_unknown_from_the_file(strict_model: Path, pictures: np.ndarray) -> None:
-    _, statuses, labels = in_python(strict_model, pictures)
+def test_javascript_takes_size_labels_and_the_rule_for_unknown_from_the_file(strict_model: Path, wide_pictures: np.ndarray) -> None:
+    _, statuses, labels = in_python(strict_model, wide_pictures)
     assert set(statuses) == {"ok", "unknown"}
-    assert_same_decisions(answers(run_javascript(strict_model, pictures.tobytes())), statuses, labels)
+    assert_same_decisions(answers(run_javascript(strict_model, wide_pictures.tobytes())), statuses, labels)
 
 
 @needs_cpp
