@@ -11,18 +11,17 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnxruntime
 
-import edgecnn
 from edgecnn.errors import ModelError
-from edgecnn.runtime.admission_rules import RefusedError, check_structure
 from edgecnn.runtime.model_file import ModelFile
-from edgecnn.runtime.onnx_proto import parse_model
 from edgecnn.runtime.verdicts import Verdict, recall, remember
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["admit", "admit_own"]
 
@@ -65,6 +64,9 @@ def admit_own(model: ModelFile) -> None:
     Raises:
         ModelError: it breaks a rule, so that devices would refuse it.
     """
+    from edgecnn.runtime.admission_rules import RefusedError, check_structure  # noqa: PLC0415  # a known model is not parsed
+    from edgecnn.runtime.onnx_proto import parse_model  # noqa: PLC0415
+
     try:
         check_structure(parse_model(model.content, model.path), len(model.content))
     except RefusedError as error:
@@ -74,6 +76,8 @@ def admit_own(model: ModelFile) -> None:
 
 def _probe(content: bytes, picture: tuple[int, int]) -> str | None:
     """Why the model is refused, from a child process; None: it is not. Raises :class:`_NoVerdictError`."""
+    import subprocess  # noqa: PLC0415  # a known model starts no process
+
     child = _start(picture)
     try:
         answer, _ = child.communicate(content, _SECONDS)
@@ -94,19 +98,11 @@ def _probe(content: bytes, picture: tuple[int, int]) -> str | None:
 
 
 def _start(picture: tuple[int, int]) -> subprocess.Popen[bytes]:
-    """With this process's packages, and in their folder, since Python looks for modules where it starts: the user's may hold anything."""
+    from edgecnn.runtime.child_python import start_python  # noqa: PLC0415  # a known model starts no process
+
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # each would take address space
-    command = [sys.executable, *_CHILD, str(os.getpid()), *map(str, picture)]
     try:
-        return subprocess.Popen(  # noqa: S603  our own interpreter and module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=Path(edgecnn.__file__).parents[1],
-            env={**os.environ, **one_thread, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,
-        )
+        return start_python([*_CHILD, str(os.getpid()), *map(str, picture)], one_thread, start_new_session=True)
     except OSError as error:
         raise _NoVerdictError(f"{sys.executable or 'python'} cannot be started: {error.strerror}") from error
 

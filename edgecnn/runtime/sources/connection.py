@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from edgecnn.runtime.child_python import start_python
 from edgecnn.runtime.sources.capture_order import CaptureOrder
 from edgecnn.runtime.sources.live_options import Ended
 
@@ -69,13 +69,7 @@ class Connection:
         self._heard_s = time.monotonic()
         self._begun = False
         self._end: Ended | Failed = Failed("the capture process ended without a word")
-        self._process = subprocess.Popen(  # our own interpreter, our own module
-            [sys.executable, "-m", "edgecnn.runtime.sources.capture_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=inherited,
-        )
+        self._process = start_python(["-m", "edgecnn.runtime.sources.capture_process"], pass_fds=inherited)
         assert self._process.stdin is not None
         with suppress(OSError):  # one that ended at once is told of by its silence
             self._process.stdin.write(order.to_json().encode() + b"\n")
