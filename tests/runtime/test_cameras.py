@@ -81,6 +81,11 @@ def test_a_driver_that_says_it_takes_no_pictures_is_believed(tree: Tree) -> None
     assert tree.find() == ()
 
 
+def test_a_name_cannot_write_to_the_terminal(tree: Tree) -> None:
+    tree.add(0, "cam\x1b[2Jera")
+    assert tree.find()[0].name == "cam[2Jera"
+
+
 def test_video10_comes_after_video2(tree: Tree) -> None:
     for number in (10, 2):
         tree.add(number, f"camera {number}")

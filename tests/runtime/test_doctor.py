@@ -19,6 +19,7 @@ from edgecnn.runtime import doctor_environment, doctor_machine, doctor_model, mo
 from edgecnn.runtime.doctor import Diagnosis, Finding, examine
 from edgecnn.runtime.model_timing import Runner, grey, race, winner
 from edgecnn.runtime.provider_reasons import Reason
+from edgecnn.runtime.providers import PROVIDERS
 from edgecnn.runtime.session import open_session
 from edgecnn.runtime.sources import cameras
 from edgecnn.runtime.sources.cameras import Camera
@@ -62,7 +63,8 @@ def test_two_packages_that_overwrite_each_other_are_a_fault_with_the_way_out(
 
 def test_a_plugin_provider_beside_onnxruntime_is_no_clash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = of(examine(), "fault")
-    install(tmp_path, "onnxruntime-ep-openvino")
+    install(tmp_path, "onnxruntime-ep-openvino", "onnxruntime-qnn")
+    (tmp_path / "onnxruntime_qnn-9.9.dist-info" / "RECORD").write_text("onnxruntime_qnn/__init__.py,,\n")  # an older one brought onnxruntime itself
     monkeypatch.syspath_prepend(tmp_path)
     assert of(examine(), "fault") == before
 
@@ -117,7 +119,9 @@ def test_a_package_that_does_not_load_is_a_fault_with_the_remedy(edgecnn: Any, m
     here = os.pathsep.join((str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])))
     done = edgecnn("doctor", "--json", env={"PYTHONPATH": here})
     assert done.returncode == 3, done.stderr
-    (fault,) = [f for f in json.loads(done.stdout)["findings"] if f["level"] == "fault"]
+    told = json.loads(done.stdout)
+    (fault,) = [f for f in told["findings"] if f["level"] == "fault"]
+    assert fault["remedy"].startswith(told["recommended"])
     assert message in fault["what"]
     assert remedy in fault["remedy"]
 
@@ -293,6 +297,17 @@ def test_where_two_runners_are_alike_that_is_said(tiny_model: Path, monkeypatch:
     found = examine(tiny_model, "cpu")
     assert "too close to call" in found.findings[-1].what
     assert (found.recommended or "").endswith(f"--threads {min(7, doctor_model.physical_cores())}")
+
+
+def test_a_provider_that_is_known_to_fail_is_not_tried_and_told_with_why(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = (Reason("tensorrt", "library", "libnvinfer.so.10 cannot be loaded", "bring it"), Reason("cuda", "hardware", "an NVIDIA GPU", ""))
+    monkeypatch.setattr(doctor_model, "missing_providers", lambda: reasons)
+    monkeypatch.setattr(doctor_model, "available", lambda: tuple(PROVIDERS[name] for name in ("tensorrt", "cuda", "cpu")))
+    found = examine(tiny_model)
+    assert found.ok
+    assert [(f.level, f.where, f.remedy) for f in found.findings[:2]] == [("warning", "tensorrt", "bring it"), ("note", "cuda", "")]
+    with pytest.raises(ProviderError):
+        examine(tiny_model, "xnnpack")
 
 
 def test_a_model_that_fails_or_proves_nothing_gets_no_command(tiny_model: Path, tmp_path: Path) -> None:
