@@ -8,10 +8,9 @@ from pathlib import Path
 
 from edgecnn.errors import InputNotFoundError, ManifestError, ProviderError
 from edgecnn.finding import Finding
-from edgecnn.runtime.cpu_features import physical_cores
 from edgecnn.runtime.golden import GoldenReplay, GoldenSamples, replay
 from edgecnn.runtime.machine_state import busy
-from edgecnn.runtime.model_timing import Runner, grey, race, thread_counts, winner
+from edgecnn.runtime.model_timing import Runner, cpu_runners, grey, race, thread_counts, winner
 from edgecnn.runtime.provider_reasons import missing_providers
 from edgecnn.runtime.providers import Provider, available, parse
 from edgecnn.runtime.recommendation import Recommendation
@@ -136,7 +135,4 @@ def _predict(path: Path, source: str, ep: str, threads: tuple[str, int] | tuple[
 
 
 def _runners(session: ModelSession) -> list[Runner]:
-    if session.ep != "cpu":
-        return [Runner(session, None)]
-    others = [n for n in thread_counts() if n != physical_cores()]
-    return [Runner(session, physical_cores()), *(Runner(open_session(session.path, "cpu", n), n) for n in others)]
+    return cpu_runners(session, thread_counts()) if session.ep == "cpu" else [Runner(session, None)]

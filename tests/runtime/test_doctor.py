@@ -17,7 +17,7 @@ from edgecnn.errors import InputNotFoundError, ModelError, ProviderError
 from edgecnn.finding import Finding as FindingItself
 from edgecnn.runtime import doctor_environment, doctor_machine, doctor_model, model_timing, provider_reasons
 from edgecnn.runtime.doctor import Diagnosis, Finding, examine
-from edgecnn.runtime.model_timing import Runner, grey, race, winner
+from edgecnn.runtime.model_timing import Runner, cpu_runners, grey, race, winner
 from edgecnn.runtime.provider_reasons import Reason
 from edgecnn.runtime.providers import PROVIDERS
 from edgecnn.runtime.session import open_session
@@ -233,7 +233,8 @@ class FakeSession:
 
 
 def test_a_race_gives_everyone_as_many_turns(tiny_model: Path) -> None:
-    runners = [Runner(open_session(tiny_model, "cpu", threads), threads) for threads in (1, 2)]
+    runners = cpu_runners(open_session(tiny_model, "cpu"), (1, 2))
+    assert [runner.name for runner in runners] == ["cpu with 1 thread", "cpu with 2 threads"]
     race(runners, grey(runners[0].session), seconds=0)
     assert len(runners[0].turns_ms) == len(runners[1].turns_ms) >= 5
     assert min(runners[0].turns_ms + runners[1].turns_ms) > 0
@@ -287,7 +288,7 @@ def test_a_model_that_is_proven_is_timed_and_gets_the_command_that_runs_it_here(
 
 
 def test_where_two_runners_are_alike_that_is_said(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_model, "thread_counts", lambda: (7, doctor_model.physical_cores()))
+    monkeypatch.setattr(doctor_model, "thread_counts", lambda: (2, 1))
 
     def draw(runners: list[Runner], image: object, seconds: float) -> None:
         for runner in runners:
@@ -296,7 +297,7 @@ def test_where_two_runners_are_alike_that_is_said(tiny_model: Path, monkeypatch:
     monkeypatch.setattr(doctor_model, "race", draw)
     found = examine(tiny_model, "cpu")
     assert "too close to call" in found.findings[-1].what
-    assert (found.recommended or "").endswith(f"--threads {min(7, doctor_model.physical_cores())}")
+    assert (found.recommended or "").endswith("--threads 1")
 
 
 def test_a_provider_that_is_known_to_fail_is_not_tried_and_told_with_why(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
