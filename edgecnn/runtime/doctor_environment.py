@@ -132,7 +132,7 @@ def _camera_findings(cameras: tuple[Camera, ...] | None) -> Iterator[Finding]:
         yield Finding("note", "not looked for, since OpenCV does not load", "camera", "")
         return
     for camera in cameras:
-        what = f"'{camera.name}' ({camera.path}){'' if camera.kind == 'v4l2' else ' on the camera connector'}"
+        what = f"'{camera.name}' ({camera.path or 'on the camera connector'})"
         if camera.problem:
             problem, _, remedy = camera.problem.partition("; ")
             yield Finding("warning", f"{what} {problem}", "camera", remedy)

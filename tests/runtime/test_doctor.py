@@ -148,7 +148,7 @@ def with_cameras(monkeypatch: pytest.MonkeyPatch, *found: Camera) -> None:
 
 def test_cameras_are_listed_and_one_that_may_not_be_opened_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     shut = Camera(1, "/dev/video1", "C270", "v4l2", "may not be opened by this user; sudo usermod -aG video $USER, then log in again")
-    with_cameras(monkeypatch, Camera(0, "/dev/video0", "C920", "v4l2"), shut, Camera(None, "csi:0", "imx708", "csi"))
+    with_cameras(monkeypatch, Camera(0, "/dev/video0", "C920", "v4l2"), shut, Camera(0, None, "imx708", "csi"))
     found = [f for f in examine().findings if f.where == "camera"]
     assert [f.level for f in found] == ["ok", "warning", "ok"]
     assert "'C920' (/dev/video0): predict MODEL 0" in found[0].what
