@@ -114,7 +114,9 @@ def test_providers_that_are_missing_are_told_one_way_out_each(monkeypatch: pytes
         ("onnxruntime", "something else", "pip install --force-reinstall onnxruntime"),
     ],
 )
-def test_a_package_that_does_not_load_is_a_fault_with_the_remedy(edgecnn: Any, module: str, message: str, remedy: str, tmp_path: Path) -> None:
+def test_a_package_that_does_not_load_is_a_fault_with_the_remedy(
+    edgecnn: Any, module: str, message: str, remedy: str, tiny_model: Path, tmp_path: Path
+) -> None:
     (tmp_path / f"{module}.py").write_text(f"raise ImportError({message!r})\n")
     here = os.pathsep.join((str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])))
     done = edgecnn("doctor", "--json", env={"PYTHONPATH": here})
@@ -123,6 +125,10 @@ def test_a_package_that_does_not_load_is_a_fault_with_the_remedy(edgecnn: Any, m
     (fault,) = [f for f in told["findings"] if f["level"] == "fault"]
     assert fault["remedy"].startswith(told["recommended"])
     assert message in fault["what"]
+    for target in (tiny_model, tmp_path):
+        done = edgecnn("doctor", target, "--json", env={"PYTHONPATH": here})
+        assert done.returncode == 3, done.stderr
+        assert json.loads(done.stdout)["findings"][0] == fault
     assert remedy in fault["remedy"]
 
 
