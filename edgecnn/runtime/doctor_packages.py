@@ -23,8 +23,8 @@ _VIDEO = ("FFMPEG", "V4L2", "GSTREAMER", "AVFOUNDATION", "MSMF", "DSHOW")
 _SAID = {"GSTREAMER": "GStreamer", "AVFOUNDATION": "AVFoundation"}
 _HEADLESS = "pip uninstall -y opencv-python && pip install --force-reinstall opencv-python-headless"
 _REMEDIES = {  # by a part of what the loader says: the command, and the other way out
-    "libGL": (_HEADLESS, "or install libGL (Debian: apt install libgl1)"),
-    "libgthread": (_HEADLESS, "or install GLib (Debian: apt install libglib2.0-0)"),
+    "libGL": (_HEADLESS, "or, on Debian, apt install libgl1"),
+    "libgthread": (_HEADLESS, "or, on Debian, apt install libglib2.0-0"),
     "numpy": ("pip install --upgrade --force-reinstall numpy {package}", "one of them was built for another version of numpy"),
     "DLL load failed": ("pip install --force-reinstall {package}", "after Microsoft's Visual C++ Redistributable"),
 }
