@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgecnn.finding import Finding
 from edgecnn.progress import Reporter
+from edgecnn.runtime.doctor_packages import load_faults
 from edgecnn.runtime.recommendation import Recommendation
 
 __all__ = ["Diagnosis", "Finding", "examine"]
@@ -39,6 +40,8 @@ def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | N
         from edgecnn.runtime.doctor_environment import examine_environment  # noqa: PLC0415
 
         return _diagnosis(*examine_environment())
+    if broken := load_faults():
+        return _diagnosis([fault.finding for fault in broken], broken[0].recommendation)
     if target.is_dir():
         from edgecnn.runtime.doctor_data import examine_data  # noqa: PLC0415
 

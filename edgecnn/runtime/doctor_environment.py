@@ -9,7 +9,7 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from edgecnn import __version__
 from edgecnn.finding import Finding
 from edgecnn.runtime.cpu_features import has_fast_int8, has_vnni, is_x86, physical_cores
 from edgecnn.runtime.doctor_machine import examine_machine
-from edgecnn.runtime.doctor_packages import examine_onnxruntime, examine_opencv, loaded
+from edgecnn.runtime.doctor_packages import LoadFault, examine_onnxruntime, examine_opencv, load_faults
 from edgecnn.runtime.recommendation import Recommendation
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["examine_environment"]
 
 _LEAST_PYTHON = (3, 10)
 
-# Distributions that install the same module, each over the other's files. The plugins, onnxruntime-ep-*, install another one
+# Distributions that install the same module, each over the other's files. Plugins, onnxruntime-ep-* for example, install another one
 _OPENCVS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 _ONNXRUNTIMES = (
     "onnxruntime",
@@ -39,7 +39,9 @@ _TRAINING = ("torch", "onnx", "onnxscript", "matplotlib")
 
 def examine_environment() -> tuple[list[Finding], Recommendation | None]:
     """All findings, clashes and what does not load among them as faults, and what to run next; None where a fault's remedy is no command."""
-    clashes = [clash for clash in (_clash("OpenCV", _OPENCVS, "opencv-python-headless"), _clash("onnxruntime", _ONNXRUNTIMES, _engine())) if clash]
+    broken = load_faults()
+    asked = (("OpenCV", "cv2", _OPENCVS, "opencv-python-headless"), ("onnxruntime", "onnxruntime", _ONNXRUNTIMES, _engine(broken)))
+    clashes = [clash for title, module, names, keep in asked if (clash := _clash(title, module, names, keep))]
     findings = [
         *_python(sys.version_info[:2]),
         *(clash.finding for clash in clashes),
@@ -47,10 +49,12 @@ def examine_environment() -> tuple[list[Finding], Recommendation | None]:
         *examine_opencv(),
         *examine_machine(),
     ]
-    cameras = _cameras()
+    cameras = _cameras(broken)
     findings += [*_camera_findings(cameras), *_extras()]
     if clashes:
         return findings, _mend(clashes)
+    if broken:
+        return findings, broken[0].recommendation
     if any(f.level == "fault" for f in findings):
         return findings, None
     return findings, _next(cameras or ())
@@ -69,7 +73,7 @@ def _python(running: tuple[int, int]) -> Iterator[Finding]:
 class _Clash:
     """Distributions that install one module."""
 
-    module: str
+    title: str
     installed: dict[str, str]  # name -> version
     keep: str
 
@@ -77,25 +81,31 @@ class _Clash:
     def finding(self) -> Finding:
         listed = ", ".join(f"{name} {version}" for name, version in self.installed.items())
         others = " or ".join(name for name in self.installed if name != self.keep)
-        told = f"{len(self.installed)} packages install the same {self.module}, each over the other's files: {listed}"
+        told = f"{len(self.installed)} packages install the same {self.title}, each over the other's files: {listed}"
         remedy = f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
-        return Finding("fault", told, self.module, remedy)
+        return Finding("fault", told, self.title, remedy)
 
 
-def _clash(module: str, names: tuple[str, ...], keep: str) -> _Clash | None:
-    found = {name: installed for name in names if (installed := _installed(name))}
-    return _Clash(module, found, keep) if len(found) > 1 else None
+def _clash(title: str, module: str, names: tuple[str, ...], keep: str) -> _Clash | None:
+    found = {name: installed for name in names if (installed := _installed(name)) and _brings(name, module)}
+    return _Clash(title, found, keep) if len(found) > 1 else None
+
+
+def _brings(name: str, module: str) -> bool:
+    """Whether a distribution installs the module, as far as it tells: onnxruntime-qnn did, and became a plugin of another name."""
+    files = distribution(name).files
+    return not files or any(file.parts[0] == module for file in files)
 
 
 def _mend(clashes: Sequence[_Clash]) -> Recommendation:
     """Uninstalling one of two takes files away that the other needs, so both go."""
     command = f"pip uninstall -y {' '.join(name for c in clashes for name in c.installed)} && pip install {' '.join(c.keep for c in clashes)}"
-    return Recommendation(command, f"of packages that clash, what works does so by chance: keep one {' and one '.join(c.module for c in clashes)}")
+    return Recommendation(command, f"of packages that clash, what works does so by chance: keep one {' and one '.join(c.title for c in clashes)}")
 
 
-def _engine() -> str:
+def _engine(broken: Sequence[LoadFault]) -> str:
     """The one to keep where several are installed: for GPUs where a GPU is."""
-    if isinstance(loaded("onnxruntime", "onnxruntime"), Finding):
+    if any(fault.name == "onnxruntime" for fault in broken):
         return "onnxruntime"
     from edgecnn.runtime.provider_reasons import this_machine  # noqa: PLC0415  # imports onnxruntime, which is seen to load by now
 
@@ -109,8 +119,8 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _cameras() -> tuple[Camera, ...] | None:
-    if isinstance(loaded("cv2", "opencv-python-headless"), Finding):
+def _cameras(broken: Sequence[LoadFault]) -> tuple[Camera, ...] | None:
+    if any(fault.name == "OpenCV" for fault in broken):
         return None
     from edgecnn.runtime.sources.cameras import find_cameras  # noqa: PLC0415  # its package imports OpenCV, which is seen to load by now
 
@@ -122,7 +132,7 @@ def _camera_findings(cameras: tuple[Camera, ...] | None) -> Iterator[Finding]:
         yield Finding("note", "not looked for, since OpenCV does not load", "camera", "")
         return
     for camera in cameras:
-        what = f"'{camera.name}' ({camera.path}){'' if camera.kind == 'v4l2' else ' on the camera connector'}"
+        what = f"'{camera.name}' ({camera.path or 'on the camera connector'})"
         if camera.problem:
             problem, _, remedy = camera.problem.partition("; ")
             yield Finding("warning", f"{what} {problem}", "camera", remedy)

@@ -100,9 +100,9 @@ def _memory(root: Path) -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    free_bytes = shutil.disk_usage(Path.cwd()).free
+    free_bytes = shutil.disk_usage(".").free  # by this name it is there even when someone removed it
     if free_bytes < _LITTLE_DISK_BYTES:
-        yield Finding("warning", f"{_size(free_bytes)} free in {Path.cwd()}", "disk", "free some, or write elsewhere (--out, --save)")
+        yield Finding("warning", f"{_size(free_bytes)} free where this folder is", "disk", "free some, or write elsewhere (--out, --save)")
 
 
 def _heat(root: Path) -> Iterator[Finding]:

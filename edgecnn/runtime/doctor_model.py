@@ -8,11 +8,11 @@ from pathlib import Path
 
 from edgecnn.errors import InputNotFoundError, ManifestError, ProviderError
 from edgecnn.finding import Finding
-from edgecnn.runtime.cpu_features import physical_cores
 from edgecnn.runtime.golden import GoldenReplay, GoldenSamples, replay
 from edgecnn.runtime.machine_state import busy
-from edgecnn.runtime.model_timing import Runner, grey, race, thread_counts, winner
-from edgecnn.runtime.providers import available, parse
+from edgecnn.runtime.model_timing import Runner, cpu_runners, grey, race, thread_counts, winner
+from edgecnn.runtime.provider_reasons import missing_providers
+from edgecnn.runtime.providers import Provider, available, parse
 from edgecnn.runtime.recommendation import Recommendation
 from edgecnn.runtime.session import ModelSession, open_session
 from edgecnn.runtime.sources.cameras import find_cameras
@@ -34,11 +34,11 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
     """
     if not path.exists():
         raise InputNotFoundError(f"{path}: no such model file or folder of pictures; check the path")
-    findings: list[Finding] = []
+    providers, findings = _usable() if ep == "auto" else (parse(ep), [])
     refused: list[ProviderError] = []
     proven: list[ModelSession] = []
     golden: GoldenSamples | Finding | None = None
-    for provider in available() if ep == "auto" else parse(ep):
+    for provider in providers:
         try:
             session = open_session(path, provider.name)
         except ProviderError as error:
@@ -59,6 +59,20 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
         return findings, None
     timing, best = _quickest(proven)
     return [*findings, timing], best
+
+
+def _usable() -> tuple[tuple[Provider, ...], list[Finding]]:
+    """Those that are here, less those that are known to fail, each with why; to name one with --ep tries it all the same."""
+    reasons = {reason.provider: reason for reason in missing_providers()}
+    here = available()
+    lacking = [reasons[p.name] for p in here if p.name in reasons]
+    findings = [
+        Finding("note", f"not tried on {r.provider}, which needs {r.what}", r.provider, "")
+        if r.kind == "hardware"
+        else Finding("warning", f"not tried on {r.provider}: {r.what}", r.provider, r.remedy)
+        for r in lacking
+    ]
+    return tuple(p for p in here if p.name not in reasons), findings
 
 
 def _refusal(error: ProviderError, provider: str) -> Finding:
@@ -121,7 +135,4 @@ def _predict(path: Path, source: str, ep: str, threads: tuple[str, int] | tuple[
 
 
 def _runners(session: ModelSession) -> list[Runner]:
-    if session.ep != "cpu":
-        return [Runner(session, None)]
-    others = [n for n in thread_counts() if n != physical_cores()]
-    return [Runner(session, physical_cores()), *(Runner(open_session(session.path, "cpu", n), n) for n in others)]
+    return cpu_runners(session, thread_counts()) if session.ep == "cpu" else [Runner(session, None)]

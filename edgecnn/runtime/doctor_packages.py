@@ -5,41 +5,72 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from edgecnn.finding import Finding, Level
+from edgecnn.runtime.recommendation import Recommendation
 
 if TYPE_CHECKING:
     from edgecnn.runtime.provider_reasons import Reason
 
-__all__ = ["examine_onnxruntime", "examine_opencv", "loaded"]
+__all__ = ["LoadFault", "examine_onnxruntime", "examine_opencv", "load_faults"]
 
+_OPENCV = "opencv-python-headless"
+_NAMES = {"cv2": "OpenCV", "onnxruntime": "onnxruntime"}
 _VIDEO = ("FFMPEG", "V4L2", "GSTREAMER", "AVFOUNDATION", "MSMF", "DSHOW")
 _SAID = {"GSTREAMER": "GStreamer", "AVFOUNDATION": "AVFoundation"}
-_REMEDIES = {  # by a part of what the loader says
-    "libGL": "pip install opencv-python-headless in place of opencv-python, or install libGL (Debian: apt install libgl1)",
-    "libgthread": "pip install opencv-python-headless in place of opencv-python, or install GLib (Debian: apt install libglib2.0-0)",
-    "numpy": "pip install --upgrade numpy and the package: one of them was built for another version of numpy",
-    "DLL load failed": "install Microsoft's Visual C++ Redistributable, then the package again",
+_HEADLESS = "pip uninstall -y opencv-python && pip install --force-reinstall opencv-python-headless"
+_REMEDIES = {  # by a part of what the loader says: the command, and the other way out
+    "libGL": (_HEADLESS, "or, on Debian, apt install libgl1"),
+    "libgthread": (_HEADLESS, "or, on Debian, apt install libglib2.0-0"),
+    "numpy": ("pip install --upgrade --force-reinstall numpy {package}", "one of them was built for another version of numpy"),
+    "DLL load failed": ("pip install --force-reinstall {package}", "after Microsoft's Visual C++ Redistributable"),
 }
 
 
-def loaded(module: str, package: str) -> ModuleType | Finding:
-    """The module, or the fault that keeps it from loading: `doctor` is asked most of all where something does not load."""
+@dataclass(frozen=True)
+class LoadFault:
+    """A package that is not there, or does not load."""
+
+    name: str
+    why: str
+    command: str
+    advice: str
+
+    @property
+    def finding(self) -> Finding:
+        """The same for the screen."""
+        return Finding("fault", f"does not load: {self.why}", self.name, f"{self.command} ({self.advice})" if self.advice else self.command)
+
+    @property
+    def recommendation(self) -> Recommendation:
+        """The command that may mend it."""
+        return Recommendation(self.command, f"{self.name} does not load, and nothing runs without it")
+
+
+def loaded(module: str, package: str) -> ModuleType | LoadFault:
+    """The module, or what keeps it from loading: `doctor` is asked most of all where something does not load."""
     try:
         return importlib.import_module(module)
     except Exception as error:  # noqa: BLE001  # whatever a broken package raises while it is imported
         why = " ".join(str(error).split()) or type(error).__name__
-        remedy = next((remedy for part, remedy in _REMEDIES.items() if part in why), f"pip install --force-reinstall {package}")
-        return Finding("fault", f"does not load: {why}", package.partition("-")[0], remedy)
+        command, advice = next((remedy for part, remedy in _REMEDIES.items() if part in why), ("pip install --force-reinstall {package}", ""))
+        return LoadFault(_NAMES[module], why, command.format(package=package), advice)
+
+
+def load_faults() -> list[LoadFault]:
+    """Of the two packages that everything runs on."""
+    found = (loaded(module, package) for module, package in (("cv2", _OPENCV), ("onnxruntime", "onnxruntime")))
+    return [fault for fault in found if isinstance(fault, LoadFault)]
 
 
 def examine_onnxruntime() -> Iterator[Finding]:
     """Its version and build, the providers that can be used, and why the others cannot."""
     found = loaded("onnxruntime", "onnxruntime")
-    if isinstance(found, Finding):
-        yield found
+    if isinstance(found, LoadFault):
+        yield found.finding
         return
     from edgecnn.runtime.provider_reasons import missing_providers  # noqa: PLC0415  # imports onnxruntime, which is seen to load by now
     from edgecnn.runtime.providers import available  # noqa: PLC0415
@@ -78,9 +109,9 @@ def _missing(reasons: Sequence[Reason]) -> Iterator[Finding]:
 
 def examine_opencv() -> Iterator[Finding]:
     """What it reads pictures and videos with, and whether it has windows."""
-    found = loaded("cv2", "opencv-python-headless")
-    if isinstance(found, Finding):
-        yield Finding(found.level, found.what, "OpenCV", found.remedy)
+    found = loaded("cv2", _OPENCV)
+    if isinstance(found, LoadFault):
+        yield found.finding
         return
     notes = found.getBuildInformation()
     video = _video(found)

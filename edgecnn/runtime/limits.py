@@ -54,9 +54,10 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
     for line in "\n".join(_read(root / "proc/self/cgroup")).splitlines():
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
         if controller in controllers.split(","):
-            top = root / "sys/fs/cgroup" / controllers
-            group = top / path.strip("/")
-            yield from (folder for folder in (group, *group.parents) if folder == top or top in folder.parents)
+            for name in dict.fromkeys((controllers, controller)):  # version 1's folder bears all of a line's controllers, or a link each
+                top = root / "sys/fs/cgroup" / name
+                group = top / path.strip("/")
+                yield from (folder for folder in (group, *group.parents) if folder == top or top in folder.parents)
 
 
 def _read(path: Path) -> list[str]:

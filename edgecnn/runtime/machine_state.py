@@ -53,12 +53,12 @@ def memory(root: Path = _ROOT) -> Memory | None:
 
 
 def busy() -> float | None:
-    """The programs that wanted to run in the last minute, where these are more than the processor has threads; else None."""
+    """The programs that wanted to run in the last minute, where these, without this one, are more than the processor has threads; else None."""
     try:
         load = os.getloadavg()[0]
     except (OSError, AttributeError):  # Windows has none
         return None
-    return load if load > (os.cpu_count() or 1) else None
+    return load if load > (os.cpu_count() or 1) + 1 else None
 
 
 def heat(root: Path = _ROOT) -> Heat | None:

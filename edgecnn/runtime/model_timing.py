@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
+import onnxruntime
 
 from edgecnn.preprocess import Image
 from edgecnn.runtime.cpu_features import fast_cores, physical_cores
+from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.session import ModelSession
 
-__all__ = ["Runner", "grey", "race", "thread_counts", "winner"]
+__all__ = ["Runner", "cpu_runners", "grey", "race", "thread_counts", "winner"]
 
-_SETTLE_S = 0.03  # onnxruntime's threads spin for a while after a run, and would take the next one's cores
+_SETTLE_S, _SETTLE_FIRST_S = 0.1, 2.0  # the most to wait for threads that spin after a run, and would take the next one's cores
+_GLANCE_S, _QUIET_S = 0.01, 0.003
 _TURN_S = 0.04
 _LEAST_ROUNDS = 5
 _MARGIN = 1.1  # less is chance in so short a race
@@ -50,6 +53,27 @@ def thread_counts() -> tuple[int, ...]:
     return tuple(sorted(tried))
 
 
+def cpu_runners(proven: ModelSession, counts: Sequence[int]) -> list[Runner]:
+    """The model on the CPU provider with several numbers of threads, which sleep once a run is over and leave the cores to the next runner.
+
+    onnxruntime's spin for a while after a run, for the next one to begin at once; within a run these do too, so that a run takes as long.
+
+    Args:
+        proven: the model, open.
+        counts: numbers of threads.
+    """
+    model = read_model_file(proven.path)
+    runners = []
+    for threads in counts:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        session = onnxruntime.InferenceSession(model.content, options, providers=["CPUExecutionProvider"])
+        runners.append(Runner(ModelSession(model, session, "cpu", proven.description), threads))
+    return runners
+
+
 def race(runners: Sequence[Runner], image: Image, seconds: float) -> None:
     """Lets them run in turns, so that all see the same machine, and notes their times.
 
@@ -58,6 +82,7 @@ def race(runners: Sequence[Runner], image: Image, seconds: float) -> None:
         image: uint8 ``[1, H, W, 3]``.
         seconds: about how long it may take; five turns each are taken in any case.
     """
+    _settle(_SETTLE_FIRST_S)
     end = time.perf_counter() + seconds
     rounds = 0
     while rounds < _LEAST_ROUNDS or time.perf_counter() < end:
@@ -67,7 +92,7 @@ def race(runners: Sequence[Runner], image: Image, seconds: float) -> None:
 
 
 def _turn(runner: Runner, image: Image) -> None:
-    time.sleep(_SETTLE_S)
+    _settle(_SETTLE_S)
     runner.session.probabilities(image)  # wakes the threads, and the clock
     begun = time.perf_counter()
     times_ms = []
@@ -79,6 +104,16 @@ def _turn(runner: Runner, image: Image) -> None:
         if stop - begun > _TURN_S:
             break
     runner.turns_ms.append(median(times_ms))
+
+
+def _settle(most_s: float) -> None:
+    """Waits until no thread of this process computes."""
+    end = time.perf_counter() + most_s
+    while time.perf_counter() < end:
+        before = time.process_time()
+        time.sleep(_GLANCE_S)
+        if time.process_time() - before < _QUIET_S:
+            return
 
 
 def winner(runners: Sequence[Runner]) -> tuple[Runner, bool]:

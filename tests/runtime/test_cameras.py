@@ -81,6 +81,11 @@ def test_a_driver_that_says_it_takes_no_pictures_is_believed(tree: Tree) -> None
     assert tree.find() == ()
 
 
+def test_a_name_cannot_write_to_the_terminal(tree: Tree) -> None:
+    tree.add(0, "cam\x1b[2Jera")
+    assert tree.find()[0].name == "cam[2Jera"
+
+
 def test_video10_comes_after_video2(tree: Tree) -> None:
     for number in (10, 2):
         tree.add(number, f"camera {number}")
@@ -94,15 +99,16 @@ def test_a_raspberry_pi_has_its_sensor_and_not_its_codecs_and_processors(tree: T
     tree.add_chip(1, "dw9807 10-000c")  # focuses the lens
     tree.add_chip(2, "csi2")
     (camera,) = tree.find()
-    assert (camera.index, camera.path, camera.name, camera.kind, camera.source) == (None, "csi:0", "imx708", "csi", "csi:0")
-    assert tree.resolve("csi:") == tree.resolve("csi:0") == tree.resolve("IMX708") == camera
+    assert (camera.index, camera.path, camera.name, camera.kind, camera.source) == (0, None, "imx708", "csi", "csi:0")
+    with pytest.raises(SourceError, match="^camera:IMX708: 'imx708' is on the camera connector; give csi:0"):
+        tree.resolve("camera:IMX708")
     with pytest.raises(SourceError, match="unicam-image.*libcamera.*csi:"):
         tree.resolve("0")
     with pytest.raises(SourceError, match="processes pictures"):
         tree.resolve("10")
 
 
-@pytest.mark.parametrize("source", ["2", "USB Camera: C270", "c270", "usb"])
+@pytest.mark.parametrize("source", ["2", "USB Camera: C270", "camera:USB Camera: C270", "camera:c270", "c270", "usb"])
 def test_a_camera_goes_by_number_and_by_a_part_of_its_name(two: Tree, source: str) -> None:
     assert two.resolve(source).index == 2
 
@@ -126,7 +132,7 @@ def test_a_name_that_several_have_is_an_error_that_lists_them(two: Tree) -> None
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("source", ["7", "/dev/video7", "logitech", "csi:", ""])
+@pytest.mark.parametrize("source", ["7", "/dev/video7", "camera:logitech", "camera:", ""])
 def test_a_camera_that_is_not_there_is_an_error_that_lists_what_is(two: Tree, source: str) -> None:
     with pytest.raises(SourceError, match="no such camera; here is .*C920.*C270"):
         two.resolve(source)

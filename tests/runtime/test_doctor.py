@@ -17,8 +17,9 @@ from edgecnn.errors import InputNotFoundError, ModelError, ProviderError
 from edgecnn.finding import Finding as FindingItself
 from edgecnn.runtime import doctor_environment, doctor_machine, doctor_model, model_timing, provider_reasons
 from edgecnn.runtime.doctor import Diagnosis, Finding, examine
-from edgecnn.runtime.model_timing import Runner, grey, race, winner
+from edgecnn.runtime.model_timing import Runner, cpu_runners, grey, race, winner
 from edgecnn.runtime.provider_reasons import Reason
+from edgecnn.runtime.providers import PROVIDERS
 from edgecnn.runtime.session import open_session
 from edgecnn.runtime.sources import cameras
 from edgecnn.runtime.sources.cameras import Camera
@@ -62,7 +63,8 @@ def test_two_packages_that_overwrite_each_other_are_a_fault_with_the_way_out(
 
 def test_a_plugin_provider_beside_onnxruntime_is_no_clash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = of(examine(), "fault")
-    install(tmp_path, "onnxruntime-ep-openvino")
+    install(tmp_path, "onnxruntime-ep-openvino", "onnxruntime-qnn")
+    (tmp_path / "onnxruntime_qnn-9.9.dist-info" / "RECORD").write_text("onnxruntime_qnn/__init__.py,,\n")  # an older one brought onnxruntime itself
     monkeypatch.syspath_prepend(tmp_path)
     assert of(examine(), "fault") == before
 
@@ -112,13 +114,21 @@ def test_providers_that_are_missing_are_told_one_way_out_each(monkeypatch: pytes
         ("onnxruntime", "something else", "pip install --force-reinstall onnxruntime"),
     ],
 )
-def test_a_package_that_does_not_load_is_a_fault_with_the_remedy(edgecnn: Any, module: str, message: str, remedy: str, tmp_path: Path) -> None:
+def test_a_package_that_does_not_load_is_a_fault_with_the_remedy(
+    edgecnn: Any, module: str, message: str, remedy: str, tiny_model: Path, tmp_path: Path
+) -> None:
     (tmp_path / f"{module}.py").write_text(f"raise ImportError({message!r})\n")
     here = os.pathsep.join((str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])))
     done = edgecnn("doctor", "--json", env={"PYTHONPATH": here})
     assert done.returncode == 3, done.stderr
-    (fault,) = [f for f in json.loads(done.stdout)["findings"] if f["level"] == "fault"]
+    told = json.loads(done.stdout)
+    (fault,) = [f for f in told["findings"] if f["level"] == "fault"]
+    assert fault["remedy"].startswith(told["recommended"])
     assert message in fault["what"]
+    for target in (tiny_model, tmp_path):
+        done = edgecnn("doctor", target, "--json", env={"PYTHONPATH": here})
+        assert done.returncode == 3, done.stderr
+        assert json.loads(done.stdout)["findings"][0] == fault
     assert remedy in fault["remedy"]
 
 
@@ -144,7 +154,7 @@ def with_cameras(monkeypatch: pytest.MonkeyPatch, *found: Camera) -> None:
 
 def test_cameras_are_listed_and_one_that_may_not_be_opened_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     shut = Camera(1, "/dev/video1", "C270", "v4l2", "may not be opened by this user; sudo usermod -aG video $USER, then log in again")
-    with_cameras(monkeypatch, Camera(0, "/dev/video0", "C920", "v4l2"), shut, Camera(None, "csi:0", "imx708", "csi"))
+    with_cameras(monkeypatch, Camera(0, "/dev/video0", "C920", "v4l2"), shut, Camera(0, None, "imx708", "csi"))
     found = [f for f in examine().findings if f.where == "camera"]
     assert [f.level for f in found] == ["ok", "warning", "ok"]
     assert "'C920' (/dev/video0): predict MODEL 0" in found[0].what
@@ -229,7 +239,8 @@ class FakeSession:
 
 
 def test_a_race_gives_everyone_as_many_turns(tiny_model: Path) -> None:
-    runners = [Runner(open_session(tiny_model, "cpu", threads), threads) for threads in (1, 2)]
+    runners = cpu_runners(open_session(tiny_model, "cpu"), (1, 2))
+    assert [runner.name for runner in runners] == ["cpu with 1 thread", "cpu with 2 threads"]
     race(runners, grey(runners[0].session), seconds=0)
     assert len(runners[0].turns_ms) == len(runners[1].turns_ms) >= 5
     assert min(runners[0].turns_ms + runners[1].turns_ms) > 0
@@ -283,7 +294,7 @@ def test_a_model_that_is_proven_is_timed_and_gets_the_command_that_runs_it_here(
 
 
 def test_where_two_runners_are_alike_that_is_said(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_model, "thread_counts", lambda: (7, doctor_model.physical_cores()))
+    monkeypatch.setattr(doctor_model, "thread_counts", lambda: (2, 1))
 
     def draw(runners: list[Runner], image: object, seconds: float) -> None:
         for runner in runners:
@@ -292,7 +303,18 @@ def test_where_two_runners_are_alike_that_is_said(tiny_model: Path, monkeypatch:
     monkeypatch.setattr(doctor_model, "race", draw)
     found = examine(tiny_model, "cpu")
     assert "too close to call" in found.findings[-1].what
-    assert (found.recommended or "").endswith(f"--threads {min(7, doctor_model.physical_cores())}")
+    assert (found.recommended or "").endswith("--threads 1")
+
+
+def test_a_provider_that_is_known_to_fail_is_not_tried_and_told_with_why(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = (Reason("tensorrt", "library", "libnvinfer.so.10 cannot be loaded", "bring it"), Reason("cuda", "hardware", "an NVIDIA GPU", ""))
+    monkeypatch.setattr(doctor_model, "missing_providers", lambda: reasons)
+    monkeypatch.setattr(doctor_model, "available", lambda: tuple(PROVIDERS[name] for name in ("tensorrt", "cuda", "cpu")))
+    found = examine(tiny_model)
+    assert found.ok
+    assert [(f.level, f.where, f.remedy) for f in found.findings[:2]] == [("warning", "tensorrt", "bring it"), ("note", "cuda", "")]
+    with pytest.raises(ProviderError):
+        examine(tiny_model, "xnnpack")
 
 
 def test_a_model_that_fails_or_proves_nothing_gets_no_command(tiny_model: Path, tmp_path: Path) -> None:

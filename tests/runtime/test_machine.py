@@ -205,10 +205,10 @@ def test_processors_that_are_switched_off_are_told(tmp_path: Path) -> None:
 
 
 def test_other_programs_are_told_where_they_are_more_than_the_processor_has_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getloadavg", lambda: (64.5, 0, 0), raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (65.5, 0, 0), raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    assert any("64.5" in what for what in whats(tmp_path, "note", "load"))
-    monkeypatch.setattr(os, "getloadavg", lambda: (63.5, 0, 0), raising=False)
+    assert any("65.5" in what for what in whats(tmp_path, "note", "load"))
+    monkeypatch.setattr(os, "getloadavg", lambda: (64.5, 0, 0), raising=False)
     assert not whats(tmp_path, "note", "load")
 
 

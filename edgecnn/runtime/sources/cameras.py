@@ -34,8 +34,8 @@ _LENSES = ("ad5", "ak7", "dw9", "lm3")  # chips on the same bus that focus or li
 class Camera:
     """A camera, as far as the system tells without starting it."""
 
-    index: int | None  # OpenCV's number; None: on the camera connector
-    path: str | None  # /dev/videoN, or `csi:N`; None where the system has no such names
+    index: int  # OpenCV's number; libcamera's for those on the camera connector
+    path: str | None  # /dev/videoN; None where it has none
     name: str
     kind: Literal["v4l2", "csi", "unknown"]
     problem: str = ""  # why it cannot be opened, and what to do after a semicolon
@@ -43,7 +43,7 @@ class Camera:
     @property
     def source(self) -> str:
         """What `edgecnn predict` takes for it."""
-        return str(self.index) if self.index is not None else str(self.path)
+        return f"csi:{self.index}" if self.kind == "csi" else str(self.index)
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,10 @@ def find_cameras(sys_root: Path = _SYS, dev_root: Path = _DEV, query: Query = qu
 def resolve_camera(
     source: str, cameras: Sequence[Camera] | None = None, *, sys_root: Path = _SYS, dev_root: Path = _DEV, query: Query = query_node
 ) -> Camera:
-    """The camera that is meant by `0`, `/dev/video0` (or a link to it), `csi:`, `csi:1`, or a part of its name.
+    """The camera, for OpenCV to open, that is meant by `0`, `/dev/video0` (or a link to it), or `camera:` and a part of its name.
 
     Args:
-        source: as a user gives it.
+        source: as a user gives it; a name goes without `camera:` too.
         cameras: to choose from; None: those found here.
         sys_root, dev_root, query: as of :func:`find_cameras`.
 
@@ -124,13 +124,16 @@ def resolve_camera(
     """
     if cameras is None:
         cameras = find_cameras(sys_root, dev_root, query)
-    if source.isdecimal() and not cameras and not sys.platform.startswith("linux"):
-        return Camera(int(source), None, f"camera {source}", "unknown")  # these systems tell only by opening it
-    fitting = _fitting(source, cameras)
+    wanted = source.removeprefix("camera:")
+    if wanted.isdecimal() and not cameras and not sys.platform.startswith("linux"):
+        return Camera(int(wanted), None, f"camera {wanted}", "unknown")  # these systems tell only by opening it
+    fitting = _fitting(wanted, cameras)
     if not fitting:
-        raise SourceError(f"{source}: {_why_none(source, cameras, sys_root, dev_root)}; {_listed(cameras)}")
+        raise SourceError(f"{source}: {_why_none(wanted, cameras, sys_root, dev_root)}; {_listed(cameras)}")
     if len(fitting) > 1:
         raise SourceError(f"{source}: {len(fitting)} cameras have that in their names; name one by its path: {_names(fitting)}")
+    if fitting[0].kind == "csi":
+        raise SourceError(f"{source}: '{fitting[0].name}' is on the camera connector; give {fitting[0].source} instead")
     if fitting[0].problem:
         what, _, remedy = fitting[0].problem.partition("; ")
         raise SourceError(f"{source}: '{fitting[0].name}' {what}; {remedy}")
@@ -139,9 +142,7 @@ def resolve_camera(
 
 def _fitting(source: str, cameras: Sequence[Camera]) -> list[Camera]:
     if source.isdecimal():
-        return [c for c in cameras if c.index == int(source)]
-    if source.startswith("csi:"):
-        return [c for c in cameras if c.path == f"csi:{source.removeprefix('csi:') or 0}"]
+        return [c for c in cameras if c.index == int(source) and c.kind != "csi"]
     if "/" in source:
         names = {source, os.path.realpath(source)}  # udev links cameras by name: /dev/v4l/by-id
         return [c for c in cameras if c.path in names]
@@ -171,7 +172,7 @@ def _listed(cameras: Sequence[Camera]) -> str:
 
 
 def _names(cameras: Sequence[Camera]) -> str:
-    return ", ".join(f"{c.path or c.index} '{c.name}'" for c in cameras)
+    return ", ".join(f"{c.path or c.source} '{c.name}'" for c in cameras)
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ def _captures(node: _Node, dev_root: Path, query: Query) -> bool:
 
 def _camera(node: _Node, dev_root: Path) -> Camera:
     path = dev_root / f"video{node.number}"
-    return Camera(node.number, str(path), node.name or path.name, "v4l2", _problem(path))
+    name = "".join(letter for letter in node.name if letter.isprintable())  # the device says it, and may say anything
+    return Camera(node.number, str(path), name or path.name, "v4l2", _problem(path))
 
 
 def _problem(path: Path) -> str:
@@ -230,4 +232,4 @@ def _on_connector(sys_root: Path) -> Iterator[Camera]:
     names = [_read(folder / "name") for folder in sorted((sys_root / "class" / "video4linux").glob("v4l-subdev*"))]
     sensors = sorted({match[1] for name in names if (match := _SENSOR.match(name)) and not match[1].startswith(_LENSES)})
     for number, sensor in enumerate(sensors):
-        yield Camera(None, f"csi:{number}", sensor, "csi")
+        yield Camera(number, None, sensor, "csi")
