@@ -16,7 +16,7 @@ from typing import Literal
 import onnxruntime
 
 from edgecnn.runtime.cpu_features import cpu_name, is_x86
-from edgecnn.runtime.providers import PROVIDERS, Provider, available
+from edgecnn.runtime.providers import PROVIDERS, Provider, available, why_missing
 
 __all__ = ["Machine", "Reason", "missing_library", "missing_providers", "this_machine"]
 
@@ -124,7 +124,8 @@ def _reason(provider: Provider, machine: Machine, library: Callable[[Provider], 
     if provider.name in ("tensorrt", "cuda") and machine.nvidia == "device":
         return Reason(provider.name, "driver", "an NVIDIA GPU is here, its driver is not", "install NVIDIA's driver, then restart")
     if not built_in:
-        return Reason(provider.name, "package", f"this onnxruntime ({onnxruntime.__version__}) has no {provider.full_name}", provider.remedy)
+        what, _, remedy = (why_missing(provider) or "").partition("; ")
+        return Reason(provider.name, "package", what, remedy)
     lacking = library(provider)
     return Reason(provider.name, "library", f"{lacking} cannot be loaded", _remedy(lacking) or provider.remedy) if lacking else None
 

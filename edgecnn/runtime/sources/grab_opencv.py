@@ -13,7 +13,6 @@ import cv2
 from edgecnn.errors import PictureError, SourceError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.cameras import resolve_camera
-from edgecnn.runtime.sources.grab_csi import grab_csi
 from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError, as_bgr
 
 __all__ = ["grab_camera", "grab_gstreamer", "grab_rtsp"]
@@ -28,9 +27,6 @@ def grab_camera(source: str) -> Grabber:
         camera = resolve_camera(source)
     except SourceError as error:
         raise GrabError(str(error).removeprefix(f"{source}: "), permanent=True) from error
-    if camera.index is None:  # one that a name found on the camera connector
-        yield from grab_csi(camera.source)
-        return
     backend = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_DSHOW}.get(sys.platform, cv2.CAP_ANY)
     capture = cv2.VideoCapture(camera.index, backend)
     if not capture.isOpened():
