@@ -14,8 +14,8 @@ from edgecnn.runtime.tears import filled_share, full_columns, seam_share
 
 __all__ = ["FrameMeasures", "measure_frame"]
 
-_COLUMNS, _MOST_ROWS = 32, 540
-_BLOCKS = (8, 12)  # of the columns' points, each of four columns
+_COLUMNS, _MOST_ROWS = 24, 270  # a third of the cache lines of 640 x 480, a tenth of those of 1920 x 1080
+_BLOCKS = (8, 12)  # of the columns' points, each of three columns
 _LIT_BLOCKS = 12  # of the 96: a time stamp, a lamp on a device
 _CLIPPED = 3  # grey levels below the brightest that count as burnt out with it
 _BRIGHTEST = 0.02  # of the pixels may be brighter than the brightest: a time stamp
@@ -25,7 +25,7 @@ _BRIGHTEST = 0.02  # of the pixels may be brighter than the brightest: a time st
 class FrameMeasures:
     """Measures of one frame; `difference` compares it with another."""
 
-    columns: NDArray[np.uint8]  # [R, 32] grey levels of single pixels, R up to 540
+    columns: NDArray[np.uint8]  # [R, 24] grey levels of single pixels, R up to 270
     levels: NDArray[np.float64]  # [256], share of these at each level or below
     shape: int  # grey levels between the blocks of the frame, without the brightest: what is to be seen in the dark
     sharpness: float | None  # None where the frame is too even or too small to tell
