@@ -24,7 +24,8 @@ from rich.table import Table
 
 from edgecnn.preprocess import Image
 from edgecnn.runtime.frame_measures import measure_frame
-from edgecnn.runtime.health import FrameHealth, learn_thresholds
+from edgecnn.runtime.health import FrameHealth
+from edgecnn.runtime.health_learning import learn_thresholds
 from edgecnn.runtime.health_thresholds import HealthThresholds
 from edgecnn.runtime.sources import Frame
 

@@ -29,7 +29,7 @@ def health(
     """Learn from a camera's own frames which ones are unfit: blurred, overexposed, frozen."""
     from edgecnn.atomic import check_writable
     from edgecnn.runtime.capture import frames_for
-    from edgecnn.runtime.health import learn_thresholds
+    from edgecnn.runtime.health_learning import learn_thresholds
 
     check_writable(out)
     with reporting() as reporter:

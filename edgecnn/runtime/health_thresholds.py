@@ -22,14 +22,17 @@ class HealthThresholds:
     Levels are grey levels, 0 to 255; shares are fractions. Raises :class:`UsageError` for a value that is no limit.
     """
 
-    dark_level: float = 16.0  # a pixel below is dark
-    dark_share: float = 0.99  # black: more of the frame than this is dark
-    bright_level: float = 250.0  # a pixel above is burnt out
-    bright_share: float = 0.9  # overexposed: more of the frame than this is burnt out
-    least_sharpness: float = 0.268  # blurred: steps between neighbours over those four apart, of 160 columns, are smaller; 0.25 is perfectly smooth
+    dark_level: int = 24  # a pixel below is dark
+    dark_share: float = 0.99  # black: more of the frame than this is dark …
+    dark_shape: int = 4  # … and its parts differ by less than so many levels: nothing is to be seen, unlike at night
+    bright_level: int = 230  # a sensor or an encoder burns out at this level or above
+    bright_share: float = 0.9  # overexposed: more of the frame than this is as bright as the brightest of it
+    least_sharpness: float = 0.26  # blurred: the steepest step of a line is a smaller part of its largest change, see `sharpness`
     still_difference: float = 0.02  # frozen: the mean difference from the frame before is no larger …
-    still_s: float = 5.0  # … for so many seconds; longer than the distance of an encoder's whole pictures
-    seam_share: float = 0.4  # torn: a row that was not there before differs from the next over more of its length than this
+    still_s: float = 12.0  # … for so many seconds: encoders repeat a quiet scene until their next whole picture, x264 for 10 s
+    still_breaks: int = 1  # larger differences in a row that end a freeze; a whole picture of a frozen one is one or two
+    seam_share: float = 0.4  # torn: one row breaks with the next over more of the width than this
+    filled_share: float = 0.05  # torn: one row is repeated over more of the height, from the lower edge
     oldest_s: float = 2.0  # too old: taken longer ago, by the monotonic clock
 
     def __post_init__(self) -> None:

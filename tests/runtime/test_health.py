@@ -12,7 +12,8 @@ import pytest
 from edgecnn import Classifier, Frame
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.runtime.annotate import VideoWriter
-from edgecnn.runtime.health import FrameHealth, learn_thresholds
+from edgecnn.runtime.health import FrameHealth
+from edgecnn.runtime.health_learning import learn_thresholds
 from edgecnn.runtime.health_thresholds import HealthThresholds
 
 HEIGHT, WIDTH = 240, 320
