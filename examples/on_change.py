@@ -21,13 +21,13 @@ class Switch:
         self._relay = relay
         self._label = label
         self._hold_s = hold_s
-        self._on = False
+        self._on: bool | None = None  # not known: before the first switching, and where the relay failed
         self._known_at = time.monotonic()
         self._lock = threading.Lock()  # the watchdog and the camera's answers come from two threads
         self._ended = threading.Event()
 
     def __enter__(self) -> "Switch":  # noqa: PYI034  # typing has Self since Python 3.11
-        self._relay(False)  # whatever it was before
+        self._set(False)  # whatever it was before
         self._watchdog = threading.Thread(target=self._watch)
         self._watchdog.start()
         return self
@@ -50,12 +50,16 @@ class Switch:
         while not self._ended.wait(self._hold_s / 10):
             with self._lock:
                 if time.monotonic() - self._known_at > self._hold_s:
-                    self._set(False)
+                    try:
+                        self._set(False)
+                    except Exception as error:  # noqa: BLE001  # whatever a relay raises: it is tried again in a moment, for as long as it takes
+                        print(f"on_change: the relay cannot be switched off: {error}", file=sys.stderr, flush=True)
 
     def _set(self, on: bool) -> None:
         if on != self._on:
+            self._on = None  # a relay that fails may have switched all the same: the next call tries again, either way
             self._relay(on)
-            self._on = on  # only now: a relay that failed is tried again
+            self._on = on
 
 
 def relay(on: bool) -> None:
@@ -69,7 +73,7 @@ def relay(on: bool) -> None:
 
 
 def stop(*_: object) -> None:
-    """SIGTERM, as systemd sends it, ends like Ctrl-C does: through the `with` blocks."""
+    """SIGTERM, as systemd sends it, and Ctrl-C end the program through its `with` blocks."""
     raise SystemExit(0)
 
 
@@ -81,7 +85,8 @@ def main() -> None:
     parser.add_argument("--label", required=True)
     parser.add_argument("--hold", type=float, default=2.0, help="seconds that an answer holds without a newer one")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     with Classifier(arguments.model) as classifier, Switch(relay, arguments.label, arguments.hold) as switch:
         if arguments.label not in classifier.labels:
             parser.error(f"the model has no label '{arguments.label}'; it has {', '.join(classifier.labels)}")

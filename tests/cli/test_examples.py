@@ -120,6 +120,14 @@ def test_the_relay_follows_a_camera_and_is_off_while_it_is_away_and_at_the_end(t
     assert process.returncode == 0
 
 
+def test_ctrl_c_ends_the_relay_as_sigterm_does(tiny_model: Path) -> None:
+    with running("on_change.py", tiny_model, "--label", "circle", "fake:64x64@20") as process:
+        read_until(process, lambda line: line == "relay off")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+
+
 def test_the_relay_heeds_no_old_answer_holds_through_one_that_says_nothing_and_goes_off_when_none_comes(tiny_model: Path) -> None:
     with Classifier(tiny_model) as classifier:
         circle, square = (classifier(shape_picture(name, 5000)) for name in ("circle", "square"))
@@ -138,6 +146,40 @@ def test_the_relay_heeds_no_old_answer_holds_through_one_that_says_nothing_and_g
         while len(calls) < 5:  # nobody calls it; pytest's timeout ends a wait in vain
             time.sleep(0.01)
     assert calls == [False, True, False, True, False]
+
+
+def test_a_relay_that_fails_is_tried_again_until_it_is_off(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Classifier(tiny_model) as classifier:
+        circle = classifier(shape_picture("circle", 5000))
+    calls: list[bool] = []
+    faults = {2, 3}  # the first two times that it is to go off
+
+    def relay(on: bool) -> None:
+        calls.append(on)
+        if len(calls) - 1 in faults:
+            raise OSError("the bus is busy")
+
+    with module("on_change").Switch(relay, "circle", hold_s=0.2) as switch:
+        switch.answer(None, circle)
+        while len(calls) < 5:  # nobody calls it; pytest's timeout ends a wait in vain
+            time.sleep(0.01)
+    assert calls == [False, True, False, False, False]
+    assert "cannot be switched off: the bus is busy" in capfd.readouterr().err
+
+
+def test_a_relay_that_fails_while_it_goes_on_is_switched_off(tiny_model: Path) -> None:
+    with Classifier(tiny_model) as classifier:
+        circle = classifier(shape_picture("circle", 5000))
+    calls: list[bool] = []
+
+    def relay(on: bool) -> None:
+        calls.append(on)
+        if on:
+            raise OSError("it may have switched all the same")
+
+    with pytest.raises(OSError, match="all the same"), module("on_change").Switch(relay, "circle", hold_s=60) as switch:
+        switch.answer(None, circle)
+    assert calls == [False, True, False]
 
 
 def test_the_relay_refuses_a_label_that_the_model_has_not_and_a_model_that_is_not_there(tiny_model: Path) -> None:
