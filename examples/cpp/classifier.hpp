@@ -8,21 +8,33 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 struct Answer {
-  std::string status;  // "ok", "unknown", "no_decision"
-  std::string label;   // of the largest probability; an answer only where the status is "ok"
-  float score;
-  std::vector<float> probabilities;
+  std::string status;                // "ok", "unknown", "no_decision"
+  std::optional<std::string> label;  // nothing unless the status is "ok", so that whoever forgets to ask gets no wrong class
+  std::optional<float> score;        // the same
+  std::vector<float> probabilities;  // in the order of Classifier::labels
+  std::optional<float> unknown_score;  // where the model has one
+};
+
+// What a replay of the golden samples found.
+struct Replay {
+  size_t samples;
+  float max_abs_diff;
+  float tolerance;
+  bool passed;
 };
 
 // To be called once, before any classifier is made.
 inline void open_onnxruntime() {
+  setenv("ORT_DISABLE_TELEMETRY", "1", 0);  // by itself onnxruntime keeps a number for this device and reports to Microsoft; heeded now or never
   constexpr uint32_t oldest = 16;  // what this file uses has been there since onnxruntime 1.16, and later ones have it too
   const OrtApi* api = OrtGetApiBase()->GetApi(oldest);
   if (api == nullptr) throw std::runtime_error(std::string("onnxruntime ") + OrtGetApiBase()->GetVersionString() + " is too old, 1.16 is needed");
@@ -48,6 +60,8 @@ class Classifier {
   // Bytes of one picture: RGB, rows from the top.
   size_t picture_bytes() const { return static_cast<size_t>(height_ * width_ * 3); }
 
+  const std::vector<std::string>& labels() const { return labels_; }
+
   // The pixels of N pictures in, N answers out. May be called from several threads at once.
   std::vector<Answer> operator()(std::vector<uint8_t>& pixels) {
     if (pixels.empty() || pixels.size() % picture_bytes() != 0) {
@@ -60,24 +74,58 @@ class Classifier {
     const char* inputs[] = {"image"};
     const char* outputs[] = {"probabilities", "unknown_score"};
     const auto results = session_.Run(Ort::RunOptions{nullptr}, inputs, &image, 1, outputs, score_in_graph_ ? 2 : 1);
+    if (results[0].GetTensorTypeAndShapeInfo().GetElementCount() != count * labels_.size()) {
+      throw std::runtime_error("the graph does not give a probability a label: export the model again");
+    }
     const float* row = results[0].GetTensorData<float>();
     std::vector<Answer> answers;
     for (size_t n = 0; n < count; ++n, row += labels_.size()) {
-      answers.push_back(decide({row, row + labels_.size()}, score_in_graph_ ? results[1].GetTensorData<float>() + n : nullptr));
+      answers.push_back(decide({row, row + labels_.size()}, score_in_graph_ ? std::optional(results[1].GetTensorData<float>()[n]) : std::nullopt));
     }
     return answers;
   }
 
+  // Whether this device computes what was computed where the model was made. Takes the pixels of all golden samples, in their order.
+  Replay replay(std::vector<uint8_t>& pixels) {
+    Ort::AllocatorWithDefaultOptions allocator;
+    const auto text = session_.GetModelMetadata().LookupCustomMetadataMapAllocated("edgecnn.golden", allocator);
+    if (!text) throw std::runtime_error("has no golden samples: export it with --golden synthetic");
+    const auto golden = nlohmann::json::parse(text.get());
+    const auto& samples = golden.at("samples");
+    if (pixels.size() != samples.size() * picture_bytes()) {
+      throw std::runtime_error(std::to_string(pixels.size()) + " bytes are not its " + std::to_string(samples.size()) + " golden samples");
+    }
+    Replay found{samples.size(), 0, golden.at("tolerance"), true};
+    const auto compare = [&found](float here, float expected, float unit) {
+      const float difference = std::abs(here - expected) / unit;
+      found.max_abs_diff = std::max(found.max_abs_diff, difference);
+      found.passed = found.passed && difference <= found.tolerance;  // a NaN never is
+    };
+    const auto answers = (*this)(pixels);
+    for (size_t n = 0; n < answers.size(); ++n) {
+      const auto expected = samples[n].at("probabilities").get<std::vector<float>>();
+      for (size_t c = 0; c < labels_.size(); ++c) compare(answers[n].probabilities[c], expected.at(c), 1);
+      if (answers[n].unknown_score) {
+        const float score = samples[n].at("unknown_score");
+        compare(*answers[n].unknown_score, score, std::max(std::abs(score), 1.0F));  // a score has no fixed range
+      }
+    }
+    return found;
+  }
+
  private:
   // The rule of the manifest, as the Python runner applies it.
-  Answer decide(std::vector<float> probabilities, const float* unknown_score) const {
-    const auto best = std::max_element(probabilities.begin(), probabilities.end());
-    const double sum = std::accumulate(probabilities.begin(), probabilities.end(), 0.0);
-    const bool flat = *best == *std::min_element(probabilities.begin(), probabilities.end());
-    const bool sound = std::abs(sum - 1) <= 1e-3 && !flat && (unknown_score == nullptr || std::isfinite(*unknown_score));  // no NaN passes the first
-    const bool known = unknown_score == nullptr ? *best >= threshold_ : *unknown_score <= threshold_;
+  Answer decide(std::vector<float> probabilities, std::optional<float> unknown_score) const {
+    const auto [least, best] = std::minmax_element(probabilities.begin(), probabilities.end());
+    const double sum = std::accumulate(probabilities.begin(), probabilities.end(), 0.0);  // of a NaN, a NaN
+    const bool sound = std::abs(sum - 1) <= 1e-3 && *least >= 0 && *least != *best && (!unknown_score || std::isfinite(*unknown_score));
+    if (!sound) return {"no_decision", std::nullopt, std::nullopt, std::move(probabilities), unknown_score};
     const float score = *best;
-    return {!sound ? "no_decision" : known ? "ok" : "unknown", labels_[static_cast<size_t>(best - probabilities.begin())], score, std::move(probabilities)};
+    if (unknown_score ? *unknown_score > threshold_ : score < threshold_) {
+      return {"unknown", std::nullopt, std::nullopt, std::move(probabilities), unknown_score};
+    }
+    const auto& label = labels_[static_cast<size_t>(std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin())];
+    return {"ok", label, score, std::move(probabilities), unknown_score};
   }
 
   static Ort::SessionOptions options() {

@@ -4,6 +4,8 @@ import { readFile } from "node:fs/promises";
 import ort from "onnxruntime-node";
 import protobuf from "protobufjs";
 
+process.env.ORT_DISABLE_TELEMETRY ??= "1"; // by itself onnxruntime keeps a number for this device and reports to Microsoft; read at the first session
+
 /** The part of an ONNX file that onnxruntime's JavaScript API does not give out: its metadata (onnx.proto, ModelProto). */
 const Model = protobuf
   .parse(
@@ -17,21 +19,23 @@ const Model = protobuf
 export class Classifier {
   #session;
   #unknown;
+  #golden;
 
   /** Opens a model file. */
   static async open(path) {
     const file = await readFile(path);
     const session = await ort.InferenceSession.create(file, { intraOpNumThreads: 1 }); // by itself onnxruntime takes every core
-    const entry = Model.decode(file).metadata_props.find(({ key }) => key === "edgecnn");
-    if (!entry) throw new Error("no model file of EdgeCNN: the metadata key 'edgecnn' is missing");
-    return new Classifier(session, JSON.parse(entry.value));
+    const metadata = new Map(Model.decode(file).metadata_props.map(({ key, value }) => [key, value]));
+    if (!metadata.has("edgecnn")) throw new Error("no model file of EdgeCNN: the metadata key 'edgecnn' is missing");
+    return new Classifier(session, JSON.parse(metadata.get("edgecnn")), JSON.parse(metadata.get("edgecnn.golden") ?? "null"));
   }
 
-  constructor(session, manifest) {
+  constructor(session, manifest, golden) {
     const [, height, width, channels] = session.inputMetadata[0].shape; // [N, H, W, 3]
     if (channels !== 3) throw new Error("the input is no picture of RGB bytes: export it with --layout nhwc-uint8");
     this.#session = session;
     this.#unknown = manifest.unknown;
+    this.#golden = golden;
     this.labels = manifest.labels;
     this.height = height;
     this.width = width;
@@ -45,8 +49,8 @@ export class Classifier {
   /**
    * Classifies N pictures.
    * @param {Uint8Array} pixels N x H x W x 3 bytes
-   * @returns {Promise<{status: string, label: string, score: number, probabilities: number[]}[]>} N answers; the label is one only where the
-   *   status is "ok"
+   * @returns {Promise<{status: string, label: ?string, score: ?number, probabilities: number[], unknownScore: ?number}[]>} N answers; label and
+   *   score are null unless the status is "ok", so that whoever forgets to ask gets no wrong class
    */
   async classify(pixels) {
     const count = pixels.length / this.pictureBytes;
@@ -57,11 +61,33 @@ export class Classifier {
       this.#scoreInGraph ? ["probabilities", "unknown_score"] : ["probabilities"],
     );
     const classes = this.labels.length;
+    if (probabilities.data.length !== count * classes) throw new Error("the graph does not give a probability a label: export the model again");
     return Array.from({ length: count }, (_, n) => {
       const row = Array.from(probabilities.data.subarray(n * classes, (n + 1) * classes));
-      const score = Math.max(...row);
-      return { status: this.#status(row, scores?.data[n]), label: this.labels[row.indexOf(score)], score, probabilities: row };
+      const unknownScore = scores?.data[n] ?? null;
+      const status = this.#status(row, unknownScore);
+      const best = Math.max(...row);
+      const [label, score] = status === "ok" ? [this.labels[row.indexOf(best)], best] : [null, null];
+      return { status, label, score, probabilities: row, unknownScore };
     });
+  }
+
+  /**
+   * Whether this device computes what was computed where the model was made.
+   * @param {Uint8Array} pixels of all golden samples, in their order
+   */
+  async replay(pixels) {
+    if (!this.#golden) throw new Error("has no golden samples: export it with --golden synthetic");
+    const { samples, tolerance } = this.#golden;
+    if (pixels.length !== samples.length * this.pictureBytes) throw new Error(`${pixels.length} bytes are not its ${samples.length} golden samples`);
+    const answers = await this.classify(pixels);
+    const differences = answers.flatMap(({ probabilities, unknownScore }, n) => {
+      const { probabilities: expected, unknown_score: score } = samples[n];
+      const ofScore = unknownScore === null ? [] : [Math.abs(unknownScore - score) / Math.max(Math.abs(score), 1)]; // a score has no fixed range
+      return [...probabilities.map((p, c) => Math.abs(p - expected[c])), ...ofScore];
+    });
+    const maxAbsDiff = Math.max(...differences); // of a NaN, a NaN, which is never within the tolerance
+    return { passed: maxAbsDiff <= tolerance, samples: samples.length, max_abs_diff: maxAbsDiff, tolerance };
   }
 
   get #scoreInGraph() {
@@ -70,10 +96,10 @@ export class Classifier {
 
   /** The rule of the manifest, as the Python runner applies it. */
   #status(row, unknownScore) {
-    const best = Math.max(...row);
-    const sum = row.reduce((a, b) => a + b, 0);
-    const sound = Math.abs(sum - 1) <= 1e-3 && best !== Math.min(...row) && (!this.#scoreInGraph || Number.isFinite(unknownScore));
-    if (!sound) return "no_decision"; // a NaN among them makes the sum one too
+    const [least, best] = [Math.min(...row), Math.max(...row)];
+    const sum = row.reduce((a, b) => a + b, 0); // of a NaN, a NaN
+    const sound = Math.abs(sum - 1) <= 1e-3 && least >= 0 && least !== best && (!this.#scoreInGraph || Number.isFinite(unknownScore));
+    if (!sound) return "no_decision";
     const known = this.#scoreInGraph ? unknownScore <= this.#unknown.threshold : best >= this.#unknown.threshold;
     return known ? "ok" : "unknown";
   }

@@ -1,16 +1,28 @@
-/** Classifies raw pixels: `node classify.js model.onnx < pictures.rgb`; a line of JSON a picture. */
+/**
+ * Classifies raw pixels: `node classify.js model.onnx < pictures.rgb`; a line of JSON a picture.
+ * Proves the model here: `node classify.js model.onnx --golden < golden.rgb`; exit status 3 where this device computes something else.
+ */
 
 import { readFileSync } from "node:fs";
 import { Classifier } from "./classifier.js";
 
-const [model] = process.argv.slice(2);
-if (!model) {
-  console.error("usage: node classify.js MODEL.onnx < pictures.rgb");
+const [model, option, ...rest] = process.argv.slice(2);
+if (!model || ![undefined, "--golden"].includes(option) || rest.length) {
+  console.error("usage: node classify.js MODEL.onnx [--golden] < pictures.rgb");
   process.exit(2);
 }
 try {
   const classifier = await Classifier.open(model);
-  for (const answer of await classifier.classify(new Uint8Array(readFileSync(0)))) console.log(JSON.stringify(answer));
+  const pixels = new Uint8Array(readFileSync(0));
+  if (option) {
+    const found = await classifier.replay(pixels);
+    console.log(JSON.stringify(found));
+    process.exitCode = found.passed ? 0 : 3;
+  } else {
+    for (const { status, label, score, probabilities } of await classifier.classify(pixels)) {
+      console.log(JSON.stringify({ status, label, score, probabilities }));
+    }
+  }
 } catch (error) {
   console.error(`classify: ${model}: ${error.message}`);
   process.exitCode = 2;

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,8 @@ import onnxruntime
 import pytest
 from shapes import CLASSES, shape_picture
 
-from edgecnn import Classifier
+from edgecnn import Classifier, Prediction
+from edgecnn.runtime.golden import GoldenSamples
 
 ROOT = Path(__file__).parents[2]
 CPP, JAVASCRIPT, NATIVE = ROOT / "examples" / "cpp", ROOT / "examples" / "javascript", ROOT / ".native"
@@ -72,12 +74,18 @@ def cpp_program(tmp_path_factory: pytest.TempPathFactory, wheel_library: Path) -
     return out / "classify"
 
 
-def run_cpp(program: Path, model: Path, pixels: bytes) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([program, model], input=pixels, capture_output=True, check=False)
+Program = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
-def run_javascript(model: Path, pixels: bytes) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["node", JAVASCRIPT / "classify.js", model], input=pixels, capture_output=True, check=False)
+@pytest.fixture(params=[pytest.param("cpp", marks=needs_cpp), pytest.param("javascript", marks=needs_node)])
+def classify(request: pytest.FixtureRequest) -> Program:
+    """The program in C++ and that in JavaScript, run on a model file and raw pixels."""
+    command = [request.getfixturevalue("cpp_program")] if request.param == "cpp" else ["node", JAVASCRIPT / "classify.js"]
+
+    def run(model: Path, pixels: bytes, *options: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([*command, model, *options], input=pixels, capture_output=True, env={**os.environ, **env}, check=False)
+
+    return run
 
 
 def answers(done: subprocess.CompletedProcess[bytes]) -> list[dict]:
@@ -85,21 +93,21 @@ def answers(done: subprocess.CompletedProcess[bytes]) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def in_python(model: Path, pictures: np.ndarray) -> tuple[np.ndarray, list[str], list[str]]:
-    """Probabilities [N, C], statuses, labels of the largest."""
+def in_python(model: Path, pictures: np.ndarray) -> tuple[np.ndarray, list[Prediction]]:
+    """Probabilities [N, C], and the answers."""
     with Classifier(model, ep="cpu", threads=1) as classifier:
-        probabilities = classifier.session.probabilities(pictures)
-        predictions = classifier.batch(list(pictures), color="rgb")
-    return probabilities, [p.status for p in predictions], [p.top[0].label for p in predictions]
+        return classifier.session.probabilities(pictures), classifier.batch(list(pictures), color="rgb")
 
 
 def probabilities_of(found: list[dict]) -> np.ndarray:
     return np.array([answer["probabilities"] for answer in found], np.float32)
 
 
-def assert_same_decisions(found: list[dict], statuses: list[str], labels: list[str]) -> None:
-    assert [answer["status"] for answer in found] == statuses
-    assert [answer["label"] for answer in found] == labels
+def assert_same_decisions(found: list[dict], expected: list[Prediction]) -> None:
+    """Label and score are null unless the status is `ok`, there as here."""
+    assert [(answer["status"], answer["label"]) for answer in found] == [(p.status, p.label) for p in expected]
+    assert [answer["score"] is None for answer in found] == [p.score is None for p in expected]
+    np.testing.assert_allclose([a["score"] for a in found if a["score"] is not None], [p.score for p in expected if p.score is not None], atol=1e-6)
 
 
 @pytest.fixture(scope="module", params=["max_probability", "feature_distance"])
@@ -129,55 +137,105 @@ def strict_model(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_fact
     return path
 
 
+@pytest.fixture(scope="module", params=["NaN", "flat"])
+def senseless_model(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The float model with last weights that are no numbers, or that tell nothing apart."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(tiny_model)
+    last = [node for node in model.graph.node if node.op_type in ("Gemm", "MatMul", "Conv")][-1]
+    for tensor in model.graph.initializer:
+        if tensor.name in last.input:
+            values = np.full_like(onnx.numpy_helper.to_array(tensor), np.nan if request.param == "NaN" else 0)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    path = tmp_path_factory.mktemp("senseless") / "senseless.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def golden_pixels(model: Path) -> np.ndarray:
+    """uint8 [S, 32, 32, 3] RGB"""
+    with Classifier(model, ep="cpu") as classifier:
+        golden = classifier.session.description.golden()
+        assert golden is not None
+        return golden.images
+
+
 @needs_cpp
 @pytest.mark.parametrize("name", ["tiny.onnx", "tiny.int8.onnx"])
+@pytest.mark.parametrize("classify", ["cpp"], indirect=True)
 def test_cpp_with_the_wheels_own_library_says_what_python_says_to_the_bit(
-    name: str, cpp_program: Path, tiny_model: Path, pictures: np.ndarray
+    name: str, classify: Program, tiny_model: Path, pictures: np.ndarray
 ) -> None:
-    model = tiny_model.with_name(name)
-    expected, statuses, labels = in_python(model, pictures)
-    found = answers(run_cpp(cpp_program, model, pictures.tobytes()))
-    np.testing.assert_array_equal(probabilities_of(found), expected)
-    assert_same_decisions(found, statuses, labels)
+    expected, _ = in_python(tiny_model.with_name(name), pictures)
+    np.testing.assert_array_equal(probabilities_of(answers(classify(tiny_model.with_name(name), pictures.tobytes()))), expected)
 
 
-@needs_node
 @pytest.mark.parametrize("name", ["tiny.onnx", "tiny.int8.onnx"])
-def test_javascript_says_what_python_says(name: str, tiny_model: Path, pictures: np.ndarray) -> None:
+def test_either_says_what_python_says(name: str, classify: Program, tiny_model: Path, pictures: np.ndarray) -> None:
     model = tiny_model.with_name(name)
-    expected, statuses, labels = in_python(model, pictures)
-    found = answers(run_javascript(model, pictures.tobytes()))
-    np.testing.assert_allclose(probabilities_of(found), expected, rtol=0, atol=1e-6)
-    assert_same_decisions(found, statuses, labels)
+    probabilities, predictions = in_python(model, pictures)
+    found = answers(classify(model, pictures.tobytes()))
+    np.testing.assert_allclose(probabilities_of(found), probabilities, rtol=0, atol=1e-6)
+    assert_same_decisions(found, predictions)
 
 
-@needs_cpp
-def test_cpp_takes_size_labels_and_the_rule_for_unknown_from_the_file(cpp_program: Path, strict_model: Path, wide_pictures: np.ndarray) -> None:
-    _, statuses, labels = in_python(strict_model, wide_pictures)
-    assert set(statuses) == {"ok", "unknown"}
-    assert_same_decisions(answers(run_cpp(cpp_program, strict_model, wide_pictures.tobytes())), statuses, labels)
+def test_either_takes_size_labels_and_the_rule_for_unknown_from_the_file(classify: Program, strict_model: Path, wide_pictures: np.ndarray) -> None:
+    _, predictions = in_python(strict_model, wide_pictures)
+    assert {p.status for p in predictions} == {"ok", "unknown"}
+    assert_same_decisions(answers(classify(strict_model, wide_pictures.tobytes())), predictions)
 
 
-@needs_node
-def test_javascript_takes_size_labels_and_the_rule_for_unknown_from_the_file(strict_model: Path, wide_pictures: np.ndarray) -> None:
-    _, statuses, labels = in_python(strict_model, wide_pictures)
-    assert set(statuses) == {"ok", "unknown"}
-    assert_same_decisions(answers(run_javascript(strict_model, wide_pictures.tobytes())), statuses, labels)
+def test_either_makes_no_decision_of_outputs_that_are_none(classify: Program, senseless_model: Path, pictures: np.ndarray) -> None:
+    _, predictions = in_python(senseless_model, pictures)
+    assert {p.status for p in predictions} == {"no_decision"}
+    assert_same_decisions(answers(classify(senseless_model, pictures.tobytes())), predictions)
 
 
-@needs_cpp
-def test_cpp_refuses_half_a_picture_and_a_missing_model_in_a_line(cpp_program: Path, tiny_model: Path) -> None:
+@pytest.mark.parametrize("name", ["tiny.onnx", "tiny.int8.onnx"])
+def test_either_proves_the_model_by_its_golden_samples(name: str, classify: Program, tiny_model: Path) -> None:
+    model = tiny_model.with_name(name)
+    pixels = golden_pixels(model)
+    done = classify(model, pixels.tobytes(), "--golden")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["passed"], found["samples"]) == (True, len(pixels))
+    assert found["max_abs_diff"] <= 1e-6
+    other = classify(model, pixels[::-1].tobytes(), "--golden")
+    assert (other.returncode, json.loads(other.stdout)["passed"]) == (3, False)
+    few = classify(model, pixels[1:].tobytes(), "--golden")
+    assert (few.returncode, few.stdout) == (2, b"")
+    assert b"golden samples" in few.stderr
+
+
+def test_golden_samples_hold_the_unknown_score_too(classify: Program, strict_model: Path, wide_pictures: np.ndarray, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pictures = np.ascontiguousarray(wide_pictures[:4])
+    with Classifier(strict_model, ep="cpu", threads=1) as classifier:
+        outputs = classifier.session.outputs(pictures, ("unknown_score",))
+    for off, status in ((0.0, 0), (0.1, 3)):
+        scores = None if outputs.unknown_scores is None else outputs.unknown_scores + np.float32(off)
+        model = onnx.load(strict_model)
+        entry = next(entry for entry in model.metadata_props if entry.key == "edgecnn.golden")
+        entry.value = GoldenSamples(pictures, outputs.probabilities, 1e-3, scores).to_json()
+        onnx.save(model, tmp_path / "golden.onnx")
+        done = classify(tmp_path / "golden.onnx", pictures.tobytes(), "--golden")
+        assert done.returncode == (0 if scores is None else status), done.stderr
+
+
+def test_a_model_that_gives_no_numbers_does_not_prove_itself(classify: Program, senseless_model: Path) -> None:
+    done = classify(senseless_model, golden_pixels(senseless_model).tobytes(), "--golden")
+    assert (done.returncode, json.loads(done.stdout)["passed"]) == (3, False)
+
+
+def test_either_refuses_half_a_picture_and_a_missing_model_in_a_line(classify: Program, tiny_model: Path) -> None:
     for model, pixels, what in ((tiny_model, bytes(3071), "3071 bytes"), (Path("nowhere.onnx"), b"", "nowhere.onnx")):
-        done = run_cpp(cpp_program, model, pixels)
+        done = classify(model, pixels)
         assert (done.returncode, done.stdout) == (2, b"")
         assert what in done.stderr.decode()
         assert done.stderr.count(b"\n") == 1
 
 
-@needs_node
-def test_javascript_refuses_half_a_picture_and_a_missing_model_in_a_line(tiny_model: Path) -> None:
-    for model, pixels, what in ((tiny_model, bytes(3071), "3071 bytes"), (Path("nowhere.onnx"), b"", "nowhere.onnx")):
-        done = run_javascript(model, pixels)
-        assert (done.returncode, done.stdout) == (2, b"")
-        assert what in done.stderr.decode()
-        assert done.stderr.count(b"\n") == 1
+def test_either_keeps_onnxruntime_from_making_a_number_for_the_device(classify: Program, tiny_model: Path, tmp_path: Path) -> None:
+    """The library writes it where it reports at all; where it does not, this shows nothing."""
+    assert classify(tiny_model, bytes(3072), HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path)).returncode == 0
+    assert list(tmp_path.rglob("*")) == []
