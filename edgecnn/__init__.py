@@ -5,6 +5,7 @@ The runner's names are here; training is in :mod:`edgecnn.training`, export and 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from edgecnn.runtime.sources import open_source as open_source
 
 __version__ = "0.1.0"
+
+# By itself onnxruntime 1.32 keeps a number for this device and reports to Microsoft. It asks for this once, when it is imported: so before anything here does.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _WHERE = {
     "Classifier": "edgecnn.runtime.classifier",
