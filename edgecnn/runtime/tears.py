@@ -1,4 +1,7 @@
-"""Where a frame parts in two, or a decoder has filled up what it lacked; seen in the frame alone, since a lost place stays lost until the next whole picture."""
+"""Where a frame parts in two, or a decoder filled up what it lacked.
+
+Seen in the frame alone, without the one before: a decoder that lost its place does not find it until the next whole picture.
+"""
 
 from __future__ import annotations
 
