@@ -32,7 +32,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edgecnn import Classifier, Frame
-from edgecnn.runtime.health import FrameHealth
+from edgecnn.runtime.health_thresholds import HealthThresholds
+from edgecnn.runtime.source_judge import SourceJudge
 from edgecnn.runtime.sources import LiveOptions, LiveSource, parse_address
 from edgecnn.runtime.sources.grab_fake import FakeCamera, draw_frame
 
@@ -100,7 +101,7 @@ def frame_ways(model: Path) -> dict[str, Callable[[], object]]:
     classifier = Classifier(model, ep="cpu", threads=1)
     session, size = bare_session(model, 1), classifier.manifest.input
     interpolation = INTERPOLATION[classifier.manifest.preprocess.interpolation]
-    health = FrameHealth()
+    judge = SourceJudge(classifier, HealthThresholds(), None)
 
     def bare() -> object:
         resized = cv2.resize(images[next(turn) % 8], (size.width, size.height), interpolation=interpolation)
@@ -109,8 +110,9 @@ def frame_ways(model: Path) -> dict[str, Callable[[], object]]:
     def ours() -> object:
         index = next(turn)
         frame = Frame(images[index % 8], "camera", index, kind="stream")
-        assert health.check(frame) is None
-        return classifier(frame)
+        prediction, _ = judge.frame(frame)
+        assert prediction.top, prediction.reason
+        return prediction
 
     return {"bare": bare, "ours": ours}
 
