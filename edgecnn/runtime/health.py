@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+
 from edgecnn.runtime.frame_measures import FrameMeasures, measure_frame
 from edgecnn.runtime.health_thresholds import HealthThresholds
 from edgecnn.runtime.sources.frame import Frame

@@ -27,11 +27,11 @@ class HealthThresholds:
     dark_shape: int = 4  # … and its parts differ by less than so many levels: nothing is to be seen, unlike at night
     bright_level: int = 230  # a sensor or an encoder burns out at this level or above
     bright_share: float = 0.9  # overexposed: more of the frame than this is as bright as the brightest of it
-    least_sharpness: float = 0.26  # blurred: the steepest step of a line is a smaller part of its largest change, see `sharpness`
+    least_sharpness: float = 0.25  # blurred: the steepest step of a line is a smaller part of its largest change, see `sharpness`
     still_difference: float = 0.02  # frozen: the mean difference from the frame before is no larger …
     still_s: float = 12.0  # … for so many seconds: encoders repeat a quiet scene until their next whole picture, x264 for 10 s
     still_breaks: int = 1  # larger differences in a row that end a freeze; a whole picture of a frozen one is one or two
-    seam_share: float = 0.4  # torn: one row breaks with the next over more of the width than this
+    seam_share: float = 0.3  # torn: one row breaks with the next over more of the width than this
     filled_share: float = 0.05  # torn: one row is repeated over more of the height, from the lower edge
     oldest_s: float = 2.0  # too old: taken longer ago, by the monotonic clock
 

@@ -16,14 +16,14 @@ _BANDS, _BAND_ROWS = 24, 2  # bands of rows, each averaged
 _ALONG, _DOWN = 160, 120  # points a line: what networks see is hardly finer
 _LAG = 8  # points: further apart than a strong blur reaches
 _LEAST_CONTRAST = 16  # grey levels; a line without is a wall, fog or night, of which nothing can be said
-_LEAST_LINES = 4  # a quarter of the lines must have contrast
+_LEAST_LINES = 4  # one in so many must have contrast
 
 
 def sharpness(image: Image, columns: NDArray[np.uint8]) -> float | None:
     """The steepest step of a line between neighbouring points, over its largest change within eight: of a blurred edge an eighth to a quarter.
 
-    Both are largest values, not means: contrast cancels out, and noise, which is everywhere but small, hardly counts. Of all lines that have contrast the upper
-    quarter decides, since a sharp object may stand before a blurred ground; of the two directions the softer one, since movement blurs one.
+    Both are largest values, not means: contrast cancels out, and noise, which is everywhere but small, hardly counts. Of all lines with contrast
+    the upper quarter decides, since a sharp object may stand before a blurred ground; of the two directions the softer one, since movement blurs one.
 
     Args:
         image: uint8 ``[H, W, 3]``.
@@ -50,7 +50,7 @@ def _lines(columns: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     if len(columns) < _DOWN:
         return None
     points = cv2.resize(columns, (columns.shape[1], _DOWN), interpolation=cv2.INTER_AREA)  # [120, C]
-    return np.ascontiguousarray(points.T)  # type: ignore[arg-type]  # cv2's stubs know no dtype
+    return np.ascontiguousarray(points.T)
 
 
 def _steepness(lines: NDArray[np.uint8] | None) -> float | None:

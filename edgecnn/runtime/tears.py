@@ -1,4 +1,7 @@
-"""Where a frame parts in two, or a decoder has filled up what it lacked; seen in the frame alone, since a lost place stays lost until the next whole picture."""
+"""Where a frame parts in two, or a decoder filled up what it lacked.
+
+Seen in the frame alone, without the one before: a decoder that lost its place does not find it until the next whole picture.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ __all__ = ["filled_share", "seam_share"]
 
 _MARGIN = 4  # rows at the edges, which have too few neighbours
 _CANDIDATES = 2  # rows that are looked at over their whole width
-_STANDS_OUT = 1.8  # a candidate's mean step over its neighbours': of clips with seams one in fifty stayed below, of those without four in five
+_STANDS_OUT = 1.3  # a candidate's mean step over that of its neighbours, in the columns: a coarse sieve
+_ALONE = 1.7  # the same over the whole width, against the largest of the steps beside it
 _JUMP = 8  # grey levels a seam's step has beyond twice those beside it
 _MIXED = 0.1  # of the width: both brighter and darker steps; an edge in the scene goes one way, and so does the bar of a letterbox
 _NEIGHBOURS = np.array([[1], [1], [0], [0], [0], [1], [1]], np.float32) / 4  # the two beside may hold a part of an edge
@@ -48,13 +52,16 @@ def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
 def _broken(image: Image, row: int, rows: int) -> float:
     """At the most abrupt step between the rows that the columns have at ``row`` and the next, of ``rows``."""
     every = len(image) // rows
-    near = image[row * every - 2 : (row + 1) * every + 3, :, 1].astype(np.int16)  # [every + 5, W], green
-    steps = near[1:] - near[:-1]
+    near = np.ascontiguousarray(image[row * every - 2 : (row + 1) * every + 3])  # [every + 5, W, 3]
+    flat = near.reshape(len(near), -1)
+    means = cv2.reduce(cv2.absdiff(flat[1:], flat[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[:, 0]
+    at = 2 + int(means[2:-2].argmax())
+    if means[at] + 1 < _ALONE * (max(means[at - 2], means[at - 1], means[at + 1], means[at + 2]) + 2):
+        return 0.0
+    steps = np.diff(near[at - 2 : at + 4, :, 1].astype(np.int16), axis=0)  # [5, W], green; the seam's is in the middle
     sizes = np.abs(steps)
-    at = 2 + int(sizes[2:-2].sum(axis=1).argmax())
-    beside = sizes[[at - 2, at - 1, at + 1, at + 2]].max(axis=0)
-    broken = sizes[at] > 2 * beside + _JUMP
-    brighter = np.count_nonzero(broken & (steps[at] > 0)) / broken.size
+    broken = sizes[2] > 2 * sizes[[0, 1, 3, 4]].max(axis=0) + _JUMP
+    brighter = np.count_nonzero(broken & (steps[2] > 0)) / broken.size
     darker = np.count_nonzero(broken) / broken.size - brighter
     return brighter + darker if min(brighter, darker) > _MIXED else 0.0
 

@@ -64,20 +64,33 @@ def test_good_frames_are_fit(seed: int, noise: float) -> None:
         (np.random.default_rng(0).integers(0, 9, (HEIGHT, WIDTH, 3)).astype(np.uint8), "black"),
         (np.full((HEIGHT, WIDTH, 3), 255, np.uint8), "overexposed"),
         (cv2.GaussianBlur(clip(1)[0], (0, 0), 12), "blurred"),
+        (cv2.blur(cv2.GaussianBlur(clip(1)[0], (0, 0), 0.8), (40, 1)), "blurred"),  # moved across, behind a lens
+        (cv2.blur(cv2.GaussianBlur(clip(1)[0], (0, 0), 0.8), (1, 40)), "blurred"),
+        (np.minimum(clip(1)[0].astype(np.int16) * 8 + 200, 236).astype(np.uint8), "overexposed"),
         (np.concatenate([clip(1)[0][:150], np.full((90, WIDTH, 3), 128, np.uint8)]), "torn"),
+        (np.concatenate([clip(1)[0][:150], np.full((90, WIDTH, 3), (0, 135, 0), np.uint8)]), "torn"),
+        (np.concatenate([clip(1)[0][:150], np.zeros((90, WIDTH, 3), np.uint8)]), "torn"),
+        (np.concatenate([clip(1)[0][:150], np.repeat(clip(1)[0][149:150], 90, axis=0)]), "torn"),
         (np.full((HEIGHT, WIDTH, 3), 128, np.uint8), "torn"),
+        (np.full((HEIGHT, WIDTH, 3), (0, 135, 0), np.uint8), "torn"),
     ],
 )
 def test_an_unfit_frame_is_told_by_itself(image: np.ndarray, reason: str) -> None:
     assert reasons(FrameHealth(), frames([image])) == [reason]
 
 
-def test_a_night_a_letterbox_and_a_wall_are_fit() -> None:
+def test_a_night_a_letterbox_a_wall_and_a_white_background_are_fit() -> None:
     night = (clip(1)[0] // 8 + 12).astype(np.uint8)
     letterbox = clip(1)[0].copy()
     letterbox[:40] = letterbox[-40:] = 0
+    pillars = clip(1)[0].copy()
+    pillars[:, :40] = pillars[:, -40:] = 0
     wall = np.clip(np.random.default_rng(1).normal(140, 3, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
-    for image in (night, letterbox, wall):
+    bare = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)  # a wall behind an encoder that took the noise away
+    darkest = (clip(1)[0] // 14).astype(np.uint8)
+    product = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    product[60:180, 80:240] = clip(1)[0][60:180, 80:240]
+    for image in (night, letterbox, pillars, wall, bare, darkest, product):
         assert reasons(FrameHealth(), frames([image])) == []
 
 
@@ -97,12 +110,19 @@ def test_a_still_scene_with_a_sensor_s_noise_is_not_frozen() -> None:
     assert reasons(FrameHealth(HealthThresholds(still_s=0.5)), frames(still)) == []
 
 
-def test_a_part_that_slips_is_torn_and_a_cut_is_not() -> None:
+def test_each_frame_with_a_part_that_slips_is_torn_and_a_cut_is_not() -> None:
     one, other = clip(20, 0), clip(20, 1)
-    torn = one[10].copy()
-    torn[120:] = np.roll(torn[120:], 130, axis=1)
-    assert reasons(FrameHealth(), frames([*one[:10], torn])) == ["torn"]
+    torn = [np.concatenate([c[:121], np.roll(c[121:], 130, axis=1)]) for c in one]
+    assert reasons(FrameHealth(), frames(torn)) == ["torn"] * 20  # also at one and the same row for long
     assert reasons(FrameHealth(), frames([*one, *other])) == []
+
+
+def test_an_edge_of_the_scene_that_moves_is_no_seam() -> None:
+    shutter = []
+    for i, image in enumerate(clip(40, noise=1.0)):
+        image[: 30 + 4 * i] = (200, 190, 180)
+        shutter.append(cv2.GaussianBlur(image, (0, 0), 0.8))  # as every lens spreads an edge
+    assert reasons(FrameHealth(), frames(shutter)) == []
 
 
 def test_a_frame_of_a_stream_may_not_be_old_one_of_a_video_may() -> None:
@@ -131,17 +151,43 @@ def test_learnt_limits_refuse_what_the_defaults_let_pass() -> None:
 
     def seen(image: np.ndarray, blur: float) -> np.ndarray:
         large = cv2.resize(image, (640, 480), interpolation=cv2.INTER_CUBIC)
-        soft = cv2.GaussianBlur(large, (0, 0), blur) if blur else large  # at 8 well beyond what noise hides
+        soft = cv2.GaussianBlur(large, (0, 0), blur) if blur else large
         return np.clip(soft + random.normal(0, 4, large.shape), 0, 255).astype(np.uint8)
 
     views = clip(45, 3, noise=0.0)
     own = frames([seen(view, 0) for view in views])
     learnt = learn_thresholds(own)
     assert (learnt.frames, learnt.unfit) == (45, 0)
-    soft = frames([seen(view, 8) for view in views[:10]])
+    soft = frames([seen(view, 4) for view in views[:10]])
     assert reasons(FrameHealth(), soft) == []
     assert reasons(FrameHealth(learnt.thresholds), soft) == ["blurred"] * 10
     assert reasons(FrameHealth(learnt.thresholds), own) == []
+
+
+def test_a_freeze_that_is_encoded_anew_is_told_by_limits_that_know_the_noise() -> None:
+    own = clip(60, 2, noise=3.0)
+    learnt = replace(learn_thresholds(frames(own)).thresholds, still_s=1.0)
+    whole = [cv2.imdecode(cv2.imencode(".jpg", own[-1], [cv2.IMWRITE_JPEG_QUALITY, q])[1], cv2.IMREAD_COLOR) for q in (95, 70)]
+    repeated = [whole[i % 25 == 0] for i in range(90)]  # a whole picture every 25 frames, in lower quality
+    assert reasons(FrameHealth(replace(HealthThresholds(), still_s=1.0)), frames([*own, *repeated])) == []
+    health = FrameHealth(learnt)
+    found = [health.check(frame, now_s=frame.captured_monotonic_s) for frame in frames([*own, *repeated, *own])]
+    assert found[:60] == [None] * 60
+    assert all((reason or "").startswith("frozen:") for reason in found[60 + 31 : 60 + 90])
+    assert found[60 + 92 :] == [None] * 58  # two changes may be a whole picture, three are movement
+
+
+def test_a_seam_that_most_frames_have_is_part_of_the_picture() -> None:
+    upper, lower = clip(40, 0), clip(40, 1)
+    two_views = frames([np.concatenate([u[:120], v[:120]]) for u, v in zip(upper, lower, strict=True)])
+    assert reasons(FrameHealth(), two_views).count("torn") > 35
+    assert reasons(FrameHealth(learn_thresholds(two_views).thresholds), two_views) == []
+
+
+def test_a_change_of_size_is_a_change() -> None:
+    small = [cv2.resize(image, (160, 120)) for image in clip(3)]
+    health = FrameHealth(HealthThresholds(still_s=0.05))
+    assert reasons(health, frames([*clip(3), *small, *clip(3)])) == []
 
 
 def test_nothing_is_learnt_from_a_camera_that_is_broken_or_too_little_of_it() -> None:
