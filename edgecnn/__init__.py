@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# By itself onnxruntime 1.32 keeps a number for this device and reports to Microsoft. It asks for this once, when it is imported: so before anything here does.
+# By itself onnxruntime 1.32 keeps a number for this device and reports to Microsoft. It reads this once, when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _WHERE = {

@@ -28,14 +28,13 @@ class Switch:
 
     def __enter__(self) -> "Switch":  # noqa: PYI034  # typing has Self since Python 3.11
         self._set(False)  # whatever it was before
-        self._watchdog = threading.Thread(target=self._watch)
-        self._watchdog.start()
+        threading.Thread(target=self._watch, daemon=True).start()  # it can only switch off, so nobody need wait for it
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._watchdog.join()
-        self._set(False)
+        with self._lock:
+            self._set(False)
 
     def answer(self, _frame: Frame | None, prediction: Prediction) -> None:
         """Called for each answer."""
@@ -63,17 +62,19 @@ class Switch:
 
 
 def relay(on: bool) -> None:
-    """The relay. With gpiozero, on a Raspberry Pi:
+    """The relay. With gpiozero, on a Raspberry Pi, the pin is made once, outside: it goes off when it is let go of.
 
-    from gpiozero import OutputDevice
-    pin = OutputDevice(17, initial_value=False)
-    pin.value = on
+    pin = gpiozero.OutputDevice(17, initial_value=False)
+    def relay(on: bool) -> None:
+        pin.value = on
     """
     print("relay", "on" if on else "off", flush=True)
 
 
 def stop(*_: object) -> None:
     """SIGTERM, as systemd sends it, and Ctrl-C end the program through its `with` blocks."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # once is enough: a second one would cut short what switches off
     raise SystemExit(0)
 
 

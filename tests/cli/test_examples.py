@@ -120,10 +120,12 @@ def test_the_relay_follows_a_camera_and_is_off_while_it_is_away_and_at_the_end(t
     assert process.returncode == 0
 
 
-def test_ctrl_c_ends_the_relay_as_sigterm_does(tiny_model: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_relay_at_its_very_start_and_a_second_one_does_no_harm(number: signal.Signals, tiny_model: Path) -> None:
     with running("on_change.py", tiny_model, "--label", "circle", "fake:64x64@20") as process:
         read_until(process, lambda line: line == "relay off")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
+        process.send_signal(number)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
 
