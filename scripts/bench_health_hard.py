@@ -46,7 +46,7 @@ class Sensor:
         self._field = field / field.std()
 
     def __call__(self, scene: np.ndarray, noise: float) -> Image:
-        """A frame of the scene, with its noise."""
+        """The scene, uint8 or float [H, W, 3], with noise of so many levels."""
         y, x = self._random.integers(0, 256, 2)
         grain = self._field[y : y + HEIGHT, x : x + WIDTH][:: self._random.choice((-1, 1)), :: self._random.choice((-1, 1))]
         return np.clip(np.rint(scene + noise * grain), 0, 255).astype(np.uint8)
@@ -62,9 +62,9 @@ def h264(clip: Clip, crf: int, whole_every: int, *more: str) -> Clip:
     x264 = ("-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-crf", str(crf), "-g", str(whole_every), "-bf", "0", *more)
     quiet = ("ffmpeg", "-v", "quiet", "-threads", "1")
     data = subprocess.run(
-        [*quiet, *raw, *size, "-i", "-", *x264, "-f", "h264", "-"], input=b"".join(f.tobytes() for f in clip), capture_output=True, check=True
+        [*quiet, *raw, *size, "-i", "-", *x264, "-f", "h264", "-"], input=b"".join(f.tobytes() for f in clip), stdout=subprocess.PIPE, check=True
     )
-    back = subprocess.run([*quiet, "-f", "h264", "-i", "-", *raw, "-"], input=data.stdout, capture_output=True, check=True)
+    back = subprocess.run([*quiet, "-f", "h264", "-i", "-", *raw, "-"], input=data.stdout, stdout=subprocess.PIPE, check=True)
     return list(np.frombuffer(back.stdout, np.uint8).reshape(-1, HEIGHT, WIDTH, 3))
 
 

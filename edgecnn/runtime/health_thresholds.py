@@ -31,7 +31,7 @@ class HealthThresholds:
     still_difference: float = 0.02  # frozen: the mean difference from the frame before is no larger …
     still_s: float = 12.0  # … for so many seconds: encoders repeat a quiet scene until their next whole picture, x264 for 10 s
     still_breaks: int = 1  # larger differences in a row that end a freeze; a whole picture of a frozen one is one or two
-    seam_share: float = 0.3  # torn: one row breaks with the next over more of the width than this
+    seam_share: float = 0.4  # torn: one row breaks with the next over more of the width than this
     filled_share: float = 0.05  # torn: one row is repeated over more of the height, from the lower edge
     oldest_s: float = 2.0  # too old: taken longer ago, by the monotonic clock
 
