@@ -32,7 +32,10 @@ from rich.console import Console
 from rich.table import Table
 
 from edgecnn import Classifier, Frame
+from edgecnn.runtime.health_thresholds import HealthThresholds
+from edgecnn.runtime.source_judge import SourceJudge
 from edgecnn.runtime.sources import LiveOptions, LiveSource, parse_address
+from edgecnn.runtime.sources.grab_fake import FakeCamera, draw_frame
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from mjpeg_server import mjpeg_camera
@@ -92,16 +95,13 @@ def measure_frame(asked: argparse.Namespace) -> None:
 
 
 def frame_ways(model: Path) -> dict[str, Callable[[], object]]:
-    from edgecnn.runtime.health import FrameHealth  # noqa: PLC0415
-
     random = np.random.default_rng(0)
-    smooth = cv2.resize(random.integers(0, 256, (6, 8, 3)).astype(np.uint8), (640, 480), interpolation=cv2.INTER_CUBIC)
-    images = [np.clip(smooth.astype(np.int16) + random.integers(-8, 9, smooth.shape), 0, 255).astype(np.uint8) for _ in range(8)]
+    images = [draw_frame(FakeCamera(), 10 * i, random) for i in range(8)]
     turn = count()
     classifier = Classifier(model, ep="cpu", threads=1)
     session, size = bare_session(model, 1), classifier.manifest.input
     interpolation = INTERPOLATION[classifier.manifest.preprocess.interpolation]
-    health = FrameHealth()
+    judge = SourceJudge(classifier, HealthThresholds(), None)
 
     def bare() -> object:
         resized = cv2.resize(images[next(turn) % 8], (size.width, size.height), interpolation=interpolation)
@@ -110,8 +110,9 @@ def frame_ways(model: Path) -> dict[str, Callable[[], object]]:
     def ours() -> object:
         index = next(turn)
         frame = Frame(images[index % 8], "camera", index, kind="stream")
-        assert health.check(frame) is None
-        return classifier(frame)
+        prediction, _ = judge.frame(frame)
+        assert prediction.top, prediction.reason
+        return prediction
 
     return {"bare": bare, "ours": ours}
 

@@ -44,6 +44,8 @@ def _line_and_status(error: Exception) -> tuple[str, int]:
         return "not enough memory; use a smaller --batch or smaller pictures", 2
     if isinstance(error, OSError):
         return f"{error.filename or 'system'}: {error.strerror or error}; check the place and its permissions", 2
+    if isinstance(error, ImportError) and not (error.name or "edgecnn").startswith(("edgecnn", "exporters")):
+        return f"{error.name} cannot be imported ({error}); `edgecnn doctor` says what to do", 2
     return f"a fault of the program: {type(error).__name__}: {error}; {DEBUG}=1 shows where, please report it", 1
 
 

@@ -56,6 +56,7 @@ class RunOptions:
         options.log_severity_level = _ERRORS_ONLY if on_cpu else _NOTHING
         options.intra_op_num_threads = self.thread_count
         options.enable_cpu_mem_arena = options.enable_mem_pattern = self.arena
+        options.add_session_config_entry("session.force_spinning_stop", "1")  # after each run: its threads would take the cores of what reads ahead
         if self.power == "low":
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             options.add_session_config_entry("session.inter_op.allow_spinning", "0")

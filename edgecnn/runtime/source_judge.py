@@ -36,11 +36,12 @@ class SourceJudge:
 
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
         """A frame's answer."""
+        row = self._classifier.fit(frame)  # first, since it reads the whole frame: the few pixels that health looks at are then at hand
         reason = None if self._health is None else self._health.check(frame)
         time_s = frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
         if reason is not None:
             return self._told(self._classifier.unfit(frame, reason), None, time_s)
-        answer = self._classifier.answer([frame])[0]
+        answer = self._classifier.answer([frame], [row])[0]
         return self._told(answer.prediction, answer.probabilities, time_s)
 
     def outage(self, outage: Outage) -> tuple[Prediction, bool]:

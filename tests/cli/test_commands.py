@@ -30,7 +30,7 @@ def test_help_ends_with_examples(command: str, edgecnn) -> None:
 def test_the_list_of_commands_shows_only_what_works(edgecnn) -> None:
     shown = edgecnn("--help").stdout
     assert all(command in shown for command in COMMANDS)
-    assert not any(f" {later} " in shown for later in ("serve", "bundle", "capture"))
+    assert not any(f" {later} " in shown for later in ("serve", "bundle"))
 
 
 @pytest.fixture(scope="module")

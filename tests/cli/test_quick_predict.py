@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -61,3 +62,11 @@ def test_the_quick_way_imports_neither_typer_nor_rich() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "2 False False", done.stderr
     assert done.stderr.startswith("edgecnn: error: no.onnx")
+
+
+def test_a_package_that_does_not_load_is_the_environment_s_fault(tmp_path: Path, edgecnn) -> None:
+    (tmp_path / "cv2").mkdir()
+    (tmp_path / "cv2" / "__init__.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file', name='cv2')")
+    done = edgecnn("predict", "m.onnx", "a.jpg", env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 2
+    assert done.stderr == "edgecnn: error: cv2 cannot be imported (libGL.so.1: cannot open shared object file); `edgecnn doctor` says what to do\n"

@@ -78,6 +78,6 @@ def test_a_stream_answers_pictures_and_videos_in_the_order_given(video: Path, sh
 
 def test_every_frame_of_a_video_is_answered_as_its_picture(video: Path, tiny_model: Path) -> None:
     classifier = Classifier(tiny_model, ep="cpu", threads=1, threshold=0.0)
-    for frame, prediction in classifier.stream(video, every=7):
+    for frame, prediction in classifier.stream(video, every=7, health=None):
         assert frame is not None
         assert classifier(frame.image).top == prediction.top
