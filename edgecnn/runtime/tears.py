@@ -18,7 +18,7 @@ __all__ = ["filled_share", "seam_share"]
 _MARGIN = 4  # rows at the edges, which have too few neighbours
 _CANDIDATES = 2  # rows that are looked at over their whole width
 _STANDS_OUT = 1.3  # a candidate's mean step over that of its neighbours, in the columns: a coarse sieve
-_OTHERS = 8  # candidates after these, of which three with seams make a picture that was enlarged by repeating its pixels
+_OTHERS = 8  # candidates after these, of which two with seams too make a picture that was enlarged by repeating its pixels
 _ALONE = 1.7  # the same over the whole width, against the largest of the steps beside it
 _JUMP = 8  # grey levels a seam's step has beyond twice those beside it
 _MIXED = 0.1  # of the width: both brighter and darker steps; an edge in the scene goes one way, and so does the bar of a letterbox
@@ -51,7 +51,7 @@ def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
     if not best:
         return 0.0
     others = sum(_broken(image, int(row), rows) > 0 for row in ranked[_CANDIDATES : _CANDIDATES + _OTHERS])
-    return best if others < 3 else 0.0
+    return best if others < 2 else 0.0
 
 
 def _broken(image: Image, row: int, rows: int) -> float:
