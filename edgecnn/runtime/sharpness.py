@@ -12,7 +12,7 @@ from edgecnn.preprocess import Image
 
 __all__ = ["sharpness"]
 
-_BANDS, _BAND_ROWS = 24, 2  # bands of rows, each averaged
+_BANDS, _BAND_ROWS = 16, 2  # bands of rows, each averaged
 _ALONG, _DOWN = 160, 120  # points a line: what networks see is hardly finer
 _LAG = 8  # points: further apart than a strong blur reaches
 _LEAST_CONTRAST = 16  # grey levels; a line without is a wall, fog or night, of which nothing can be said
@@ -41,9 +41,9 @@ def _bands(image: Image) -> NDArray[np.uint8] | None:
     step = height // _BANDS
     if step < _BAND_ROWS or width < _ALONG:
         return None
-    bands = image[: _BANDS * step].reshape(_BANDS, step, width, 3)[:, :_BAND_ROWS]  # [24, 2, W, 3]
-    rows = cv2.cvtColor(bands.reshape(_BANDS * _BAND_ROWS, width, 3), cv2.COLOR_BGR2GRAY)
-    return cast("NDArray[np.uint8]", cv2.resize(rows, (_ALONG, _BANDS), interpolation=cv2.INTER_AREA))  # [24, 160]
+    bands = image[: _BANDS * step].reshape(_BANDS, step, width, 3)[:, :_BAND_ROWS]  # [16, 2, W, 3]
+    rows = cv2.extractChannel(bands.reshape(_BANDS * _BAND_ROWS, width, 3), 1)  # green: the most of a sensor's pixels
+    return cast("NDArray[np.uint8]", cv2.resize(rows, (_ALONG, _BANDS), interpolation=cv2.INTER_AREA))  # [16, 160]
 
 
 def _lines(columns: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

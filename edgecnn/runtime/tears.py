@@ -18,6 +18,7 @@ __all__ = ["filled_share", "seam_share"]
 _MARGIN = 4  # rows at the edges, which have too few neighbours
 _CANDIDATES = 2  # rows that are looked at over their whole width
 _STANDS_OUT = 1.3  # a candidate's mean step over that of its neighbours, in the columns: a coarse sieve
+_OTHERS = 8  # candidates after these, of which two with seams too make a picture that was enlarged by repeating its pixels
 _ALONE = 1.7  # the same over the whole width, against the largest of the steps beside it
 _JUMP = 8  # grey levels a seam's step has beyond twice those beside it
 _MIXED = 0.1  # of the width: both brighter and darker steps; an edge in the scene goes one way, and so does the bar of a letterbox
@@ -45,8 +46,12 @@ def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
     means = cv2.reduce(cv2.absdiff(columns[1:], columns[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)  # [R - 1, 1]
     stands_out = ((means + 1) / (cv2.filter2D(means, -1, _NEIGHBOURS) + 3))[_MARGIN:-_MARGIN, 0]
     candidates = np.flatnonzero(stands_out > _STANDS_OUT)
-    most = candidates[np.argsort(-stands_out[candidates])][:_CANDIDATES]
-    return max((_broken(image, int(row) + _MARGIN, rows) for row in most), default=0.0)
+    ranked = candidates[np.argsort(-stands_out[candidates])] + _MARGIN
+    best = max((_broken(image, int(row), rows) for row in ranked[:_CANDIDATES]), default=0.0)
+    if not best:
+        return 0.0
+    others = sum(_broken(image, int(row), rows) > 0 for row in ranked[_CANDIDATES : _CANDIDATES + _OTHERS])
+    return best if others < 2 else 0.0
 
 
 def _broken(image: Image, row: int, rows: int) -> float:

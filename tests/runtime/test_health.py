@@ -117,6 +117,12 @@ def test_each_frame_with_a_part_that_slips_is_torn_and_a_cut_is_not() -> None:
     assert reasons(FrameHealth(), frames([*one, *other])) == []
 
 
+def test_a_small_camera_s_picture_enlarged_by_repeating_pixels_has_no_seam() -> None:
+    small = [cv2.resize(image, (80, 60), interpolation=cv2.INTER_AREA) for image in clip(20, noise=4.0)]
+    enlarged = [cv2.resize(image, (640, 480), interpolation=cv2.INTER_NEAREST) for image in small]
+    assert reasons(FrameHealth(), frames(enlarged)) == []
+
+
 def test_an_edge_of_the_scene_that_moves_is_no_seam() -> None:
     shutter = []
     for i, image in enumerate(clip(40, noise=1.0)):
