@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -41,10 +42,18 @@ def start(*args: object) -> subprocess.Popen[str]:
 
 def descendants(pid: int) -> list[int]:
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *descendants(int(child))]
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *descendants(int(child))]
     return found
+
+
+def command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def alive(pid: int) -> bool:
@@ -102,10 +111,10 @@ def test_it_ends_within_three_seconds_and_leaves_no_process(how: signal.Signals,
 def test_a_password_is_in_no_output(tiny_model: Path, tmp_path: Path) -> None:
     with mjpeg_camera(password="admin:hunter2") as camera:
         running = start(tiny_model, camera.url, "--format", "jsonl", "--max-frames", 3, "--save", tmp_path)
-        children: list[int] = []
-        while not children and running.poll() is None:
-            children = descendants(running.pid)
-        seen = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children if Path(f"/proc/{child}/cmdline").exists()]
+        own, seen = command_of(running.pid), set[bytes]()
+        while not any(b"capture_process" in command for command in seen) and running.poll() is None:
+            seen |= {command_of(child) for child in descendants(running.pid)}
+        seen.discard(own)  # a child that has not begun its own program yet still shows its parent's, as the user typed it
         out, err = running.communicate(timeout=60)
         camera.set_fault("closed")
         refused = start(tiny_model, camera.url, "--fail-fast")
