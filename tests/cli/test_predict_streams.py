@@ -111,10 +111,10 @@ def test_it_ends_within_three_seconds_and_leaves_no_process(how: signal.Signals,
 def test_a_password_is_in_no_output(tiny_model: Path, tmp_path: Path) -> None:
     with mjpeg_camera(password="admin:hunter2") as camera:
         running = start(tiny_model, camera.url, "--format", "jsonl", "--max-frames", 3, "--save", tmp_path)
-        own, seen = command_of(running.pid), set[bytes]()
+        seen: set[bytes] = set()
         while not any(b"capture_process" in command for command in seen) and running.poll() is None:
-            seen |= {command_of(child) for child in descendants(running.pid)}
-        seen.discard(own)  # a child that has not begun its own program yet still shows its parent's, as the user typed it
+            # One that has not begun its own program yet still shows its parent's command line, as the user typed it
+            seen |= {command for child in descendants(running.pid) if b"\0predict\0" not in (command := command_of(child))}
         out, err = running.communicate(timeout=60)
         camera.set_fault("closed")
         refused = start(tiny_model, camera.url, "--fail-fast")
