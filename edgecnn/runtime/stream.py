@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from edgecnn.errors import InputNotFoundError, PictureError, SourceError, UsageError
 from edgecnn.preprocess import Image
+from edgecnn.runtime.cpu_features import allowed_threads
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.health_thresholds import HealthThresholds
 from edgecnn.runtime.smoothing import SmoothingOptions
@@ -147,7 +148,7 @@ def _pictures(classifier: Classifier, paths: Iterable[str], options: StreamOptio
 
     from edgecnn.runtime.map_ahead import map_ahead  # noqa: PLC0415  # cameras need no readers
 
-    readers = min(_MOST_READERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    readers = min(_MOST_READERS, allowed_threads())
     chosen = islice(enumerate(paths), 0, None, options.every)
     waiting: list[_Prepared] = []
     for loaded in map_ahead(load, chosen, readers, readers + options.batch):
