@@ -12,8 +12,8 @@ __all__ = ["main"]
 
 def main() -> None:
     """Runs the program; the exit status is the contract's."""
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, interrupt)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, interrupt)
     for stream in (sys.stdout, sys.stdin, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")  # file names need not be UTF-8
@@ -32,8 +32,3 @@ def _predict_quickly(arguments: list[str]) -> None:
     options = read_predict(arguments)
     if options is not None:
         sys.exit(exit_status(lambda: predict(options)))
-
-
-def _stop(signum: int, _frame: object) -> None:
-    """SIGTERM: as an exception, so that files half written are removed."""
-    raise SystemExit(128 + signum)

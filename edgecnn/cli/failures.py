@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
-import threading
 from collections.abc import Callable
 
 from edgecnn.errors import EdgeCNNError
@@ -13,14 +13,18 @@ from edgecnn.errors import EdgeCNNError
 __all__ = ["DEBUG", "exit_status", "interrupt"]
 
 DEBUG = "EDGECNN_DEBUG"
+_BY_SIGNAL = 128  # a shell's way to tell of a signal
 
-_interrupted = threading.Event()
+_signals: list[int] = []  # that ask the program to end, as they came
 
 
-def interrupt(_signum: int, _frame: object) -> None:
-    """Ctrl-C: remembered too, since C++ code that calls back (torch's file writer) turns a KeyboardInterrupt into an error of its own."""
-    _interrupted.set()
-    raise KeyboardInterrupt
+def interrupt(signum: int, _frame: object) -> None:
+    """Ctrl-C and SIGTERM, as an exception, so that files half written are removed.
+
+    Remembered too: code that was parted in its midst may make an error of its own of it, as torch's file writer does, and locks of ``threading``.
+    """
+    _signals.append(signum)
+    raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(_BY_SIGNAL + signum)
 
 
 def exit_status(command: Callable[[], int]) -> int:
@@ -28,7 +32,7 @@ def exit_status(command: Callable[[], int]) -> int:
     try:
         return command()
     except KeyboardInterrupt:
-        return _told("interrupted; what was written so far is whole", 130)
+        return _interrupted()
     except BrokenPipeError:
         return _left_quietly()
     except Exception as error:
@@ -49,6 +53,13 @@ def _line_and_status(error: Exception) -> tuple[str, int]:
     return f"a fault of the program: {type(error).__name__}: {error}; {DEBUG}=1 shows where, please report it", 1
 
 
+def _interrupted() -> int:
+    signum = _signals[-1] if _signals else signal.SIGINT
+    if signum != signal.SIGINT:  # whoever ends services in this way knows
+        return _BY_SIGNAL + signum
+    return _told("interrupted; what was written so far is whole", _BY_SIGNAL + signum)
+
+
 def _told(line: str, status: int) -> int:
     with contextlib.suppress(OSError):
         print(f"edgecnn: {' '.join(line.split())}", file=sys.stderr)
@@ -57,8 +68,8 @@ def _told(line: str, status: int) -> int:
 
 def _failed(line: str, status: int) -> int:
     """One line, however many the message had, and the traceback where it was asked for."""
-    if _interrupted.is_set():
-        return _told("interrupted; what was written so far is whole", 130)
+    if _signals:
+        return _interrupted()
     if os.environ.get(DEBUG, "") not in ("", "0"):
         import traceback
 

@@ -2,53 +2,65 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TypeAlias, TypeVar
 
 __all__ = ["map_ahead"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Outcome: TypeAlias = "SimpleQueue[Result | _Raised]"  # of one item: one thing will come out of it
+
+
+class _Raised:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
 
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int, window: int) -> Iterator[Result]:
     """Yields ``function(item)`` for each item, in order, while up to ``window`` later ones are worked on.
 
-    An item that is slow to come (a line on standard input) holds back no result of those before it: a thread of its own asks for it.
+    An item that is slow to come (a line on standard input) holds back no result of those before it: a thread of its own asks for it. The caller
+    waits in queues of C alone, so that a signal's exception leaves no lock held that a worker would wait for.
 
     Raises:
         What the function raises, at its item's turn; what iterating over the items raises, at their end.
     """
-    waiting: queue.Queue[Future[Result] | BaseException | None] = queue.Queue(window)
-    stopping = threading.Event()
+    turns: SimpleQueue[Outcome[Result] | _Raised | None] = SimpleQueue()  # in the items' order
+    places: SimpleQueue[bool] = SimpleQueue()  # for items under way; False: no more
+    for _ in range(window):
+        places.put(True)
     pool = ThreadPoolExecutor(workers)
 
-    def put(entry: Future[Result] | BaseException | None) -> None:
-        while not stopping.is_set():
-            with suppress(queue.Full):
-                return waiting.put(entry, timeout=0.1)
-        return None
+    def work(item: Item, outcome: Outcome[Result]) -> None:
+        try:
+            outcome.put(function(item))
+        except BaseException as error:  # noqa: BLE001  # it is raised at the item's turn
+            outcome.put(_Raised(error))
 
     def feed() -> None:
         try:
             for item in items:
-                if stopping.is_set():
+                if not places.get():
                     return
-                put(pool.submit(function, item))
+                outcome: Outcome[Result] = SimpleQueue()
+                pool.submit(work, item, outcome)
+                turns.put(outcome)
+            turns.put(None)
         except BaseException as error:  # noqa: BLE001  # it is raised where the results are read
-            put(error)
-        put(None)
+            turns.put(_Raised(error))
 
     threading.Thread(target=feed, daemon=True).start()
     try:
-        while (entry := waiting.get()) is not None:
-            if isinstance(entry, BaseException):
-                raise entry
-            yield entry.result()
+        while (turn := turns.get()) is not None:
+            result = turn if isinstance(turn, _Raised) else turn.get()
+            if isinstance(result, _Raised):
+                raise result.error
+            places.put(True)
+            yield result
     finally:
-        stopping.set()
+        places.put(False)
         pool.shutdown(wait=False, cancel_futures=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgecnn.runtime.sources.address import Address
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.sources.live_options import Counters, Ended, LiveOptions, Outage
+from edgecnn.runtime.sources.news import News
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,7 +29,7 @@ class Cameras:
         self._addresses = addresses
         self._options = options
         self._sources: tuple[LiveSource, ...] = ()
-        self._news = threading.Condition()
+        self._news = News()
 
     @property
     def counters(self) -> dict[str, Counters]:
@@ -53,8 +53,8 @@ class Cameras:
     def __iter__(self) -> Iterator[Frame | Outage]:
         active = list(self._sources)
         while active:
-            with self._news:
-                self._news.wait_for(lambda: any(source.has_news() for source in active), timeout=1.0)
+            if not any(source.has_news() for source in active):
+                self._news.wait(1.0)
             for source in tuple(active):  # each in turn, so that a quick camera keeps no other waiting
                 taken = source.take()
                 if isinstance(taken, Ended):

@@ -2,14 +2,19 @@
 
 Each connection is a capture process of its own (:mod:`edgecnn.runtime.sources.capture_process`). A thread here watches it: one that falls silent is
 killed; after one that ended comes the next, after a wait that doubles from 0.5 s to 4 s and begins anew with the first frame.
+
+Between that thread and the reader stand queues of C alone: a signal's exception in the reader, wherever it strikes, leaves no lock held or half
+released.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from edgecnn.errors import SourceError
 from edgecnn.runtime.sources.address import Address
@@ -18,11 +23,14 @@ from edgecnn.runtime.sources.connection import Arrived, Connection, Dropped, Fai
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 from edgecnn.runtime.sources.live_options import Counters, Ended, LiveOptions, Outage
 from edgecnn.runtime.sources.newest_frame import NewestFrame
+from edgecnn.runtime.sources.news import News
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["LiveSource"]
+
+Item = TypeVar("Item")
 
 log = logging.getLogger("edgecnn")
 
@@ -35,23 +43,24 @@ class LiveSource:
     Args:
         address: what to read.
         options: how to watch it.
-        news: notified whenever there is something to take; several sources may share one.
+        news: rung whenever there is something to take; several sources may share one.
 
     Raises (while iterating or taking):
         SourceError: it cannot be opened and another try cannot help; with ``fail_fast`` also where it is not there at the start.
     """
 
-    def __init__(self, address: Address, options: LiveOptions | None = None, news: threading.Condition | None = None) -> None:
+    def __init__(self, address: Address, options: LiveOptions | None = None, news: News | None = None) -> None:
         self.name = address.name
-        self.counters = Counters()
         self._address = address
         self._options = options or LiveOptions()
-        self._news = news or threading.Condition()
+        self._news = news or News()
         self._closing = threading.Event()
         self._memory = NewestFrame(3 * self._options.max_pixels)
-        self._newest: Arrived | None = None
-        self._outage: Outage | None = None
+        self._newest: deque[Arrived] = deque(maxlen=1)
+        self._outage: deque[Outage] = deque(maxlen=1)
         self._over: Ended | SourceError | None = None
+        self._watched, self._delivered = Counters(), 0
+        self._counting = threading.Lock()  # between the threads that watch; the reader takes none
         self._next_number, self._next_index = 1, 0
         self._watcher = threading.Thread(target=self._watch, name=f"edgecnn {self.name}", daemon=True)
         self._watcher.start()
@@ -61,37 +70,34 @@ class LiveSource:
 
     def __next__(self) -> Frame:
         while True:
-            with self._news:
-                self._news.wait_for(self.has_news, timeout=1.0)
+            if not self.has_news():
+                self._news.wait(1.0)
             taken = self.take()
             if isinstance(taken, Frame):
                 return taken
             if isinstance(taken, Ended) or self._closing.is_set():
                 raise StopIteration
 
+    @property
+    def counters(self) -> Counters:
+        """What has happened so far."""
+        return replace(self._watched, delivered=self._delivered)
+
     def has_news(self) -> bool:
-        """Whether :meth:`take` has something to give; ask while holding ``news``."""
-        return self._newest is not None or self._outage is not None or self._over is not None or self._closing.is_set()
+        """Whether :meth:`take` has something to give."""
+        return bool(self._newest or self._outage) or self._over is not None or self._closing.is_set()
 
     def take(self) -> Frame | Outage | Ended | None:
         """The newest frame that was not taken yet, else the last outage that was not told yet, else None; never waits."""
-        with self._news:
-            newest, self._newest = self._newest, None
-            if newest is None:
-                return self._take_outage()
+        over = self._over  # looked at first, so that what came before the end is told before it
+        newest = _popped(self._newest)
+        if newest is None:
+            return _popped(self._outage) or _the_end(over)
         image = None if self._closing.is_set() else self._memory.read(newest.number, newest.height, newest.width)
         if image is None:  # overwritten meanwhile: a newer one is there, or will be within a frame's time
             return None
-        self._count(delivered=1)
+        self._delivered += 1
         return Frame(image, self.name, newest.index, None, newest.decode_ms, newest.captured_at, newest.captured_monotonic_s, kind="stream")
-
-    def _take_outage(self) -> Outage | Ended | None:
-        outage, self._outage = self._outage, None
-        if outage is not None:
-            return outage
-        if isinstance(self._over, SourceError):
-            raise self._over
-        return self._over
 
     def close(self) -> None:
         """Ends the capture process, within a second also where it hangs in a read. May be called again."""
@@ -103,8 +109,7 @@ class LiveSource:
     def stop(self) -> None:
         """Lets it end, without waiting; :meth:`close` waits."""
         self._closing.set()
-        with self._news:
-            self._news.notify_all()
+        self._news.ring()
 
     def __enter__(self) -> Self:
         return self
@@ -154,11 +159,10 @@ class LiveSource:
                 self._next_index = event.index + 1
                 return self._count(dropped=1)
             self._next_number, self._next_index = event.number + 1, event.index + 1
-            with self._news:
-                self._count(captured=1, connections=int(self.counters.connections == begun))
-                self._newest, self._outage = event, None
-                self._news.notify_all()
-            return None
+            self._count(captured=1, connections=int(self.counters.connections == begun))
+            self._outage.clear()
+            self._newest.append(event)
+            return self._news.ring()
 
         try:
             end = Connection(order, self._memory.descriptors, hear).wait(open_s, o.stall_s, self._closing)
@@ -167,17 +171,28 @@ class LiveSource:
         return replace(end, reason=self._address.hide(end.reason)) if isinstance(end, Failed) else end
 
     def _count(self, **more: int) -> None:
-        with self._news:
-            self.counters = replace(self.counters, **{name: getattr(self.counters, name) + n for name, n in more.items()})
+        with self._counting:
+            self._watched = replace(self._watched, **{name: getattr(self._watched, name) + n for name, n in more.items()})
 
     def _tell(self, outage: Outage, *, first: bool) -> None:
         if first and outage.retry_in_s == self._options.first_wait_s:  # a line an outage, not one an attempt: a camera may be off for weeks
             log.warning("%s: offline: %s; it is tried again until it is back", self.name, outage.reason)
-        with self._news:
-            self._outage = outage
-            self._news.notify_all()
+        self._outage.append(outage)
+        self._news.ring()
 
     def _finish(self, how: Ended | SourceError) -> None:
-        with self._news:
-            self._over = how
-            self._news.notify_all()
+        self._over = how
+        self._news.ring()
+
+
+def _the_end(over: Ended | SourceError | None) -> Ended | None:
+    if isinstance(over, SourceError):
+        raise over
+    return over
+
+
+def _popped(kept: deque[Item]) -> Item | None:
+    """In one step: what another thread puts there meanwhile is kept."""
+    with suppress(IndexError):
+        return kept.popleft()
+    return None

@@ -1,0 +1,37 @@
+"""What a command raises becomes an exit status, also where a signal broke something on its way."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from edgecnn.cli import failures
+from edgecnn.cli.failures import exit_status, interrupt
+from edgecnn.errors import UsageError
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_error_that_a_signal_made_of_the_program_ends_it_as_the_signal_does(
+    how: signal.Signals, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(failures, "_signals", [])
+
+    def parted() -> int:
+        try:
+            interrupt(how, None)
+        finally:
+            raise RuntimeError("cannot release un-acquired lock")
+
+    assert exit_status(parted) == status
+    assert "fault of the program" not in capsys.readouterr().err
+
+
+def test_an_error_without_a_signal_keeps_its_own_status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(failures, "_signals", [])
+
+    def refused() -> int:
+        raise UsageError("no such thing; try another")
+
+    assert exit_status(refused) == 2
+    assert capsys.readouterr().err == "edgecnn: error: no such thing; try another\n"
