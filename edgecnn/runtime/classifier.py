@@ -253,8 +253,8 @@ class Classifier:
         self.close()
 
 
-def _asked(labels: Sequence[str], allow: Collection[str] | None, deny: Collection[str] | None) -> NDArray[np.bool_] | None:
-    """Which labels may be an answer, ``[C]``; None: all."""
+def _asked(labels: Sequence[str], allow: Collection[str] | None, deny: Collection[str] | None) -> frozenset[int] | None:
+    """The classes that may be an answer; None: all."""
     if allow is None and deny is None:
         return None
     if allow is not None and deny is not None:
@@ -263,8 +263,8 @@ def _asked(labels: Sequence[str], allow: Collection[str] | None, deny: Collectio
     if unknown := [label for label in named if label not in labels]:
         listed = ", ".join(labels[:20]) + (" …" if len(labels) > 20 else "")
         raise UsageError(f"the model has no label '{unknown[0]}'; it has {listed}")
-    asked = np.array([(label in named) == (allow is not None) for label in labels])
-    if not asked.any():
+    asked = frozenset(i for i, label in enumerate(labels) if (label in named) == (allow is not None))
+    if not asked:
         raise UsageError("no label is left that may be an answer; allow one, or deny fewer")
     return asked
 
