@@ -44,9 +44,11 @@ class FrameHealth:
     def _unfit(self, found: FrameMeasures) -> str | None:
         """By the frame alone."""
         t = self.thresholds
-        if (dark := found.share_below(t.dark_level)) > t.dark_share and found.shape < t.dark_shape:
+        if found.is_darker(t.dark_level, t.dark_share) and found.shape < t.dark_shape:
+            dark = found.share_below(t.dark_level)
             return f"black: {dark:.1%} of it below level {t.dark_level} of 255 and without shape, at most {t.dark_share:.1%} are allowed"
-        if (burnt := found.burnt_share(t.bright_level)) > t.bright_share:
+        if found.is_burnt(t.bright_level, t.bright_share):
+            burnt = found.burnt_share(t.bright_level)
             return f"overexposed: {burnt:.1%} of it burnt out, at most {t.bright_share:.1%} are allowed"
         if found.filled > t.filled_share:
             return f"torn: one row repeated over the lower {found.filled:.0%} of it, at most {t.filled_share:.0%} are allowed"

@@ -32,32 +32,39 @@ def sharpness(image: Image, columns: NDArray[np.uint8]) -> float | None:
     Returns:
         None where too few lines have contrast in either direction.
     """
-    found = [s for s in (_steepness(_bands(image)), _steepness(_lines(columns))) if s is not None]
+    found = [s for s in (_steepness(_across(image)), _steepness(_down(columns))) if s is not None]
     return min(found, default=None)
 
 
-def _bands(image: Image) -> NDArray[np.uint8] | None:
+def _across(image: Image) -> NDArray[np.uint8] | None:
+    """16 bands of rows as lines of 160 points, ``[160, 16]``."""
     height, width = image.shape[:2]
     step = height // _BANDS
     if step < _BAND_ROWS or width < _ALONG:
         return None
     bands = image[: _BANDS * step].reshape(_BANDS, step, width, 3)[:, :_BAND_ROWS]  # [16, 2, W, 3]
     rows = cv2.extractChannel(bands.reshape(_BANDS * _BAND_ROWS, width, 3), 1)  # green: the most of a sensor's pixels
-    return cast("NDArray[np.uint8]", cv2.resize(rows, (_ALONG, _BANDS), interpolation=cv2.INTER_AREA))  # [16, 160]
+    lines = cv2.resize(rows, (_ALONG, _BANDS), interpolation=cv2.INTER_AREA)  # [16, 160]
+    return cast("NDArray[np.uint8]", cv2.transpose(lines))  # OpenCV is ten times quicker down than across
 
 
-def _lines(columns: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+def _down(columns: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Columns as lines of 120 points, ``[120, C]``."""
     if len(columns) < _DOWN:
         return None
-    points = cv2.resize(columns, (columns.shape[1], _DOWN), interpolation=cv2.INTER_AREA)  # [120, C]
-    return np.ascontiguousarray(points.T)
+    return cast("NDArray[np.uint8]", cv2.resize(columns, (columns.shape[1], _DOWN), interpolation=cv2.INTER_AREA))
 
 
 def _steepness(lines: NDArray[np.uint8] | None) -> float | None:
-    """Of ``[L, P]``."""
+    """Of ``[P, L]``: L lines of P points."""
     if lines is None:
         return None
-    near, far = (np.asarray(cv2.absdiff(lines[:, lag:], lines[:, :-lag])).max(axis=1) for lag in (1, _LAG))
-    telling = far >= _LEAST_CONTRAST
-    steepness = np.sort(near[telling] / far[telling])
-    return float(steepness[len(steepness) * 3 // 4]) if len(steepness) * _LEAST_LINES >= len(lines) else None
+    near, far = (_largest(cv2.absdiff(lines[lag:], lines[:-lag])) for lag in (1, _LAG))
+    steepness = sorted([n / f for n, f in zip(near, far, strict=True) if f >= _LEAST_CONTRAST])
+    return steepness[len(steepness) * 3 // 4] if len(steepness) * _LEAST_LINES >= len(near) else None
+
+
+def _largest(steps: cv2.typing.MatLike) -> list[int]:
+    """Of each line's."""
+    largest: list[int] = np.asarray(cv2.reduce(steps, 0, cv2.REDUCE_MAX))[0].tolist()
+    return largest

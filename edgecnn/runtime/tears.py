@@ -15,14 +15,14 @@ from edgecnn.preprocess import Image
 
 __all__ = ["filled_share", "seam_share"]
 
-_MARGIN = 4  # rows at the edges, which have too few neighbours
+_MARGIN = 4  # rows at the edges: cameras and encoders end there in their own ways
 _CANDIDATES = 2  # rows that are looked at over their whole width
-_STANDS_OUT = 1.3  # a candidate's mean step over that of its neighbours, in the columns: a coarse sieve
-_OTHERS = 8  # candidates after these, of which two with seams too make a picture that was enlarged by repeating its pixels
+_LEAST_COLUMNS = 0.25  # of the columns break at a candidate: a coarse sieve, since rows between those of the columns may hide some
+_BESIDE = 2  # steps on either side that a seam is held against
+_OTHERS = 8  # candidates after these, of which two with seams half as wide make a picture that was enlarged by repeating its pixels
 _ALONE = 1.7  # the same over the whole width, against the largest of the steps beside it
 _JUMP = 8  # grey levels a seam's step has beyond twice those beside it
 _MIXED = 0.1  # of the width: both brighter and darker steps; an edge in the scene goes one way, and so does the bar of a letterbox
-_NEIGHBOURS = np.array([[1], [1], [0], [0], [0], [1], [1]], np.float32) / 4  # the two beside may hold a part of an edge
 _SAME = 1  # grey levels between rows or pixels that count as equal; a wall behind an encoder differs by more from side to side
 _TEXTURE, _ABRUPT = 32, 8  # grey levels: within the row that is drawn out; between a filling and what is above it
 _LEAST_FILLED = 0.05  # of the height
@@ -40,35 +40,60 @@ def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
         image: uint8 ``[H, W, 3]``.
         columns: uint8 ``[R, C]``, columns of it, every row or every n-th.
     """
-    rows = len(columns)
-    if rows < 4 * _MARGIN:
+    if len(columns) < 4 * _MARGIN:
         return 0.0
-    means = cv2.reduce(cv2.absdiff(columns[1:], columns[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)  # [R - 1, 1]
-    stands_out = ((means + 1) / (cv2.filter2D(means, -1, _NEIGHBOURS) + 3))[_MARGIN:-_MARGIN, 0]
-    candidates = np.flatnonzero(stands_out > _STANDS_OUT)
-    ranked = candidates[np.argsort(-stands_out[candidates])] + _MARGIN
-    best = max((_broken(image, int(row), rows) for row in ranked[:_CANDIDATES]), default=0.0)
-    if not best:
-        return 0.0
-    others = sum(_broken(image, int(row), rows) > 0 for row in ranked[_CANDIDATES : _CANDIDATES + _OTHERS])
-    return best if others < 2 else 0.0
+    counts = _broken_columns(columns)
+    first = _most_broken(image, columns, counts, _CANDIDATES, _LEAST_COLUMNS)
+    if not any(first):
+        return 0.0  # nearly always
+    others = sum(share > max(first) / 2 for share in _most_broken(image, columns, counts, _OTHERS, _LEAST_COLUMNS / 2))
+    return max(first) if others < 2 else 0.0
+
+
+def _most_broken(image: Image, columns: NDArray[np.uint8], counts: list[int], most: int, least: float) -> list[float]:
+    """:func:`_broken` at up to ``most`` of the rows where at least such a share of the columns break; their counts are set to 0."""
+    found: list[float] = []
+    while len(found) < most and (count := max(counts)) >= least * columns.shape[1]:
+        row = counts.index(count)
+        counts[row] = 0
+        found.append(_broken(image, row + _MARGIN, len(columns)))
+    return found
+
+
+def _broken_columns(columns: NDArray[np.uint8]) -> list[int]:
+    """How many of the columns break between a row and the next, without the margins: R - 1 - 2 * 4 counts."""
+    inner = columns[_MARGIN - _BESIDE : _BESIDE - _MARGIN]
+    return _row_sums(_breaks(cv2.absdiff(inner[1:], inner[:-1])))
+
+
+def _breaks(steps: cv2.typing.MatLike) -> cv2.typing.MatLike:
+    """Where a step, of uint8 ``[S, N]``, is abrupt beside the two before it and the two after it: 1, else 0, ``[S - 4, N]``."""
+    beside = cv2.max(cv2.max(steps[:-4], steps[1:-3]), cv2.max(steps[3:-1], steps[4:]))
+    beyond = cv2.subtract(steps[2:-2], cv2.add(beside, beside))  # held within 0 and 255
+    return cv2.threshold(beyond, _JUMP, 1, cv2.THRESH_BINARY)[1]
+
+
+def _row_sums(values: cv2.typing.MatLike) -> list[int]:
+    """Of uint8 ``[R, N]``."""
+    sums: list[int] = np.asarray(cv2.reduce(values, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S))[:, 0].tolist()
+    return sums
 
 
 def _broken(image: Image, row: int, rows: int) -> float:
     """At the most abrupt step between the rows that the columns have at ``row`` and the next, of ``rows``."""
     every = len(image) // rows
-    near = np.ascontiguousarray(image[row * every - 2 : (row + 1) * every + 3])  # [every + 5, W, 3]
+    near = image[row * every - 2 : (row + 1) * every + 3]  # [every + 5, W, 3]
     flat = near.reshape(len(near), -1)
-    means = cv2.reduce(cv2.absdiff(flat[1:], flat[:-1]), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[:, 0]
-    at = 2 + int(means[2:-2].argmax())
-    if means[at] + 1 < _ALONE * (max(means[at - 2], means[at - 1], means[at + 1], means[at + 2]) + 2):
+    levels = _row_sums(cv2.absdiff(flat[1:], flat[:-1]))  # of the every + 4 steps
+    at = levels.index(max(levels[2:-2]), 2)
+    beside = max(levels[at - 2], levels[at - 1], levels[at + 1], levels[at + 2])
+    if levels[at] + flat.shape[1] < _ALONE * (beside + 2 * flat.shape[1]):
         return 0.0
-    steps = np.diff(near[at - 2 : at + 4, :, 1].astype(np.int16), axis=0)  # [5, W], green; the seam's is in the middle
-    sizes = np.abs(steps)
-    broken = sizes[2] > 2 * sizes[[0, 1, 3, 4]].max(axis=0) + _JUMP
-    brighter = np.count_nonzero(broken & (steps[2] > 0)) / broken.size
-    darker = np.count_nonzero(broken) / broken.size - brighter
-    return brighter + darker if min(brighter, darker) > _MIXED else 0.0
+    green = cv2.extractChannel(near[at - 2 : at + 4], 1)  # [6, W]; the seam's step is the middle one
+    broken = _breaks(cv2.absdiff(green[1:], green[:-1]))  # [1, W]
+    brighter = cv2.min(broken, cv2.subtract(green[3:4], green[2:3]))  # of 1 where broken, and below 0 where darker, the least
+    width, both, up = broken.shape[1], *_row_sums(np.concatenate((broken, brighter)))
+    return both / width if min(up, both - up) > _MIXED * width else 0.0
 
 
 def filled_share(image: Image, columns: NDArray[np.uint8]) -> float:
@@ -80,7 +105,7 @@ def filled_share(image: Image, columns: NDArray[np.uint8]) -> float:
     """
     last = columns[-1:]
     least = max(2, round(_LEAST_FILLED * len(columns)))
-    if len(columns) <= least or cv2.norm(columns[-least][None], last, cv2.NORM_INF) > _SAME:
+    if len(columns) <= least or any(abs(a - b) > _SAME for a, b in zip(columns[-least].tolist(), columns[-1].tolist(), strict=True)):
         return 0.0  # nearly always
     same = np.asarray(cv2.absdiff(columns, np.repeat(last, len(columns), axis=0))).max(axis=1) <= _SAME
     repeated = len(columns) if same.all() else int(same[::-1].argmin())
@@ -90,13 +115,13 @@ def filled_share(image: Image, columns: NDArray[np.uint8]) -> float:
 def _is_filling(image: Image, columns: NDArray[np.uint8], repeated: int) -> bool:
     last, whole = columns[-1], repeated == len(columns)
     if int(last.max()) - int(last.min()) > _SAME:  # the last good row, drawn out; whole columns of one level are a test picture's
-        return not whole and cv2.norm(image[-1, 8:], image[-1, :-8], cv2.NORM_INF) > _TEXTURE
+        return not whole and int(np.max(cv2.absdiff(image[-1, 8:], image[-1, :-8]))) > _TEXTURE
     color = image[-1, image.shape[1] // 2].astype(int)
     if any(np.abs(color - of).max() <= near for of, near in zip((_GREY, _GREEN), _NEAR, strict=True)):
         return True
     if whole or color.mean() > _WHITE or (color.mean() < _BLACK and columns[:2].max() < _BLACK):
         return False
-    return cv2.norm(columns[-repeated], columns[-repeated - 1], cv2.NORM_L1) > _ABRUPT * len(last)
+    return cv2.mean(cv2.absdiff(columns[-repeated], columns[-repeated - 1]))[0] > _ABRUPT
 
 
 def full_columns(image: Image, count: int, most_rows: int) -> NDArray[np.uint8]:

@@ -6,11 +6,12 @@ import math
 import re
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError
@@ -19,6 +20,7 @@ __all__ = ["FakeCamera", "draw_frame", "grab_fake", "parse_fake"]
 
 _PATTERN = re.compile(r"fake:(?:(?P<width>\d+)x(?P<height>\d+))?(?:@(?P<fps>\d+(?:\.\d+)?))?(?:,outage=(?P<outage>\d+))?")
 _SHAPE_S = 5.0  # how long it stays a disc, or a square
+_SHIFTS = 64  # of the noise from frame to frame, pixels each way
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ def draw_frame(camera: FakeCamera, index: int, random: np.random.Generator) -> I
     """Frame ``index``, uint8 ``[height, width, 3]`` BGR."""
     height, width, seconds = camera.height, camera.width, index / camera.fps
     ground = 90 + 60 * np.linspace(0, 1, width) * math.cos(seconds / 3)  # [W]
-    grain = random.integers(0, 12, (height // 8 + 1, width), np.uint8).repeat(8, 0)[:height]  # [H, W]; a sensor's noise, cheaply
-    grey = ground.astype(np.uint8) + grain
-    image = cast("Image", cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+    down, right = random.integers(0, _SHIFTS, 2)
+    grain = _grain(height + _SHIFTS, width + _SHIFTS)[down : down + height, right : right + width]
+    image = cast("Image", cv2.cvtColor(ground.astype(np.uint8) + grain, cv2.COLOR_GRAY2BGR))
     side = min(height, width) // 4
     x = int(width / 2 + (width / 2 - side) * math.sin(seconds))
     y = int(height / 2 + (height / 2 - side) * math.sin(1.3 * seconds))
@@ -71,3 +73,9 @@ def draw_frame(camera: FakeCamera, index: int, random: np.random.Generator) -> I
     else:
         cv2.circle(image, (x, y), side, color, -1, cv2.LINE_AA)
     return image
+
+
+@lru_cache(maxsize=1)
+def _grain(height: int, width: int) -> NDArray[np.uint8]:
+    """A sensor's noise ``[height, width]``, made once: each frame shows another window of it."""
+    return np.random.default_rng(0).integers(0, 12, (height, width), np.uint8)
