@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +23,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         raise OutputError(f"{target}: cannot be written: a folder or a device, not a file; name another place")
     make_folder(target.parent)
+    import tempfile  # noqa: PLC0415  # the runner imports this module and hardly ever writes
+
     try:
         handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
         os.close(handle)

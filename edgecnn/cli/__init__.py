@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from edgecnn.cli.failures import exit_status, interrupt
+from edgecnn.cli.failures import interrupt
 
 __all__ = ["main"]
 
@@ -18,17 +18,9 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")  # file names need not be UTF-8
     if sys.argv[1:2] == ["predict"]:
-        _predict_quickly(sys.argv[2:])
+        from edgecnn.cli.quick_predict import predict_quickly
+
+        predict_quickly(sys.argv[2:])
     from edgecnn.cli.commands import run
 
     run()
-
-
-def _predict_quickly(arguments: list[str]) -> None:
-    """Ends the program with the prediction's status; returns where Typer must read the options."""
-    from edgecnn.cli.prediction import predict
-    from edgecnn.cli.quick_predict import read_predict
-
-    options = read_predict(arguments)
-    if options is not None:
-        sys.exit(exit_status(lambda: predict(options)))

@@ -16,7 +16,8 @@ from edgecnn.cli.prediction_lines import LineFormat, line_writer
 
 if TYPE_CHECKING:
     from edgecnn.runtime.classifier import Classifier
-    from edgecnn.runtime.sources import Counters
+    from edgecnn.runtime.smoothing import SmoothingOptions
+    from edgecnn.runtime.sources import Counters, LiveOptions
 
 __all__ = ["PredictOptions", "predict"]
 
@@ -77,8 +78,6 @@ def _open(o: PredictOptions) -> Classifier:
 
 def _run(o: PredictOptions, classifier: Classifier, counts: Counter[str], opened: ExitStack) -> None:
     from edgecnn.cli.image_progress import image_progress
-    from edgecnn.runtime.smoothing import read_smoothing
-    from edgecnn.runtime.sources import LiveOptions
     from edgecnn.runtime.sources.counting import count_frames
 
     write, begun = line_writer(o.line_format), time.perf_counter()
@@ -87,9 +86,9 @@ def _run(o: PredictOptions, classifier: Classifier, counts: Counter[str], opened
         batch=o.batch,
         every=o.every,
         max_frames=o.max_frames,
-        live=LiveOptions(fail_fast=o.fail_fast),
+        live=_live_options(o),
         health=read_health(o.health),
-        smoothing=None if o.smoothing is None else read_smoothing(o.smoothing),
+        smoothing=_smoothing(o),
         on_change=o.on_change,
     )
     opened.callback(lambda: _summarize(counts, time.perf_counter() - begun, classifier.ep, stream.counters))
@@ -111,6 +110,22 @@ def _run(o: PredictOptions, classifier: Classifier, counts: Counter[str], opened
             window.add(frame, prediction)
             if window.closed:
                 return
+
+
+def _live_options(o: PredictOptions) -> LiveOptions | None:
+    if not o.fail_fast:
+        return None
+    from edgecnn.runtime.sources import LiveOptions
+
+    return LiveOptions(fail_fast=True)
+
+
+def _smoothing(o: PredictOptions) -> SmoothingOptions | None:
+    if o.smoothing is None:
+        return None
+    from edgecnn.runtime.smoothing import read_smoothing
+
+    return read_smoothing(o.smoothing)
 
 
 def _summarize(counts: Counter[str], seconds: float, ep: str, cameras: Mapping[str, Counters]) -> None:

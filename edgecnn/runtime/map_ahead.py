@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TypeAlias, TypeVar
 
 __all__ = ["map_ahead"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Outcome: TypeAlias = "SimpleQueue[Result | _Raised]"  # of one item: one thing will come out of it
 
 
 class _Raised:
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+_Outcome: TypeAlias = "SimpleQueue[Result | _Raised]"  # of one item: one thing will come out of it
+_Turns: TypeAlias = "SimpleQueue[_Outcome[Result] | _Raised | None]"
+_Jobs: TypeAlias = "SimpleQueue[tuple[Item, _Outcome[Result]] | None]"
 
 
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int, window: int) -> Iterator[Result]:
@@ -29,31 +33,14 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers
     Raises:
         What the function raises, at its item's turn; what iterating over the items raises, at their end.
     """
-    turns: SimpleQueue[Outcome[Result] | _Raised | None] = SimpleQueue()  # in the items' order
+    turns: _Turns[Result] = SimpleQueue()  # in the items' order
     places: SimpleQueue[bool] = SimpleQueue()  # for items under way; False: no more
+    jobs: _Jobs[Item, Result] = SimpleQueue()
     for _ in range(window):
         places.put(True)
-    pool = ThreadPoolExecutor(workers)
-
-    def work(item: Item, outcome: Outcome[Result]) -> None:
-        try:
-            outcome.put(function(item))
-        except BaseException as error:  # noqa: BLE001  # it is raised at the item's turn
-            outcome.put(_Raised(error))
-
-    def feed() -> None:
-        try:
-            for item in items:
-                if not places.get():
-                    return
-                outcome: Outcome[Result] = SimpleQueue()
-                pool.submit(work, item, outcome)
-                turns.put(outcome)
-            turns.put(None)
-        except BaseException as error:  # noqa: BLE001  # it is raised where the results are read
-            turns.put(_Raised(error))
-
-    threading.Thread(target=feed, daemon=True).start()
+    threading.Thread(target=_feed, args=(items, places, jobs, turns), daemon=True).start()
+    for _ in range(workers):
+        threading.Thread(target=_work, args=(function, jobs), daemon=True).start()
     try:
         while (turn := turns.get()) is not None:
             result = turn if isinstance(turn, _Raised) else turn.get()
@@ -63,4 +50,30 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers
             yield result
     finally:
         places.put(False)
-        pool.shutdown(wait=False, cancel_futures=True)
+        with suppress(Empty):  # what was not begun is left undone
+            while True:
+                jobs.get_nowait()
+        for _ in range(workers):
+            jobs.put(None)
+
+
+def _feed(items: Iterable[Item], places: SimpleQueue[bool], jobs: _Jobs[Item, Result], turns: _Turns[Result]) -> None:
+    try:
+        for item in items:
+            if not places.get():
+                return
+            outcome: _Outcome[Result] = SimpleQueue()
+            jobs.put((item, outcome))
+            turns.put(outcome)
+        turns.put(None)
+    except BaseException as error:  # noqa: BLE001  # it is raised where the results are read
+        turns.put(_Raised(error))
+
+
+def _work(function: Callable[[Item], Result], jobs: _Jobs[Item, Result]) -> None:
+    while (job := jobs.get()) is not None:
+        item, outcome = job
+        try:
+            outcome.put(function(item))
+        except BaseException as error:  # noqa: BLE001  # it is raised at the item's turn
+            outcome.put(_Raised(error))

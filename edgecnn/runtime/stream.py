@@ -14,18 +14,18 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.cpu_features import allowed_threads
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.health_thresholds import HealthThresholds
-from edgecnn.runtime.smoothing import SmoothingOptions
-from edgecnn.runtime.source_judge import SourceJudge
 from edgecnn.runtime.sources.address import parse_address
-from edgecnn.runtime.sources.cameras_together import Cameras
 from edgecnn.runtime.sources.files import expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.live_options import Counters, LiveOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from edgecnn.runtime.classifier import Classifier
+    from edgecnn.runtime.smoothing import SmoothingOptions
+    from edgecnn.runtime.sources.address import Address
+    from edgecnn.runtime.sources.cameras_together import Cameras
+    from edgecnn.runtime.sources.live_options import Counters, LiveOptions
 
 __all__ = ["AnswerStream", "Answered", "StreamOptions", "answer_stream"]
 
@@ -46,7 +46,7 @@ class StreamOptions:
     batch: int = 1  # pictures an inference
     every: int = 1  # take every N-th frame
     max_frames: int | None = None  # stop after so many
-    live: LiveOptions = field(default_factory=LiveOptions)
+    live: LiveOptions | None = None  # how cameras and streams are watched; None: as usual
     health: HealthThresholds | None = field(default_factory=HealthThresholds)  # of videos, cameras and streams; None: every frame is fit
     smoothing: SmoothingOptions | None = None  # of the same; None: each frame's answer stands alone
     on_change: bool = False  # only answers that differ from the one before
@@ -74,14 +74,14 @@ class _Unreadable:
 class AnswerStream(Iterator[Answered]):
     """Answers as they are ready. Closing it, leaving its ``with`` block or dropping it ends its readers and capture processes."""
 
-    def __init__(self, answers: Answers, cameras: Cameras) -> None:
+    def __init__(self, answers: Answers, cameras: Cameras | None) -> None:
         self._answers = answers
         self._cameras = cameras
 
     @property
     def counters(self) -> dict[str, Counters]:
         """What has happened to each camera and stream so far, by its name."""
-        return self._cameras.counters
+        return {} if self._cameras is None else self._cameras.counters
 
     def __next__(self) -> Answered:
         return next(self._answers)
@@ -112,8 +112,19 @@ def answer_stream(classifier: Classifier, sources: Sequence[str | os.PathLike[st
             parts.append(_pictures(classifier, expand_sources(texts), options))
         else:
             parts += [_video(classifier, text, options) for text in texts]
-    cameras = Cameras([a for a in addresses if a.live], replace(options.live, every=options.every, max_pixels=classifier.max_pixels))
-    return AnswerStream(_in_turn([*parts, _live(classifier, cameras, options)], options), cameras)
+    cameras = _cameras([a for a in addresses if a.live], classifier, options)
+    if cameras is not None:
+        parts.append(_live(classifier, cameras, options))
+    return AnswerStream(_in_turn(parts, options), cameras)
+
+
+def _cameras(addresses: Sequence[Address], classifier: Classifier, options: StreamOptions) -> Cameras | None:
+    if not addresses:
+        return None
+    from edgecnn.runtime.sources.cameras_together import Cameras  # noqa: PLC0415  # files need none of it
+    from edgecnn.runtime.sources.live_options import LiveOptions  # noqa: PLC0415
+
+    return Cameras(addresses, replace(options.live or LiveOptions(), every=options.every, max_pixels=classifier.max_pixels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +180,8 @@ def _answers(classifier: Classifier, prepared: Sequence[_Prepared]) -> Iterator[
 
 
 def _video(classifier: Classifier, path: str, options: StreamOptions) -> Judgements:
-    from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415  # pictures need none of it
+    from edgecnn.runtime.source_judge import SourceJudge  # noqa: PLC0415  # pictures need none of it
+    from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415
 
     judge, index = SourceJudge(classifier, options.health, options.smoothing), 0
     try:
@@ -181,6 +193,8 @@ def _video(classifier: Classifier, path: str, options: StreamOptions) -> Judgeme
 
 
 def _live(classifier: Classifier, cameras: Cameras, options: StreamOptions) -> Judgements:
+    from edgecnn.runtime.source_judge import SourceJudge  # noqa: PLC0415  # files need none of it
+
     judges: dict[str, SourceJudge] = {}
     with cameras:
         for news in cameras:

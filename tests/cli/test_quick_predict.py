@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from edgecnn.cli import predict as typer_predict
 from edgecnn.cli.prediction import PredictOptions
-from edgecnn.cli.quick_predict import _parser, read_predict
+from edgecnn.cli.predict_parser import _parser
+from edgecnn.cli.quick_predict import read_predict
 
 LINES = [
     "m.onnx a.jpg",
@@ -57,11 +58,32 @@ def test_the_quick_way_knows_every_option_of_the_other() -> None:
     assert known == names
 
 
-def test_the_quick_way_imports_neither_typer_nor_rich() -> None:
-    program = "import sys; sys.argv = ['edgecnn', 'predict', 'no.onnx', 'a.jpg']\nfrom edgecnn.cli import main\ntry: main()\nexcept SystemExit as e: print(e.code, 'typer' in sys.modules, 'rich' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "2 False False", done.stderr
-    assert done.stderr.startswith("edgecnn: error: no.onnx")
+@pytest.mark.parametrize(("line", "strange"), [("", {"typer", "rich", "argparse", "shutil"}), ("--json", {"typer", "rich", "shutil"})])
+def test_the_quick_way_imports_no_more_than_it_needs(line: str, strange: set[str]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "edgecnn", "predict", "no.onnx", "a.jpg", *line.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    imported = {row.rpartition("|")[2].strip() for row in done.stderr.splitlines() if row.startswith("import time")}
+    assert done.returncode == 2
+    assert "edgecnn.cli.prediction" in imported
+    assert not strange & imported
+    assert done.stderr.splitlines()[-1].startswith("edgecnn: error: no.onnx")
+
+
+def test_all_that_was_said_arrives_although_the_program_ends_at_once(edgecnn, tiny_model: Path) -> None:
+    done = edgecnn("predict", tiny_model, "fake:64x64@500", "--max-frames", 400, "--format", "jsonl", "--health", "off", "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 400
+    assert done.stderr.startswith("400 pictures: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_disk_that_is_full_is_one_line(tiny_model: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "edgecnn", "predict", str(tiny_model), "fake:64x64@50", "--max-frames", "3"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_package_that_does_not_load_is_the_environment_s_fault(tmp_path: Path, edgecnn) -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from edgecnn.runtime.sources.address import Address
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.sources.live import LiveSource
 from edgecnn.runtime.sources.live_options import Counters, Ended, LiveOptions, Outage
 from edgecnn.runtime.sources.news import News
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from edgecnn.runtime.sources.live import LiveSource
 
 __all__ = ["Cameras"]
 
@@ -37,10 +36,6 @@ class Cameras:
         return {source.name: source.counters for source in self._sources}
 
     def __enter__(self) -> Self:
-        if not self._addresses:
-            return self
-        from edgecnn.runtime.sources.live import LiveSource  # noqa: PLC0415  # files need no processes
-
         self._sources = tuple(LiveSource(address, self._options, self._news) for address in self._addresses)
         return self
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from edgecnn.dataset import find_pictures
 from edgecnn.errors import DataError, InputNotFoundError, SourceError
 from edgecnn.preprocess import MAX_PIXELS, decode, read_bytes
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
@@ -44,6 +42,8 @@ def _expand(source: str) -> Iterable[str]:
         return _folder(path)
     if path.exists():
         return (source,)
+    import glob  # noqa: PLC0415  # a path that is there needs none
+
     matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []  # noqa: PTH207  # a pattern may be absolute
     if not matches and "://" in source:
         scheme = source.partition("://")[0]
@@ -54,6 +54,8 @@ def _expand(source: str) -> Iterable[str]:
 
 
 def _folder(folder: Path) -> list[str]:
+    from edgecnn.dataset import find_pictures  # noqa: PLC0415  # a single picture needs none of it
+
     found = [str(path) for path in find_pictures(folder)]
     if not found:
         raise DataError(f"{folder}: no pictures in this folder; check the path")
