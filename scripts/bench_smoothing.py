@@ -59,7 +59,7 @@ def main() -> None:
         tables = [make_clip(Path(folder), i, pictures, options, random) for i in range(options.clips)]
         start = time.monotonic()
         clips = [clip for table in tables for clip in find_clips([table], classifier.manifest)]
-        tracks = [run_model(classifier, clip, TuneOptions(0.0)) for clip in clips]
+        tracks = [run_model(classifier, clip, TuneOptions(0.0, health=None)) for clip in clips]
         ran = time.monotonic()
     tried = try_settings(tracks, TuneOptions(0.0))
     frames = sum(len(t.times_s) for t in tracks)

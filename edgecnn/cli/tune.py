@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import Ep, Json
+from edgecnn.cli.frame_health import read_health
+from edgecnn.cli.options import Ep, Health, Json
 from edgecnn.cli.output import as_json, examples, note, print_facts, print_json, print_table, reporting
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def tune(
     fps: Annotated[float | None, typer.Option(help="Rate of frames in folders.")] = None,
     every: Annotated[int, typer.Option(help="Take every N-th frame: tune at the rate that the device reaches.")] = 1,
     max_delay: Annotated[float | None, typer.Option(help="Longest window and hold together, in seconds.", show_default="6")] = None,
+    health: Health = None,
     threshold: Annotated[float | None, typer.Option(help="Of unknown, as predict is given it.", show_default="the model's")] = None,
     ep: Ep = "auto",
     json: Json = False,
@@ -54,7 +56,7 @@ def tune(
     from edgecnn.runtime.tune import TuneOptions
     from edgecnn.runtime.tune import tune as run
 
-    options = TuneOptions(budget, background, fps, every, math.inf if max_delay is None else max_delay)
+    options = TuneOptions(budget, background, fps, every, math.inf if max_delay is None else max_delay, health=read_health(health))
     check_writable(out)
     with Classifier(model, ep=ep, threshold=threshold) as classifier, reporting() as reporter:
         result = run(classifier, clips, options, reporter)
@@ -72,10 +74,11 @@ def tune(
 
 
 def _print(result: TuneResult, out: Path) -> None:
+    undecided = f" ({result.undecided} without a decision)" if result.undecided else ""
     rows = [
         ("smoothing", _told(result.options)),
         ("budget", f"{result.budget_per_h:g} false alarms an hour"),
-        ("clips", f"{result.clips}, {result.frames} frames; {result.settings_tried} settings tried"),
+        ("clips", f"{result.clips}, {result.frames} frames{undecided}; {result.settings_tried} settings tried"),
     ]
     print_facts(str(out), rows)
     columns = [_column(counts) for counts in (result.raw_fitted, result.fitted, result.raw_checked, result.checked)]

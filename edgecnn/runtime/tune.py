@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.clips import Clip, find_clips, label_index, read_clip
 from edgecnn.runtime.decision import Status
 from edgecnn.runtime.false_alarms import UNLABELLED, Counted, Counts, Track, count, tally
+from edgecnn.runtime.health import FrameHealth
+from edgecnn.runtime.health_thresholds import HealthThresholds
 from edgecnn.runtime.smoothing import Held, Method, SmoothingOptions, Window
 from edgecnn.runtime.sources.frame import Frame
 
@@ -51,6 +53,7 @@ class TuneOptions:
     every: int = 1  # take every N-th frame: the rate that the device reaches
     max_delay_s: float = math.inf  # try no setting that may take longer
     gap_s: float = SmoothingOptions.gap_s
+    health: HealthThresholds | None = field(default_factory=HealthThresholds)  # an unfit frame has no vote; None: all are fit
 
     def __post_init__(self) -> None:
         if not (0 <= self.budget_per_h < math.inf):
@@ -77,6 +80,7 @@ class TuneResult:
     hours_to_prove: float  # hours of clips without a false alarm that would prove the budget; infinity for none
     clips: int
     frames: int
+    undecided: int  # of these: unfit, or the model gave no probabilities
     settings_tried: int
 
 
@@ -118,12 +122,13 @@ def tune(classifier: Classifier, sources: Sequence[Path], options: TuneOptions, 
         hours_to_prove=poisson_interval(0)[1] / budget if budget else math.inf,
         clips=len(clips),
         frames=sum(len(t.times_s) for t in tracks),
+        undecided=sum(t.statuses.count("no_decision") for t in tracks),
         settings_tried=tried,
     )
 
 
 def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track:
-    """The model's answer to each frame of a clip.
+    """The model's answer to each frame of a clip; `no_decision` where the frame is unfit.
 
     Raises:
         UsageError, PictureError, SourceError: it cannot be read.
@@ -132,10 +137,12 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
     times_s: list[float] = []
     statuses: list[Status] = []
     probabilities: list[NDArray[np.float32]] = []
+    health = None if options.health is None else FrameHealth(options.health)
     for batch in _batches(read_clip(clip, options.fps, options.every, classifier.max_pixels)):
         times_s += [time_s for time_s, _ in batch]
-        for answer in classifier.answer([frame for _, frame in batch]):
-            statuses.append(answer.prediction.status)
+        for (time_s, frame), answer in zip(batch, classifier.answer([frame for _, frame in batch]), strict=True):
+            unfit = health is not None and health.check(replace(frame, kind="video", media_time_s=time_s)) is not None
+            statuses.append("no_decision" if unfit else answer.prediction.status)
             probabilities.append(answer.probabilities)
     times = np.array(times_s)
     if (np.diff(times) < 0).any():

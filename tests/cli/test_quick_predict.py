@@ -12,8 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from edgecnn.cli import predict as typer_predict
-from edgecnn.cli.prediction import PredictOptions
 from edgecnn.cli.predict_parser import _parser
+from edgecnn.cli.prediction import PredictOptions
 from edgecnn.cli.quick_predict import read_predict
 
 LINES = [

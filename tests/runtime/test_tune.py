@@ -176,7 +176,9 @@ TINY = Path(__file__).parents[1] / "models" / "tiny.int8.onnx"
 
 @cache
 def clear_picture(name: str) -> np.ndarray:
-    """The one that the tiny model is surest of: it knows three pictures of four."""
+    """The one that the tiny model is surest of: it knows three pictures of four. Or black."""
+    if name == "black":
+        return np.zeros((48, 48, 3), np.uint8)
     classifier = Classifier(TINY, ep="cpu", threads=1, threshold=0.0)
     pictures = [shape_picture(name, seed) for seed in range(7000, 7030)]
     answers = [classifier(picture) for picture in pictures]
@@ -251,6 +253,14 @@ def test_a_table_says_what_a_video_shows_when(tmp_path: Path, classifier: Classi
     made = run_model(classifier, clip, TuneOptions(budget_per_h=1))
     assert made.truth.tolist() == [0] * 20 + [1] * 20 + [UNLABELLED] * 10 + [2] * 10
     assert made.probabilities.argmax(1)[:40].tolist() == made.truth[:40].tolist()
+
+
+def test_an_unfit_frame_has_no_vote_as_on_the_device(tmp_path: Path, classifier: Classifier) -> None:
+    path = write_clip(tmp_path / "v.mp4", ["circle"] * 10 + ["black"] * 5 + ["circle"] * 10)
+    clip = Clip(path, (Span(0, math.inf, 0),))
+    made = run_model(classifier, clip, TuneOptions(budget_per_h=1))
+    assert [i for i, status in enumerate(made.statuses) if status == "no_decision"] == list(range(10, 15))
+    assert "no_decision" not in run_model(classifier, clip, TuneOptions(budget_per_h=1, health=None)).statuses
 
 
 def test_a_row_about_time_that_the_clip_does_not_have_is_refused(tmp_path: Path, classifier: Classifier) -> None:
