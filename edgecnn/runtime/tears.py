@@ -19,7 +19,8 @@ _MARGIN = 4  # rows at the edges: cameras and encoders end there in their own wa
 _CANDIDATES = 2  # rows that are looked at over their whole width
 _LEAST_COLUMNS = 0.25  # of the columns break at a candidate: a coarse sieve, since rows between those of the columns may hide some
 _BESIDE = 2  # steps on either side that a seam is held against
-_OTHERS = 8  # candidates after these, of which two with seams half as wide make a picture that was enlarged by repeating its pixels
+_OTHERS = 8  # candidates after these
+_ALIKE = 0.5  # of the widest: two others with such seams make a picture that was enlarged by repeating its pixels
 _ALONE = 1.7  # the same over the whole width, against the largest of the steps beside it
 _JUMP = 8  # grey levels a seam's step has beyond twice those beside it
 _MIXED = 0.1  # of the width: both brighter and darker steps; an edge in the scene goes one way, and so does the bar of a letterbox
@@ -43,17 +44,17 @@ def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
     if len(columns) < 4 * _MARGIN:
         return 0.0
     counts = _broken_columns(columns)
-    first = _most_broken(image, columns, counts, _CANDIDATES, _LEAST_COLUMNS)
+    first = _most_broken(image, columns, counts, _CANDIDATES)
     if not any(first):
         return 0.0  # nearly always
-    others = sum(share > max(first) / 2 for share in _most_broken(image, columns, counts, _OTHERS, _LEAST_COLUMNS / 2))
+    others = sum(share > _ALIKE * max(first) for share in _most_broken(image, columns, counts, _OTHERS))
     return max(first) if others < 2 else 0.0
 
 
-def _most_broken(image: Image, columns: NDArray[np.uint8], counts: list[int], most: int, least: float) -> list[float]:
-    """:func:`_broken` at up to ``most`` of the rows where at least such a share of the columns break; their counts are set to 0."""
+def _most_broken(image: Image, columns: NDArray[np.uint8], counts: list[int], most: int) -> list[float]:
+    """:func:`_broken` at up to ``most`` of the rows where columns break; their counts are set to 0."""
     found: list[float] = []
-    while len(found) < most and (count := max(counts)) >= least * columns.shape[1]:
+    while len(found) < most and (count := max(counts)) >= _LEAST_COLUMNS * columns.shape[1]:
         row = counts.index(count)
         counts[row] = 0
         found.append(_broken(image, row + _MARGIN, len(columns)))
