@@ -22,6 +22,7 @@ from edgecnn.runtime.golden import replay
 from edgecnn.runtime.int8_fit import check_int8
 from edgecnn.runtime.model_file import Description, ModelFile, check_session, read_model_file
 from edgecnn.runtime.placement import placement
+from edgecnn.runtime.proofs import is_proven, remember_proof
 from edgecnn.runtime.providers import PROVIDERS, Provider, available, parse
 from edgecnn.runtime.race import clearly_quicker
 from edgecnn.runtime.run_options import RunOptions
@@ -155,7 +156,7 @@ def open_session(
     if not trusted:
         admit(model)
     if ep == "auto":
-        session = _open_best(model, options)
+        session = _open_best(model, options, prove=prove)
         if prove and session.description.golden_json is None:
             raise _nothing_to_prove(session)
         return session
@@ -196,15 +197,18 @@ def _nothing_to_prove(session: ModelSession) -> GateError:
     return GateError(f"{session.path}: has no golden samples, so nothing proves it here; export it with --golden synthetic")
 
 
-def _open_best(model: ModelFile, options: RunOptions) -> ModelSession:
-    """The CPU comes first where nothing can prove the others: without golden samples a faster wrong answer would go unnoticed."""
+def _open_best(model: ModelFile, options: RunOptions, *, prove: bool) -> ModelSession:
+    """The CPU comes first where nothing can prove the others: without golden samples a faster wrong answer would go unnoticed.
+
+    On the CPU a proof is remembered, unless this start is to ``prove`` it anew.
+    """
     if options.provider_options:
         raise UsageError(f"--ep auto: {', '.join(options.provider_options)} is one provider's option; name the provider with --ep")
     cpu = _open(model, PROVIDERS["cpu"], options)
-    golden = cpu.description.golden()
-    if golden is None:
+    if cpu.description.golden_json is None or (not prove and _is_best_and_proven(cpu, options)):
         return cpu
-    findings, passed = [], None
+    golden, findings, passed = cpu.description.golden(), [], None
+    assert golden is not None
     for provider in available():
         try:
             session = cpu if provider.name == "cpu" else _open(model, provider, options)
@@ -216,6 +220,8 @@ def _open_best(model: ModelFile, options: RunOptions) -> ModelSession:
             findings.append(f"{provider.name}: off by {result.max_abs_diff:.2g} (allowed {result.tolerance:g})")
             log.warning("%s: golden samples fail on %s", model.path, findings[-1])
         elif not provider.raced or clearly_quicker(session, cpu):
+            if session is cpu:
+                remember_proof(model.sha256, options.thread_count)
             return session
         else:
             passed = session  # no quicker than the CPU provider, which may yet fail
@@ -225,6 +231,11 @@ def _open_best(model: ModelFile, options: RunOptions) -> ModelSession:
         f"{model.path}: its golden samples fail on this device ({'; '.join(findings)}): the file was changed, or this processor computes it "
         "differently; export it again, or name a provider with --ep to run it all the same"
     )
+
+
+def _is_best_and_proven(cpu: ModelSession, options: RunOptions) -> bool:
+    """Whether nothing would be tried before the CPU provider, and that gave the golden samples' answers at an earlier start."""
+    return available()[0].name == "cpu" and is_proven(cpu.sha256, options.thread_count)
 
 
 def _open(model: ModelFile, provider: Provider, options: RunOptions) -> ModelSession:

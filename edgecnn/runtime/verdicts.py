@@ -39,6 +39,7 @@ class Verdict:
     why: str | None
     rules: int = _RULES
     onnxruntime: str = onnxruntime.__version__
+    proven: str | None = None  # the circumstances under which its golden samples held, see :mod:`edgecnn.runtime.proofs`
 
 
 def recall(sha256: str) -> Verdict | None:
@@ -80,7 +81,7 @@ def _read(sha256: str) -> Verdict | None:
             return None
         with (folder / f"{sha256}.json").open("rb") as file:
             found = json.loads(file.read(_MOST_BYTES))
-        verdict = Verdict(found["why"], found["rules"], found["onnxruntime"])
+        verdict = Verdict(found["why"], found["rules"], found["onnxruntime"], found.get("proven"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     known = isinstance(verdict.why, str | None) and (verdict.rules, verdict.onnxruntime) == (_RULES, onnxruntime.__version__)
