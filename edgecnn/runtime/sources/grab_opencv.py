@@ -56,13 +56,22 @@ def grab_rtsp(url: str, timeout_s: float) -> Grabber:
 
 
 def grab_gstreamer(pipeline: str) -> Grabber:
-    """Frames of a GStreamer pipeline that ends in ``appsink``. Raises :class:`GrabError`."""
-    if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getStreamBackends() or "GStreamer:                   NO" in cv2.getBuildInformation():
-        raise GrabError("this OpenCV was built without GStreamer; install one with it (Debian: python3-opencv)", permanent=True)
-    capture = _open(pipeline, cv2.CAP_GSTREAMER, ())
+    """Frames of a GStreamer pipeline that ends in ``appsink``, whatever its own format is. Raises :class:`GrabError`."""
+    in_bgr = _in_bgr(pipeline)
+    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):  # the list of backends names plugins too that are not there
+        raise GrabError("this OpenCV was built without GStreamer, as PyPI's are; build OpenCV 5 with it", permanent=True)
+    capture = _open(in_bgr, cv2.CAP_GSTREAMER, ())
     if not capture.isOpened():
-        raise GrabError("the pipeline does not start: try it with gst-launch-1.0; it must end in appsink")
+        raise GrabError("the pipeline does not start: try it with gst-launch-1.0; its appsink may have no name of its own")
     yield from _frames(capture, "the pipeline ended")
+
+
+def _in_bgr(pipeline: str) -> str:
+    """The pipeline with its frames converted last: OpenCV hands out I420 as one grey plane, half as high again, and RGBA as if it were BGRA."""
+    before, _, sink = pipeline.rpartition("!")
+    if not before.strip() or not sink.strip().startswith("appsink"):
+        raise GrabError("expected a pipeline that ends in appsink, as in v4l2src ! appsink", permanent=True)
+    return f"{before.strip()} ! videoconvert ! video/x-raw,format=BGR ! {sink.strip()}"
 
 
 def _open(source: str, backend: int, settings: Sequence[int]) -> cv2.VideoCapture:
