@@ -18,6 +18,7 @@ over 64 megapixels  refused, from the header, before anything is decoded (``max_
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from pathlib import Path
@@ -158,9 +159,26 @@ def _crop(picture: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
     height, width = picture.shape[:2]
     factor = max(size.height / height, size.width / width) / spec.crop_fraction
     new_width, new_height = max(size.width, round(width * factor)), max(size.height, round(height * factor))
-    resized = _resize(picture, new_width, new_height, spec)
     top, left = (new_height - size.height) // 2, (new_width - size.width) // 2
+    wanted_rows, wanted_columns = (top, size.height), (left, size.width)
+    if spec.interpolation != "area" or new_height > height or new_width > width:  # these look beyond the edges of a part
+        wanted_rows, wanted_columns = (0, new_height), (0, new_width)
+    from_rows, rows = _needed(height, new_height, *wanted_rows)
+    from_columns, columns = _needed(width, new_width, *wanted_columns)
+    resized = _resize(picture[from_rows, from_columns], columns.stop - columns.start, rows.stop - rows.start, spec)
+    top, left = top - rows.start, left - columns.start
     return np.ascontiguousarray(resized[top : top + size.height, left : left + size.width])
+
+
+def _needed(length: int, resized: int, first: int, count: int) -> tuple[slice, slice]:
+    """Of a line of ``length`` pixels and of what an area resize makes of it, ``resized`` pixels: the parts that ``count`` from ``first`` on need.
+
+    They begin and end where the edges of pixels meet, and the scale stays as it is: the part becomes the same, to the bit, as it does in the whole.
+    """
+    meet = math.gcd(length, resized)
+    source, result = length // meet, resized // meet
+    begin, end = first // result, -(-(first + count) // result)
+    return slice(begin * source, end * source), slice(begin * result, end * result)
 
 
 def _without_long_ends(picture: Image, most: int = 8) -> Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ __all__ = ["Decision", "LatencyMs", "Prediction", "Score", "Status", "decide"]
 
 Status = Literal["ok", "unknown", "no_decision", "error"]
 
-_FEW = 64  # classes
+_FEW = 64  # classes: for so few NumPy's way of starting a step costs more than the step
+
+_Values: TypeAlias = "list[float] | NDArray[np.float32]"  # [C]: a list of few, an array of many
 
 
 @dataclass(frozen=True)
@@ -88,16 +90,17 @@ def decide(
         ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no class; and for an
         unknown score that is no number.
     """
-    scores = probabilities.tolist()
-    ranked = _ranked(probabilities, scores)
-    if (fault := _fault(scores, ranked, unknown_score)) is not None:
+    values = probabilities.tolist() if len(probabilities) <= _FEW else probabilities
+    ranked = _ranked(values, topk if asked is None else len(values))
+    if (fault := _fault(values, unknown_score)) is not None:
         return Decision("no_decision", f"invalid output: {fault}", None, None, ())
     likeliest = ranked[0]
-    order = ranked[:topk] if asked is None else [i for i in ranked if i in asked][:topk]
-    best, score = order[0], scores[order[0]]
-    top = tuple([Score(labels[i], scores[i]) for i in order])
+    order = ranked if asked is None else [i for i in ranked if i in asked][:topk]
+    scores = [float(values[i]) for i in order]
+    best, score = order[0], scores[0]
+    top = tuple([Score(labels[i], score) for i, score in zip(order, scores, strict=True)])
     if best != likeliest:
-        return Decision("unknown", f"'{labels[likeliest]}' ({scores[likeliest]:.2f}) is likelier than any label asked for", None, None, top)
+        return Decision("unknown", f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is likelier than any label asked for", None, None, top)
     if unknown_score is None and score < threshold:
         return Decision("unknown", f"score {score:.2f} is below the threshold {threshold:.2f}", None, None, top)
     if unknown_score is not None and unknown_score > threshold:
@@ -105,23 +108,36 @@ def decide(
     return Decision("ok", None, best, score, top)
 
 
-def _fault(scores: list[float], ranked: list[int], unknown_score: float | None) -> str | None:
+def _fault(values: _Values, unknown_score: float | None) -> str | None:
     """Why these outputs are none; None where they are."""
-    total, least = sum(scores), scores[ranked[-1]]
+    total, least, most = _extent(values)
     if not math.isfinite(total):  # then one of them is not
-        return f"a probability is {next(score for score in scores if not math.isfinite(score)):g}"
+        return f"a probability is {next(value for value in values if not math.isfinite(value)):g}"
     if abs(total - 1) > 1e-3 or least < 0:
         return f"the probabilities sum to {total:g}, or one is negative"
-    if scores[ranked[0]] == least:
+    if least == most:
         return "all probabilities are equal"
     if unknown_score is not None and not math.isfinite(unknown_score):
         return f"the unknown score is {unknown_score:g}"
     return None
 
 
-def _ranked(probabilities: NDArray[np.float32], scores: list[float]) -> list[int]:
-    """All classes, the likeliest first, of equal ones the first. For few classes NumPy's way of starting a step costs more than the step."""
-    if len(scores) <= _FEW:
-        return sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
-    ranked: list[int] = (-probabilities).argsort(kind="stable").tolist()
+def _extent(values: _Values) -> tuple[float, float, float]:
+    """Sum, least and most."""
+    if isinstance(values, list):
+        return sum(values), min(values), max(values)
+    with np.errstate(invalid="ignore"):  # infinities of both signs: the sum tells
+        return float(values.sum()), float(values.min()), float(values.max())
+
+
+def _ranked(values: _Values, most: int) -> list[int]:
+    """The classes, the likeliest first, of equal ones the first; up to ``most``."""
+    if isinstance(values, list):
+        return sorted(range(len(values)), key=values.__getitem__, reverse=True)[:most]
+    if most > _FEW:
+        return cast("list[int]", (-values).argsort(kind="stable")[:most].tolist())
+    left, ranked = values.copy(), []
+    for _ in range(most):  # sorting a thousand classes takes longer than looking for five of them
+        ranked.append(int(left.argmax()))
+        left[ranked[-1]] = -np.inf
     return ranked

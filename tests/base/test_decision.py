@@ -53,6 +53,34 @@ def test_infinities_of_both_signs_give_no_decision_without_a_warning() -> None:
     assert decided(float("inf"), float("-inf"), 0.0).status == "no_decision"
 
 
+@pytest.mark.parametrize("topk", [1, 5, 100, 300])
+@pytest.mark.parametrize("classes", [64, 65, 300])
+def test_of_many_classes_the_best_are_named_in_order_too_and_of_equal_ones_the_first(classes: int, topk: int) -> None:
+    labels = tuple(map(str, range(classes)))
+    for seed in range(20):
+        counts = np.random.default_rng(seed).integers(1, 9, classes)  # many are equal
+        probabilities = (counts / counts.sum()).astype(np.float32)
+        found = decide(probabilities, labels, 0.0, topk)
+        expected = sorted(range(classes), key=lambda i: (-counts[i], i))[:topk]
+        assert [score.label for score in found.top] == [labels[i] for i in expected]
+        assert (found.status, found.index, type(found.index), type(found.score)) == ("ok", expected[0], int, float)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [((np.nan, 1), "nan"), ((np.inf, -np.inf), "inf"), ((1.5, -0.5), "negative"), ((0.5, 0.4), "sum to 0.9"), ((0, 0), "sum to 0")],
+)
+def test_many_probabilities_that_are_none_give_no_decision_with_the_reason(first: tuple[float, float], words: str) -> None:
+    found = decide(np.array([*first, *[0.0] * 200], np.float32), tuple(map(str, range(202))), 0.0, 5)
+    assert (found.status, found.top) == ("no_decision", ())
+    assert words in (found.reason or "")
+
+
+def test_many_equal_probabilities_name_no_class() -> None:
+    assert "equal" in (decide(np.full(200, 1 / 200, np.float32), tuple(map(str, range(200))), 0.0, 5).reason or "")
+
+
 def test_numbers_outside_0_to_1_that_sum_to_1_are_no_probabilities() -> None:
     assert decided(1.5, -0.5).status == "no_decision"
 

@@ -6,6 +6,7 @@ import resource
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from encoded_pictures import encoded, noise
@@ -63,6 +64,20 @@ def test_crop_takes_the_centre_at_its_own_aspect_ratio(height: int, width: int) 
 def test_crop_with_a_fraction_takes_as_much_less_of_each_side() -> None:
     picture = noise(80, 120)
     assert np.array_equal(fit(picture, InputSpec(40, 40), PreprocessSpec("crop", crop_fraction=0.5)), picture[20:60, 40:80])
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.875, 0.7])
+@pytest.mark.parametrize("shape", [(480, 640), (720, 1280), (1080, 1920), (375, 500), (640, 480), (432, 96), (333, 517)])
+def test_crop_gives_the_pixels_of_the_whole_picture_resized_and_cut(shape: tuple[int, int], fraction: float) -> None:
+    """Though it leaves out what the centre does not need."""
+    height, width = shape
+    picture, spec = noise(height, width), PreprocessSpec("crop", crop_fraction=fraction)
+    for side in (96, 160, 224, 256):
+        factor = side / min(shape) / fraction
+        new_height, new_width = max(side, round(height * factor)), max(side, round(width * factor))
+        whole = cv2.resize(picture, (new_width, new_height), interpolation=cv2.INTER_AREA)
+        top, left = (new_height - side) // 2, (new_width - side) // 2
+        assert np.array_equal(fit(picture, InputSpec(side, side), spec), whole[top : top + side, left : left + side])
 
 
 def test_crop_of_a_long_strip_shows_its_middle_and_takes_little_memory() -> None:
