@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 
@@ -18,6 +19,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")  # file names need not be UTF-8
     if sys.argv[1:2] == ["predict"]:
+        gc.disable()  # until the model is open: what imports make stays, and going through it again and again takes a twentieth of the start
         from edgecnn.cli.quick_predict import predict_quickly
 
         predict_quickly(sys.argv[2:])

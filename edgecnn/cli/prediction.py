@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -54,6 +55,8 @@ class PredictOptions:
 def predict(options: PredictOptions) -> int:
     """Classifies, and returns the exit status: 2 where no source gave an answer."""
     classifier = _open(options)
+    gc.freeze()  # what is there now stays
+    gc.enable()
     counts = Counter[str]()
     with ExitStack() as opened:
         _run(options, classifier, counts, opened)

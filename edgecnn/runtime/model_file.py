@@ -7,14 +7,16 @@ import json
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
 from edgecnn.errors import InputNotFoundError, ManifestError, ModelError
 from edgecnn.held_out import SplitRecord
 from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Manifest
-from edgecnn.runtime.golden import GoldenSamples
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.golden import GoldenSamples
 
 __all__ = ["Description", "ModelFile", "check_session", "is_checkpoint", "read_model_file"]
 
@@ -77,8 +79,12 @@ class Description:
 
     def golden(self) -> GoldenSamples | None:
         """The golden samples, where the file has any. Raises :class:`ManifestError`."""
+        if self.golden_json is None:
+            return None
+        from edgecnn.runtime.golden import GoldenSamples  # noqa: PLC0415  # a model that is known here starts without it
+
         try:
-            return None if self.golden_json is None else GoldenSamples.from_json(self.golden_json)
+            return GoldenSamples.from_json(self.golden_json)
         except ManifestError as error:
             raise ManifestError(f"{self.path}: {error}") from error
 
