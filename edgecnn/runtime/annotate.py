@@ -26,6 +26,7 @@ __all__ = ["Album", "VideoWriter", "Window", "annotate", "banner_text"]
 _COLORS = {"ok": (80, 175, 76), "unknown": (0, 165, 255)}  # BGR: green, orange; anything else is red
 _RED = (60, 60, 220)
 _STREAM_FPS = 10.0  # of a written stream: its frames come as they come, so each stands until the next
+_LONGEST_S = 10.0  # that one frame stands for: an outage is cut to it
 _LEAST_FREE_BYTES = 64 * 2**20  # a video writer says nothing of a full disk
 _CLOSING_KEYS = (27, ord("q"))
 
@@ -133,7 +134,11 @@ class VideoWriter:
 
     def _due(self, time_s: float) -> int:
         self._start_s = time_s if self._start_s is None else self._start_s
-        return min(int((time_s - self._start_s) * self._fps) + 1 - self._written, int(10 * self._fps))  # an outage is cut to 10 s
+        due, most = int((time_s - self._start_s) * self._fps) + 1 - self._written, int(_LONGEST_S * self._fps)
+        if due <= most:
+            return due
+        self._start_s = time_s - (self._written + most - 1) / self._fps  # what was cut is not made up for by the frames that follow
+        return most
 
     def _open(self, picture: Image) -> cv2.VideoWriter:
         height, width = (side - side % 2 for side in picture.shape[:2])  # the codec takes even sides

@@ -36,6 +36,14 @@ def test_a_picture_of_either_channel_order_looks_the_same(classifier: Classifier
     assert np.array_equal(annotate(rgb, prediction), annotate(Frame(image, "array"), prediction))
 
 
+def test_an_outage_takes_ten_seconds_of_a_saved_stream_and_what_follows_goes_on_in_its_own_time(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mkv", 10.0)
+    for time_s in (0.0, 0.1, 3600.0, 3600.1, 3600.2):
+        writer.add(shape_picture("circle", 0), time_s)
+    writer.close()
+    assert len(list(open_source(tmp_path / "a.mkv"))) == pytest.approx(2 + 100 + 2, abs=1)  # of a tenth's rounding
+
+
 def test_a_video_is_saved_as_a_video_of_its_rate(classifier: Classifier, tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "in.mkv", 20.0)
     for seed in range(20):
