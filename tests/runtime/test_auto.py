@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import GateError
+from edgecnn.runtime import golden as golden_module
 from edgecnn.runtime import session as session_module
 from edgecnn.runtime.golden import GoldenReplay
 from edgecnn.runtime.providers import PROVIDERS, Provider
@@ -32,7 +33,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     def replayed(session: ModelSession, golden: object) -> GoldenReplay:
         return GoldenReplay(1, 1.0 if session.ep in found.failing else 0.0, 0.001)
 
-    monkeypatch.setattr(session_module, "replay", replayed)
+    monkeypatch.setattr(golden_module, "replay", replayed)
     return found
 
 

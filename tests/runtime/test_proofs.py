@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors import GateError
+from edgecnn.runtime import golden as golden_module
 from edgecnn.runtime import proofs, verdicts
 from edgecnn.runtime import session as session_module
 from edgecnn.runtime.golden import GoldenReplay, GoldenSamples, replay
@@ -25,7 +26,7 @@ def replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setenv("EDGECNN_CACHE", str(tmp_path))
     monkeypatch.setattr(verdicts, "_here", {})
-    monkeypatch.setattr(session_module, "replay", counted)
+    monkeypatch.setattr(golden_module, "replay", counted)
     monkeypatch.setattr(session_module, "available", lambda: (PROVIDERS["cpu"],))
     return seen
 
@@ -65,7 +66,7 @@ def test_under_other_circumstances_it_is_proven_anew(changed: str, tiny_model: P
 
 def test_what_failed_is_not_taken_for_proven(tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as failing:
-        failing.setattr(session_module, "replay", lambda *_: GoldenReplay(1, 1.0, 0.001))
+        failing.setattr(golden_module, "replay", lambda *_: GoldenReplay(1, 1.0, 0.001))
         with pytest.raises(GateError):
             open_session(tiny_model, threads=1)
     open_session(tiny_model, threads=1)
