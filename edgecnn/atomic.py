@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgecnn.errors import EdgeCNNError, OutputError
 
-__all__ = ["atomic_path", "check_writable", "make_folder", "write_bytes", "write_text"]
+__all__ = ["atomic_path", "check_apart", "check_writable", "make_folder", "write_bytes", "write_text"]
 
 
 @contextmanager
@@ -50,6 +50,19 @@ def check_writable(target: Path) -> None:
     """For what takes minutes before it writes: raises :class:`OutputError` at once where :func:`atomic_path` would in the end."""
     with suppress(_NothingWrittenError), atomic_path(target):
         raise _NothingWrittenError
+
+
+def check_apart(target: Path, *sources: str | Path) -> None:
+    """Raises :class:`OutputError` where a file that is about to be written is one of those that it is made from, by whatever name."""
+    if any(_is_same(target, source) for source in sources):
+        raise OutputError(f"{target}: would be written over what it is made from; name another place")
+
+
+def _is_same(target: Path, source: str | Path) -> bool:
+    try:
+        return target.samefile(source)
+    except OSError:  # one of them is not there, of which whoever reads it will tell
+        return False
 
 
 class _NothingWrittenError(EdgeCNNError):

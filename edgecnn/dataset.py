@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from edgecnn.errors import DataError, InputNotFoundError, PictureError
 from edgecnn.held_out import Split, SplitRecord, content_digest
@@ -75,19 +75,27 @@ def require_folder(root: Path) -> Path:
 
 
 def find_pictures(root: Path) -> list[Path]:
-    """Every picture below a folder, sorted by path; links to folders are not followed, so a loop of links cannot trap it."""
+    """Every picture below a folder, sorted by path; links to folders are not followed, so a loop of links cannot trap it.
+
+    Raises:
+        DataError: a folder that may not be read, which would count as empty.
+    """
     found: list[Path] = []
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=_cannot_list):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += (Path(folder, name) for name in files if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES)
     return sorted(found)
+
+
+def _cannot_list(error: OSError) -> NoReturn:
+    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}; permit reading it, or leave it out") from error
 
 
 def _folders(root: Path) -> list[Path]:
     try:
         return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     except OSError as error:
-        raise DataError(f"{root}: cannot be listed: {error.strerror}; permit reading it") from error
+        _cannot_list(error)
 
 
 def _labelled(root: Path, split: Split | None) -> Iterator[Picture]:

@@ -2,13 +2,15 @@
 
 import sys
 
-from edgecnn import Classifier
+from edgecnn import Classifier, EdgeCNNError
 
 model, *sources = sys.argv[1:]
-
-with Classifier(model) as classifier, classifier.stream(*sources) as answers:
-    for _frame, prediction in answers:
-        if prediction.status == "ok":
-            print(f"{prediction.source}: {prediction.label} ({prediction.score:.2f})", flush=True)
-        else:  # unknown, no_decision, error: nothing may be switched on for these
-            print(f"{prediction.source}: {prediction.status}: {prediction.reason}", flush=True)
+try:
+    with Classifier(model) as classifier, classifier.stream(*sources) as answers:
+        for _frame, prediction in answers:
+            if prediction.status == "ok":
+                print(f"{prediction.source}: {prediction.label} ({prediction.score:.2f})", flush=True)
+            else:  # unknown, no_decision, error: nothing may be switched on for these
+                print(f"{prediction.source}: {prediction.status}: {prediction.reason}", flush=True)
+except EdgeCNNError as error:
+    sys.exit(f"loop: {error}")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 from edgecnn import __version__
-from edgecnn.atomic import atomic_path
+from edgecnn.atomic import atomic_path, check_apart
 from edgecnn.dataset import find_pictures
 from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, UsageError
 from edgecnn.loading import fitted_batches
@@ -39,6 +39,7 @@ from exporters.to_onnx import ExportResult, Parity, tensor_infos
 
 __all__ = ["AdoptOptions", "adopt"]
 
+_LARGEST_STATISTIC = 2.0  # of pixels from 0 to 1; what is meant for 0 to 255 is around a hundred
 _TOLERANCE = 1e-3  # of a probability
 _PICTURES = 256
 
@@ -79,6 +80,7 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
     """
     start = time.perf_counter()
     options, reporter, model, path = options or AdoptOptions(), reporter or Silent(), Path(model), Path(path)
+    check_apart(path, model)
     questions: list[str] = []
     foreign = read_foreign(model, options.imgsz, options.layout, options.output, questions)
     labels = read_labels(options.labels, foreign.proto, model, questions)
@@ -136,6 +138,8 @@ def _statistics(foreign: ForeignModel, options: AdoptOptions, questions: list[st
     for name, values in (("--mean", options.mean), ("--std", options.std)):
         if len(values) not in (1, 3) or not np.isfinite(values).all():
             raise UsageError(f"{name} {','.join(f'{v:g}' for v in values)}: expected one number, or three")
+    if max(*map(abs, options.mean), *options.std) > _LARGEST_STATISTIC:
+        raise UsageError("--mean and --std: pixels are counted 0 to 1 here; divide by 255 what was meant for 0 to 255")
     if min(options.std) <= 0:
         raise UsageError(f"--std {','.join(f'{v:g}' for v in options.std)}: expected above 0")
     return 255 * np.array(options.mean), 255 * np.array(options.std)

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
-from edgecnn.atomic import atomic_path, check_writable
+from edgecnn.atomic import atomic_path, check_apart, check_writable
 from edgecnn.errors import DataError, GateError, ModelError, UsageError
 from edgecnn.loading import Skipped, fitted_batches
 from edgecnn.preprocess import Image
@@ -129,6 +129,7 @@ def quantize_for(
     options, reporter, model = options or QuantizeOptions(), reporter or Silent(), Path(model)
     _check(options, paths)
     for path in paths.values():
+        check_apart(Path(path), model)
         check_writable(Path(path))
     proto = load_float_model(model)
     session = open_session(model, "cpu")

@@ -22,7 +22,7 @@ from onnx import ModelProto
 from torch import Tensor, nn
 
 from edgecnn import __version__
-from edgecnn.atomic import atomic_path
+from edgecnn.atomic import atomic_path, check_apart
 from edgecnn.dataset import judged_pictures
 from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
 from edgecnn.loading import fitted_batches
@@ -124,10 +124,12 @@ def export_onnx(
         ModelError: the network has operators that the runner refuses.
         DataError: pictures were asked for and cannot be had.
         GateError: the file does not answer as torch does; it is not written.
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or is the checkpoint itself.
     """
     start = time.perf_counter()
     options, reporter, path = options or ExportOptions(), reporter or Silent(), Path(path)
+    if isinstance(source, str | Path):
+        check_apart(path, source)
     judge = _open_source(source, options, manifest, network)
     manifest = judge.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
     judge = TorchJudge(judge.network, manifest, judge.split_record, judge.file, judge.unknown)

@@ -43,10 +43,11 @@ def benchmark(
     if json:
         print_json(result)
         return
+    on_threads = f"{result.threads} thread{'s' * (result.threads != 1)}"
     rows = [
         ("frame to answer", f"{result.latency_ms.p50:.2f} ms (p95 {result.latency_ms.p95:.2f}, p99 {result.latency_ms.p99:.2f})"),
-        ("network alone", f"{result.session_run_ms_p50:.2f} ms, so {result.overhead_ratio:.3f}x"),
-        ("throughput", f"{result.images_per_s:.1f} pictures a second, batch {result.batch}, {result.threads} threads, {result.ep}"),
+        ("network alone", f"{result.session_run_ms_p50:.2f} ms; all of it takes {result.overhead_ratio:.3f} times as long"),
+        ("throughput", f"{result.images_per_s:.1f} pictures a second, batch {result.batch}, {on_threads}, {result.ep}"),
         ("nodes", nodes_by_provider(result.nodes)),
         ("loading", f"{result.load_ms:.0f} ms"),
         ("memory", "–" if result.rss_mb is None else f"{result.rss_mb:.0f} MB at most"),

@@ -53,11 +53,11 @@ def export(
     if json:
         print_json(result)
         return
-    print_export(result, "against torch")
+    print_export(result, "against torch", quantizable=precision == "fp32")
 
 
-def print_export(result: ExportResult, against: str) -> None:
-    """What was written, for people."""
+def print_export(result: ExportResult, against: str, *, quantizable: bool = True) -> None:
+    """What was written, for people, and what comes next."""
     rows = [
         ("size", f"{result.size_bytes / 1e6:.2f} MB, opset {result.opset}, IR {result.ir_version}"),
         *((f"{kind} {t.name}", f"{t.type} {list(t.shape)}") for kind, found in (("input", result.inputs), ("output", result.outputs)) for t in found),
@@ -69,4 +69,5 @@ def print_export(result: ExportResult, against: str) -> None:
         ("SHA-256", result.sha256),
     ]
     print_facts(result.file, rows)
-    note(f"next: edgecnn quantize {result.file} --data DATA --out {Path(result.file).with_suffix('.int8.onnx')}")
+    then = f"quantize {result.file} --data DATA --out {Path(result.file).with_suffix('.int8.onnx')}" if quantizable else f"doctor {result.file}"
+    note(f"next: edgecnn {then}")

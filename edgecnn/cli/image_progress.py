@@ -10,11 +10,14 @@ __all__ = ["image_progress"]
 
 
 @contextmanager
-def image_progress(count: Callable[[], int | None]) -> Iterator[Callable[[], None]]:
-    """Gives what to call after each picture. There is a bar where standard error is a terminal and ``count`` knows how many come, else nothing."""
+def image_progress(count: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
+    """Gives what to call with the number of pictures done so far.
+
+    There is a bar where standard error is a terminal and ``count`` knows how many come, else nothing.
+    """
     total = count() if sys.stderr.isatty() else None
     if total is None or total < 2:
-        yield lambda: None
+        yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -28,4 +31,4 @@ def image_progress(count: Callable[[], int | None]) -> Iterator[Callable[[], Non
     # Lines to the same terminal are put above the bar; to a file or a pipe they go as they are
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty(), transient=True) as bars:
         task = bars.add_task("predicting", total=total)
-        yield lambda: bars.advance(task)
+        yield lambda done: bars.update(task, completed=done)

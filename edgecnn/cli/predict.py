@@ -18,7 +18,7 @@ __all__ = ["predict", "register"]
 _EXAMPLES = examples(
     "edgecnn predict model.onnx picture.jpg",
     "edgecnn predict model.onnx pictures --format jsonl",
-    "edgecnn predict model.onnx 'pictures/*.png' --topk 3 --threshold 0.8 --save out",
+    "edgecnn predict model.onnx 'pictures/*.png' --topk 3 --save out",
     "edgecnn predict model.onnx 0 --format jsonl",
     "edgecnn predict model.onnx rtsp://user:password@camera/stream --max-frames 100",
     "edgecnn predict model.onnx 0 --health health.json --smoothing smoothing.json --on-change",

@@ -17,6 +17,7 @@ from edgecnn.cli.prediction_lines import LineFormat, line_writer
 
 if TYPE_CHECKING:
     from edgecnn.runtime.classifier import Classifier
+    from edgecnn.runtime.decision import Status
     from edgecnn.runtime.smoothing import SmoothingOptions
     from edgecnn.runtime.sources import Counters, LiveOptions
 
@@ -57,10 +58,10 @@ def predict(options: PredictOptions) -> int:
     classifier = _open(options)
     gc.freeze()  # what is there now stays
     gc.enable()
-    counts = Counter[str]()
+    _note_threshold(options, classifier)
     with ExitStack() as opened:
-        _run(options, classifier, counts, opened)
-    return 0 if counts["ok"] + counts["unknown"] else 2
+        statuses = _run(options, classifier, opened)
+    return 0 if statuses["ok"] + statuses["unknown"] else 2
 
 
 def _open(o: PredictOptions) -> Classifier:
@@ -79,7 +80,15 @@ def _open(o: PredictOptions) -> Classifier:
     )
 
 
-def _run(o: PredictOptions, classifier: Classifier, counts: Counter[str], opened: ExitStack) -> None:
+def _note_threshold(o: PredictOptions, classifier: Classifier) -> None:
+    """Who thinks of a probability would move it the wrong way."""
+    rule = classifier.manifest.unknown
+    if o.threshold is not None and rule.in_graph:
+        own = f"the model's own is {rule.threshold:.3g}"
+        note(f"--threshold {o.threshold:g} is of {rule.score}, not of the probability: above it an answer is unknown ({own})")
+
+
+def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counter[Status]:
     from edgecnn.cli.image_progress import image_progress
     from edgecnn.runtime.sources.counting import count_frames
 
@@ -94,7 +103,7 @@ def _run(o: PredictOptions, classifier: Classifier, counts: Counter[str], opened
         smoothing=_smoothing(o),
         on_change=o.on_change,
     )
-    opened.callback(lambda: _summarize(counts, time.perf_counter() - begun, classifier.ep, stream.counters))
+    opened.callback(lambda: _summarize(stream.statuses, time.perf_counter() - begun, classifier.ep, stream.counters))
     opened.enter_context(stream)
     if o.save or o.show:
         from edgecnn.runtime.annotate import Album, Window
@@ -105,14 +114,14 @@ def _run(o: PredictOptions, classifier: Classifier, counts: Counter[str], opened
     advance = opened.enter_context(image_progress(lambda: count_frames(o.sources, o.every) if o.max_frames is None else o.max_frames))
     for frame, prediction in stream:
         write(prediction)
-        counts[prediction.status] += 1
-        advance()
+        advance(stream.statuses.total())
         if album and frame:
             album.add(frame, prediction)
         if window and frame:
             window.add(frame, prediction)
             if window.closed:
-                return
+                break
+    return stream.statuses
 
 
 def _live_options(o: PredictOptions) -> LiveOptions | None:
@@ -131,13 +140,15 @@ def _smoothing(o: PredictOptions) -> SmoothingOptions | None:
     return read_smoothing(o.smoothing)
 
 
-def _summarize(counts: Counter[str], seconds: float, ep: str, cameras: Mapping[str, Counters]) -> None:
-    total = sum(counts.values())
+def _summarize(counts: Counter[Status], seconds: float, ep: str, cameras: Mapping[str, Counters]) -> None:
+    total = counts.total()
     if total:
         parts = [f"{counts['ok']} answered", f"{counts['unknown']} unknown"]
-        parts += [f"{counts[s]} {name}" for s, name in (("no_decision", "without a decision"), ("error", "unreadable")) if counts[s]]
+        without, unreadable = counts["no_decision"], counts["error"]
+        parts += [f"{count} {name}" for count, name in ((without, "without a decision"), (unreadable, "unreadable")) if count]
         rate = total / max(seconds, 1e-9)
         note(f"{total} {'picture' if total == 1 else 'pictures'}: {', '.join(parts)}; {seconds:.1f} s, {rate:.1f} a second on {ep}")
     for name, found in cameras.items():
         if found.captured:
-            note(f"{name}: {found.captured} frames captured, {found.delivered} classified, {found.dropped} broken, {found.outages} outages")
+            frames, outages = f"{found.captured} frame{'s' * (found.captured != 1)}", f"{found.outages} outage{'s' * (found.outages != 1)}"
+            note(f"{name}: {frames} captured, {found.delivered} classified, {found.dropped} broken, {outages}")

@@ -50,13 +50,14 @@ def tune(
     """Fit smoothing to labelled clips, to a budget of false alarms an hour."""
     import math
 
-    from edgecnn.atomic import check_writable
+    from edgecnn.atomic import check_apart, check_writable
     from edgecnn.runtime.classifier import Classifier
     from edgecnn.runtime.smoothing import write_smoothing
     from edgecnn.runtime.tune import TuneOptions
     from edgecnn.runtime.tune import tune as run
 
     options = TuneOptions(budget, background, fps, every, math.inf if max_delay is None else max_delay, health=read_health(health))
+    check_apart(out, model, *clips)
     check_writable(out)
     with Classifier(model, ep=ep, threshold=threshold) as classifier, reporting() as reporter:
         result = run(classifier, clips, options, reporter)

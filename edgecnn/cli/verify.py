@@ -52,11 +52,11 @@ def verify(
         print_json(result)
     else:
         rows = [
-            (s.file, s.kind, s.ep, "–" if s.top1 is None else f"{s.top1:.4f}", f"{s.agreement:.2%}", f"{s.max_abs_diff:.1e}", f"{s.kl:.1e}",
-             "equal" if s.sqnr_db is None else f"{s.sqnr_db:.1f} dB")
+            (f"{s.file}\n{s.kind} on {s.ep}", "–" if s.top1 is None else f"{s.top1:.4f}", f"{s.agreement:.2%}", f"{s.max_abs_diff:.1e}",
+             f"{s.kl:.1e}", "equal" if s.sqnr_db is None else f"{s.sqnr_db:.1f} dB")
             for s in result.stages
         ]  # fmt: skip
-        print_table(f"{result.images} pictures", ("file", "kind", "on", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
+        print_table(f"{result.images} pictures", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
         for stage in result.stages:
             for flip in stage.flips[:_SHOWN]:
                 print(f"{flip.image}: {flip.from_} became {flip.to} in {stage.file}")

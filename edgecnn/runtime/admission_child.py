@@ -118,7 +118,7 @@ def _judge(content: bytes, size: tuple[int, int], resource: Any) -> str | None:
         _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * len(content) + _SPARE_OF_INPUT * largest)
         _try_out(content, size)
     except ModelError:
-        return "it is no ONNX file, or a broken one"
+        return "it is no ONNX file, or a broken one (then copy it again)"
     except RefusedError as error:
         return plain(error, _LONGEST_REASON)
     except MemoryError:

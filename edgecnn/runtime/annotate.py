@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from edgecnn.atomic import make_folder, write_bytes
+from edgecnn.atomic import check_apart, make_folder, write_bytes
 from edgecnn.errors import OutputError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
@@ -95,7 +95,10 @@ class Album:
             fps = video_rate(frame.name) / self._every if frame.kind == "video" else _STREAM_FPS
             taken = {video.path.stem for video in self._videos.values()}
             name = next(n for n in (stem or "video", *(f"{stem}_{i}" for i in range(2, 10_000))) if n not in taken)
-            self._videos[frame.name] = VideoWriter(self._folder / f"{name}.mkv", fps)
+            target = self._folder / f"{name}.mkv"
+            if frame.kind == "video":
+                check_apart(target, frame.name)
+            self._videos[frame.name] = VideoWriter(target, fps)
         return self._videos[frame.name]
 
 

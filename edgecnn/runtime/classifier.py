@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -82,6 +83,8 @@ class Classifier:
     ) -> None:
         if topk < 1:
             raise UsageError(f"topk is {topk}, expected at least 1")
+        if threshold is not None and not math.isfinite(threshold):  # no score is below or above what is no number
+            raise UsageError(f"threshold is {threshold:g}, expected a number")
         self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove, options=options)
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold
         self._topk = topk
@@ -243,8 +246,13 @@ class Classifier:
         )
 
     def close(self) -> None:
-        """Releases the session; the classifier cannot be used afterwards."""
-        del self._session
+        """Releases the session; the classifier cannot be used afterwards. May be called again."""
+        self.__dict__.pop("_session", None)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name == "_session":  # asked for here only where it is gone
+            raise UsageError("the classifier is closed; open another")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __enter__(self) -> Self:
         return self

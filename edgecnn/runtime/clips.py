@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from edgecnn.dataset import find_pictures
-from edgecnn.errors import DataError, InputNotFoundError, UsageError
+from edgecnn.errors import DataError, EdgeCNNError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.runtime.sources.address import parse_address
@@ -54,7 +55,18 @@ def find_clips(sources: Sequence[Path], manifest: Manifest) -> list[Clip]:
         if (real := clip.path.resolve()) in seen:
             raise DataError(f"{clip.path}: given twice, in a class folder and in a table; leave one out")
         seen.add(real)
+    for source in sources:
+        _refuse_left_out(source, seen | {source.resolve() for source in sources})
     return clips
+
+
+def _refuse_left_out(source: Path, taken: AbstractSet[Path]) -> None:
+    """Beside class folders: a table that is not named, or a video that has no label, would be left out unnoticed."""
+    left_out = sorted(path for path in source.iterdir() if path.is_file() and path.resolve() not in taken) if source.is_dir() else []
+    if tables := [path for path in left_out if path.suffix.lower() == ".csv"]:
+        raise DataError(f"{tables[0]}: lies beside class folders and is not read as a table unless it is named; name it too, or move it away")
+    if videos := [path for path in left_out if _is_clip(path)]:
+        raise DataError(f"{videos[0]}: is in no class folder and in no table; put it into one, or move it away")
 
 
 def label_index(name: str, manifest: Manifest) -> int | None:
@@ -120,6 +132,8 @@ def _of_table(table: Path, manifest: Manifest) -> list[Clip]:
             for row in rows:
                 path, span = _row(f"{table}, line {rows.line_num}", row, table.parent, manifest)
                 spans.setdefault(path, []).append(span)
+    except EdgeCNNError:
+        raise  # some of them are an OSError too
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read as CSV: {error}; correct the table") from error
     if not spans:

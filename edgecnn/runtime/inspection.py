@@ -95,7 +95,7 @@ def _manifest(path: Path, model: Any) -> dict[str, Any]:
     """As it stands in the file, later writers' keys included, after it was checked."""
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     if MANIFEST_KEY not in metadata:
-        raise ManifestError(f"{path}: an ONNX file without EdgeCNN's manifest; export it with `edgecnn export`")
+        raise ManifestError(f"{path}: an ONNX file without EdgeCNN's manifest; `edgecnn export` writes it, `edgecnn adopt` adds it")
     try:
         Manifest.from_json(metadata[MANIFEST_KEY])
     except ManifestError as error:

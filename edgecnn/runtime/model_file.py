@@ -97,7 +97,7 @@ def check_session(path: Path, session: onnxruntime.InferenceSession) -> Descript
     """
     metadata = session.get_modelmeta().custom_metadata_map
     if MANIFEST_KEY not in metadata:
-        raise ManifestError(f"{path}: an ONNX file without EdgeCNN's manifest; export it with `edgecnn export`")
+        raise ManifestError(f"{path}: an ONNX file without EdgeCNN's manifest; `edgecnn export` writes it, `edgecnn adopt` adds it")
     try:
         manifest = Manifest.from_json(metadata[MANIFEST_KEY])
         record = SplitRecord.from_json(metadata[SPLIT_KEY]) if SPLIT_KEY in metadata else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -15,6 +16,7 @@ __all__ = ["Power", "RunOptions", "read_provider_options"]
 
 Power = Literal["normal", "low"]
 
+_ALWAYS_ALLOWED, _MOST_A_PROCESSOR = 16, 4  # threads: one set of options may serve several devices
 _ERRORS_ONLY, _NOTHING = 3, 4  # onnxruntime's severities: its warnings are about its own choices, not the user's
 
 
@@ -36,6 +38,8 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"threads is {self.threads}, expected at least 1")
+        if (self.threads or 0) > max(_ALWAYS_ALLOWED, _MOST_A_PROCESSOR * (os.cpu_count() or 1)):  # they wait for each other: minutes a picture
+            raise UsageError(f"threads is {self.threads}, far more than the {os.cpu_count()} processors here; leave it out for the physical cores")
         if self.power not in get_args(Power):
             raise UsageError(f"power is '{self.power}', expected {' or '.join(get_args(Power))}")
         if self.warm_up is not None and self.warm_up < 0:

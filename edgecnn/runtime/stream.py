@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from edgecnn.errors import InputNotFoundError, PictureError, SourceError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.cpu_features import allowed_threads
-from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.decision import Prediction, Status
 from edgecnn.runtime.health_thresholds import HealthThresholds
 from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.files import expand_sources, read_frame
@@ -52,8 +53,9 @@ class StreamOptions:
     on_change: bool = False  # only answers that differ from the one before
 
     def __post_init__(self) -> None:
-        if min(self.batch, self.every, 1 if self.max_frames is None else self.max_frames) < 1:
-            raise UsageError(f"batch {self.batch}, every {self.every} and max_frames {self.max_frames}: expected at least 1")
+        for name, value in (("batch", self.batch), ("every", self.every), ("max_frames", self.max_frames)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}, expected at least 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +76,11 @@ class _Unreadable:
 class AnswerStream(Iterator[Answered]):
     """Answers as they are ready. Closing it, leaving its ``with`` block or dropping it ends its readers and capture processes."""
 
-    def __init__(self, answers: Answers, cameras: Cameras | None) -> None:
+    def __init__(self, answers: Answers, cameras: Cameras | None, statuses: Counter[Status]) -> None:
         self._answers = answers
         self._cameras = cameras
+        self.statuses = statuses
+        """How many answers there were of each status, those included that ``on_change`` kept back."""
 
     @property
     def counters(self) -> dict[str, Counters]:
@@ -104,6 +108,8 @@ def answer_stream(classifier: Classifier, sources: Sequence[str | os.PathLike[st
         UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
         SourceError: while iterating, where a camera cannot be opened and another try cannot help.
     """
+    if not sources:
+        raise UsageError("no source: name a picture, a folder, a video, a camera or a stream")
     addresses = [parse_address(source) for source in sources]
     parts: list[Judgements] = []
     for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
@@ -115,7 +121,8 @@ def answer_stream(classifier: Classifier, sources: Sequence[str | os.PathLike[st
     cameras = _cameras([a for a in addresses if a.live], classifier, options)
     if cameras is not None:
         parts.append(_live(classifier, cameras, options))
-    return AnswerStream(_in_turn(parts, options), cameras)
+    statuses = Counter[Status]()
+    return AnswerStream(_in_turn(parts, options, statuses), cameras, statuses)
 
 
 def _cameras(addresses: Sequence[Address], classifier: Classifier, options: StreamOptions) -> Cameras | None:
@@ -136,11 +143,12 @@ class _Judged:
     changed: bool = True
 
 
-def _in_turn(parts: Sequence[Judgements], options: StreamOptions) -> Answers:
+def _in_turn(parts: Sequence[Judgements], options: StreamOptions, statuses: Counter[Status]) -> Answers:
     frames = 0
     for part in parts:
         with closing(part):
             for judged in part:
+                statuses[judged.prediction.status] += 1
                 if judged.changed or not options.on_change:
                     yield judged.frame, judged.prediction
                 frames += judged.prediction.frame is not None

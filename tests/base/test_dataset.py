@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,22 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     laid(tmp_path, "cat/1.png")
     (tmp_path / "cat" / "again").symlink_to(tmp_path)
     assert len(scan_folder(tmp_path).pictures) == 1
+
+
+def test_a_folder_that_may_not_be_read_is_an_error_and_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid(tmp_path, "cat/1.png", "dog/deep/1.png")
+    if os.geteuid():
+        (tmp_path / "dog" / "deep").chmod(0)
+    else:  # root may read everything: what the system says to others is said to us
+
+        def scandir(path: str | Path, *, real=os.scandir):
+            if Path(path).name == "deep":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DataError, match=r"deep: cannot be listed: Permission denied"):
+        scan_folder(tmp_path)
 
 
 @pytest.mark.parametrize(

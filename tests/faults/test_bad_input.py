@@ -185,6 +185,18 @@ def test_a_full_disk_while_exporting_leaves_the_old_file(edgecnn, tmp_path: Path
     assert [p.name for p in full_disk.iterdir()] == ["m.onnx"]
 
 
+def test_nothing_is_written_over_what_it_is_made_from(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    model, link = tmp_path / "m.onnx", tmp_path / "link.onnx"
+    model.write_bytes(before := tiny_model.read_bytes())
+    link.symlink_to(model)
+    for out in (model, link):
+        refused(edgecnn("quantize", model, "--data", shapes, "--out", out), "over what it is made from")
+        refused(edgecnn("adopt", model, "--out", out), "over what it is made from")
+        refused(edgecnn("export", model, "--out", out), "over what it is made from")
+        refused(edgecnn("tune", model, shapes, "--budget", 1, "--out", out), "over what it is made from")
+    assert model.read_bytes() == before
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written(edgecnn, shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)

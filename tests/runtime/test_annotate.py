@@ -36,6 +36,20 @@ def test_a_picture_of_either_channel_order_looks_the_same(classifier: Classifier
     assert np.array_equal(annotate(rgb, prediction), annotate(Frame(image, "array"), prediction))
 
 
+def test_a_video_is_not_saved_over_itself(classifier: Classifier, tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mkv", 10.0)
+    for seed in range(3):
+        writer.add(shape_picture("circle", seed))
+    writer.close()
+    before = (tmp_path / "a.mkv").read_bytes()
+    with classifier.stream(tmp_path / "a.mkv") as answers, Album(tmp_path) as album:
+        frame, prediction = next(answers)
+        assert frame is not None
+        with pytest.raises(OutputError, match="over what it is made from"):
+            album.add(frame, prediction)
+    assert (tmp_path / "a.mkv").read_bytes() == before
+
+
 def test_an_outage_takes_ten_seconds_of_a_saved_stream_and_what_follows_goes_on_in_its_own_time(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "a.mkv", 10.0)
     for time_s in (0.0, 0.1, 3600.0, 3600.1, 3600.2):

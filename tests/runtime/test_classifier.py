@@ -11,6 +11,7 @@ import pytest
 from shapes import shape_picture
 
 from edgecnn import Classifier, EdgeCNNError, Frame, Prediction, open_source
+from edgecnn.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,26 @@ def test_a_batch_answers_as_its_pictures_one_by_one(classifier: Classifier) -> N
     for one, many in zip((classifier(i) for i in images), classifier.batch(images), strict=True):
         assert np.allclose(scores(one), scores(many), atol=1e-5)
     assert classifier.batch([]) == []
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_a_threshold_that_is_no_number_is_refused(tiny_model: Path, threshold: float) -> None:
+    with pytest.raises(UsageError, match="expected a number"):
+        Classifier(tiny_model, ep="cpu", threshold=threshold)
+
+
+def test_a_closed_classifier_says_so(tiny_model: Path) -> None:
+    classifier = Classifier(tiny_model, ep="cpu")
+    classifier.close()
+    classifier.close()
+    with pytest.raises(UsageError, match="is closed"):
+        classifier(shape_picture("circle", 0))
+    assert not hasattr(classifier, "nothing_of_this_name")
+
+
+def test_a_stream_of_nothing_is_refused(classifier: Classifier) -> None:
+    with pytest.raises(UsageError, match="no source"):
+        classifier.stream()
 
 
 def test_label_and_score_are_none_unless_the_status_is_ok(tiny_model: Path) -> None:

@@ -60,7 +60,9 @@ def test_warm_up_runs_as_often_as_asked_before_the_session_is_given(tiny_model: 
     assert seen == [(1, 32, 32, 3)] * 2
 
 
-@pytest.mark.parametrize(("values", "named"), [({"threads": 0}, "threads"), ({"power": "high"}, "power"), ({"warm_up": -1}, "warm_up")])
+@pytest.mark.parametrize(
+    ("values", "named"), [({"threads": 0}, "threads"), ({"threads": 5000}, "threads"), ({"power": "high"}, "power"), ({"warm_up": -1}, "warm_up")]
+)
 def test_values_that_cannot_be_used_are_refused_by_name(values: dict[str, object], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         RunOptions(**values)  # type: ignore[arg-type]

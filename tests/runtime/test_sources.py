@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_standard_input_gives_a_path_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     with os.fdopen(read, encoding="utf-8") as lines:
         monkeypatch.setattr(sys, "stdin", lines)
         assert list(expand_sources(["-"])) == ["one picture.png", "ümlaut.png", "last.png"]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_standard_input_that_names_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    with pytest.raises(InputNotFoundError, match="no paths came"):
+        list(expand_sources(["-"]))
+
+
+def test_blank_lines_at_the_end_of_standard_input_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a.png\n\n"))
+    assert list(expand_sources(["-"])) == ["a.png"]
 
 
 def test_what_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:

@@ -327,6 +327,23 @@ def test_folders_that_hold_no_clips_are_refused_by_name(tmp_path: Path, classifi
         find_clips([tmp_path, tmp_path], classifier.manifest)
 
 
+def test_what_lies_beside_class_folders_is_not_left_out_unnoticed(tmp_path: Path, classifier: Classifier) -> None:
+    write_clip(tmp_path / "circle" / "1.mp4", ["circle"] * 3)
+    shift = write_clip(tmp_path / "shift.mp4", ["circle"] * 3)
+    with pytest.raises(DataError, match=r"shift\.mp4: is in no class folder and in no table"):
+        find_clips([tmp_path], classifier.manifest)
+    (tmp_path / "t.csv").write_text("path,start_s,end_s,label\nshift.mp4,,,circle\n")
+    with pytest.raises(DataError, match=r"t\.csv: .* name it too"):
+        find_clips([tmp_path], classifier.manifest)
+    assert [clip.path for clip in find_clips([tmp_path, tmp_path / "t.csv"], classifier.manifest)] == [tmp_path / "circle" / "1.mp4", shift]
+
+
+def test_a_table_of_a_video_that_is_not_there_names_the_video_alone(tmp_path: Path, classifier: Classifier) -> None:
+    (tmp_path / "t.csv").write_text("path,start_s,end_s,label\nnope.mp4,0,1,circle\n")
+    with pytest.raises(InputNotFoundError, match=r"line 2: .*nope\.mp4: no such video or folder of frames; check the path$"):
+        find_clips([tmp_path / "t.csv"], classifier.manifest)
+
+
 @pytest.mark.parametrize("wrong", [{"budget_per_h": -1}, {"budget_per_h": math.nan}, {"fps": 0}, {"every": 0}, {"max_delay_s": -1}, {"gap_s": 0}])
 def test_options_that_cannot_work_are_refused(wrong: dict) -> None:
     with pytest.raises(UsageError):

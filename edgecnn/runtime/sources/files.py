@@ -27,7 +27,7 @@ def expand_sources(sources: Iterable[str]) -> Iterator[str]:
     """Picture paths, in the order given; a folder's are sorted. Sources are checked before the first path is given.
 
     Raises:
-        InputNotFoundError: a path or pattern that matches nothing.
+        InputNotFoundError: a path or pattern that matches nothing; at the end, where standard input named nothing.
         DataError: a folder without pictures.
         SourceError: an address of a kind that there is not.
     """
@@ -36,7 +36,7 @@ def expand_sources(sources: Iterable[str]) -> Iterator[str]:
 
 def _expand(source: str) -> Iterable[str]:
     if source == "-":
-        return (line for line in (raw.rstrip("\r\n") for raw in sys.stdin) if line)
+        return _named_on_input()
     path = Path(source)
     if path.is_dir():
         return _folder(path)
@@ -51,6 +51,16 @@ def _expand(source: str) -> Iterable[str]:
     if not matches:
         raise InputNotFoundError(f"{source}: no such picture, folder or pattern; check the path")
     return (found for match in matches for found in (_folder(Path(match)) if Path(match).is_dir() else (match,)))
+
+
+def _named_on_input() -> Iterator[str]:
+    named = 0
+    for line in (raw.rstrip("\r\n") for raw in sys.stdin):
+        if line:
+            named += 1
+            yield line
+    if not named:
+        raise InputNotFoundError("-: no paths came on standard input; give a path a line")
 
 
 def _folder(folder: Path) -> list[str]:

@@ -39,6 +39,8 @@ def grab_http(url: str, max_pixels: int, timeout_s: float) -> Grabber:
 
 def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
     parts = urlsplit(url)
+    if not parts.hostname:
+        raise GrabError("the address names no host", permanent=True)
     host = parts.netloc.rpartition("@")[2]
     bare = urlunsplit(parts._replace(netloc=host))
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
@@ -50,7 +52,8 @@ def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
         return cast("http.client.HTTPResponse", urllib.request.build_opener(*handlers).open(request, timeout=timeout_s))
     except urllib.error.HTTPError as error:
         error.close()
-        raise GrabError(f"the server answers {error.code} {error.reason}") from error
+        hint = ": check user name and password, as in http://user:password@host/" if error.code == http.client.UNAUTHORIZED else ""
+        raise GrabError(f"the server answers {error.code} {error.reason}{hint}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise GrabError(_why(error, timeout_s)) from error
 
