@@ -243,18 +243,17 @@ def measure_disconnects(asked: argparse.Namespace) -> None:
     with mjpeg_camera(30.0) as camera, LiveSource(parse_address(camera.url), LiveOptions()) as source:
         next(source)
         for i in range(asked.count):
-            kind = kinds[i % len(kinds)]
+            kind, outages = kinds[i % len(kinds)], source.counters.outages
             camera.set_fault(kind)
             time.sleep(1.0 if kind != "stall" else 6.0)
             source.take()
-            outages = source.counters.outages
             camera.set_fault(None)
             mended = time.monotonic()
             frame = next(source)
             while frame.captured_monotonic_s < mended:
                 frame = next(source)
             back[kind].append(time.monotonic() - mended)
-            assert source.counters.outages >= outages
+            assert source.counters.outages == outages + 1, f"{kind} went unnoticed"
         counters = source.counters
     rows = [(kind, len(found), f"{statistics.median(found):.2f}", f"{max(found):.2f}") for kind, found in back.items() if found]
     survived = sum(t < 10 for found in back.values() for t in found)

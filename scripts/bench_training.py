@@ -67,6 +67,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--preset")
     parser.add_argument("--imgsz", type=int)
     parser.add_argument("--lr", type=float)
+    parser.add_argument("--layer-decay", type=float)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, help="where the runs are written meanwhile")
     asked = parser.parse_args()
@@ -77,7 +79,14 @@ def _arguments() -> argparse.Namespace:
 
 def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]]:
     common = TrainOptions(
-        data=asked.data or Path(), epochs=asked.epochs, time_budget_min=asked.minutes, device="cpu", model=asked.model, imgsz=asked.imgsz, lr=asked.lr
+        data=asked.data or Path(),
+        epochs=asked.epochs,
+        time_budget_min=asked.minutes,
+        device=asked.device,
+        model=asked.model,
+        imgsz=asked.imgsz,
+        lr=asked.lr,
+        layer_decay=asked.layer_decay,
     )
     seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
     if asked.what == "cats-dogs":

@@ -110,7 +110,10 @@ def _print(table: Table, rows: Sequence[Sequence[str]]) -> None:
 
     for row in rows:
         table.add_row(*map(Text, row))  # as text: a label in square brackets is no markup
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width that a number might be cut to
+        console.width = max(console.width, console.measure(table).maximum)
+    console.print(table)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,20 +34,21 @@ def _list_models(asked: bool) -> None:  # noqa: FBT001  # a callback of Typer's
     require_extra("training")
     from edgecnn.training.models.table import model_table
 
-    columns = ("name", "parameters", "classes", "MACs", "pixels", "(x - z) / s", "weights", "published top-1")
+    table = model_table()
+    if "--json" in sys.argv:  # read before the other options are
+        print_json({"models": table})
+        raise typer.Exit
     rows = [
         (
-            row.name,
-            f"{row.parameters:,}",
-            str(row.classes),
-            f"{row.macs / 1e6:.1f} M",
-            str(row.imgsz),
-            f"{row.normalization.zero_point}, {row.normalization.scale:g}",
-            "none" if row.weights_trained_on is None else row.weights_trained_on + ("" if row.weights_installed else ", not installed"),
-            f"{row.published_top1:.1%} {row.published_on}" if row.published_top1 else "none",
+            f"{row.name}\n(x - {row.normalization.zero_point}) / {row.normalization.scale:g}",
+            f"{row.parameters:,}\n{row.classes} classes",
+            f"{row.macs / 1e6:.1f} M\n{row.imgsz} px",
+            "none" if row.weights_trained_on is None else row.weights_trained_on + ("" if row.weights_installed else "\nnot installed"),
+            f"{row.published_top1:.1%}\n{row.published_on}" if row.published_top1 else "none",
         )
-        for row in model_table()
+        for row in table
     ]
+    columns = ("name", "parameters", "MACs", "weights", "published")
     print_table("built-in networks", columns, rows)
     raise typer.Exit
 
@@ -63,6 +65,9 @@ def train(
     imgsz: Annotated[int | None, typer.Option(help="Side of the input in pixels.", show_default="the model's")] = None,
     batch: Annotated[int, typer.Option(help="Pictures a step.")] = 32,
     lr: Annotated[float | None, typer.Option(help="Highest learning rate.", show_default="by recipe")] = None,
+    layer_decay: Annotated[
+        float | None, typer.Option(help="Discriminative learning rates: each part's, as a share of that of the next.", show_default="by recipe")
+    ] = None,
     augment: Annotated[
         str | None, typer.Option(help="none, light, standard, strong, symmetric (no up or down), or tiny (32 pixels).", show_default="by recipe")
     ] = None,
@@ -106,6 +111,7 @@ def train(
         imgsz=imgsz,
         batch=batch,
         lr=lr,
+        layer_decay=layer_decay,
         augment=augment,
         flip=not no_flip,
         balance=balance,

@@ -28,6 +28,7 @@ _RED = (60, 60, 220)
 _STREAM_FPS = 10.0  # of a written stream: its frames come as they come, so each stands until the next
 _LONGEST_S = 10.0  # that one frame stands for: an outage is cut to it
 _LEAST_FREE_BYTES = 64 * 2**20  # a video writer says nothing of a full disk
+_TITLE = "edgecnn"
 _CLOSING_KEYS = (27, ord("q"))
 
 
@@ -168,15 +169,16 @@ class Window:
     """Shows annotated pictures where OpenCV was built with windows. Raises :class:`UsageError` where not."""
 
     def __init__(self) -> None:
+        try:
+            cv2.namedWindow(_TITLE, cv2.WINDOW_AUTOSIZE)
+        except cv2.error as error:
+            raise UsageError(
+                "--show: this OpenCV has no windows; install opencv-python in place of opencv-python-headless, or use --save DIR"
+            ) from error
         self.closed = False
         """Whether its user pressed q or Esc."""
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Shows one picture."""
-        try:
-            cv2.imshow("edgecnn", annotate(frame, prediction))
-            self.closed = cv2.waitKey(1) & 0xFF in _CLOSING_KEYS
-        except cv2.error as error:
-            raise UsageError(
-                "--show: this OpenCV has no windows; install opencv-python in place of opencv-python-headless, or use --save DIR"
-            ) from error
+        cv2.imshow(_TITLE, annotate(frame, prediction))
+        self.closed = cv2.waitKey(1) & 0xFF in _CLOSING_KEYS

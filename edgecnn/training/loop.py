@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgecnn import __version__
+from edgecnn.atomic import write_text
 from edgecnn.errors import CheckpointError, DataError, TrainingError, UsageError
 from edgecnn.manifest import InputSpec, Manifest, TrainingRecord, UnknownRule
 from edgecnn.metrics import judge
@@ -101,6 +102,7 @@ class _Run:
         self.best_top1, self.best_nll, self.since_best, self.seconds_before = -1.0, math.inf, 0, 0.0
         self.epochs = setup.recipe.epochs
         self.step, self.loss_sum, self.seen = 0, 0.0, 0  # within the epoch
+        self.newest: tuple[int, int, NDArray[np.int64]] | None = None  # epoch, step and pictures that were learnt from last
         self.batch = options.batch * world.size  # pictures a step, over all processes
         if len(data.of("train")) < world.size:
             raise UsageError(f"{world.size} processes for {len(data.of('train'))} training pictures; start fewer")
@@ -268,8 +270,9 @@ class _Run:
         start, here = time.monotonic(), 0
         for step, batch in enumerate(self._batches(pictures, epoch, first=self.step), self.step):
             value = self.learner.step(batch, epoch * steps + step, self.epochs * steps)
+            self.newest = epoch, step, batch.indices
             if not math.isfinite(value):
-                raise TrainingError(self._diverged(epoch, step, batch.indices))
+                raise TrainingError(self._diverged("the loss is no number any more"))
             self.loss_sum, self.seen, here = self.loss_sum + value * len(batch.indices), self.seen + len(batch.indices), here + batch.whole
             self.step = step + 1
             progress(self.step, steps, self._standing(epoch, steps, here, time.monotonic() - start))
@@ -297,7 +300,7 @@ class _Run:
         """NLL and top-1 on the validation pictures, in 32-bit floats; the same in every process."""
         p = torch.from_numpy(self._logits(val)).softmax(1).numpy()
         if not np.isfinite(p).all():
-            raise TrainingError(f"the weights are no numbers any more; begin again with a lower --lr (it is {self.setup.recipe.lr:g})")
+            raise TrainingError(self._diverged("the weights are no numbers any more"))
         found = judge(p, self._truth().tolist(), self.data.labels)
         return found.nll, found.top1
 
@@ -354,13 +357,17 @@ class _Run:
         assert agreed is not None
         return agreed
 
-    def _diverged(self, epoch: int, step: int, indices: NDArray[np.int64]) -> str:
+    def _diverged(self, what: str) -> str:
+        """The message, with the newest step; its pictures are written to a file, since a line does not hold them."""
+        advice = f"begin again with a lower --lr (it is {self.setup.recipe.lr:g})"
+        if self.newest is None:
+            return f"{what}; {advice}"
+        epoch, step, indices = self.newest
         train = self.data.of("train")
-        files = ", ".join(str(train[i].path) for i in indices[:3])
-        return (
-            f"the loss is no number any more in epoch {epoch + 1}, step {step + 1} (pictures {files} …); "
-            f"begin again with a lower --lr (it is {self.setup.recipe.lr:g})"
-        )
+        files = [str(train[i].path) for i in indices]
+        write_text(self.run.diverged, "".join(f"{file}\n" for file in files))
+        shown = ", ".join(files[:3]) + (f" … all {len(files)} in {self.run.diverged}" if len(files) > 3 else "")
+        return f"{what} in epoch {epoch + 1}, step {step + 1} (pictures {shown}); {advice}, and look at these pictures"
 
 
 def _first(batches: Iterator[TrainingBatch], count: int) -> Iterator[TrainingBatch]:

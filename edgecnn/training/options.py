@@ -24,6 +24,7 @@ class TrainOptions:
     imgsz: int | None = None  # pixels, a multiple of nothing in particular
     batch: int = 32
     lr: float | None = None
+    layer_decay: float | None = None  # each part's learning rate, as a share of that of the next one from the picture on; 1: all learn alike
     augment: str | None = None
     flip: bool = True  # False where left and right, up and down carry meaning, whatever the augmentation
     balance: Literal["none", "weights", "sampling"] = "none"

@@ -11,9 +11,14 @@ __all__ = ["mixed_precision"]
 
 def mixed_precision(device: torch.device, *, wanted: bool = True) -> AbstractContextManager[object]:
     """bfloat16 on a GPU or a CPU that computes in it; else nothing: emulated it would be slower."""
-    if wanted and (device.type != "cpu" or _cpu_has_bfloat16()):
+    if wanted and (_gpu_has_bfloat16() if device.type == "cuda" else _cpu_has_bfloat16()):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def _gpu_has_bfloat16() -> bool:
+    """In hardware: a T4 or V100 emulates it."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -32,6 +32,7 @@ def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
         "epochs": setup.recipe.epochs if options.time_budget_min is None else epochs,
         "imgsz": setup.imgsz,
         "lr": setup.recipe.lr,
+        "layer_decay": setup.recipe.layer_decay,
         "augment": setup.recipe.augmentation,
         "device": setup.device.type,
     }

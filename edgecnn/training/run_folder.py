@@ -57,6 +57,11 @@ class RunFolder:
         return self.root / "report.html"
 
     @property
+    def diverged(self) -> Path:
+        """The pictures of the step after which there were no numbers any more."""
+        return self.root / "diverged.txt"
+
+    @property
     def tensorboard(self) -> Path:
         """Event files, where they were asked for."""
         return self.root / "tensorboard"

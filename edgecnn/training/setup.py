@@ -63,12 +63,14 @@ def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) 
         recipe,
         epochs=recipe.epochs if options.epochs is None else options.epochs,
         lr=recipe.lr if options.lr is None else options.lr,
+        layer_decay=recipe.layer_decay if options.layer_decay is None else options.layer_decay,
         augmentation=options.augment or _augmentation(recipe, imgsz),
         mixed_precision=recipe.mixed_precision and options.precision != "fp32",
     )
     augmentation = find_augmentation(recipe.augmentation)
     _require(options.batch >= 1, f"--batch {options.batch}: expected at least 1")
     _require(recipe.lr > 0, f"--lr {recipe.lr:g}: expected above 0")
+    _require(0 < recipe.layer_decay <= 1, f"--layer-decay {recipe.layer_decay:g}: expected above 0, at most 1")
     _require(
         recipe.epochs >= (0 if recipe.head_first else 1),
         f"--epochs {recipe.epochs}: expected at least 1 (0: the classifier alone, with pretrained weights)",

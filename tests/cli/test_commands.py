@@ -6,13 +6,16 @@ import csv
 import io
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import pytest
 
 COMMANDS = ("train", "val", "explain", "export", "adopt", "quantize", "verify", "tune", "predict", "benchmark", "inspect", "doctor", "demo")
@@ -172,6 +175,45 @@ def test_predict_takes_paths_from_standard_input(tiny_model: Path, shapes: Path,
     assert [json.loads(line)["status"] for line in done.stdout.splitlines()][-1] == "error"
     assert len(done.stdout.splitlines()) == 4
     assert done.returncode == 0
+
+
+def test_without_windows_show_is_refused_before_anything_is_answered(tiny_model: Path, shapes: Path, edgecnn) -> None:
+    if not re.search(r"GUI: +NONE", cv2.getBuildInformation()):
+        pytest.skip("this OpenCV has windows")
+    done = edgecnn("predict", tiny_model, shapes / "circle" / "5000.png", "--show")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has no windows; install opencv-python in place" in done.stderr
+
+
+def test_on_a_terminal_a_bar_tells_how_many_pictures_are_done_and_ends_on_the_last(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    leader, follower = pty.openpty()
+    with (tmp_path / "lines").open("w") as lines:
+        program = [sys.executable, "-m", "edgecnn", "predict", tiny_model, shapes]
+        process = subprocess.Popen(program, stdout=lines, stderr=follower, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"})
+    os.close(follower)
+    shown = b""
+    with suppress(OSError):  # the terminal's end, once nobody writes to it
+        while piece := os.read(leader, 2**16):
+            shown += piece
+    os.close(leader)
+    pictures = len(list(shapes.rglob("*.png")))
+    assert process.wait() == 0
+    assert f"{pictures}/{pictures}" in shown.decode()
+    assert "images/s" in shown.decode()
+    assert len((tmp_path / "lines").read_text().splitlines()) == pictures
+
+
+@pytest.mark.parametrize("columns", ["80", "400"])
+def test_the_list_of_networks_names_them_whole_in_a_pipe_and_as_json(columns: str) -> None:
+    pytest.importorskip("torch")
+    environment = {**os.environ, "COLUMNS": columns}
+    program = [sys.executable, "-m", "edgecnn", "train", "--list-models"]
+    shown = subprocess.run(program, capture_output=True, text=True, env=environment, check=True).stdout
+    told = json.loads(subprocess.run([*program, "--json"], capture_output=True, text=True, env=environment, check=True).stdout)
+    assert len(told["models"]) >= 8
+    for model in told["models"]:
+        assert f" {model['name']} " in shown
+        assert f" {model['parameters']:,} " in shown
 
 
 def test_predict_shows_each_answer_as_it_comes(tiny_model: Path, shapes: Path) -> None:

@@ -103,6 +103,15 @@ def test_user_and_password_open_a_camera_and_are_never_shown(caplog: pytest.LogC
     assert "hunter" not in f"{outage} {caplog.text} {camera.requests}"
 
 
+def test_a_stall_is_noticed_within_five_seconds_as_things_are_set() -> None:
+    with mjpeg_camera() as camera, LiveSource(parse_address(camera.url)) as source:
+        next(source)
+        camera.set_fault("stall")
+        stalled_s = time.monotonic()
+        assert until(lambda: source.counters.outages == 1)
+        assert 3 < time.monotonic() - stalled_s < 5
+
+
 @pytest.mark.parametrize("fault", ["fin", "reset", "stall", "404", "closed"])
 def test_a_disconnect_is_told_and_survived(fault: str) -> None:
     with mjpeg_camera() as camera, LiveSource(parse_address(camera.url), QUICK) as source:
@@ -224,7 +233,7 @@ def test_a_hung_capture_process_is_replaced() -> None:
         next(source)
         (child,) = capture_processes()
         os.kill(child, signal.SIGSTOP)
-        assert until(lambda: source.counters.stalls == 1)
+        assert until(lambda: source.counters.outages == 1)
         source.take()
         next(source)
         assert until(lambda: source.counters.connections == 2)

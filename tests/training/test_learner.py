@@ -86,8 +86,8 @@ def test_frozen_parts_stay_to_the_bit() -> None:
 
 
 def test_parts_nearer_to_the_picture_learn_more_slowly_and_the_classifier_fastest() -> None:
-    setup = settle(TrainOptions(data=Path(), model="efficientnet_lite0", weights="none", device="cpu", imgsz=32))
-    setup = replace(setup, recipe=replace(setup.recipe, backbone_lr=0.5, layer_decay=0.8))
+    setup = settle(TrainOptions(data=Path(), model="efficientnet_lite0", weights="none", device="cpu", imgsz=32, layer_decay=0.8))
+    setup = replace(setup, recipe=replace(setup.recipe, backbone_lr=0.5))
     learner = Learner(build_network(setup, ("a", "b")), setup, 0)
     share = {id(p): group["share"] for group in learner.optimizer.param_groups for p in group["params"]}
     assert len(share) == len(list(learner.network.parameters()))
