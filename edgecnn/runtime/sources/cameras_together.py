@@ -50,6 +50,8 @@ class Cameras:
         while active:
             if not any(source.has_news() for source in active):
                 self._news.wait(1.0)
+            if len(active) == 1:  # one camera's next frame is nothing to keep the others waiting for
+                active[0].await_due()
             for source in tuple(active):  # each in turn, so that a quick camera keeps no other waiting
                 taken = source.take()
                 if isinstance(taken, Ended):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from edgecnn.runtime.sources.address import Address
 from edgecnn.runtime.sources.capture_order import CaptureOrder
 from edgecnn.runtime.sources.connection import Arrived, Connection, Dropped, Failed
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+from edgecnn.runtime.sources.frame_rate import FrameRate
 from edgecnn.runtime.sources.live_options import Counters, Ended, LiveOptions, Outage
 from edgecnn.runtime.sources.newest_frame import NewestFrame
 from edgecnn.runtime.sources.news import News
@@ -62,6 +64,7 @@ class LiveSource:
         self._watched, self._delivered = Counters(), 0
         self._counting = threading.Lock()  # between the threads that watch; the reader takes none
         self._next_number, self._next_index = 1, 0
+        self._rate = FrameRate()
         self._watcher = threading.Thread(target=self._watch, name=f"edgecnn {self.name}", daemon=True)
         self._watcher.start()
 
@@ -72,6 +75,7 @@ class LiveSource:
         while True:
             if not self.has_news():
                 self._news.wait(1.0)
+            self.await_due()
             taken = self.take()
             if isinstance(taken, Frame):
                 return taken
@@ -86,6 +90,15 @@ class LiveSource:
     def has_news(self) -> bool:
         """Whether :meth:`take` has something to give."""
         return bool(self._newest or self._outage) or self._over is not None or self._closing.is_set()
+
+    def await_due(self) -> None:
+        """Waits, some milliseconds at most, where the newest frame is about to be replaced by the next: deciding on the old one would be a waste.
+
+        So a frame that is taken is younger than the interval between two.
+        """
+        number = self._next_number
+        while self._newest and self._next_number == number and (left_s := self._rate.next_within_s(time.monotonic())) > 0:
+            self._news.wait(left_s)
 
     def take(self) -> Frame | Outage | Ended | None:
         """The newest frame that was not taken yet, else the last outage that was not told yet, else None; never waits."""
@@ -153,6 +166,7 @@ class LiveSource:
             timeout_s=min(_SILENT_CONNECTION_S, o.stall_s),
         )
         begun = self.counters.connections
+        self._rate = FrameRate()  # an outage is no interval
 
         def hear(event: Arrived | Dropped) -> None:
             if isinstance(event, Dropped):
@@ -161,6 +175,7 @@ class LiveSource:
             self._next_number, self._next_index = event.number + 1, event.index + 1
             self._count(captured=1, connections=int(self.counters.connections == begun))
             self._outage.clear()
+            self._rate.count(time.monotonic())
             self._newest.append(event)
             return self._news.ring()
 
