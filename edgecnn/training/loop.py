@@ -17,7 +17,7 @@ from torch import nn
 
 from edgecnn import __version__
 from edgecnn.atomic import write_text
-from edgecnn.errors import CheckpointError, DataError, TrainingError, UsageError
+from edgecnn.errors import CheckpointError, DataError, InputNotFoundError, TrainingError, UsageError
 from edgecnn.manifest import InputSpec, Manifest, TrainingRecord, UnknownRule
 from edgecnn.metrics import judge
 from edgecnn.preprocess import Image, fit, preprocess, read_picture
@@ -25,7 +25,7 @@ from edgecnn.progress import Reporter, Silent
 from edgecnn.training.augment import Augmentation
 from edgecnn.training.batches import TrainingBatch, steps_an_epoch, training_batches
 from edgecnn.training.cache import cache_pictures
-from edgecnn.training.checkpoint import Checkpoint, Progressed, load_last, save_checkpoint, save_last
+from edgecnn.training.checkpoint import Checkpoint, Progressed, load_checkpoint, load_last, save_checkpoint, save_last
 from edgecnn.training.data import TrainingData, take_in
 from edgecnn.training.distributed import ALONE, World, joined
 from edgecnn.training.finish import Finished, finish
@@ -122,6 +122,8 @@ class _Run:
         if self.world.leads:
             write_split_csv(self.run.split, self.data)
         val = self._exact_pixels("val")
+        if resumed:
+            self._replace_lost_best(val)
         pictures = make_training_set(self._training_pixels(), self.data, self.options.balance, self.options.soft_labels)
         if not resumed and self.setup.recipe.head_first:
             self._fit_head(pictures, val)
@@ -149,6 +151,22 @@ class _Run:
         self.seconds_before = progressed.seconds
         within = f", step {self.step}" if self.step else ""
         self.reporter.say(f"resuming {self.run.root} after epoch {len(self.history)} of {self.epochs}{within}")
+
+    def _replace_lost_best(self, val: Image) -> None:
+        """A damaged best.pt would be found out at the end of the run: the weights gone on with take its place, until an epoch does better."""
+        why = self.world.agree(self._why_lost() if self.world.leads else None)
+        if why is None or self.best_top1 < 0:  # below 0: there was none yet
+            return
+        self.reporter.say(f"{why.split(';')[0]}; going on with the weights of last.pt as the best so far")
+        self.best_top1, self.best_nll = -1.0, math.inf
+        self._keep_if_best(*self._validate(val))
+
+    def _why_lost(self) -> str | None:
+        try:
+            load_checkpoint(self.run.best)
+        except (CheckpointError, InputNotFoundError) as error:
+            return str(error)
+        return None
 
     def _manifest(self) -> Manifest:
         size, recipe = self.setup.imgsz, self.setup.recipe

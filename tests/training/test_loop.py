@@ -186,6 +186,18 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_and_says_so(neve
     assert _same_run(resumed, never_stopped)
 
 
+@pytest.mark.parametrize("lost", [lambda best: best.write_bytes(best.read_bytes()[:-1000]), Path.unlink], ids=["damaged", "missing"])
+def test_a_lost_best_checkpoint_is_told_at_once_and_replaced(
+    lost: Callable[[Path], object], trained: TrainResult, pictures: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    lost(run / "weights" / "best.pt")
+    said: list[str] = []
+    resumed = train(TrainOptions(data=pictures, out=run, resume=True), _Listening(said))
+    assert any("best.pt" in line and "the weights of last.pt as the best so far" in line for line in said)
+    assert _identical(resumed.best_checkpoint, run / "weights" / "last.pt")
+
+
 class _Listening(Silent):
     def __init__(self, said: list[str]) -> None:
         self._said = said
