@@ -4,7 +4,7 @@ import sys
 
 from edgecnn import Classifier, EdgeCNNError
 
-model, *sources = sys.argv[1:]
+model, *sources = sys.argv[1:] or sys.exit(__doc__)
 try:
     with Classifier(model) as classifier, classifier.stream(*sources) as answers:
         for _frame, prediction in answers:

@@ -25,6 +25,8 @@ __all__ = ["Album", "VideoWriter", "Window", "annotate", "banner_text"]
 
 _COLORS = {"ok": (80, 175, 76), "unknown": (0, 165, 255)}  # BGR: green, orange; anything else is red
 _RED = (60, 60, 220)
+_FONT, _INDENT = cv2.FONT_HERSHEY_SIMPLEX, 4  # pixels
+_LEAST_SCALE = 0.25  # of the font: smaller letters cannot be read, and the end of a long answer is cut off instead
 _STREAM_FPS = 10.0  # of a written stream: its frames come as they come, so each stands until the next
 _LONGEST_S = 10.0  # that one frame stands for: an outage is cut to it
 _LEAST_FREE_BYTES = 64 * 2**20  # a video writer says nothing of a full disk
@@ -47,9 +49,11 @@ def annotate(frame: Frame, prediction: Prediction) -> Image:
     banner = max(24, frame.image.shape[0] // 12)
     image = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
     picture = cv2.copyMakeBorder(image, banner, 0, 0, 0, cv2.BORDER_CONSTANT, value=_COLORS.get(prediction.status, _RED))
-    scale = banner / 40
     plain = banner_text(prediction).encode("ascii", "replace").decode()  # OpenCV's font has no other letters
-    cv2.putText(picture, plain, (4, int(banner * 0.75)), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), max(1, round(2 * scale)), cv2.LINE_AA)
+    scale = banner / 40
+    (width, _), _ = cv2.getTextSize(plain, _FONT, scale, max(1, round(2 * scale)))
+    scale = max(_LEAST_SCALE, scale * min(1.0, (picture.shape[1] - 2 * _INDENT) / width))
+    cv2.putText(picture, plain, (_INDENT, int(banner * 0.75)), _FONT, scale, (255, 255, 255), max(1, round(2 * scale)), cv2.LINE_AA)
     return picture  # type: ignore[return-value]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -253,7 +254,7 @@ class _Run:
                 if log:
                     log.add(row)
                 if self._stop_asked(interruption):
-                    interruption.act()
+                    self._leave(interruption)
                 why = self.world.agree(self._why_to_end(time.monotonic() - start))
                 if why and epoch + 1 < self.epochs:
                     self.reporter.say(f"ending after epoch {epoch + 1} of {self.epochs}: {why}")
@@ -296,7 +297,7 @@ class _Run:
             progress(self.step, steps, self._standing(epoch, steps, here, time.monotonic() - start))
             if self._stop_asked(interruption):
                 self._save_last()
-                interruption.act()
+                self._leave(interruption)
             elif time.monotonic() - self.saved > _SAVE_EVERY_S:
                 self._save_last()
         seconds = time.monotonic() - start
@@ -313,6 +314,10 @@ class _Run:
     def _stop_asked(self, interruption: Interruption) -> bool:
         """Whether any process was interrupted: all leave after the same step, since none can go on alone."""
         return any(self.world.gather(interruption.asked))
+
+    def _leave(self, interruption: Interruption) -> None:
+        self.reporter.say(f"stopped; go on with: edgecnn train {shlex.quote(str(self.data.root))} --out {shlex.quote(str(self.run.root))} --resume")
+        interruption.act()
 
     def _validate(self, val: Image) -> tuple[float, float]:
         """NLL and top-1 on the validation pictures, in 32-bit floats; the same in every process."""

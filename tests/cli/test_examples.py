@@ -99,6 +99,7 @@ def test_the_loop_is_fifteen_lines_and_says_what_each_picture_shows(tiny_model: 
     assert "circle (" in circle
     assert "square (" in square
     assert "error: " in broken
+    assert "python loop.py model.onnx" in run("loop.py").stderr
 
 
 def test_the_relay_follows_a_camera_and_is_off_while_it_is_away_and_at_the_end(tiny_model: Path) -> None:

@@ -36,6 +36,14 @@ def test_a_picture_of_either_channel_order_looks_the_same(classifier: Classifier
     assert np.array_equal(annotate(rgb, prediction), annotate(Frame(image, "array"), prediction))
 
 
+@pytest.mark.parametrize("shape", [(640, 360, 3), (1000, 750, 3), (96, 96, 3)])
+def test_an_answer_is_written_as_small_as_a_narrow_picture_wants_it(shape: tuple[int, int, int], classifier: Classifier) -> None:
+    prediction = classifier.without_answer("no_decision", "overexposed: 99 %", "cam", 1)
+    picture = annotate(Frame(np.zeros(shape, np.uint8), "array"), prediction)
+    assert (picture[: len(picture) - shape[0]] != picture[0, 0]).any(), "letters are there"
+    assert (picture[: len(picture) - shape[0], -3:] == picture[0, 0]).all(), "and end before the edge"
+
+
 def test_a_video_is_not_saved_over_itself(classifier: Classifier, tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "a.mkv", 10.0)
     for seed in range(3):

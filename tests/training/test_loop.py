@@ -168,6 +168,7 @@ def test_ctrl_c_within_an_epoch_saves_that_step_exits_130_and_resumes_to_the_sam
     assert status == 130
     assert "Traceback" not in errors
     assert "interrupted" in errors
+    assert f"go on with: edgecnn train {pictures} --out {tmp_path / 'run'} --resume" in errors.replace("\n", " ")
     last = load_checkpoint(tmp_path / "run" / "weights" / "last.pt")
     assert last.progressed
     assert len(last.progressed.history) < _EPOCHS
