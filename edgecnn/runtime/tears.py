@@ -51,33 +51,35 @@ def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
     return max(first) if others < 2 else 0.0
 
 
-def _most_broken(image: Image, columns: NDArray[np.uint8], counts: list[int], most: int) -> list[float]:
+def _most_broken(image: Image, columns: NDArray[np.uint8], counts: cv2.typing.MatLike, most: int) -> list[float]:
     """:func:`_broken` at up to ``most`` of the rows where columns break; their counts are set to 0."""
     found: list[float] = []
-    while len(found) < most and (count := max(counts)) >= _LEAST_COLUMNS * columns.shape[1]:
-        row = counts.index(count)
+    while len(found) < most:
+        _, count, _, (_, row) = cv2.minMaxLoc(counts)
+        if count < _LEAST_COLUMNS * columns.shape[1]:
+            break
         counts[row] = 0
         found.append(_broken(image, row + _MARGIN, len(columns)))
     return found
 
 
-def _broken_columns(columns: NDArray[np.uint8]) -> list[int]:
-    """How many of the columns break between a row and the next, without the margins: R - 1 - 2 * 4 counts."""
+def _broken_columns(columns: NDArray[np.uint8]) -> cv2.typing.MatLike:
+    """How many of the columns break between a row and the next, without the margins: int32 ``[R - 1 - 2 * 4, 1]``."""
     inner = columns[_MARGIN - _BESIDE : _BESIDE - _MARGIN]
     return _row_sums(_breaks(cv2.absdiff(inner[1:], inner[:-1])))
 
 
 def _breaks(steps: cv2.typing.MatLike) -> cv2.typing.MatLike:
     """Where a step, of uint8 ``[S, N]``, is abrupt beside the two before it and the two after it: 1, else 0, ``[S - 4, N]``."""
-    beside = cv2.max(cv2.max(steps[:-4], steps[1:-3]), cv2.max(steps[3:-1], steps[4:]))
+    pairs = cv2.max(steps[:-1], steps[1:])  # [S - 1, N]
+    beside = cv2.max(pairs[:-3], pairs[3:])
     beyond = cv2.subtract(steps[2:-2], cv2.add(beside, beside))  # held within 0 and 255
     return cv2.threshold(beyond, _JUMP, 1, cv2.THRESH_BINARY)[1]
 
 
-def _row_sums(values: cv2.typing.MatLike) -> list[int]:
-    """Of uint8 ``[R, N]``."""
-    sums: list[int] = np.asarray(cv2.reduce(values, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S))[:, 0].tolist()
-    return sums
+def _row_sums(values: cv2.typing.MatLike) -> cv2.typing.MatLike:
+    """Of uint8 ``[R, N]``: int32 ``[R, 1]``."""
+    return cv2.reduce(values, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
 
 
 def _broken(image: Image, row: int, rows: int) -> float:
@@ -85,7 +87,7 @@ def _broken(image: Image, row: int, rows: int) -> float:
     every = len(image) // rows
     near = image[row * every - 2 : (row + 1) * every + 3]  # [every + 5, W, 3]
     flat = near.reshape(len(near), -1)
-    levels = _row_sums(cv2.absdiff(flat[1:], flat[:-1]))  # of the every + 4 steps
+    levels = _row_sums(cv2.absdiff(flat[1:], flat[:-1])).ravel().tolist()  # of the every + 4 steps
     at = levels.index(max(levels[2:-2]), 2)
     beside = max(levels[at - 2], levels[at - 1], levels[at + 1], levels[at + 2])
     if levels[at] + flat.shape[1] < _ALONE * (beside + 2 * flat.shape[1]):
@@ -93,7 +95,7 @@ def _broken(image: Image, row: int, rows: int) -> float:
     green = cv2.extractChannel(near[at - 2 : at + 4], 1)  # [6, W]; the seam's step is the middle one
     broken = _breaks(cv2.absdiff(green[1:], green[:-1]))  # [1, W]
     brighter = cv2.min(broken, cv2.subtract(green[3:4], green[2:3]))  # of 1 where broken, and below 0 where darker, the least
-    width, both, up = broken.shape[1], *_row_sums(np.concatenate((broken, brighter)))
+    width, both, up = broken.shape[1], *_row_sums(np.concatenate((broken, brighter))).ravel().tolist()
     return both / width if min(up, both - up) > _MIXED * width else 0.0
 
 
