@@ -19,7 +19,7 @@ class Picamera2:
     def __init__(self, number):
         if number > 1:
             raise IndexError("list index out of range")
-        self.size = None
+        self.number, self.size = number, None
 
     def create_video_configuration(self, main):
         assert main["format"] == "RGB888"
@@ -34,6 +34,8 @@ class Picamera2:
     def capture_array(self, name):
         assert name == "main"
         time.sleep(0.03)
+        if self.number == 1:
+            raise KeyError("no such stream")  # what no manual speaks of
         width, height = self.size
         return np.full((height, width, 3), (10, 20, 200), np.uint8)
 
@@ -49,7 +51,7 @@ def picamera2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-@pytest.mark.parametrize("address", ["csi:", "csi:1"])
+@pytest.mark.parametrize("address", ["csi:", "csi:0"])
 @pytest.mark.usefixtures("picamera2")
 def test_the_camera_gives_frames_in_blue_green_red(address: str) -> None:
     with open_source(address) as source:
@@ -67,6 +69,16 @@ def test_a_camera_that_is_not_connected_is_waited_for() -> None:
             time.sleep(0.01)
     assert isinstance(outage, Outage)
     assert "does not open (list index out of range)" in outage.reason
+
+
+@pytest.mark.usefixtures("picamera2")
+def test_an_error_that_nobody_foresaw_is_an_outage_that_says_what_it_was() -> None:
+    with LiveSource(parse_address("csi:1"), LiveOptions(first_wait_s=0.05)) as source:
+        end = time.monotonic() + 20
+        while (outage := source.take()) is None and time.monotonic() < end:
+            time.sleep(0.01)
+    assert isinstance(outage, Outage)
+    assert outage.reason == "KeyError: 'no such stream'"
 
 
 @pytest.mark.usefixtures("picamera2")

@@ -183,6 +183,8 @@ def test_with_fail_fast_it_is_an_error() -> None:
         ("csi:", "picamera2"),
         ("videotestsrc ! appsink", "GStreamer"),
         ("rtsp://", "no host"),
+        ("http://[::1/video", "no address: Invalid IPv6"),
+        ("rtsp://camera:99999/stream", "no address: Port out of range"),
     ],
 )
 def test_what_can_never_be_opened_is_an_error_at_the_first_frame(source: str, why: str) -> None:

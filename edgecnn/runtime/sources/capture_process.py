@@ -76,6 +76,10 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
         tell(event="end")
     except GrabError as error:
         tell(event="failed", reason=str(error), permanent=error.permanent)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a driver's or a library's own: told what it was, and tried again
+        tell(event="failed", reason=f"{type(error).__name__}: {(str(error).splitlines() or ['without a word'])[0]}")
 
 
 def _put(arrival: Arrival, memory: NewestFrame, number: int, index: int, tell: Any) -> None:

@@ -9,10 +9,10 @@ import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from typing import IO, cast
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlunsplit
 
 from edgecnn.preprocess import decode
-from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError
+from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError, split_address
 from edgecnn.runtime.sources.multipart import MAX_PART_BYTES, BadStreamError, Stream, boundary_of, iterate_parts
 
 __all__ = ["grab_http"]
@@ -38,9 +38,7 @@ def grab_http(url: str, max_pixels: int, timeout_s: float) -> Grabber:
 
 
 def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise GrabError("the address names no host", permanent=True)
+    parts = split_address(url)
     host = parts.netloc.rpartition("@")[2]
     bare = urlunsplit(parts._replace(netloc=host))
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()

@@ -6,14 +6,13 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import cv2
 
 from edgecnn.errors import PictureError, SourceError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.cameras import resolve_camera
-from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError, as_bgr
+from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError, as_bgr, split_address
 
 __all__ = ["grab_camera", "grab_gstreamer", "grab_rtsp"]
 
@@ -37,9 +36,7 @@ def grab_camera(source: str) -> Grabber:
 
 def grab_rtsp(url: str, timeout_s: float) -> Grabber:
     """Frames of an RTSP stream over TCP, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` says otherwise. Raises :class:`GrabError`."""
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise GrabError("the address names no host", permanent=True)
+    parts = split_address(url)
     try:  # FFmpeg tells no reason, and waits longer
         socket.create_connection((parts.hostname, parts.port or _RTSP_PORT), timeout_s).close()
     except OSError as error:

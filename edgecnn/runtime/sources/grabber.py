@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urlsplit
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from edgecnn.errors import PictureError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.frame import now_rfc3339
 
-__all__ = ["Arrival", "GrabError", "Grabber", "as_bgr"]
+__all__ = ["Arrival", "GrabError", "Grabber", "as_bgr", "split_address"]
 
 
 class GrabError(Exception):
@@ -40,6 +41,18 @@ class Arrival:
 
 Grabber = Iterator[Arrival]
 """Gives arrivals; ends where the source is at its end; raises :class:`GrabError` where it failed."""
+
+
+def split_address(url: str) -> SplitResult:
+    """The parts of an address of a host. Raises :class:`GrabError`, permanent, where it names none, or a port that there is not."""
+    try:
+        parts = urlsplit(url)
+        named = parts.hostname is not None and (parts.port is None or parts.port > 0)
+    except ValueError as error:
+        raise GrabError(f"no address: {error}", permanent=True) from error
+    if not named:
+        raise GrabError("the address names no host, or port 0", permanent=True)
+    return parts
 
 
 def as_bgr(image: object) -> Image:
