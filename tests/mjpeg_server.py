@@ -37,6 +37,7 @@ class MjpegCamera:
         self.content_type = content_type or f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
         self.lengths = lengths
         self.password = password  # user:password; digest authentication
+        self.moved_to: str | None = None  # where all other paths of it lead
         self.fault: str | None = None
         self.connections = 0
         self.requests: list[str] = []
@@ -109,6 +110,9 @@ class MjpegCamera:
             self._hang()
         if self.fault == "404":
             connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            return
+        if self.moved_to and f" {self.moved_to} " not in request:
+            connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {self.moved_to}\r\nContent-Length: 0\r\n\r\n".encode())
             return
         if self.password and not self._authorized(request):
             challenge = b'WWW-Authenticate: Digest realm="camera", nonce="abc", qop="auth", algorithm=MD5\r\n'

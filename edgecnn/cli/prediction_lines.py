@@ -27,7 +27,7 @@ def _write_text(p: Prediction) -> None:
     if p.status == "ok":
         answer = f"Prediction: {p.label} ({p.score:.2f})"
     elif p.status == "unknown":
-        answer = f"Prediction: unknown ({p.top[0].label} {p.top[0].score:.2f})"
+        answer = f"Prediction: unknown ({f'{p.top[0].label} {p.top[0].score:.2f}' if p.top else p.reason})"  # smoothing knows no top
     else:
         answer = f"{'no decision' if p.status == 'no_decision' else 'error'}: {p.reason}"
     print(f"{p.source}: {answer}", flush=True)

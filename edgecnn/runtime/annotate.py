@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -16,6 +17,7 @@ from edgecnn.errors import OutputError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.sources.grabber import opencv_takes
 from edgecnn.runtime.sources.video import video_rate
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ _LEAST_SCALE = 0.25  # of the font: smaller letters cannot be read, and the end 
 _STREAM_FPS = 10.0  # of a written stream: its frames come as they come, so each stands until the next
 _LONGEST_S = 10.0  # that one frame stands for: an outage is cut to it
 _LEAST_FREE_BYTES = 64 * 2**20  # a video writer says nothing of a full disk
+_LONGEST_STEM = 200  # bytes: a name has 255 at most, and a temporary file's is longer than what it becomes
 _TITLE = "edgecnn"
 _CLOSING_KEYS = (27, ord("q"))
 
@@ -78,7 +81,8 @@ class Album:
             self._video(frame).add(picture, frame.captured_monotonic_s if frame.kind == "stream" else None)
             return
         done, data = cv2.imencode(".jpg", picture)
-        target = self._folder / f"{frame.index:06d}_{Path(frame.name).stem}.jpg"
+        stem = os.fsdecode(os.fsencode(Path(frame.name).stem)[:_LONGEST_STEM])
+        target = self._folder / f"{frame.index:06d}_{stem}.jpg"
         if not done:
             raise OutputError(f"{target}: OpenCV cannot encode the picture; name another --save")
         write_bytes(target, data.tobytes())
@@ -151,6 +155,8 @@ class VideoWriter:
     def _open(self, picture: Image) -> cv2.VideoWriter:
         height, width = (side - side % 2 for side in picture.shape[:2])  # the codec takes even sides
         self._size = (width, height)
+        if not opencv_takes(str(self.path)):
+            raise OutputError(f"{self.path}: its name is not UTF-8, which OpenCV needs of a video's; name another --save")
         with suppress(OSError):
             self.path.unlink()
         writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast, get_args
 
 import cv2
 import numpy as np
@@ -88,7 +88,8 @@ class Classifier:
         self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove, options=options)
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold
         self._topk = topk
-        self._asked = _asked(self.labels, allow, deny)
+        self.asked = _asked(self.labels, allow, deny)
+        """The classes that may be an answer; None: all."""
         self.max_pixels = max_pixels
 
     @property
@@ -125,6 +126,7 @@ class Classifier:
 
         Raises:
             InputNotFoundError, PictureError: it is no picture.
+            UsageError: no such channel order.
         """
         return self.batch([image], color=color)[0]
 
@@ -134,7 +136,7 @@ class Classifier:
 
     def fitted(self, images: Sequence[Picturelike], *, color: ColorOrder = "bgr") -> Image:
         """What the network would see: uint8 ``[N, H, W, 3]`` RGB. Raises as a call does."""
-        return np.stack([self.fit(self._frame(image, color)) for image in images])
+        return np.stack([self.fit(_checked(self._frame(image, color))) for image in images])
 
     def stream(self, *sources: str | os.PathLike[str], **options: Any) -> AnswerStream:
         """Frame and prediction, one by one as they are ready.
@@ -172,11 +174,14 @@ class Classifier:
         Args:
             frames: any number.
             rows: what :meth:`fit` made of each, where it was done before.
+
+        Raises:
+            PictureError: a frame's image is none.
         """
         if not frames:
             return []
         start = time.perf_counter()
-        fitted = [self.fit(frame) for frame in frames] if rows is None else rows
+        fitted = [self.fit(_checked(frame)) for frame in frames] if rows is None else rows
         inputs = fitted[0][None] if len(fitted) == 1 else np.stack(fitted)  # [N, H, W, 3] RGB
         prepared = time.perf_counter()
         probabilities, scores = self._session.answers(inputs)
@@ -215,6 +220,8 @@ class Classifier:
         )
 
     def _frame(self, image: Picturelike, color: ColorOrder) -> Frame:
+        if color not in get_args(ColorOrder):
+            raise UsageError(f"color is '{color}', expected {' or '.join(get_args(ColorOrder))}")
         if isinstance(image, Frame):
             return image
         if isinstance(image, str | os.PathLike):
@@ -226,7 +233,7 @@ class Classifier:
     def _prediction(
         self, frame: Frame, probabilities: NDArray[np.float32], unknown_score: float | None, preprocess_ms: float, inference_ms: float
     ) -> Prediction:
-        decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score, self._asked)
+        decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score, self.asked)
         total = (frame.decode_ms or 0.0) + preprocess_ms + inference_ms
         return Prediction(
             source=frame.name,
@@ -259,6 +266,12 @@ class Classifier:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _checked(frame: Frame) -> Frame:
+    """A frame that a caller may have made. Raises :class:`PictureError` where its image is none."""
+    check_image(frame.image, frame.name)
+    return frame
 
 
 def _asked(labels: Sequence[str], allow: Collection[str] | None, deny: Collection[str] | None) -> frozenset[int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def read_clip(clip: Clip, fps: float | None, every: int = 1, max_pixels: int = M
     if clip.path.is_dir():
         if fps is None:
             raise UsageError(f"{clip.path}: a folder of frames has no times; give their rate with --fps")
-        for index, path in enumerate(find_pictures(clip.path)):
+        for index, path in enumerate(sorted(find_pictures(clip.path), key=_by_number)):
             if index % every == 0:
                 yield index / fps, read_frame(str(path), index, max_pixels)
         return
@@ -100,6 +101,11 @@ def read_clip(clip: Clip, fps: float | None, every: int = 1, max_pixels: int = M
     for frame in read_video(str(clip.path), every, max_pixels):
         assert frame.media_time_s is not None
         yield frame.media_time_s, frame
+
+
+def _by_number(path: Path) -> list[tuple[int, str]]:
+    """2.jpg before 10.jpg: digits as numbers, the rest as text."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
 def _of_folder(root: Path, manifest: Manifest) -> list[Clip]:

@@ -13,6 +13,12 @@ from edgecnn.errors import InputNotFoundError, UsageError
 __all__ = ["HealthThresholds"]
 
 _SCHEMA = 1
+_MOST = {"_level": 255.0, "_share": 1.0}
+
+
+def _most(name: str) -> float:
+    """Of a limit, by what its name ends in."""
+    return next((most for end, most in _MOST.items() if name.endswith(end)), math.inf)
 
 
 @dataclass(frozen=True)
@@ -37,9 +43,11 @@ class HealthThresholds:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-                raise UsageError(f"{field.name} is {value!r}, expected a number of at least 0")
+            value, whole, most = getattr(self, field.name), field.type == "int", _most(field.name)
+            number = isinstance(value, int | (int if whole else float)) and not isinstance(value, bool)
+            if not (number and math.isfinite(value) and 0 <= value <= most):
+                kind = "a whole number" if whole else "a number"
+                raise UsageError(f"{field.name} is {value!r}, expected {kind} " + (f"from 0 to {most:g}" if math.isfinite(most) else "of at least 0"))
 
     def save(self, path: Path) -> None:
         """Writes them as JSON. Raises :class:`OutputError`."""

@@ -9,6 +9,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -116,10 +117,12 @@ class Window:
         classes: C, without unknown.
         method: what a vote is.
         window_s: how far back votes count; the newest always does.
+        asked: the classes that may be an answer; None: all.
     """
 
-    def __init__(self, classes: int, method: Method, window_s: float) -> None:
+    def __init__(self, classes: int, method: Method, window_s: float, asked: AbstractSet[int] | None = None) -> None:
         self._classes = classes
+        self._not_asked = [] if asked is None else [i for i in range(classes) if i not in asked]
         self._method = method
         self._window_s = 0.0 if method == "none" else window_s
         self._votes: deque[tuple[float, NDArray[np.float64]]] = deque()
@@ -153,6 +156,9 @@ class Window:
             vote[int(probabilities.argmax())] = 1
         else:
             vote[:-1] = probabilities
+        if self._not_asked:  # what may be no answer may become none by many votes either
+            vote[-1] += vote[self._not_asked].sum()
+            vote[self._not_asked] = 0
         return vote
 
 
@@ -215,11 +221,13 @@ class Smoother:
     Args:
         labels: in the order of the probabilities.
         options: how.
+        asked: the classes that may be an answer, as of ``allow`` and ``deny``; None: all. The others' probability counts for unknown.
     """
 
-    def __init__(self, labels: Sequence[str], options: SmoothingOptions) -> None:
+    def __init__(self, labels: Sequence[str], options: SmoothingOptions, asked: AbstractSet[int] | None = None) -> None:
         self._labels = tuple(labels)
         self._options = options
+        self._asked = asked
         self._time_s = -math.inf
         self._told: int | None
         self._shares: NDArray[np.float64]  # of the newest vote
@@ -248,7 +256,7 @@ class Smoother:
 
     def _start(self) -> None:
         self._told, self._shares = None, np.zeros(len(self._labels) + 1)
-        self._window = Window(len(self._labels), self._options.method, self._options.window_s)
+        self._window = Window(len(self._labels), self._options.method, self._options.window_s, self._asked)
         self._held = Held(self._options)
 
     def _smoothed(self, label: int | None, *, changed: bool) -> Smoothed:

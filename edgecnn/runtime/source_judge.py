@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ class SourceJudge:
             from edgecnn.runtime.health import FrameHealth  # noqa: PLC0415  # pictures need none of it
 
             self._health = FrameHealth(health)
-        self._smoother = None if smoothing is None else Smoother(classifier.labels, smoothing)
+        self._smoother = None if smoothing is None else Smoother(classifier.labels, smoothing, classifier.asked)
         self._before: tuple[str, int | None] | None = None
 
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
@@ -45,14 +44,17 @@ class SourceJudge:
         return self._told(answer.prediction, answer.probabilities, time_s)
 
     def outage(self, outage: Outage) -> tuple[Prediction, bool]:
-        """The report that the source is away."""
+        """The report that the source is away: told as it is, since no answer stands for frames that do not come."""
         reason = f"offline: {outage.reason}; next try in {outage.retry_in_s:g} s"
         away = self._classifier.without_answer("no_decision", reason, outage.name, None, outage.captured_at)
-        return self._told(away, None, time.monotonic())
+        return self._compared(away)
 
     def _told(self, prediction: Prediction, probabilities: NDArray[np.float32] | None, time_s: float) -> tuple[Prediction, bool]:
         if self._smoother is not None:
             prediction = self._smoothed(self._smoother, prediction, probabilities, time_s)
+        return self._compared(prediction)
+
+    def _compared(self, prediction: Prediction) -> tuple[Prediction, bool]:
         now = prediction.status, prediction.index
         changed, self._before = now != self._before, now
         return prediction, changed

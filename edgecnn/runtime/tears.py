@@ -25,6 +25,7 @@ _ALONE = 1.7  # the same over the whole width, against the largest of the steps 
 _JUMP = 8  # grey levels a seam's step has beyond twice those beside it
 _MIXED = 0.1  # of the width: both brighter and darker steps; an edge in the scene goes one way, and so does the bar of a letterbox
 _SAME = 1  # grey levels between rows or pixels that count as equal; a wall behind an encoder differs by more from side to side
+_APART = 8  # pixels along a row: beyond what an encoder smooths
 _TEXTURE, _ABRUPT = 32, 8  # grey levels: within the row that is drawn out; between a filling and what is above it
 _LEAST_FILLED = 0.05  # of the height
 _BLACK, _WHITE = 24, 232  # bars and backgrounds have these colours by right
@@ -118,7 +119,7 @@ def filled_share(image: Image, columns: NDArray[np.uint8]) -> float:
 def _is_filling(image: Image, columns: NDArray[np.uint8], repeated: int) -> bool:
     last, whole = columns[-1], repeated == len(columns)
     if int(last.max()) - int(last.min()) > _SAME:  # the last good row, drawn out; whole columns of one level are a test picture's
-        return not whole and int(np.max(cv2.absdiff(image[-1, 8:], image[-1, :-8]))) > _TEXTURE
+        return not whole and image.shape[1] > _APART and int(np.max(cv2.absdiff(image[-1, _APART:], image[-1, :-_APART]))) > _TEXTURE
     color = image[-1, image.shape[1] // 2].astype(int)
     if any(np.abs(color - of).max() <= near for of, near in zip((_GREY, _GREEN), _NEAR, strict=True)):
         return True

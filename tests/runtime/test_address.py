@@ -60,6 +60,33 @@ def test_passwords_are_hidden_wherever_they_stand(address: str) -> None:
     assert "***" in found.name
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://admin:it's hunter2@cam/1",
+        'rtsp://admin:a"hunter2@cam/1',
+        "http://admin:<hunter2>@cam/1",
+        'rtspsrc location=rtsp://cam/1 user-pw="hunter2 and more" ! appsink',
+        "rtspsrc location='rtsp://admin:it's-hunter2@cam/1' ! appsink",
+        "rtspsrc location=rtsp://cam/1 proxy-pw=hunter2 ! appsink",
+        "http://cam/?pwd=it'shunter2&channel=1",
+    ],
+)
+def test_a_password_may_hold_quotes_brackets_and_spaces(address: str) -> None:
+    found = parse_address(address)
+    assert "hunter2" not in found.name
+    assert "hunter2" not in found.hide(f"cannot open '{address}': no answer")
+
+
+def test_what_a_message_says_beside_an_address_stays() -> None:
+    found = parse_address("rtsp://admin:hunter2@cam/1")
+    assert found.hide(f"{found.text} is away; ask help@example.org") == "rtsp://***@cam/1 is away; ask help@example.org"
+
+
+def test_a_pipeline_may_be_longer_than_a_file_s_name() -> None:
+    assert parse_address("videotestsrc ! " + "identity ! " * 100 + "appsink").kind == "gstreamer"
+
+
 def test_an_address_without_a_password_is_shown_as_it_is() -> None:
     for text in ("rtsp://cam:554/h264?channel=1", "http://cam/video", "/dev/video0", "pictures/a@b.png"):
         assert without_passwords(text) == text

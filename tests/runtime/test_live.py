@@ -212,6 +212,56 @@ def test_a_camera_may_change_its_resolution_and_its_bombs_are_dropped() -> None:
     assert seen == {(48, 64, 3), (96, 128, 3)}
 
 
+def test_frames_that_are_passed_over_are_a_sign_of_life() -> None:
+    with LiveSource(parse_address("fake:64x64@50"), LiveOptions(every=75, stall_s=0.8, open_s=3.0)) as source:
+        assert [next(source).index for _ in range(3)] == [0, 75, 150]
+        assert source.counters.outages == 0
+
+
+def test_a_stream_of_which_nothing_can_be_decoded_is_told_as_such() -> None:
+    with mjpeg_camera() as camera:
+        camera.frames = [camera.frames[0][:500]]
+        with LiveSource(parse_address(camera.url), LiveOptions(open_s=1.0, first_wait_s=0.05)) as source:
+            assert until(source.has_news)
+            outage = source.take()
+    assert isinstance(outage, Outage)
+    assert outage.reason.startswith("no frame for 1 s that can be decoded: frame: ")
+
+
+def test_a_broken_picture_over_http_is_an_error() -> None:
+    with mjpeg_camera(content_type="image/jpeg") as camera:
+        camera.frames = [camera.frames[0][:500]]
+        with open_source(camera.url) as source, pytest.raises(SourceError, match="cut short"):
+            next(source)
+
+
+def test_a_password_goes_with_a_redirect_to_another_path_of_the_host() -> None:
+    with mjpeg_camera(password="root:hunter2") as camera:
+        camera.moved_to = "/axis-cgi/video.cgi"
+        with open_source(camera.url) as source:
+            assert next(source).image.shape == (64, 64, 3)
+
+
+def test_two_cameras_that_differ_in_what_is_hidden_alone_are_two(tiny_model: Path) -> None:
+    with mjpeg_camera() as camera:
+        classifier = Classifier(tiny_model, ep="cpu", threads=1)
+        stream = classifier.stream(f"{camera.url}?token=one", f"{camera.url}?token=two", health=None, max_frames=30)
+        names = {prediction.source for _, prediction in stream}
+        assert names == set(stream.counters) == {f"{camera.url}?token=***", f"{camera.url}?token=*** (2)"}
+
+
+def test_a_machine_that_can_start_nothing_more_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("edgecnn.runtime.sources.live.Connection", no_thread)
+    with LiveSource(parse_address("fake:"), QUICK) as source:
+        assert until(source.has_news)
+        outage = source.take()
+    assert isinstance(outage, Outage)
+    assert "can't start new thread" in outage.reason
+
+
 def test_every_n_th_frame_alone_is_decoded() -> None:
     with open_source("fake:64x64@200", every=5) as source:
         assert all(next(source).index % 5 == 0 for _ in range(10))

@@ -9,11 +9,11 @@ from typing import Literal
 
 from edgecnn.runtime.sources.redaction import secrets_in, without_passwords
 
-__all__ = ["Address", "Kind", "parse_address"]
+__all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address"]
 
 Kind = Literal["pictures", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake"]
 
-_VIDEO_SUFFIXES = frozenset([".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp"])
+VIDEO_SUFFIXES = frozenset([".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp"])
 _SCHEMES: dict[str, Kind] = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http", "csi": "csi", "fake": "fake"}
 
 
@@ -27,16 +27,20 @@ class Address:
     @property
     def name(self) -> str:
         """The text without passwords."""
-        return without_passwords(self.text)
+        return without_passwords(self.text, whole=self._of_host)
 
     @property
     def live(self) -> bool:
         """Whether it goes on whether or not it is read: only its newest frame counts, and it may go away and come back."""
         return self.kind not in ("pictures", "video")
 
+    @property
+    def _of_host(self) -> bool:
+        return self.kind in ("rtsp", "http")
+
     def hide(self, message: str) -> str:
         """A message about this source without its passwords, wherever they stand in it."""
-        for secret in secrets_in(self.text):
+        for secret in secrets_in(self.text, whole=self._of_host):
             message = message.replace(secret, "***")
         return without_passwords(message)
 
@@ -53,10 +57,17 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
     text = os.fspath(source)
     if text.startswith(("/dev/video", "camera:")):
         return Address("camera", text)
-    if Path(text).is_file():
-        return Address("video" if Path(text).suffix.lower() in _VIDEO_SUFFIXES else "pictures", text)
+    if _is_file(text):
+        return Address("video" if Path(text).suffix.lower() in VIDEO_SUFFIXES else "pictures", text)
     if text.isascii() and text.isdigit():
         return Address("camera", text)
     if " ! " in text:
         return Address("gstreamer", text)
     return Address(_SCHEMES.get(text.partition(":")[0].lower(), "pictures"), text)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # a pipeline may be longer than a name
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,9 @@ class Cameras:
         return {source.name: source.counters for source in self._sources}
 
     def __enter__(self) -> Self:
-        self._sources = tuple(LiveSource(address, self._options, self._news) for address in self._addresses)
+        self._sources = tuple(
+            LiveSource(address, self._options, self._news, name=name) for address, name in zip(self._addresses, _names(self._addresses), strict=True)
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,3 +61,14 @@ class Cameras:
                     active.remove(source)
                 elif taken is not None:
                     yield taken
+
+
+def _names(addresses: Sequence[Address]) -> list[str]:
+    """A name each: without their passwords two addresses may be alike, and each camera is judged by its own frames."""
+    seen = Counter[str]()
+    names = []
+    for address in addresses:
+        seen[address.name] += 1
+        number = seen[address.name]
+        names.append(address.name if number == 1 else f"{address.name} ({number})")
+    return names

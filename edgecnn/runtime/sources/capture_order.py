@@ -23,6 +23,7 @@ class CaptureOrder:
     every: int  # decode every N-th frame
     max_pixels: int
     timeout_s: float  # of a silent connection
+    folder: str  # that relative paths begin in
 
     def to_json(self) -> str:
         """One line."""

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import IO, Any
 
 import cv2
@@ -32,6 +33,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the runner ends its children itself
     messages = _own_standard_output()
     order = CaptureOrder(**json.loads(sys.stdin.buffer.readline()))
+    with suppress(OSError):
+        os.chdir(order.folder)  # relative paths in a pipeline mean the user's; it started elsewhere, for Python's sake
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)  # the cores are the network's
     try:
@@ -63,10 +66,11 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
         messages.write(json.dumps(message) + "\n")
 
     memory = NewestFrame(order.capacity, order.memory)
-    number = order.first_number
+    number, told_s = order.first_number, time.monotonic()
     try:
         for index, arrival in enumerate(_open(order), order.first_index):
             if index % order.every:
+                told_s = _tell_alive(index, told_s, order.timeout_s / 4, tell)
                 continue
             try:
                 _put(arrival, memory, number, index, tell)
@@ -80,6 +84,15 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
         raise
     except Exception as error:  # noqa: BLE001  # a driver's or a library's own: told what it was, and tried again
         tell(event="failed", reason=f"{type(error).__name__}: {(str(error).splitlines() or ['without a word'])[0]}")
+
+
+def _tell_alive(index: int, told_s: float, every_s: float, tell: Any) -> float:
+    """Frames that are passed over are a sign of life, given now and then; returns when the last was."""
+    now_s = time.monotonic()
+    if now_s - told_s < every_s:
+        return told_s
+    tell(event="passed", index=index)
+    return now_s
 
 
 def _put(arrival: Arrival, memory: NewestFrame, number: int, index: int, tell: Any) -> None:

@@ -15,7 +15,7 @@ from edgecnn.runtime.child_python import start_python
 from edgecnn.runtime.sources.capture_order import CaptureOrder
 from edgecnn.runtime.sources.live_options import Ended
 
-__all__ = ["Arrived", "Connection", "Dropped", "Event", "Failed"]
+__all__ = ["Arrived", "Connection", "Dropped", "Event", "Failed", "Passed"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,13 @@ class Arrived:
     decode_ms: float
     captured_monotonic_s: float
     captured_at: str
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Frames come, of which only every so-manieth is wanted."""
+
+    index: int
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,8 @@ class Failed:
     silent: bool = False  # it was ended here, for saying nothing
 
 
-Event: TypeAlias = "Arrived | Dropped | Ended | Failed"
-_EVENTS: dict[str, Callable[..., Event]] = {"frame": Arrived, "dropped": Dropped, "end": Ended, "failed": Failed}
+Event: TypeAlias = "Arrived | Passed | Dropped | Ended | Failed"
+_EVENTS: dict[str, Callable[..., Event]] = {"frame": Arrived, "passed": Passed, "dropped": Dropped, "end": Ended, "failed": Failed}
 
 
 class Connection:
@@ -64,10 +71,11 @@ class Connection:
         OSError: no process could be started.
     """
 
-    def __init__(self, order: CaptureOrder, inherited: tuple[int, ...], hear: Callable[[Arrived | Dropped], None]) -> None:
+    def __init__(self, order: CaptureOrder, inherited: tuple[int, ...], hear: Callable[[Arrived | Passed | Dropped], None]) -> None:
         self._hear = hear
         self._heard_s = time.monotonic()
-        self._begun = False
+        self._begun = self._arrived = False
+        self._dropped: str | None = None  # why the last frame was
         self._end: Ended | Failed = Failed("the capture process ended without a word")
         self._process = start_python(["-m", "edgecnn.runtime.sources.capture_process"], pass_fds=inherited)
         assert self._process.stdin is not None
@@ -75,7 +83,12 @@ class Connection:
             self._process.stdin.write(order.to_json().encode() + b"\n")
             self._process.stdin.flush()
         self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        try:
+            self._listener.start()
+        except BaseException:  # no thread can be started: nobody would end the process
+            self._process.kill()
+            self._process.wait()
+            raise
 
     def wait(self, open_s: float, stall_s: float, closing: threading.Event) -> Ended | Failed:
         """Returns when the process has ended, was ended for silence (``open_s`` before the first frame, ``stall_s`` after), or at ``closing``."""
@@ -84,10 +97,17 @@ class Connection:
             left_s = self._heard_s + limit_s - time.monotonic()
             if left_s <= 0:
                 self._stop()
-                return Failed(f"no frame for {limit_s:g} s" if self._begun else f"nothing came within {limit_s:g} s of opening it", silent=True)
+                return Failed(self._why_silent(limit_s), silent=True)
             self._listener.join(min(left_s, 0.1))
         self._stop()
+        if isinstance(self._end, Ended) and self._dropped and not self._arrived:  # a picture, and a broken one
+            return Failed(self._dropped, permanent=True)
         return self._end
+
+    def _why_silent(self, limit_s: float) -> str:
+        if self._dropped:
+            return f"no frame for {limit_s:g} s that can be decoded: {self._dropped}"
+        return f"no frame for {limit_s:g} s" if self._begun else f"nothing came within {limit_s:g} s of opening it"
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -101,8 +121,12 @@ class Connection:
         if isinstance(event, Ended | Failed):
             self._end = event
             return
-        if isinstance(event, Arrived):
+        if isinstance(event, Dropped):
+            self._dropped = event.reason
+        else:
             self._heard_s, self._begun = time.monotonic(), True
+        if isinstance(event, Arrived):
+            self._arrived, self._dropped = True, None
         self._hear(event)
 
     def _stop(self, grace_s: float = 0.3) -> None:

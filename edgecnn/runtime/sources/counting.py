@@ -10,6 +10,7 @@ import cv2
 from edgecnn.errors import EdgeCNNError
 from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.files import expand_sources
+from edgecnn.runtime.sources.grabber import opencv_takes
 
 __all__ = ["count_frames"]
 
@@ -18,7 +19,7 @@ def count_frames(sources: Sequence[str | os.PathLike[str]], every: int = 1) -> i
     """Frames of files and videos, these as their headers say; None where there is no end or no telling: a camera, standard input."""
     pictures = frames = 0
     for address in map(parse_address, sources):
-        if address.live or address.text == "-":
+        if address.live or address.text == "-" or not opencv_takes(address.text):
             return None
         if address.kind == "video":
             capture = cv2.VideoCapture(address.text, cv2.CAP_FFMPEG)

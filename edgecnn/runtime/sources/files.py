@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from edgecnn.errors import DataError, InputNotFoundError, SourceError
+from edgecnn.errors import DataError, InputNotFoundError, PictureError, SourceError
 from edgecnn.preprocess import MAX_PIXELS, decode, read_bytes
+from edgecnn.runtime.sources.address import VIDEO_SUFFIXES
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 
 __all__ = ["expand_sources", "read_frame"]
@@ -16,6 +18,8 @@ __all__ = ["expand_sources", "read_frame"]
 
 def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
     """Reads one picture file. Raises :class:`InputNotFoundError` or :class:`PictureError`."""
+    if Path(path).suffix.lower() in VIDEO_SUFFIXES and Path(path).is_file():
+        raise PictureError(f"{path}: a video among pictures; name it as a source of its own")
     captured_at, start = now_rfc3339(), time.perf_counter()
     captured_monotonic_s = time.monotonic()
     image = decode(read_bytes(path), name=path, max_pixels=max_pixels, color="bgr")
@@ -38,10 +42,13 @@ def _expand(source: str) -> Iterable[str]:
     if source == "-":
         return _named_on_input()
     path = Path(source)
-    if path.is_dir():
-        return _folder(path)
-    if path.exists():
-        return (source,)
+    try:
+        if path.is_dir():
+            return _folder(path)
+        if path.exists():
+            return (source,)
+    except OSError as error:  # longer than a name may be
+        raise InputNotFoundError(f"{source}: no such picture, folder or pattern: {error.strerror}; check the path") from error
     import glob  # noqa: PLC0415  # a path that is there needs none
 
     matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []  # noqa: PTH207  # a pattern may be absolute
@@ -50,7 +57,11 @@ def _expand(source: str) -> Iterable[str]:
         raise SourceError(f"{scheme}://: no such kind of source; there are rtsp://, http://, https:// and those of `edgecnn predict --help`")
     if not matches:
         raise InputNotFoundError(f"{source}: no such picture, folder or pattern; check the path")
-    return (found for match in matches for found in (_folder(Path(match)) if Path(match).is_dir() else (match,)))
+    once: dict[str, str] = {}  # `**` matches folders and what is in them
+    for match in matches:
+        for found in _folder(Path(match)) if Path(match).is_dir() else (match,):
+            once.setdefault(os.path.normpath(found), found)
+    return once.values()
 
 
 def _named_on_input() -> Iterator[str]:

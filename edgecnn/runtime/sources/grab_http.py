@@ -43,7 +43,8 @@ def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
     bare = urlunsplit(parts._replace(netloc=host))
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     if parts.username is not None:
-        passwords.add_password(None, bare, unquote(parts.username), unquote(parts.password or ""))
+        whole_host = f"{parts.scheme}://{host}/"  # cameras redirect to another path of theirs; other hosts get nothing
+        passwords.add_password(None, whole_host, unquote(parts.username), unquote(parts.password or ""))
     handlers = urllib.request.HTTPBasicAuthHandler(passwords), urllib.request.HTTPDigestAuthHandler(passwords)
     try:
         request = urllib.request.Request(bare, headers={"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*"})  # noqa: S310

@@ -12,7 +12,7 @@ import cv2
 from edgecnn.errors import PictureError, SourceError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.cameras import resolve_camera
-from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError, as_bgr, split_address
+from edgecnn.runtime.sources.grabber import Arrival, Grabber, GrabError, as_bgr, opencv_takes, split_address
 
 __all__ = ["grab_camera", "grab_gstreamer", "grab_rtsp"]
 
@@ -72,6 +72,8 @@ def _in_bgr(pipeline: str) -> str:
 
 
 def _open(source: str, backend: int, settings: Sequence[int]) -> cv2.VideoCapture:
+    if not opencv_takes(source):
+        raise GrabError("the address is not UTF-8", permanent=True)
     try:
         return cv2.VideoCapture(source, backend, settings)
     except cv2.error as error:

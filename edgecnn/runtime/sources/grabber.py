@@ -14,7 +14,7 @@ from edgecnn.errors import PictureError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.frame import now_rfc3339
 
-__all__ = ["Arrival", "GrabError", "Grabber", "as_bgr", "split_address"]
+__all__ = ["Arrival", "GrabError", "Grabber", "as_bgr", "opencv_takes", "split_address"]
 
 
 class GrabError(Exception):
@@ -41,6 +41,15 @@ class Arrival:
 
 Grabber = Iterator[Arrival]
 """Gives arrivals; ends where the source is at its end; raises :class:`GrabError` where it failed."""
+
+
+def opencv_takes(name: str) -> bool:
+    """Whether a path or address is text that OpenCV's bindings take: one in bytes that are no UTF-8 ends the process (5.0)."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def split_address(url: str) -> SplitResult:

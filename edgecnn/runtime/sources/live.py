@@ -15,12 +15,13 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from edgecnn.errors import SourceError
 from edgecnn.runtime.sources.address import Address
 from edgecnn.runtime.sources.capture_order import CaptureOrder
-from edgecnn.runtime.sources.connection import Arrived, Connection, Dropped, Failed
+from edgecnn.runtime.sources.connection import Arrived, Connection, Dropped, Failed, Passed
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 from edgecnn.runtime.sources.frame_rate import FrameRate
 from edgecnn.runtime.sources.live_options import Counters, Ended, LiveOptions, Outage
@@ -36,7 +37,7 @@ Item = TypeVar("Item")
 
 log = logging.getLogger("edgecnn")
 
-_SILENT_CONNECTION_S = 4.0  # a socket that says nothing; below `stall_s`, so that its own reason is the one told
+_SILENT_CONNECTION = 8 / 9  # of `stall_s`: a socket that says nothing ends a little before, so that its own reason is the one told
 
 
 class LiveSource:
@@ -45,14 +46,15 @@ class LiveSource:
     Args:
         address: what to read.
         options: how to watch it.
+        name: what it is called; None: its address without passwords.
         news: rung whenever there is something to take; several sources may share one.
 
     Raises (while iterating or taking):
         SourceError: it cannot be opened and another try cannot help; with ``fail_fast`` also where it is not there at the start.
     """
 
-    def __init__(self, address: Address, options: LiveOptions | None = None, news: News | None = None) -> None:
-        self.name = address.name
+    def __init__(self, address: Address, options: LiveOptions | None = None, news: News | None = None, *, name: str | None = None) -> None:
+        self.name = name or address.name
         self._address = address
         self._options = options or LiveOptions()
         self._news = news or News()
@@ -163,16 +165,19 @@ class LiveSource:
             first_index=self._next_index,
             every=o.every,
             max_pixels=o.max_pixels,
-            timeout_s=min(_SILENT_CONNECTION_S, o.stall_s),
+            timeout_s=_SILENT_CONNECTION * o.stall_s,
+            folder=_here(),
         )
         begun = self.counters.connections
         self._rate = FrameRate()  # an outage is no interval
 
-        def hear(event: Arrived | Dropped) -> None:
+        def hear(event: Arrived | Passed | Dropped) -> None:
+            self._next_index = event.index + 1
+            if isinstance(event, Passed):
+                return None
             if isinstance(event, Dropped):
-                self._next_index = event.index + 1
                 return self._count(dropped=1)
-            self._next_number, self._next_index = event.number + 1, event.index + 1
+            self._next_number = event.number + 1
             self._count(captured=1, connections=int(self.counters.connections == begun))
             self._outage.clear()
             self._rate.count(time.monotonic())
@@ -181,8 +186,8 @@ class LiveSource:
 
         try:
             end = Connection(order, self._memory.descriptors, hear).wait(open_s, o.stall_s, self._closing)
-        except OSError as error:
-            return Failed(f"the capture process does not start: {error.strerror or error}")
+        except (OSError, RuntimeError, MemoryError) as error:  # no descriptors, processes, threads or memory left: there may be some later
+            return Failed(f"the capture process does not start: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}")
         return replace(end, reason=self._address.hide(end.reason)) if isinstance(end, Failed) else end
 
     def _count(self, **more: int) -> None:
@@ -198,6 +203,13 @@ class LiveSource:
     def _finish(self, how: Ended | SourceError) -> None:
         self._over = how
         self._news.ring()
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed meanwhile
+        return "."
 
 
 def _the_end(over: Ended | SourceError | None) -> Ended | None:

@@ -8,25 +8,29 @@ __all__ = ["secrets_in", "without_passwords"]
 
 _HIDDEN = "***"
 
-# Up to the last @: a password may hold one, and hiding too much of an address harms nobody
-_USER = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s\"'<>]*)@", re.IGNORECASE)
+# A text that is an address and nothing else: up to its last @, whatever stands before, since a password may hold anything
+_WHOLE = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>.*)@(?=[^@]*\Z)", re.IGNORECASE | re.DOTALL)
 
-# ?user=admin&pwd=1234 as many cameras take it, and user-pw=… of GStreamer's rtspsrc
+# One within a text: up to the last @ before a space; hiding too much of an address harms nobody
+_WITHIN = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>\S*)@", re.IGNORECASE)
+
+# ?user=admin&pwd=1234 as many cameras take it, and user-pw="…" of GStreamer's rtspsrc
 _PARAMETER = re.compile(
-    r"(?P<name>[\w.-]*(?:pass|pwd|passwd|password|token|secret|auth|apikey|api_key|key|user-pw|user-id|user|usr|login)[\w.-]*=)(?P<value>[^&;\s\"'<>]+)",
+    r"(?P<name>[\w.-]*(?:pass|pw|token|secret|auth|key|user|usr|login)[\w.-]*=)(?P<value>\"[^\"]*\"|'[^']*'|[^&;\s]+)",
     re.IGNORECASE,
 )
 
 
-def without_passwords(text: str) -> str:
-    """The text with user names, passwords and keys of addresses replaced by ``***``."""
-    return _PARAMETER.sub(rf"\g<name>{_HIDDEN}", _USER.sub(rf"\g<scheme>{_HIDDEN}@", text))
+def without_passwords(text: str, *, whole: bool = False) -> str:
+    """The text with user names, passwords and keys of addresses replaced by ``***``; ``whole``: it is one address and nothing else."""
+    users = _WHOLE if whole else _WITHIN
+    return _PARAMETER.sub(rf"\g<name>{_HIDDEN}", users.sub(rf"\g<scheme>{_HIDDEN}@", text))
 
 
-def secrets_in(address: str) -> tuple[str, ...]:
-    """The passwords and keys of an address, as written and decoded: a library may repeat one of them alone. Longest first."""
-    found = {match["value"] for match in _PARAMETER.finditer(address)}
-    for match in _USER.finditer(address):
+def secrets_in(text: str, *, whole: bool = False) -> tuple[str, ...]:
+    """The passwords and keys of addresses in a text, as written and decoded: a library may repeat one of them alone. Longest first."""
+    found = {match["value"].strip("\"'") for match in _PARAMETER.finditer(text)}
+    for match in (_WHOLE if whole else _WITHIN).finditer(text):
         _, _, password = match["user"].partition(":")
         found.add(password or match["user"])
         found |= {piece for piece in re.split("[@/]", password) if len(piece) > 3}  # where a library took one of these for the end

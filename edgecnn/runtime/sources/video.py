@@ -11,7 +11,7 @@ import cv2
 from edgecnn.errors import InputNotFoundError, PictureError, SourceError
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.grabber import as_bgr
+from edgecnn.runtime.sources.grabber import as_bgr, opencv_takes
 
 __all__ = ["read_video", "video_rate"]
 
@@ -51,7 +51,7 @@ def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Itera
 
 def video_rate(path: str) -> float:
     """Frames a second as the file says, 25 where it does not."""
-    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)  # of a path that was read from
     rate = capture.get(cv2.CAP_PROP_FPS)
     capture.release()
     return rate if 0 < rate <= 1000 else 25.0
@@ -60,6 +60,8 @@ def video_rate(path: str) -> float:
 def _open(path: str, max_pixels: int) -> cv2.VideoCapture:
     if not Path(path).exists():
         raise InputNotFoundError(f"{path}: no such video; check the path")
+    if not opencv_takes(path):
+        raise SourceError(f"{path}: its name is not UTF-8, which OpenCV needs of a video's; rename it")
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
     if not capture.isOpened():
         raise SourceError(f"{path}: not a video that OpenCV's FFmpeg can open; convert it, for instance with ffmpeg")
