@@ -11,11 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mjpeg_server import mjpeg_camera
 from shapes import shape_picture
 
 from edgecnn.runtime.annotate import VideoWriter
+from edgecnn.runtime.smoothing import SmoothingOptions, write_smoothing
 
 KEYS = [
     "source",
@@ -70,6 +72,24 @@ def test_a_camera_gives_a_json_line_a_frame(edgecnn, tiny_model: Path) -> None:
     assert [list(row) for row in rows] == [KEYS] * 5
     assert all(row["age_ms"] < 5000 and row["media_time_s"] is None and row["source"] == "fake:64x64@50" for row in rows)
     assert "5 classified" in done.stderr
+
+
+def test_with_smoothing_an_outage_and_an_unfit_frame_are_told_too(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
+    write_smoothing(tmp_path / "s.json", SmoothingOptions("average", window_s=0.5, enter=0.5, leave=0.3))
+    words = "--threshold", 2, "--smoothing", tmp_path / "s.json", "--max-frames", 30, "--threads", 1  # a threshold above 1: all unknown
+    done = edgecnn("predict", tiny_model, "fake:64x64@50,outage=20", "--health", "off", *words)
+    assert done.returncode == 0, done.stderr
+    lines = [line.partition(": ")[2] for line in done.stdout.splitlines()]
+    assert "no decision: offline: the fake camera breaks off" in " ".join(lines)
+    assert any(line.startswith("Prediction: unknown (") for line in lines)
+    dark = tmp_path / "dark.mkv"
+    writer = VideoWriter(dark, 10.0)
+    for seed in range(12):
+        writer.add(shape_picture("circle", seed, 64) if seed < 6 else np.zeros((64, 64, 3), np.uint8))
+    writer.close()
+    done = edgecnn("predict", tiny_model, dark, *words)
+    assert done.returncode == 0, done.stderr
+    assert "Prediction: unknown (smoothing: most frames are unknown)" in done.stdout
 
 
 def test_a_video_gives_its_times_and_is_saved(edgecnn, tiny_model: Path, tmp_path: Path) -> None:

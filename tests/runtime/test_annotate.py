@@ -44,6 +44,13 @@ def test_an_answer_is_written_as_small_as_a_narrow_picture_wants_it(shape: tuple
     assert (picture[: len(picture) - shape[0], -3:] == picture[0, 0]).all(), "and end before the edge"
 
 
+def test_a_picture_with_the_longest_name_is_saved(classifier: Classifier, tmp_path: Path) -> None:
+    image = shape_picture("circle", 0)
+    with Album(tmp_path) as album:
+        album.add(Frame(image, "ä" * 125 + ".png"), classifier(image))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_video_is_not_saved_over_itself(classifier: Classifier, tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "a.mkv", 10.0)
     for seed in range(3):

@@ -11,7 +11,7 @@ import pytest
 from shapes import shape_picture
 
 from edgecnn import Classifier, EdgeCNNError, Frame, Prediction, open_source
-from edgecnn.errors import UsageError
+from edgecnn.errors import PictureError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,18 @@ def test_a_path_its_pixels_and_its_frame_answer_alike(classifier: Classifier, sh
     assert np.array_equal(scores(classifier(image)), expected)
     assert np.array_equal(scores(classifier(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), color="rgb")), expected)
     assert np.array_equal(scores(classifier(next(iter(open_source(path))))), expected)
+
+
+def test_a_channel_order_that_there_is_not_is_refused(classifier: Classifier) -> None:
+    with pytest.raises(UsageError, match="color is 'RGB', expected bgr or rgb"):
+        classifier(shape_picture("circle", 0), color="RGB")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("image", [np.zeros((8, 8, 3), np.uint16), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3))])
+def test_a_frame_that_holds_no_picture_is_refused_as_an_array_is(image: np.ndarray, classifier: Classifier) -> None:
+    for ask in (classifier, lambda frame: classifier.answer([frame]), lambda frame: classifier.fitted([frame])):
+        with pytest.raises(PictureError, match="mine: .* expected uint8"):
+            ask(Frame(image, "mine"))
 
 
 def test_a_pil_image_answers_as_its_file(classifier: Classifier, shapes: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from edgecnn import Classifier, Frame
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.runtime.annotate import VideoWriter
+from edgecnn.runtime.frame_measures import measure_frame
 from edgecnn.runtime.health import FrameHealth
 from edgecnn.runtime.health_learning import learn_thresholds
 from edgecnn.runtime.health_thresholds import HealthThresholds
@@ -201,6 +203,21 @@ def test_nothing_is_learnt_from_a_camera_that_is_broken_or_too_little_of_it() ->
         learn_thresholds(frames(clip(5)))
     with pytest.raises(DataError, match="60 of 60 frames are black"):
         learn_thresholds(frames([np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 60))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"dark_level": 300}, {"dark_level": 24.5}, {"bright_share": 1.5}, {"still_s": math.nan}, {"still_breaks": True}, {"seam_share": -0.1}]
+)
+def test_a_limit_that_is_none_is_refused(wrong: dict) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        HealthThresholds(**wrong)
+
+
+@pytest.mark.parametrize("width", [1, 2, 8, 9])
+def test_a_narrow_frame_is_measured(width: int) -> None:
+    image = np.repeat(np.arange(40, dtype=np.uint8)[:, None, None] * 5, width, axis=1).repeat(3, axis=2)
+    image[20:] = image[20] + np.arange(0, 60, 60 // width, dtype=np.uint8)[:width, None]
+    measure_frame(image)
 
 
 def test_thresholds_come_back_from_their_file(tmp_path: Path) -> None:

@@ -41,6 +41,16 @@ def changes(told: Iterable[Smoothed]) -> list[str]:
     return words(s for s in told if s.changed)
 
 
+@pytest.mark.parametrize("method", ["average", "majority", "none"])
+def test_a_class_that_was_not_asked_for_is_never_told(method: str) -> None:
+    frames = [("ok", np.array(p, np.float32)) for p in ((0.5, 0.45, 0.05), (0.05, 0.45, 0.5))] * 4
+    options = SmoothingOptions(method, window_s=1.0)  # type: ignore[arg-type]
+    smoother = Smoother(LABELS, options, asked=frozenset([0, 2]))
+    told = [smoother.update(i / RATE, *frame) for i, frame in enumerate(frames)]  # type: ignore[arg-type]
+    assert "dog" not in words(told)
+    assert {"cat", "cow", "unknown"} & set(words(told))
+
+
 def test_as_it_stands_it_passes_each_frames_answer_on() -> None:
     told = play(SmoothingOptions(), votes(("cat", 2), ("dog", 1), ("unknown", 1), ("cat", 1)))
     assert words(told) == ["cat", "cat", "dog", "unknown", "cat"]

@@ -36,6 +36,26 @@ def test_a_glob_gives_what_it_matches(tmp_path: Path) -> None:
     assert [Path(p).name for p in expand_sources([str(tmp_path / "a*.png")])] == ["a1.png", "a2.png"]
 
 
+def test_a_pattern_of_folders_gives_each_picture_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("p/a/1.png", "p/a/2.png", "p/b/1.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+    for pattern in ("p/**", "./p/**", "p/*"):
+        assert sorted(map(os.path.normpath, expand_sources([pattern]))) == ["p/a/1.png", "p/a/2.png", "p/b/1.png"]
+
+
+def test_a_video_that_a_pattern_matches_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"")
+    with pytest.raises(PictureError, match=r"v\.mp4: a video among pictures; name it as a source of its own"):
+        next(open_source(tmp_path / "v.*"))
+
+
+def test_a_name_that_is_too_long_for_a_file_is_told() -> None:
+    with pytest.raises(InputNotFoundError, match="File name too long"):
+        open_source("a" * 300)
+
+
 def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -> None:
     path = tmp_path / "a[1].png"
     path.write_bytes(b"")

@@ -285,6 +285,14 @@ def test_every_third_frame_keeps_its_time(tmp_path: Path) -> None:
         assert [round(t, 3) for t, _ in read_clip(clip, 10, every=3)] == [0, 0.3, 0.6, 0.9]
 
 
+def test_frames_are_counted_by_their_numbers_and_not_by_their_letters(tmp_path: Path) -> None:
+    write_frames(tmp_path / "f", ["circle"] * 12)
+    for number, path in enumerate(sorted((tmp_path / "f").iterdir())):
+        path.rename(path.with_name(f"{number}.png"))
+    clip = Clip(tmp_path / "f", (Span(0, math.inf, 0),))
+    assert [Path(frame.name).stem for _, frame in read_clip(clip, 10)] == [str(number) for number in range(12)]
+
+
 def test_frames_without_a_rate_are_refused(clips: Path, classifier: Classifier) -> None:
     with pytest.raises(UsageError, match="--fps"):
         tune(classifier, [clips], TuneOptions(budget_per_h=1))

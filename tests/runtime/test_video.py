@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from shapes import shape_picture
 
 from edgecnn import Classifier, open_source
 from edgecnn.errors import InputNotFoundError, PictureError, SourceError
+from edgecnn.runtime.sources.counting import count_frames
 from edgecnn.runtime.sources.video import read_video, video_rate
 
 
@@ -46,6 +48,18 @@ def test_a_video_that_breaks_off_is_told_at_its_end(tmp_path: Path) -> None:
     cut.write_bytes(whole[: len(whole) // 2])
     with pytest.raises((PictureError, SourceError), match=r"cut\.mkv: (breaks off after \d+ of|no frame)"):
         list(read_video(str(cut)))
+
+
+def test_a_name_that_is_no_utf_8_is_told_and_what_follows_is_answered(video: Path, tiny_model: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"v\xff.mp4")  # OpenCV 5.0 would end the process
+    odd.write_bytes(video.read_bytes())
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), shape_picture("circle", 0))
+    stream = Classifier(tiny_model, ep="cpu", threads=1).stream(odd, picture)
+    first, second = (prediction for _, prediction in stream)
+    assert (first.status, first.reason) == ("error", "its name is not UTF-8, which OpenCV needs of a video's; rename it")
+    assert second.status == "ok"
+    assert count_frames([odd]) is None
 
 
 def test_what_is_no_video_is_an_error(tmp_path: Path) -> None:
