@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.area_resize import resize_area
 from edgecnn.errors import InputNotFoundError, PictureError
 from edgecnn.manifest import InputSpec, PreprocessSpec
 from edgecnn.picture_header import HeaderError, read_header
@@ -43,7 +44,6 @@ MAX_PIXELS = 64_000_000
 _FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "bgr": cv2.IMREAD_COLOR_BGR}  # both eight bits, EXIF orientation applied
 
 _INTERPOLATION = {
-    "area": cv2.INTER_AREA,
     "linear": cv2.INTER_LINEAR,
     "cubic": cv2.INTER_CUBIC,
     "nearest": cv2.INTER_NEAREST_EXACT,  # samples pixel centres as Pillow does; INTER_NEAREST is half a pixel off
@@ -150,6 +150,8 @@ def check_image(array: object, name: str = "image") -> Image:
 def _resize(picture: Image, width: int, height: int, spec: PreprocessSpec) -> Image:
     if picture.shape[:2] == (height, width):
         return np.ascontiguousarray(picture)
+    if spec.interpolation == "area":
+        return resize_area(picture, width, height)
     return cv2.resize(picture, (width, height), interpolation=_INTERPOLATION[spec.interpolation])  # type: ignore[return-value]
 
 
