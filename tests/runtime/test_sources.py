@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,7 @@ from shapes import shape_picture
 from edgecnn import open_source
 from edgecnn.errors import DataError, InputNotFoundError, PictureError, SourceError
 from edgecnn.runtime.sources import expand_sources
+from edgecnn.runtime.sources.frame import now_rfc3339
 
 
 def test_a_folder_gives_its_pictures_sorted_without_hidden_or_other_files(tmp_path: Path) -> None:
@@ -100,3 +103,16 @@ def test_an_unreadable_picture_is_an_error_when_its_turn_comes(tmp_path: Path) -
     (tmp_path / "a.png").write_bytes(b"text")
     with pytest.raises(PictureError, match=r"a\.png"):
         next(open_source(tmp_path))
+
+
+def test_the_time_of_day_is_in_utc_and_milliseconds_across_seconds_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    before_s = time.time() - 1e-3
+    told = now_rfc3339()
+    assert before_s <= datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp() <= time.time()
+    for now_ns, expected in (
+        (1_700_000_000_999_999_999, "2023-11-14T22:13:20.999Z"),
+        (1_700_000_001_000_000_000, "2023-11-14T22:13:21.000Z"),
+        (1_700_000_000_007_000_000, "2023-11-14T22:13:20.007Z"),
+    ):
+        monkeypatch.setattr(time, "time_ns", lambda now_ns=now_ns: now_ns)
+        assert now_rfc3339() == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Literal
 
 from edgecnn.preprocess import ColorOrder, Image
@@ -17,7 +18,13 @@ FrameKind = Literal["picture", "video", "stream"]
 
 def now_rfc3339() -> str:
     """The time of day, UTC, in milliseconds (RFC 3339)."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, ms = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_rfc3339(second)}.{ms:03}Z"
+
+
+@lru_cache(maxsize=1)  # a camera gives many frames a second
+def _rfc3339(second: int) -> str:
+    return datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @dataclass(frozen=True, eq=False)
