@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 
@@ -19,6 +20,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")  # file names need not be UTF-8
     if sys.argv[1:2] == ["predict"]:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here multiplies matrices; starting NumPy's threads takes an eighth of the start
         gc.disable()  # until the model is open: what imports make stays, and going through it again and again takes a twentieth of the start
         from edgecnn.cli.quick_predict import predict_quickly
 

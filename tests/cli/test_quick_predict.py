@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,13 @@ def test_a_package_that_does_not_load_is_the_environment_s_fault(tmp_path: Path,
     done = edgecnn("predict", "m.onnx", "a.jpg", env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
     assert done.stderr == "edgecnn: error: cv2 cannot be imported (libGL.so.1: cannot open shared object file); `edgecnn doctor` says what to do\n"
+
+
+@pytest.mark.parametrize("own", [None, "3"])
+def test_numpy_starts_no_threads_for_a_prediction_unless_its_user_wants_them(own: str | None) -> None:
+    """They would take an eighth of the start, and nothing multiplies matrices."""
+    program = "import os, sys; os._exit = lambda s: (print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules), sys.exit())"
+    program += "; from edgecnn.cli import main; sys.argv = ['edgecnn', 'predict', 'no.onnx', 'a.jpg']; print('numpy' in sys.modules); main()"
+    given = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"} | ({"OPENBLAS_NUM_THREADS": own} if own else {})
+    done = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", own or "1", "True"]  # it is set before NumPy is there
