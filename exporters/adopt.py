@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
@@ -30,6 +29,7 @@ from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.admission import admit, admit_own
 from edgecnn.runtime.engine_message import first_line
 from edgecnn.runtime.model_file import read_model_file
+from edgecnn.runtime.ort_session import SILENT, new_options, open_on_cpu
 from edgecnn.runtime.session import ModelSession, open_session
 from exporters.adopted_graph import Scores, build_adopted
 from exporters.foreign import ForeignModel, Layout, ends_in, read_foreign, read_labels
@@ -190,10 +190,8 @@ class _Original:
 
     def __init__(self, foreign: ForeignModel, content: bytes, mean: NDArray[np.float64], std: NDArray[np.float64], color: str) -> None:
         self._foreign, self._mean, self._std, self._color = foreign, mean, std, color
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = open_on_cpu(content, new_options(severity=SILENT))
         except Exception as error:  # onnxruntime's own exceptions share no base
             raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {first_line(error)}") from error
 

@@ -17,6 +17,7 @@ from onnx import ModelProto
 
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
+from edgecnn.runtime.ort_session import new_options, open_on_cpu
 from exporters.graph import consumers
 
 __all__ = ["METHODS", "Histogram", "Range", "collect_histograms", "find_ranges"]
@@ -99,10 +100,9 @@ def _session_with_outputs(model: ModelProto, names: list[str]) -> onnxruntime.In
     observed.CopyFrom(model)
     del observed.graph.output[:]
     observed.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options = new_options()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # fusions would hide the tensors
-    return onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return open_on_cpu(observed.SerializeToString(), options)
 
 
 def _runs(session: onnxruntime.InferenceSession, names: list[str], pictures: Image) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:

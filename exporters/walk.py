@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from edgecnn.preprocess import Image
+from edgecnn.runtime.ort_session import new_options, open_on_cpu
 from exporters.graph import producers, remove_dead_nodes
 
 __all__ = ["Walk"]
@@ -67,6 +68,4 @@ def _part(model: ModelProto, first: str, last: str) -> onnxruntime.InferenceSess
     del part.graph.output[:]
     part.graph.output.append(onnx.helper.make_tensor_value_info(last, onnx.TensorProto.FLOAT, None))
     remove_dead_nodes(part)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return open_on_cpu(part.SerializeToString(), new_options())

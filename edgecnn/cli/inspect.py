@@ -53,6 +53,7 @@ def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model 
         ("opset", _number(found["opset"])),
         ("operators", ", ".join(f"{count} {name}" for name, count in sorted(found["operators"].items(), key=lambda item: -item[1]))),
         ("int8, float nodes", f"{len(found['quantized_nodes'])}, {len(found['float_nodes'])}"),
+        *([("int8 weights", f"{found['weight_bits']} bits")] if found["weight_bits"] else []),
         *([("runs on", nodes_by_provider(found["nodes"]))] if found.get("ep") else []),
         *_fusion(found.get("fusion")),
         ("SHA-256", found["sha256"]),

@@ -23,7 +23,9 @@ import onnxruntime
 
 from edgecnn.errors import ModelError
 from edgecnn.runtime.admission_rules import RefusedError, check_structure, plain
+from edgecnn.runtime.engine_message import first_line, shares_constants
 from edgecnn.runtime.onnx_proto import parse_model
+from edgecnn.runtime.ort_session import SILENT, new_options, open_on_cpu
 
 __all__ = ["CPU_SECONDS", "main"]
 
@@ -128,11 +130,10 @@ def _judge(content: bytes, size: tuple[int, int], resource: Any) -> str | None:
 
 def _try_out(content: bytes, size: tuple[int, int]) -> None:
     """Opens it as the runner will, on one thread, and runs a black picture and noise; where the batch is free, two pictures of it."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options = new_options(severity=SILENT, threads=1)
+    options.inter_op_num_threads = 1
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = open_on_cpu(content, options)
     except Exception as error:  # onnxruntime's own classes derive from Exception alone
         raise _refused("onnxruntime cannot load it", error) from error
     inputs = session.get_inputs()
@@ -147,6 +148,8 @@ def _try_out(content: bytes, size: tuple[int, int]) -> None:
 
 
 def _refused(what: str, error: Exception) -> RefusedError:
+    if shares_constants(error):
+        return RefusedError(first_line(error))
     text = " ".join(str(error).removeprefix("[ONNXRuntimeError] : ").split())
     if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
         return RefusedError(f"{what}: it asks for more memory than a model of its size may need")

@@ -49,6 +49,7 @@ def examine_environment() -> tuple[list[Finding], Recommendation | None]:
         *examine_opencv(),
         *examine_machine(),
     ]
+    findings += [] if broken else _int8()
     cameras = _cameras(broken)
     findings += [*_camera_findings(cameras), *_extras()]
     if clashes:
@@ -154,6 +155,15 @@ def _extras() -> Iterator[Finding]:
         yield Finding("note", what, "training", "pip install 'edgecnn[train]'")
     else:
         yield Finding("note", "installed: trains, exports and quantizes", "training", "")
+
+
+def _int8() -> Iterator[Finding]:
+    """Which weights are faster on an x86 processor; on others they take the same way."""
+    if not is_x86():
+        return
+    from edgecnn.runtime.weight_bits_timing import time_convolutions  # noqa: PLC0415  # onnxruntime is seen to load by now
+
+    yield Finding("ok", f"int8 convolutions: {time_convolutions()}", "processor", "")
 
 
 def _next(cameras: tuple[Camera, ...]) -> Recommendation:

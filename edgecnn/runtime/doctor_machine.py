@@ -48,7 +48,7 @@ def _processor() -> Iterator[Finding]:
     cores = f"{_count(present_cores(), 'core')}, {_count(os.cpu_count() or 1, 'thread')}"
     yield Finding("ok", f"{cpu_name()}, {cores}; {_sets(cpu_flags())}", "processor", "")
     if not has_vnni():
-        what = "no VNNI: products of int8 saturate, and int8 gains less"
+        what = "no VNNI: int8 gains less, and weights of eight bits need a slower way to be exact"
         yield Finding("warning", what, "processor", "quantize on this machine: `edgecnn quantize` then keeps weights to seven bits")
     elif has_fast_int8() is False:
         what = "no dotprod (asimddp): int8 gains less"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.errors import InputNotFoundError, ManifestError, ProviderError
 from edgecnn.finding import Finding
+from edgecnn.runtime.cpu_features import is_x86
 from edgecnn.runtime.golden import GoldenReplay, GoldenSamples, replay
 from edgecnn.runtime.machine_state import busy
+from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.model_timing import Runner, cpu_runners, grey, race, thread_counts, winner
 from edgecnn.runtime.provider_reasons import missing_providers
 from edgecnn.runtime.providers import Provider, available, parse
 from edgecnn.runtime.recommendation import Recommendation
 from edgecnn.runtime.session import ModelSession, open_session
 from edgecnn.runtime.sources.cameras import find_cameras
+from edgecnn.runtime.weight_bits import weight_bits
+from edgecnn.runtime.weight_bits_timing import time_weight_bits
 
 __all__ = ["examine_model"]
 
@@ -58,7 +62,7 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
     if not proven:
         return findings, None
     timing, best = _quickest(proven)
-    return [*findings, timing], best
+    return [*findings, timing, *_weight_bits(proven)], best
 
 
 def _usable() -> tuple[tuple[Provider, ...], list[Finding]]:
@@ -123,6 +127,23 @@ def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
     why = f"{'too close to call in so short a race, so what takes least of the machine' if close else 'the quickest here'}: {chosen.name}"
     command = Recommendation.of(why if len(runners) > 1 else f"all that is here: {chosen.name}", *_predict(path, source, ep, threads))
     return Finding("ok", f"one picture, the network alone: {times} (medians)", proven[0].file, _disturbed()), command
+
+
+def _weight_bits(proven: Sequence[ModelSession]) -> Iterator[Finding]:
+    """Whether the file's int8 weights have the faster form, where the CPU provider of an x86 processor runs it."""
+    session = next((session for session in proven if session.ep == "cpu"), None)
+    if session is None or not is_x86():
+        return
+    content = read_model_file(session.path).content
+    bits = weight_bits(content, session.path)
+    if bits is None:
+        return
+    found = time_weight_bits(content, session.path)
+    if found.faster in (None, bits):
+        yield Finding("ok", f"int8 weights of {bits} bits; {found}", session.file, "")
+    else:
+        remedy = "quantize the float file on this machine: `edgecnn quantize` takes the weights that are faster there"
+        yield Finding("warning", f"int8 weights of {bits} bits; {found}", session.file, remedy)
 
 
 def _disturbed() -> str:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
-
 from edgecnn.errors import ModelError
 from edgecnn.runtime.admission import admit
+from edgecnn.runtime.engine_message import first_line
 from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.onnx_proto import parse_model
+from edgecnn.runtime.ort_session import SILENT, new_options, open_on_cpu
 
 __all__ = ["Fault", "Fusion", "check_fusion"]
 
@@ -62,13 +62,12 @@ def check_fusion(path: str | Path) -> Fusion:
     written = _Nodes(parse_model(file.content, file.path).graph)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         optimized_path = Path(folder, "optimized.onnx")
-        options = onnxruntime.SessionOptions()
-        options.optimized_model_filepath = str(optimized_path)
-        options.log_severity_level = 4  # it warns that such a file is for this machine alone
+        options = new_options(severity=SILENT)
+        options.optimized_model_filepath = str(optimized_path)  # it warns that such a file is for this machine alone
         try:
-            onnxruntime.InferenceSession(file.content, options, providers=["CPUExecutionProvider"])
+            open_on_cpu(file.content, options)
         except Exception as error:  # onnxruntime's own exceptions share no base
-            raise ModelError(f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}; export it again") from error
+            raise ModelError(f"{path}: onnxruntime cannot load it: {first_line(error)}; export it again") from error
         loaded = _Nodes(parse_model(optimized_path.read_bytes(), optimized_path).graph)
     meant = [n for n in written.nodes if n.op_type in _COMPUTING]
     int8 = {_origin(n): n for n in loaded.nodes if _runs_in_int8(n)}

@@ -15,6 +15,7 @@ from edgecnn.manifest import MANIFEST_KEY, Manifest
 from edgecnn.runtime.admission_rules import RefusedError, check_counts
 from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.onnx_proto import parse_model
+from edgecnn.runtime.weight_bits import weight_bits
 
 __all__ = ["Inspection", "TensorInfo", "inspect_model"]
 
@@ -53,6 +54,7 @@ class Inspection:
     operators: dict[str, int]  # how many nodes of each type
     quantized_nodes: tuple[str, ...]  # convolutions and matrix products between 8-bit tensors
     float_nodes: tuple[str, ...]  # the others
+    weight_bits: int | None  # that the largest int8 weight needs, 7 or 8; None without int8 weights
     parameters: int  # weights and biases; no scales, zero points or shapes
     macs: int | None  # multiply-accumulates of one picture; None where the file lacks a shape
     inputs: tuple[TensorInfo, ...]
@@ -84,6 +86,7 @@ def inspect_model(path: str | Path) -> Inspection:
         operators=dict(Counter(node.op_type for node in (*graph.nodes, *called))),
         quantized_nodes=tuple(_name(node) for node, is_int8 in zip(computing, quantized, strict=True) if is_int8),
         float_nodes=tuple(_name(node) for node, is_int8 in zip(computing, quantized, strict=True) if not is_int8),
+        weight_bits=weight_bits(file.content, file.path),
         parameters=graph.parameters(),
         macs=None if called else _sum(graph.macs(node) for node in computing),  # what a function computes has no shapes in the file
         inputs=_tensors(model.graph.input),

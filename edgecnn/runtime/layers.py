@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgecnn.errors import ModelError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.admission import admit
+from edgecnn.runtime.engine_message import first_line
 from edgecnn.runtime.model_file import read_model_file
 from edgecnn.runtime.onnx_proto import parse_model
+from edgecnn.runtime.ort_session import SILENT, new_options, open_on_cpu
 
 __all__ = ["LayerDifference", "compare_layers", "first_parting"]
 
@@ -96,13 +97,11 @@ class _Tensors:
         for name in names:
             if name not in given:
                 model.graph.output.add(name=name)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
         try:
-            session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            session = open_on_cpu(model.SerializeToString(), new_options(severity=SILENT))
             found: list[NDArray[np.float32]] = session.run(names, {session.get_inputs()[0].name: pictures})
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
-            raise ModelError(f"{self._path}: its layers cannot be read: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"{self._path}: its layers cannot be read: {first_line(error)}") from error
         return found
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
-import onnxruntime
 
 from edgecnn.preprocess import Image
 from edgecnn.runtime.cpu_features import fast_cores, physical_cores
 from edgecnn.runtime.model_file import read_model_file
+from edgecnn.runtime.ort_session import new_options, open_on_cpu
 from edgecnn.runtime.session import ModelSession
 
 __all__ = ["Runner", "cpu_runners", "grey", "race", "thread_counts", "winner"]
@@ -65,11 +65,9 @@ def cpu_runners(proven: ModelSession, counts: Sequence[int]) -> list[Runner]:
     model = read_model_file(proven.path)
     runners = []
     for threads in counts:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads
+        options = new_options(threads=threads)
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        session = onnxruntime.InferenceSession(model.content, options, providers=["CPUExecutionProvider"])
+        session = open_on_cpu(model.content, options)
         runners.append(Runner(ModelSession(model, session, "cpu", proven.description), threads))
     return runners
 

@@ -6,6 +6,7 @@ that it never meets the onnx package's. Fields that it does not name, the weight
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from edgecnn.errors import ModelError
 
-__all__ = ["parse_model"]
+__all__ = ["new_model", "parse_model"]
 
 _SCALARS = {"int32": 5, "int64": 3, "string": 9, "float": 2, "bytes": 12}
 _OPTIONAL, _REPEATED, _MESSAGE = 1, 3, 11
@@ -82,9 +83,13 @@ _SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
 }
 
 
-def _build() -> Any:
+# What a tensor holds, read only where it is asked for
+_TENSOR_DATA: dict[str, tuple[int, str, bool]] = {"float_data": (4, "float", True), "int32_data": (5, "int32", True), "raw_data": (9, "bytes", False)}
+
+
+def _build(schema: dict[str, dict[str, tuple[int, str, bool]]]) -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="edgecnn_onnx.proto", package="edgecnn.onnx", syntax="proto3")
-    for name, fields in _SCHEMA.items():
+    for name, fields in schema.items():
         message = file.message_type.add(name=name)
         for field, (number, kind, repeated) in fields.items():
             added = message.field.add(name=field, number=number, label=_REPEATED if repeated else _OPTIONAL)
@@ -96,16 +101,31 @@ def _build() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("edgecnn.onnx.Model"))
 
 
-_Model = _build()
+_Model = _build(_SCHEMA)
 
 
-def parse_model(content: bytes, path: Path) -> Any:
+@cache
+def _model_with_data() -> Any:
+    return _build(_SCHEMA | {"Tensor": _SCHEMA["Tensor"] | _TENSOR_DATA})
+
+
+def new_model() -> Any:
+    """An empty model, whose tensors can hold data."""
+    return _model_with_data()()
+
+
+def parse_model(content: bytes, path: Path, *, with_data: bool = False) -> Any:
     """The model's structure as protobuf messages with ONNX's own field names.
+
+    Args:
+        content: the file's bytes.
+        path: named in errors.
+        with_data: read what the tensors hold too.
 
     Raises:
         ModelError: the bytes are no ONNX model.
     """
-    model = _Model()
+    model = new_model() if with_data else _Model()
     try:
         model.ParseFromString(content)
     except DecodeError as error:

@@ -11,13 +11,13 @@ import onnxruntime
 
 from edgecnn.errors import UsageError
 from edgecnn.runtime.cpu_features import physical_cores
+from edgecnn.runtime.ort_session import ERRORS_ONLY, SILENT, new_options
 
 __all__ = ["Power", "RunOptions", "read_provider_options"]
 
 Power = Literal["normal", "low"]
 
 _ALWAYS_ALLOWED, _MOST_A_PROCESSOR = 16, 4  # threads: one set of options may serve several devices
-_ERRORS_ONLY, _NOTHING = 3, 4  # onnxruntime's severities: its warnings are about its own choices, not the user's
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,7 @@ class RunOptions:
         Args:
             on_cpu: for the CPU provider, which is its own fallback; the others' errors are raised, so onnxruntime need not print them too.
         """
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY if on_cpu else _NOTHING
-        options.intra_op_num_threads = self.thread_count
+        options = new_options(severity=ERRORS_ONLY if on_cpu else SILENT, threads=self.thread_count)
         options.enable_cpu_mem_arena = options.enable_mem_pattern = self.arena
         options.add_session_config_entry("session.force_spinning_stop", "1")  # after each run: its threads would take the cores of what reads ahead
         if self.power == "low":

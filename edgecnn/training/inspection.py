@@ -28,6 +28,7 @@ class CheckpointInspection:
     operators: dict[str, int]  # torch modules by name
     quantized_nodes: tuple[str, ...]
     float_nodes: tuple[str, ...]
+    weight_bits: None  # a checkpoint's weights are float
     parameters: int
     macs: int  # of one picture
 
@@ -46,6 +47,7 @@ def inspect_checkpoint(path: Path) -> CheckpointInspection:
         operators=dict(Counter(type(module).__name__ for module in leaves.values())),
         quantized_nodes=(),
         float_nodes=tuple(name for name, module in leaves.items() if isinstance(module, nn.Conv2d | nn.Linear)),
+        weight_bits=None,
         parameters=sum(p.numel() for p in network.parameters()),
         macs=multiply_accumulates(network, checkpoint.manifest.input.height, checkpoint.manifest.input.width),
     )
