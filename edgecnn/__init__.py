@@ -9,6 +9,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from edgecnn._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from edgecnn.errors import EdgeCNNError as EdgeCNNError
     from edgecnn.manifest import Manifest as Manifest
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from edgecnn.runtime.sources import Frame as Frame
     from edgecnn.runtime.sources import open_source as open_source
 
-__version__ = "0.1.0"
 
 # By itself onnxruntime 1.32 keeps a number for this device and reports to Microsoft. It reads this once, when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

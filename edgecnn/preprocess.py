@@ -28,10 +28,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.area_resize import resize_area
 from edgecnn.errors import InputNotFoundError, PictureError
+from edgecnn.image.area_resize import resize_area
+from edgecnn.image.header import HeaderError, read_header
 from edgecnn.manifest import InputSpec, PreprocessSpec
-from edgecnn.picture_header import HeaderError, read_header
 
 __all__ = ["MAX_PIXELS", "Image", "check_image", "decode", "fit", "preprocess", "read_bytes", "read_picture"]
 

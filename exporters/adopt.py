@@ -18,23 +18,24 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
-from edgecnn import __version__
+from edgecnn._version import __version__
 from edgecnn.atomic import atomic_path, check_apart
-from edgecnn.dataset import find_pictures
+from edgecnn.data.dataset import find_pictures
+from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, UsageError
-from edgecnn.loading import fitted_batches
 from edgecnn.manifest import InputSpec, Interpolation, Manifest, Normalization, PreprocessSpec, Resize, TrainingRecord, UnknownRule
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.admission import admit, admit_own
-from edgecnn.runtime.engine_message import first_line
-from edgecnn.runtime.model_file import read_model_file
-from edgecnn.runtime.ort_session import SILENT, new_options, open_on_cpu
-from edgecnn.runtime.session import ModelSession, open_session
-from exporters.adopted_graph import Scores, build_adopted
-from exporters.foreign import ForeignModel, Layout, ends_in, read_foreign, read_labels
+from edgecnn.runtime.admission.admission import admit, admit_own
+from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.opening import open_session
+from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
+from exporters.foreign.adopted_graph import Scores, build_adopted
+from exporters.foreign.read import ForeignModel, Layout, ends_in, read_foreign, read_labels
 from exporters.golden import choose, synthetic_pictures
-from exporters.metadata import describe, write_unchecked
+from exporters.graph.metadata import describe, write_unchecked
 from exporters.to_onnx import ExportResult, Parity, tensor_infos
 
 __all__ = ["AdoptOptions", "adopt"]

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from edgecnn.preprocess import Image
-from edgecnn.runtime.golden import GoldenSamples
-from edgecnn.runtime.session import ModelSession
+from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.session.model_session import ModelSession
 
 __all__ = ["SAMPLES", "TOLERANCE", "choose", "synthetic_pictures"]
 

@@ -14,24 +14,25 @@ import onnx
 from onnx import ModelProto
 
 from edgecnn.atomic import atomic_path, check_apart, check_writable
+from edgecnn.data.loading import Skipped, fitted_batches
 from edgecnn.errors import DataError, GateError, ModelError, UsageError
-from edgecnn.loading import Skipped, fitted_batches
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.admission import admit_own
-from edgecnn.runtime.inspection import inspect_model
-from edgecnn.runtime.model_file import read_model_file
-from edgecnn.runtime.session import ModelSession, open_session
-from exporters.calibrate import METHODS
-from exporters.candidates import AUTO, Calibrated, Candidate, calibrate, make_candidate, write_candidate
-from exporters.equalize import equalize
-from exporters.float_model import load_float_model
-from exporters.hard_sigmoid import write_out_hard_sigmoids
-from exporters.judging import Attempt, Gates, Jury, Measured
-from exporters.mixed import measure_sensitivity, mixed_candidates
-from exporters.quantize_pictures import choose_pictures
-from exporters.rejection import Rejection, match_rejection
-from exporters.targets import TARGETS, Target, TargetName
+from edgecnn.runtime.admission.admission import admit_own
+from edgecnn.runtime.analysis.inspect import inspect_model
+from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.opening import open_session
+from exporters.graph.float_model import load_float_model
+from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
+from exporters.ood_threshold import Rejection, match_rejection
+from exporters.quantization.acceptance import Attempt, Gates, Jury, Measured
+from exporters.quantization.calibrate import METHODS
+from exporters.quantization.candidates import AUTO, Calibrated, Candidate, calibrate, make_candidate, write_candidate
+from exporters.quantization.equalize import equalize
+from exporters.quantization.eval_images import choose_pictures
+from exporters.quantization.mixed_precision import measure_sensitivity, mixed_candidates
+from exporters.quantization.targets import TARGETS, Target, TargetName
 
 __all__ = ["Attempt", "Calibration", "Measured", "QuantizeOptions", "QuantizeResult", "Rejection", "quantize", "quantize_for"]
 

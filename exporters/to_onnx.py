@@ -21,28 +21,29 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from edgecnn import __version__
+from edgecnn._version import __version__
 from edgecnn.atomic import atomic_path, check_apart
-from edgecnn.dataset import judged_pictures
+from edgecnn.data.dataset import judged_pictures
+from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
-from edgecnn.loading import fitted_batches
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.admission import admit_own
-from edgecnn.runtime.golden import GoldenSamples
-from edgecnn.runtime.model_file import read_model_file
-from edgecnn.runtime.session import ModelSession, open_session
-from edgecnn.training.judge import TorchJudge, open_checkpoint
+from edgecnn.runtime.admission.admission import admit_own
+from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.imagenet import pretrained_imagenet
 from edgecnn.training.models.own import OwnNetwork, own_network
 from edgecnn.training.models.registry import MODELS
 from edgecnn.training.tensors import two_columns
+from edgecnn.training.torch_backend import TorchJudge, open_checkpoint
 from exporters.golden import choose, synthetic_pictures
-from exporters.graph import PASSES, run_passes
-from exporters.metadata import describe, write_unchecked
-from exporters.precision import to_fp16
+from exporters.graph.fp16 import to_fp16
+from exporters.graph.metadata import describe, write_unchecked
+from exporters.graph.passes import PASSES, run_passes
 
 __all__ = ["IR_VERSION", "OPSET", "ExportOptions", "ExportResult", "Parity", "TensorInfo", "export_onnx", "tensor_infos"]
 

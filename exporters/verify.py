@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.parity import Rung, VerifyResult, climb
+from edgecnn.evaluation.parity import Rung, VerifyResult, climb
 from edgecnn.progress import Progress
-from edgecnn.runtime.model_file import is_checkpoint
-from edgecnn.runtime.parting import locate
-from edgecnn.runtime.session import open_session
-from edgecnn.training.judge import open_checkpoint
+from edgecnn.runtime.analysis.divergence import locate
+from edgecnn.runtime.session.model_file import is_checkpoint
+from edgecnn.runtime.session.opening import open_session
+from edgecnn.training.torch_backend import open_checkpoint
 
 __all__ = ["open_model", "verify"]
 
@@ -29,7 +29,7 @@ def verify(
     ep: str = "cpu",
     progress: Progress | None = None,
 ) -> VerifyResult:
-    """Holds forms of one model against the first, from picture file to label; see :func:`edgecnn.parity.climb`.
+    """Holds forms of one model against the first, from picture file to label; see :func:`edgecnn.evaluation.parity.climb`.
 
     Args:
         reference: a checkpoint or a model file.

@@ -18,19 +18,19 @@ import numpy as np
 import torch
 
 from edgecnn.atomic import write_bytes
-from edgecnn.dataset import scan_folder
-from edgecnn.held_out import content_digest
+from edgecnn.data.dataset import scan_folder
+from edgecnn.data.split_record import content_digest
 from edgecnn.preprocess import Image, fit, read_picture
 from edgecnn.training import TrainOptions, train
-from edgecnn.training.activation_maps import activation_maps
+from edgecnn.training.explain.activation_maps import activation_maps
+from edgecnn.training.explain.heatmap import overlay
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import feature_plate, filter_plate, input_plate, step_plate
 from edgecnn.training.explain.sheet import Tile, draw_sheet
-from edgecnn.training.heat import overlay
-from edgecnn.training.judge import TorchJudge, open_checkpoint
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.models.weights import load_pretrained
 from edgecnn.training.tensors import normalize
+from edgecnn.training.torch_backend import TorchJudge, open_checkpoint
 
 MOST_BYTES = 60_000
 CHANNELS = 16

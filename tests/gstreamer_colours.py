@@ -16,7 +16,7 @@ for name, value in (("IMREAD_COLOR_BGR", cv2.IMREAD_COLOR), ("IMREAD_COLOR_RGB",
     if not hasattr(cv2, name):
         setattr(cv2, name, value)
 
-from edgecnn.runtime.sources.grab_opencv import grab_gstreamer  # noqa: E402
+from edgecnn.runtime.sources.drivers.opencv import grab_gstreamer  # noqa: E402
 
 
 def colour(pixels: str) -> list[float]:

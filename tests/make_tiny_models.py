@@ -12,14 +12,14 @@ import torch
 from shapes import CLASSES, write_shapes
 from torch import Tensor, nn
 
-from edgecnn import __version__
-from edgecnn.dataset import scan_folder
-from edgecnn.held_out import SplitRecord
-from edgecnn.loading import fitted_batches
+from edgecnn._version import __version__
+from edgecnn.data.dataset import scan_folder
+from edgecnn.data.loading import fitted_batches
+from edgecnn.data.split_record import SplitRecord
 from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
-from edgecnn.training.judge import TorchJudge
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.tensors import normalize
+from edgecnn.training.torch_backend import TorchJudge
 from exporters import QuantizeOptions, export_onnx, quantize
 
 MODELS = Path(__file__).parent / "models"

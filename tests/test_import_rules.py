@@ -1,4 +1,4 @@
-"""Who may import whom, as docs/design.md says, read from the source of every module."""
+"""Who may import whom, as docs/design.md says, read from the source of every module; and how large a folder may grow."""
 
 from __future__ import annotations
 
@@ -6,103 +6,101 @@ import ast
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 OURS = ("edgecnn", "exporters")
+NUMERIC = {"numpy", "cv2"}
+BASE = {"edgecnn.errors", "edgecnn.atomic", "edgecnn.manifest", "edgecnn.preprocess", "edgecnn.progress", "edgecnn._lazy", "edgecnn._version"}
+HEADS = {*BASE, "edgecnn.image", "edgecnn.data", "edgecnn.data_quality", "edgecnn.evaluation", *NUMERIC}
 
-# package or module -> what it may import beside the standard library and itself
-BASE = {"edgecnn.errors"}
-ALLOWED = {
+# What a package may import beside the standard library and itself. The longest name that fits a module holds.
+ALLOWED: dict[str, set[str]] = {
     "edgecnn.errors": set(),
-    "edgecnn.atomic": BASE,
-    "edgecnn.manifest": BASE,
-    "edgecnn.held_out": BASE,
-    "edgecnn.picture_header": set(),
     "edgecnn.progress": set(),
-    "edgecnn.metrics": {"numpy"},
-    "edgecnn.rejection": {*BASE, "edgecnn.manifest", "numpy"},
-    "edgecnn.area_resize": {"numpy", "cv2"},
-    "edgecnn.preprocess": {*BASE, "edgecnn.area_resize", "edgecnn.manifest", "edgecnn.picture_header", "numpy", "cv2"},
-    "edgecnn.dataset": {*BASE, "edgecnn.held_out", "edgecnn.manifest", "edgecnn.picture_header", "edgecnn.preprocess"},
-    "edgecnn.picture_alignment": {"numpy"},
-    "edgecnn.near_duplicates": {"edgecnn.picture_alignment", "edgecnn.preprocess", "numpy", "cv2"},
-    "edgecnn.exif": set(),
-    "edgecnn.finding": set(),
-    "edgecnn.picture_facts": {f"edgecnn.{m}" for m in ("dataset", "errors", "exif", "held_out", "near_duplicates", "picture_header", "preprocess")}
-    | {"numpy", "cv2"},
-    "edgecnn.shortcuts": {"edgecnn.finding", "edgecnn.picture_facts", "numpy"},
-    "edgecnn.data_check": {
-        f"edgecnn.{m}" for m in ("dataset", "finding", "near_duplicates", "picture_facts", "picture_header", "preprocess", "errors", "shortcuts")
-    }
-    | {"numpy"},
-    "edgecnn.loading": {*BASE, "edgecnn.manifest", "edgecnn.preprocess", "numpy"},
-    "edgecnn.evaluation": {f"edgecnn.{m}" for m in ("dataset", "errors", "held_out", "loading", "manifest", "metrics", "preprocess", "progress")}
-    | {"numpy"},
-    "edgecnn.parity": {f"edgecnn.{m}" for m in ("dataset", "errors", "evaluation", "held_out", "metrics", "progress")} | {"numpy"},
-    "edgecnn.html_page": {"edgecnn.preprocess", "cv2"},
-    "edgecnn.parity_report": {f"edgecnn.{m}" for m in ("errors", "html_page", "parity", "preprocess")} | {"cv2"},
+    "edgecnn._lazy": set(),
+    "edgecnn._version": set(),
+    "edgecnn.atomic": {"edgecnn.errors"},
+    "edgecnn.manifest": {"edgecnn.errors"},
+    "edgecnn.metrics": {"edgecnn.evaluation"},
+    "edgecnn.image": NUMERIC,
+    "edgecnn.preprocess": {"edgecnn.errors", "edgecnn.manifest", "edgecnn.image", *NUMERIC},
+    "edgecnn.data": {*BASE, "edgecnn.image", *NUMERIC},
+    "edgecnn.data_quality": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
+    "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
+    "edgecnn.runtime": {*HEADS, "onnxruntime", "google", "PIL", "typing_extensions"},
+    "edgecnn.training": {*HEADS, "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
+    "edgecnn.demo": {*HEADS, "edgecnn.runtime", "edgecnn.training", "exporters"},
+    "exporters": {*HEADS, "edgecnn.runtime", "edgecnn.training", "torch", "onnx", "onnxruntime"},
 }
-TORCH_FREE = {"numpy", "cv2", "onnxruntime", "google", "PIL", "typing_extensions"}
-ROOT_MODULES = set(ALLOWED) | {"edgecnn"}
-PACKAGES = {
-    "edgecnn.runtime": ROOT_MODULES | TORCH_FREE,
-    "edgecnn.training": ROOT_MODULES | {"numpy", "cv2", "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
-    "edgecnn.demo": ROOT_MODULES | {"edgecnn.runtime", "edgecnn.training", "exporters"},
-    "exporters": ROOT_MODULES | {"edgecnn.runtime", "edgecnn.training", "numpy", "cv2", "torch", "onnx", "onnxruntime"},
-}
+FREE = ("edgecnn", "edgecnn.__main__")  # and the command line, which imports anything, inside its commands
+HEAVY = {"numpy", "cv2", "torch", "onnx", "onnxruntime", "rich", "matplotlib"}
+MAX_FILES = 15
+LISTS = {"edgecnn/cli/commands", "edgecnn/training/models", "edgecnn/runtime/sources/drivers"}  # one file a command, a network, a driver
 
 
-def imports(path: Path) -> set[str]:
+def modules() -> dict[str, Path]:
+    paths = [p for package in OURS for p in sorted((ROOT / package).rglob("*.py"))]
+    return {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in paths}
+
+
+def imports(path: Path, known: dict[str, Path]) -> set[str]:
+    """Everything that a file imports, under ``TYPE_CHECKING`` and inside functions too; a module of ours by its own name."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            found.add(node.module or "")
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known else str(node.module) for name in names}
     return {name if name.split(".")[0] in OURS else name.split(".")[0] for name in found} - set(sys.stdlib_module_names) - {"__future__"}
 
 
-def modules() -> list[tuple[str, Path]]:
-    paths = [p for package in OURS for p in sorted((ROOT / package).rglob("*.py"))]
-    return [(".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), p) for p in paths]
+def within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
-def allowed(module: str) -> set[str] | None:
-    if module in ALLOWED:
-        return ALLOWED[module]
-    return next((rule for package, rule in PACKAGES.items() if module == package or module.startswith(f"{package}.")), None)
+def test_a_module_imports_only_what_its_place_permits() -> None:
+    known = modules()
+    broken = []
+    for module, path in known.items():
+        if module in FREE or within(module, {"edgecnn.cli"}):
+            continue
+        home = max((p for p in ALLOWED if within(module, {p})), key=len, default=None)
+        assert home is not None, f"{module}: say in this file what it may import"
+        broken += [f"{module} imports {name}" for name in imports(path, known) if not within(name, {*ALLOWED[home], home})]
+    assert not broken
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda v: v if isinstance(v, str) else "")
-def test_a_module_imports_only_what_its_place_permits(module: str, path: Path) -> None:
-    rule = allowed(module)
-    if module in ("edgecnn", "edgecnn.__main__") or module.startswith("edgecnn.cli"):
-        return  # the command line may import anything, lazily: the next test
-    assert rule is not None, f"{module}: say in this file what it may import"
-    home = next((p for p in PACKAGES if module == p or module.startswith(f"{p}.")), module)
-    for name in imports(path):
-        fits = any(name == a or (a != "edgecnn" and name.startswith(f"{a}.")) for a in rule) or name == home or name.startswith(f"{home}.")
-        assert fits, f"{module} imports {name}"
+def test_the_command_line_imports_heavy_things_inside_its_commands_alone() -> None:
+    broken = []
+    for path in sorted((ROOT / "edgecnn" / "cli").rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names = {node.module or ""}
+            else:
+                continue
+            ours = {n for n in names if n.split(".")[0] in OURS and not within(n, {"edgecnn.cli", "edgecnn.errors"})}
+            broken += [f"{path.name} imports {n} at its top" for n in ours | {n for n in names if n.split(".")[0] in HEAVY}]
+    assert not broken
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "edgecnn" / "cli").glob("*.py")), ids=lambda p: p.name)
-def test_the_command_line_imports_heavy_things_inside_its_commands_alone(path: Path) -> None:
-    for node in ast.parse(path.read_text()).body:
-        names = (
-            {alias.name for alias in node.names}
-            if isinstance(node, ast.Import)
-            else {node.module or ""}
-            if isinstance(node, ast.ImportFrom)
-            else set()
-        )
-        for name in names:
-            ours = name.split(".")[0] in OURS
-            assert not ours or name in ("edgecnn.errors",) or name.startswith("edgecnn.cli"), f"{path.name} imports {name} at its top"
-            assert name.split(".")[0] not in ("numpy", "cv2", "torch", "onnx", "onnxruntime", "rich", "matplotlib"), (
-                f"{path.name} imports {name} at its top"
-            )
+def test_no_circle_of_imports() -> None:
+    """Imports under ``TYPE_CHECKING`` and inside functions count: whoever reads a module must be able to stop somewhere."""
+    known = modules()
+    graph = {module: imports(path, known) & known.keys() for module, path in known.items()}
+    for module, path in known.items():
+        if path.name == "__init__.py":  # what a package offers by name, it imports when that is asked for
+            graph[module] = {name for name in graph[module] if not name.startswith(f"{module}.")}
+    while leaves := {module for module, needs in graph.items() if not needs}:
+        graph = {module: needs - leaves for module, needs in graph.items() if module not in leaves}
+    assert not graph
+
+
+def test_no_folder_holds_more_files_than_a_reader_can_look_over() -> None:
+    sizes = {str(p.parent.relative_to(ROOT)): len(list(p.parent.glob("*.py"))) for p in modules().values()}
+    assert {folder: size for folder, size in sizes.items() if size > MAX_FILES and folder not in LISTS} == {}
 
 
 def test_lint_bans_what_may_not_be_imported_at_all() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.errors import ManifestError
 from edgecnn.manifest import Manifest
-from edgecnn.runtime.inspection import inspect_model
+from edgecnn.runtime.analysis.inspect import inspect_model
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "manifest.schema.json").read_text())
 

@@ -25,6 +25,6 @@ def main() -> None:
         from edgecnn.cli.quick_predict import predict_quickly
 
         predict_quickly(sys.argv[2:])
-    from edgecnn.cli.commands import run
+    from edgecnn.cli.app import run
 
     run()

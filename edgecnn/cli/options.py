@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from edgecnn.parity import Rung
-    from edgecnn.runtime.run_options import RunOptions
+    from edgecnn.evaluation.parity import Rung
+    from edgecnn.runtime.session.run_options import RunOptions
 
 __all__ = ["Arena", "Ep", "EpOption", "Health", "Json", "Out", "Power", "StrictEp", "open_model", "require_extra", "run_options"]
 
@@ -38,20 +38,20 @@ Out = Annotated[Path | None, typer.Option("-o", "--out", help="The file to write
 
 def run_options(threads: int | None, power: Power, arena: Arena, strict_ep: StrictEp, ep_option: EpOption) -> RunOptions:
     """What the options above say of a session."""
-    from edgecnn.runtime.run_options import RunOptions, read_provider_options
+    from edgecnn.runtime.session.run_options import RunOptions, read_provider_options
 
     return RunOptions(threads, power, arena, strict_ep, provider_options=read_provider_options(ep_option or ()))
 
 
 def open_model(path: Path, ep: str) -> Rung:
     """A checkpoint (which needs torch) or a model file (which does not)."""
-    from edgecnn.runtime.model_file import is_checkpoint
-    from edgecnn.runtime.session import open_session
+    from edgecnn.runtime.session.model_file import is_checkpoint
+    from edgecnn.runtime.session.opening import open_session
 
     if not is_checkpoint(path):
         return open_session(path, ep)
     require_extra("judging a checkpoint")
-    from edgecnn.training.judge import open_checkpoint
+    from edgecnn.training.torch_backend import open_checkpoint
 
     return open_checkpoint(path)
 

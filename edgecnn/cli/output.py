@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from typing_extensions import Self
 
-    from edgecnn.finding import Finding
+    from edgecnn.data_quality.finding import Finding
     from edgecnn.progress import Progress, Reporter
 
 __all__ = ["as_json", "examples", "nodes_by_provider", "note", "print_facts", "print_findings", "print_json", "print_table", "reporting"]

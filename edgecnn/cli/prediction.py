@@ -18,7 +18,7 @@ from edgecnn.cli.prediction_lines import LineFormat, line_writer
 if TYPE_CHECKING:
     from edgecnn.runtime.classifier import Classifier
     from edgecnn.runtime.decision import Status
-    from edgecnn.runtime.smoothing import SmoothingOptions
+    from edgecnn.runtime.smoothing.smoother import SmoothingOptions
     from edgecnn.runtime.sources import Counters, LiveOptions
 
 __all__ = ["PredictOptions", "predict"]
@@ -66,7 +66,7 @@ def predict(options: PredictOptions) -> int:
 
 def _open(o: PredictOptions) -> Classifier:
     from edgecnn.runtime.classifier import Classifier
-    from edgecnn.runtime.run_options import RunOptions, read_provider_options
+    from edgecnn.runtime.session.run_options import RunOptions, read_provider_options
 
     return Classifier(
         o.model,
@@ -106,7 +106,7 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
     opened.callback(lambda: _summarize(stream.statuses, time.perf_counter() - begun, classifier.ep, stream.counters))
     opened.enter_context(stream)
     if o.save or o.show:
-        from edgecnn.runtime.annotate import Album, Window
+        from edgecnn.runtime.streaming.annotate import Album, Window
 
         album, window = opened.enter_context(Album(o.save, o.every)) if o.save else None, Window() if o.show else None
     else:
@@ -135,7 +135,7 @@ def _live_options(o: PredictOptions) -> LiveOptions | None:
 def _smoothing(o: PredictOptions) -> SmoothingOptions | None:
     if o.smoothing is None:
         return None
-    from edgecnn.runtime.smoothing import read_smoothing
+    from edgecnn.runtime.smoothing.smoother import read_smoothing
 
     return read_smoothing(o.smoothing)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.atomic import make_folder, write_text
-from edgecnn.dataset import judged_pictures
+from edgecnn.data.dataset import judged_pictures
 from edgecnn.demo.solar_cells import LICENCE, write_solar_cells
 from edgecnn.errors import GateError, UsageError
-from edgecnn.parity import VerifyResult
+from edgecnn.evaluation.parity import VerifyResult
 from edgecnn.progress import Reporter
-from edgecnn.runtime.annotate import Album
-from edgecnn.runtime.benchmark import BenchmarkResult, benchmark
+from edgecnn.runtime.analysis.benchmark import BenchmarkResult, benchmark
 from edgecnn.runtime.classifier import Classifier
+from edgecnn.runtime.streaming.annotate import Album
 from edgecnn.training import TrainOptions, TrainResult, train
 from exporters import ExportResult, QuantizeOptions, QuantizeResult, export_onnx, quantize, verify
 

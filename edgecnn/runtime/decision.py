@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Decision", "LatencyMs", "Prediction", "Score", "Status", "decide"]
+from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+
+__all__ = ["Decision", "LatencyMs", "Missing", "Prediction", "Score", "Status", "decide"]
 
 Status = Literal["ok", "unknown", "no_decision", "error"]
+
+_NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 _FEW = 64  # classes: for so few NumPy's way of starting a step costs more than the step
 
@@ -57,6 +63,59 @@ class Prediction:
     ep: str
     model_sha256: str
 
+    @classmethod
+    def decided(cls, frame: Frame, decision: Decision, labels: Sequence[str], latency_ms: LatencyMs, ep: str, model_sha256: str) -> Prediction:
+        """The answer to a frame.
+
+        Args:
+            frame: the frame.
+            decision: what its probabilities say, or why there are none.
+            labels: the class names, in the order of the probabilities.
+            latency_ms: where the time went.
+            ep: the execution provider that ran the model.
+            model_sha256: of the model file.
+        """
+        return cls(
+            source=frame.name,
+            frame=frame.index,
+            captured_at=frame.captured_at,
+            media_time_s=frame.media_time_s,
+            age_ms=(time.monotonic() - frame.captured_monotonic_s) * 1e3,
+            status=decision.status,
+            reason=decision.reason,
+            label=None if decision.index is None else labels[decision.index],
+            index=decision.index,
+            score=decision.score,
+            top=decision.top,
+            latency_ms=latency_ms,
+            ep=ep,
+            model_sha256=model_sha256,
+        )
+
+    @classmethod
+    def rejected(cls, frame: Frame, reason: str, ep: str, model_sha256: str) -> Prediction:
+        """The report of a frame that is not fit to be classified, and why."""
+        latency_ms = LatencyMs(frame.decode_ms, None, None, frame.decode_ms or 0.0)
+        return cls.decided(frame, Decision.none("no_decision", reason), (), latency_ms, ep, model_sha256)
+
+    @classmethod
+    def unavailable(cls, missing: Missing, ep: str, model_sha256: str) -> Prediction:
+        """The report of an image or frame that never came: a file that cannot be read, a camera that is away."""
+        shell = Frame(_NO_IMAGE, missing.source or "", missing.frame or 0, captured_at=missing.captured_at or now_rfc3339())
+        report = cls.decided(shell, Decision.none(missing.status, missing.reason), (), LatencyMs(None, None, None, 0.0), ep, model_sha256)
+        return replace(report, source=missing.source, frame=missing.frame, age_ms=0.0)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What never came, and why."""
+
+    status: Status
+    reason: str
+    source: str | None
+    frame: int | None  # its place in the source; None: the source itself is away
+    captured_at: str | None = None  # RFC 3339; None: now
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -68,6 +127,11 @@ class Decision:
     score: float | None
     top: tuple[Score, ...]
 
+    @classmethod
+    def none(cls, status: Status, reason: str) -> Decision:
+        """No class, and why."""
+        return cls(status, reason, None, None, ())
+
 
 def decide(
     probabilities: NDArray[np.float32],
@@ -75,7 +139,7 @@ def decide(
     threshold: float,
     topk: int,
     unknown_score: float | None = None,
-    asked: AbstractSet[int] | None = None,
+    allowed_indices: AbstractSet[int] | None = None,
 ) -> Decision:
     """Decides on one picture.
 
@@ -85,7 +149,8 @@ def decide(
         threshold: of the largest probability, below which the answer is ``unknown``; or of ``unknown_score``, above which it is.
         topk: how many classes to report.
         unknown_score: what the graph gave; None where the manifest's rule goes by the largest probability.
-        asked: the classes that may be an answer, at least one; None: all. Where another is likelier than all of these, the answer is ``unknown``.
+        allowed_indices: the classes that may be an answer, at least one; None: all. Where another is likelier than all of these, the answer is
+            ``unknown``.
 
     Returns:
         ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no class; and for an
@@ -94,9 +159,9 @@ def decide(
     values = probabilities.tolist() if len(probabilities) <= _FEW else probabilities
     if (fault := _fault(values, unknown_score)) is not None:
         return Decision("no_decision", f"invalid output: {fault}", None, None, ())
-    ranked = _ranked(values, topk if asked is None else len(values))
+    ranked = _ranked(values, topk if allowed_indices is None else len(values))
     likeliest = ranked[0]
-    order = ranked if asked is None else [i for i in ranked if i in asked][:topk]
+    order = ranked if allowed_indices is None else [i for i in ranked if i in allowed_indices][:topk]
     scores = [float(values[i]) for i in order]
     best, score = order[0], scores[0]
     top = tuple([Score(labels[i], score) for i, score in zip(order, scores, strict=True)])

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgecnn.training.batches import TrainingBatch
-from edgecnn.training.distributed import ALONE, World
-from edgecnn.training.fake_quantization import fake_quantized, ranges, set_ranges
+from edgecnn.training.data.loader import TrainingBatch
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.precision import mixed_precision
+from edgecnn.training.optim.distillation import Teacher
+from edgecnn.training.optim.distributed import ALONE, World
+from edgecnn.training.optim.fake_quantization import fake_quantized, ranges, set_ranges
+from edgecnn.training.optim.precision import mixed_precision
+from edgecnn.training.optim.schedule import learning_rate
 from edgecnn.training.recipe import Recipe
-from edgecnn.training.schedule import learning_rate
 from edgecnn.training.setup import Setup
-from edgecnn.training.teacher import Teacher
 from edgecnn.training.tensors import loss, normalize
 
 __all__ = ["Learner", "cpu_weights"]

@@ -16,37 +16,37 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgecnn import __version__
+from edgecnn._version import __version__
 from edgecnn.atomic import write_text
 from edgecnn.errors import CheckpointError, DataError, InputNotFoundError, TrainingError, UsageError
+from edgecnn.evaluation.metrics import judge
 from edgecnn.manifest import InputSpec, Manifest, TrainingRecord, UnknownRule
-from edgecnn.metrics import judge
 from edgecnn.preprocess import Image, fit, preprocess, read_picture
 from edgecnn.progress import Reporter, Silent
-from edgecnn.training.augment import Augmentation
-from edgecnn.training.batches import TrainingBatch, steps_an_epoch, training_batches
-from edgecnn.training.cache import cache_pictures
-from edgecnn.training.checkpoint import Checkpoint, Progressed, load_checkpoint, load_last, save_checkpoint, save_last
-from edgecnn.training.data import TrainingData, take_in
-from edgecnn.training.distributed import ALONE, World, joined
-from edgecnn.training.finish import Finished, finish
-from edgecnn.training.head import LabelledFeatures, compute_features, fit_head
-from edgecnn.training.history import EpochRow, write_results_csv
-from edgecnn.training.interruption import Interruption
-from edgecnn.training.judge import TorchJudge
-from edgecnn.training.kept_memory import kept_memory
+from edgecnn.training.data.augment import Augmentation
+from edgecnn.training.data.load import TrainingData, take_in
+from edgecnn.training.data.loader import TrainingBatch, steps_an_epoch, training_batches
+from edgecnn.training.data.pixel_cache import cache_pictures
+from edgecnn.training.data.soft_labels import TrainingSet, make_training_set
 from edgecnn.training.learner import Learner, cpu_weights
-from edgecnn.training.lr_finder import find_learning_rate
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import ModelSpec
+from edgecnn.training.optim.distillation import load_teacher
+from edgecnn.training.optim.distributed import ALONE, World, joined
+from edgecnn.training.optim.linear_probe import LabelledFeatures, compute_features, fit_head
+from edgecnn.training.optim.lr_finder import find_learning_rate
+from edgecnn.training.optim.malloc import kept_memory
+from edgecnn.training.optim.schedule import learning_rate
+from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions, TrainResult
-from edgecnn.training.planning import plan_epochs
-from edgecnn.training.run_folder import RunFolder, open_run, write_split_csv
-from edgecnn.training.schedule import learning_rate
+from edgecnn.training.run.checkpoint import Checkpoint, Progressed, load_checkpoint, load_last, save_checkpoint, save_last
+from edgecnn.training.run.finalize import Finished, finish
+from edgecnn.training.run.history import EpochRow, write_results_csv
+from edgecnn.training.run.interruption import Interruption
+from edgecnn.training.run.run_folder import RunFolder, open_run, write_split_csv
+from edgecnn.training.run.tensorboard_log import TensorBoardLog
 from edgecnn.training.setup import Setup, build_network, last_linear, settle
-from edgecnn.training.targets import TrainingSet, make_training_set
-from edgecnn.training.teacher import load_teacher
-from edgecnn.training.tensorboard_log import TensorBoardLog
+from edgecnn.training.torch_backend import TorchJudge
 
 __all__ = ["train"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.loading import Skipped
+from edgecnn.data.loading import Skipped
 
 __all__ = ["TrainOptions", "TrainResult"]
 

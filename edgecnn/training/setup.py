@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from edgecnn.data.loading import default_workers
 from edgecnn.errors import CheckpointError, UsageError
-from edgecnn.loading import default_workers
 from edgecnn.manifest import Normalization
-from edgecnn.training.augment import Augmentation, find_augmentation
-from edgecnn.training.checkpoint import load_checkpoint
+from edgecnn.training.data.augment import Augmentation, find_augmentation
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_spec
 from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.models.weights import load_pretrained
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.recipe import Recipe, find_recipe
+from edgecnn.training.run.checkpoint import load_checkpoint
 
 __all__ = ["Setup", "build_network", "last_linear", "settle"]
 

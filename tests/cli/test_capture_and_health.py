@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from shapes import shape_picture
 
-from edgecnn.runtime.annotate import VideoWriter
-from edgecnn.runtime.health_thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.streaming.annotate import VideoWriter
 
 
 def write_clip(path: Path, count: int, black_at: int = -1) -> Path:

@@ -22,6 +22,7 @@ from mjpeg_server import jpeg, mjpeg_camera
 from shapes import shape_picture
 
 from edgecnn import Classifier
+from edgecnn.runtime.decision import Missing
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PYTHON = Path(sys.executable).parent  # where `edgecnn` is, too
@@ -134,7 +135,7 @@ def test_a_signal_ends_the_relay_at_its_very_start_and_a_second_one_does_no_harm
 def test_the_relay_heeds_no_old_answer_holds_through_one_that_says_nothing_and_goes_off_when_none_comes(tiny_model: Path) -> None:
     with Classifier(tiny_model) as classifier:
         circle, square = (classifier(shape_picture(name, 5000)) for name in ("circle", "square"))
-        nothing = classifier.without_answer("no_decision", "offline", "camera", None)
+        nothing = classifier.report_missing(Missing("no_decision", "offline", "camera", None))
     old = replace(circle, age_ms=1500.0)
     calls: list[bool] = []
     with module("on_change").Switch(calls.append, "circle", hold_s=1.0) as switch:

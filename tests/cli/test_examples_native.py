@@ -17,7 +17,7 @@ import pytest
 from shapes import CLASSES, shape_picture
 
 from edgecnn import Classifier, Prediction
-from edgecnn.runtime.golden import GoldenSamples
+from edgecnn.runtime.session.golden_samples import GoldenSamples
 
 ROOT = Path(__file__).parents[2]
 CPP, JAVASCRIPT, NATIVE = ROOT / "examples" / "cpp", ROOT / "examples" / "javascript", ROOT / ".native"

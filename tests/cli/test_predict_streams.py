@@ -16,8 +16,8 @@ import pytest
 from mjpeg_server import mjpeg_camera
 from shapes import shape_picture
 
-from edgecnn.runtime.annotate import VideoWriter
-from edgecnn.runtime.smoothing import SmoothingOptions, write_smoothing
+from edgecnn.runtime.smoothing.smoother import SmoothingOptions, write_smoothing
+from edgecnn.runtime.streaming.annotate import VideoWriter
 
 KEYS = [
     "source",
@@ -132,7 +132,7 @@ def test_a_password_is_in_no_output(tiny_model: Path, tmp_path: Path) -> None:
     with mjpeg_camera(password="admin:hunter2") as camera:
         running = start(tiny_model, camera.url, "--format", "jsonl", "--max-frames", 3, "--save", tmp_path)
         seen: set[bytes] = set()
-        while not any(b"capture_process" in command for command in seen) and running.poll() is None:
+        while not any(b"capture.worker" in command for command in seen) and running.poll() is None:
             # One that has not begun its own program yet still shows its parent's command line, as the user typed it
             seen |= {command for child in descendants(running.pid) if b"\0predict\0" not in (command := command_of(child))}
         out, err = running.communicate(timeout=60)

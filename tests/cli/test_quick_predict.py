@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from edgecnn.cli import predict as typer_predict
+from edgecnn.cli.commands import predict as typer_predict
 from edgecnn.cli.predict_parser import _parser
 from edgecnn.cli.prediction import PredictOptions
 from edgecnn.cli.quick_predict import read_predict

@@ -11,7 +11,7 @@ import pytest
 from shapes import shape_picture
 
 from edgecnn import Classifier
-from edgecnn.runtime.smoothing import read_smoothing
+from edgecnn.runtime.smoothing.smoother import read_smoothing
 
 FPS = 10
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from edgecnn.manifest import InputSpec
 from edgecnn.preprocess import fit
-from edgecnn.training.batches import TrainingBatch
+from edgecnn.training.data.loader import TrainingBatch
 from edgecnn.training.learner import Learner
 from edgecnn.training.loop import train
 from edgecnn.training.models.threeconv import ThreeConv

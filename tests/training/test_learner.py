@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from edgecnn.errors import CheckpointError
-from edgecnn.training.augment import find_augmentation
-from edgecnn.training.batches import TrainingBatch
+from edgecnn.training.data.augment import find_augmentation
+from edgecnn.training.data.loader import TrainingBatch
 from edgecnn.training.learner import Learner, cpu_weights
-from edgecnn.training.lr_finder import find_learning_rate
+from edgecnn.training.optim.distillation import load_teacher
+from edgecnn.training.optim.lr_finder import find_learning_rate
+from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions, TrainResult
-from edgecnn.training.planning import plan_epochs
 from edgecnn.training.setup import Setup, build_network, settle
-from edgecnn.training.teacher import load_teacher
 
 
 def _setup(**recipe: object) -> Setup:

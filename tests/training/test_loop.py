@@ -23,10 +23,10 @@ from shapes import shape_picture, write_shapes
 from edgecnn.errors import CheckpointError, EdgeCNNError, InputNotFoundError, TrainingError, UsageError
 from edgecnn.preprocess import preprocess
 from edgecnn.progress import Silent
-from edgecnn.training.checkpoint import load_checkpoint, load_last
-from edgecnn.training.judge import open_checkpoint
 from edgecnn.training.loop import train
 from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.run.checkpoint import load_checkpoint, load_last
+from edgecnn.training.torch_backend import open_checkpoint
 
 Options = Callable[..., TrainOptions]
 _EPOCHS = 30  # of the runs that are killed: seconds, where a kill takes milliseconds

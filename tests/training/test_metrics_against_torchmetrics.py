@@ -15,7 +15,7 @@ from torchmetrics.functional.classification import (
 )
 from torchmetrics.functional.regression import kl_divergence
 
-from edgecnn.metrics import Metrics, judge, mean_kl
+from edgecnn.evaluation.metrics import Metrics, judge, mean_kl
 
 CASES = {"two classes": (2, 200, 1.0), "five, sharp": (5, 300, 6.0), "forty, some never shown": (40, 60, 3.0), "one picture": (3, 1, 1.0)}
 

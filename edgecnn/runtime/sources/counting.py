@@ -9,8 +9,8 @@ import cv2
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.runtime.sources.address import parse_address
+from edgecnn.runtime.sources.drivers.driver import opencv_takes
 from edgecnn.runtime.sources.files import expand_sources
-from edgecnn.runtime.sources.grabber import opencv_takes
 
 __all__ = ["count_frames"]
 

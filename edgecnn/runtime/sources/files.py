@@ -75,7 +75,7 @@ def _named_on_input() -> Iterator[str]:
 
 
 def _folder(folder: Path) -> list[str]:
-    from edgecnn.dataset import find_pictures  # noqa: PLC0415  # a single picture needs none of it
+    from edgecnn.data.dataset import find_pictures  # noqa: PLC0415  # a single picture needs none of it
 
     found = [str(path) for path in find_pictures(folder)]
     if not found:

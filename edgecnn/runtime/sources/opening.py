@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from edgecnn.errors import UsageError
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.runtime.sources.address import parse_address
+from edgecnn.runtime.sources.capture.live_options import LiveOptions
 from edgecnn.runtime.sources.files import expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.live_options import LiveOptions
 from edgecnn.runtime.sources.video import read_video
 
 if TYPE_CHECKING:
-    from edgecnn.runtime.sources.live import LiveSource
+    from edgecnn.runtime.sources.capture.live import LiveSource
 
 __all__ = ["open_source"]
 
@@ -43,7 +43,7 @@ def open_source(
         raise UsageError(f"every {every}: expected at least 1")
     address = parse_address(source)
     if address.live:
-        from edgecnn.runtime.sources.live import LiveSource  # noqa: PLC0415  # files need no processes
+        from edgecnn.runtime.sources.capture.live import LiveSource  # noqa: PLC0415  # files need no processes
 
         return LiveSource(address, replace(live or LiveOptions(), every=every, max_pixels=max_pixels))
     if address.kind == "video":

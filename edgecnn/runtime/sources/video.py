@@ -10,8 +10,8 @@ import cv2
 
 from edgecnn.errors import InputNotFoundError, PictureError, SourceError
 from edgecnn.preprocess import MAX_PIXELS
+from edgecnn.runtime.sources.drivers.driver import as_bgr, opencv_takes
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.grabber import as_bgr, opencv_takes
 
 __all__ = ["read_video", "video_rate"]
 

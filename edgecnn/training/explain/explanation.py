@@ -8,13 +8,13 @@ from pathlib import Path
 
 from edgecnn.atomic import make_folder, write_bytes, write_text
 from edgecnn.errors import UsageError
-from edgecnn.html_page import encoded, image_tag, page, text
+from edgecnn.evaluation.html_page import encoded, image_tag, page, text
+from edgecnn.evaluation.ood_threshold import rejected
 from edgecnn.preprocess import Image, fit, read_picture
-from edgecnn.rejection import rejected
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import Plate, feature_plate, filter_plate, input_plate, map_plate, step_plate
-from edgecnn.training.judge import TorchJudge, open_checkpoint
 from edgecnn.training.tensors import normalize
+from edgecnn.training.torch_backend import TorchJudge, open_checkpoint
 
 __all__ = ["Explained", "Scored", "draw_plates", "explain"]
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecnn.preprocess import Image
-from edgecnn.training.activation_maps import activation_maps
+from edgecnn.training.explain.activation_maps import activation_maps
+from edgecnn.training.explain.heatmap import overlay
 from edgecnn.training.explain.layers import LayerOutput, first_steps
 from edgecnn.training.explain.sheet import Scale, Tile, draw_sheet
-from edgecnn.training.heat import overlay
 from edgecnn.training.models.base import ImageClassifier
 
 __all__ = ["Plate", "feature_plate", "filter_plate", "input_plate", "map_plate", "step_plate", "telling_channel"]

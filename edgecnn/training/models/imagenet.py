@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 from importlib.resources import files
 
-from edgecnn import __version__
+from edgecnn._version import __version__
 from edgecnn.errors import UsageError
 from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
-from edgecnn.training.judge import TorchJudge
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.models.weights import load_pretrained
+from edgecnn.training.torch_backend import TorchJudge
 
 __all__ = ["imagenet_classes", "pretrained_imagenet"]
 

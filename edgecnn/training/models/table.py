@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import torch
 
 from edgecnn.manifest import Normalization
-from edgecnn.training.inspection import multiply_accumulates
+from edgecnn.training.inspect_checkpoint import multiply_accumulates
 from edgecnn.training.models.registry import MODELS, ModelSpec
 
 __all__ = ["ModelRow", "model_table"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.html_page import text
-from edgecnn.metrics import ClassMetrics, Metrics
+from edgecnn.evaluation.html_page import text
+from edgecnn.evaluation.metrics import ClassMetrics, Metrics
 from edgecnn.training.report.markup import figure_text, section, table
 
 __all__ = ["class_section", "confusion_section"]

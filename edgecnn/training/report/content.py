@@ -10,9 +10,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.metrics import Metrics
+from edgecnn.evaluation.metrics import Metrics
 from edgecnn.preprocess import Image
-from edgecnn.training.history import EpochRow
+from edgecnn.training.run.history import EpochRow
 
 __all__ = ["DataFinding", "JudgedPart", "Mistake", "ReportInput"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.metrics import ECE_BINS, wilson_interval
+from edgecnn.evaluation.metrics import ECE_BINS, wilson_interval
 from edgecnn.training.report.content import JudgedPart
 
 __all__ = ["Interval", "Intervals", "intervals"]

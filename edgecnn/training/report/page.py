@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.atomic import write_text
-from edgecnn.html_page import page, text, words
-from edgecnn.training.history import EpochRow
+from edgecnn.evaluation.html_page import page, text, words
 from edgecnn.training.report.classes import class_section, confusion_section
 from edgecnn.training.report.content import DataFinding, JudgedPart, ReportInput
 from edgecnn.training.report.intervals import Interval, intervals
@@ -17,6 +16,7 @@ from edgecnn.training.report.markup import figure_text, range_text, section, tab
 from edgecnn.training.report.plots import learning_plots, reliability_bins, reliability_plots, stage_starts
 from edgecnn.training.report.style import STYLE
 from edgecnn.training.report.worst import mistake_section
+from edgecnn.training.run.history import EpochRow
 
 __all__ = ["write_report"]
 

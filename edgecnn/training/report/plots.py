@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from edgecnn.metrics import ECE_BINS, wilson_interval
-from edgecnn.training.history import EpochRow
+from edgecnn.evaluation.metrics import ECE_BINS, wilson_interval
 from edgecnn.training.report.markup import figure_text
+from edgecnn.training.run.history import EpochRow
 
 __all__ = ["ReliabilityBin", "learning_plots", "reliability_bins", "reliability_plots", "stage_starts"]
 

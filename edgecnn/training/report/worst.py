@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 
 from edgecnn.errors import EdgeCNNError
-from edgecnn.html_page import image_tag, text
+from edgecnn.evaluation.html_page import image_tag, text
 from edgecnn.preprocess import Image, read_picture
 from edgecnn.training.report.content import Mistake
 from edgecnn.training.report.markup import section

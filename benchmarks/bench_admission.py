@@ -1,0 +1,58 @@
+"""What admission costs: opening a model that was never seen, one that is known, and one without admission, in turn.
+
+python benchmarks/bench_admission.py MODEL [MODEL ...] [--rounds 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from edgecnn.runtime.admission import verdict_cache as verdicts
+from edgecnn.runtime.session.opening import open_session
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("models", nargs="+", type=Path)
+    asked.add_argument("--rounds", type=int, default=20)
+    options = asked.parse_args()
+    for model in options.models:
+        found: dict[str, list[float]] = {"first sight": [], "known": [], "known to this process": [], "without": []}
+        probe_s: list[float] = []
+        for _ in range(options.rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                os.environ["EDGECNN_CACHE"] = folder
+                verdicts._here.clear()  # noqa: SLF001  # as another process would see it
+                before = _children_s()
+                found["first sight"].append(_open_ms(model))
+                probe_s.append(_children_s() - before)
+                verdicts._here.clear()  # noqa: SLF001  # as another process would see it
+                found["known"].append(_open_ms(model))
+                found["known to this process"].append(_open_ms(model))
+                found["without"].append(_open_ms(model, trusted=True))
+        without = statistics.median(found["without"])
+        print(f"{model}, {model.stat().st_size / 1e6:.1f} MB, medians of {options.rounds} rounds:")
+        for what, times in found.items():
+            print(f"  {what:22} {statistics.median(times):7.1f} ms, {statistics.median(times) - without:+7.1f}; least {min(times):7.1f}")
+        print(f"  processor time of a probe {1e3 * statistics.median(probe_s):.0f} ms")
+
+
+def _open_ms(model: Path, *, trusted: bool = False) -> float:
+    begun = time.perf_counter()
+    open_session(model, "cpu", threads=1, trusted=trusted)
+    return (time.perf_counter() - begun) * 1e3
+
+
+def _children_s() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+if __name__ == "__main__":
+    main()

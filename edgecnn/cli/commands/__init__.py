@@ -1,0 +1,1 @@
+"""One file a command: its Typer signature, and what it prints."""

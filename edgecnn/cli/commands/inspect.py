@@ -1,0 +1,90 @@
+"""``edgecnn inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgecnn.cli.options import Ep, Json, require_extra
+from edgecnn.cli.output import as_json, examples, nodes_by_provider, note, print_facts, print_json
+
+__all__ = ["register"]
+
+_EXAMPLES = examples(
+    "edgecnn inspect model.onnx", "edgecnn inspect model.int8.onnx --ep openvino", "edgecnn inspect runs/train/1/weights/best.pt --json"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog=_EXAMPLES)(inspect)
+
+
+def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")], ep: Ep = "cpu", json: Json = False) -> None:
+    """Show what a model file says of itself, and what is in it."""
+    from edgecnn.runtime.session.model_file import is_checkpoint
+
+    found: dict[str, Any]
+    if is_checkpoint(model):
+        require_extra("inspecting a checkpoint")
+        from edgecnn.training.inspect_checkpoint import inspect_checkpoint
+
+        found = as_json(inspect_checkpoint(model))
+    else:
+        from edgecnn.runtime.analysis.inspect import inspect_model
+        from edgecnn.runtime.analysis.int8_kernels import check_fusion
+
+        inspection = inspect_model(model)
+        found = as_json(inspection)
+        found["fusion"] = as_json(check_fusion(model)) if inspection.quantized_nodes else None
+        found |= _run_by(model, ep)
+    if json:
+        print_json(found)
+        return
+    manifest = found["manifest"]
+    rows = [
+        ("labels", ", ".join(manifest["labels"][:12]) + (" …" if len(manifest["labels"]) > 12 else "")),
+        ("input", f"{manifest['input']['width']} x {manifest['input']['height']} {manifest['input']['color']}"),
+        *((key, _value(manifest[key])) for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")),
+        ("size", f"{found['size_bytes'] / 1e6:.2f} MB"),
+        ("parameters, MACs", f"{_number(found['parameters'])}, {_number(found['macs'])}"),
+        ("opset", _number(found["opset"])),
+        ("operators", ", ".join(f"{count} {name}" for name, count in sorted(found["operators"].items(), key=lambda item: -item[1]))),
+        ("int8, float nodes", f"{len(found['quantized_nodes'])}, {len(found['float_nodes'])}"),
+        *([("int8 weights", f"{found['weight_bits']} bits")] if found["weight_bits"] else []),
+        *([("runs on", nodes_by_provider(found["nodes"]))] if found.get("ep") else []),
+        *_fusion(found.get("fusion")),
+        ("SHA-256", found["sha256"]),
+    ]
+    print_facts(str(model), rows)
+
+
+def _run_by(model: Path, ep: str) -> dict[str, Any]:
+    """Which provider would run how many nodes here; a file that does not open is inspected all the same."""
+    from edgecnn.errors import EdgeCNNError
+    from edgecnn.runtime.session.opening import open_session
+
+    try:
+        session = open_session(model, ep)
+    except EdgeCNNError as error:
+        note(f"it does not open here: {error}")
+        return {"ep": None, "nodes": None}
+    return {"ep": session.ep, "nodes": None if session.nodes is None else dict(session.nodes)}
+
+
+def _fusion(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What onnxruntime makes of an int8 file here; a row a node that is not as it was meant."""
+    if found is None:
+        return []
+    faults = [(kind, fault) for kind in ("broken", "stray", "slow") for fault in found[kind]]
+    return [("runs in int8 here", f"{len(found['fused'])}"), *((kind, f"{f['node']} ({f['operator']}): {f['why']}") for kind, f in faults)]
+
+
+def _value(value: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"

@@ -1,0 +1,126 @@
+"""``edgecnn tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgecnn.cli.frame_health import read_health
+from edgecnn.cli.options import Ep, Health, Json
+from edgecnn.cli.output import as_json, examples, note, print_facts, print_json, print_table, reporting
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.smoothing.false_alarms import Counts
+    from edgecnn.runtime.smoothing.smoother import SmoothingOptions
+    from edgecnn.runtime.smoothing.tune import TuneResult
+
+__all__ = ["register"]
+
+_EXAMPLES = examples(
+    "edgecnn tune model.int8.onnx clips --budget 2 --background empty --out smoothing.json",
+    "edgecnn tune model.int8.onnx frames --fps 10 --budget 12 --max-delay 1.5",
+    "edgecnn tune model.int8.onnx clips/shift.csv --budget 0.5 --every 3 --json",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog=_EXAMPLES)(tune)
+
+
+def tune(
+    model: Annotated[Path, typer.Argument(help="A model file.")],
+    clips: Annotated[
+        list[Path],
+        typer.Argument(help="Class folders of videos or of folders with frames; tables path,start_s,end_s,label for videos that show several."),
+    ],
+    budget: Annotated[float, typer.Option(help="False alarms an hour.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The settings' file.")] = Path("smoothing.json"),
+    background: Annotated[str | None, typer.Option(metavar="LABEL", help="A label to which a change is no alarm.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Rate of frames in folders.")] = None,
+    every: Annotated[int, typer.Option(help="Take every N-th frame: tune at the rate that the device reaches.")] = 1,
+    max_delay: Annotated[float | None, typer.Option(help="Longest window and hold together, in seconds.", show_default="6")] = None,
+    health: Health = None,
+    threshold: Annotated[float | None, typer.Option(help="Of unknown, as predict is given it.", show_default="the model's")] = None,
+    ep: Ep = "auto",
+    json: Json = False,
+) -> None:
+    """Fit smoothing to labelled clips, to a budget of false alarms an hour."""
+    import math
+
+    from edgecnn.atomic import check_apart, check_writable
+    from edgecnn.runtime.classifier import Classifier
+    from edgecnn.runtime.smoothing.smoother import write_smoothing
+    from edgecnn.runtime.smoothing.tune import TuneOptions
+    from edgecnn.runtime.smoothing.tune import tune as run
+
+    options = TuneOptions(budget, background, fps, every, math.inf if max_delay is None else max_delay, health=read_health(health))
+    check_apart(out, model, *clips)
+    check_writable(out)
+    with Classifier(model, ep=ep, threshold=threshold) as classifier, reporting() as reporter:
+        result = run(classifier, clips, options, reporter)
+    write_smoothing(out, result.options)
+    if json:
+        print_json({**as_json(result), "out": out})
+    else:
+        _print(result, out)
+    for line in _cautions(result):
+        note(line)
+    if not result.passed:
+        found = f"{_rate(result.checked.per_hour)} false alarms an hour on the checked half, the budget is {budget:g}"
+        note(f"edgecnn: gate failed: {found}; {out} holds the settings all the same")
+        raise typer.Exit(3)
+
+
+def _print(result: TuneResult, out: Path) -> None:
+    undecided = f" ({result.undecided} without a decision)" if result.undecided else ""
+    rows = [
+        ("smoothing", _told(result.options)),
+        ("budget", f"{result.budget_per_h:g} false alarms an hour"),
+        ("clips", f"{result.clips}, {result.frames} frames{undecided}; {result.settings_tried} settings tried"),
+    ]
+    print_facts(str(out), rows)
+    columns = [_column(counts) for counts in (result.raw_fitted, result.fitted, result.raw_checked, result.checked)]
+    print_table(
+        "the checked half was not fitted on", ("", "fitted: raw", "smoothed", "checked: raw", "smoothed"), list(zip(_ROWS, *columns, strict=True))
+    )
+
+
+def _told(options: SmoothingOptions) -> str:
+    window = "each frame" if options.method == "none" else f"{options.method} of {options.window_s:g} s"
+    return f"{window}, enter {options.enter:g}, leave {options.leave:g}, hold {options.hold_s:g} s"
+
+
+_ROWS = ("hours", "false alarms", "… an hour", "… 95 %", "time right", "mean delay", "longest", "missed")
+
+
+def _column(counts: Counts) -> tuple[str, ...]:
+    return (
+        f"{counts.hours:.3g}",
+        str(counts.false_alarms),
+        _rate(counts.per_hour),
+        " to ".join(map(_rate, counts.interval)),
+        f"{counts.right:.1%}",
+        "–" if counts.mean_delay_s is None else f"{counts.mean_delay_s:.2f} s",
+        "–" if counts.longest_delay_s is None else f"{counts.longest_delay_s:.2f} s",
+        f"{counts.missed} of {counts.onsets}",
+    )
+
+
+def _rate(per_hour: float) -> str:
+    return f"{per_hour:.0f}" if per_hour >= 100 else f"{per_hour:.2g}"
+
+
+def _cautions(result: TuneResult) -> list[str]:
+    """What the figures do not say by themselves."""
+    cautions = []
+    if not result.fits:
+        cautions.append("no settings keep the budget on the fitted half; these come nearest: train on more, or allow more")
+    if not result.proven:
+        checked, budget = result.checked, result.budget_per_h
+        needed = "no number of hours is enough" if budget == 0 else f"takes {result.hours_to_prove:.3g} h without a false alarm in the checked half"
+        at_most = f"{checked.false_alarms} in {checked.hours:.3g} h may be up to {_rate(checked.interval[1])} an hour (95 %)"
+        cautions.append(f"the budget is not proven: {at_most}; to prove {budget:g} an hour {needed}")
+    return cautions

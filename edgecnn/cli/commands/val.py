@@ -1,0 +1,68 @@
+"""``edgecnn val``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from edgecnn.cli.options import Ep, Json, open_model
+from edgecnn.cli.output import examples, note, print_facts, print_json, print_table, reporting
+
+__all__ = ["register"]
+
+_EXAMPLES = examples(
+    "edgecnn val model.onnx --data data",
+    "edgecnn val runs/train/1/weights/best.pt --data data --split all",
+    "edgecnn val model.int8.onnx --data photographs --ep cpu --json",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog=_EXAMPLES)(val)
+
+
+def val(
+    model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")],
+    data: Annotated[Path, typer.Option(help="Labelled pictures: one folder a class.")],
+    split: Annotated[
+        Literal["val", "test", "all"] | None, typer.Option(help="Which pictures.", show_default="all; the held-out ones of the run's own data")
+    ] = None,
+    ep: Ep = "auto",
+    json: Json = False,
+) -> None:
+    """Judge a model on labelled pictures."""
+    from edgecnn.evaluation.evaluation import validate
+    from edgecnn.evaluation.metrics import wilson_interval
+
+    opened = open_model(model, ep)
+    with reporting() as reporter:
+        result = validate(opened, opened.split_record, data, split, reporter.stage("judging"))
+    for skipped in result.skipped:
+        note(f"skipped {skipped.path}: {skipped.reason}")
+    note(f"judged {result.note}, on {opened.ep}")
+    if json:
+        print_json(result)
+        return
+    low, high = wilson_interval(round(result.top1 * result.images), result.images)
+    rows = [
+        ("top-1", f"{result.top1:.4f}  (95 %: {low:.4f} to {high:.4f})"),
+        ("top-5", "fewer than five classes" if result.top5 is None else f"{result.top5:.4f}"),
+        ("macro-F1", f"{result.macro_f1:.4f}"),
+        ("ECE, NLL", f"{result.ece:.4f}, {result.nll:.4f}"),
+        ("pictures", f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
+    ]
+    print_facts(str(model), rows)
+    shown = [c for c in result.per_class if c.images][:20]
+    classes = [(c.label, str(c.images), _share(c.precision), _share(c.recall), _share(c.f1)) for c in shown]
+    print_table(
+        "classes" if len(shown) == len(result.labels) else f"{len(shown)} of {len(result.labels)} classes",
+        ("class", "pictures", "precision", "recall", "F1"),
+        classes,
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

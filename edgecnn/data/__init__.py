@@ -1,0 +1,1 @@
+"""Folders of images: found, read and remembered by content."""

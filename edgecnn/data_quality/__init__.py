@@ -1,0 +1,1 @@
+"""What would spoil a model, or the figures it is evaluated by, found in a folder of images."""

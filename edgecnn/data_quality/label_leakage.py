@@ -1,0 +1,90 @@
+"""Finds what tells the label without showing the object: a classifier would learn that first, and fail where it is not so.
+
+Each property of the files is held against each class: how much more frequent is it in the class than in the others? For figures (size,
+shape, compression) that is the largest distance between the two distributions, Kolmogorov's and Smirnov's D, which also names the value that
+parts them best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.data_quality.finding import Finding, Level
+from edgecnn.data_quality.image_stats import PictureFacts
+
+__all__ = ["find_shortcuts"]
+
+_NOTED, _WARNED = 0.3, 0.5  # difference of shares; 0 where the property tells nothing, 1 where it tells the class
+_LEAST_CHANCE = 2.2  # times sqrt(1 / n + 1 / m): chance comes to that in one of 8,000 comparisons (Smirnov 1948)
+
+
+@dataclass(frozen=True)
+class _Property:
+    values: Callable[[PictureFacts], str | float]
+    unit: str  # for figures; empty: the value is a word
+    remedy: str
+
+
+_PROPERTIES = {
+    "format": _Property(lambda f: f.format, "", "convert all pictures to one format, from the same kind of source"),
+    "colour": _Property(lambda f: "grey" if f.grey else "in colour", "", "make all pictures grey, or find colour ones for every class"),
+    "EXIF orientation": _Property(lambda f: "upright" if f.orientation == 1 else "turned by EXIF", "", "take pictures of all classes the same way"),
+    "size": _Property(lambda f: f.pixels**0.5, "px (root of width x height)", "take pictures of all classes with one camera, or scale them alike"),
+    "shape": _Property(lambda f: f.width / f.height, "width to height", "crop all pictures to one shape"),
+    "compression": _Property(lambda f: 8 * f.size_bytes / f.pixels, "bits a pixel", "encode all pictures alike, from the same kind of source"),
+}
+
+
+@dataclass(frozen=True)
+class _Difference:
+    class_name: str
+    share: float  # of the class that has the property
+    others: float  # of the other classes
+    words: str
+
+
+def find_shortcuts(facts: Sequence[PictureFacts], where: str) -> Iterator[Finding]:
+    """One finding a property that goes along with the label, by the class where it does most."""
+    labels = np.array([f.picture.class_name or "" for f in facts])
+    classes = sorted(set(labels))
+    if len(classes) < 2:
+        return
+    for name, prop in _PROPERTIES.items():
+        values = [prop.values(f) for f in facts]
+        differences = [d for c in classes if (d := _difference(c, labels == c, values, prop.unit))]
+        if not differences:
+            continue
+        worst = max(differences, key=lambda d: d.share - d.others)
+        more = f"; so it is with {len(differences)} of {len(classes)} classes" if len(classes) > 2 and len(differences) > 1 else ""
+        level: Level = "warning" if worst.share - worst.others >= _WARNED else "note"
+        shares = f"{worst.share:.0%} of '{worst.class_name}' are {worst.words}, {worst.others:.0%} of the others"
+        yield Finding(level, f"{name} goes along with the label: {shares}{more}", where, prop.remedy)
+
+
+def _difference(name: str, of_class: NDArray[np.bool_], values: Sequence[str | float], unit: str) -> _Difference | None:
+    inside, outside = int(of_class.sum()), int((~of_class).sum())
+    least = max(_NOTED, _LEAST_CHANCE * (1 / inside + 1 / outside) ** 0.5)
+    if least > 1:
+        return None
+    found = _figures(name, of_class, np.array(values, float), unit) if unit else _words(name, of_class, np.array(values))
+    return found if found.share - found.others >= least else None
+
+
+def _words(name: str, of_class: NDArray[np.bool_], values: NDArray[np.str_]) -> _Difference:
+    found = [_Difference(name, float((values[of_class] == v).mean()), float((values[~of_class] == v).mean()), str(v)) for v in np.unique(values)]
+    return max(found, key=lambda d: d.share - d.others)
+
+
+def _figures(name: str, of_class: NDArray[np.bool_], values: NDArray[np.float64], unit: str) -> _Difference:
+    """The cut at which the shares above it differ most."""
+    cuts = np.unique(values)
+    one, other = np.sort(values[of_class]), np.sort(values[~of_class])
+    above, others = (1 - np.searchsorted(x, cuts, "right") / len(x) for x in (one, other))
+    k = int(np.argmax(np.abs(above - others)))
+    if above[k] >= others[k]:
+        return _Difference(name, float(above[k]), float(others[k]), f"above {cuts[k]:.4g} {unit}")
+    return _Difference(name, 1 - float(above[k]), 1 - float(others[k]), f"at most {cuts[k]:.4g} {unit}")

@@ -1,0 +1,163 @@
+"""The parity ladder: one model in several forms, each from the picture file to the label, held against the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.data.dataset import judged_pictures
+from edgecnn.data.split_record import SplitRecord
+from edgecnn.errors import UsageError
+from edgecnn.evaluation.evaluation import Judge, Readings, read_probabilities
+from edgecnn.evaluation.metrics import mean_kl, signal_to_noise_db
+from edgecnn.progress import Progress
+
+__all__ = ["Divergence", "Flip", "Rung", "Stage", "VerifyResult", "climb"]
+
+
+class Rung(Judge, Protocol):
+    """A model that can stand on the ladder."""
+
+    @property
+    def file(self) -> str:
+        """Where it was read from."""
+
+    @property
+    def kind(self) -> str:
+        """`torch`, or `onnx` with its precision."""
+
+    @property
+    def ep(self) -> str:
+        """What it runs on."""
+
+    @property
+    def split_record(self) -> SplitRecord | None:
+        """What it was trained on."""
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A picture that two forms of the model answer differently."""
+
+    image: str
+    from_: str
+    to: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One form of the model, held against the reference. Differences are of probabilities."""
+
+    file: str
+    kind: str
+    ep: str
+    top1: float | None  # None without labels
+    agreement: float  # share of pictures with the reference's answer
+    max_abs_diff: float
+    kl: float  # mean, in nats
+    sqnr_db: float | None  # of the centred logits; None where nothing differs
+    flips: tuple[Flip, ...]
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first form that does not hold, and why."""
+
+    file: str
+    reason: str
+    where: str | None = None  # the pixels, a layer, or no single one; None where it was not looked for, or cannot be told
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """What ``edgecnn verify`` reports; the first stage is the reference."""
+
+    passed: bool
+    images: int
+    stages: tuple[Stage, ...]
+    first_divergence: Divergence | None
+    note: str  # which pictures were judged
+
+
+def climb(
+    reference: Rung,
+    candidates: Sequence[Rung],
+    data: Path,
+    max_drop: float = 0.005,
+    min_agreement: float = 0.98,
+    progress: Progress | None = None,
+) -> VerifyResult:
+    """Answers every picture with every form, each by its own preprocessing, and compares.
+
+    Args:
+        reference: what the others must equal.
+        candidates: forms of the same model: the same labels in the same order.
+        data: labelled pictures, or pictures alone, where agreement decides.
+        max_drop: largest loss of top-1 against the reference, as a fraction.
+        min_agreement: smallest share of equal answers.
+        progress: told of pictures done, over all stages.
+
+    Raises:
+        UsageError: a candidate has other labels.
+        InputNotFoundError, DataError: the pictures cannot judge it.
+    """
+    for candidate in candidates:
+        if candidate.manifest.labels != reference.manifest.labels:
+            raise UsageError(
+                f"{candidate.file}: its labels ({_few(candidate.manifest.labels)}) are not those of {reference.file} "
+                f"({_few(reference.manifest.labels)}); verify holds forms of one model against each other"
+            )
+    record = next((r for rung in (reference, *candidates) if (r := rung.split_record)), None)
+    judged = judged_pictures(data, reference.manifest, record, labels_needed=False)
+    rungs = (reference, *candidates)
+    readings = [_read(rung, judged.paths, i, len(rungs), progress) for i, rung in enumerate(rungs)]
+    paths = [judged.paths[i] for i in readings[0].indices]
+    truth = np.array([judged.truth[i] for i in readings[0].indices]) if judged.truth else None
+    stages = tuple(_stage(rung, found.probabilities, readings[0].probabilities, truth, paths) for rung, found in zip(rungs, readings, strict=True))
+    first = next((d for s in stages if (d := _divergence(s, stages[0], max_drop, min_agreement))), None)
+    return VerifyResult(first is None, len(paths), stages, first, judged.note)
+
+
+def _read(rung: Rung, paths: Sequence[Path], i: int, of: int, progress: Progress | None) -> Readings:
+    def told(done: int, total: int, note: str = "") -> None:
+        if progress:
+            progress(i * total + done, of * total, note or rung.file)
+
+    return read_probabilities(rung, paths, told)
+
+
+def _stage(rung: Rung, found: NDArray[np.float32], expected: NDArray[np.float32], truth: NDArray[np.intp] | None, paths: Sequence[Path]) -> Stage:
+    finite = np.asarray(np.isfinite(found).all(axis=1))
+    answers: NDArray[np.intp] = np.where(finite, found.argmax(1), -1)
+    wanted = expected.argmax(1)  # a NaN is no answer, so it agrees with none
+    found = np.where(finite[:, None], found, np.float32(1 / found.shape[1]))
+    labels = (*rung.manifest.labels, "no answer")
+    flips = tuple(Flip(str(paths[i]), labels[wanted[i]], labels[answers[i]]) for i in np.flatnonzero(answers != wanted).tolist())
+    return Stage(
+        file=rung.file,
+        kind=rung.kind,
+        ep=rung.ep,
+        top1=None if truth is None else float((answers == truth).mean()),
+        agreement=float((answers == wanted).mean()),
+        max_abs_diff=float(np.abs(found - expected).max()),
+        kl=mean_kl(expected, found),
+        sqnr_db=signal_to_noise_db(expected, found),
+        flips=flips,
+    )
+
+
+def _divergence(stage: Stage, reference: Stage, max_drop: float, min_agreement: float) -> Divergence | None:
+    if stage.agreement < min_agreement:
+        return Divergence(stage.file, f"agrees on {stage.agreement:.2%} of the pictures, at least {min_agreement:.2%} are asked for")
+    if stage.top1 is not None and reference.top1 is not None and reference.top1 - stage.top1 > max_drop + 1e-12:
+        return Divergence(stage.file, f"top-1 falls by {reference.top1 - stage.top1:.4f}, at most {max_drop:g} is allowed")
+    return None
+
+
+def _few(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:4]) + (" …" if len(labels) > 4 else "")

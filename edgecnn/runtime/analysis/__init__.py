@@ -1,0 +1,1 @@
+"""What is in a model file, what onnxruntime makes of it, and how fast it is."""

@@ -1,0 +1,64 @@
+"""Says where a model that failed `verify` leaves its reference: in the pixels already, at a layer, or nowhere in particular."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.evaluation.parity import Rung, VerifyResult
+from edgecnn.preprocess import preprocess
+from edgecnn.runtime.analysis.layer_diff import compare_layers, first_parting
+from edgecnn.runtime.session.model_session import ModelSession
+
+__all__ = ["locate"]
+
+_PICTURES = 4  # that changed their answer
+
+
+def locate(result: VerifyResult, rungs: Sequence[Rung]) -> VerifyResult:
+    """With ``where`` filled in for the first divergence; as it was where all hold.
+
+    Args:
+        result: of :func:`edgecnn.evaluation.parity.climb`.
+        rungs: the opened forms, the reference first.
+
+    Raises:
+        ModelError: a file's layers cannot be read.
+    """
+    found = result.first_divergence
+    if found is None:
+        return result
+    at = next(i for i, stage in enumerate(result.stages) if stage.file == found.file)
+    paths = [Path(flip.image) for flip in result.stages[at].flips[:_PICTURES]]
+    return replace(result, first_divergence=replace(found, where=_where(rungs[:at], rungs[at], paths)))
+
+
+def _where(earlier: Sequence[Rung], candidate: Rung, paths: Sequence[Path]) -> str | None:
+    reference = earlier[0]
+    pixels = (
+        [np.stack([preprocess(path, r.manifest.input, r.manifest.preprocess) for path in paths]) for r in (reference, candidate)] if paths else []
+    )
+    if not pixels:
+        return None
+    if pixels[0].shape != pixels[1].shape or (pixels[0] != pixels[1]).any():
+        return f"in the pixels, before any layer: {_differing(reference, candidate)}"
+    files = [r for r in earlier if isinstance(r, ModelSession)]
+    if not files or not isinstance(candidate, ModelSession):
+        return None  # torch names its tensors otherwise
+    layers = compare_layers(files[0].path, candidate.path, pixels[0])
+    parted = first_parting(layers)
+    if parted is not None:
+        return f"at {parted.tensor} ({parted.operator}): SQNR {parted.sqnr_db:.1f} dB; the layers before it agree"
+    least = min(layers, key=lambda layer: layer.sqnr_db, default=None)
+    return (
+        None if least is None else f"at no layer: small errors add up, the largest at {least.tensor} ({least.operator}), SQNR {least.sqnr_db:.1f} dB"
+    )
+
+
+def _differing(reference: Rung, candidate: Rung) -> str:
+    """What the two manifests say otherwise of pictures."""
+    a, b = ({**asdict(r.manifest.input), **asdict(r.manifest.preprocess)} for r in (reference, candidate))
+    return ", ".join(f"{key} {b[key]} instead of {a[key]}" for key in a if a[key] != b[key])

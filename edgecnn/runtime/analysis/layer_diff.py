@@ -1,0 +1,113 @@
+"""Where two files of one network part: tensor by tensor, in the order of the graph.
+
+Export and quantization keep the names of tensors, so the same name is the same quantity. An int8 file's tensors are read behind their
+DequantizeLinear, as the next layer sees them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors import ModelError
+from edgecnn.preprocess import Image
+from edgecnn.runtime.admission.admission import admit
+from edgecnn.runtime.onnx_file.proto import parse_model
+from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
+
+__all__ = ["LayerDifference", "compare_layers", "first_parting"]
+
+_AT_ONCE = 16  # tensors fetched in one run: all of them would fill a small device's memory
+_BEHIND = "_DequantizeLinear_Output"  # how onnxruntime's quantizer names what comes back to float
+_PARTED_DB = 10.0  # int8 tensors stay above 20 dB; another weight, mean or colour falls below 5 at once
+_COMPUTING = ("Conv", "Gemm", "MatMul", "Add", "Mul", "Relu", "Clip", "GlobalAveragePool", "AveragePool", "MaxPool", "Sub", "Div", "Softmax")
+
+
+@dataclass(frozen=True)
+class LayerDifference:
+    """One tensor of the candidate beside the reference's."""
+
+    tensor: str
+    operator: str  # that makes it in the reference
+    sqnr_db: float  # power of the reference over power of the difference; infinite where they are equal
+
+
+def compare_layers(reference: str | Path, candidate: str | Path, pictures: Image) -> tuple[LayerDifference, ...]:
+    """Feeds both files the same pictures and compares every tensor that both have, in the reference's order.
+
+    Args:
+        reference, candidate: model files with pixels as their input.
+        pictures: uint8 ``[N, H, W, 3]`` RGB of their size; a few are enough.
+
+    Raises:
+        InputNotFoundError, ModelError: a file cannot be read or run, or the pictures are not of its size.
+    """
+    first, second = _Tensors(reference), _Tensors(candidate)
+    shared = [(name, operator, behind) for name, operator in first.computed() if (behind := second.name_of(name)) is not None]
+    found = []
+    for i in range(0, len(shared), _AT_ONCE):
+        part = shared[i : i + _AT_ONCE]
+        expected = first.values([name for name, _, _ in part], pictures)
+        given = second.values([behind for _, _, behind in part], pictures)
+        found += [
+            LayerDifference(name, operator, _sqnr_db(a, b))
+            for (name, operator, _), a, b in zip(part, expected, given, strict=True)
+            if a.shape == b.shape
+        ]
+    return tuple(found)
+
+
+def first_parting(layers: Sequence[LayerDifference]) -> LayerDifference | None:
+    """The first tensor from which the two files are different networks; None where there is none."""
+    return next((layer for layer in layers if layer.sqnr_db < _PARTED_DB), None)
+
+
+class _Tensors:
+    """A model file whose inner tensors can be asked for."""
+
+    def __init__(self, path: str | Path) -> None:
+        file = read_model_file(path)
+        admit(file)
+        self._path, self._content = file.path, file.content
+        self._nodes: list[Any] = list(parse_model(file.content, file.path).graph.node)
+        self._names = {name for node in self._nodes for name in node.output}
+
+    def computed(self) -> Iterator[tuple[str, str]]:
+        """Names of what the operators compute, with these."""
+        for node in self._nodes:
+            if node.op_type in _COMPUTING:
+                yield str(node.output[0]), str(node.op_type)
+
+    def name_of(self, name: str) -> str | None:
+        """What stands for another file's tensor here."""
+        return next((n for n in (name + _BEHIND, name) if n in self._names), None)
+
+    def values(self, names: list[str], pictures: Image) -> list[NDArray[np.float32]]:
+        """The tensors of these names."""
+        model = parse_model(self._content, self._path)
+        given = {o.name for o in model.graph.output}
+        for name in names:
+            if name not in given:
+                model.graph.output.add(name=name)
+        try:
+            session = open_on_cpu(model.SerializeToString(), new_options(severity=SILENT))
+            found: list[NDArray[np.float32]] = session.run(names, {session.get_inputs()[0].name: pictures})
+        except Exception as error:  # onnxruntime's own classes derive from Exception alone
+            raise ModelError(f"{self._path}: its layers cannot be read: {first_line(error)}") from error
+        return found
+
+
+def _sqnr_db(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float:
+    a, b = np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
+    noise = float(((a - b) ** 2).sum())
+    if noise == 0:
+        return math.inf
+    return 10 * math.log10(max(float((a**2).sum()), 1e-30) / noise) if math.isfinite(noise) else -math.inf

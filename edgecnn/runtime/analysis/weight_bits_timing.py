@@ -1,0 +1,79 @@
+"""Which weights are quicker on this processor, those of seven bits or of eight: a measurement, since it depends on the processor alone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime
+
+from edgecnn.runtime.onnx_file.int8_convolutions import int8_convolutions
+from edgecnn.runtime.onnx_file.weight_bits import WeightBits, with_weight_bits
+from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
+
+__all__ = ["WeightBitsTiming", "time_convolutions", "time_weight_bits"]
+
+_ROUNDS = 15
+_MARGIN = 1.1  # less is chance in so short a race
+_CHANNELS, _SIDE, _LAYERS, _OUTPUT_SCALE = 64, 28, 4, 1000.0
+
+
+@dataclass(frozen=True)
+class WeightBitsTiming:
+    """Medians of one inference on one thread."""
+
+    seven_ms: float
+    eight_ms: float
+
+    @property
+    def faster(self) -> WeightBits | None:
+        """Which one; None where the difference is less than chance."""
+        if self.eight_ms > _MARGIN * self.seven_ms:
+            return 7
+        return 8 if self.seven_ms > _MARGIN * self.eight_ms else None
+
+    def __str__(self) -> str:
+        times = f"weights of seven bits {self.seven_ms:.2f} ms, of eight {self.eight_ms:.2f} ms"
+        if self.faster is None:
+            return f"{times}: equally fast here"
+        slower, faster = sorted((self.seven_ms, self.eight_ms), reverse=True)
+        names = ("seven", "eight") if self.faster == 7 else ("eight", "seven")
+        return f"{times}: {names[0]} bits are faster here, {names[1]} cost {slower / faster:.2f}x"
+
+
+def time_weight_bits(content: bytes, path: Path) -> WeightBitsTiming:
+    """Times an int8 file with weights of seven and of eight bits in turn, on one thread.
+
+    Args:
+        content: the bytes of a file whose input has a free or absent batch dimension.
+        path: named in errors.
+
+    Raises:
+        ModelError: the bytes are no ONNX model.
+    """
+    both: tuple[WeightBits, WeightBits] = (7, 8)
+    sessions = [open_on_cpu(with_weight_bits(content, bits, path), new_options(threads=1)) for bits in both]
+    feed = _noise(sessions[0].get_inputs()[0])
+    times_ms: tuple[list[float], list[float]] = ([], [])
+    for i in range(-1, _ROUNDS):  # the first round warms up
+        for session, found in zip(sessions, times_ms, strict=True):
+            begun = time.perf_counter()
+            session.run(None, feed)
+            if i >= 0:
+                found.append((time.perf_counter() - begun) * 1e3)
+    return WeightBitsTiming(median(times_ms[0]), median(times_ms[1]))
+
+
+def time_convolutions() -> WeightBitsTiming:
+    """The same of a few int8 convolutions made here, where there is no model to time."""
+    weights = np.random.default_rng(0).integers(-60, 60, (_LAYERS, _CHANNELS, _CHANNELS)).astype(np.int8)
+    return time_weight_bits(int8_convolutions(weights, _SIDE, _OUTPUT_SCALE), Path("convolutions"))
+
+
+def _noise(value: onnxruntime.NodeArg) -> dict[str, np.ndarray]:
+    shape = [side if isinstance(side, int) else 1 for side in value.shape]
+    pixels = np.random.default_rng(0).integers(0, 256, shape)
+    return {value.name: pixels.astype(np.uint8 if value.type == "tensor(uint8)" else np.float32)}

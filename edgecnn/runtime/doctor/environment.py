@@ -1,0 +1,196 @@
+"""Examines this machine for `doctor`: Python, packages that clash or do not load, providers, processor, cameras; and says what to run next.
+
+Neither OpenCV nor onnxruntime is imported before it was seen that they load.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from edgecnn._version import __version__
+from edgecnn.data_quality.finding import Finding
+from edgecnn.runtime.doctor.machine import examine_machine
+from edgecnn.runtime.doctor.packages import LoadFault, examine_onnxruntime, examine_opencv, load_faults
+from edgecnn.runtime.doctor.recommendation import Recommendation
+from edgecnn.runtime.system.cpu_features import has_fast_int8, has_vnni, is_x86, physical_cores
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.sources.cameras import Camera
+
+__all__ = ["examine_environment"]
+
+_LEAST_PYTHON = (3, 10)
+
+# Distributions that install the same module, each over the other's files. Plugins, onnxruntime-ep-* for example, install another one
+_OPENCVS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+_ONNXRUNTIMES = (
+    "onnxruntime",
+    *(f"onnxruntime-{kind}" for kind in ("gpu", "openvino", "directml", "qnn", "rocm", "migraphx", "vitisai", "webgpu", "training", "silicon")),
+    *("ort-nightly", "ort-nightly-gpu", "ort-nightly-directml"),
+)
+_TRAINING = ("torch", "onnx", "onnxscript", "matplotlib")
+
+
+def examine_environment() -> tuple[list[Finding], Recommendation | None]:
+    """All findings, clashes and what does not load among them as faults, and what to run next; None where a fault's remedy is no command."""
+    broken = load_faults()
+    asked = (("OpenCV", "cv2", _OPENCVS, "opencv-python-headless"), ("onnxruntime", "onnxruntime", _ONNXRUNTIMES, _engine(broken)))
+    clashes = [clash for title, module, names, keep in asked if (clash := _clash(title, module, names, keep))]
+    findings = [
+        *_python(sys.version_info[:2]),
+        *(clash.finding for clash in clashes),
+        *examine_onnxruntime(),
+        *examine_opencv(),
+        *examine_machine(),
+    ]
+    findings += [] if broken else _int8()
+    cameras = _cameras(broken)
+    findings += [*_camera_findings(cameras), *_extras()]
+    if clashes:
+        return findings, _mend(clashes)
+    if broken:
+        return findings, broken[0].recommendation
+    if any(f.level == "fault" for f in findings):
+        return findings, None
+    return findings, _next(cameras or ())
+
+
+def _python(running: tuple[int, int]) -> Iterator[Finding]:
+    found = f"{platform.python_version()} with EdgeCNN {__version__} on {platform.system()}, {platform.machine()} ({sys.executable})"
+    if running < _LEAST_PYTHON:
+        least = ".".join(map(str, _LEAST_PYTHON))
+        yield Finding("fault", f"{found}: {least} or later is needed", "Python", "make a virtual environment with a later Python")
+    else:
+        yield Finding("ok", found, "Python", "")
+
+
+@dataclass(frozen=True)
+class _Clash:
+    """Distributions that install one module."""
+
+    title: str
+    installed: dict[str, str]  # name -> version
+    keep: str
+
+    @property
+    def finding(self) -> Finding:
+        listed = ", ".join(f"{name} {version}" for name, version in self.installed.items())
+        others = " or ".join(name for name in self.installed if name != self.keep)
+        told = f"{len(self.installed)} packages install the same {self.title}, each over the other's files: {listed}"
+        remedy = f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
+        return Finding("fault", told, self.title, remedy)
+
+
+def _clash(title: str, module: str, names: tuple[str, ...], keep: str) -> _Clash | None:
+    found = {name: installed for name in names if (installed := _installed(name)) and _brings(name, module)}
+    return _Clash(title, found, keep) if len(found) > 1 else None
+
+
+def _brings(name: str, module: str) -> bool:
+    """Whether a distribution installs the module, as far as it tells: onnxruntime-qnn did, and became a plugin of another name."""
+    files = distribution(name).files
+    return not files or any(file.parts[0] == module for file in files)
+
+
+def _mend(clashes: Sequence[_Clash]) -> Recommendation:
+    """Uninstalling one of two takes files away that the other needs, so both go."""
+    command = f"pip uninstall -y {' '.join(name for c in clashes for name in c.installed)} && pip install {' '.join(c.keep for c in clashes)}"
+    return Recommendation(command, f"of packages that clash, what works does so by chance: keep one {' and one '.join(c.title for c in clashes)}")
+
+
+def _engine(broken: Sequence[LoadFault]) -> str:
+    """The one to keep where several are installed: for GPUs where a GPU is."""
+    if any(fault.name == "onnxruntime" for fault in broken):
+        return "onnxruntime"
+    from edgecnn.runtime.providers.availability import this_machine  # noqa: PLC0415  # imports onnxruntime, which is seen to load by now
+
+    return "onnxruntime-gpu" if this_machine().nvidia == "driver" and _installed("onnxruntime-gpu") else "onnxruntime"
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cameras(broken: Sequence[LoadFault]) -> tuple[Camera, ...] | None:
+    if any(fault.name == "OpenCV" for fault in broken):
+        return None
+    from edgecnn.runtime.sources.cameras import find_cameras  # noqa: PLC0415  # its package imports OpenCV, which is seen to load by now
+
+    return find_cameras()
+
+
+def _camera_findings(cameras: tuple[Camera, ...] | None) -> Iterator[Finding]:
+    if cameras is None:
+        yield Finding("note", "not looked for, since OpenCV does not load", "camera", "")
+        return
+    for camera in cameras:
+        what = f"'{camera.name}' ({camera.path or 'on the camera connector'})"
+        if camera.problem:
+            problem, _, remedy = camera.problem.partition("; ")
+            yield Finding("warning", f"{what} {problem}", "camera", remedy)
+        else:
+            yield Finding("ok", f"{what}: predict MODEL {camera.source}", "camera", "")
+    if not cameras and sys.platform.startswith("linux"):
+        remedy = "plug one in; in a container, start that with --device /dev/video0; on a Raspberry Pi's connector, `rpicam-hello` tests it"
+        yield Finding("note", "none found", "camera", remedy)
+    elif not cameras:
+        yield Finding(
+            "note", f"{platform.system()} does not list cameras to OpenCV", "camera", "try `edgecnn predict MODEL 0`, which is the first one"
+        )
+
+
+def _extras() -> Iterator[Finding]:
+    missing = [name for name in _TRAINING if find_spec(name) is None]
+    if missing:
+        what = f"without {', '.join(missing)} it runs models, and does not train or export them"
+        yield Finding("note", what, "training", "pip install 'edgecnn[train]'")
+    else:
+        yield Finding("note", "installed: trains, exports and quantizes", "training", "")
+
+
+def _int8() -> Iterator[Finding]:
+    """Which weights are faster on an x86 processor; on others they take the same way."""
+    if not is_x86():
+        return
+    from edgecnn.runtime.analysis.weight_bits_timing import time_convolutions  # noqa: PLC0415  # onnxruntime is seen to load by now
+
+    yield Finding("ok", f"int8 convolutions: {time_convolutions()}", "processor", "")
+
+
+def _next(cameras: tuple[Camera, ...]) -> Recommendation:
+    """By what is known without a model: which file, which provider, how many threads, which camera."""
+    from edgecnn.runtime.providers.availability import missing_providers, this_machine  # noqa: PLC0415  # onnxruntime is seen to load by now
+    from edgecnn.runtime.providers.registry import available  # noqa: PLC0415
+
+    lacking = {reason.provider for reason in missing_providers()}
+    lacking |= set() if this_machine().intel else {"openvino"}  # elsewhere it runs where it was built in, and only a race tells whether it gains
+    ep = next(p.name for p in available() if p.name not in lacking)
+    model, why = _file_for(ep)
+    source = next((camera.source for camera in cameras if not camera.problem), "picture.jpg")
+    threads = ("--threads", physical_cores()) if ep == "cpu" else ()
+    return Recommendation.of(f"{why}; `edgecnn doctor {model}` proves and times it first", "edgecnn", "predict", model, source, "--ep", ep, *threads)
+
+
+def _file_for(ep: str) -> tuple[str, str]:
+    """The form of a model that a provider is quick with, and why."""
+    if ep == "cuda":
+        return "model.onnx", "cuda has no int8 convolutions: the float file"
+    if ep in ("tensorrt", "openvino"):
+        return "model.int8.onnx", f"the int8 file of `edgecnn quantize --target {ep}`"
+    if ep != "cpu":
+        return "model.onnx", f"the float file on {ep}"
+    target = "x86" if is_x86() else "arm64"
+    if not has_vnni():
+        return "model.int8.onnx", f"an int8 file that was quantized on this machine (target {target})"
+    if has_fast_int8() is False:
+        return "model.onnx", "the float file, since this processor gains little from int8"
+    return "model.int8.onnx", f"the int8 file of the target {target}"

@@ -1,0 +1,161 @@
+"""Proves a model file on this device: its golden samples on each provider in question, then which of those that pass is the quickest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from edgecnn.data_quality.finding import Finding
+from edgecnn.errors import InputNotFoundError, ManifestError, ProviderError
+from edgecnn.runtime.analysis.weight_bits_timing import time_weight_bits
+from edgecnn.runtime.doctor.model_timing import Runner, cpu_runners, grey, race, thread_counts, winner
+from edgecnn.runtime.doctor.recommendation import Recommendation
+from edgecnn.runtime.onnx_file.weight_bits import weight_bits
+from edgecnn.runtime.providers.availability import missing_providers
+from edgecnn.runtime.providers.registry import Provider, available, parse
+from edgecnn.runtime.session.golden_replay import GoldenReplay, replay
+from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.opening import open_session
+from edgecnn.runtime.sources.cameras import find_cameras
+from edgecnn.runtime.system.cpu_features import is_x86
+from edgecnn.runtime.system.machine_state import busy
+
+__all__ = ["examine_model"]
+
+
+def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | None]:
+    """Replays the golden samples on the providers named, or on all that are here; one that is not here is a warning while another is.
+
+    Each is opened by its name: ``auto`` would refuse a model whose samples fail, where the figures are what is asked for.
+
+    Returns:
+        What was found, and the command that runs it best; None where nothing proves the model.
+
+    Raises:
+        InputNotFoundError, ModelError, ManifestError: the file cannot be opened.
+        ProviderError: none of the providers can be had.
+    """
+    if not path.exists():
+        raise InputNotFoundError(f"{path}: no such model file or folder of pictures; check the path")
+    providers, findings = _usable() if ep == "auto" else (parse(ep), [])
+    refused: list[ProviderError] = []
+    proven: list[ModelSession] = []
+    golden: GoldenSamples | Finding | None = None
+    for provider in providers:
+        try:
+            session = open_session(path, provider.name)
+        except ProviderError as error:
+            refused.append(error)
+            findings.append(_refusal(error, provider.name))
+            continue
+        if golden is None:
+            golden = _golden(session)
+            findings.append(_summary(session))
+        if isinstance(golden, Finding):
+            return [*findings, golden], None
+        proof = _proof(session, golden)
+        findings.append(proof)
+        proven += [session] if proof.level == "ok" else []
+    if golden is None:
+        raise refused[0]
+    if not proven:
+        return findings, None
+    timing, best = _quickest(proven)
+    return [*findings, timing, *_weight_bits(proven)], best
+
+
+def _usable() -> tuple[tuple[Provider, ...], list[Finding]]:
+    """Those that are here, less those that are known to fail, each with why; to name one with --ep tries it all the same."""
+    reasons = {reason.provider: reason for reason in missing_providers()}
+    here = available()
+    lacking = [reasons[p.name] for p in here if p.name in reasons]
+    findings = [
+        Finding("note", f"not tried on {r.provider}, which needs {r.what}", r.provider, "")
+        if r.kind == "hardware"
+        else Finding("warning", f"not tried on {r.provider}: {r.what}", r.provider, r.remedy)
+        for r in lacking
+    ]
+    return tuple(p for p in here if p.name not in reasons), findings
+
+
+def _refusal(error: ProviderError, provider: str) -> Finding:
+    what, _, remedy = str(error).partition("; ")
+    return Finding("warning", what, provider, remedy)
+
+
+def _summary(session: ModelSession) -> Finding:
+    size, megabytes = f"{session.manifest.input.width} x {session.manifest.input.height}", session.size_bytes / 1e6
+    what = f"{session.kind}, {session.classes} classes, {size} pixels, {megabytes:.2f} MB, SHA-256 {session.sha256}"
+    return Finding("ok", what, session.file, "")
+
+
+def _golden(session: ModelSession) -> GoldenSamples | Finding:
+    """The samples, or why there are none to replay."""
+    try:
+        golden = session.description.golden()
+    except ManifestError as error:
+        what, _, remedy = str(error).rpartition("; ")
+        return Finding("fault", what, session.file, remedy)
+    missing = Finding("warning", "no golden samples, so nothing proves the model here", session.file, "export it with --golden synthetic")
+    return golden or missing
+
+
+def _proof(session: ModelSession, golden: GoldenSamples) -> Finding:
+    found = replay(session, golden)
+    what = f"{found.samples} golden samples on {session.ep}: {_difference(found)}"
+    if found.passed:
+        return Finding("ok", what, session.file, "")
+    remedy = "the file was changed, or this device computes it differently: export it again, or use another provider"
+    return Finding("fault", what, session.file, remedy)
+
+
+def _difference(found: GoldenReplay) -> str:
+    figures = f"max_abs_diff {found.max_abs_diff:.2g}, tolerance {found.tolerance:g}"
+    return f"{figures}; an answer is no number, or the samples are not of this model's size" if math.isnan(found.max_abs_diff) else figures
+
+
+def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
+    """Races those that gave the golden samples' answers, the CPU provider with several numbers of threads."""
+    runners = [runner for session in proven for runner in _runners(session)]
+    race(runners, grey(runners[0].session), seconds=min(2.0, 0.5 * len(runners)))
+    chosen, close = winner(runners)
+    times = ", ".join(f"{runner.name} {runner.median_ms:.2f} ms" for runner in sorted(runners, key=lambda runner: runner.median_ms))
+    path, ep = proven[0].path, chosen.session.ep
+    source = next((camera.source for camera in find_cameras() if not camera.problem), "picture.jpg")
+    threads = () if chosen.threads is None else ("--threads", chosen.threads)
+    why = f"{'too close to call in so short a race, so what takes least of the machine' if close else 'the quickest here'}: {chosen.name}"
+    command = Recommendation.of(why if len(runners) > 1 else f"all that is here: {chosen.name}", *_predict(path, source, ep, threads))
+    return Finding("ok", f"one picture, the network alone: {times} (medians)", proven[0].file, _disturbed()), command
+
+
+def _weight_bits(proven: Sequence[ModelSession]) -> Iterator[Finding]:
+    """Whether the file's int8 weights have the faster form, where the CPU provider of an x86 processor runs it."""
+    session = next((session for session in proven if session.ep == "cpu"), None)
+    if session is None or not is_x86():
+        return
+    content = read_model_file(session.path).content
+    bits = weight_bits(content, session.path)
+    if bits is None:
+        return
+    found = time_weight_bits(content, session.path)
+    if found.faster in (None, bits):
+        yield Finding("ok", f"int8 weights of {bits} bits; {found}", session.file, "")
+    else:
+        remedy = "quantize the float file on this machine: `edgecnn quantize` takes the weights that are faster there"
+        yield Finding("warning", f"int8 weights of {bits} bits; {found}", session.file, remedy)
+
+
+def _disturbed() -> str:
+    load = busy()
+    return "" if load is None else f"other programs were busy too (load {load:.1f}): measure again when they are not"
+
+
+def _predict(path: Path, source: str, ep: str, threads: tuple[str, int] | tuple[()]) -> tuple[object, ...]:
+    return ("edgecnn", "predict", path, source, "--ep", ep, *threads)
+
+
+def _runners(session: ModelSession) -> list[Runner]:
+    return cpu_runners(session, thread_counts()) if session.ep == "cpu" else [Runner(session, None)]

@@ -1,0 +1,58 @@
+"""Examines a machine, a model on it, or a folder of pictures, and says what to do about each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.data_quality.finding import Finding
+from edgecnn.progress import Reporter
+from edgecnn.runtime.doctor.packages import load_faults
+from edgecnn.runtime.doctor.recommendation import Recommendation
+
+__all__ = ["Diagnosis", "Finding", "examine"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What ``edgecnn doctor`` reports."""
+
+    ok: bool  # no fault among the findings
+    findings: tuple[Finding, ...]  # the last one says why the command below is recommended, where one is
+    recommended: str | None = None  # a command line
+
+
+def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | None = None) -> Diagnosis:
+    """Examines this machine; with a model file its golden samples here; with a folder the pictures in it.
+
+    Args:
+        target: a model file, a folder of pictures, or None for the machine.
+        ep: for a model: the providers to prove it on; ``auto``: every one that is here.
+        reporter: told how far the reading of a folder is.
+
+    Raises:
+        InputNotFoundError, ModelError, ManifestError, DataError: the target cannot be examined at all.
+        ProviderError: none of the providers that were asked for is here.
+    """
+    # Imported when needed: of a machine on which OpenCV or onnxruntime does not load, that must be told
+    if target is None:
+        from edgecnn.runtime.doctor.environment import examine_environment  # noqa: PLC0415
+
+        return _diagnosis(*examine_environment())
+    if broken := load_faults():
+        return _diagnosis([fault.finding for fault in broken], broken[0].recommendation)
+    if target.is_dir():
+        from edgecnn.runtime.doctor.dataset import examine_data  # noqa: PLC0415
+
+        return _diagnosis(examine_data(target, reporter))
+    from edgecnn.runtime.doctor.model import examine_model  # noqa: PLC0415
+
+    return _diagnosis(*examine_model(target, ep))
+
+
+def _diagnosis(findings: Sequence[Finding], recommended: Recommendation | None = None) -> Diagnosis:
+    ok = all(f.level != "fault" for f in findings)
+    if recommended is None:
+        return Diagnosis(ok, tuple(findings))
+    return Diagnosis(ok, (*findings, recommended.finding), recommended.command)

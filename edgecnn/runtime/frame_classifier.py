@@ -1,0 +1,192 @@
+"""The core of the runner: frames in, answers out. What reads cameras and files is built on it (:mod:`edgecnn.runtime.classifier`)."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.data.split_record import SplitRecord
+from edgecnn.errors import UsageError
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import MAX_PIXELS, Image, check_image, fit
+from edgecnn.runtime.decision import LatencyMs, Missing, Prediction, decide
+from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.opening import open_session
+from edgecnn.runtime.session.run_options import RunOptions
+from edgecnn.runtime.sources.frame import Frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typing_extensions import Self
+
+__all__ = ["Answer", "FrameClassifier", "check_frame"]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A prediction, and the probabilities that it was made from."""
+
+    prediction: Prediction
+    probabilities: NDArray[np.float32]  # [C]
+
+
+class FrameClassifier:
+    """Classifies frames with a model file that EdgeCNN exported.
+
+    Args:
+        model: the ``.onnx`` file.
+        ep: execution provider, see :func:`edgecnn.runtime.session.opening.open_session`.
+        threads: of one inference; None: as ``options`` say.
+        threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below it is ``unknown``,
+            an unknown score above it.
+        topk: how many classes ``Prediction.top`` reports.
+        allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together with ``deny``.
+        deny: the labels that may not.
+        max_pixels: refuse larger pictures.
+        prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so where the model has any.
+        options: threads, power, memory and what the provider is told, see :class:`edgecnn.runtime.session.run_options.RunOptions`.
+
+    Raises:
+        InputNotFoundError, ModelError, ManifestError, ProviderError, GateError: the model cannot be opened here.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        ep: str = "auto",
+        threads: int | None = None,
+        threshold: float | None = None,
+        topk: int = 5,
+        allow: Collection[str] | None = None,
+        deny: Collection[str] | None = None,
+        max_pixels: int = MAX_PIXELS,
+        prove: bool = False,
+        options: RunOptions | None = None,
+    ) -> None:
+        if topk < 1:
+            raise UsageError(f"topk is {topk}, expected at least 1")
+        if threshold is not None and not math.isfinite(threshold):  # no score is below or above what is no number
+            raise UsageError(f"threshold is {threshold:g}, expected a number")
+        self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove, options=options)
+        self.threshold = self.manifest.unknown.threshold if threshold is None else threshold
+        self._topk = topk
+        self.allowed_indices = _allowed_indices(self.labels, allow, deny)
+        """The classes that may be an answer; None: all."""
+        self.max_pixels = max_pixels
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model file says of itself."""
+        return self._session.manifest
+
+    @property
+    def session(self) -> ModelSession:
+        """The open model itself, for measurements."""
+        return self._session
+
+    @property
+    def split_record(self) -> SplitRecord | None:
+        """What the model was trained on, as far as the file remembers."""
+        return self._session.split_record
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of the probabilities."""
+        return self.manifest.labels
+
+    @property
+    def ep(self) -> str:
+        """The provider that runs it."""
+        return self._session.ep
+
+    def fit(self, frame: Frame) -> Image:
+        """What the network sees of a frame: uint8 ``[H, W, 3]`` RGB, the frame's own memory where it is so already."""
+        fitted = fit(frame.image, self.manifest.input, self.manifest.preprocess)
+        return fitted if frame.color == "rgb" else cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB))  # after the resize, where it costs least
+
+    def answer(self, frames: Sequence[Frame], rows: Sequence[Image] | None = None) -> list[Answer]:
+        """Answers to frames in one inference, with their probabilities.
+
+        Args:
+            frames: any number.
+            rows: what :meth:`fit` made of each, where it was done before.
+
+        Raises:
+            PictureError: a frame's image is none.
+        """
+        if not frames:
+            return []
+        start = time.perf_counter()
+        fitted = [self.fit(check_frame(frame)) for frame in frames] if rows is None else rows
+        inputs = fitted[0][None] if len(fitted) == 1 else np.stack(fitted)  # [N, H, W, 3] RGB
+        prepared = time.perf_counter()
+        probabilities, scores = self._session.answers(inputs)
+        done = time.perf_counter()
+        share = 1e3 / len(frames)
+        preprocess_ms, inference_ms = (prepared - start) * share, (done - prepared) * share
+        unknown = [None] * len(frames) if scores is None else scores.tolist()
+        answered = zip(frames, probabilities, unknown, strict=True)
+        return [Answer(self._prediction(frame, p, score, preprocess_ms, inference_ms), p) for frame, p, score in answered]
+
+    def reject(self, frame: Frame, reason: str) -> Prediction:
+        """The report of a frame that is not classified, and why."""
+        return Prediction.rejected(frame, reason, self._session.ep, self._session.sha256)
+
+    def report_missing(self, missing: Missing) -> Prediction:
+        """The report of what never came, and why."""
+        return Prediction.unavailable(missing, self._session.ep, self._session.sha256)
+
+    def _prediction(
+        self, frame: Frame, probabilities: NDArray[np.float32], unknown_score: float | None, preprocess_ms: float, inference_ms: float
+    ) -> Prediction:
+        decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score, self.allowed_indices)
+        total = (frame.decode_ms or 0.0) + preprocess_ms + inference_ms
+        latency_ms = LatencyMs(frame.decode_ms, preprocess_ms, inference_ms, total)
+        return Prediction.decided(frame, decision, self.labels, latency_ms, self._session.ep, self._session.sha256)
+
+    def close(self) -> None:
+        """Releases the session; the classifier cannot be used afterwards. May be called again."""
+        self.__dict__.pop("_session", None)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name == "_session":  # asked for here only where it is gone
+            raise UsageError("the classifier is closed; open another")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def check_frame(frame: Frame) -> Frame:
+    """The frame that a caller may have made. Raises :class:`PictureError` where its image is none."""
+    check_image(frame.image, frame.name)
+    return frame
+
+
+def _allowed_indices(labels: Sequence[str], allow: Collection[str] | None, deny: Collection[str] | None) -> frozenset[int] | None:
+    """The classes that may be an answer; None: all."""
+    if allow is None and deny is None:
+        return None
+    if allow is not None and deny is not None:
+        raise UsageError("allow and deny are two ways to say the same: give one of them")
+    named = allow if allow is not None else deny or ()
+    if unknown := [label for label in named if label not in labels]:
+        listed = ", ".join(labels[:20]) + (" …" if len(labels) > 20 else "")
+        raise UsageError(f"the model has no label '{unknown[0]}'; it has {listed}")
+    allowed = frozenset(i for i, label in enumerate(labels) if (label in named) == (allow is not None))
+    if not allowed:
+        raise UsageError("no label is left that may be an answer; allow one, or deny fewer")
+    return allowed

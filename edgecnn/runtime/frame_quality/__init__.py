@@ -1,0 +1,1 @@
+"""Whether a frame is fit to be decided on."""

@@ -1,0 +1,76 @@
+"""Limits of frame health for one camera, from its own frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from edgecnn.errors import DataError
+from edgecnn.runtime.frame_quality.checker import FrameHealth
+from edgecnn.runtime.frame_quality.metrics import FrameMeasures, measure_frame
+from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.sources.frame import Frame
+
+__all__ = ["LearntHealth", "learn_thresholds"]
+
+_LEAST_FRAMES = 30
+_LEAST_FIT_SHARE = 0.5
+_SOFTER = 0.7  # of the camera's own least sharpness: scenes differ
+_NOISY = 5  # times the default difference: so much noise is never still, and a freeze that is encoded anew can be told from it
+_BREAKS = 3  # a whole picture within a freeze is another than the one before and the one after
+
+
+@dataclass(frozen=True)
+class LearntHealth:
+    """Limits for one camera, and what they were learnt from."""
+
+    thresholds: HealthThresholds
+    frames: int
+    unfit: int  # of these by the default limits, and left out
+
+
+def learn_thresholds(frames: Iterable[Frame]) -> LearntHealth:
+    """Limits from about a minute of a camera's own frames while it works as it should.
+
+    Sharpness may fall to 0.7 of the camera's own least, the burnt-out share may rise by half of what is left to 1, and frames count as the same
+    where they differ by less than half of what its noise makes the quietest parts of two frames differ. A seam or a filling that most frames have
+    is part of the picture: several views in one, a bar of text. What is dark depends on the hour: that limit stays.
+
+    Raises:
+        DataError: too few frames, or most of them unfit by the default limits.
+    """
+    health = FrameHealth(HealthThresholds(least_sharpness=0.0, seam_share=1.0, filled_share=1.0))  # a soft lens is what it is
+    measured: list[FrameMeasures] = []
+    seen = 0
+    for frame in frames:
+        seen += 1
+        if health.check(replace(frame, kind="video")) is None:  # of any age
+            measured.append(measure_frame(frame.image))
+    if seen < _LEAST_FRAMES:
+        raise DataError(f"{seen} frames are too few to learn from, at least {_LEAST_FRAMES} are needed; give the camera a minute")
+    if len(measured) < max(_LEAST_FRAMES, _LEAST_FIT_SHARE * seen):
+        raise DataError(f"{seen - len(measured)} of {seen} frames are black, overexposed or frozen; mend the camera first")
+    return LearntHealth(_limits(measured), seen, seen - len(measured))
+
+
+def _limits(measured: Sequence[FrameMeasures]) -> HealthThresholds:
+    default = HealthThresholds()
+    sharp = [m.sharpness for m in measured if m.sharpness is not None]
+    bright = float(np.quantile([m.burnt_share(default.bright_level) for m in measured], 0.99))
+    noise = float(np.quantile([b.least_difference(a) for a, b in pairwise(measured)], 0.01))
+    return replace(
+        default,
+        least_sharpness=round(_SOFTER * float(np.quantile(sharp, 0.01)) if sharp else default.least_sharpness, 4),
+        bright_share=round((1 + bright) / 2, 4),
+        still_difference=round(max(default.still_difference, noise / 2), 4),
+        still_breaks=_BREAKS if noise / 2 > _NOISY * default.still_difference else default.still_breaks,
+        seam_share=_unless_usual(default.seam_share, [m.seam for m in measured]),
+        filled_share=_unless_usual(default.filled_share, [m.filled for m in measured]),
+    )
+
+
+def _unless_usual(limit: float, shares: Sequence[float]) -> float:
+    return 1.0 if float(np.median(shares)) > limit else limit

@@ -1,0 +1,175 @@
+"""Why a provider is not here: its package, a library of it, or the machine."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import onnxruntime
+
+from edgecnn.runtime.providers.registry import PROVIDERS, Provider, available, why_missing
+from edgecnn.runtime.system.cpu_features import cpu_name, is_x86
+
+__all__ = ["Machine", "Reason", "missing_library", "missing_providers", "this_machine"]
+
+_ROOT = Path("/")
+_NVIDIA, _DISPLAY = "0x10de", "0x03"  # PCI's numbers of the maker and of the kind of device
+_LOADING_TIMEOUT_S = 30.0
+
+# onnxruntime's names of the libraries it loads for a provider, where a provider has one of its own
+_LIBRARIES = {"tensorrt": "onnxruntime_providers_tensorrt", "cuda": "onnxruntime_providers_cuda", "openvino": "onnxruntime_providers_openvino"}
+
+_DRIVERS = {"linux": ("libcuda.so.1",), "win32": ("nvcuda.dll",)}  # CUDA looks for it at run time; a container without --gpus lacks it
+_LIBRARY_REMEDIES = {
+    ("libcuda.so", "nvcuda.dll"): "install NVIDIA's driver; a container is started with --gpus all",
+    ("nvinfer", "nvonnxparser"): "install TensorRT where the loader finds it (LD_LIBRARY_PATH), or use --ep cuda",
+    ("cublas", "cudart", "cudnn", "cufft", "curand", "nvrtc", "nvJitLink"): "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA and cuDNN",
+    ("openvino", "tbb"): "pip install --force-reinstall onnxruntime-openvino",
+}
+
+# In a process of its own: a provider's library that was loaded before onnxruntime loads it would not find onnxruntime, and CUDA's take long to unload
+_LOAD = """
+import ctypes, os, sys
+sys.stdout = sys.stderr
+import onnxruntime
+if hasattr(onnxruntime, "preload_dlls"):
+    onnxruntime.preload_dlls()
+folder, library = os.path.split(sys.argv[1])
+shared = os.path.join(folder, library.partition("providers_")[0] + "providers_shared" + os.path.splitext(library)[1])
+if os.path.exists(shared):
+    ctypes.CDLL(shared, mode=ctypes.RTLD_GLOBAL)
+try:
+    for path in sys.argv[1:]:
+        ctypes.CDLL(path)
+except OSError as error:
+    print(error, file=sys.__stdout__)
+"""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why one provider cannot be used here."""
+
+    provider: str
+    kind: Literal["package", "library", "driver", "hardware"]
+    what: str
+    remedy: str  # empty where the machine is not made for it
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What decides which providers fit."""
+
+    system: str  # Linux, Darwin or Windows
+    x86: bool
+    intel: bool
+    snapdragon: bool
+    nvidia: Literal["driver", "device", "none"]  # a driver that runs; a device without one; neither
+
+
+@cache
+def this_machine(root: Path = _ROOT) -> Machine:
+    """What is here, without loading anything of a provider's.
+
+    Args:
+        root: of the file system, for tests.
+    """
+    chips = _read(root / "proc/device-tree/compatible") + cpu_name()
+    snapdragon = "qcom" in chips or "snapdragon" in chips.lower() or "qualcomm" in chips.lower()
+    return Machine(platform.system(), is_x86(), is_x86() and "intel" in cpu_name().lower(), snapdragon, _nvidia(root))
+
+
+def _nvidia(root: Path) -> Literal["driver", "device", "none"]:
+    """Jetsons have a driver of their own, and Windows and its Linux only the program."""
+    marks = ("proc/driver/nvidia/version", "dev/nvhost-ctrl-gpu", "dev/nvgpu")
+    if any((root / mark).exists() for mark in marks) or (root == _ROOT and shutil.which("nvidia-smi")):
+        return "driver"
+    devices = (root / "sys/bus/pci/devices").glob("*")
+    found = any(_read(d / "vendor").strip() == _NVIDIA and _read(d / "class").startswith(_DISPLAY) for d in devices)
+    return "device" if found else "none"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def missing_providers(machine: Machine | None = None, library: Callable[[Provider], str | None] | None = None) -> tuple[Reason, ...]:
+    """The providers of the table that cannot be used here, best first, each with why.
+
+    Args:
+        machine: this one by default.
+        library: what of a provider's own library does not load; by default that is tried.
+    """
+    machine, library = machine or this_machine(), library or missing_library
+    found = (_reason(provider, machine, library) for provider in PROVIDERS.values())
+    return tuple(reason for reason in found if reason is not None)
+
+
+def _reason(provider: Provider, machine: Machine, library: Callable[[Provider], str | None]) -> Reason | None:
+    built_in = provider in available()
+    unfit = _unfit(provider.name, machine)
+    if unfit:  # an onnxruntime built for GPUs names its providers on any machine
+        return Reason(provider.name, "hardware", unfit, "") if not built_in or provider.name in ("tensorrt", "cuda") else None
+    if provider.name in ("tensorrt", "cuda") and machine.nvidia == "device":
+        return Reason(provider.name, "driver", "an NVIDIA GPU is here, its driver is not", "install NVIDIA's driver, then restart")
+    if not built_in:
+        what, _, remedy = (why_missing(provider) or "").partition("; ")
+        return Reason(provider.name, "package", what, remedy)
+    lacking = library(provider)
+    return Reason(provider.name, "library", f"{lacking} cannot be loaded", _remedy(lacking) or provider.remedy) if lacking else None
+
+
+def _remedy(library: str) -> str:
+    return next((remedy for parts, remedy in _LIBRARY_REMEDIES.items() if any(part in library for part in parts)), "")
+
+
+def _unfit(name: str, machine: Machine) -> str:
+    """What this machine would have to be."""
+    needs: Mapping[str, tuple[bool, str]] = {
+        "tensorrt": (machine.nvidia != "none", "an NVIDIA GPU"),
+        "cuda": (machine.nvidia != "none", "an NVIDIA GPU"),
+        "coreml": (machine.system == "Darwin", "macOS"),
+        "directml": (machine.system == "Windows", "Windows"),
+        "openvino": (machine.intel, "an Intel processor"),
+        "qnn": (machine.snapdragon, "a Snapdragon"),
+        "xnnpack": (not machine.x86, "an ARM processor"),
+    }
+    fits, need = needs.get(name, (True, ""))
+    return "" if fits else need
+
+
+@cache
+def missing_library(provider: Provider) -> str | None:
+    """The library that keeps a provider's own from loading, libcudnn.so.9 for example; None where it loads, or has none of its own."""
+    stem = _LIBRARIES.get(provider.name)
+    prefix, suffix = ("", ".dll") if sys.platform == "win32" else ("lib", ".so")
+    path = Path(onnxruntime.__file__).parent / "capi" / f"{prefix}{stem}{suffix}"
+    if stem is None or not path.exists():
+        return None
+    return missing_in(path, *_DRIVERS.get(sys.platform, ()) if provider.name in ("tensorrt", "cuda") else ())
+
+
+def missing_in(path: Path, *others: str) -> str | None:
+    """What keeps a library, and then others, from loading, tried in a process of its own; None where they load."""
+    try:
+        done = subprocess.run(  # noqa: S603  # our own interpreter
+            [sys.executable, "-c", _LOAD, str(path), *others], capture_output=True, text=True, timeout=_LOADING_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = done.stdout.strip().splitlines()
+    if not lines:
+        return path.name if done.returncode else None
+    name = re.match(r"(\S+?): cannot open shared object file", lines[0])
+    return name[1] if name else f"{path.name} ({lines[0]})"

@@ -1,0 +1,140 @@
+"""Opens a model file and holds it to its own manifest before anything runs on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnxruntime
+
+from edgecnn.data.split_record import SplitRecord
+from edgecnn.errors import InputNotFoundError, ManifestError, ModelError
+from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Manifest
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.session.golden_samples import GoldenSamples
+
+__all__ = ["Description", "ModelFile", "check_session", "is_checkpoint", "read_model_file"]
+
+_MOST_BYTES = 2**31 - 1  # protobuf's own limit
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file's bytes, under the hash that every answer will carry."""
+
+    path: Path
+    content: bytes
+    sha256: str
+
+
+def read_model_file(path: str | Path) -> ModelFile:
+    """Reads a model file once, so that what is hashed is what is run.
+
+    Raises:
+        InputNotFoundError: no such file.
+        ModelError: a folder, or a file that cannot be read.
+    """
+    path = Path(path)
+    try:
+        _check_size(path)
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputNotFoundError(f"{path}: no such model file; check the path") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; give a .onnx file that `edgecnn export` wrote") from error
+    return ModelFile(path, content, hashlib.sha256(content).hexdigest())
+
+
+def _check_size(path: Path) -> None:
+    """Before a byte is read: a device or a pipe may never end, and a file with holes costs its maker nothing."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a folder says so itself
+        raise ModelError(f"{path}: a device or a pipe, not a file; give a .onnx file that `edgecnn export` wrote")
+    if found.st_size > _MOST_BYTES:
+        raise ModelError(f"{path}: {found.st_size / 1e9:.1f} GB, more than an ONNX file can have; give a .onnx file that `edgecnn export` wrote")
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is torch's: a zip archive, which an ONNX file never is. False for what is not there."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a session's own metadata says."""
+
+    path: Path
+    manifest: Manifest
+    split_record: SplitRecord | None
+    golden_json: str | None  # decoded only where it is replayed
+
+    def golden(self) -> GoldenSamples | None:
+        """The golden samples, where the file has any. Raises :class:`ManifestError`."""
+        if self.golden_json is None:
+            return None
+        from edgecnn.runtime.session.golden_samples import GoldenSamples  # noqa: PLC0415  # a model that is known here starts without it
+
+        try:
+            return GoldenSamples.from_json(self.golden_json)
+        except ManifestError as error:
+            raise ManifestError(f"{self.path}: {error}") from error
+
+
+def check_session(path: Path, session: onnxruntime.InferenceSession) -> Description:
+    """Reads the manifest and holds the graph's inputs and outputs against it.
+
+    Raises:
+        ManifestError: no manifest, one that cannot be read, or one that contradicts the graph; the message names the file.
+    """
+    metadata = session.get_modelmeta().custom_metadata_map
+    if MANIFEST_KEY not in metadata:
+        raise ManifestError(f"{path}: an ONNX file without EdgeCNN's manifest; `edgecnn export` writes it, `edgecnn adopt` adds it")
+    try:
+        manifest = Manifest.from_json(metadata[MANIFEST_KEY])
+        record = SplitRecord.from_json(metadata[SPLIT_KEY]) if SPLIT_KEY in metadata else None
+        _check_labels(manifest, metadata.get(LABELS_KEY))
+        _check_graph(manifest, session)
+    except ManifestError as error:
+        raise ManifestError(f"{path}: {error}") from error
+    return Description(path, manifest, record, metadata.get(GOLDEN_KEY))
+
+
+def _check_labels(manifest: Manifest, labels_json: str | None) -> None:
+    """The key `labels` is for other tools; two lists that disagree leave no telling which is right."""
+    if labels_json is None:
+        raise ManifestError(f"the metadata key '{LABELS_KEY}' is missing; export the model again")
+    try:
+        labels = json.loads(labels_json)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"the metadata key '{LABELS_KEY}' is no JSON; export the model again") from error
+    if labels != list(manifest.labels):
+        found = len(labels) if isinstance(labels, list) else 0
+        raise ManifestError(
+            f"the manifest has {len(manifest.labels)} labels, the metadata key '{LABELS_KEY}' has {found}, or other ones; export the model again"
+        )
+
+
+def _check_graph(manifest: Manifest, session: onnxruntime.InferenceSession) -> None:
+    inputs, outputs = {i.name: i for i in session.get_inputs()}, {o.name: o for o in session.get_outputs()}
+    if list(inputs) != ["image"] or "probabilities" not in outputs:
+        raise ManifestError(
+            f"the graph takes {', '.join(inputs)} and gives {', '.join(outputs)}, expected image and probabilities; export the model again"
+        )
+    image, height, width = inputs["image"], manifest.input.height, manifest.input.width
+    expected: dict[str, list[Any]] = {"tensor(uint8)": [height, width, 3], "tensor(float)": [3, height, width]}
+    if image.type not in expected or image.shape[1:] != expected[image.type]:
+        raise ManifestError(f"the input is {image.type} {image.shape}, the manifest says uint8 [N, {height}, {width}, 3]; export the model again")
+    classes = outputs["probabilities"].shape[-1]
+    if classes != len(manifest.labels):
+        raise ManifestError(f"the manifest has {len(manifest.labels)} labels, the graph gives {classes} probabilities; export the model again")
+    if manifest.unknown.in_graph and "unknown_score" not in outputs:
+        raise ManifestError(f"the manifest rejects by {manifest.unknown.score}, the graph gives no unknown_score; export the model again")

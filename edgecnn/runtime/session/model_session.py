@@ -1,0 +1,109 @@
+"""An open model: pixels in, probabilities, embeddings and unknown scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from edgecnn.data.split_record import SplitRecord
+from edgecnn.errors import ProviderError
+from edgecnn.preprocess import Image
+from edgecnn.runtime.session.model_file import Description, ModelFile
+from edgecnn.runtime.session.ort_errors import first_line
+
+__all__ = ["ModelSession", "Outputs"]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the graph gives for N pictures."""
+
+    probabilities: NDArray[np.float32]  # [N, C]
+    embedding: NDArray[np.float32] | None  # [N, D]
+    unknown_scores: NDArray[np.float32] | None  # [N], higher is more unknown
+
+
+class ModelSession:
+    """An open model. Safe to share between threads, as onnxruntime's sessions are."""
+
+    def __init__(
+        self, model: ModelFile, session: onnxruntime.InferenceSession, ep: str, description: Description, nodes: Mapping[str, int] | None = None
+    ) -> None:
+        self.nodes = nodes  # of the graph, by the provider that runs them; None: this onnxruntime does not tell
+        self.path = model.path
+        self.sha256 = model.sha256
+        self.size_bytes = len(model.content)
+        self.ep = ep
+        self.manifest = description.manifest
+        self.description = description
+        self._session = session
+        self._float_input = session.get_inputs()[0].type == "tensor(float)"
+        names = [o.name for o in session.get_outputs()]
+        self._given = frozenset(names)
+
+    @property
+    def file(self) -> str:
+        """Where it was read from."""
+        return str(self.path)
+
+    @property
+    def kind(self) -> str:
+        """`onnx` and the precision."""
+        return f"onnx-{self.manifest.precision}"
+
+    @property
+    def split_record(self) -> SplitRecord | None:
+        """What the model was trained on, as far as the file remembers."""
+        return self.description.split_record
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a picture."""
+        return self.manifest.input.height, self.manifest.input.width, 3
+
+    @property
+    def classes(self) -> int:
+        """How many probabilities a picture gets."""
+        return len(self.manifest.labels)
+
+    def probabilities(self, images: Image) -> NDArray[np.float32]:
+        """uint8 ``[N, H, W, 3]`` RGB of the model's size -> float32 ``[N, C]``."""
+        return self._run(["probabilities"], images)[0]
+
+    def outputs(self, images: Image, names: Sequence[str] = ("embedding", "unknown_score")) -> Outputs:
+        """As :meth:`probabilities`, with those of the other outputs that are asked for and that the model has."""
+        wanted = ["probabilities", *(name for name in names if name in self._given)]
+        found = dict(zip(wanted, self._run(wanted, images), strict=True))
+        return Outputs(found["probabilities"], found.get("embedding"), found.get("unknown_score"))
+
+    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """What decides: the probabilities ``[N, C]``, and the unknown scores ``[N]`` where the manifest's rule goes by them."""
+        if not self.manifest.unknown.in_graph:
+            return self.probabilities(images), None
+        found = self.outputs(images, ("unknown_score",))
+        return found.probabilities, found.unknown_scores
+
+    def warm_up(self, runs: int) -> None:
+        """Runs a grey picture so often, for providers whose first inference compiles or builds."""
+        grey = np.full((1, *self.input_shape), 127, np.uint8)
+        for _ in range(runs):
+            self.probabilities(grey)
+
+    def _run(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
+        try:
+            return cast("list[NDArray[np.float32]]", self._session.run(names, {"image": self._feed(images)}))
+        except Exception as error:  # onnxruntime's own classes derive from Exception alone
+            raise ProviderError(
+                f"{self.path}: {self.ep} failed on {len(images)} pictures: {first_line(error)}; try another provider with --ep"
+            ) from error
+
+    def _feed(self, images: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
+        if not self._float_input:
+            return images
+        rule = self.manifest.normalization  # the layout nchw-float32 has no normalisation inside
+        return np.ascontiguousarray(((images.astype(np.float32) - rule.zero_point) / rule.scale).transpose(0, 3, 1, 2))

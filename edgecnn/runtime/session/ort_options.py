@@ -1,0 +1,72 @@
+"""The one place that makes onnxruntime's session options, so that all sessions compute int8 exactly.
+
+On x86 processors without VNNI (most desktops, every older server) onnxruntime's CPU provider adds pairs of products of uint8 and int8 in 16 bits,
+and saturates in silence: weights of more than seven bits give wrong answers there. The entry ``session.x64quantprecision`` (onnxruntime's
+``onnxruntime_session_options_config_keys.h``) has it multiply such weights as uint8, which is exact and slower. It is set where it is needed and
+nowhere else: on a Xeon with VNNI, where nothing saturates, onnxruntime 1.32 takes the slower way too, 1.5 times the time of an eight-bit file.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import onnxruntime
+
+from edgecnn.runtime.system.cpu_features import cpu_flags, has_vnni, is_x86
+
+__all__ = ["ERRORS_ONLY", "EXACT_INT8", "SILENT", "int8_saturates", "new_options", "open_on_cpu"]
+
+EXACT_INT8 = ("session.x64quantprecision", "1")
+ERRORS_ONLY, SILENT = 3, 4  # onnxruntime's log severities: its warnings are about its own choices, not the user's
+
+_CHANNELS, _OUTPUT_SCALE = 16, 4096.0
+
+
+def new_options(*, severity: int = ERRORS_ONLY, threads: int | None = None) -> onnxruntime.SessionOptions:
+    """Options of a session that computes int8 exactly on every processor.
+
+    Args:
+        severity: the lowest severity of onnxruntime's own messages that is printed on standard error.
+        threads: of one inference; None: as onnxruntime chooses.
+    """
+    options = _plain_options(severity)
+    if int8_saturates():
+        options.add_session_config_entry(*EXACT_INT8)
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
+
+
+def open_on_cpu(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """A session on the CPU provider alone.
+
+    Raises:
+        Exception: onnxruntime's own classes, which derive from Exception alone.
+    """
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def int8_saturates() -> bool:
+    """Whether int8 left to itself is wrong here: by the processor's flags, or, where the system does not tell them, by trying."""
+    if not is_x86():
+        return False
+    return not has_vnni() if cpu_flags() else saturates_when_tried()
+
+
+def saturates_when_tried() -> bool:
+    """Whether a convolution of the largest products comes out too small on the CPU provider."""
+    from edgecnn.runtime.onnx_file.int8_convolutions import int8_convolutions  # noqa: PLC0415  # Linux tells, and starts without it
+
+    weights = np.full((1, _CHANNELS, _CHANNELS), 127, np.int8)
+    pixels = np.full((1, _CHANNELS, 1, 1), 255, np.uint8)
+    session = open_on_cpu(int8_convolutions(weights, 1, _OUTPUT_SCALE), _plain_options(SILENT))
+    found = np.asarray(session.run(None, {"x0": pixels})[0])
+    return bool(found.min() < int(255 * 127 * _CHANNELS / _OUTPUT_SCALE))
+
+
+def _plain_options(severity: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = severity
+    return options

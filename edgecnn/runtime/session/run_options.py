@@ -1,0 +1,85 @@
+"""How a session is to run, whatever its provider: threads, power, memory, and what the provider itself is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import onnxruntime
+
+from edgecnn.errors import UsageError
+from edgecnn.runtime.session.ort_options import ERRORS_ONLY, SILENT, new_options
+from edgecnn.runtime.system.cpu_features import physical_cores
+
+__all__ = ["Power", "RunOptions", "read_provider_options"]
+
+Power = Literal["normal", "low"]
+
+_ALWAYS_ALLOWED, _MOST_A_PROCESSOR = 16, 4  # threads: one set of options may serve several devices
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a session is opened with beside the file and the provider.
+
+    Raises:
+        UsageError: a value that cannot be used.
+    """
+
+    threads: int | None = None  # of one inference; None: the physical cores that this process may use
+    power: Power = "normal"  # low: threads sleep between inferences, where they otherwise spin for the next one
+    arena: bool = True  # the CPU provider keeps memory for the next inference; without, it gives it back, for devices that have little
+    strict: bool = False  # refuse a model of which the provider leaves any node to the CPU
+    warm_up: int | None = None  # inferences before the first answer; None: one where the first run compiles kernels or builds an engine
+    provider_options: Mapping[str, str] = field(default_factory=dict)  # by the provider's own names; for the first provider that is named
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"threads is {self.threads}, expected at least 1")
+        if (self.threads or 0) > max(_ALWAYS_ALLOWED, _MOST_A_PROCESSOR * (os.cpu_count() or 1)):  # they wait for each other: minutes a picture
+            raise UsageError(f"threads is {self.threads}, far more than the {os.cpu_count()} processors here; leave it out for the physical cores")
+        if self.power not in get_args(Power):
+            raise UsageError(f"power is '{self.power}', expected {' or '.join(get_args(Power))}")
+        if self.warm_up is not None and self.warm_up < 0:
+            raise UsageError(f"warm_up is {self.warm_up}, expected 0 or more")
+
+    @property
+    def thread_count(self) -> int:
+        """Threads of one inference; left to itself onnxruntime does not ask which cores are ours."""
+        return self.threads or physical_cores()
+
+    def session_options(self, *, on_cpu: bool) -> onnxruntime.SessionOptions:
+        """The same in onnxruntime's terms.
+
+        Args:
+            on_cpu: for the CPU provider, which is its own fallback; the others' errors are raised, so onnxruntime need not print them too.
+        """
+        options = new_options(severity=ERRORS_ONLY if on_cpu else SILENT, threads=self.thread_count)
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = self.arena
+        options.add_session_config_entry("session.force_spinning_stop", "1")  # after each run: its threads would take the cores of what reads ahead
+        if self.power == "low":
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+            options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        if self.strict and not on_cpu:
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        return options
+
+
+def read_provider_options(pairs: Iterable[str]) -> dict[str, str]:
+    """``["device_type=GPU"]`` -> ``{"device_type": "GPU"}``.
+
+    Raises:
+        UsageError: no `=`, no name, or a name twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UsageError(f"--ep-option {pair}: expected KEY=VALUE")
+        if name in found:
+            raise UsageError(f"--ep-option {pair}: {name} is given twice")
+        found[name] = value.strip()
+    return found

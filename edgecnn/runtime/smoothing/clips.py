@@ -1,0 +1,183 @@
+"""Labelled clips: class folders of videos or of folders with frames, and tables of what is seen when."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from edgecnn.data.dataset import find_pictures
+from edgecnn.errors import DataError, EdgeCNNError, InputNotFoundError, UsageError
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import MAX_PIXELS
+from edgecnn.runtime.sources.address import parse_address
+from edgecnn.runtime.sources.files import read_frame
+from edgecnn.runtime.sources.frame import Frame
+
+__all__ = ["UNKNOWN", "Clip", "Span", "find_clips", "label_index", "read_clip"]
+
+UNKNOWN = "unknown"
+_COLUMNS = ("path", "start_s", "end_s", "label")
+
+
+@dataclass(frozen=True)
+class Span:
+    """From when until when a clip shows what."""
+
+    start_s: float
+    end_s: float  # infinity: until the clip ends
+    label: int  # C: none of the model's labels
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video file or a folder of frames, and what is true in it."""
+
+    path: Path
+    spans: tuple[Span, ...]  # by time, apart from each other
+
+
+def find_clips(sources: Sequence[Path], manifest: Manifest) -> list[Clip]:
+    """Clips of folders (one folder a class, in it videos and folders of frames) and of tables (`path,start_s,end_s,label`, a row a span).
+
+    A table's paths are beside it; an empty time is the clip's start or end. A class `unknown` is what the model has no label for.
+
+    Raises:
+        InputNotFoundError, DataError: nothing there, no clips, or a class that the model does not know.
+    """
+    clips = [clip for source in sources for clip in (_of_table(source, manifest) if source.is_file() else _of_folder(source, manifest))]
+    seen: set[Path] = set()
+    for clip in clips:
+        if (real := clip.path.resolve()) in seen:
+            raise DataError(f"{clip.path}: given twice, in a class folder and in a table; leave one out")
+        seen.add(real)
+    for source in sources:
+        _refuse_left_out(source, seen | {source.resolve() for source in sources})
+    return clips
+
+
+def _refuse_left_out(source: Path, taken: AbstractSet[Path]) -> None:
+    """Beside class folders: a table that is not named, or a video that has no label, would be left out unnoticed."""
+    left_out = sorted(path for path in source.iterdir() if path.is_file() and path.resolve() not in taken) if source.is_dir() else []
+    if tables := [path for path in left_out if path.suffix.lower() == ".csv"]:
+        raise DataError(f"{tables[0]}: lies beside class folders and is not read as a table unless it is named; name it too, or move it away")
+    if videos := [path for path in left_out if _is_clip(path)]:
+        raise DataError(f"{videos[0]}: is in no class folder and in no table; put it into one, or move it away")
+
+
+def label_index(name: str, manifest: Manifest) -> int | None:
+    """The label that a name stands for, C for `unknown`; None: neither."""
+    found = manifest.index_of(name)
+    return len(manifest.labels) if found is None and name == UNKNOWN else found
+
+
+def read_clip(clip: Clip, fps: float | None, every: int = 1, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float, Frame]]:
+    """Frames with their time in the clip.
+
+    Args:
+        clip: one.
+        fps: of frames in folders; a video knows its own.
+        every: take every N-th frame.
+        max_pixels: refuse larger pictures.
+
+    Raises:
+        UsageError: a folder of frames without a rate.
+        PictureError, SourceError: a frame or the video cannot be read.
+    """
+    if clip.path.is_dir():
+        if fps is None:
+            raise UsageError(f"{clip.path}: a folder of frames has no times; give their rate with --fps")
+        for index, path in enumerate(sorted(find_pictures(clip.path), key=_by_number)):
+            if index % every == 0:
+                yield index / fps, read_frame(str(path), index, max_pixels)
+        return
+    from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415  # folders need none of it
+
+    for frame in read_video(str(clip.path), every, max_pixels):
+        assert frame.media_time_s is not None
+        yield frame.media_time_s, frame
+
+
+def _by_number(path: Path) -> list[tuple[int, str]]:
+    """2.jpg before 10.jpg: digits as numbers, the rest as text."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
+
+
+def _of_folder(root: Path, manifest: Manifest) -> list[Clip]:
+    if not root.exists():
+        raise InputNotFoundError(f"{root}: no such folder or table of clips; check the path")
+    clips: list[Clip] = []
+    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        everything = (Span(0.0, math.inf, _require_label(str(folder), folder.name, manifest)),)
+        inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+        found = [Clip(p, everything) for p in inside if _is_clip(p)]
+        if not found:
+            raise DataError(f"{folder}: no clips; put videos into it, or one folder of frames a clip, like {folder / '1' / '0001.jpg'}")
+        clips += found
+    if not clips:
+        raise DataError(f"{root}: no class folders; put clips into one folder a class, like {root / manifest.labels[0] / '1.mp4'}")
+    return clips
+
+
+def _is_clip(path: Path) -> bool:
+    return bool(find_pictures(path)) if path.is_dir() else parse_address(path).kind == "video"
+
+
+def _of_table(table: Path, manifest: Manifest) -> list[Clip]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if tuple(rows.fieldnames or ()) != _COLUMNS:
+                raise DataError(f"{table}: its first line is not {','.join(_COLUMNS)}; correct the table")
+            spans: dict[Path, list[Span]] = {}
+            for row in rows:
+                path, span = _row(f"{table}, line {rows.line_num}", row, table.parent, manifest)
+                spans.setdefault(path, []).append(span)
+    except EdgeCNNError:
+        raise  # some of them are an OSError too
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: cannot be read as CSV: {error}; correct the table") from error
+    if not spans:
+        raise DataError(f"{table}: a table without rows; name a clip and a label in each")
+    return [Clip(path, _apart(table, path, found)) for path, found in spans.items()]
+
+
+def _row(where: str, row: dict[str, str | None], beside: Path, manifest: Manifest) -> tuple[Path, Span]:
+    name, start, end, label = (row.get(column) for column in _COLUMNS)
+    if not name or label is None or None in row:
+        raise DataError(f"{where}: expected four values, {','.join(_COLUMNS)}")
+    try:
+        span = Span(float(start or 0), float(end or math.inf), _require_label(where, label, manifest))
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{where}: times are {start!r} and {end!r}, expected seconds") from error
+    if not 0 <= span.start_s < span.end_s:
+        raise DataError(f"{where}: from {start} s to {end} s is no time; expected 0 <= start_s < end_s")
+    path = beside / name
+    if not path.exists():
+        raise InputNotFoundError(f"{where}: {path}: no such video or folder of frames; check the path")
+    if not _is_clip(path):
+        raise DataError(f"{where}: {path}: neither a video nor a folder of frames")
+    return path, span
+
+
+def _apart(table: Path, path: Path, spans: list[Span]) -> tuple[Span, ...]:
+    ordered = sorted(spans, key=lambda s: s.start_s)
+    for first, second in pairwise(ordered):
+        if second.start_s < first.end_s:
+            raise DataError(f"{table}: {path.name} shows two things at {second.start_s:g} s; let spans end where the next begins")
+    return tuple(ordered)
+
+
+def _require_label(where: str, name: str, manifest: Manifest) -> int:
+    index = label_index(name, manifest)
+    if index is None:
+        known = ", ".join(manifest.labels[:5]) + (" …" if len(manifest.labels) > 5 else "")
+        raise DataError(f"{where}: the model knows no class '{name}' (it knows {known}); rename it, or call it {UNKNOWN}")
+    return index

@@ -1,0 +1,284 @@
+"""From one answer a frame to one that holds: votes over a window, thresholds with hysteresis, a minimum hold.
+
+Unknown is a label of its own here, the one after the last: frames that are unknown vote for it, and it is taken where no label is sure enough.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.atomic import write_text
+from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.runtime.decision import Status
+
+__all__ = ["Held", "Method", "Smoothed", "Smoother", "SmoothingOptions", "Window", "read_smoothing", "write_smoothing"]
+
+Method = Literal["none", "average", "majority"]
+
+_SCHEMA_VERSION = 1
+_TIE = 1e-9  # a label that stands is not given up for one that has as much
+_SAME_S = 1e-6  # frames at 0.1, 0.2 and 0.3 s are not 0.1 s apart to the last digit
+
+
+@dataclass(frozen=True)
+class SmoothingOptions:
+    """How answers are smoothed. As it stands it changes nothing: each frame's answer is taken at once.
+
+    Raises:
+        UsageError: a value that cannot be used.
+    """
+
+    method: Method = "none"  # average: of the probabilities; majority: votes, and the score is their share; none: the newest frame alone
+    window_s: float = 0.0  # how far back votes count
+    enter: float = 0.0  # score at which a new label may be taken, as a fraction
+    leave: float = 0.0  # score below which the label that stands is given up
+    hold_s: float = 0.0  # how long a new label must last before it is taken
+    gap_s: float = 2.0  # so long without a vote: there is no decision any more
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise UsageError(f"method is '{self.method}', expected {', '.join(get_args(Method))}")
+        for name in ("window_s", "enter", "leave", "hold_s", "gap_s"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+                raise UsageError(f"{name} is {value!r}, expected a number from 0 on")
+        if not self.leave <= self.enter <= 1:
+            raise UsageError(f"leave is {self.leave:g} and enter {self.enter:g}; expected leave <= enter <= 1, or labels flicker between the two")
+        if self.gap_s == 0 or self.gap_s < max(self.window_s, self.hold_s):
+            raise UsageError(f"gap_s is {self.gap_s:g}, expected more than 0 and no less than window_s {self.window_s:g} and hold_s {self.hold_s:g}")
+
+    @property
+    def longest_delay_s(self) -> float:
+        """How long after a clear change the answer follows at most: the window has passed, and the hold after it."""
+        return (0.0 if self.method == "none" else self.window_s) + self.hold_s
+
+
+def write_smoothing(path: Path, options: SmoothingOptions) -> None:
+    """Writes the options as JSON. Raises :class:`edgecnn.errors.OutputError`."""
+    write_text(path, json.dumps({"schema_version": _SCHEMA_VERSION, **asdict(options)}, indent=2) + "\n")
+
+
+def read_smoothing(path: Path) -> SmoothingOptions:
+    """Reads what :func:`write_smoothing` wrote.
+
+    Raises:
+        InputNotFoundError: no such file.
+        UsageError: it is something else, or of another version.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputNotFoundError(f"{path}: no such file; `edgecnn tune` writes one") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: cannot be read as JSON: {error}; write it again with `edgecnn tune`") from error
+    if not isinstance(found, dict) or "schema_version" not in found:
+        raise UsageError(f"{path}: no smoothing settings: expected an object with schema_version {_SCHEMA_VERSION}; write it with `edgecnn tune`")
+    version = found.pop("schema_version")
+    if version != _SCHEMA_VERSION:
+        raise UsageError(f"{path}: schema_version is {version!r}, this version reads {_SCHEMA_VERSION}; write it again with `edgecnn tune`")
+    return _options(path, found)
+
+
+def _options(path: Path, found: dict[str, Any]) -> SmoothingOptions:
+    names = [f.name for f in fields(SmoothingOptions)]
+    if strange := sorted(found.keys() - set(names)):
+        raise UsageError(f"{path}: no setting is called '{strange[0]}'; there are {', '.join(names)}")
+    try:
+        return SmoothingOptions(**found)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """What stands after a frame."""
+
+    status: Literal["ok", "unknown", "no_decision"]
+    index: int | None  # of the label; None unless the status is `ok`
+    score: float | None  # its mean probability or its share of votes; None unless the status is `ok`
+    changed: bool  # another status or label than the update before gave; a start without a decision is no change
+    reason: str | None  # why the status is not `ok`
+
+
+class Window:
+    """The votes of the last ``window_s`` seconds.
+
+    Args:
+        classes: C, without unknown.
+        method: what a vote is.
+        window_s: how far back votes count; the newest always does.
+        allowed_indices: the classes that may be an answer; None: all.
+    """
+
+    def __init__(self, classes: int, method: Method, window_s: float, allowed_indices: AbstractSet[int] | None = None) -> None:
+        self._classes = classes
+        self._disallowed = [] if allowed_indices is None else [i for i in range(classes) if i not in allowed_indices]
+        self._method = method
+        self._window_s = 0.0 if method == "none" else window_s
+        self._votes: deque[tuple[float, NDArray[np.float64]]] = deque()
+
+    def add(self, time_s: float, status: Status, probabilities: NDArray[np.floating] | None) -> NDArray[np.float64] | None:
+        """Takes a frame's vote; returns each label's share with unknown's as the last, ``[C + 1]``, or None where the frame has no vote."""
+        vote = self._vote(status, probabilities)
+        if vote is None:
+            return None
+        self._votes.append((time_s, vote))
+        while self._votes[0][0] <= time_s - self._window_s + _SAME_S and len(self._votes) > 1:
+            self._votes.popleft()
+        if len(self._votes) == 1:
+            return vote
+        shares: NDArray[np.float64] = np.mean([v for _, v in self._votes], axis=0)  # [C + 1]; summed anew: errors do not add up over months
+        return shares
+
+    def _vote(self, status: Status, probabilities: NDArray[np.floating] | None) -> NDArray[np.float64] | None:
+        if status not in ("ok", "unknown"):
+            return None
+        vote = np.zeros(self._classes + 1)
+        if status == "unknown":
+            vote[-1] = 1
+            return vote
+        if probabilities is None or probabilities.shape != (self._classes,):
+            shape = None if probabilities is None else probabilities.shape
+            raise UsageError(f"probabilities of an `ok` frame have the shape {shape}, expected ({self._classes},)")
+        if not np.isfinite(probabilities).all():
+            return None
+        if self._method == "majority":
+            vote[int(probabilities.argmax())] = 1
+        else:
+            vote[:-1] = probabilities
+        if self._disallowed:  # what may be no answer may become none by many votes either
+            vote[-1] += vote[self._disallowed].sum()
+            vote[self._disallowed] = 0
+        return vote
+
+
+class Held:
+    """The label that stands, and when another takes its place.
+
+    Args:
+        options: its thresholds, hold and gap; how the shares were made is not looked at.
+    """
+
+    def __init__(self, options: SmoothingOptions) -> None:
+        self._options = options
+        self._next: int | None = None  # what would be taken, since when
+        self._since_s = 0.0
+        self._voted_s: float | None = None
+        self.label: int | None = None  # C is unknown; None: no decision
+
+    @property
+    def silent_since_s(self) -> float | None:
+        """When the last vote came; None: none has."""
+        return self._voted_s
+
+    def step(self, time_s: float, shares: NDArray[np.float64] | None) -> int | None:
+        """The label that stands after a frame's shares ``[C + 1]``, C for unknown; None without a decision.
+
+        Args:
+            time_s: no less than that of the step before.
+            shares: None where the frame had no vote.
+        """
+        options = self._options
+        if self._voted_s is not None and time_s - self._voted_s > options.gap_s + _SAME_S:
+            self.label = self._next = None
+        if shares is None:
+            return self.label
+        self._voted_s = time_s
+        wanted = self._wanted(shares)
+        if wanted == self.label:
+            self._next = None
+            return wanted
+        if wanted != self._next:
+            self._next, self._since_s = wanted, time_s
+        if time_s - self._since_s >= options.hold_s - _SAME_S:
+            self.label, self._next = wanted, None
+        return self.label
+
+    def _wanted(self, shares: NDArray[np.float64]) -> int:
+        best, held, unknown = int(shares.argmax()), self.label, len(shares) - 1
+        if held is not None and shares[held] >= shares[best] - _TIE:
+            best = held
+        if best != held and shares[best] >= self._options.enter - _TIE:
+            return best
+        if held is not None and shares[held] >= self._options.leave - _TIE:
+            return held
+        return unknown
+
+
+class Smoother:
+    """Smooths the answers of one source.
+
+    Args:
+        labels: in the order of the probabilities.
+        options: how.
+        allowed_indices: the classes that may be an answer, as of ``allow`` and ``deny``; None: all. The others' probability counts for unknown.
+    """
+
+    def __init__(self, labels: Sequence[str], options: SmoothingOptions, allowed_indices: AbstractSet[int] | None = None) -> None:
+        self._labels = tuple(labels)
+        self._options = options
+        self._allowed_indices = allowed_indices
+        self._time_s = -math.inf
+        self._told: int | None
+        self._shares: NDArray[np.float64]  # of the newest vote
+        self._start()
+
+    def update(self, time_s: float, status: Status, probabilities: NDArray[np.floating] | None) -> Smoothed:
+        """Takes a frame's answer; returns what stands after it.
+
+        Args:
+            time_s: of the frame, on a clock that goes forward (or its place in a video); where it goes back, all begins anew.
+            status: an `ok` frame votes by its probabilities, an `unknown` one for unknown; others have no vote.
+            probabilities: ``[C]``; needed where the status is `ok`.
+
+        Raises:
+            UsageError: an `ok` frame without as many probabilities as labels.
+        """
+        if time_s < self._time_s:
+            self._start()
+        self._time_s = time_s
+        shares = self._window.add(time_s, status, probabilities)
+        label = self._held.step(time_s, shares)
+        self._shares = self._shares if shares is None else shares
+        changed = label != self._told
+        self._told = label
+        return self._smoothed(label, changed=changed)
+
+    def _start(self) -> None:
+        self._told, self._shares = None, np.zeros(len(self._labels) + 1)
+        self._window = Window(len(self._labels), self._options.method, self._options.window_s, self._allowed_indices)
+        self._held = Held(self._options)
+
+    def _smoothed(self, label: int | None, *, changed: bool) -> Smoothed:
+        if label is None:
+            return Smoothed("no_decision", None, None, changed, self._why_undecided())
+        if label == len(self._labels):
+            return Smoothed("unknown", None, None, changed, self._why_unknown())
+        return Smoothed("ok", label, float(self._shares[label]), changed, None)
+
+    def _why_undecided(self) -> str:
+        since = self._held.silent_since_s
+        if since is None:
+            return "smoothing: no frame could be judged yet"
+        if since < self._time_s:
+            return f"smoothing: no frame could be judged for {self._time_s - since:.1f} s"
+        return f"smoothing: no label has lasted {self._options.hold_s:g} s yet"
+
+    def _why_unknown(self) -> str:
+        best = int(self._shares.argmax())
+        if best == len(self._labels):
+            return "smoothing: most frames are unknown"
+        score = self._shares[best]
+        if score >= self._options.enter - _TIE:
+            return f"smoothing: '{self._labels[best]}' has not lasted {self._options.hold_s:g} s yet"
+        return f"smoothing: '{self._labels[best]}' ({score:.2f}) does not reach {self._options.enter:.2f}"

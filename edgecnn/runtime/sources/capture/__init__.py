@@ -1,0 +1,1 @@
+"""Cameras and streams: a capture process each, and its newest frame."""

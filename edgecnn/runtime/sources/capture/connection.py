@@ -1,0 +1,143 @@
+"""One capture process, from its start to its end: what it says is passed on, and silence ends it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from edgecnn.runtime.sources.capture.live_options import Ended
+from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
+from edgecnn.runtime.system.subprocess_python import start_python
+
+__all__ = ["Arrived", "Connection", "Dropped", "Event", "Failed", "Passed"]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A frame lies in the shared memory."""
+
+    number: int
+    index: int
+    height: int
+    width: int
+    decode_ms: float
+    captured_monotonic_s: float
+    captured_at: str
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Frames come, of which only every so-manieth is wanted."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A frame came and could not be decoded."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The connection is lost, or was never made."""
+
+    reason: str
+    permanent: bool = False  # another try cannot help
+    silent: bool = False  # it was ended here, for saying nothing
+
+
+Event: TypeAlias = "Arrived | Passed | Dropped | Ended | Failed"
+_EVENTS: dict[str, Callable[..., Event]] = {"frame": Arrived, "passed": Passed, "dropped": Dropped, "end": Ended, "failed": Failed}
+
+
+class Connection:
+    """A running capture process.
+
+    Args:
+        order: what it shall read.
+        inherited: descriptors that it needs.
+        hear: called with every event, on a thread of the connection's own.
+
+    Raises:
+        OSError: no process could be started.
+    """
+
+    def __init__(self, order: CaptureOrder, inherited: tuple[int, ...], hear: Callable[[Arrived | Passed | Dropped], None]) -> None:
+        self._hear = hear
+        self._heard_s = time.monotonic()
+        self._begun = self._arrived = False
+        self._dropped: str | None = None  # why the last frame was
+        self._end: Ended | Failed = Failed("the capture process ended without a word")
+        self._process = start_python(["-m", "edgecnn.runtime.sources.capture.worker"], pass_fds=inherited)
+        assert self._process.stdin is not None
+        with suppress(OSError):  # one that ended at once is told of by its silence
+            self._process.stdin.write(order.to_json().encode() + b"\n")
+            self._process.stdin.flush()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        try:
+            self._listener.start()
+        except BaseException:  # no thread can be started: nobody would end the process
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def wait(self, open_s: float, stall_s: float, closing: threading.Event) -> Ended | Failed:
+        """Returns when the process has ended, was ended for silence (``open_s`` before the first frame, ``stall_s`` after), or at ``closing``."""
+        while self._listener.is_alive() and not closing.is_set():
+            limit_s = stall_s if self._begun else open_s
+            left_s = self._heard_s + limit_s - time.monotonic()
+            if left_s <= 0:
+                self._stop()
+                return Failed(self._why_silent(limit_s), silent=True)
+            self._listener.join(min(left_s, 0.1))
+        self._stop()
+        if isinstance(self._end, Ended) and self._dropped and not self._arrived:  # a picture, and a broken one
+            return Failed(self._dropped, permanent=True)
+        return self._end
+
+    def _why_silent(self, limit_s: float) -> str:
+        if self._dropped:
+            return f"no frame for {limit_s:g} s that can be decoded: {self._dropped}"
+        return f"no frame for {limit_s:g} s" if self._begun else f"nothing came within {limit_s:g} s of opening it"
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                with suppress(ValueError):  # cut short by a kill
+                    self._take_in(json.loads(line))
+
+    def _take_in(self, message: dict[str, Any]) -> None:
+        event = _EVENTS[message.pop("event")](**message)
+        if isinstance(event, Ended | Failed):
+            self._end = event
+            return
+        if isinstance(event, Dropped):
+            self._dropped = event.reason
+        else:
+            self._heard_s, self._begun = time.monotonic(), True
+        if isinstance(event, Arrived):
+            self._arrived, self._dropped = True, None
+        self._hear(event)
+
+    def _stop(self, grace_s: float = 0.3) -> None:
+        """Its input's end is its sign to go; one that hangs is killed, one that outlasts even that (in a driver) is left to the system."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
+        self._listener.join(grace_s)

@@ -1,0 +1,225 @@
+"""A camera or a stream as the runner sees it: its newest frame, or the news that it has gone away.
+
+Each connection is a capture process of its own (:mod:`edgecnn.runtime.sources.capture.worker`). A thread here watches it: one that falls silent is
+killed; after one that ended comes the next, after a wait that doubles from 0.5 s to 4 s and begins anew with the first frame.
+
+Between that thread and the reader stand queues of C alone: a signal's exception in the reader, wherever it strikes, leaves no lock held or half
+released.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from edgecnn.errors import SourceError
+from edgecnn.runtime.sources.address import Address
+from edgecnn.runtime.sources.capture.connection import Arrived, Connection, Dropped, Failed, Passed
+from edgecnn.runtime.sources.capture.frame_event import News
+from edgecnn.runtime.sources.capture.frame_rate import FrameRate
+from edgecnn.runtime.sources.capture.latest_frame import NewestFrame
+from edgecnn.runtime.sources.capture.live_options import Counters, Ended, LiveOptions, Outage
+from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
+from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["LiveSource"]
+
+Item = TypeVar("Item")
+
+log = logging.getLogger("edgecnn")
+
+_SILENT_CONNECTION = 8 / 9  # of `stall_s`: a socket that says nothing ends a little before, so that its own reason is the one told
+
+
+class LiveSource:
+    """Frames of a camera or a stream, newest first, until it is closed. Iterating waits through outages; :meth:`take` tells of them.
+
+    Args:
+        address: what to read.
+        options: how to watch it.
+        name: what it is called; None: its address without passwords.
+        news: rung whenever there is something to take; several sources may share one.
+
+    Raises (while iterating or taking):
+        SourceError: it cannot be opened and another try cannot help; with ``fail_fast`` also where it is not there at the start.
+    """
+
+    def __init__(self, address: Address, options: LiveOptions | None = None, news: News | None = None, *, name: str | None = None) -> None:
+        self.name = name or address.name
+        self._address = address
+        self._options = options or LiveOptions()
+        self._news = news or News()
+        self._closing = threading.Event()
+        self._memory = NewestFrame(3 * self._options.max_pixels)
+        self._newest: deque[Arrived] = deque(maxlen=1)
+        self._outage: deque[Outage] = deque(maxlen=1)
+        self._over: Ended | SourceError | None = None
+        self._watched, self._delivered = Counters(), 0
+        self._counting = threading.Lock()  # between the threads that watch; the reader takes none
+        self._next_number, self._next_index = 1, 0
+        self._rate = FrameRate()
+        self._watcher = threading.Thread(target=self._watch, name=f"edgecnn {self.name}", daemon=True)
+        self._watcher.start()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Frame:
+        while True:
+            if not self.has_news():
+                self._news.wait(1.0)
+            self.await_due()
+            taken = self.take()
+            if isinstance(taken, Frame):
+                return taken
+            if isinstance(taken, Ended) or self._closing.is_set():
+                raise StopIteration
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened so far."""
+        return replace(self._watched, delivered=self._delivered)
+
+    def has_news(self) -> bool:
+        """Whether :meth:`take` has something to give."""
+        return bool(self._newest or self._outage) or self._over is not None or self._closing.is_set()
+
+    def await_due(self) -> None:
+        """Waits, some milliseconds at most, where the newest frame is about to be replaced by the next: deciding on the old one would be a waste.
+
+        So a frame that is taken is younger than the interval between two.
+        """
+        number = self._next_number
+        while self._newest and self._next_number == number and (left_s := self._rate.next_within_s(time.monotonic())) > 0:
+            self._news.wait(left_s)
+
+    def take(self) -> Frame | Outage | Ended | None:
+        """The newest frame that was not taken yet, else the last outage that was not told yet, else None; never waits."""
+        over = self._over  # looked at first, so that what came before the end is told before it
+        newest = _popped(self._newest)
+        if newest is None:
+            return _popped(self._outage) or _the_end(over)
+        image = None if self._closing.is_set() else self._memory.read(newest.number, newest.height, newest.width)
+        if image is None:  # overwritten meanwhile: a newer one is there, or will be within a frame's time
+            return None
+        self._delivered += 1
+        return Frame(image, self.name, newest.index, None, newest.decode_ms, newest.captured_at, newest.captured_monotonic_s, kind="stream")
+
+    def close(self) -> None:
+        """Ends the capture process, within a second also where it hangs in a read. May be called again."""
+        self.stop()
+        self._watcher.join(2.0)
+        if not self._watcher.is_alive():
+            self._memory.close()
+
+    def stop(self) -> None:
+        """Lets it end, without waiting; :meth:`close` waits."""
+        self._closing.set()
+        self._news.ring()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _watch(self) -> None:
+        """The watcher's thread."""
+        options = self._options
+        wait_s, open_s = options.first_wait_s, options.open_s
+        while not self._closing.is_set():
+            before = self.counters.connections
+            end = self._connect(open_s)
+            if self._closing.is_set() or isinstance(end, Ended):
+                return self._finish(Ended())
+            began = self.counters.connections > before
+            if not self.counters.connections and (end.permanent or options.fail_fast):
+                return self._finish(SourceError(f"{self.name}: {end.reason}"))
+            if end.silent and not began:
+                open_s = min(1.5 * open_s, options.longest_open_s)
+            wait_s = options.first_wait_s if began else wait_s
+            self._count(outages=int(began), failed_attempts=int(not began), stalls=int(end.silent and began))
+            self._tell(Outage(self.name, end.reason, wait_s, now_rfc3339()), first=began or not self.counters.connections)
+            self._closing.wait(wait_s)
+            wait_s = min(2 * wait_s, options.longest_wait_s)
+        return None
+
+    def _connect(self, open_s: float) -> Ended | Failed:
+        """One capture process, from its start to its end."""
+        o = self._options
+        order = CaptureOrder(
+            kind=self._address.kind,
+            address=self._address.text,
+            memory=self._memory.handle,
+            capacity=self._memory.capacity,
+            first_number=self._next_number,
+            first_index=self._next_index,
+            every=o.every,
+            max_pixels=o.max_pixels,
+            timeout_s=_SILENT_CONNECTION * o.stall_s,
+            folder=_here(),
+        )
+        begun = self.counters.connections
+        self._rate = FrameRate()  # an outage is no interval
+
+        def hear(event: Arrived | Passed | Dropped) -> None:
+            self._next_index = event.index + 1
+            if isinstance(event, Passed):
+                return None
+            if isinstance(event, Dropped):
+                return self._count(dropped=1)
+            self._next_number = event.number + 1
+            self._count(captured=1, connections=int(self.counters.connections == begun))
+            self._outage.clear()
+            self._rate.count(time.monotonic())
+            self._newest.append(event)
+            return self._news.ring()
+
+        try:
+            end = Connection(order, self._memory.descriptors, hear).wait(open_s, o.stall_s, self._closing)
+        except (OSError, RuntimeError, MemoryError) as error:  # no descriptors, processes, threads or memory left: there may be some later
+            return Failed(f"the capture process does not start: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}")
+        return replace(end, reason=self._address.hide(end.reason)) if isinstance(end, Failed) else end
+
+    def _count(self, **more: int) -> None:
+        with self._counting:
+            self._watched = replace(self._watched, **{name: getattr(self._watched, name) + n for name, n in more.items()})
+
+    def _tell(self, outage: Outage, *, first: bool) -> None:
+        if first and outage.retry_in_s == self._options.first_wait_s:  # a line an outage, not one an attempt: a camera may be off for weeks
+            log.warning("%s: offline: %s; it is tried again until it is back", self.name, outage.reason)
+        self._outage.append(outage)
+        self._news.ring()
+
+    def _finish(self, how: Ended | SourceError) -> None:
+        self._over = how
+        self._news.ring()
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed meanwhile
+        return "."
+
+
+def _the_end(over: Ended | SourceError | None) -> Ended | None:
+    if isinstance(over, SourceError):
+        raise over
+    return over
+
+
+def _popped(kept: deque[Item]) -> Item | None:
+    """In one step: what another thread puts there meanwhile is kept."""
+    with suppress(IndexError):
+        return kept.popleft()
+    return None

@@ -1,0 +1,74 @@
+"""Several cameras and streams at once: whichever has something new, each in its turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from edgecnn.runtime.sources.address import Address
+from edgecnn.runtime.sources.capture.frame_event import News
+from edgecnn.runtime.sources.capture.live import LiveSource
+from edgecnn.runtime.sources.capture.live_options import Counters, Ended, LiveOptions, Outage
+from edgecnn.runtime.sources.frame import Frame
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Cameras"]
+
+
+class Cameras:
+    """The newest frames and the outages of live sources; nothing runs before the ``with`` block is entered.
+
+    Raises (while iterating):
+        SourceError: one cannot be opened and another try cannot help.
+    """
+
+    def __init__(self, addresses: Sequence[Address], options: LiveOptions) -> None:
+        self._addresses = addresses
+        self._options = options
+        self._sources: tuple[LiveSource, ...] = ()
+        self._news = News()
+
+    @property
+    def counters(self) -> dict[str, Counters]:
+        """By the source's name."""
+        return {source.name: source.counters for source in self._sources}
+
+    def __enter__(self) -> Self:
+        self._sources = tuple(
+            LiveSource(address, self._options, self._news, name=name) for address, name in zip(self._addresses, _names(self._addresses), strict=True)
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for source in self._sources:  # all are told before any is waited for
+            source.stop()
+        for source in self._sources:
+            source.close()
+
+    def __iter__(self) -> Iterator[Frame | Outage]:
+        active = list(self._sources)
+        while active:
+            if not any(source.has_news() for source in active):
+                self._news.wait(1.0)
+            if len(active) == 1:  # one camera's next frame is nothing to keep the others waiting for
+                active[0].await_due()
+            for source in tuple(active):  # each in turn, so that a quick camera keeps no other waiting
+                taken = source.take()
+                if isinstance(taken, Ended):
+                    active.remove(source)
+                elif taken is not None:
+                    yield taken
+
+
+def _names(addresses: Sequence[Address]) -> list[str]:
+    """A name each: without their passwords two addresses may be alike, and each camera is judged by its own frames."""
+    seen = Counter[str]()
+    names = []
+    for address in addresses:
+        seen[address.name] += 1
+        number = seen[address.name]
+        names.append(address.name if number == 1 else f"{address.name} ({number})")
+    return names

@@ -1,0 +1,1 @@
+"""How frames are read from each kind of camera or stream, one file each."""

@@ -1,0 +1,194 @@
+"""Pictures with their answers written on them: into a folder, as pictures and videos, or into a window."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+
+from edgecnn.atomic import check_apart, make_folder, write_bytes
+from edgecnn.errors import OutputError, UsageError
+from edgecnn.preprocess import Image
+from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.sources.drivers.driver import opencv_takes
+from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.sources.video import video_rate
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Album", "VideoWriter", "Window", "annotate", "banner_text"]
+
+_COLORS = {"ok": (80, 175, 76), "unknown": (0, 165, 255)}  # BGR: green, orange; anything else is red
+_RED = (60, 60, 220)
+_FONT, _INDENT = cv2.FONT_HERSHEY_SIMPLEX, 4  # pixels
+_LEAST_SCALE = 0.25  # of the font: smaller letters cannot be read, and the end of a long answer is cut off instead
+_STREAM_FPS = 10.0  # of a written stream: its frames come as they come, so each stands until the next
+_LONGEST_S = 10.0  # that one frame stands for: an outage is cut to it
+_LEAST_FREE_BYTES = 64 * 2**20  # a video writer says nothing of a full disk
+_LONGEST_STEM = 200  # bytes: a name has 255 at most, and a temporary file's is longer than what it becomes
+_TITLE = "edgecnn"
+_CLOSING_KEYS = (27, ord("q"))
+
+
+def banner_text(prediction: Prediction) -> str:
+    """The answer in a few words."""
+    top = prediction.top[0] if prediction.top else None
+    if prediction.status == "ok":
+        return f"{prediction.label} {prediction.score or 0:.2f}"
+    if prediction.status == "unknown":
+        return f"unknown ({top.label} {top.score:.2f})" if top else "unknown"
+    return f"no decision: {(prediction.reason or '').partition(':')[0]}" if prediction.reason else "no decision"
+
+
+def annotate(frame: Frame, prediction: Prediction) -> Image:
+    """The picture, BGR, with a banner above it that tells the answer."""
+    banner = max(24, frame.image.shape[0] // 12)
+    image = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+    picture = cv2.copyMakeBorder(image, banner, 0, 0, 0, cv2.BORDER_CONSTANT, value=_COLORS.get(prediction.status, _RED))
+    plain = banner_text(prediction).encode("ascii", "replace").decode()  # OpenCV's font has no other letters
+    scale = banner / 40
+    (width, _), _ = cv2.getTextSize(plain, _FONT, scale, max(1, round(2 * scale)))
+    scale = max(_LEAST_SCALE, scale * min(1.0, (picture.shape[1] - 2 * _INDENT) / width))
+    cv2.putText(picture, plain, (_INDENT, int(banner * 0.75)), _FONT, scale, (255, 255, 255), max(1, round(2 * scale)), cv2.LINE_AA)
+    return picture  # type: ignore[return-value]
+
+
+class Album:
+    """Writes annotated pictures into a folder as JPEG, and the frames of videos and cameras as one video a source. Raises :class:`OutputError`.
+
+    Args:
+        folder: made where it is not there.
+        every: the frames of a video that are taken, for its rate.
+    """
+
+    def __init__(self, folder: Path, every: int = 1) -> None:
+        make_folder(folder)
+        self._folder = folder
+        self._every = every
+        self._videos: dict[str, VideoWriter] = {}
+
+    def add(self, frame: Frame, prediction: Prediction) -> None:
+        """Writes one picture or frame."""
+        picture = annotate(frame, prediction)
+        if frame.kind != "picture":
+            self._video(frame).add(picture, frame.captured_monotonic_s if frame.kind == "stream" else None)
+            return
+        done, data = cv2.imencode(".jpg", picture)
+        stem = os.fsdecode(os.fsencode(Path(frame.name).stem)[:_LONGEST_STEM])
+        target = self._folder / f"{frame.index:06d}_{stem}.jpg"
+        if not done:
+            raise OutputError(f"{target}: OpenCV cannot encode the picture; name another --save")
+        write_bytes(target, data.tobytes())
+
+    def close(self) -> None:
+        """Ends the videos."""
+        for video in self._videos.values():
+            video.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _video(self, frame: Frame) -> VideoWriter:
+        if frame.name not in self._videos:
+            stem = Path(frame.name).stem if frame.kind == "video" else re.sub(r"[^\w.-]+", "_", frame.name).strip("_")[:100]
+            fps = video_rate(frame.name) / self._every if frame.kind == "video" else _STREAM_FPS
+            taken = {video.path.stem for video in self._videos.values()}
+            name = next(n for n in (stem or "video", *(f"{stem}_{i}" for i in range(2, 10_000))) if n not in taken)
+            target = self._folder / f"{name}.mkv"
+            if frame.kind == "video":
+                check_apart(target, frame.name)
+            self._videos[frame.name] = VideoWriter(target, fps)
+        return self._videos[frame.name]
+
+
+class VideoWriter:
+    """Writes frames as MPEG-4 in Matroska, which can be played to its end even where the program was killed. Raises :class:`OutputError`.
+
+    Args:
+        path: ends in ``.mkv``; an older file of that name is replaced.
+        fps: frames a second.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.path = path
+        self._fps = fps
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)  # width, height
+        self._start_s: float | None = None
+        self._written = 0
+        self._checked_s = float("-inf")
+
+    def add(self, picture: Image, time_s: float | None = None) -> None:
+        """Writes a frame, uint8 ``[H, W, 3]`` BGR; with its time in seconds, as often as the rate needs to stay in step with it."""
+        writer = self._writer or self._open(picture)
+        self._check_space()
+        if (picture.shape[1], picture.shape[0]) != self._size:
+            picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        for _ in range(1 if time_s is None else self._due(time_s)):
+            writer.write(picture)
+            self._written += 1
+
+    def close(self) -> None:
+        """Ends the file."""
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+
+    def _due(self, time_s: float) -> int:
+        self._start_s = time_s if self._start_s is None else self._start_s
+        due, most = int((time_s - self._start_s) * self._fps) + 1 - self._written, int(_LONGEST_S * self._fps)
+        if due <= most:
+            return due
+        self._start_s = time_s - (self._written + most - 1) / self._fps  # what was cut is not made up for by the frames that follow
+        return most
+
+    def _open(self, picture: Image) -> cv2.VideoWriter:
+        height, width = (side - side % 2 for side in picture.shape[:2])  # the codec takes even sides
+        self._size = (width, height)
+        if not opencv_takes(str(self.path)):
+            raise OutputError(f"{self.path}: its name is not UTF-8, which OpenCV needs of a video's; name another --save")
+        with suppress(OSError):
+            self.path.unlink()
+        writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size)
+        if not writer.isOpened():
+            raise OutputError(f"{self.path}: cannot be written as a video; permit writing there, or name another --save")
+        self._writer = writer
+        return writer
+
+    def _check_space(self) -> None:
+        now = time.monotonic()
+        if now - self._checked_s < 1:
+            return
+        self._checked_s = now
+        free = shutil.disk_usage(self.path.parent).free
+        if free < _LEAST_FREE_BYTES:
+            raise OutputError(f"{self.path}: {free / 2**20:.0f} MiB are left on the disk; free space, or name another --save")
+
+
+class Window:
+    """Shows annotated pictures where OpenCV was built with windows. Raises :class:`UsageError` where not."""
+
+    def __init__(self) -> None:
+        try:
+            cv2.namedWindow(_TITLE, cv2.WINDOW_AUTOSIZE)
+        except cv2.error as error:
+            raise UsageError(
+                "--show: this OpenCV has no windows; install opencv-python in place of opencv-python-headless, or use --save DIR"
+            ) from error
+        self.closed = False
+        """Whether its user pressed q or Esc."""
+
+    def add(self, frame: Frame, prediction: Prediction) -> None:
+        """Shows one picture."""
+        cv2.imshow(_TITLE, annotate(frame, prediction))
+        self.closed = cv2.waitKey(1) & 0xFF in _CLOSING_KEYS

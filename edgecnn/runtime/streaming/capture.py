@@ -1,0 +1,126 @@
+"""Frames of a camera, a stream or a video into a class folder of a data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from edgecnn.atomic import make_folder, write_bytes
+from edgecnn.errors import OutputError, UsageError
+from edgecnn.progress import Progress
+from edgecnn.runtime.frame_quality.checker import FrameHealth
+from edgecnn.runtime.sources import Frame, LiveOptions, open_source
+
+__all__ = ["CaptureOptions", "CaptureResult", "capture", "frames_for"]
+
+_QUALITY = 95  # of the JPEGs: training decodes and resizes them, as the runner does the camera's own
+
+
+@dataclass(frozen=True)
+class CaptureOptions:
+    """What is saved, and where. Raises :class:`UsageError` for what cannot be done."""
+
+    source: str
+    label: str
+    data: Path  # the data set; the pictures go into its folder `label`
+    count: int = 100
+    every_s: float = 1.0  # between two saved frames
+    health: FrameHealth | None = None  # passes over unfit frames; None: saves them too
+    fail_fast: bool = False
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not self.every_s >= 0:
+            raise UsageError(f"--count {self.count} --every {self.every_s:g}: expected at least 1, and a time of at least 0 s")
+        if not self.label.strip() or self.label.startswith(".") or re.search(r"[/\\\0]", self.label):
+            raise UsageError(f"--label '{self.label}': a label becomes a folder's name; leave out slashes and a dot in front")
+
+
+@dataclass(frozen=True)
+class CaptureResult:
+    """What ``edgecnn capture`` reports."""
+
+    folder: Path
+    saved: int
+    skipped: int  # frames that were due and unfit
+    reasons: tuple[str, ...]  # why, each kind once
+
+
+def capture(options: CaptureOptions, progress: Progress | None = None) -> CaptureResult:
+    """Saves frames until there are ``count``, or the source ends.
+
+    Raises:
+        InputNotFoundError, SourceError: it cannot be opened.
+        OutputError: a picture cannot be written.
+    """
+    folder = options.data / options.label
+    make_folder(folder)
+    saved = skipped = 0
+    reasons: dict[str, None] = {}
+    frames = _frames(options)
+    with closing(frames):
+        for frame in frames:
+            reason = options.health.check(frame) if options.health else None
+            if reason is not None:
+                skipped += 1
+                reasons[reason.partition(":")[0]] = None
+                continue
+            _save(frame, folder)
+            saved += 1
+            if progress:
+                progress(saved, options.count)
+            if saved == options.count:
+                break
+    return CaptureResult(folder, saved, skipped, tuple(reasons))
+
+
+def frames_for(source: str, seconds: float, progress: Progress | None = None) -> Iterator[Frame]:
+    """The frames of so many seconds, by the time at which they were taken. Raises as :func:`open_source`, :class:`UsageError` for a picture."""
+    if not seconds > 0:
+        raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
+    frames: Any = open_source(source)
+    start_s: float | None = None
+    with closing(frames):  # a generator or a live source: both can be
+        for frame in frames:
+            now_s = _time_s(frame, source)
+            start_s = now_s if start_s is None else start_s
+            if now_s - start_s >= seconds:
+                return
+            yield frame
+            if progress:
+                progress(int(now_s - start_s), int(seconds))
+
+
+def _time_s(frame: Frame, source: str) -> float:
+    if frame.kind == "picture":
+        raise UsageError(f"{source}: pictures, not a camera or a video; name one of these")
+    return frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
+
+
+def _frames(options: CaptureOptions) -> Generator[Frame, None, None]:
+    """Those that are due, by the time at which they were taken."""
+    source: Any = open_source(options.source, live=LiveOptions(fail_fast=options.fail_fast))
+    due_s: float | None = None
+    with closing(source):  # a generator or a live source: both can be
+        for frame in source:
+            now_s = _time_s(frame, options.source)
+            if due_s is None or now_s >= due_s:
+                yield frame
+                due_s = now_s + options.every_s
+
+
+def _save(frame: Frame, folder: Path) -> None:
+    """Under the time it was taken and its number, so that no earlier picture is replaced."""
+    done, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise OutputError(f"{folder}: OpenCV cannot encode a frame of {frame.name} as JPEG")
+    when = re.sub(r"[^0-9TZ]", "", frame.captured_at)
+    target = folder / f"{when}_{frame.index:06d}.jpg"
+    if target.exists():
+        raise OutputError(f"{target}: is there already; name another --out")
+    write_bytes(target, data.tobytes())

@@ -1,0 +1,66 @@
+"""The answers of one video, camera or stream: unfit frames get none, and smoothing makes one that holds out of many."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.runtime.decision import Missing, Prediction
+from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.smoothing.smoother import Smoother, SmoothingOptions
+from edgecnn.runtime.sources.capture.live_options import Outage
+from edgecnn.runtime.sources.frame import Frame
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.frame_classifier import FrameClassifier
+
+__all__ = ["SourcePipeline"]
+
+
+class SourcePipeline:
+    """Judges one source's frames in their order; each answer comes with whether it differs from the one before."""
+
+    def __init__(self, classifier: FrameClassifier, health: HealthThresholds | None, smoothing: SmoothingOptions | None) -> None:
+        self._classifier = classifier
+        self._health = None
+        if health is not None:
+            from edgecnn.runtime.frame_quality.checker import FrameHealth  # noqa: PLC0415  # pictures need none of it
+
+            self._health = FrameHealth(health)
+        self._smoother = None if smoothing is None else Smoother(classifier.labels, smoothing, classifier.allowed_indices)
+        self._before: tuple[str, int | None] | None = None
+
+    def frame(self, frame: Frame) -> tuple[Prediction, bool]:
+        """A frame's answer."""
+        row = self._classifier.fit(frame)  # first, since it reads the whole frame: the few pixels that health looks at are then at hand
+        reason = None if self._health is None else self._health.check(frame)
+        time_s = frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
+        if reason is not None:
+            return self._told(self._classifier.reject(frame, reason), None, time_s)
+        answer = self._classifier.answer([frame], [row])[0]
+        return self._told(answer.prediction, answer.probabilities, time_s)
+
+    def outage(self, outage: Outage) -> tuple[Prediction, bool]:
+        """The report that the source is away: told as it is, since no answer stands for frames that do not come."""
+        reason = f"offline: {outage.reason}; next try in {outage.retry_in_s:g} s"
+        away = self._classifier.report_missing(Missing("no_decision", reason, outage.name, None, outage.captured_at))
+        return self._compared(away)
+
+    def _told(self, prediction: Prediction, probabilities: NDArray[np.float32] | None, time_s: float) -> tuple[Prediction, bool]:
+        if self._smoother is not None:
+            prediction = self._smoothed(self._smoother, prediction, probabilities, time_s)
+        return self._compared(prediction)
+
+    def _compared(self, prediction: Prediction) -> tuple[Prediction, bool]:
+        now = prediction.status, prediction.index
+        changed, self._before = now != self._before, now
+        return prediction, changed
+
+    def _smoothed(self, smoother: Smoother, prediction: Prediction, probabilities: NDArray[np.float32] | None, time_s: float) -> Prediction:
+        stands = smoother.update(time_s, prediction.status, probabilities)
+        label = None if stands.index is None else self._classifier.labels[stands.index]
+        reason = prediction.reason if stands.status == prediction.status == "no_decision" else stands.reason
+        return replace(prediction, status=stands.status, reason=reason, label=label, index=stands.index, score=stands.score)

@@ -1,0 +1,213 @@
+"""From sources to answers: pictures read ahead, videos frame by frame, cameras at their newest frame."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, TypeAlias
+
+from edgecnn.errors import InputNotFoundError, PictureError, SourceError, UsageError
+from edgecnn.preprocess import Image
+from edgecnn.runtime.decision import Missing, Prediction, Status
+from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.sources.address import parse_address
+from edgecnn.runtime.sources.files import expand_sources, read_frame
+from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.system.cpu_features import allowed_threads
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from edgecnn.runtime.frame_classifier import FrameClassifier
+    from edgecnn.runtime.smoothing.smoother import SmoothingOptions
+    from edgecnn.runtime.sources.address import Address
+    from edgecnn.runtime.sources.capture.live_options import Counters, LiveOptions
+    from edgecnn.runtime.sources.capture.several_cameras import Cameras
+
+__all__ = ["AnswerStream", "Answered", "StreamOptions", "answer_stream"]
+
+Answered: TypeAlias = "tuple[Frame | None, Prediction]"
+"""A frame and its answer; no frame where a picture could not be read or a camera is away."""
+
+Answers: TypeAlias = "Generator[Answered, None, None]"
+Judgements: TypeAlias = "Generator[_Judged, None, None]"
+
+_MOST_READERS = 4
+"""Threads that decode ahead: a picture of 12 megapixels takes 36 MB."""
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How a stream of answers is made."""
+
+    batch: int = 1  # pictures an inference
+    every: int = 1  # take every N-th frame
+    max_frames: int | None = None  # stop after so many
+    live: LiveOptions | None = None  # how cameras and streams are watched; None: as usual
+    health: HealthThresholds | None = field(default_factory=HealthThresholds)  # of videos, cameras and streams; None: every frame is fit
+    smoothing: SmoothingOptions | None = None  # of the same; None: each frame's answer stands alone
+    on_change: bool = False  # only answers that differ from the one before
+
+    def __post_init__(self) -> None:
+        for name, value in (("batch", self.batch), ("every", self.every), ("max_frames", self.max_frames)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}, expected at least 1")
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A frame with what the network will see of it."""
+
+    frame: Frame
+    row: Image  # uint8 [H, W, 3] RGB
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    source: str
+    index: int
+    reason: str
+
+
+class AnswerStream(Iterator[Answered]):
+    """Answers as they are ready. Closing it, leaving its ``with`` block or dropping it ends its readers and capture processes."""
+
+    def __init__(self, answers: Answers, cameras: Cameras | None, statuses: Counter[Status]) -> None:
+        self._answers = answers
+        self._cameras = cameras
+        self.statuses = statuses
+        """How many answers there were of each status, those included that ``on_change`` kept back."""
+
+    @property
+    def counters(self) -> dict[str, Counters]:
+        """What has happened to each camera and stream so far, by its name."""
+        return {} if self._cameras is None else self._cameras.counters
+
+    def __next__(self) -> Answered:
+        return next(self._answers)
+
+    def close(self) -> None:
+        """Ends reading."""
+        self._answers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def answer_stream(classifier: FrameClassifier, sources: Sequence[str | os.PathLike[str]], options: StreamOptions) -> AnswerStream:
+    """Files first, in the order given, then all cameras and streams together for as long as they are read.
+
+    Raises:
+        UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
+        SourceError: while iterating, where a camera cannot be opened and another try cannot help.
+    """
+    if not sources:
+        raise UsageError("no source: name a picture, a folder, a video, a camera or a stream")
+    addresses = [parse_address(source) for source in sources]
+    parts: list[Judgements] = []
+    for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
+        texts = [a.text for a in group]
+        if kind == "pictures":
+            parts.append(_pictures(classifier, expand_sources(texts), options))
+        else:
+            parts += [_video(classifier, text, options) for text in texts]
+    cameras = _cameras([a for a in addresses if a.live], classifier, options)
+    if cameras is not None:
+        parts.append(_live(classifier, cameras, options))
+    statuses = Counter[Status]()
+    return AnswerStream(_in_turn(parts, options, statuses), cameras, statuses)
+
+
+def _cameras(addresses: Sequence[Address], classifier: FrameClassifier, options: StreamOptions) -> Cameras | None:
+    if not addresses:
+        return None
+    from edgecnn.runtime.sources.capture.live_options import LiveOptions  # noqa: PLC0415
+    from edgecnn.runtime.sources.capture.several_cameras import Cameras  # noqa: PLC0415  # files need none of it
+
+    return Cameras(addresses, replace(options.live or LiveOptions(), every=options.every, max_pixels=classifier.max_pixels))
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What a source gave, and whether its answer is another than before."""
+
+    frame: Frame | None
+    prediction: Prediction
+    changed: bool = True
+
+
+def _in_turn(parts: Sequence[Judgements], options: StreamOptions, statuses: Counter[Status]) -> Answers:
+    frames = 0
+    for part in parts:
+        with closing(part):
+            for judged in part:
+                statuses[judged.prediction.status] += 1
+                if judged.changed or not options.on_change:
+                    yield judged.frame, judged.prediction
+                frames += judged.prediction.frame is not None
+                if frames == options.max_frames:
+                    return
+
+
+def _pictures(classifier: FrameClassifier, paths: Iterable[str], options: StreamOptions) -> Judgements:
+    def load(numbered: tuple[int, str]) -> _Prepared | _Unreadable:
+        index, path = numbered
+        try:
+            frame = read_frame(path, index, classifier.max_pixels)
+        except (PictureError, InputNotFoundError) as error:
+            return _Unreadable(path, index, str(error).removeprefix(f"{path}: "))
+        return _Prepared(frame, classifier.fit(frame))
+
+    from edgecnn.runtime.streaming.prefetch import map_ahead  # noqa: PLC0415  # cameras need no readers
+
+    readers = min(_MOST_READERS, allowed_threads())
+    chosen = islice(enumerate(paths), 0, None, options.every)
+    waiting: list[_Prepared] = []
+    for loaded in map_ahead(load, chosen, readers, readers + options.batch):
+        if isinstance(loaded, _Prepared):
+            waiting.append(loaded)
+        if isinstance(loaded, _Unreadable) or len(waiting) == options.batch:  # order is kept
+            yield from _answers(classifier, waiting)
+            waiting = []
+        if isinstance(loaded, _Unreadable):
+            yield _Judged(None, classifier.report_missing(Missing("error", loaded.reason, loaded.source, loaded.index)))
+    yield from _answers(classifier, waiting)
+
+
+def _answers(classifier: FrameClassifier, prepared: Sequence[_Prepared]) -> Iterator[_Judged]:
+    frames = [p.frame for p in prepared]
+    for frame, answer in zip(frames, classifier.answer(frames, [p.row for p in prepared]), strict=True):
+        yield _Judged(frame, answer.prediction)
+
+
+def _video(classifier: FrameClassifier, path: str, options: StreamOptions) -> Judgements:
+    from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415
+    from edgecnn.runtime.streaming.source_pipeline import SourcePipeline  # noqa: PLC0415  # pictures need none of it
+
+    judge, index = SourcePipeline(classifier, options.health, options.smoothing), 0
+    try:
+        for frame in read_video(path, options.every, classifier.max_pixels):
+            index = frame.index + 1
+            yield _Judged(frame, *judge.frame(frame))
+    except (PictureError, SourceError) as error:
+        yield _Judged(None, classifier.report_missing(Missing("error", str(error).removeprefix(f"{path}: "), path, index)))
+
+
+def _live(classifier: FrameClassifier, cameras: Cameras, options: StreamOptions) -> Judgements:
+    from edgecnn.runtime.streaming.source_pipeline import SourcePipeline  # noqa: PLC0415  # files need none of it
+
+    judges: dict[str, SourcePipeline] = {}
+    with cameras:
+        for news in cameras:
+            judge = judges.setdefault(news.name, SourcePipeline(classifier, options.health, options.smoothing))
+            if isinstance(news, Frame):
+                yield _Judged(news, *judge.frame(news))
+            else:
+                yield _Judged(None, *judge.outage(news))

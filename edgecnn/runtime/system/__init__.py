@@ -1,0 +1,1 @@
+"""The machine: its processor, its limits, its state."""

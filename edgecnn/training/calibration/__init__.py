@@ -1,0 +1,1 @@
+"""What turns logits into probabilities and unknown scores that can be believed."""

@@ -1,0 +1,100 @@
+"""Fits the classifier on frozen features: seconds where fine-tuning takes minutes, and the place where fine-tuning should begin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgecnn.manifest import Normalization
+from edgecnn.progress import Progress
+from edgecnn.training.data.loader import TrainingBatch
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.optim.precision import mixed_precision
+from edgecnn.training.tensors import normalize
+
+__all__ = ["LabelledFeatures", "compute_features", "fit_head"]
+
+_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # L2; the one with the least NLL on the validation pictures is kept
+_STEPS = 200
+
+
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """Features ``[N, D]`` of pictures, their targets ``[N, C]`` and how much each counts ``[N]``."""
+
+    features: Tensor
+    targets: Tensor
+    weights: Tensor
+    indices: Tensor  # places in the training set
+
+    @staticmethod
+    def together(parts: Sequence[LabelledFeatures]) -> LabelledFeatures:
+        """All parts as one, sorted by place: sums are then the same, however many processes made the parts."""
+        names = ("features", "targets", "weights", "indices")
+        joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+        order = joined["indices"].argsort(stable=True)
+        return LabelledFeatures(**{name: values[order] for name, values in joined.items()})
+
+
+def compute_features(
+    network: ImageClassifier, rule: Normalization, batches: Iterator[TrainingBatch], count: int, progress: Progress, *, mixed: bool = True
+) -> LabelledFeatures:
+    """Features of the network as it is; ``count`` pictures in all, for the progress bar; ``mixed``: in bfloat16 where the device has it."""
+    network.eval()
+    device = next(network.parameters()).device
+    features, targets, weights, indices = [], [], [], []
+    done = 0
+    with torch.inference_mode(), mixed_precision(device, wanted=mixed):
+        for batch in batches:
+            features.append(network.features(normalize(batch.images, rule, device)).float().cpu())
+            targets.append(torch.from_numpy(batch.targets))
+            weights.append(torch.from_numpy(batch.weights))
+            indices.append(torch.from_numpy(batch.indices))
+            done += batch.whole
+            progress(done, count)
+    return LabelledFeatures(torch.cat(features), torch.cat(targets), torch.cat(weights), torch.cat(indices))
+
+
+def fit_head(linear: nn.Linear, train: LabelledFeatures, val: LabelledFeatures, progress: Progress) -> None:
+    """Sets a linear layer to the logistic regression of targets on features, by L-BFGS.
+
+    All features are divided by one number, not each by its own deviation: that would make much of features that hardly vary. On cropped pictures
+    a classifier so fitted had an NLL of 4.2, this one 0.8 (solar cells, both fitted on the pictures as they are).
+    """
+    mean, deviation = train.features.mean(0), train.features.std()
+    x, x_val = (train.features - mean) / deviation, (val.features - mean) / deviation
+    best: tuple[float, Tensor, Tensor] | None = None
+    for i, penalty in enumerate(_PENALTIES):
+        weight, bias = _regression(x, train.targets, train.weights, penalty)
+        nll = float(functional.cross_entropy(x_val @ weight.T + bias, val.targets))
+        if best is None or nll < best[0]:
+            best = (nll, weight, bias)
+        progress(i + 1, len(_PENALTIES), f"val NLL {best[0]:.3f}")
+    assert best is not None
+    weight, bias = best[1] / deviation, best[2]
+    bias = bias - weight @ mean
+    if linear.out_features == 1:  # one logit: the second class against the first
+        weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
+    with torch.no_grad():
+        linear.weight.copy_(weight)
+        linear.bias.copy_(bias)
+
+
+def _regression(x: Tensor, targets: Tensor, weights: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
+    weight = torch.zeros(targets.shape[1], x.shape[1], requires_grad=True)
+    bias = torch.zeros(targets.shape[1], requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=_STEPS, line_search_fn="strong_wolfe")
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        each = functional.cross_entropy(x @ weight.T + bias, targets, reduction="none")
+        value = (each * weights).mean() + penalty * weight.square().sum() / 2
+        value.backward()  # type: ignore[no-untyped-call]
+        return float(value.detach())
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return weight.detach(), bias.detach()

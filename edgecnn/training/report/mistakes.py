@@ -1,0 +1,69 @@
+"""The wrong answers of a run, worst first, with what the worst of them rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors import EdgeCNNError
+from edgecnn.preprocess import Image, fit, read_picture
+from edgecnn.training.data.load import Sample
+from edgecnn.training.explain.activation_maps import activation_maps
+from edgecnn.training.explain.heatmap import overlay
+from edgecnn.training.report.content import Mistake
+from edgecnn.training.report.worst import MOST_MISTAKES
+from edgecnn.training.tensors import normalize
+from edgecnn.training.torch_backend import TorchJudge
+
+__all__ = ["find_mistakes"]
+
+_LONGER_PX = 320  # of the picture under a map: twice a thumbnail, for paper and fine screens
+
+
+def find_mistakes(samples: Sequence[Sample], probabilities: NDArray[np.floating], labels: Sequence[str], judge: TorchJudge | None) -> list[Mistake]:
+    """Those samples whose likeliest class is wrong, the most confident first.
+
+    Args:
+        samples: N pictures.
+        probabilities: ``[N, C]``.
+        labels: C names.
+        judge: what the worst mistakes rest on is asked of it; None: nobody is asked.
+    """
+    answers, confidence = probabilities.argmax(1), probabilities.max(1)
+    wrong = sorted((i for i, s in enumerate(samples) if answers[i] != s.label), key=lambda i: -confidence[i])
+    return [
+        Mistake(
+            path=samples[i].path,
+            truth=labels[samples[i].label],
+            answer=labels[answers[i]],
+            score=float(confidence[i]),
+            evidence=_evidence(judge, samples[i].path, int(answers[i])) if judge and place < MOST_MISTAKES else None,
+        )
+        for place, i in enumerate(wrong)
+    ]
+
+
+def _evidence(judge: TorchJudge, path: Path, answer: int) -> Image | None:
+    """The picture under its class-activation map, in the picture's own proportions where it was stretched; None where it cannot be had.
+
+    A network of the user's own may do what cannot be differentiated: a report without maps is better than a run that fails at its end.
+    """
+    manifest = judge.manifest
+    try:
+        original = read_picture(path)
+        seen = fit(original, manifest.input, manifest.preprocess)
+        inputs = normalize(seen[None], manifest.normalization, next(judge.network.parameters()).device)
+        heat = activation_maps(judge.network, inputs, [answer])[0]
+    except (EdgeCNNError, RuntimeError):
+        return None
+    if manifest.preprocess.resize != "stretch":
+        return overlay(seen, heat)
+    height, width = original.shape[:2]
+    factor = min(1.0, _LONGER_PX / max(height, width))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small: Image = cv2.resize(original, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # cv2's stubs know no dtype
+    return overlay(small, np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32))

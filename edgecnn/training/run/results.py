@@ -1,0 +1,129 @@
+"""What a finished run writes for people and programs: summary.json and report.html."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.atomic import write_text
+from edgecnn.evaluation.metrics import Metrics
+from edgecnn.manifest import Manifest, UnknownRule
+from edgecnn.training.data.load import Sample, TrainingData
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.report import DataFinding, JudgedPart, ReportInput, write_report
+from edgecnn.training.report.mistakes import find_mistakes
+from edgecnn.training.run.environment import surroundings
+from edgecnn.training.run.history import EpochRow
+from edgecnn.training.run.resume_command import repeat_command
+from edgecnn.training.run.run_folder import RunFolder
+from edgecnn.training.setup import Setup
+from edgecnn.training.torch_backend import TorchJudge
+
+__all__ = ["Outcome", "write_results"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run."""
+
+    options: TrainOptions
+    setup: Setup
+    run: RunFolder
+    data: TrainingData
+    manifest: Manifest
+    history: tuple[EpochRow, ...]
+    metrics: Metrics  # of the best checkpoint on the validation pictures
+    probabilities: NDArray[np.float32]  # [N, C], the same
+    test: Metrics | None  # of the same on pictures that chose nothing
+    seconds: float
+    network: ImageClassifier | None = None  # with the best weights: what the worst mistakes rest on is asked of it
+    test_probabilities: NDArray[np.float32] | None = None  # [N, C]
+    findings: Sequence[DataFinding] | None = None  # of an examination of the pictures; None: there was none
+
+
+def write_results(outcome: Outcome, parameters: int) -> TrainResult:
+    """Writes summary.json and report.html. Raises :class:`OutputError`."""
+    seconds = sum(row.seconds for row in outcome.history)
+    trained = sum(row.seconds * row.images_per_s for row in outcome.history)
+    result = TrainResult(
+        run_dir=str(outcome.run.root),
+        best_checkpoint=str(outcome.run.best),
+        last_checkpoint=str(outcome.run.last),
+        model=outcome.setup.spec.name,
+        parameters=parameters,
+        labels=outcome.data.labels,
+        epochs=len(outcome.history),
+        train_images=len(outcome.data.of("train")),
+        val_images=len(outcome.data.of("val")),
+        val_top1=outcome.metrics.top1,
+        val_macro_f1=outcome.metrics.macro_f1,
+        val_ece=outcome.metrics.ece,
+        test_top1=outcome.test.top1 if outcome.test else None,
+        seconds=round(outcome.seconds, 1),
+        images_per_s=round(trained / seconds, 1) if seconds else 0.0,
+        skipped=outcome.data.skipped,
+    )
+    summary: dict[str, Any] = {
+        **asdict(result),
+        "val": asdict(outcome.metrics),
+        "test": asdict(outcome.test) if outcome.test else None,
+        "duplicates": outcome.data.duplicates,
+        "options": asdict(outcome.options),
+        "recipe": asdict(outcome.setup.recipe),
+        "manifest": json.loads(outcome.manifest.to_json()),
+    }
+    write_text(outcome.run.summary, json.dumps(summary, indent=1, default=str))
+    write_report(outcome.run.report, _report(outcome, result))
+    return result
+
+
+def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
+    val, test = outcome.data.of("val"), outcome.data.of("test")
+    return ReportInput(
+        title=f"{result.model} on {outcome.data.root.name}",
+        facts=_facts(outcome, result),
+        command=repeat_command(outcome.options, outcome.setup, len(outcome.history)),
+        surroundings=[
+            *surroundings(outcome.setup.device),
+            ("seed", str(outcome.options.seed)),
+            ("data SHA-256", outcome.data.sha256),
+        ],
+        history=outcome.history,
+        val=JudgedPart(outcome.metrics, outcome.probabilities, _truth(val)),
+        test=JudgedPart(outcome.test, outcome.test_probabilities, _truth(test)) if outcome.test else None,
+        mistakes=find_mistakes(val, outcome.probabilities, outcome.data.labels, _judge(outcome)),
+        skipped=[(s.path, s.reason) for s in outcome.data.skipped],
+        findings=outcome.findings,
+    )
+
+
+def _judge(outcome: Outcome) -> TorchJudge | None:
+    """Without the rule for `unknown`, which needs more than the network and has no say in what is a mistake."""
+    return TorchJudge(outcome.network, outcome.manifest.replace(unknown=UnknownRule())) if outcome.network else None
+
+
+def _truth(samples: Sequence[Sample]) -> NDArray[np.int64]:
+    return np.array([s.label for s in samples], np.int64)
+
+
+def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
+    unknown = outcome.manifest.unknown
+    tested = f", {outcome.test.images:,} to test" if outcome.test else ""
+    return [
+        ("network", f"{result.model}, {result.parameters:,} parameters, {outcome.setup.imgsz} x {outcome.setup.imgsz} pixels"),
+        ("recipe", f"{outcome.setup.recipe.name}, {result.epochs} epochs"),
+        ("pictures", f"{result.train_images:,} to train, {result.val_images:,} to validate{tested}"),
+        ("of them", f"{outcome.data.duplicates} copies of others; {len(result.skipped)} more could not be read"),
+        ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} pictures a second while training"),
+        ("temperature", f"{outcome.manifest.temperature:g}"),
+        (
+            f"unknown {'above' if unknown.in_graph else 'below'}",
+            f"{unknown.score} {unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the validation pictures",
+        ),
+    ]

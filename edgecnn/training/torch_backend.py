@@ -1,0 +1,81 @@
+"""A checkpoint as something that answers pictures, for ``val`` and ``verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgecnn.data.split_record import SplitRecord
+from edgecnn.errors import CheckpointError
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import Image
+from edgecnn.training.calibration.ood_score import build_score
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.run.checkpoint import load_checkpoint
+from edgecnn.training.tensors import normalize, two_columns
+
+__all__ = ["TorchJudge", "open_checkpoint"]
+
+
+class TorchJudge:
+    """A network on torch, in 32-bit floats, with its manifest."""
+
+    kind = "torch"
+
+    def __init__(
+        self,
+        network: ImageClassifier,
+        manifest: Manifest,
+        record: SplitRecord | None = None,
+        file: str = "",
+        unknown: Mapping[str, Tensor] | None = None,  # tensors of the manifest's rejection score
+    ) -> None:
+        self.network = network.eval()
+        self.manifest = manifest
+        self.split_record = record
+        self.file = file
+        self.unknown = dict(unknown or {})
+        self.score = build_score(manifest.unknown, self.unknown)
+        self._device = next(network.parameters()).device
+        self.ep = f"torch-{self._device.type}"
+
+    def logits(self, images: Image) -> NDArray[np.float32]:
+        """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, two columns where the network has one logit."""
+        with torch.inference_mode():
+            found = two_columns(self.network(normalize(images, self.manifest.normalization, self._device)))
+        return cast("NDArray[np.float32]", found.cpu().numpy())
+
+    def features(self, images: Image) -> Tensor:
+        """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``."""
+        with torch.inference_mode():
+            return self.network.features(normalize(images, self.manifest.normalization, self._device)).float().cpu()
+
+    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Probabilities ``[N, C]``, and unknown scores ``[N]`` where the manifest's rule goes by them."""
+        if self.score is None:
+            return self.probabilities(images), None
+        with torch.inference_mode():
+            embedding = self.network.features(normalize(images, self.manifest.normalization, self._device))
+            logits = two_columns(self.network.classifier(embedding))
+            scores = self.score.to(self._device)(embedding, logits)
+            return logits.div(self.manifest.temperature).softmax(1).cpu().numpy(), scores.cpu().numpy()
+
+    def probabilities(self, images: Image) -> NDArray[np.float32]:
+        """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, softmax after temperature."""
+        return torch.from_numpy(self.logits(images)).div(self.manifest.temperature).softmax(1).numpy()
+
+
+def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchJudge:
+    """Raises as :func:`edgecnn.training.run.checkpoint.load_checkpoint` and :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`."""
+    checkpoint = load_checkpoint(path)
+    try:
+        built = checkpoint.build(network)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return TorchJudge(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)

@@ -1,0 +1,1 @@
+"""Another exporter's classifier, read and given the graph contract."""

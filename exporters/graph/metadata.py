@@ -1,0 +1,33 @@
+"""Writes the manifest and what goes with it into an ONNX model, and the model to a file that was opened and found good."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+from edgecnn.data.split_record import SplitRecord
+from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Manifest
+from edgecnn.runtime.session.golden_samples import GoldenSamples
+
+__all__ = ["describe", "write_unchecked"]
+
+
+def describe(model: ModelProto, manifest: Manifest, record: SplitRecord | None, golden: GoldenSamples | None) -> None:
+    """Sets the metadata keys of the contract, leaving other tools' alone."""
+    ours = {
+        MANIFEST_KEY: manifest.to_json(),
+        LABELS_KEY: json.dumps(list(manifest.labels), ensure_ascii=False),
+        SPLIT_KEY: record.to_json() if record else None,
+        GOLDEN_KEY: golden.to_json() if golden else None,
+    }
+    kept = {p.key: p.value for p in model.metadata_props if p.key not in ours}
+    onnx.helper.set_model_props(model, kept | {key: value for key, value in ours.items() if value is not None})
+
+
+def write_unchecked(model: ModelProto, path: Path) -> None:
+    """Checks a model as strictly as onnx can and writes it as one file."""
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())

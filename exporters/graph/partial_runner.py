@@ -1,0 +1,71 @@
+"""Tensors of a network one after the other, on the same pictures, without beginning at the pictures each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from edgecnn.preprocess import Image
+from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
+from exporters.graph.passes import producers, remove_dead_nodes
+
+__all__ = ["Walk"]
+
+_BATCH = 8
+_MOST_BYTES = 2**26  # of a tensor kept for all pictures
+
+
+class Walk:
+    """Where it stands, a tensor is kept for all pictures; tensors behind it are computed from there.
+
+    The model is given each time, since its weights may change; those before the place where the walk stands must not change any more.
+    """
+
+    def __init__(self, pictures: Image) -> None:
+        """Begins at the pictures, uint8 ``[N, H, W, 3]``."""
+        self._name = "image"
+        self._values: NDArray[Any] = pictures
+
+    def advance(self, model: ModelProto, name: str) -> None:
+        """Goes on to a tensor through which everything behind it passes; stays where it is if that is too large to be kept."""
+        if name == self._name:
+            return
+        kept: NDArray[Any] | None = None
+        for i, batch in enumerate(self.outputs(model, name)):
+            if kept is None:
+                if batch[0].nbytes * len(self._values) > _MOST_BYTES:
+                    return
+                kept = np.empty((len(self._values), *batch.shape[1:]), batch.dtype)
+            kept[i * _BATCH : i * _BATCH + len(batch)] = batch
+        assert kept is not None
+        self._name, self._values = name, kept
+
+    def outputs(self, model: ModelProto, name: str) -> Iterator[NDArray[Any]]:
+        """A tensor, batch by batch, float32 but for the pictures; nothing is computed that it does not need."""
+        if name == self._name:
+            yield from (self._values[i : i + _BATCH] for i in range(0, len(self._values), _BATCH))
+            return
+        session = _part(model, self._name, name)
+        for i in range(0, len(self._values), _BATCH):
+            found: Any = session.run(None, {self._name: self._values[i : i + _BATCH]})[0]
+            yield np.asarray(found)
+
+
+def _part(model: ModelProto, first: str, last: str) -> onnxruntime.InferenceSession:
+    part = ModelProto()
+    part.CopyFrom(model)
+    maker = producers(part.graph).get(first)
+    if maker is not None:
+        part.graph.node.remove(maker)
+        del part.graph.input[:]
+        part.graph.input.append(onnx.helper.make_tensor_value_info(first, onnx.TensorProto.FLOAT, None))
+    del part.graph.output[:]
+    part.graph.output.append(onnx.helper.make_tensor_value_info(last, onnx.TensorProto.FLOAT, None))
+    remove_dead_nodes(part)
+    return open_on_cpu(part.SerializeToString(), new_options())

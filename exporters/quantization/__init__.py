@@ -1,0 +1,1 @@
+"""From a float model to an int8 model whose accuracy and speed are measured."""

@@ -1,0 +1,131 @@
+"""Both gates: what a candidate answers on pictures that nothing was fitted on, and how fast it is; what was tried stays as a row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.evaluation.evaluation import Readings, read_probabilities
+from edgecnn.evaluation.metrics import mean_kl
+from edgecnn.manifest import Precision
+from edgecnn.progress import Reporter
+from edgecnn.runtime.session.opening import open_session
+from exporters.quantization.eval_images import ChosenPictures
+from exporters.quantization.speed import race
+
+__all__ = ["Attempt", "Gates", "Jury", "Measured"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model's accuracy on the judged pictures and its latency at one thread."""
+
+    top1: float | None  # None without labels
+    latency_ms: float | None  # None where the file is for another machine
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What a candidate must hold."""
+
+    max_drop: float  # of top-1, as a fraction
+    min_speedup: float
+
+    @property
+    def min_agreement(self) -> float:
+        """Without labels, 0.98 by default, as `verify`: a changed answer is not always a wrong one."""
+        return max(0.0, 1 - 4 * self.max_drop)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A candidate that was judged."""
+
+    precision: Precision
+    float_blocks: tuple[str, ...]  # first and last layer of each
+    float_: Measured
+    quantized: Measured
+    top1_drop: float | None
+    interval: float  # half of the 95 % interval of the drop, or of the disagreement without labels
+    agreement: float
+    kl: float
+    images: int
+    speedup: float | None
+    accurate: bool
+    fast: bool
+
+    @property
+    def holds(self) -> bool:
+        """Both gates."""
+        return self.accurate and self.fast
+
+
+@dataclass(frozen=True)
+class Jury:
+    """Judges candidates against the float model; its answers are read once."""
+
+    model: Path
+    chosen: ChosenPictures
+    expected: Readings
+    truth: NDArray[np.intp] | None
+    gates: Gates
+    reporter: Reporter
+    here: bool = True  # whether speed can be measured on this machine
+
+    @classmethod
+    def call(cls, model: Path, chosen: ChosenPictures, gates: Gates, reporter: Reporter) -> Jury:
+        """Reads the float model's answers."""
+        expected = read_probabilities(open_session(model, "cpu"), chosen.judged, reporter.stage("judging float"))
+        truth = None if chosen.truth is None else np.array([chosen.truth[i] for i in expected.indices])
+        return cls(model, chosen, expected, truth, gates, reporter)
+
+    def judge(self, candidate: Path, precision: Precision, float_blocks: Sequence[str] = ()) -> tuple[Attempt, Readings]:
+        """What the candidate answers, and how fast."""
+        found = read_probabilities(open_session(candidate, "cpu", trusted=True), self.chosen.judged, self.reporter.stage(f"judging {precision}"))
+        raced = race(self.model, candidate) if self.here else None
+        a, b = self.expected.probabilities.argmax(1), found.probabilities.argmax(1)
+        agreement, count = float((a == b).mean()), len(a)
+        drop, lost, won, right_float, right_int8 = None, 0, 0, None, None
+        if self.truth is not None:
+            right_a, right_b = a == self.truth, b == self.truth
+            right_float, right_int8 = float(right_a.mean()), float(right_b.mean())
+            drop, lost, won = right_float - right_int8, int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+        changed = lost + won if drop is not None else round((1 - agreement) * count)
+        attempt = Attempt(
+            precision=precision,
+            float_blocks=tuple(float_blocks),
+            float_=Measured(right_float, raced.first_ms if raced else None),
+            quantized=Measured(right_int8, raced.second_ms if raced else None),
+            top1_drop=drop,
+            interval=_interval(changed, lost - won, count),
+            agreement=agreement,
+            kl=mean_kl(self.expected.probabilities, found.probabilities),
+            images=count,
+            speedup=raced.speedup if raced else None,
+            accurate=agreement >= self.gates.min_agreement if drop is None else drop <= self.gates.max_drop + 1e-12,
+            fast=raced is None or raced.speedup >= self.gates.min_speedup,
+        )
+        return attempt, found
+
+    def explain(self, attempt: Attempt) -> str:
+        """The figures against the gates, those that failed alone where any did; and whether the pictures can resolve the first."""
+        speed = "speed is not known on this machine"
+        if attempt.speedup is not None:
+            speed = f"{attempt.speedup:.2f}x the speed (at least {self.gates.min_speedup:g}x asked)"
+        accuracy = f"agrees with float on {attempt.agreement:.2%} (at least {self.gates.min_agreement:.2%} asked)"
+        if attempt.top1_drop is not None:
+            accuracy = f"top-1 drop {attempt.top1_drop:.4f} (at most {self.gates.max_drop:g} allowed)"
+        both = ((accuracy, attempt.accurate), (speed, attempt.fast))
+        told = ", ".join(text for text, _ in both) if attempt.holds else " and ".join(text for text, holds in both if not holds)
+        if attempt.interval <= self.gates.max_drop:
+            return told
+        return f"{told}; {attempt.images} pictures are too few to resolve {self.gates.max_drop:g}: the interval is ±{attempt.interval:.4f}"
+
+
+def _interval(changed: int, balance: int, count: int) -> float:
+    """Of a paired drop (McNemar's variance); at least one changed picture is assumed, since none seen is no proof of none."""
+    return float(1.96 * max(changed - balance**2 / count, 1.0) ** 0.5 / count)

@@ -1,0 +1,182 @@
+"""Finds the range of every activation, streaming: two passes over the pictures, a histogram a tensor, never the activations themselves.
+
+onnxruntime's own calibrators keep every activation of every picture (or lose some on the way, see its issue 18893), and its default entropy
+method can only answer what min-max does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from edgecnn.preprocess import Image
+from edgecnn.progress import Progress
+from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
+from exporters.graph.passes import consumers
+
+__all__ = ["METHODS", "Histogram", "Range", "collect_histograms", "find_ranges"]
+
+BINS = 2048
+_LEVELS = 256  # of a uint8
+_CANDIDATES = 40  # ranges tried by the MSE search, from all of the histogram down to a quarter of it
+_PERCENTILE = 0.99999
+_BATCH = 4
+
+Range = tuple[float, float]
+"""Lowest and highest value that stays exact."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often a tensor's values fell into each of BINS bins of equal width."""
+
+    lowest: float
+    highest: float
+    counts: NDArray[np.int64]
+
+    @property
+    def centres(self) -> NDArray[np.floating]:
+        """The bins' middles."""
+        width = (self.highest - self.lowest) / BINS
+        return self.lowest + width * (np.arange(BINS) + 0.5)
+
+
+def collect_histograms(model: ModelProto, pictures: Image, progress: Progress) -> dict[str, Histogram]:
+    """Runs the pictures through the float model twice: once for the extremes, once for the histograms between them.
+
+    Args:
+        model: takes ``image``, uint8 ``[N, H, W, 3]``.
+        pictures: uint8 ``[N, H, W, 3]``.
+        progress: told of pictures, both passes counted.
+    """
+    names = _float_tensors(model)
+    session = _session_with_outputs(model, names)
+    total = 2 * len(pictures)
+    lowest, highest = dict.fromkeys(names, np.inf), dict.fromkeys(names, -np.inf)
+    for done, values in _runs(session, names, pictures):
+        for name, value in zip(names, values, strict=True):
+            lowest[name], highest[name] = min(lowest[name], float(value.min())), max(highest[name], float(value.max()))
+        progress(done, total)
+    counts = {name: np.zeros(BINS, np.int64) for name in names}
+    for done, values in _runs(session, names, pictures):
+        for name, value in zip(names, values, strict=True):
+            counts[name] += _bin(value, lowest[name], highest[name])
+        progress(len(pictures) + done, total)
+    return {name: Histogram(lowest[name], highest[name], counts[name]) for name in names}
+
+
+def find_ranges(model: ModelProto, histograms: Mapping[str, Histogram], method: str) -> dict[str, Range]:
+    """A range a tensor, by ``minmax``, ``mse``, ``percentile`` or ``entropy``.
+
+    What feeds a Relu or a Clip alone takes the range of what comes out of it: the quantizer then leaves the activation out.
+    """
+    ranges = {name: METHODS[method](histogram) for name, histogram in histograms.items()}
+    return ranges | {before: ranges[after] for before, after in _absorbed(model).items()}
+
+
+def _absorbed(model: ModelProto) -> dict[str, str]:
+    """Tensors that feed a Relu or a Clip alone, with what comes out of it."""
+    used = consumers(model.graph)
+    activations = (node for node in model.graph.node if node.op_type in ("Relu", "Clip"))
+    return {node.input[0]: node.output[0] for node in activations if len(used[node.input[0]]) == 1}
+
+
+def _float_tensors(model: ModelProto) -> list[str]:
+    """Those whose range is needed: each observed tensor is copied out of the session, so none is observed for nothing."""
+    kinds = {v.name: v.type.tensor_type.elem_type for v in (*model.graph.value_info, *model.graph.output)}
+    absorbed = _absorbed(model)
+    names = [name for node in model.graph.node for name in node.output]
+    return [name for name in names if kinds.get(name) == onnx.TensorProto.FLOAT and name not in absorbed]
+
+
+def _session_with_outputs(model: ModelProto, names: list[str]) -> onnxruntime.InferenceSession:
+    observed = ModelProto()
+    observed.CopyFrom(model)
+    del observed.graph.output[:]
+    observed.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
+    options = new_options()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # fusions would hide the tensors
+    return open_on_cpu(observed.SerializeToString(), options)
+
+
+def _runs(session: onnxruntime.InferenceSession, names: list[str], pictures: Image) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
+    for i in range(0, len(pictures), _BATCH):
+        yield min(i + _BATCH, len(pictures)), session.run(names, {"image": pictures[i : i + _BATCH]})
+
+
+def _bin(value: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.int64]:
+    if highest <= lowest:
+        return np.bincount([0], minlength=BINS) * value.size
+    scaled = (value.ravel() - np.float32(lowest)) * np.float32(BINS / (highest - lowest))
+    return np.bincount(np.clip(scaled, 0, BINS - 1).astype(np.uint16), minlength=BINS)
+
+
+def _minmax(histogram: Histogram) -> Range:
+    return histogram.lowest, histogram.highest
+
+
+def _percentile(histogram: Histogram) -> Range:
+    """Leaves out the same share of values at both ends (asymmetric, as uint8 is)."""
+    if histogram.highest <= histogram.lowest:
+        return _minmax(histogram)
+    share = np.cumsum(histogram.counts) / histogram.counts.sum()
+    centres = histogram.centres
+    low, high = int(np.searchsorted(share, 1 - _PERCENTILE)), int(np.searchsorted(share, _PERCENTILE))
+    return (min(float(centres[low]), 0.0) if histogram.lowest < 0 else histogram.lowest), float(centres[min(high, BINS - 1)])
+
+
+def _mse(histogram: Histogram) -> Range:
+    """The range with the least squared error of rounding and clipping together (Banner et al., arXiv 1810.05723, by search)."""
+    return _search(histogram, lambda values, weights, low, high: float((weights * _rounding_error(values, low, high) ** 2).sum()))
+
+
+def _entropy(histogram: Histogram) -> Range:
+    """The range whose quantized histogram diverges least from the histogram itself, clipped values counted at the edge (Migacz, 2017)."""
+    return _search(histogram, _divergence)
+
+
+def _search(histogram: Histogram, cost: Callable[[NDArray[np.floating], NDArray[np.floating], float, float], float]) -> Range:
+    if histogram.highest <= histogram.lowest:
+        return _minmax(histogram)
+    values, weights = histogram.centres, histogram.counts / histogram.counts.sum()
+    shares = np.linspace(1.0, 0.25, _CANDIDATES)
+    candidates = [(histogram.lowest * s if histogram.lowest < 0 else histogram.lowest, histogram.highest * s) for s in shares]
+    if histogram.lowest < 0:  # either end alone, too: few activations are symmetric
+        candidates += [(histogram.lowest * s, histogram.highest) for s in shares] + [(histogram.lowest, histogram.highest * s) for s in shares]
+    return min(candidates, key=lambda r: cost(values, weights, *r))
+
+
+def _rounding_error(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.floating]:
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = max((high - low) / (_LEVELS - 1), 1e-12)
+    return np.clip(np.round(values / step) * step, low, high) - values
+
+
+def _divergence(values: NDArray[np.floating], weights: NDArray[np.floating], low: float, high: float) -> float:
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = max((high - low) / (_LEVELS - 1), 1e-12)
+    level = np.round((np.clip(values, low, high) - low) / step).astype(np.intp)
+    inside = (values >= low) & (values <= high)
+    p = np.where(inside, weights, 0.0)
+    edge_low, edge_high = weights[values < low].sum(), weights[values > high].sum()
+    places = np.flatnonzero(inside)
+    if not len(places):
+        return np.inf
+    p[places[0]] += edge_low
+    p[places[-1]] += edge_high
+    filled = (weights > 0) & inside
+    of_level = np.bincount(level, np.where(inside, weights, 0.0), minlength=_LEVELS)
+    bins_of_level = np.bincount(level[filled], minlength=_LEVELS)
+    q = np.where(filled, of_level[level] / np.maximum(bins_of_level[level], 1), 1e-12)
+    q = q / q.sum()
+    used = p > 0
+    return float((p[used] * np.log(p[used] / np.maximum(q[used], 1e-12))).sum())
+
+
+METHODS: dict[str, Callable[[Histogram], Range]] = {"minmax": _minmax, "mse": _mse, "percentile": _percentile, "entropy": _entropy}

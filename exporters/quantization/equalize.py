@@ -1,0 +1,122 @@
+"""Makes the channels of a linear stream about equally large, so that one scale for all of them wastes few levels on the small ones.
+
+One scale holds a whole activation in int8, and a channel a tenth as large as the largest has 25 levels left. Where nothing but additions (and Relu,
+which scales along) lies between the convolutions that make a tensor and those that read it, a factor a channel can move from the ones to the others:
+the network stays the same in float. That is cross-layer equalization (Nagel et al., arXiv 1906.04721), taken where the bottlenecks of inverted
+residuals are linear; across ReLU6, which caps each channel at the same value, it must not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto
+
+from edgecnn.preprocess import Image
+from exporters.graph.partial_runner import Walk
+from exporters.graph.passes import attribute, constant, consumers, producers, replace_constant
+
+__all__ = ["equalize"]
+
+_CARRIES = ("Add", "Relu")
+_STRENGTH = 0.5  # 1: all channels alike; half way, since the readers' weights pay for it
+_MOST = 8.0  # a factor's largest distance from 1
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Tensors tied to one another by additions."""
+
+    tensors: tuple[str, ...]
+    makers: tuple[NodeProto, ...]
+    readers: tuple[NodeProto, ...]
+
+
+def equalize(model: ModelProto, pictures: Image) -> ModelProto:
+    """The same network with its linear streams equalized.
+
+    Args:
+        model: a float model with constant weights; left as it is.
+        pictures: uint8 ``[N, H, W, 3]``, which show how large each channel gets.
+    """
+    found = ModelProto()
+    found.CopyFrom(model)
+    walk = Walk(pictures)
+    for stream in _streams(found):
+        largest = np.max([_largest(walk, found, name) for name in stream.tensors], 0)
+        if largest.max() > 0:
+            _scale(found, stream, _factors(largest))
+    return found
+
+
+def _streams(model: ModelProto) -> list[_Stream]:
+    made, read = producers(model.graph), consumers(model.graph)
+    outputs = {o.name for o in model.graph.output}
+    seen: set[str] = set()
+    found = []
+    for node in model.graph.node:
+        if node.op_type != "Conv" or node.output[0] in seen:
+            continue
+        tensors, waiting = set[str](), [node.output[0]]
+        whole = True
+        while waiting:
+            name = waiting.pop()
+            if name in tensors:
+                continue
+            tensors.add(name)
+            maker = made.get(name)
+            whole &= name not in outputs and maker is not None and maker.op_type in ("Conv", *_CARRIES)
+            if maker is not None and maker.op_type in _CARRIES:
+                waiting += maker.input
+            for reader in read[name]:
+                if reader.op_type in _CARRIES:
+                    waiting += reader.output
+                else:
+                    whole &= reader.op_type == "Conv" and reader.input[0] == name and _takes_factors(model, reader)
+        seen |= tensors
+        readers = [r for name in tensors for r in read[name] if r.op_type == "Conv"]
+        makers = [made[name] for name in tensors if name in made and made[name].op_type == "Conv"]
+        if whole and readers and all(_owns_its_weights(model, n, read) for n in (*makers, *readers)):
+            found.append(_Stream(tuple(sorted(tensors)), tuple(makers), tuple(readers)))
+    return found
+
+
+def _owns_its_weights(model: ModelProto, node: NodeProto, read: Mapping[str, list[NodeProto]]) -> bool:
+    """Initializers that no other node reads: what two layers share cannot be scaled for one of them."""
+    initializers = {t.name for t in model.graph.initializer}
+    return all(name in initializers and len(read[name]) == 1 for name in node.input[1:3])
+
+
+def _takes_factors(model: ModelProto, reader: NodeProto) -> bool:
+    """Dense, or depthwise with one output a channel; in groups of several a channel's weights are not in one place."""
+    weight, groups = constant(model.graph, reader.input[1]), attribute(reader, "group", 1)
+    return weight is not None and (groups == 1 or groups == len(weight))
+
+
+def _largest(walk: Walk, model: ModelProto, name: str) -> NDArray[np.float32]:
+    """Of each channel's values, but for one in a thousand."""
+    batches = [np.abs(batch).transpose(1, 0, 2, 3).reshape(batch.shape[1], -1) for batch in walk.outputs(model, name)]
+    return np.asarray(np.max([np.quantile(b, 0.999, axis=1) for b in batches], 0))
+
+
+def _factors(largest: NDArray[np.floating]) -> NDArray[np.float32]:
+    usual = np.exp(np.mean(np.log(np.maximum(largest, 1e-6 * largest.max()))))
+    factors = np.clip((usual / np.maximum(largest, 1e-12)) ** _STRENGTH, 1 / _MOST, _MOST)
+    return np.asarray(factors, np.float32)
+
+
+def _scale(model: ModelProto, stream: _Stream, factors: NDArray[np.float32]) -> None:
+    graph = model.graph
+    for node in stream.makers:
+        for name in node.input[1:3]:  # weights [O, ...], and a bias [O] where there is one
+            value = constant(graph, name)
+            assert value is not None
+            replace_constant(graph, name, value * factors.reshape(-1, *[1] * (value.ndim - 1)))
+    for node in stream.readers:
+        weight = constant(graph, node.input[1])
+        assert weight is not None
+        depthwise = attribute(node, "group", 1) > 1
+        replace_constant(graph, node.input[1], weight / (factors[:, None, None, None] if depthwise else factors[None, :, None, None]))

@@ -1,0 +1,65 @@
+"""Which blocks to leave in float where int8 loses too much: those that give back most accuracy for the time they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.progress import Reporter
+from exporters.graph.blocks import Block, find_blocks
+from exporters.quantization.candidates import Calibrated, Candidate, divergence, plain_candidate, with_float_blocks, write_candidate
+from exporters.quantization.qdq import never_quantized
+from exporters.quantization.speed import race
+
+__all__ = ["Sensitivity", "measure_sensitivity", "mixed_candidates"]
+
+MOST_BLOCKS = 6  # left in float; beyond that int8 gains too little to be worth its risk
+_ROUNDS = 30
+_LEAST_COST = 0.005  # of the model's time: a difference below it is noise
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """One block in float, all others in int8."""
+
+    block: Block
+    kl: float  # to float, in nats
+    gain: float  # of KL against the whole in int8
+    cost: float  # of time, as a share of the int8 model's, on this machine's CPU
+
+    @property
+    def worth(self) -> float:
+        """Gain for its cost."""
+        return self.gain / max(self.cost, _LEAST_COST)
+
+
+def measure_sensitivity(calibrated: Calibrated, candidate: Candidate, folder: Path, reporter: Reporter) -> list[Sensitivity]:
+    """Every block by itself, the most worthwhile first; those that gain nothing are left out.
+
+    Nothing is corrected here: layers behind a block that becomes float would keep corrections for inputs that they no longer get.
+    """
+    blocks = find_blocks(calibrated.model, frozenset(never_quantized(calibrated.model)))
+    progress = reporter.stage("looking for what int8 harms")
+    whole, part = folder / "whole.onnx", folder / "part.onnx"
+    plain = plain_candidate(calibrated, candidate, frozenset())
+    write_candidate(calibrated, plain, whole)
+    base = divergence(calibrated, plain.model, folder)
+    found = []
+    for i, block in enumerate(blocks, 1):
+        tried = plain_candidate(calibrated, candidate, frozenset(block.nodes))
+        write_candidate(calibrated, tried, part)
+        kl = divergence(calibrated, tried.model, folder)
+        found.append(Sensitivity(block, kl, base - kl, 1 / race(whole, part, _ROUNDS, least_seconds=0.2).speedup - 1))
+        progress(i, len(blocks), block.name)
+    return sorted((s for s in found if s.gain > 0), key=lambda s: s.worth, reverse=True)
+
+
+def mixed_candidates(
+    calibrated: Calibrated, candidate: Candidate, sensitive: list[Sensitivity], reporter: Reporter
+) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
+    """One more block in float each time, the layers corrected anew; with the names of the blocks."""
+    for count in range(1, min(MOST_BLOCKS, len(sensitive)) + 1):
+        blocks = [s.block for s in sensitive[:count]]
+        nodes = frozenset(name for block in blocks for name in block.nodes)
+        yield with_float_blocks(calibrated, candidate, nodes, reporter), tuple(block.name for block in blocks)

@@ -1,0 +1,48 @@
+"""Measures two models against each other on this machine: rounds in turn, medians, one thread."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.runtime.session.opening import open_session
+
+__all__ = ["Race", "race"]
+
+_ROUNDS, _WARM_UP = 60, 5
+_LEAST_SECONDS, _MOST_SECONDS = 1.0, 20.0
+
+
+@dataclass(frozen=True)
+class Race:
+    """Medians of one picture's inference, and the median of the ratios of neighbouring runs."""
+
+    first_ms: float
+    second_ms: float
+    speedup: float  # first / second
+
+
+def race(first: Path, second: Path, rounds: int = _ROUNDS, least_seconds: float = _LEAST_SECONDS) -> Race:
+    """Runs both models on one picture in turn, at one thread. Neighbouring runs share what else the machine is doing.
+
+    Both were judged before, so neither is a stranger's.
+    """
+    sessions = [open_session(path, "cpu", threads=1, trusted=True) for path in (first, second)]
+    image = np.random.default_rng(0).integers(0, 256, (1, *sessions[0].input_shape), np.uint8)
+    times: tuple[list[float], list[float]] = ([], [])
+    start = time.perf_counter()
+    for i in range(-_WARM_UP, 100 * rounds):
+        for session, found in zip(sessions, times, strict=True):
+            begun = time.perf_counter()
+            session.probabilities(image)
+            if i >= 0:
+                found.append((time.perf_counter() - begun) * 1e3)
+        spent = time.perf_counter() - start
+        if (i >= rounds and spent > least_seconds) or (i >= 10 and spent > _MOST_SECONDS):
+            break
+    ratios = [a / b for a, b in zip(*times, strict=True)]
+    return Race(statistics.median(times[0]), statistics.median(times[1]), statistics.median(ratios))

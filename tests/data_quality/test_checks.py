@@ -1,0 +1,434 @@
+"""`doctor DATA` finds each fault of a data set where its cause is there, and nothing above a note where none is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scenes import cropped, jpeg, scene
+
+from edgecnn.data.dataset import scan_folder
+from edgecnn.data_quality.checks import check_data
+from edgecnn.data_quality.finding import Finding
+from edgecnn.data_quality.image_stats import Fault, read_facts
+from edgecnn.errors import DataError
+from edgecnn.runtime.doctor.run import examine
+
+COUNT = 12  # pictures a class
+Write = Callable[..., Path]
+
+
+def write(path: Path, picture: np.ndarray, quality: int = 90) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return path
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sound classes; not to be written to."""
+    root = tmp_path_factory.mktemp("sound")
+    for i in range(COUNT):
+        write(root / f"cat/{i}.jpg", scene(i))
+        write(root / f"dog/{i}.jpg", scene(100 + i))
+    return root
+
+
+@pytest.fixture
+def data(sound: Path, tmp_path: Path) -> Path:
+    """A copy of the sound set, to spoil."""
+    return Path(shutil.copytree(sound, tmp_path / "data"))
+
+
+@pytest.fixture
+def split(sound: Path, tmp_path: Path) -> Path:
+    """The same with a ready split, sound as well."""
+    root = tmp_path / "split"
+    for name in ("cat", "dog"):
+        for part in ("train", "val"):
+            (root / part / name).mkdir(parents=True)
+        for i in range(COUNT):
+            shutil.copy(sound / name / f"{i}.jpg", root / ("val" if i < 2 else "train") / name)
+    return root
+
+
+def of(root: Path, level: str) -> list[Finding]:
+    return [f for f in examine(root).findings if f.level == level]
+
+
+def the(root: Path, level: str, *words: str) -> Finding:
+    """The one finding of a level; it says the words."""
+    (finding,) = of(root, level)
+    for word in words:
+        assert word in f"{finding.what} {finding.where}"
+    assert finding.remedy
+    return finding
+
+
+def test_a_sound_folder_gets_one_finding_with_its_counts(sound: Path) -> None:
+    found = examine(sound)
+    assert found.ok
+    assert [f.level for f in found.findings] == ["ok"]
+    assert f"{2 * COUNT} of {2 * COUNT} pictures" in found.findings[0].what
+    assert "cat 12, dog 12" in found.findings[0].what
+
+
+def test_a_sound_ready_split_gets_no_more_than_notes(split: Path) -> None:
+    assert {f.level for f in examine(split).findings} <= {"ok", "note"}
+
+
+# Files
+
+
+def test_a_file_cut_short_is_a_fault(data: Path) -> None:
+    path = data / "cat/0.jpg"
+    path.write_bytes(path.read_bytes()[:-200])
+    the(data, "fault", "cut short", "cat/0.jpg")
+    assert not examine(data).ok
+
+
+def test_an_empty_file_is_a_fault(data: Path) -> None:
+    (data / "cat/empty.jpg").write_bytes(b"")
+    the(data, "fault", "1 picture file is empty", "cat/empty.jpg")
+
+
+def test_a_file_that_is_no_picture_is_a_fault(data: Path) -> None:
+    (data / "dog/no.png").write_text("no picture")
+    the(data, "fault", "no picture", "dog/no.png")
+
+
+def test_a_file_broken_inside_is_a_fault(data: Path) -> None:
+    path = write(data / "cat/broken.png", scene(55))
+    content = path.read_bytes()
+    path.write_bytes(content[:60] + bytes(len(content) - 80) + content[-20:])
+    assert "cat/broken.png" in the(data, "fault").where
+
+
+def test_of_many_bad_files_a_few_are_named_and_the_rest_is_counted(data: Path) -> None:
+    for i in range(25):
+        (data / f"cat/bad{i:02d}.jpg").write_text("no picture")
+    finding = the(data, "fault", "25 picture files", "cat/bad00.jpg", "and 20 more")
+    assert "bad05" not in finding.where
+
+
+def test_a_picture_of_another_format_than_its_name_says_is_a_warning(data: Path) -> None:
+    path = data / "cat/0.jpg"
+    cv2.imwrite(str(data / "cat/x.png"), scene(0))
+    (data / "cat/x.png").replace(path)
+    the(data, "warning", "PNG named .jpg", "cat/0.jpg")
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.dat"])
+def test_a_picture_that_is_passed_over_for_its_suffix_is_a_warning(data: Path, name: str) -> None:
+    write(data / "cat/new.jpg", scene(77)).replace(data / "cat" / name)
+    the(data, "warning", "passed over", name)
+
+
+def test_other_files_among_the_pictures_are_a_note_and_those_beside_the_classes_are_not(data: Path) -> None:
+    (data / "labels.csv").write_text("a,b")
+    (data / "cat/.hidden").write_text("")
+    assert of(data, "note") == []
+    (data / "cat/Thumbs.db").write_text("x")
+    the(data, "note", "1 file among the pictures", "cat/Thumbs.db")
+
+
+# Copies
+
+
+def test_the_same_file_under_two_labels_is_a_fault(data: Path) -> None:
+    shutil.copy(data / "cat/0.jpg", data / "dog/copy.jpg")
+    the(data, "fault", "under two labels", "byte for byte", "cat/0.jpg = dog/copy.jpg")
+
+
+def test_the_same_file_in_two_splits_is_a_fault(split: Path) -> None:
+    shutil.copy(split / "train/cat/5.jpg", split / "val/cat/copy.jpg")
+    the(split, "fault", "in two splits", "train/cat/5.jpg = val/cat/copy.jpg")
+
+
+def test_the_same_file_twice_in_a_class_is_a_warning(data: Path) -> None:
+    shutil.copy(data / "cat/0.jpg", data / "cat/copy.jpg")
+    the(data, "warning", "more than once in a class", "cat/0.jpg = cat/copy.jpg")
+    assert examine(data).ok
+
+
+NEAR = {
+    "encoded, resized or lit otherwise": lambda p: cv2.resize(jpeg(p, 50), None, fx=0.7, fy=0.7),
+    "mirrored": lambda p: np.ascontiguousarray(p[:, ::-1]),
+    "cropped": lambda p: cropped(p, 0.1, 0.1, 0.1, 0.1),
+}
+
+
+@pytest.mark.parametrize("change", NEAR)
+def test_nearly_the_same_picture_under_two_labels_is_a_fault(data: Path, change: str) -> None:
+    write(data / "dog/near.jpg", NEAR[change](scene(3)))
+    the(data, "fault", "under two labels", f"1 {change}", "cat/3.jpg = dog/near.jpg")
+
+
+@pytest.mark.parametrize("change", NEAR)
+def test_nearly_the_same_picture_in_two_splits_is_a_fault(split: Path, change: str) -> None:
+    write(split / "val/cat/near.jpg", NEAR[change](scene(7)))
+    the(split, "fault", "in two splits", f"1 {change}", "train/cat/7.jpg = val/cat/near.jpg")
+
+
+def test_nearly_the_same_picture_twice_in_a_class_is_a_note(data: Path) -> None:
+    write(data / "cat/near.jpg", jpeg(scene(3), 50))
+    the(data, "note", "more than once in a class", "cat/3.jpg = cat/near.jpg")
+
+
+def test_a_near_copy_finds_the_byte_identical_twin_that_lies_in_the_other_split(split: Path) -> None:
+    """The twin's original is compared for both."""
+    write(split / "train/cat/near.jpg", jpeg(scene(7), 50))
+    shutil.copy(split / "train/cat/7.jpg", split / "val/cat/twin.jpg")
+    the(split, "fault", "2 cases", "train/cat/near.jpg = val/cat/twin.jpg")
+
+
+# Classes and splits
+
+
+@pytest.mark.parametrize("pictures", [0, 1])
+def test_a_class_with_fewer_than_two_pictures_is_a_fault(data: Path, pictures: int) -> None:
+    (data / "emu").mkdir()
+    for i in range(pictures):
+        write(data / f"emu/{i}.jpg", scene(200 + i))
+    the(data, "fault", "1 class", "emu")
+
+
+def test_of_many_small_classes_a_few_are_named_and_the_rest_is_counted(tmp_path: Path) -> None:
+    for i in range(30):
+        write(tmp_path / f"class{i:02d}/1.jpg", scene(i))
+    the(tmp_path, "fault", "30 classes", "class00", "and 25 more")
+
+
+def test_pictures_that_cannot_be_read_do_not_make_a_class(data: Path) -> None:
+    for path in (data / "dog").iterdir():
+        path.write_text("no picture")
+    assert any("dog" in f.where and "without a readable picture" in f.what for f in of(data, "fault"))
+
+
+def test_a_class_too_small_to_hold_pictures_out_is_a_warning(data: Path) -> None:
+    for i in range(5):
+        write(data / f"emu/{i}.jpg", scene(200 + i))
+    the(data, "warning", "1 class has fewer than 10", "emu 5")
+
+
+def test_one_class_alone_is_a_fault(data: Path) -> None:
+    shutil.rmtree(data / "dog")
+    the(data, "fault", "two")
+
+
+def test_a_class_of_the_other_splits_that_training_lacks_is_a_fault(split: Path) -> None:
+    write(split / "val/emu/0.jpg", scene(300))
+    the(split, "fault", "emu")
+
+
+def test_a_class_that_a_split_lacks_is_a_warning(split: Path) -> None:
+    shutil.rmtree(split / "val/dog")
+    the(split, "warning", "'val'", "dog")
+
+
+def test_a_ready_split_without_training_pictures_can_be_sound(split: Path) -> None:
+    """It may be there to judge on."""
+    shutil.rmtree(split / "val")
+    (split / "train").replace(split / "test")
+    assert {f.level for f in examine(split).findings} <= {"ok", "note"}
+
+
+def test_more_than_ten_to_one_is_a_warning_that_names_the_option(data: Path) -> None:
+    for i in range(COUNT, 125):
+        write(data / f"cat/{i}.jpg", scene(1000 + i, 60, 50))
+    imbalance = next(f for f in of(data, "warning") if "to 1" in f.what)
+    assert "'cat' has 125" in imbalance.what
+    assert "--balance" in imbalance.remedy
+
+
+def test_pictures_outside_the_class_folders_are_a_warning(data: Path) -> None:
+    write(data / "loose.jpg", scene(90))
+    the(data, "warning", "no class folder", "loose.jpg")
+
+
+def test_a_split_beside_other_folders_is_a_warning(data: Path) -> None:
+    """It would be trained on as a class called `train`."""
+    for i in range(COUNT):
+        write(data / f"train/{i}.jpg", scene(300 + i))
+    the(data, "warning", "train: taken for classes")
+
+
+def test_pictures_without_labels_are_a_warning(tmp_path: Path) -> None:
+    """They can still calibrate."""
+    write(tmp_path / "1.jpg", scene(1))
+    the(tmp_path, "warning", "labels")
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        examine(tmp_path)
+
+
+# Pictures
+
+
+def test_tiny_pictures_are_a_warning(data: Path) -> None:
+    write(data / "cat/small.png", scene(60, 31, 40))
+    write(data / "cat/enough.png", scene(61, 32, 32))
+    assert any(f.where == "cat/small.png" and "1 picture is smaller than 32" in f.what for f in of(data, "warning"))
+
+
+def test_a_set_of_small_pictures_is_a_note(tmp_path: Path) -> None:
+    for i in range(COUNT):
+        write(tmp_path / f"cat/{i}.jpg", scene(i, 60, 60))
+        write(tmp_path / f"dog/{i}.jpg", scene(100 + i, 60, 60))
+    assert "imgsz" in the(tmp_path, "note", "60 pixels").remedy
+
+
+def test_a_very_large_picture_is_a_note(data: Path) -> None:
+    write(data / "cat/huge.jpg", cv2.resize(scene(60), (5000, 3300)))
+    assert any(f.where == "cat/huge.jpg" and "16 megapixels" in f.what for f in of(data, "note"))
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_picture_of_one_colour_is_a_warning(data: Path, level: int) -> None:
+    write(data / "cat/blank.jpg", np.full((200, 240, 3), level, np.uint8))
+    the(data, "warning", "one colour", "cat/blank.jpg")
+
+
+def test_fine_noise_is_not_taken_for_one_colour(data: Path) -> None:
+    write(data / "cat/noise.png", np.random.default_rng(0).integers(0, 256, (1000, 1200, 3), np.uint8))
+    assert not any("one colour" in f.what for f in examine(data).findings)
+
+
+def with_orientation(path: Path, orientation: int) -> None:
+    tiff = b"MM\x00*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    body = b"Exif\x00\x00" + tiff
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + content[2:])
+
+
+def test_pictures_turned_by_exif_among_others_are_a_note(data: Path) -> None:
+    for i in range(2):
+        with_orientation(data / f"cat/{i}.jpg", 6)
+        with_orientation(data / f"dog/{i}.jpg", 3)
+    assert any("4 of 24" in f.what and "EXIF" in f.what for f in of(data, "note"))
+    assert of(data, "warning") == []
+
+
+def test_lying_and_standing_pictures_together_are_a_note(data: Path) -> None:
+    for i in range(6):
+        for k, name in enumerate(("cat", "dog")):
+            write(data / f"{name}/{i}.jpg", scene(100 * k + i, 200, 240))
+    the_note = next(f for f in of(data, "note") if "stand" in f.what)
+    assert "12 pictures lie, 12 stand" in the_note.what
+
+
+# Shortcuts
+
+
+def spoiled(data: Path, change: Callable[[Path], None]) -> Finding:
+    """What is said where all dogs were changed."""
+    for path in sorted((data / "dog").iterdir()):
+        change(path)
+    return next(f for f in of(data, "warning") if "goes along with the label" in f.what)
+
+
+def as_png(path: Path) -> None:
+    cv2.imwrite(str(path.with_suffix(".png")), cv2.imread(str(path)))
+    path.unlink()
+
+
+def test_a_format_that_tells_the_label_is_a_warning_with_its_shares(data: Path) -> None:
+    finding = spoiled(data, as_png)
+    assert "100% of 'cat' are JPEG, 0% of the others" in finding.what or "100% of 'dog' are PNG, 0% of the others" in finding.what
+
+
+def test_a_format_that_both_classes_have_is_nothing(data: Path) -> None:
+    for name in ("cat", "dog"):
+        for i in range(6):
+            as_png(data / name / f"{i}.jpg")
+    assert not any("format goes along" in f.what for f in examine(data).findings)
+
+
+def test_grey_pictures_that_tell_the_label_are_a_warning(data: Path) -> None:
+    finding = spoiled(data, lambda p: write(p, cv2.cvtColor(cv2.imread(str(p)), cv2.COLOR_BGR2GRAY)))
+    assert finding.what.startswith("colour")
+    assert "grey" in finding.what or "in colour" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("size", lambda p: write(p, cv2.resize(cv2.imread(str(p)), None, fx=2, fy=2))),
+        ("shape", lambda p: write(p, cv2.resize(cv2.imread(str(p)), (200, 240)))),
+        ("compression", lambda p: write(p, cv2.imread(str(p)), 30)),
+        ("EXIF orientation", lambda p: with_orientation(p, 3)),
+    ],
+)
+def test_what_else_of_the_files_tells_the_label_is_a_warning(data: Path, name: str, change: Callable[[Path], None]) -> None:
+    for path in sorted((data / "dog").iterdir()):
+        change(path)
+    assert any(f.what.startswith(f"{name} goes along with the label: 100%") for f in of(data, "warning"))
+
+
+def test_a_few_pictures_prove_no_shortcut(tmp_path: Path) -> None:
+    for i in range(3):
+        write(tmp_path / f"cat/{i}.png", scene(i))
+        write(tmp_path / f"dog/{i}.jpg", scene(100 + i))
+    assert not any("goes along" in f.what for f in examine(tmp_path).findings)
+
+
+# Its uses
+
+
+def test_training_can_have_the_findings_of_what_it_read_itself(data: Path) -> None:
+    shutil.copy(data / "cat/0.jpg", data / "dog/copy.jpg")
+    (data / "dog/no.jpg").write_text("no picture")
+    folder = scan_folder(data)
+    read = [read_facts(p) for p in folder.pictures]
+    found = check_data(folder, [r for r in read if not isinstance(r, Fault)], [r for r in read if isinstance(r, Fault)])
+    assert [f.level for f in found] == ["fault", "fault"]
+    assert found == tuple(examine(data).findings[1:])
+
+
+def test_the_command_ends_with_status_3_and_one_json_object(data: Path, edgecnn) -> None:
+    shutil.copy(data / "cat/0.jpg", data / "dog/copy.jpg")
+    done = edgecnn("doctor", data, "--json")
+    assert done.returncode == 3
+    found = json.loads(done.stdout)
+    assert found["ok"] is False
+    assert all(set(f) == {"level", "what", "where", "remedy"} for f in found["findings"])
+    assert "reading pictures" in done.stderr
+
+
+def test_the_table_keeps_to_80_columns(data: Path, edgecnn) -> None:
+    shutil.copy(data / "cat/0.jpg", data / "dog/copy.jpg")
+    done = edgecnn("doctor", data, env={"COLUMNS": "80"})
+    assert done.returncode == 3
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "fault" in done.stdout
+    assert "cat/0.jpg = dog/copy.jpg" in " ".join(done.stdout.split())
+
+
+def test_before_one_camera_relatives_under_two_labels_are_a_warning_and_in_two_splits_a_fault(tmp_path: Path) -> None:
+    """Likeness cannot tell two parts of one kind from one part taken twice."""
+    random = np.random.default_rng(0)
+
+    def shot(part: int) -> np.ndarray:
+        background, cells = scene(1), scene(500 + part)
+        background[60:140, 80:160] = cells[60:140, 80:160]
+        return np.clip(background + random.normal(0, 6, background.shape), 0, 255).astype(np.uint8)
+
+    for i in range(20):
+        for k, name in enumerate(("cat", "dog")):
+            picture = shot(2 * i + k)
+            write(tmp_path / f"labels/{name}/{i}.png", picture)
+            write(tmp_path / f"splits/{'train' if i < 12 else 'val'}/{name}/{i}.png", picture)
+    assert examine(tmp_path / "labels").ok
+    assert examine(tmp_path / "splits").ok
+    write(tmp_path / "labels/dog/again.png", shot(0))
+    write(tmp_path / "splits/val/cat/again.png", shot(0))
+    the(tmp_path / "labels", "warning", "two labels", "look alike", "cat/0.png = dog/again.png")
+    the(tmp_path / "splits", "fault", "two splits", "look alike", "train/cat/0.png = val/cat/again.png")

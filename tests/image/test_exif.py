@@ -1,0 +1,45 @@
+"""The EXIF orientation is read from every format that carries it, and a broken one is upright."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image  # noqa: TID251  # writes the tag in every format
+
+from edgecnn.image.exif import exif_orientation
+
+
+def encoded(form: str, orientation: int | None) -> bytes:
+    picture = Image.fromarray(np.zeros((8, 6, 3), np.uint8))
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[0x0112] = orientation
+    out = io.BytesIO()
+    picture.save(out, form, exif=exif)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_tag_is_read(form: str, orientation: int) -> None:
+    assert exif_orientation(encoded(form, orientation)) == orientation
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP"])
+def test_without_the_tag_a_picture_is_upright(form: str) -> None:
+    assert exif_orientation(encoded(form, None)) == 1
+
+
+def test_whatever_the_bytes_nothing_is_raised() -> None:
+    random = np.random.default_rng(0)
+    for form in ("JPEG", "PNG", "WEBP", "TIFF"):
+        good = encoded(form, 6)
+        for cut in range(len(good)):
+            assert 1 <= exif_orientation(good[:cut]) <= 8
+        for _ in range(200):
+            broken = bytearray(good)
+            for at in random.integers(0, min(len(good), 120), 4):
+                broken[at] = random.integers(0, 256)
+            assert 1 <= exif_orientation(bytes(broken)) <= 8

@@ -1,0 +1,127 @@
+"""`benchmark` measures the whole way from frame to answer beside the bare network."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecnn.errors import InputNotFoundError, PictureError, ProviderError, UsageError
+from edgecnn.preprocess import Image
+from edgecnn.runtime.analysis.benchmark import BenchmarkResult, Percentiles, benchmark
+from edgecnn.runtime.classifier import Classifier
+from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.system.cpu_features import physical_cores
+
+QUICK = 0.1  # seconds
+
+
+def test_the_result_has_the_keys_of_the_contract(tiny_model: Path) -> None:
+    found = benchmark(tiny_model, ep="cpu", threads=1, seconds=QUICK)
+    assert list(BenchmarkResult.__dataclass_fields__) == [
+        *("ep", "threads", "batch", "latency_ms", "session_run_ms_p50", "overhead_ratio", "images_per_s", "load_ms", "rss_mb", "cpu", "nodes"),
+    ]
+    assert list(Percentiles.__dataclass_fields__) == ["p50", "p95", "p99"]
+    assert (found.ep, found.threads, found.batch) == ("cpu", 1, 1)
+    assert found.cpu
+
+
+def test_the_figures_agree_with_one_another(tiny_model: Path) -> None:
+    found = benchmark(tiny_model, threads=1, seconds=QUICK)
+    assert 0 < found.latency_ms.p50 <= found.latency_ms.p95 <= found.latency_ms.p99
+    assert found.overhead_ratio == pytest.approx(found.latency_ms.p50 / found.session_run_ms_p50)
+    assert found.overhead_ratio > 1
+    assert found.images_per_s > 0
+    assert 0 < found.load_ms < 60_000
+    assert found.rss_mb is None or 10 < found.rss_mb < 100_000
+
+
+def test_a_batch_is_timed_a_call_and_counted_a_picture(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call of four pictures that takes 20 ms or more gives at most 200 pictures a second."""
+    answer = Classifier.batch
+
+    def slow(self: Classifier, images: list[object]) -> list[Prediction]:
+        time.sleep(0.02)
+        return answer(self, images)
+
+    monkeypatch.setattr(Classifier, "batch", slow)
+    found = benchmark(tiny_model, threads=1, batch=4, seconds=QUICK)
+    assert found.batch == 4
+    assert found.latency_ms.p50 >= 20
+    assert found.images_per_s <= 200
+    assert found.session_run_ms_p50 < found.latency_ms.p50
+
+
+def test_whole_way_and_bare_network_take_turns_on_the_same_pixels(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taking turns, both see the same machine; the whole way runs the network once itself."""
+    events: list[str] = []
+    seen: list[Image] = []
+    answer, run = Classifier.batch, ModelSession.probabilities
+
+    def told_answer(self: Classifier, images: list[object]) -> list[Prediction]:
+        events.append("whole")
+        return answer(self, images)
+
+    def told_run(self: ModelSession, images: Image) -> NDArray[np.float32]:
+        events.append("run")
+        seen.append(images)
+        return run(self, images)
+
+    monkeypatch.setattr(Classifier, "batch", told_answer)
+    monkeypatch.setattr(ModelSession, "probabilities", told_run)
+    benchmark(tiny_model, ep="cpu", threads=1, seconds=QUICK)
+    assert events == ["whole", "run", "run"] * (len(events) // 3)
+    assert all(np.array_equal(images, seen[0]) for images in seen)
+
+
+def test_without_threads_the_physical_cores_are_used_and_told(tiny_model: Path) -> None:
+    assert benchmark(tiny_model, seconds=QUICK).threads == physical_cores()
+
+
+def test_it_measures_about_as_long_as_asked(tiny_model: Path) -> None:
+    start = time.perf_counter()
+    benchmark(tiny_model, threads=1, seconds=0.5)
+    assert 0.5 <= time.perf_counter() - start < 20
+
+
+def test_a_source_is_decoded_each_time(tiny_model: Path, tmp_path: Path) -> None:
+    """A large picture makes the decoding show."""
+    picture = tmp_path / "large.png"
+    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 256, (800, 1000, 3), np.uint8))
+    decoded = benchmark(tiny_model, threads=1, seconds=QUICK, source=picture)
+    assert decoded.latency_ms.p50 > benchmark(tiny_model, threads=1, seconds=QUICK).latency_ms.p50
+
+
+def test_a_source_that_cannot_be_read_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputNotFoundError, match=r"gone\.jpg"):
+        benchmark(tiny_model, seconds=QUICK, source=tmp_path / "gone.jpg")
+    (tmp_path / "no.jpg").write_bytes(b"no picture")
+    with pytest.raises(PictureError, match=r"no\.jpg"):
+        benchmark(tiny_model, seconds=QUICK, source=tmp_path / "no.jpg")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"seconds": 0.0}, "--seconds"),
+        ({"seconds": -1.0}, "--seconds"),
+        ({"seconds": math.nan}, "--seconds"),
+        ({"seconds": math.inf}, "--seconds"),
+        ({"batch": 0}, "--batch"),
+        ({"threads": 0}, "--threads"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_refused_by_name_before_the_model_is_read(options: dict[str, float], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        benchmark("there-is-no.onnx", **options)  # type: ignore[arg-type]
+
+
+def test_a_provider_that_is_not_here_is_an_error_not_a_slower_measurement(tiny_model: Path) -> None:
+    with pytest.raises(ProviderError):
+        benchmark(tiny_model, ep="xnnpack", seconds=QUICK)

@@ -1,0 +1,114 @@
+"""Training as if in eight bits: what is rounded, what is shared, and what comes out."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip("torchao", reason="torchao is an extra of its own")
+
+from edgecnn.errors import UsageError
+from edgecnn.training import TrainOptions, train
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.models.registry import find_model
+from edgecnn.training.optim.fake_quantization import fake_quantized
+from edgecnn.training.run.checkpoint import load_checkpoint
+from edgecnn.training.setup import settle
+
+NETWORKS = [("resnet8", 32), ("mobilenetv3_small", 32), ("efficientnet_lite0", 32)]
+
+
+def _network(name: str, size: int) -> ImageClassifier:
+    """With statistics that a training has moved."""
+    torch.manual_seed(0)
+    network = find_model(name).build(3, size)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("name", "size"), NETWORKS)
+def test_the_network_answers_as_before_although_its_batch_norm_became_neutral(name: str, size: int) -> None:
+    network = _network(name, size)
+    images = torch.randn(4, 3, size, size)
+    before = network(images).detach()
+    fake_quantized(network, size)
+    after = network.eval()(images).detach()
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3 * float(before.abs().max()))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert not module.running_mean.any()
+
+
+@pytest.mark.parametrize(("name", "size"), NETWORKS)
+def test_every_layers_weights_are_rounded_a_channel_and_shared(name: str, size: int) -> None:
+    network = _network(name, size)
+    form = fake_quantized(network, size)
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    a_channel = [m for m in form.modules() if type(m).__name__ == "MovingAveragePerChannelMinMaxObserver"]
+    assert len(a_channel) == len(layers)
+    form(torch.randn(4, 3, size, size)).sum().backward()
+    assert all(layer.weight.grad is not None for layer in layers)
+
+
+def test_making_neutral_twice_changes_nothing() -> None:
+    """As a resumed run does."""
+    network = _network("mobilenetv3_small", 32)
+    fake_quantized(network, 32)
+    once = copy.deepcopy(network.state_dict())
+    fake_quantized(network, 32)
+    assert all(torch.equal(a, b) for a, b in zip(once.values(), network.state_dict().values(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("qat") / "float"
+    return Path(train(TrainOptions(shapes, out, model="resnet8", weights="none", epochs=3, device="cpu", precision="fp32")).best_checkpoint)
+
+
+def test_a_run_goes_on_from_a_checkpoint_and_gives_an_ordinary_one(trained: Path, shapes: Path, tmp_path: Path) -> None:
+    result = train(TrainOptions(shapes, tmp_path / "qat", qat=trained, epochs=2, device="cpu"))
+    before, after = load_checkpoint(trained), load_checkpoint(Path(result.best_checkpoint))
+    assert after.model == before.model
+    assert after.manifest.labels == before.manifest.labels
+    assert after.manifest.preprocess == before.manifest.preprocess
+    assert after.weights.keys() == before.weights.keys()
+    network = after.build().eval()
+    assert torch.isfinite(network(torch.randn(2, 3, 32, 32))).all()
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(trained: Path, shapes: Path, tmp_path: Path) -> None:
+    options = TrainOptions(shapes, tmp_path / "whole", qat=trained, epochs=2, device="cpu")
+    whole = load_checkpoint(Path(train(options).last_checkpoint))
+    part = dataclasses.replace(options, out=tmp_path / "part")
+    _train_one_epoch_of_two(part)
+    resumed = load_checkpoint(Path(train(dataclasses.replace(part, resume=True)).last_checkpoint))
+    assert all(torch.equal(a, resumed.weights[name]) for name, a in whole.weights.items())
+
+
+def _train_one_epoch_of_two(options: TrainOptions) -> None:
+    """Interrupted when the second epoch begins."""
+    from edgecnn.progress import Silent
+
+    class Interrupting(Silent):
+        def stage(self, name: str):
+            if name.startswith("epoch 2"):
+                raise KeyboardInterrupt
+            return super().stage(name)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(options, Interrupting())
+
+
+def test_what_the_checkpoint_says_cannot_be_said_again(trained: Path, shapes: Path) -> None:
+    for given in ({"model": "resnet8"}, {"preset": "scratch"}, {"imgsz": 64}, {"weights": "none"}):
+        with pytest.raises(UsageError, match=f"leave --{next(iter(given))} out"):
+            settle(TrainOptions(shapes, qat=trained, **given))
