@@ -39,7 +39,10 @@ def main() -> None:
         without = statistics.median(found["without"])
         print(f"{model}, {model.stat().st_size / 1e6:.1f} MB, medians of {options.rounds} rounds:")
         for what, times in found.items():
-            print(f"  {what:22} {statistics.median(times):7.1f} ms, {statistics.median(times) - without:+7.1f}; least {min(times):7.1f}")
+            print(
+                f"  {what:22} {statistics.median(times):7.1f} ms, {statistics.median(times) - without:+7.1f}; least "
+                f"{min(times):7.1f}"
+            )
         print(f"  processor time of a probe {1e3 * statistics.median(probe_s):.0f} ms")
 
 

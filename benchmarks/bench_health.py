@@ -3,8 +3,10 @@
 
 python benchmarks/bench_health.py FOLDER [--clips 60]
 
-Clips are made of the folder's photographs: a window that wanders over each, 640 x 480 at 30 frames a second, with a sensor's noise and JPEG.
-The faults are put into them. Thresholds are the defaults, and those learnt from two seconds of the same clip before the fault.
+Clips are made of the folder's photographs: a window that wanders over each, 640 x 480 at 30 frames a second, with a
+sensor's noise and JPEG.
+The faults are put into them. Thresholds are the defaults, and those learnt from two seconds of the same clip before the
+fault.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     random = np.random.default_rng(asked.seed)
-    pictures = sorted(p for p in asked.folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    chosen = [pictures[i] for i in random.choice(len(pictures), min(asked.clips, len(pictures)), replace=False)]
+    images = sorted(p for p in asked.folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    chosen = [images[i] for i in random.choice(len(images), min(asked.clips, len(images)), replace=False)]
     caught: dict[str, list[list[float]]] = {name: [[], []] for name in ("good", *FAULTS)}
     for path in chosen:
         noise = float(random.choice([0.5, 2, 5]))
@@ -60,9 +62,9 @@ def main() -> None:
     print_cost(clip[0])
 
 
-def wander(picture: Image, count: int, noise: float, random: np.random.Generator) -> Iterator[Image]:
+def wander(image: Image, count: int, noise: float, random: np.random.Generator) -> Iterator[Image]:
     """Frames of a window that moves as a hand or a slow scene does."""
-    large = cv2.resize(picture, (800, 600), interpolation=cv2.INTER_AREA)
+    large = cv2.resize(image, (800, 600), interpolation=cv2.INTER_AREA)
     phase = random.uniform(0, 6, 2)
     for i in range(count):
         x = int(80 + 79 * math.sin(phase[0] + i / 15))
@@ -71,7 +73,8 @@ def wander(picture: Image, count: int, noise: float, random: np.random.Generator
 
 
 def camera(scene: Image, noise: float, random: np.random.Generator) -> Image:
-    small = random.normal(0, noise, (HEIGHT // 2, WIDTH // 2, 3)).astype(np.float32)  # demosaicing spreads it over two pixels
+    # Demosaicing spreads it over two pixels
+    small = random.normal(0, noise, (HEIGHT // 2, WIDTH // 2, 3)).astype(np.float32)
     grain = cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
     noisy = np.clip(scene + grain, 0, 255).astype(np.uint8)
     return cv2.imdecode(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 85])[1], cv2.IMREAD_COLOR)
@@ -95,9 +98,12 @@ def frozen(clip: list[Image], _random: np.random.Generator) -> list[Image]:
 
 
 def frozen_encoded(clip: list[Image], _random: np.random.Generator) -> list[Image]:
-    """The last picture again and again, encoded anew at qualities that change a little."""
+    """The last image again and again, encoded anew at qualities that change a little."""
     last = clip[BEFORE - 1]
-    return [cv2.imdecode(cv2.imencode(".jpg", last, [cv2.IMWRITE_JPEG_QUALITY, 90 + i % 2])[1], cv2.IMREAD_COLOR) for i in range(FAULTY)]
+    return [
+        cv2.imdecode(cv2.imencode(".jpg", last, [cv2.IMWRITE_JPEG_QUALITY, 90 + i % 2])[1], cv2.IMREAD_COLOR)
+        for i in range(FAULTY)
+    ]
 
 
 def half_missing(clip: list[Image], random: np.random.Generator) -> list[Image]:
@@ -110,7 +116,13 @@ def shifted(clip: list[Image], random: np.random.Generator) -> list[Image]:
     found = []
     for i, c in enumerate(clip[BEFORE:]):
         if i % 2:
-            found.append(torn_at(c, int(random.integers(HEIGHT // 8, HEIGHT * 7 // 8)), np.roll(c, int(random.integers(120, 400)), axis=1)))
+            found.append(
+                torn_at(
+                    c,
+                    int(random.integers(HEIGHT // 8, HEIGHT * 7 // 8)),
+                    np.roll(c, int(random.integers(120, 400)), axis=1),
+                )
+            )
         else:
             found.append(c)
     return found
@@ -142,12 +154,17 @@ def frames_of(images: list[Image], start_s: float = 0.0) -> Iterator[Frame]:
 
 
 def refused(before: list[Image], shown: list[Image], thresholds: HealthThresholds, name: str) -> float:
-    """Share of the shown frames that are refused; of frozen ones after the time that a freeze may last, of shifted ones the shifted."""
+    """Share of the shown frames that are refused.
+
+    Of frozen ones after the time that a freeze may last, of shifted ones the shifted.
+    """
     health = FrameHealth(replace(thresholds, still_s=0.3) if name.startswith("frozen") else thresholds)
     for frame in frames_of(before):
         health.check(frame, now_s=frame.captured_monotonic_s)
     late_s = 3.0 if name == "too old" else 0.02
-    found = [health.check(frame, now_s=frame.captured_monotonic_s + late_s) for frame in frames_of(shown, len(before) / FPS)]
+    found = [
+        health.check(frame, now_s=frame.captured_monotonic_s + late_s) for frame in frames_of(shown, len(before) / FPS)
+    ]
     due = found[10:] if name.startswith("frozen") else found[1::2] if name == "lower part shifted" else found
     return sum(reason is not None for reason in due) / len(due)
 
@@ -166,7 +183,10 @@ def print_cost(image: Image) -> None:
             cv2.resize(frame.image, (224, 224), interpolation=cv2.INTER_AREA)
             checks.append(middle - start)
             resizes.append(time.perf_counter() - middle)
-        print(f"{size[0]} x {size[1]}: check {1e3 * statistics.median(checks):.3f} ms, resize {1e3 * statistics.median(resizes):.3f} ms")
+        print(
+            f"{size[0]} x {size[1]}: check {1e3 * statistics.median(checks):.3f} ms, resize "
+            f"{1e3 * statistics.median(resizes):.3f} ms"
+        )
 
 
 if __name__ == "__main__":

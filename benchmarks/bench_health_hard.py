@@ -1,10 +1,12 @@
 #!/usr/bin/env python
 """Hard cases for the health gates: fit clips that they tend to refuse, unfit ones that they tend to miss.
 
-python benchmarks/bench_health_hard.py FOLDER [--pictures 8] [--seed 0]
+python benchmarks/bench_health_hard.py FOLDER [--images 8] [--seed 0]
 
-Clips are made of the folder's photographs, 640 x 480 at 25 frames a second; `benchmarks/bench_health.py` has the plain faults. Rows with H.264 need
-`ffmpeg` with libx264 and are left out without it. Limits are the defaults, and those learnt from the fit clip (of an unfit one: from its beginning).
+Clips are made of the folder's photographs, 640 x 480 at 25 frames a second; `benchmarks/bench_health.py` has the plain
+faults. Rows with H.264 need
+`ffmpeg` with libx264 and are left out without it. Limits are the defaults, and those learnt from the fit clip (of an
+unfit one: from its beginning).
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ class Sensor:
     def __call__(self, scene: np.ndarray, noise: float) -> Image:
         """The scene, uint8 or float [H, W, 3], with noise of so many levels."""
         y, x = self._random.integers(0, 256, 2)
-        grain = self._field[y : y + HEIGHT, x : x + WIDTH][:: self._random.choice((-1, 1)), :: self._random.choice((-1, 1))]
+        grain = self._field[y : y + HEIGHT, x : x + WIDTH][
+            :: self._random.choice((-1, 1)), :: self._random.choice((-1, 1))
+        ]
         return np.clip(np.rint(scene + noise * grain), 0, 255).astype(np.uint8)
 
 
@@ -59,12 +63,31 @@ def jpeg(image: Image, quality: int = 85) -> Image:
 def h264(clip: Clip, crf: int, whole_every: int, *more: str) -> Clip:
     raw = ("-f", "rawvideo", "-pix_fmt", "bgr24")
     size = ("-s", f"{WIDTH}x{HEIGHT}", "-r", str(FPS))
-    x264 = ("-c:v", "libx264", "-threads", "1", "-preset", "veryfast", "-crf", str(crf), "-g", str(whole_every), "-bf", "0", *more)
+    x264 = (
+        "-c:v",
+        "libx264",
+        "-threads",
+        "1",
+        "-preset",
+        "veryfast",
+        "-crf",
+        str(crf),
+        "-g",
+        str(whole_every),
+        "-bf",
+        "0",
+        *more,
+    )
     quiet = ("ffmpeg", "-v", "quiet", "-threads", "1")
     data = subprocess.run(
-        [*quiet, *raw, *size, "-i", "-", *x264, "-f", "h264", "-"], input=b"".join(f.tobytes() for f in clip), stdout=subprocess.PIPE, check=True
+        [*quiet, *raw, *size, "-i", "-", *x264, "-f", "h264", "-"],
+        input=b"".join(f.tobytes() for f in clip),
+        stdout=subprocess.PIPE,
+        check=True,
     )
-    back = subprocess.run([*quiet, "-f", "h264", "-i", "-", *raw, "-"], input=data.stdout, stdout=subprocess.PIPE, check=True)
+    back = subprocess.run(
+        [*quiet, "-f", "h264", "-i", "-", *raw, "-"], input=data.stdout, stdout=subprocess.PIPE, check=True
+    )
     return list(np.frombuffer(back.stdout, np.uint8).reshape(-1, HEIGHT, WIDTH, 3))
 
 
@@ -84,13 +107,18 @@ def still(photo: Image) -> np.ndarray:
 
 
 def soft(photo: Image) -> Image:
-    return cv2.resize(cv2.resize(photo, (200, 150), interpolation=cv2.INTER_AREA), (800, 600), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(
+        cv2.resize(photo, (200, 150), interpolation=cv2.INTER_AREA), (800, 600), interpolation=cv2.INTER_CUBIC
+    )
 
 
 def wall(photo: Image) -> np.ndarray:
     """The photograph's mean colour, with a lens's darker corners."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
-    return photo.mean(axis=(0, 1)) * (1 - 0.25 * ((x - WIDTH / 2) ** 2 + (y - HEIGHT / 2) ** 2) / (WIDTH / 2) ** 2)[:, :, None]
+    return (
+        photo.mean(axis=(0, 1))
+        * (1 - 0.25 * ((x - WIDTH / 2) ** 2 + (y - HEIGHT / 2) ** 2) / (WIDTH / 2) ** 2)[:, :, None]
+    )
 
 
 def barred(image: Image, *, level: bool) -> Image:
@@ -110,7 +138,7 @@ def shutter(photo: Image, sensor: Sensor) -> Iterator[Image]:
 
 
 def box(photo: Image, sensor: Sensor) -> Iterator[Image]:
-    """A box with a picture on it comes up from below, behind a lens."""
+    """A box with an image on it comes up from below, behind a lens."""
     thing = cv2.resize(cv2.flip(photo, 1), (460, 300))
     for i in range(SHORT):
         scene, y = still(photo), 470 - 7 * i
@@ -123,11 +151,17 @@ FIT: dict[str, Callable[[Image, Sensor, Random], Clip]] = {
     "the same, fast": lambda p, s, r: [jpeg(s(w, 2)) for w in wander(p, SHORT, r, 5)],
     "the same, H.264": lambda p, s, r: h264([s(w, 2) for w in wander(p, 2 * SHORT, r)], 28, 50),
     "still, noise 0.5, JPEG": lambda p, s, r: [jpeg(s(still(p), 0.5)) for _ in range(LONG)],
-    "still, noise 1.5, H.264, whole pictures every 10 s": lambda p, s, r: h264([s(still(p), 1.5) for _ in range(LONG)], 28, 250),
+    "still, noise 1.5, H.264, whole images every 10 s": lambda p, s, r: h264(
+        [s(still(p), 1.5) for _ in range(LONG)], 28, 250
+    ),
     "a night, levels 0 to 20": lambda p, s, r: [s(w * np.float32(0.08), 2) for w in wander(p, SHORT, r, 0.3)],
     "a night, levels 0 to 16": lambda p, s, r: [s(still(p) * 0.08 - 4, 1.5) for _ in range(LONG)],
-    "infrared": lambda p, s, r: [jpeg(s(np.repeat(w.mean(axis=2, keepdims=True), 3, 2) * 0.4 + 60, 3)) for w in wander(p, SHORT, r, 0.5)],
-    "fog": lambda p, s, r: [jpeg(s(cv2.GaussianBlur(w, (0, 0), 1) * np.float32(0.15) + 170, 1.5)) for w in wander(p, SHORT, r, 0.5)],
+    "infrared": lambda p, s, r: [
+        jpeg(s(np.repeat(w.mean(axis=2, keepdims=True), 3, 2) * 0.4 + 60, 3)) for w in wander(p, SHORT, r, 0.5)
+    ],
+    "fog": lambda p, s, r: [
+        jpeg(s(cv2.GaussianBlur(w, (0, 0), 1) * np.float32(0.15) + 170, 1.5)) for w in wander(p, SHORT, r, 0.5)
+    ],
     "a wall": lambda p, s, r: [jpeg(s(wall(p), 1.5)) for _ in range(SHORT)],
     "a wall, H.264": lambda p, s, r: h264([s(wall(p), 1.5) for _ in range(2 * SHORT)], 28, 50),
     "bars above and below": lambda p, s, r: [jpeg(barred(s(w, 1), level=True)) for w in wander(p, SHORT, r)],
@@ -182,7 +216,9 @@ UNFIT: dict[str, Callable[[Clip, Sensor, Random], Clip]] = {
     "torn: grey below": lambda c, s, r: [filled(i, y, (128, 128, 128)) for i, y in zip(c, rows(r), strict=False)],
     "torn: black below": lambda c, s, r: [filled(i, y, (0, 0, 0)) for i, y in zip(c, rows(r), strict=False)],
     "torn: a row drawn out": lambda c, s, r: [filled(i, y, i[y - 1]) for i, y in zip(c, rows(r), strict=False)],
-    "torn: slipped": lambda c, s, r: [slipped(i, y, int(r.integers(60, 400))) for i, y in zip(c, rows(r), strict=False)],
+    "torn: slipped": lambda c, s, r: [
+        slipped(i, y, int(r.integers(60, 400))) for i, y in zip(c, rows(r), strict=False)
+    ],
     "torn: slipped, always at one row": lambda c, s, r: [slipped(i, 200, 130) for i in c],
     "torn: another instant below": lambda c, s, r: [
         np.concatenate([i[:y], o[y:]]) for i, o, y in zip(c, c[::-1], rows(r), strict=False) if i is not o
@@ -199,11 +235,11 @@ FROZEN: dict[str, Callable[[Image, Random], Clip]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=8)
+    parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     found = sorted(p for p in asked.folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    chosen = np.random.default_rng(asked.seed).choice(len(found), min(asked.pictures, len(found)), replace=False)
+    chosen = np.random.default_rng(asked.seed).choice(len(found), min(asked.images, len(found)), replace=False)
     photos = [large(cv2.imread(str(found[i]))) for i in chosen]
     table = Table(title=f"{len(photos)} photographs, share of the frames refused", title_justify="left")
     for column in ("frames", "number", "default limits", "learnt limits"):
@@ -212,7 +248,10 @@ def main() -> None:
         if "H.264" in name and shutil.which("ffmpeg") is None:
             continue
         refused = np.array(
-            [refusals(name, photo, np.random.default_rng((asked.seed, k, zlib.crc32(name.encode())))) for k, photo in enumerate(photos)]
+            [
+                refusals(name, photo, np.random.default_rng((asked.seed, k, zlib.crc32(name.encode()))))
+                for k, photo in enumerate(photos)
+            ]
         )
         frames, default, learnt = refused.sum(axis=0)
         table.add_row(name, str(frames), f"{default / frames:.2%}", f"{learnt / frames:.2%}")
@@ -220,7 +259,7 @@ def main() -> None:
 
 
 def refusals(name: str, photo: Image, random: Random) -> tuple[int, int, int]:
-    """Frames that are judged, and how many of them the default and the learnt limits refuse."""
+    """Frames that are evaluated, and how many of them the default and the learnt limits refuse."""
     sensor = Sensor(random)
     if name in FIT:
         own = FIT[name](photo, sensor, random)

@@ -1,7 +1,10 @@
 #!/usr/bin/env python
-"""What int8 does to each network: trains it on pictures for some minutes, exports it, quantizes it, and prints the decision and its reason.
+"""What int8 does to each network.
 
-python benchmarks/bench_networks.py DATA [--minutes 3] [--networks mobilenetv2 mobilenetv3_small resnet8 threeconv] [--imgsz 96] [--keep FOLDER]
+Trains it on images for some minutes, exports it, quantizes it, and prints the decision and its reason.
+
+python benchmarks/bench_networks.py DATA [--minutes 3] [--networks mobilenetv2 mobilenetv3_small resnet8 threeconv]
+[--imgsz 96] [--keep FOLDER]
 """
 
 from __future__ import annotations
@@ -19,14 +22,26 @@ from edgecnn.training import TrainOptions, train
 from exporters import QuantizeOptions, QuantizeResult, export_onnx, quantize
 
 _NETWORKS = ("mobilenetv2", "mobilenetv3_small", "resnet8", "threeconv")
-_OWN_SIZE = ("resnet8",)  # made for pictures of one size; the others take --imgsz
+_OWN_SIZE = ("resnet8",)  # made for images of one size; the others take --imgsz
 
 
 def main() -> None:
     """Prints a row a network."""
     asked = _arguments()
     torch.set_num_threads(asked.threads)
-    table = Table("network", "pixels", "top-1 float", "int8", "lost, 95 %", "agreement", "KL", "float ms", "int8 ms", "speed", "decision")
+    table = Table(
+        "network",
+        "pixels",
+        "top-1 float",
+        "int8",
+        "lost, 95 %",
+        "agreement",
+        "KL",
+        "float ms",
+        "int8 ms",
+        "speed",
+        "decision",
+    )
     reasons = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)
@@ -66,12 +81,20 @@ def _arguments() -> argparse.Namespace:
 def _quantized(name: str, imgsz: int | None, asked: argparse.Namespace, folder: Path) -> tuple[QuantizeResult, int]:
     with reporting() as reporter:
         options = TrainOptions(
-            data=asked.data, out=folder / "run", model=name, weights="none", imgsz=imgsz, time_budget_min=asked.minutes, device="cpu"
+            data=asked.data,
+            out=folder / "run",
+            model=name,
+            weights="none",
+            imgsz=imgsz,
+            time_budget_min=asked.minutes,
+            device="cpu",
         )
         trained = train(options, reporter)
         exported = export_onnx(trained.best_checkpoint, folder / "model.onnx", None, reporter)
         shape = exported.inputs[0].shape
-        return quantize(exported.file, asked.data, folder / "model.int8.onnx", QuantizeOptions(), reporter), int(shape[1])
+        return quantize(exported.file, asked.data, folder / "model.int8.onnx", QuantizeOptions(), reporter), int(
+            shape[1]
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Races providers over model files, in turns in one process, so that all see the same machine.
 
     python benchmarks/bench_providers.py model.onnx model.int8.onnx --ep cpu,openvino --threads 1 --rounds 300
-    python benchmarks/bench_providers.py model.onnx model.fp16.onnx --ep cuda,tensorrt --batch 1,8,64 --torch run/weights/best.pt --compile --plain
+    python benchmarks/bench_providers.py model.onnx model.fp16.onnx --ep cuda,tensorrt --batch 1,8,64 --torch
+    run/weights/best.pt --compile --plain
 
-Pixels come from memory and probabilities go back there, for every contender. Each round has an order of its own, by chance: whoever follows a run of
-the same weights finds them in the cache. `share` is the median over rounds of a contender's time by the first one's in the same round: below 1 is
-quicker. `off by` is the largest difference of a probability from the first one's. A file that a provider refuses is named with the reason.
+Pixels come from memory and probabilities go back there, for every contender. Each round has an order of its own, by
+chance: whoever follows a run of
+the same weights finds them in the cache. `share` is the median over rounds of a contender's time by the first one's in
+the same round: below 1 is
+quicker. `off by` is the largest difference of a probability from the first one's. A file that a provider refuses is
+named with the reason.
 """
 
 from __future__ import annotations
@@ -46,20 +50,35 @@ def main() -> None:
     arguments = parse()
     shape = open_session(arguments.models[0], "cpu").input_shape
     for batch in map(int, arguments.batch.split(",")):
-        race(list(entered(arguments, batch)), np.random.default_rng(0).integers(0, 256, (batch, *shape), np.uint8), arguments)
+        race(
+            list(entered(arguments, batch)),
+            np.random.default_rng(0).integers(0, 256, (batch, *shape), np.uint8),
+            arguments,
+        )
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", type=Path, help="model files of one size; the first is what the others are held against")
+    parser.add_argument(
+        "models", nargs="+", type=Path, help="model files of one size; the first is what the others are held against"
+    )
     parser.add_argument("--ep", default="cpu,openvino", help="providers, separated by commas")
-    parser.add_argument("--ep-option", action="append", default=[], metavar="KEY=VALUE", help="of every provider but the CPU")
+    parser.add_argument(
+        "--ep-option", action="append", default=[], metavar="KEY=VALUE", help="of every provider but the CPU"
+    )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", default="1", help="pictures an inference; several, separated by commas: a table each")
+    parser.add_argument("--batch", default="1", help="images an inference; several, separated by commas: a table each")
     parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--io-binding", action="store_true", help="each session once more, with its input and output bound once")
+    parser.add_argument(
+        "--io-binding", action="store_true", help="each session once more, with its input and output bound once"
+    )
     parser.add_argument("--plain", action="store_true", help="each once more as onnxruntime opens it by itself")
-    parser.add_argument("--torch", type=Path, metavar="CKPT", help="the checkpoint that the files come from, on torch: on the GPU where there is one")
+    parser.add_argument(
+        "--torch",
+        type=Path,
+        metavar="CKPT",
+        help="the checkpoint that the files come from, on torch: on the GPU where there is one",
+    )
     parser.add_argument("--compile", action="store_true", help="the same through torch.compile")
     return parser.parse_args()
 
@@ -99,7 +118,9 @@ def on_onnxruntime(path: Path, ep: str, batch: int, arguments: argparse.Namespac
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = arguments.threads
         plain = onnxruntime.InferenceSession(str(path), options, providers=[full_name])
-        yield Contender(path.name, f"{ep}, plain onnxruntime", "", lambda images: plain.run(["probabilities"], {"image": images})[0])
+        yield Contender(
+            path.name, f"{ep}, plain onnxruntime", "", lambda images: plain.run(["probabilities"], {"image": images})[0]
+        )
 
 
 def bound(session: ModelSession, batch: int) -> Callable[[Image], NDArray[np.float32]]:
@@ -127,9 +148,9 @@ def on_torch(arguments: argparse.Namespace) -> Iterator[Contender]:
     torch.set_num_threads(arguments.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = torch.float16 if device.type == "cuda" else torch.bfloat16
-    judge = open_checkpoint(arguments.torch)
-    network = judge.network.to(device, memory_format=torch.channels_last)
-    rule, temperature = judge.manifest.normalization, judge.manifest.temperature
+    backend = open_checkpoint(arguments.torch)
+    network = backend.network.to(device, memory_format=torch.channels_last)
+    rule, temperature = backend.manifest.normalization, backend.manifest.temperature
 
     def way(network: torch.nn.Module, dtype: torch.dtype) -> Callable[[Image], NDArray[np.float32]]:
         def run(images: Image) -> NDArray[np.float32]:
@@ -146,11 +167,24 @@ def on_torch(arguments: argparse.Namespace) -> Iterator[Contender]:
             yield Contender(arguments.torch.name, f"{told}, compiled", "", way(torch.compile(network), dtype))
 
 
-def show(contenders: list[Contender], answers: list[NDArray[np.float32]], batch: int, arguments: argparse.Namespace) -> None:
+def show(
+    contenders: list[Contender], answers: list[NDArray[np.float32]], batch: int, arguments: argparse.Namespace
+) -> None:
     times = np.array([c.times_ms for c in contenders])  # [contenders, rounds]
     shares = np.median(times / times[0], axis=1)
     title = f"{arguments.rounds} rounds in turns, batch {batch}, {arguments.threads} threads"
-    table = Table("file", "provider", "nodes", "ms p50", "ms p95", "images/s", "share", "off by", title=title, title_justify="left")
+    table = Table(
+        "file",
+        "provider",
+        "nodes",
+        "ms p50",
+        "ms p95",
+        "images/s",
+        "share",
+        "off by",
+        title=title,
+        title_justify="left",
+    )
     for contender, row, share, answer in zip(contenders, times, shares, answers, strict=True):
         p50, p95 = np.percentile(row, (50, 95))
         off = float(np.abs(answer - answers[0]).max())

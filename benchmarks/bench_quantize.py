@@ -1,11 +1,14 @@
 #!/usr/bin/env python
-"""EdgeCNN's int8 beside other tools': same float file, same pictures, one run.
+"""EdgeCNN's int8 beside other tools': same float file, same images, one run.
 
-    python benchmarks/bench_quantize.py MODEL.onnx DATA [--draws 5] [--samples 200] [--also OTHER_PICTURES] [--rounds 100]
+    python benchmarks/bench_quantize.py MODEL.onnx DATA [--draws 5] [--samples 200] [--also OTHER_IMAGES] [--rounds 100]
 
-MODEL is a float file that `edgecnn export` wrote; DATA is dealt into pictures that calibrate and pictures that judge, anew in each draw. With --also
-the files of the first draw answer those pictures too, without labels. Beside onnxruntime's own quantizer stand NNCF's and AIMET's where they are
-installed, and each file also runs on OpenVINO where that is (pip install nncf openvino aimet-onnx). Each tool works in a process of its own, so that
+MODEL is a float file that `edgecnn export` wrote; DATA is dealt into images that calibrate and images that evaluate,
+anew in each draw. With --also
+the files of the first draw answer those images too, without labels. Beside onnxruntime's own quantizer stand NNCF's and
+AIMET's where they are
+installed, and each file also runs on OpenVINO where that is (pip install nncf openvino aimet-onnx). Each tool works in
+a process of its own, so that
 its memory can be told. Speed is measured with rounds in turn, at one thread and at two.
 """
 
@@ -31,7 +34,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from rich.console import Console
 from rich.table import Table
 
-from edgecnn.data.dataset import find_pictures
+from edgecnn.data.dataset import find_images
 from edgecnn.data.loading import fitted_batches
 from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import MANIFEST_KEY
@@ -40,7 +43,7 @@ from edgecnn.runtime.analysis.int8_kernels import check_fusion
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from exporters import QuantizeOptions, quantize
-from exporters.quantization.eval_images import choose_pictures
+from exporters.quantization.eval_images import choose_images
 from exporters.quantization.qdq import never_quantized
 
 Floats = NDArray[np.floating]
@@ -59,12 +62,12 @@ def main() -> None:
     found: dict[str, list[_Fidelity]] = {tool: [] for tool in tools}
     with tempfile.TemporaryDirectory() as folder:
         for draw in range(asked.draws):
-            chosen = choose_pictures(asked.data, float_session, asked.samples, draw)
-            expected = _outputs(float_session, chosen.judged)
+            chosen = choose_images(asked.data, float_session, asked.samples, draw)
+            expected = _outputs(float_session, chosen.evaluated)
             for tool in tools:
                 file = Path(folder, f"{tool}{draw}.onnx")
                 cost = _in_a_process(asked, tool, draw, file)
-                fidelity = _fidelity(expected, _outputs(open_session(file, "cpu"), chosen.judged), chosen.truth)
+                fidelity = _fidelity(expected, _outputs(open_session(file, "cpu"), chosen.evaluated), chosen.truth)
                 found[tool].append(fidelity)
                 accuracy.add_row(str(draw), tool, *fidelity.cells(), f"{cost['seconds']:.0f}", f"{cost['peak_mb']:.0f}")
                 print(f"draw {draw}, {tool}: {', '.join(fidelity.cells())}, {cost}", flush=True)
@@ -89,16 +92,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--samples", type=int, default=200)
-    parser.add_argument("--also", type=Path, help="pictures without labels, to compare answers on")
+    parser.add_argument("--also", type=Path, help="images without labels, to compare answers on")
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--tool", choices=tuple(_TOOLS), help="quantize by this one alone, draw --draws, into --out, and print what it cost")
+    parser.add_argument(
+        "--tool",
+        choices=tuple(_TOOLS),
+        help="quantize by this one alone, draw --draws, into --out, and print what it cost",
+    )
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
 def _in_a_process(asked: argparse.Namespace, tool: str, draw: int, out: Path) -> dict[str, Any]:
     options = ["--tool", tool, "--draws", str(draw), "--samples", str(asked.samples), "--out", str(out)]
-    done = subprocess.run([sys.executable, __file__, asked.model, asked.data, *options], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, asked.model, asked.data, *options], stdout=subprocess.PIPE, text=True, check=True
+    )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -121,15 +130,18 @@ def _edgecnn(model: Path, data: Path, samples: int, draw: int, out: Path) -> str
 
 
 def _stock(model: Path, data: Path, samples: int, draw: int, out: Path) -> str:
-    """onnxruntime's `quantize_static` as its documentation has it for a CPU with VNNI: QDQ, uint8 activations, int8 weights a channel, min-max.
+    """onnxruntime's `quantize_static` as its documentation has it for a CPU with VNNI.
 
-    Left to itself it would quantize the probabilities too, in steps of 1/256; what follows the classifier is kept from it.
+    QDQ, uint8 activations, int8 weights a channel, min-max.
+
+    Left to itself it would quantize the probabilities too, in steps of 1/256; what follows the classifier is kept from
+    it.
     """
-    pictures = (image[None] for image in _calibration(model, data, samples, draw))
+    images = (image[None] for image in _calibration(model, data, samples, draw))
     quantize_static(
         model,
         out,
-        _Reader(pictures),
+        _Reader(images),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
@@ -168,12 +180,17 @@ def _aimet(model: Path, data: Path, samples: int, draw: int, out: Path) -> str:
     return f"aimet-onnx {aimet_onnx.__version__}"
 
 
-_TOOLS: dict[str, Callable[[Path, Path, int, int, Path], str]] = {"edgecnn": _edgecnn, "stock": _stock, "nncf": _nncf, "aimet": _aimet}
+_TOOLS: dict[str, Callable[[Path, Path, int, int, Path], str]] = {
+    "edgecnn": _edgecnn,
+    "stock": _stock,
+    "nncf": _nncf,
+    "aimet": _aimet,
+}
 
 
 def _calibration(model: Path, data: Path, samples: int, draw: int) -> Iterator[Image]:
     session = open_session(model, "cpu")
-    chosen = choose_pictures(data, session, samples, draw)
+    chosen = choose_images(data, session, samples, draw)
     return (image for batch in fitted_batches(chosen.calibration, session.manifest, 25) for image in batch.images)
 
 
@@ -195,7 +212,7 @@ class _Fidelity:
     top1: float | None
     agreement: float
     kl: float
-    sqnr_db: float  # of the logits, each picture's mean taken out: softmax does not see it
+    sqnr_db: float  # of the logits, each image's mean taken out: softmax does not see it
 
     def cells(self) -> list[str]:
         accuracy = ["" if x is None else f"{x:.4f}" for x in (self.float_top1, self.top1)]
@@ -207,14 +224,22 @@ def _mean(each: list[_Fidelity]) -> _Fidelity:
         return statistics.mean(getattr(f, name) for f in each)
 
     labelled = each[0].top1 is not None
-    return _Fidelity(of("float_top1") if labelled else None, of("top1") if labelled else None, of("agreement"), of("kl"), of("sqnr_db"))
+    return _Fidelity(
+        of("float_top1") if labelled else None,
+        of("top1") if labelled else None,
+        of("agreement"),
+        of("kl"),
+        of("sqnr_db"),
+    )
 
 
 def _fidelity(expected: Floats, found: Floats, truth: tuple[int, ...] | None) -> _Fidelity:
     """Both probabilities ``[N, C]``."""
     a, b = (np.log(np.maximum(p, 1e-12)) for p in (expected, found))
     a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
-    right = [None, None] if truth is None else [float((p.argmax(1) == np.array(truth)).mean()) for p in (expected, found)]
+    right = (
+        [None, None] if truth is None else [float((p.argmax(1) == np.array(truth)).mean()) for p in (expected, found)]
+    )
     return _Fidelity(
         float_top1=right[0],
         top1=right[1],
@@ -225,7 +250,9 @@ def _fidelity(expected: Floats, found: Floats, truth: tuple[int, ...] | None) ->
 
 
 def _outputs(session: ModelSession, paths: tuple[Path, ...]) -> Floats:
-    return np.concatenate([session.probabilities(batch.images) for batch in fitted_batches(paths, session.manifest, 25)])
+    return np.concatenate(
+        [session.probabilities(batch.images) for batch in fitted_batches(paths, session.manifest, 25)]
+    )
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -238,16 +265,16 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _also(data: Path, float_session: ModelSession, files: dict[str, Path]) -> Table:
-    paths = tuple(find_pictures(data))
+    paths = tuple(find_images(data))
     expected = _outputs(float_session, paths)
-    table = _table(f"{len(paths)} pictures of {data.name}", "")
+    table = _table(f"{len(paths)} images of {data.name}", "")
     for name, file in files.items():
         table.add_row("", name, *_fidelity(expected, _outputs(open_session(file, "cpu"), paths), None).cells())
     return table
 
 
 def _race(files: dict[str, Path], threads: int, rounds: int) -> Table:
-    """One picture at a time, all files in turn; on OpenVINO too where it is installed."""
+    """One image at a time, all files in turn; on OpenVINO too where it is installed."""
     runs = {name: _on_onnxruntime(file, threads) for name, file in files.items()}
     if find_spec("openvino"):
         runs |= {f"{name} on OpenVINO": _on_openvino(file, threads) for name, file in files.items()}

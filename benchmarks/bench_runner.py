@@ -1,14 +1,17 @@
 #!/usr/bin/env python
 """What the runner costs beside the network, and what it survives.
 
-python benchmarks/bench_runner.py frame MODEL...            # a frame in memory to a prediction, against session.run and one cv2.resize
-python benchmarks/bench_runner.py cold MODEL PICTURE        # edgecnn predict as a process, against a bare script
+python benchmarks/bench_runner.py frame MODEL...            # a frame in memory to a prediction, against session.run and
+one cv2.resize
+python benchmarks/bench_runner.py cold MODEL IMAGE        # edgecnn predict as a process, against a bare script
 python benchmarks/bench_runner.py folder MODEL [FOLDER]     # 12-megapixel JPEGs, against imread, resize, run
-python benchmarks/bench_runner.py age [--seconds 600]       # 30 fps and a slower network: how old a frame is when it is decided on
+python benchmarks/bench_runner.py age [--seconds 600]       # 30 fps and a slower network: how old a frame is when it is
+decided on
 python benchmarks/bench_runner.py disconnects [--count 100] # of five kinds, through a real server
 python benchmarks/bench_runner.py soak MODEL [--frames 50000]
 
-Everything is timed in one run, the ways in turn, by medians. Models take the picture stretched, as those that `edgecnn train` makes do.
+Everything is timed in one run, the ways in turn, by medians. Models take the image stretched, as those that `edgecnn
+train` makes do.
 """
 
 from __future__ import annotations
@@ -40,7 +43,12 @@ from edgecnn.runtime.streaming.source_pipeline import SourcePipeline
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from mjpeg_server import mjpeg_camera
 
-INTERPOLATION = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "nearest": cv2.INTER_NEAREST_EXACT}
+INTERPOLATION = {
+    "area": cv2.INTER_AREA,
+    "linear": cv2.INTER_LINEAR,
+    "cubic": cv2.INTER_CUBIC,
+    "nearest": cv2.INTER_NEAREST_EXACT,
+}
 
 
 def main() -> None:
@@ -67,7 +75,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 
 def interleaved(ways: dict[str, Callable[[], object]], rounds: int, calls: int = 1) -> dict[str, float]:
-    """Milliseconds of each way, the median of ``rounds`` in turn of ``calls`` each, whose first way changes; the first tenth warms up."""
+    """Milliseconds of each way, the median of ``rounds`` in turn of ``calls`` each, whose first way changes.
+
+    The first tenth warms up.
+    """
     times: dict[str, list[float]] = {name: [] for name in ways}
     for i in range(rounds + rounds // 10):
         for name, way in sorted(ways.items(), reverse=i % 2 == 1):
@@ -88,7 +99,8 @@ def bare_session(model: Path, threads: int) -> onnxruntime.InferenceSession:
 def measure_frame(asked: argparse.Namespace) -> None:
     """One thread; health gates included, as for every frame of a camera.
 
-    In rounds of 20 frames, since a device runs one of the two ways and not both: each has a session of its own, which takes the other's weights
+    In rounds of 20 frames, since a device runs one of the two ways and not both: each has a session of its own, which
+    takes the other's weights
     and code out of the caches. How that is, frame by frame in turn, is told too.
     """
     cv2.setNumThreads(1)
@@ -109,7 +121,7 @@ def frame_ways(model: Path) -> dict[str, Callable[[], object]]:
     classifier = Classifier(model, ep="cpu", threads=1)
     session, size = bare_session(model, 1), classifier.manifest.input
     interpolation = INTERPOLATION[classifier.manifest.preprocess.interpolation]
-    judge = SourcePipeline(classifier, HealthThresholds(), None)
+    backend = SourcePipeline(classifier, HealthThresholds(), None)
 
     def bare() -> object:
         resized = cv2.resize(images[next(turn) % 8], (size.width, size.height), interpolation=interpolation)
@@ -118,7 +130,7 @@ def frame_ways(model: Path) -> dict[str, Callable[[], object]]:
     def ours() -> object:
         index = next(turn)
         frame = Frame(images[index % 8], "camera", index, kind="stream")
-        prediction, _ = judge.frame(frame)
+        prediction, _ = backend.frame(frame)
         assert prediction.top, prediction.reason
         return prediction
 
@@ -130,7 +142,8 @@ import sys, json, numpy as np, cv2, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 labels = json.loads(session.get_modelmeta().custom_metadata_map["labels"])
 _, height, width, _ = session.get_inputs()[0].shape
-image = cv2.cvtColor(cv2.resize(cv2.imread(sys.argv[2]), (width, height), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
+resized = cv2.resize(cv2.imread(sys.argv[2]), (width, height), interpolation=cv2.INTER_AREA)
+image = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
 probabilities = session.run(["probabilities"], {"image": image[None]})[0][0]
 print(labels[int(probabilities.argmax())], probabilities.max())
 """
@@ -146,31 +159,44 @@ def run_process(command: Sequence[str], environment: dict[str, str]) -> tuple[fl
 
 
 def measure_cold(asked: argparse.Namespace) -> None:
-    model, picture = map(str, asked.files)
+    model, image = map(str, asked.files)
     program = Path(sys.executable).parent / "edgecnn"
-    seen: dict[str, list[tuple[float, float, float]]] = {"bare script": [], "edgecnn, known model": [], "edgecnn, first sight": []}
+    seen: dict[str, list[tuple[float, float, float]]] = {
+        "bare script": [],
+        "edgecnn, known model": [],
+        "edgecnn, first sight": [],
+    }
     with tempfile.TemporaryDirectory() as cache:
         known = {**os.environ, "EDGECNN_CACHE": cache}
-        run_process([str(program), "predict", model, picture], known)
+        run_process([str(program), "predict", model, image], known)
         for i in range(max(5, asked.rounds // 40)):
             fresh = {**os.environ, "EDGECNN_CACHE": f"{cache}/{i}"}
-            seen["bare script"].append(run_process([sys.executable, "-c", BARE_SCRIPT, model, picture], known))
-            seen["edgecnn, known model"].append(run_process([str(program), "predict", model, picture], known))
-            seen["edgecnn, first sight"].append(run_process([str(program), "predict", model, picture], fresh))
+            seen["bare script"].append(run_process([sys.executable, "-c", BARE_SCRIPT, model, image], known))
+            seen["edgecnn, known model"].append(run_process([str(program), "predict", model, image], known))
+            seen["edgecnn, first sight"].append(run_process([str(program), "predict", model, image], fresh))
     medians = {name: [statistics.median(column) for column in zip(*found, strict=True)] for name, found in seen.items()}
     bare = medians["bare script"]
-    rows = [(name, *(cell for x, b in zip(found, bare, strict=True) for cell in (f"{x:.4g}", f"{x / b:.2f}x"))) for name, found in medians.items()]
-    print_table("a process that classifies one picture", ("way", "seconds", "", "seconds of processor", "", "MB", ""), rows)
+    rows = [
+        (name, *(cell for x, b in zip(found, bare, strict=True) for cell in (f"{x:.4g}", f"{x / b:.2f}x")))
+        for name, found in medians.items()
+    ]
+    print_table(
+        "a process that classifies one image", ("way", "seconds", "", "seconds of processor", "", "MB", ""), rows
+    )
 
 
-def make_large_pictures(folder: Path, count: int = 24) -> None:
+def make_large_images(folder: Path, count: int = 24) -> None:
     """JPEGs of 4000 x 3000 pixels with a photograph's detail."""
     random = np.random.default_rng(0)
     for i in range(count):
         coarse = random.integers(0, 256, (30, 40, 3)).astype(np.uint8)
-        picture = cv2.resize(coarse, (4000, 3000), interpolation=cv2.INTER_CUBIC).astype(np.int16)
-        picture += cv2.resize(random.integers(-30, 31, (750, 1000, 3)).astype(np.int16), (4000, 3000), interpolation=cv2.INTER_LINEAR)
-        cv2.imwrite(str(folder / f"{i:03d}.jpg"), np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
+        image = cv2.resize(coarse, (4000, 3000), interpolation=cv2.INTER_CUBIC).astype(np.int16)
+        image += cv2.resize(
+            random.integers(-30, 31, (750, 1000, 3)).astype(np.int16), (4000, 3000), interpolation=cv2.INTER_LINEAR
+        )
+        cv2.imwrite(
+            str(folder / f"{i:03d}.jpg"), np.clip(image, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90]
+        )
 
 
 def measure_folder(asked: argparse.Namespace) -> None:
@@ -179,7 +205,7 @@ def measure_folder(asked: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as work:
         folder = asked.files[1] if len(asked.files) > 1 else Path(work)
         if len(asked.files) < 2:
-            make_large_pictures(folder)
+            make_large_images(folder)
         paths = sorted(folder.glob("*.jpg"))
         classifier = Classifier(model, ep="cpu", threshold=0.0)
         spec, size = classifier.manifest.preprocess, classifier.manifest.input
@@ -188,7 +214,9 @@ def measure_folder(asked: argparse.Namespace) -> None:
         def plain() -> list[int]:
             found = []
             for path in paths:
-                resized = cv2.resize(cv2.imread(str(path)), (size.width, size.height), interpolation=INTERPOLATION[spec.interpolation])
+                resized = cv2.resize(
+                    cv2.imread(str(path)), (size.width, size.height), interpolation=INTERPOLATION[spec.interpolation]
+                )
                 image = cv2.cvtColor(resized, cv2.COLOR_BGR2RGB)
                 found.append(int(session.run(["probabilities"], {"image": image[None]})[0][0].argmax()))
             return found
@@ -204,9 +232,17 @@ def measure_folder(asked: argparse.Namespace) -> None:
                 way()
                 seconds[name].append(time.perf_counter() - start)
         rate = {name: len(paths) / statistics.median(found) for name, found in seconds.items()}
-    peak = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM")).split()[1]) / 1e3
-    rows = [("imread, resize, run", f"{rate['plain']:.2f}", ""), ("edgecnn", f"{rate['ours']:.2f}", f"{rate['ours'] / rate['plain']:.2f}x")]
-    print_table(f"{len(paths)} JPEGs of 12 megapixels, equal labels, {peak:.0f} MB at most", ("way", "images/s", ""), rows)
+    peak = (
+        int(next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM")).split()[1])
+        / 1e3
+    )
+    rows = [
+        ("imread, resize, run", f"{rate['plain']:.2f}", ""),
+        ("edgecnn", f"{rate['ours']:.2f}", f"{rate['ours'] / rate['plain']:.2f}x"),
+    ]
+    print_table(
+        f"{len(paths)} JPEGs of 12 megapixels, equal labels, {peak:.0f} MB at most", ("way", "images/s", ""), rows
+    )
 
 
 def measure_age(asked: argparse.Namespace) -> None:
@@ -255,10 +291,16 @@ def measure_disconnects(asked: argparse.Namespace) -> None:
             back[kind].append(time.monotonic() - mended)
             assert source.counters.outages == outages + 1, f"{kind} went unnoticed"
         counters = source.counters
-    rows = [(kind, len(found), f"{statistics.median(found):.2f}", f"{max(found):.2f}") for kind, found in back.items() if found]
+    rows = [
+        (kind, len(found), f"{statistics.median(found):.2f}", f"{max(found):.2f}")
+        for kind, found in back.items()
+        if found
+    ]
     survived = sum(t < 10 for found in back.values() for t in found)
     print_table(
-        f"{survived} of {asked.count} disconnects survived: seconds from the source's return to a frame", ("kind", "times", "median", "most"), rows
+        f"{survived} of {asked.count} disconnects survived: seconds from the source's return to a frame",
+        ("kind", "times", "median", "most"),
+        rows,
     )
     print(counters)
 

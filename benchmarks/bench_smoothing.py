@@ -1,11 +1,13 @@
-"""False alarms an hour and delay of one model, raw and tuned, on clips made of pictures that move.
+"""False alarms an hour and delay of one model, raw and tuned, on clips made of images that move.
 
     python benchmarks/bench_smoothing.py                                    # circles and squares, the tests' tiny model
-    python benchmarks/bench_smoothing.py --model M.onnx --pictures DATA     # real pictures, one folder a class
+    python benchmarks/bench_smoothing.py --model M.onnx --images DATA     # real images, one folder a class
 
-In a clip pictures of all classes follow each other, each for 4 to 16 seconds: it drifts, it is lit unevenly in time, its sensor is noisy, and now and
-then it is smeared by motion or half covered for up to half a second. Clips are dealt into two halves again and again; settings are fitted to a budget
-on one and counted on the other. Of real pictures each is in one clip alone, so no picture is in both halves.
+In a clip images of all classes follow each other, each for 4 to 16 seconds: it drifts, it is lit unevenly in time, its
+sensor is noisy, and now and
+then it is smeared by motion or half covered for up to half a second. Clips are dealt into two halves again and again;
+settings are fitted to a budget
+on one and counted on the other. Of real images each is in one clip alone, so no image is in both halves.
 """
 
 from __future__ import annotations
@@ -25,18 +27,18 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from shapes import CLASSES, shape_picture  # noqa: E402
+from shapes import CLASSES, shape_image  # noqa: E402
 
 from edgecnn import Classifier  # noqa: E402
-from edgecnn.data.dataset import judged_pictures  # noqa: E402
+from edgecnn.data.dataset import select_eval_images  # noqa: E402
 from edgecnn.preprocess import decode, read_bytes  # noqa: E402
 from edgecnn.runtime.smoothing.clips import find_clips  # noqa: E402
 from edgecnn.runtime.smoothing.false_alarms import Counts, tally  # noqa: E402
 from edgecnn.runtime.smoothing.smoother import SmoothingOptions  # noqa: E402
 from edgecnn.runtime.smoothing.tune import RAW, TuneOptions, choose_settings, run_model, try_settings  # noqa: E402
 
-Picture = NDArray[np.uint8]
-NextPicture = Callable[[], "tuple[str, Picture]"]
+ImageFile = NDArray[np.uint8]
+NextImage = Callable[[], "tuple[str, ImageFile]"]
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,26 @@ def main() -> None:
     random = np.random.default_rng(options.seed)
     classifier = Classifier(options.model, ep="cpu", threads=1)
     with tempfile.TemporaryDirectory() as folder:
-        pictures = real_pictures(options.pictures, classifier, random) if options.pictures else shape_pictures(random)
-        tables = [make_clip(Path(folder), i, pictures, options, random) for i in range(options.clips)]
+        images = real_images(options.images, classifier, random) if options.images else shape_images(random)
+        tables = [make_clip(Path(folder), i, images, options, random) for i in range(options.clips)]
         start = time.monotonic()
         clips = [clip for table in tables for clip in find_clips([table], classifier.manifest)]
         tracks = [run_model(classifier, clip, TuneOptions(0.0, health=None)) for clip in clips]
         ran = time.monotonic()
     tried = try_settings(tracks, TuneOptions(0.0))
     frames = sum(len(t.times_s) for t in tracks)
-    print(f"{options.model.name}: {len(clips)} clips, {frames} frames, {sum(t.labelled_s for t in tracks) / 3600:.2f} h at {options.fps:g} fps")
-    print(f"model {ran - start:.0f} s, {len(tried)} settings {time.monotonic() - ran:.0f} s; {options.deals} deals into halves; medians\n")
-    print("| budget an hour | false alarms an hour, fitted | checked | checked over budget | right | delay | longest | missed | most often chosen |")
+    print(
+        f"{options.model.name}: {len(clips)} clips, {frames} frames, {sum(t.labelled_s for t in tracks) / 3600:.2f} "
+        f"h at {options.fps:g} fps"
+    )
+    print(
+        f"model {ran - start:.0f} s, {len(tried)} settings {time.monotonic() - ran:.0f} s; {options.deals} deals "
+        "into halves; medians\n"
+    )
+    print(
+        "| budget an hour | false alarms an hour, fitted | checked | checked over budget | right | delay | longest "
+        "| missed | most often chosen |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for budget in (None, *options.budget):
         rows = [deal(tried, len(tracks), budget, np.random.default_rng(d)) for d in range(options.deals)]
@@ -75,7 +86,9 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "tests" / "models" / "tiny.int8.onnx")
-    parser.add_argument("--pictures", type=Path, help="one folder a class; those that the model was trained on are left out")
+    parser.add_argument(
+        "--images", type=Path, help="one folder a class; those that the model was trained on are left out"
+    )
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=120, help="of a clip")
     parser.add_argument("--fps", type=float, default=10)
@@ -86,40 +99,42 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def shape_pictures(random: np.random.Generator) -> NextPicture:
-    def following() -> tuple[str, Picture]:
+def shape_images(random: np.random.Generator) -> NextImage:
+    def following() -> tuple[str, ImageFile]:
         name = CLASSES[int(random.integers(2))]
-        return name, shape_picture(name, int(random.integers(10_000, 10_000_000)))
+        return name, shape_image(name, int(random.integers(10_000, 10_000_000)))
 
     return following
 
 
-def real_pictures(root: Path, classifier: Classifier, random: np.random.Generator) -> NextPicture:
-    judged = judged_pictures(root, classifier.manifest, classifier.split_record)
-    assert judged.truth is not None
-    print(judged.note, file=sys.stderr)
-    order = iter(random.permutation(len(judged.paths)).tolist())
+def real_images(root: Path, classifier: Classifier, random: np.random.Generator) -> NextImage:
+    evaluated = select_eval_images(root, classifier.manifest, classifier.split_record)
+    assert evaluated.truth is not None
+    print(evaluated.note, file=sys.stderr)
+    order = iter(random.permutation(len(evaluated.paths)).tolist())
 
-    def following() -> tuple[str, Picture]:
+    def following() -> tuple[str, ImageFile]:
         index = next(order, None)
         if index is None:
-            raise SystemExit(f"{root}: {len(judged.paths)} pictures are too few; make fewer or shorter clips")
-        path = judged.paths[index]
-        return classifier.labels[judged.truth[index]], decode(read_bytes(path), name=str(path), color="bgr")
+            raise SystemExit(f"{root}: {len(evaluated.paths)} images are too few; make fewer or shorter clips")
+        path = evaluated.paths[index]
+        return classifier.labels[evaluated.truth[index]], decode(read_bytes(path), name=str(path), color="bgr")
 
     return following
 
 
-def make_clip(folder: Path, number: int, following: NextPicture, options: argparse.Namespace, random: np.random.Generator) -> Path:
+def make_clip(
+    folder: Path, number: int, following: NextImage, options: argparse.Namespace, random: np.random.Generator
+) -> Path:
     """A lossless video and the table of what it shows when."""
     video, table = folder / f"{number:03d}.mkv", folder / f"{number:03d}.csv"
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"FFV1"), options.fps, (options.side, options.side))
     assert writer.isOpened(), "this OpenCV cannot write FFV1"
     rows, frames = ["path,start_s,end_s,label"], 0
     while frames < options.seconds * options.fps:
-        label, picture = following()
+        label, image = following()
         lasts = int(random.uniform(4, 16) * options.fps)
-        for frame in scene(picture, lasts, options.side, options.fps, random):
+        for frame in scene(image, lasts, options.side, options.fps, random):
             writer.write(frame)
         rows.append(f"{video.name},{frames / options.fps},{(frames + lasts) / options.fps},{label}")
         frames += lasts
@@ -128,9 +143,9 @@ def make_clip(folder: Path, number: int, following: NextPicture, options: argpar
     return table
 
 
-def scene(picture: Picture, frames: int, side: int, fps: float, random: np.random.Generator) -> Iterator[Picture]:
-    """The picture drifting under a camera."""
-    height, width = picture.shape[:2]
+def scene(image: ImageFile, frames: int, side: int, fps: float, random: np.random.Generator) -> Iterator[ImageFile]:
+    """The image drifting under a camera."""
+    height, width = image.shape[:2]
     crop = min(height, width) * 0.9
     phase, speed = random.uniform(0, 2 * np.pi, 3), random.uniform(0.2, 1.0, 3)
     trouble, left = "", 0
@@ -139,7 +154,9 @@ def scene(picture: Picture, frames: int, side: int, fps: float, random: np.rando
         swing = np.sin(phase + 2 * np.pi * speed * t)
         x, y = (width - crop) / 2 * (1 + swing[0]), (height - crop) / 2 * (1 + swing[1])
         matrix = np.array([[side / crop, 0, -x * side / crop], [0, side / crop, -y * side / crop]])
-        frame = cv2.warpAffine(picture, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101).astype(np.float32)
+        frame = cv2.warpAffine(
+            image, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101
+        ).astype(np.float32)
         if left == 0:
             trouble, left = "", 1
             if random.random() < 0.15 / fps * 2:  # about every seven seconds
@@ -156,7 +173,11 @@ def scene(picture: Picture, frames: int, side: int, fps: float, random: np.rando
 def deal(tried: dict, tracks: int, budget: float | None, random: np.random.Generator) -> Row:
     order = random.permutation(tracks)
     first, second = order[: tracks // 2], order[tracks // 2 :]
-    settings = RAW if budget is None else choose_settings({s: [counted[i] for i in first] for s, counted in tried.items()}, budget)
+    settings = (
+        RAW
+        if budget is None
+        else choose_settings({s: [counted[i] for i in first] for s, counted in tried.items()}, budget)
+    )
     return Row(budget, settings, *(tally(tried[settings][i] for i in half) for half in (first, second)))
 
 
@@ -176,7 +197,10 @@ def line(budget: float | None, rows: list[Row]) -> str:
         f"{median(lambda r: r.checked.mean_delay_s):.2f} s",
         f"{median(lambda r: r.checked.longest_delay_s):.2f} s",
         f"{median(lambda r: r.checked.missed / r.checked.onsets):.1%}",
-        f"{chosen.method} {chosen.window_s:g} s, enter {chosen.enter:g}, leave {chosen.leave:g}, hold {chosen.hold_s:g} s ({settings.count(chosen)})",
+        (
+            f"{chosen.method} {chosen.window_s:g} s, enter {chosen.enter:g}, leave {chosen.leave:g}, hold "
+            f"{chosen.hold_s:g} s ({settings.count(chosen)})"
+        ),
     )
     return f"| {' | '.join(cells)} |"
 

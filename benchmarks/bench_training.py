@@ -2,7 +2,8 @@
 """How good a model `edgecnn train` gives, and how soon: a mean over seeds, each seed with a split of its own.
 
 python benchmarks/bench_training.py cats-dogs FOLDER [--minutes 5]
-python benchmarks/bench_training.py scratch FOLDER              # threeconv from scratch: the lecture's recipe beside the newer one
+python benchmarks/bench_training.py scratch FOLDER              # threeconv from scratch: the lecture's recipe beside
+the newer one
 python benchmarks/bench_training.py elpv [--minutes 15 | --epochs 30]
 python benchmarks/bench_training.py cifar FOLDER [--epochs 120]  # train/ and test/ with a folder a class
 """
@@ -49,7 +50,16 @@ def main() -> None:
                 top1 = [r.val_top1 for r in results]
                 spread = f"{statistics.mean(top1):.4f} ± {statistics.stdev(top1):.4f}"
                 table.add_row(
-                    name, "mean", "", spread, "", "", "", f"{statistics.mean(r.seconds for r in results):.0f}", style="bold", end_section=True
+                    name,
+                    "mean",
+                    "",
+                    spread,
+                    "",
+                    "",
+                    "",
+                    f"{statistics.mean(r.seconds for r in results):.0f}",
+                    style="bold",
+                    end_section=True,
                 )
     Console(width=110).print(table)
     print(PUBLISHED.get(asked.what, ""))
@@ -73,7 +83,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, help="where the runs are written meanwhile")
     asked = parser.parse_args()
     if asked.data is None and asked.what != "elpv":
-        parser.error(f"{asked.what}: name the folder of pictures")
+        parser.error(f"{asked.what}: name the folder of images")
     return asked
 
 
@@ -90,13 +100,20 @@ def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]
     )
     seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
     if asked.what == "cats-dogs":
-        return {asked.preset or "transfer": [replace(common, preset=asked.preset, out=work / f"{s}", seed=s) for s in seeds]}
+        return {
+            asked.preset or "transfer": [replace(common, preset=asked.preset, out=work / f"{s}", seed=s) for s in seeds]
+        }
     if asked.what == "scratch":
         newer = replace(common, model="threeconv", weights="none")
         classic = replace(newer, preset="classic")
-        return {name: [replace(o, out=work / f"{name}{s}", seed=s) for s in seeds] for name, o in (("classic", classic), ("scratch", newer))}
+        return {
+            name: [replace(o, out=work / f"{name}{s}", seed=s) for s in seeds]
+            for name, o in (("classic", classic), ("scratch", newer))
+        }
     if asked.what == "cifar":
-        options = replace(common, model="resnet8", batch=128, lr=asked.lr or 1e-2, val_split=0.05, epochs=asked.epochs or 120)
+        options = replace(
+            common, model="resnet8", batch=128, lr=asked.lr or 1e-2, val_split=0.05, epochs=asked.epochs or 120
+        )
         return {"resnet8": [replace(options, out=work / f"{s}", seed=s) for s in seeds]}
     runs = []
     for seed in seeds:
@@ -104,7 +121,15 @@ def _runs(asked: argparse.Namespace, work: Path) -> dict[str, list[TrainOptions]
         _write_cells(folder, seed)
         soft = folder / "soft.csv"
         runs.append(
-            replace(common, preset=asked.preset, data=folder / "cells", out=work / f"run{seed}", seed=seed, augment="symmetric", soft_labels=soft)
+            replace(
+                common,
+                preset=asked.preset,
+                data=folder / "cells",
+                out=work / f"run{seed}",
+                seed=seed,
+                augment="symmetric",
+                soft_labels=soft,
+            )
         )
     return {"elpv": runs}
 
@@ -135,7 +160,14 @@ def _write_cells(folder: Path, seed: int) -> None:
 
 def _figures(result: TrainResult) -> list[str]:
     test = "" if result.test_top1 is None else f"{result.test_top1:.4f}"
-    return [str(result.epochs), f"{result.val_top1:.4f}", test, f"{result.val_macro_f1:.4f}", f"{result.val_ece:.4f}", f"{result.seconds:.0f}"]
+    return [
+        str(result.epochs),
+        f"{result.val_top1:.4f}",
+        test,
+        f"{result.val_macro_f1:.4f}",
+        f"{result.val_ece:.4f}",
+        f"{result.seconds:.0f}",
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""EdgeCNN: an image classifier from a folder of pictures to a decision on a device.
+"""EdgeCNN: an image classifier from a folder of images to a decision on a device.
 
 The runner's names are here; training is in :mod:`edgecnn.training`, export and quantization in :mod:`exporters`.
 """
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from edgecnn.runtime.sources import open_source as open_source
 
 
-# By itself onnxruntime 1.32 keeps a number for this device and reports to Microsoft. It reads this once, when it is imported.
+# By itself onnxruntime 1.32 keeps a number for this device and reports to Microsoft. It reads this once, when it is
+# imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _WHERE = {

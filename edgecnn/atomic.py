@@ -47,13 +47,17 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def check_writable(target: Path) -> None:
-    """For what takes minutes before it writes: raises :class:`OutputError` at once where :func:`atomic_path` would in the end."""
+    """For what takes minutes before it writes.
+
+    Raises :class:`OutputError` at once where :func:`atomic_path` would in the end.
+    """
     with suppress(_NothingWrittenError), atomic_path(target):
         raise _NothingWrittenError
 
 
 def check_apart(target: Path, *sources: str | Path) -> None:
-    """Raises :class:`OutputError` where a file that is about to be written is one of those that it is made from, by whatever name."""
+    """Raises :class:`OutputError` where a file that is about to be written is one of those that it is made from, by
+    whatever name."""
     if any(_is_same(target, source) for source in sources):
         raise OutputError(f"{target}: would be written over what it is made from; name another place")
 

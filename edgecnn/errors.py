@@ -3,13 +3,13 @@
     EdgeCNNError                    the base: one clear line, and the exit status the command line gives
     ├── UsageError (ValueError)             an argument or option is wrong: correct the call
     ├── InputNotFoundError (FileNotFoundError)  a file or folder is not there: correct the path
-    ├── PictureError (ValueError)           a picture cannot be read: replace or leave out that picture
-    ├── DataError (ValueError)              a folder of pictures cannot be used: mend the folder
+    ├── ImageError (ValueError)           an image cannot be read: replace or leave out that image
+    ├── DataError (ValueError)              a folder of images cannot be used: mend the folder
     ├── ModelError (ValueError)             a model file cannot be used: export it again
     │   └── ManifestError                   its manifest is missing, broken or of another version
     ├── CheckpointError (ValueError)        a checkpoint cannot be used: take another, or train again
     ├── ProviderError (RuntimeError)        an execution provider cannot be had: install it or name another
-    ├── SourceError (ValueError)            a source of pictures cannot be opened: correct it
+    ├── SourceError (ValueError)            a source of images cannot be opened: correct it
     ├── OutputError (OSError)               an output cannot be written: free space, permit, or name another
     ├── TrainingError (RuntimeError)        training cannot go on: the message says what to change
     ├── MissingExtraError (ImportError)     a package is not installed: install the extra it names
@@ -25,12 +25,12 @@ __all__ = [
     "DataError",
     "EdgeCNNError",
     "GateError",
+    "ImageError",
     "InputNotFoundError",
     "ManifestError",
     "MissingExtraError",
     "ModelError",
     "OutputError",
-    "PictureError",
     "ProviderError",
     "SourceError",
     "TrainingError",
@@ -52,12 +52,16 @@ class InputNotFoundError(EdgeCNNError, FileNotFoundError):
     """A file or folder named by the caller does not exist: correct the path."""
 
 
-class PictureError(EdgeCNNError, ValueError):
-    """One picture cannot be read (no picture, cut short, too large): replace it or leave it out."""
+class ImageError(EdgeCNNError, ValueError):
+    """One image cannot be read (no image, cut short, too large): replace it or leave it out."""
+
+
+PictureError = ImageError
+"""The old name of :class:`ImageError`, kept for programs that catch it."""
 
 
 class DataError(EdgeCNNError, ValueError):
-    """A folder of pictures cannot be used as it is: mend what the message names."""
+    """A folder of images cannot be used as it is: mend what the message names."""
 
 
 class ModelError(EdgeCNNError, ValueError):
@@ -77,7 +81,7 @@ class ProviderError(EdgeCNNError, RuntimeError):
 
 
 class SourceError(EdgeCNNError, ValueError):
-    """A source of pictures cannot be opened: correct its name."""
+    """A source of images cannot be opened: correct its name."""
 
 
 class OutputError(EdgeCNNError, OSError):

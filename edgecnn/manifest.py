@@ -1,7 +1,9 @@
 """The manifest: what a model file says of itself, as frozen dataclasses and as JSON in its metadata.
 
-It is the only place that says how an image becomes a tensor. Reading is strict: an unknown schema version, a missing key or a value of the
-wrong kind is an error that names it. Keys that a later writer of the same schema version added are ignored. The JSON Schema is
+It is the only place that says how an image becomes a tensor. Reading is strict: an unknown schema version, a missing
+key or a value of the
+wrong kind is an error that names it. Keys that a later writer of the same schema version added are ignored. The JSON
+Schema is
 ``docs/manifest.schema.json``.
 """
 
@@ -44,7 +46,7 @@ UnknownScore = Literal["max_probability", "energy", "feature_distance"]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The picture that the graph takes: uint8 ``[N, height, width, 3]``."""
+    """The image that the graph takes: uint8 ``[N, height, width, 3]``."""
 
     height: int  # pixels
     width: int  # pixels
@@ -53,7 +55,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class PreprocessSpec:
-    """How a decoded picture of any size becomes one of the model's size."""
+    """How a decoded image of any size becomes one of the model's size."""
 
     resize: Resize = "stretch"
     interpolation: Interpolation = "area"
@@ -71,15 +73,16 @@ class Normalization:
 
 @dataclass(frozen=True)
 class UnknownRule:
-    """When the answer is `unknown`, and the share of genuine pictures that is lost to it.
+    """When the answer is `unknown`, and the share of genuine images that is lost to it.
 
-    Two directions: a ``max_probability`` below the threshold is unknown; ``energy`` and ``feature_distance``, which the graph gives as
+    Two directions: a ``max_probability`` below the threshold is unknown; ``energy`` and ``feature_distance``, which the
+    graph gives as
     ``unknown_score``, are unknown above it. See ``docs/unknown.md``.
     """
 
     score: UnknownScore = "max_probability"
     threshold: float = 0.0
-    false_reject_rate: float = 0.0  # a fraction, on the pictures that the threshold was fitted on
+    false_reject_rate: float = 0.0  # a fraction, on the images that the threshold was fitted on
 
     @property
     def in_graph(self) -> bool:
@@ -135,7 +138,10 @@ class Manifest:
         return _manifest(_Reader(found, ""))
 
     def index_of(self, name: str) -> int | None:
-        """The class that a folder name stands for: an id where there are ids, else a label; None where it is neither."""
+        """The class that a folder name stands for.
+
+        An id where there are ids, else a label; None where it is neither.
+        """
         for names in (self.ids or (), self.labels):
             if name in names:
                 return names.index(name)
@@ -217,7 +223,9 @@ class _Reader:
     def wrong(self, key: str, expected: str) -> ManifestError:
         value = json.dumps(self._found.get(key), ensure_ascii=False)
         shown = value if len(value) <= 60 else f"{value[:60]}…"
-        return ManifestError(f"the manifest's {self._where}{key} is {shown}, expected {expected}; export the model again")
+        return ManifestError(
+            f"the manifest's {self._where}{key} is {shown}, expected {expected}; export the model again"
+        )
 
     def is_null(self, key: str) -> bool:
         return self._get(key) is None
@@ -253,15 +261,27 @@ class _Reader:
         self._check_range(key, value, least=least, most=most)
         return value
 
-    def number(self, key: str, *, least: float | None = None, above: float | None = None, most: float | None = None) -> float:
+    def number(
+        self, key: str, *, least: float | None = None, above: float | None = None, most: float | None = None
+    ) -> float:
         value = self._get(key)
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise self.wrong(key, "a number")
         self._check_range(key, value, least=least, above=above, most=most)
         return float(value)
 
-    def _check_range(self, key: str, value: float, *, least: float | None = None, above: float | None = None, most: float | None = None) -> None:
-        if not -1e300 < value < 1e300:  # json.loads takes NaN, Infinity and whole numbers of any length  # json.loads takes NaN and Infinity
+    def _check_range(
+        self,
+        key: str,
+        value: float,
+        *,
+        least: float | None = None,
+        above: float | None = None,
+        most: float | None = None,
+    ) -> None:
+        if (
+            not -1e300 < value < 1e300
+        ):  # json.loads takes NaN, Infinity and whole numbers of any length  # json.loads takes NaN and Infinity
             raise self.wrong(key, "a finite number")
         if least is not None and value < least:
             raise self.wrong(key, f"at least {least}")

@@ -3,9 +3,9 @@
 from edgecnn.evaluation.metrics import (
     ClassMetrics,
     Metrics,
+    compute_metrics,
     ece_band,
     expected_calibration_error,
-    judge,
     mean_kl,
     poisson_interval,
     signal_to_noise_db,
@@ -15,9 +15,9 @@ from edgecnn.evaluation.metrics import (
 __all__ = [
     "ClassMetrics",
     "Metrics",
+    "compute_metrics",
     "ece_band",
     "expected_calibration_error",
-    "judge",
     "mean_kl",
     "poisson_interval",
     "signal_to_noise_db",

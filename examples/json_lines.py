@@ -1,6 +1,9 @@
-"""The runner as a process of its own, read line by line; nothing but the standard library here: `python json_lines.py model.onnx fake:640x480@30`.
+"""The runner as a process of its own, read line by line.
 
-For programs in another language, and for those that must not fall with the runner. The same can be done from any language that can start a process.
+Nothing but the standard library here: `python json_lines.py model.onnx fake:640x480@30`.
+
+For programs in another language, and for those that must not fall with the runner. The same can be done from any
+language that can start a process.
 """
 
 import json
@@ -14,14 +17,19 @@ USAGE, GATE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 def main(model: str, *sources: str) -> int:
     """Prints what each line says; returns the runner's own exit status."""
     command = ["edgecnn", "predict", model, *sources, "--format", "jsonl"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as runner:  # its messages go where ours go: standard error
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True
+    ) as runner:  # its messages go where ours go: standard error
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: runner.terminate())  # it ends, its lines end, and so do we
         for line in runner.stdout or ():
             tell(json.loads(line))
     status = runner.returncode
     if status == USAGE:
-        print("model, source or device cannot be used: starting it again will not help until someone has changed that", file=sys.stderr)
+        print(
+            "model, source or device cannot be used: starting it again will not help until someone has changed that",
+            file=sys.stderr,
+        )
     elif status == GATE:
         print("the model gives other answers here than where it was made", file=sys.stderr)
     elif status not in (0, INTERRUPTED, TERMINATED):

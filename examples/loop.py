@@ -1,4 +1,7 @@
-"""A loop: what the camera shows, and what to do about it. `python loop.py model.onnx 0`, or `fake:640x480@30` for a camera that is made up."""
+"""A loop: what the camera shows, and what to do about it.
+
+`python loop.py model.onnx 0`, or `fake:640x480@30` for a camera that is made up.
+"""
 
 import sys
 

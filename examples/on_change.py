@@ -1,7 +1,11 @@
-"""Switches a relay by what a camera sees, and off when it no longer knows: `python on_change.py model.onnx --label dog fake:640x480@30`.
+"""Switches a relay by what a camera sees, and off when it no longer knows.
 
-The relay is on while the label is seen. What is not known (unknown, no decision, an error) does not switch it off at once: one bad frame must
-not make the relay chatter, so the last answer holds for a time. After that, and whenever this program ends in order, the relay is off.
+`python on_change.py model.onnx --label dog fake:640x480@30`.
+
+The relay is on while the label is seen. What is not known (unknown, no decision, an error) does not switch it off at
+once: one bad frame must
+not make the relay chatter, so the last answer holds for a time. After that, and whenever this program ends in order,
+the relay is off.
 """
 
 import argparse

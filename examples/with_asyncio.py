@@ -1,6 +1,7 @@
 """A camera among the other tasks of an asyncio program: `python with_asyncio.py model.onnx fake:640x480@30`.
 
-Reading and classifying block, so each step runs in a worker thread while the event loop goes on. A camera hands out its newest frame when it
+Reading and classifying block, so each step runs in a worker thread while the event loop goes on. A camera hands out its
+newest frame when it
 is asked: a task that was busy gets what is to be seen now, not what has queued up.
 """
 
@@ -14,7 +15,10 @@ from edgecnn import Classifier, EdgeCNNError, Frame, Prediction
 
 
 async def answers(classifier: Classifier, *sources: str) -> AsyncGenerator[Prediction, None]:
-    """The answers, each made when it is asked for. Closing it, or cancelling who waits for it, ends the camera's process before it returns."""
+    """The answers, each made when it is asked for.
+
+    Closing it, or cancelling who waits for it, ends the camera's process before it returns.
+    """
     stream = classifier.stream(*sources)
     step: asyncio.Future[tuple[Frame | None, Prediction] | None] | None = None
     try:

@@ -14,7 +14,9 @@ from edgecnn.errors import MissingExtraError
 
 _missing = [name for name in ("torch", "onnx", "onnxscript") if find_spec(name) is None]
 if _missing:
-    raise MissingExtraError(f"exporters needs {', '.join(_missing)}, not installed here; run pip install 'edgecnn[train]'")
+    raise MissingExtraError(
+        f"exporters needs {', '.join(_missing)}, not installed here; run pip install 'edgecnn[train]'"
+    )
 
 from exporters.adopt import AdoptOptions, adopt  # noqa: E402  # after the check, whose message names the extra
 from exporters.quantize import QuantizeOptions, QuantizeResult, quantize, quantize_for  # noqa: E402

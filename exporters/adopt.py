@@ -1,6 +1,7 @@
 """Gives anyone's ONNX classifier the graph contract and a manifest, after it has been held against what it was.
 
-What another exporter leaves to the code around the model moves into the file: the order of colours, the normalisation, softmax, and how a picture
+What another exporter leaves to the code around the model moves into the file: the order of colours, the normalisation,
+softmax, and how an image
 becomes one of the model's size.
 """
 
@@ -20,10 +21,19 @@ from onnx import ModelProto, TensorProto
 
 from edgecnn._version import __version__
 from edgecnn.atomic import atomic_path, check_apart
-from edgecnn.data.dataset import find_pictures
+from edgecnn.data.dataset import find_images
 from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, UsageError
-from edgecnn.manifest import InputSpec, Interpolation, Manifest, Normalization, PreprocessSpec, Resize, TrainingRecord, UnknownRule
+from edgecnn.manifest import (
+    InputSpec,
+    Interpolation,
+    Manifest,
+    Normalization,
+    PreprocessSpec,
+    Resize,
+    TrainingRecord,
+    UnknownRule,
+)
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.admission.admission import admit, admit_own
@@ -34,7 +44,7 @@ from edgecnn.runtime.session.ort_errors import first_line
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 from exporters.foreign.adopted_graph import Scores, build_adopted
 from exporters.foreign.read import ForeignModel, Layout, ends_in, read_foreign, read_labels
-from exporters.golden import choose, synthetic_pictures
+from exporters.golden import choose, synthetic_images
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.to_onnx import ExportResult, Parity, tensor_infos
 
@@ -42,12 +52,15 @@ __all__ = ["AdoptOptions", "adopt"]
 
 _LARGEST_STATISTIC = 2.0  # of pixels from 0 to 1; what is meant for 0 to 255 is around a hundred
 _TOLERANCE = 1e-3  # of a probability
-_PICTURES = 256
+_IMAGES = 256
 
 
 @dataclass(frozen=True)
 class AdoptOptions:
-    """Options of ``edgecnn adopt``. Mean and standard deviation count pixels from 0 to 1, as torchvision does; one number, or one a colour."""
+    """Options of ``edgecnn adopt``.
+
+    Mean and standard deviation count pixels from 0 to 1, as torchvision does; one number, or one a colour.
+    """
 
     labels: Path | None = None  # a label a line, or JSON; None: the file's own
     mean: tuple[float, ...] | None = None
@@ -59,15 +72,18 @@ class AdoptOptions:
     imgsz: tuple[int, int] | None = None  # height and width in pixels, where the file leaves them open
     layout: Layout | None = None  # where the file leaves it open
     output: str | None = None  # where the file gives several
-    data: Path | None = None  # pictures to compare on; None: synthetic ones
+    data: Path | None = None  # images to compare on; None: synthetic ones
     golden: Literal["synthetic", "data", "none"] = "synthetic"
 
 
-def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = None, reporter: Reporter | None = None) -> ExportResult:
+def adopt(
+    model: str | Path, path: str | Path, options: AdoptOptions | None = None, reporter: Reporter | None = None
+) -> ExportResult:
     """Writes the model file that another exporter's classifier becomes.
 
     Args:
-        model: an ONNX file with one input, float or uint8 pictures, and an output of class scores: logits or probabilities.
+        model: an ONNX file with one input, float or uint8 images, and an output of class scores: logits or
+            probabilities.
         path: the file to write. It appears only after its answers were found equal to the original's.
         options: what the file does not say.
         reporter: told of stages and progress.
@@ -75,7 +91,7 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
     Raises:
         UsageError: something that the file leaves open and no option says; the message names the option.
         InputNotFoundError, ModelError: the file cannot be read, or cannot be adopted.
-        DataError: the pictures to compare on cannot be used.
+        DataError: the images to compare on cannot be used.
         GateError: the answers differ; nothing is written then.
         OutputError: the file cannot be written.
     """
@@ -92,23 +108,24 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
     admit(file, (foreign.height, foreign.width))
     original = _Original(foreign, file.content, mean, std, options.color)
     manifest = _manifest(foreign, labels, options, _integer_rule(mean, std))
-    pictures, which = _pictures(manifest, options)
-    scores = _kind_of_scores(foreign, labels, original(pictures[:8]))
+    images, which = _images(manifest, options)
+    scores = _kind_of_scores(foreign, labels, original(images[:8]))
     reporter.stage("adopting")(0, 1)
     adopted = build_adopted(foreign, manifest, mean, std, options.color, scores)
     describe(adopted, manifest, None, None)
     with atomic_path(path) as temporary:
         _write(adopted, temporary, model)
         session = open_session(temporary, "cpu", trusted=True)
-        parity = _compare(lambda batch: _probabilities(original(batch), scores), session, pictures, which, reporter)
+        parity = _compare(lambda batch: _probabilities(original(batch), scores), session, images, which, reporter)
         if not parity.max_abs_diff <= _TOLERANCE:
             raise GateError(
-                f"{model}: the adopted graph differs from it by {parity.max_abs_diff:.2g} in a probability (allowed {_TOLERANCE:g}); "
+                f"{model}: the adopted graph differs from it by {parity.max_abs_diff:.2g} in a probability (allowed "
+                f"{_TOLERANCE:g}); "
                 "not written; please report the network"
             )
         if options.golden != "none":
-            synthetic = synthetic_pictures(manifest.input.height, manifest.input.width)
-            candidates = pictures if options.golden == "data" else synthetic
+            synthetic = synthetic_images(manifest.input.height, manifest.input.width)
+            candidates = images if options.golden == "data" else synthetic
             describe(adopted, manifest, None, choose(session, candidates, "fp32"))
         _write(adopted, temporary, model)
         written = read_model_file(temporary)
@@ -126,15 +143,27 @@ def adopt(model: str | Path, path: str | Path, options: AdoptOptions | None = No
     )
 
 
-def _statistics(foreign: ForeignModel, options: AdoptOptions, questions: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation in pixel values, ``[1]`` or ``[3]``; a network that takes uint8 pixels normalises by itself."""
+def _statistics(
+    foreign: ForeignModel, options: AdoptOptions, questions: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation in pixel values, ``[1]`` or ``[3]``.
+
+    A network that takes uint8 pixels normalises by itself.
+    """
     if foreign.dtype == TensorProto.UINT8:
         if options.mean is not None or options.std is not None:
-            raise UsageError(f"--mean and --std: {foreign.path} takes uint8 pixels and normalises by itself; leave them out")
+            raise UsageError(
+                f"--mean and --std: {foreign.path} takes uint8 pixels and normalises by itself; leave them out"
+            )
         return np.zeros(1), np.ones(1)
     if options.mean is None or options.std is None:
-        missing = " and ".join(name for name, value in (("--mean", options.mean), ("--std", options.std)) if value is None)
-        questions.append(f"how its pixels were normalised ({missing}, of pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and 0.229,0.224,0.225)")
+        missing = " and ".join(
+            name for name, value in (("--mean", options.mean), ("--std", options.std)) if value is None
+        )
+        questions.append(
+            f"how its pixels were normalised ({missing}, of pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and "
+            "0.229,0.224,0.225)"
+        )
         return np.zeros(1), np.ones(1)
     for name, values in (("--mean", options.mean), ("--std", options.std)):
         if len(values) not in (1, 3) or not np.isfinite(values).all():
@@ -147,66 +176,80 @@ def _statistics(foreign: ForeignModel, options: AdoptOptions, questions: list[st
 
 
 def _integer_rule(mean: NDArray[np.float64], std: NDArray[np.float64]) -> Normalization | None:
-    """One integer zero point and one scale where the normalisation is that simple: the pixels are then the first quantized tensor."""
+    """One integer zero point and one scale where the normalisation is that simple.
+
+    The pixels are then the first quantized tensor.
+    """
     if np.ptp(mean) == 0 and np.ptp(std) == 0 and abs(mean[0] - round(mean[0])) < 1e-6 and 0 <= mean[0] <= 255:
         return Normalization(round(mean[0]), float(std[0]))
     return None
 
 
-def _manifest(foreign: ForeignModel, labels: tuple[str, ...], options: AdoptOptions, rule: Normalization | None) -> Manifest:
+def _manifest(
+    foreign: ForeignModel, labels: tuple[str, ...], options: AdoptOptions, rule: Normalization | None
+) -> Manifest:
     if len(set(labels)) != len(labels) or len(labels) < 2:
         raise UsageError(
-            f"{options.labels or foreign.path}: {len(labels)} labels, {len(set(labels))} of them different; expected at least two, no two alike"
+            f"{options.labels or foreign.path}: {len(labels)} labels, {len(set(labels))} of them different; expected "
+            "at least two, no two alike"
         )
     if not 0 < options.crop_fraction <= 1:
         raise UsageError(f"--crop-fraction {options.crop_fraction:g}: expected above 0, at most 1")
     return Manifest(
         labels=labels,
         input=InputSpec(foreign.height, foreign.width),
-        preprocess=PreprocessSpec(options.resize, options.interpolation, options.crop_fraction, rule.zero_point if rule else 114),
+        preprocess=PreprocessSpec(
+            options.resize, options.interpolation, options.crop_fraction, rule.zero_point if rule else 114
+        ),
         normalization=rule or Normalization(0, 1.0),  # the network's own first step does the rest
         unknown=UnknownRule(),
-        training=TrainingRecord(foreign.path.stem, "adopted", hashlib.sha256(foreign.path.read_bytes()).hexdigest(), None, None),
+        training=TrainingRecord(
+            foreign.path.stem, "adopted", hashlib.sha256(foreign.path.read_bytes()).hexdigest(), None, None
+        ),
         created_by=f"edgecnn {__version__}",
     )
 
 
-def _pictures(manifest: Manifest, options: AdoptOptions) -> tuple[Image, str]:
+def _images(manifest: Manifest, options: AdoptOptions) -> tuple[Image, str]:
     if options.data is None:
         if options.golden == "data":
-            raise UsageError("--golden data: name the pictures with --data")
-        return synthetic_pictures(manifest.input.height, manifest.input.width), "synthetic pictures; name real ones with --data"
+            raise UsageError("--golden data: name the images with --data")
+        return synthetic_images(
+            manifest.input.height, manifest.input.width
+        ), "synthetic images; name real ones with --data"
     if not options.data.is_dir():
         raise InputNotFoundError(f"--data {options.data}: no such folder; check the path")
-    paths = find_pictures(options.data)
-    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PICTURES)).astype(int)]
+    paths = find_images(options.data)
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _IMAGES)).astype(int)]
     loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
     if not sum(map(len, loaded)):
-        raise DataError(f"{options.data}: none of the pictures can be read")
-    return np.concatenate(loaded), f"{sum(map(len, loaded))} pictures of {options.data}"
+        raise DataError(f"{options.data}: none of the images can be read")
+    return np.concatenate(loaded), f"{sum(map(len, loaded))} images of {options.data}"
 
 
 class _Original:
     """The file as it came, fed as the code around it had to feed it."""
 
-    def __init__(self, foreign: ForeignModel, content: bytes, mean: NDArray[np.float64], std: NDArray[np.float64], color: str) -> None:
+    def __init__(
+        self, foreign: ForeignModel, content: bytes, mean: NDArray[np.float64], std: NDArray[np.float64], color: str
+    ) -> None:
         self._foreign, self._mean, self._std, self._color = foreign, mean, std, color
         try:
             self._session = open_on_cpu(content, new_options(severity=SILENT))
         except Exception as error:  # onnxruntime's own exceptions share no base
             raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {first_line(error)}") from error
 
-    def __call__(self, pictures: Image) -> NDArray[np.float32]:
+    def __call__(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> scores ``[N, C]``."""
-        size = self._foreign.batch or len(pictures)
-        found = [self._run(pictures[i : i + size]) for i in range(0, len(pictures), size)]
-        return np.concatenate(found)[: len(pictures)]
+        size = self._foreign.batch or len(images)
+        found = [self._run(images[i : i + size]) for i in range(0, len(images), size)]
+        return np.concatenate(found)[: len(images)]
 
-    def _run(self, pictures: Image) -> NDArray[np.float32]:
+    def _run(self, images: Image) -> NDArray[np.float32]:
         foreign = self._foreign
-        if foreign.batch is not None and len(pictures) < foreign.batch:
-            pictures = np.concatenate([pictures, np.repeat(pictures[-1:], foreign.batch - len(pictures), 0)])
-        batch: NDArray[Any] = pictures[..., ::-1] if self._color == "bgr" else pictures
+        if foreign.batch is not None and len(images) < foreign.batch:
+            images = np.concatenate([images, np.repeat(images[-1:], foreign.batch - len(images), 0)])
+        batch: NDArray[Any] = images[..., ::-1] if self._color == "bgr" else images
         if foreign.dtype != TensorProto.UINT8:
             batch = ((batch - self._mean) / self._std).astype(onnx.helper.tensor_dtype_to_np_dtype(foreign.dtype))
         if foreign.layout == "nchw":
@@ -215,7 +258,8 @@ class _Original:
             (scores,) = self._session.run([foreign.output], {foreign.input: np.ascontiguousarray(batch)})
         except Exception as error:
             raise ModelError(
-                f"{foreign.path}: onnxruntime cannot run it on {foreign.width} x {foreign.height} pixels: {first_line(error)}"
+                f"{foreign.path}: onnxruntime cannot run it on {foreign.width} x {foreign.height} pixels: "
+                f"{first_line(error)}"
             ) from error
         return np.asarray(scores, np.float32).reshape(len(batch), -1)
 
@@ -230,7 +274,10 @@ def _kind_of_scores(foreign: ForeignModel, labels: tuple[str, ...], found: NDArr
         return "probability" if last is not None and last.op_type == "Sigmoid" else "logit"
     normalised = bool((found >= 0).all() and np.abs(found.sum(1) - 1).max() < 1e-3)
     if last is not None and last.op_type == "Sigmoid":
-        raise ModelError(f"{foreign.path}: gives each class a probability of its own (Sigmoid); a classifier gives one answer a picture")
+        raise ModelError(
+            f"{foreign.path}: gives each class a probability of its own (Sigmoid); a classifier gives one answer an "
+            "image"
+        )
     return "probabilities" if normalised else "logits"
 
 
@@ -253,14 +300,20 @@ def _write(model: ModelProto, path: Path, source: Path) -> None:
         raise ModelError(f"{source}: onnx finds fault with the graph: {first_line(error)}; export it anew") from error
 
 
-def _compare(original: Callable[[Image], NDArray[np.float64]], session: ModelSession, pictures: Image, which: str, reporter: Reporter) -> Parity:
+def _compare(
+    original: Callable[[Image], NDArray[np.float64]],
+    session: ModelSession,
+    images: Image,
+    which: str,
+    reporter: Reporter,
+) -> Parity:
     progress = reporter.stage("comparing with the original")
     largest, agreeing = 0.0, 0
-    for i in range(0, len(pictures), 32):
-        batch = pictures[i : i + 32]
+    for i in range(0, len(images), 32):
+        batch = images[i : i + 32]
         expected, found = original(batch), session.probabilities(batch)
         difference = float(np.abs(expected - found).max())
         largest = difference if not difference <= largest else largest  # a NaN stays
         agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
-        progress(min(i + 32, len(pictures)), len(pictures))
-    return Parity(len(pictures), which, largest, agreeing / len(pictures))
+        progress(min(i + 32, len(images)), len(images))
+    return Parity(len(images), which, largest, agreeing / len(images))

@@ -1,4 +1,4 @@
-"""Chooses the golden samples of a model: pictures on which a wrong answer would show."""
+"""Chooses the golden samples of a model: images on which a wrong answer would show."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 
-__all__ = ["SAMPLES", "TOLERANCE", "choose", "synthetic_pictures"]
+__all__ = ["SAMPLES", "TOLERANCE", "choose", "synthetic_images"]
 
 SAMPLES = 4
 _CANDIDATES = 24
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 5e-2, "mixed": 5e-2}
-"""Largest difference of a probability between devices: float kernels sum in other orders (1e-5 seen), int8 ones round a step a layer."""
+"""Largest difference of a probability between devices.
+
+Float kernels sum in other orders (1e-5 seen), int8 ones round a step a layer.
+"""
 
 
 def choose(model: ModelSession, candidates: Image, precision: str) -> GoldenSamples:
-    """Keeps the pictures whose answers are least certain and differ: a probability of 1.000 would stay 1.000 in many a broken model.
+    """Keeps the images whose answers are least certain and differ.
+
+    A probability of 1.000 would stay 1.000 in many a broken model.
 
     Args:
         model: gives the expected probabilities and unknown scores.
@@ -32,24 +37,29 @@ def choose(model: ModelSession, candidates: Image, precision: str) -> GoldenSamp
     first_of_class = {int(probabilities[i].argmax()): i for i in reversed(order)}
     kept = sorted(first_of_class.values(), key=lambda i: float(probabilities[i].max()))[:SAMPLES]
     kept += [i for i in order if i not in kept][: SAMPLES - len(kept)]
-    return GoldenSamples(candidates[kept], probabilities[kept], TOLERANCE[precision], None if scores is None else scores[kept])
+    return GoldenSamples(
+        candidates[kept], probabilities[kept], TOLERANCE[precision], None if scores is None else scores[kept]
+    )
 
 
-def synthetic_pictures(height: int, width: int, count: int = _CANDIDATES, seed: int = 0) -> Image:
-    """Gradients with a few shapes: nobody's pictures, small as PNG, the same everywhere. uint8 ``[count, height, width, 3]``."""
+def synthetic_images(height: int, width: int, count: int = _CANDIDATES, seed: int = 0) -> Image:
+    """Gradients with a few shapes.
+
+    Nobody's images, small as PNG, the same everywhere. uint8 ``[count, height, width, 3]``.
+    """
     random = np.random.default_rng(seed)
     return np.stack([_synthetic(height, width, random) for _ in range(count)])
 
 
 def _synthetic(height: int, width: int, random: np.random.Generator) -> Image:
     corners = random.integers(0, 256, (2, 2, 3)).astype(np.uint8)
-    picture = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+    image = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
     for _ in range(int(random.integers(2, 7))):
         color = tuple(int(c) for c in random.integers(0, 256, 3))
         x, y = int(random.integers(width)), int(random.integers(height))
         w, h = int(random.integers(2, max(3, width // 2))), int(random.integers(2, max(3, height // 2)))
         if random.random() < 0.5:
-            cv2.rectangle(picture, (x, y), (x + w, y + h), color, -1)
+            cv2.rectangle(image, (x, y), (x + w, y + h), color, -1)
         else:
-            cv2.ellipse(picture, (x, y), (w // 2 + 1, h // 2 + 1), float(random.integers(180)), 0, 360, color, -1)
-    return picture  # type: ignore[return-value]
+            cv2.ellipse(image, (x, y), (w // 2 + 1, h // 2 + 1), float(random.integers(180)), 0, 360, color, -1)
+    return image  # type: ignore[return-value]

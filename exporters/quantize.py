@@ -1,4 +1,5 @@
-"""Int8 where it holds: calibrate, quantize, judge on pictures that nothing was fitted on, race, and ship the better file with the reason."""
+"""Int8 where it holds: calibrate, quantize, evaluate on images that nothing was fitted on, race, and ship the better
+file with the reason."""
 
 from __future__ import annotations
 
@@ -26,20 +27,29 @@ from edgecnn.runtime.session.opening import open_session
 from exporters.graph.float_model import load_float_model
 from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
 from exporters.ood_threshold import Rejection, match_rejection
-from exporters.quantization.acceptance import Attempt, Gates, Jury, Measured
+from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Measured
 from exporters.quantization.calibrate import METHODS
 from exporters.quantization.candidates import AUTO, Calibrated, Candidate, calibrate, make_candidate, write_candidate
 from exporters.quantization.equalize import equalize
-from exporters.quantization.eval_images import choose_pictures
+from exporters.quantization.eval_images import choose_images
 from exporters.quantization.mixed_precision import measure_sensitivity, mixed_candidates
 from exporters.quantization.targets import TARGETS, Target, TargetName
 
-__all__ = ["Attempt", "Calibration", "Measured", "QuantizeOptions", "QuantizeResult", "Rejection", "quantize", "quantize_for"]
+__all__ = [
+    "Attempt",
+    "Calibration",
+    "Measured",
+    "QuantizeOptions",
+    "QuantizeResult",
+    "Rejection",
+    "quantize",
+    "quantize_for",
+]
 
 Decision = Literal["int8", "mixed", "fp32"]
 
-_LEAST_PICTURES = 4
-_EQUALIZED_ON = 32  # pictures
+_MIN_IMAGES = 4
+_EQUALIZED_ON = 32  # images
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class QuantizeOptions:
     """Options of ``edgecnn quantize``."""
 
     method: Literal["auto", "minmax", "mse", "entropy", "percentile"] = "auto"
-    samples: int = 300  # pictures to calibrate on
+    samples: int = 300  # images to calibrate on
     target: TargetName = "x86"
     max_drop: float = 0.005  # of top-1, as a fraction
     min_speedup: float = 1.1
@@ -63,12 +73,15 @@ class Calibration:
     corrected: bool  # weights and biases, layer by layer
     stem_folded: bool  # the first convolution on the quick path
     images: int
-    tried: dict[str, float]  # mean KL to float of each attempt, on calibration pictures set aside for the choice
+    tried: dict[str, float]  # mean KL to float of each attempt, on calibration images set aside for the choice
 
 
 @dataclass(frozen=True)
 class QuantizeResult:
-    """What ``edgecnn quantize`` reports; keys as in the contract. Where `decision` is `fp32` the figures are the last rejected candidate's."""
+    """What ``edgecnn quantize`` reports.
+
+    Keys as in the contract. Where `decision` is `fp32` the figures are the last rejected candidate's.
+    """
 
     file: str
     target: TargetName
@@ -80,14 +93,14 @@ class QuantizeResult:
     agreement: float
     kl: float
     images: int
-    held_out: bool  # the judged pictures were neither trained nor calibrated on
+    held_out: bool  # the evaluated images were neither trained nor calibrated on
     speedup: float | None  # None where the file is for another machine
     size_bytes: int  # of the file that ships
     calibration: Calibration
-    rejection: Rejection | None  # None where the model rejects nothing, or the pictures are too few to tell
+    rejection: Rejection | None  # None where the model rejects nothing, or the images are too few to tell
     float_nodes: tuple[str, ...]  # what stays in float
-    attempts: tuple[Attempt, ...]  # everything that was judged, in order
-    note: str  # which pictures judged
+    attempts: tuple[Attempt, ...]  # everything that was evaluated, in order
+    note: str  # which images it was evaluated on
     skipped: tuple[Skipped, ...]
 
 
@@ -100,18 +113,19 @@ def quantize(
 ) -> QuantizeResult:
     """Makes the int8 form of a float model file, and ships it only if it holds.
 
-    Where int8 loses too much, the blocks that it harms most stay float; where it is too slow, or that does not help, the float model ships.
+    Where int8 loses too much, the blocks that it harms most stay float; where it is too slow, or that does not help,
+    the float model ships.
 
     Args:
         model: a float file that ``edgecnn export`` or ``edgecnn adopt`` wrote.
-        data: a folder of pictures; the run's own, or others. Without labels agreement is the gate.
+        data: a folder of images; the run's own, or others. Without labels agreement is the gate.
         path: the file to write: int8, mixed, or the float model where a gate failed.
         options: how, and the gates.
         reporter: told of stages and progress.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the model cannot be used.
-        DataError: the pictures cannot calibrate or judge it.
+        DataError: the images cannot calibrate or evaluate it.
         GateError: with ``strict``, where a gate failed; nothing is written then.
         OutputError: the file cannot be written.
     """
@@ -126,7 +140,10 @@ def quantize_for(
     options: QuantizeOptions | None = None,
     reporter: Reporter | None = None,
 ) -> tuple[QuantizeResult, ...]:
-    """As :func:`quantize`, for several targets from one calibration; ``paths`` has a file for each, ``options.target`` is not looked at."""
+    """As :func:`quantize`, for several targets from one calibration.
+
+    ``paths`` has a file for each, ``options.target`` is not looked at.
+    """
     options, reporter, model = options or QuantizeOptions(), reporter or Silent(), Path(model)
     _check(options, paths)
     for path in paths.values():
@@ -135,17 +152,20 @@ def quantize_for(
     proto = load_float_model(model)
     session = open_session(model, "cpu")
     _prepare(model, proto, session)
-    chosen = choose_pictures(Path(data), session, options.samples, options.seed)
-    pictures, skipped = _read(chosen.calibration, session, reporter)
-    calibrated = calibrate(equalize(proto, pictures[:_EQUALIZED_ON]), session, pictures, reporter)
-    jury = Jury.call(model, chosen, Gates(options.max_drop, options.min_speedup), reporter)
+    chosen = choose_images(Path(data), session, options.samples, options.seed)
+    images, skipped = _read(chosen.calibration, session, reporter)
+    calibrated = calibrate(equalize(proto, images[:_EQUALIZED_ON]), session, images, reporter)
+    acceptance = AcceptanceTest.from_float(model, chosen, Gates(options.max_drop, options.min_speedup), reporter)
     targets = [(TARGETS[name], Path(path)) for name, path in paths.items()]
-    return tuple(_quantize_one(calibrated, replace(jury, here=target.here), target, path, options, tuple(skipped)) for target, path in targets)
+    return tuple(
+        _quantize_one(calibrated, replace(acceptance, here=target.here), target, path, options, tuple(skipped))
+        for target, path in targets
+    )
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """A judged candidate and its file."""
+    """An evaluated candidate and its file."""
 
     candidate: Candidate
     file: Path
@@ -155,18 +175,23 @@ class _Trial:
 
 
 def _quantize_one(
-    calibrated: Calibrated, jury: Jury, target: Target, path: Path, options: QuantizeOptions, skipped: tuple[Skipped, ...]
+    calibrated: Calibrated,
+    acceptance: AcceptanceTest,
+    target: Target,
+    path: Path,
+    options: QuantizeOptions,
+    skipped: tuple[Skipped, ...],
 ) -> QuantizeResult:
     methods = AUTO if options.method == "auto" else (options.method,)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
-        first = make_candidate(calibrated, target, methods, Path(folder), jury.reporter)
-        trials = _try_out(calibrated, first, jury, Path(folder))
+        first = make_candidate(calibrated, target, methods, Path(folder), acceptance.reporter)
+        trials = _try_out(calibrated, first, acceptance, Path(folder))
         last = trials[-1]
-        decision, reason = decide([trial.attempt for trial in trials], jury)
+        decision, reason = decide([trial.attempt for trial in trials], acceptance)
         if options.strict and decision == "fp32":
-            raise GateError(f"{jury.model}: {reason}; nothing was written, as --strict asks")
+            raise GateError(f"{acceptance.model}: {reason}; nothing was written, as --strict asks")
         with atomic_path(path) as temporary:
-            shutil.copyfile(jury.model if decision == "fp32" else last.file, temporary)
+            shutil.copyfile(acceptance.model if decision == "fp32" else last.file, temporary)
             admit_own(replace(read_model_file(temporary), path=path))
         return QuantizeResult(
             file=str(path),
@@ -179,48 +204,59 @@ def _quantize_one(
             agreement=last.attempt.agreement,
             kl=last.attempt.kl,
             images=last.attempt.images,
-            held_out=jury.chosen.held_out,
+            held_out=acceptance.chosen.held_out,
             speedup=last.attempt.speedup,
             size_bytes=path.stat().st_size,
-            calibration=Calibration(first.method, first.corrected, last.stem_folded, len(calibrated.fitted), first.tried),
+            calibration=Calibration(
+                first.method, first.corrected, last.stem_folded, len(calibrated.fitted), first.tried
+            ),
             rejection=last.rejection,
             float_nodes=inspect_model(last.file).float_nodes,
             attempts=tuple(trial.attempt for trial in trials),
-            note=jury.chosen.note,
-            skipped=(*skipped, *jury.expected.skipped),
+            note=acceptance.chosen.note,
+            skipped=(*skipped, *acceptance.expected.skipped),
         )
 
 
-def _try_out(calibrated: Calibrated, first: Candidate, jury: Jury, folder: Path) -> list[_Trial]:
-    """The whole in int8; where it is quick but not accurate enough, with more and more blocks in float, until both gates hold or one cannot."""
-    trials = [_judge(calibrated, first, (), jury, folder / "int8.onnx")]
+def _try_out(calibrated: Calibrated, first: Candidate, acceptance: AcceptanceTest, folder: Path) -> list[_Trial]:
+    """The whole in int8; where it is quick but not accurate enough, with more and more blocks in float, until both
+    gates hold or one cannot."""
+    trials = [_evaluate(calibrated, first, (), acceptance, folder / "int8.onnx")]
     if trials[0].attempt.accurate or not trials[0].attempt.fast:
         return trials
-    sensitive = measure_sensitivity(calibrated, first, folder, jury.reporter)
-    for candidate, blocks in mixed_candidates(calibrated, first, sensitive, jury.reporter):
-        trials.append(_judge(calibrated, candidate, blocks, jury, folder / f"mixed{len(blocks)}.onnx"))
+    sensitive = measure_sensitivity(calibrated, first, folder, acceptance.reporter)
+    for candidate, blocks in mixed_candidates(calibrated, first, sensitive, acceptance.reporter):
+        trials.append(_evaluate(calibrated, candidate, blocks, acceptance, folder / f"mixed{len(blocks)}.onnx"))
         if trials[-1].attempt.accurate or not trials[-1].attempt.fast:
             break
     return trials
 
 
-def _judge(calibrated: Calibrated, candidate: Candidate, blocks: tuple[str, ...], jury: Jury, path: Path) -> _Trial:
+def _evaluate(
+    calibrated: Calibrated, candidate: Candidate, blocks: tuple[str, ...], acceptance: AcceptanceTest, path: Path
+) -> _Trial:
     folded = write_candidate(calibrated, candidate, path)
-    attempt, found = jury.judge(path, "mixed" if blocks else "int8", blocks)
-    rejection = match_rejection(path, calibrated.session.manifest.unknown, jury.expected, found)
+    attempt, found = acceptance.evaluate(path, "mixed" if blocks else "int8", blocks)
+    rejection = match_rejection(path, calibrated.session.manifest.unknown, acceptance.expected, found)
     return _Trial(candidate, path, folded, attempt, rejection)
 
 
-def decide(attempts: Sequence[Attempt], jury: Jury) -> tuple[Decision, str]:
-    """By point estimates; the reason says where the pictures are too few to resolve the accuracy gate."""
+def decide(attempts: Sequence[Attempt], acceptance: AcceptanceTest) -> tuple[Decision, str]:
+    """By point estimates; the reason says where the images are too few to resolve the accuracy gate."""
     first, last = attempts[0], attempts[-1]
-    told = jury.explain(last)
+    told = acceptance.explain(last)
     if last.holds and not last.float_blocks:
-        return "int8", f"int8 holds on {last.images} pictures: {told}"
+        return "int8", f"int8 holds on {last.images} images: {told}"
     if last.holds:
         blocks = _counted(len(last.float_blocks))
-        return "mixed", f"with {blocks} in float it holds on {last.images} pictures: {told}; int8 alone failed: {jury.explain(first)}"
-    failed = f"the float model ships, int8 failed its gate on {first.images} pictures: {jury.explain(first)}"
+        return (
+            "mixed",
+            (
+                f"with {blocks} in float it holds on {last.images} images: {told}; int8 alone failed: "
+                f"{acceptance.explain(first)}"
+            ),
+        )
+    failed = f"the float model ships, int8 failed its gate on {first.images} images: {acceptance.explain(first)}"
     if len(attempts) == 1:
         return "fp32", failed
     return "fp32", f"{failed}; nor does it hold with {_counted(len(last.float_blocks))} in float: {told}"
@@ -234,10 +270,12 @@ def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
     for target in targets:
         if target not in TARGETS:
             raise UsageError(f"--target {target}: there are {', '.join(TARGETS)}")
-    if options.samples < _LEAST_PICTURES:
-        raise UsageError(f"--samples {options.samples}: expected at least {_LEAST_PICTURES}")
+    if options.samples < _MIN_IMAGES:
+        raise UsageError(f"--samples {options.samples}: expected at least {_MIN_IMAGES}")
     if options.max_drop < 0 or options.min_speedup < 0:
-        raise UsageError(f"--max-drop {options.max_drop:g} and --min-speedup {options.min_speedup:g}: expected 0 or more")
+        raise UsageError(
+            f"--max-drop {options.max_drop:g} and --min-speedup {options.min_speedup:g}: expected 0 or more"
+        )
     if options.method != "auto" and options.method not in METHODS:
         raise UsageError(f"--method {options.method}: there are auto, {', '.join(METHODS)}")
 
@@ -251,7 +289,7 @@ def _prepare(path: Path, proto: ModelProto, session: ModelSession) -> None:
 
 
 def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> tuple[Image, list[Skipped]]:
-    progress = reporter.stage("reading calibration pictures")
+    progress = reporter.stage("reading calibration images")
     images: list[Image] = []
     skipped: list[Skipped] = []
     for batch in fitted_batches(paths, session.manifest, 32):
@@ -259,6 +297,8 @@ def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> t
         skipped += batch.skipped
         progress(sum(map(len, images)) + len(skipped), len(paths))
     found = np.concatenate(images)
-    if len(found) < _LEAST_PICTURES:
-        raise DataError(f"{paths[0].parent}: {len(found)} readable pictures to calibrate on, at least {_LEAST_PICTURES} are needed")
+    if len(found) < _MIN_IMAGES:
+        raise DataError(
+            f"{paths[0].parent}: {len(found)} readable images to calibrate on, at least {_MIN_IMAGES} are needed"
+        )
     return found, skipped

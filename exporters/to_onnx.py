@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from edgecnn._version import __version__
 from edgecnn.atomic import atomic_path, check_apart
-from edgecnn.data.dataset import judged_pictures
+from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
@@ -39,16 +39,25 @@ from edgecnn.training.models.imagenet import pretrained_imagenet
 from edgecnn.training.models.own import OwnNetwork, own_network
 from edgecnn.training.models.registry import MODELS
 from edgecnn.training.tensors import two_columns
-from edgecnn.training.torch_backend import TorchJudge, open_checkpoint
-from exporters.golden import choose, synthetic_pictures
+from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
+from exporters.golden import choose, synthetic_images
 from exporters.graph.fp16 import to_fp16
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.graph.passes import PASSES, run_passes
 
-__all__ = ["IR_VERSION", "OPSET", "ExportOptions", "ExportResult", "Parity", "TensorInfo", "export_onnx", "tensor_infos"]
+__all__ = [
+    "IR_VERSION",
+    "OPSET",
+    "ExportOptions",
+    "ExportResult",
+    "Parity",
+    "TensorInfo",
+    "export_onnx",
+    "tensor_infos",
+]
 
 OPSET, IR_VERSION = 18, 8  # read by every onnxruntime since 1.14
-_PARITY_PICTURES = 256
+_PARITY_IMAGES = 256
 _PARITY_TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2}
 
 
@@ -61,7 +70,9 @@ class ExportOptions:
     layout: Literal["nhwc-uint8", "nchw-float32"] = "nhwc-uint8"
     opset: int = OPSET
     golden: Literal["synthetic", "data", "none"] = "synthetic"
-    data: Path | None = None  # pictures for the parity check, and for golden samples where asked; None: the run's own held-out ones
+    data: Path | None = (
+        None  # images for the parity check, and for golden samples where asked; None: the run's own held-out ones
+    )
 
 
 @dataclass(frozen=True)
@@ -75,13 +86,15 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Parity:
-    """The model file against torch, on the same pictures."""
+    """The model file against torch, on the same images."""
 
     images: int
-    pictures: str  # which they were
+    image_source: str  # which they were
     max_abs_diff: float  # of a probability
     top1_agreement: float
-    unknown_max_diff: float | None = None  # of an unknown score, relative where it is larger than 1; None where the graph gives none
+    unknown_max_diff: float | None = (
+        None  # of an unknown score, relative where it is larger than 1; None where the graph gives none
+    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,7 @@ class ExportResult:
 
 
 def export_onnx(
-    source: str | Path | TorchJudge | nn.Module,
+    source: str | Path | TorchBackend | nn.Module,
     path: str | Path,
     options: ExportOptions | None = None,
     reporter: Reporter | None = None,
@@ -111,7 +124,8 @@ def export_onnx(
     """Exports to a self-describing model file.
 
     Args:
-        source: a checkpoint, the name of a built-in network (with ``weights="imagenet"``), or a trained network: normalised images, float
+        source: a checkpoint, the name of a built-in network (with ``weights="imagenet"``), or a trained network:
+            normalised images, float
             ``[N, 3, H, W]``, to logits ``[N, C]``. A network is left as it is.
         path: the ``.onnx`` file to write. It appears only after the checks.
         options: how to export.
@@ -123,7 +137,7 @@ def export_onnx(
         InputNotFoundError, CheckpointError, MissingExtraError: the source cannot be had.
         UsageError: options that cannot be used; a network that cannot be used or exported.
         ModelError: the network has operators that the runner refuses.
-        DataError: pictures were asked for and cannot be had.
+        DataError: images were asked for and cannot be had.
         GateError: the file does not answer as torch does; it is not written.
         OutputError: it cannot be written, or is the checkpoint itself.
     """
@@ -131,30 +145,32 @@ def export_onnx(
     options, reporter, path = options or ExportOptions(), reporter or Silent(), Path(path)
     if isinstance(source, str | Path):
         check_apart(path, source)
-    judge = _open_source(source, options, manifest, network)
-    manifest = judge.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
-    judge = TorchJudge(judge.network, manifest, judge.split_record, judge.file, judge.unknown)
-    pictures, which = _parity_pictures(judge, options)
+    backend = _open_source(source, options, manifest, network)
+    manifest = backend.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
+    backend = TorchBackend(backend.network, manifest, backend.split_record, backend.file, backend.unknown)
+    images, which = _parity_images(backend, options)
     reporter.stage("exporting")(0, 1)
-    model = _to_graph(judge, options)
-    describe(model, manifest, judge.split_record, None)
+    model = _to_graph(backend, options)
+    describe(model, manifest, backend.split_record, None)
     with atomic_path(path) as temporary:
         write_unchecked(model, temporary)
         session = open_session(temporary, "cpu", trusted=True)
-        golden = _golden(session, manifest, pictures, options)
-        parity = _parity(judge, session, pictures, which, reporter)
+        golden = _golden(session, manifest, images, options)
+        parity = _parity(backend, session, images, which, reporter)
         tolerance = _PARITY_TOLERANCE[options.precision]
         if not parity.max_abs_diff <= tolerance:
             raise GateError(
-                f"{path}: the exported graph differs from torch by {parity.max_abs_diff:.2g} in a probability (allowed {tolerance:g}); "
+                f"{path}: the exported graph differs from torch by {parity.max_abs_diff:.2g} in a probability "
+                f"(allowed {tolerance:g}); "
                 "not written; please report the network"
             )
         if parity.unknown_max_diff is not None and not parity.unknown_max_diff <= tolerance:
             raise GateError(
-                f"{path}: the exported graph differs from torch by {parity.unknown_max_diff:.2g} in an unknown score (allowed {tolerance:g}); "
+                f"{path}: the exported graph differs from torch by {parity.unknown_max_diff:.2g} in an unknown score "
+                f"(allowed {tolerance:g}); "
                 "not written; please report the network"
             )
-        describe(model, manifest, judge.split_record, golden)
+        describe(model, manifest, backend.split_record, golden)
         write_unchecked(model, temporary)
         written = read_model_file(temporary)
         admit_own(replace(written, path=path))
@@ -172,36 +188,48 @@ def export_onnx(
 
 
 def _open_source(
-    source: str | Path | TorchJudge | nn.Module, options: ExportOptions, manifest: Manifest | None, network: nn.Module | None
-) -> TorchJudge:
+    source: str | Path | TorchBackend | nn.Module,
+    options: ExportOptions,
+    manifest: Manifest | None,
+    network: nn.Module | None,
+) -> TorchBackend:
     if isinstance(source, nn.Module):
-        return _judge(source, manifest)
+        return _backend(source, manifest)
     if manifest is not None:
         raise UsageError("manifest: goes with a network alone; a checkpoint and a built-in network have their own")
-    if isinstance(source, TorchJudge):
+    if isinstance(source, TorchBackend):
         return source
     if str(source) in MODELS and not Path(source).exists():
         if options.weights != "imagenet":
-            raise UsageError(f"{source}: a built-in network without training; add --weights imagenet, or give a checkpoint")
+            raise UsageError(
+                f"{source}: a built-in network without training; add --weights imagenet, or give a checkpoint"
+            )
         return pretrained_imagenet(str(source))
     if options.weights is not None:
-        raise UsageError(f"--weights {options.weights}: goes with the name of a built-in network ({', '.join(MODELS)}), a checkpoint has its own")
+        raise UsageError(
+            f"--weights {options.weights}: goes with the name of a built-in network ({', '.join(MODELS)}), a "
+            "checkpoint has its own"
+        )
     return open_checkpoint(Path(source), network)
 
 
-def _judge(network: nn.Module, manifest: Manifest | None) -> TorchJudge:
+def _backend(network: nn.Module, manifest: Manifest | None) -> TorchBackend:
     if manifest is None:
         raise UsageError(
-            f"{type(network).__name__}: a network alone says neither its labels nor its pictures; "
+            f"{type(network).__name__}: a network alone says neither its labels nor its images; "
             "give them with manifest=own_manifest(labels, imgsz) of edgecnn.training.models.own"
         )
     if not isinstance(network, ImageClassifier) or isinstance(network, OwnNetwork):
-        return TorchJudge(own_network(network, len(manifest.labels), manifest.input.height), manifest)
-    return TorchJudge(copy.deepcopy(network).cpu(), manifest)
+        return TorchBackend(own_network(network, len(manifest.labels), manifest.input.height), manifest)
+    return TorchBackend(copy.deepcopy(network).cpu(), manifest)
 
 
 class _DeviceGraph(nn.Module):
-    """What the device runs: pixels in; probabilities, the embedding where the network has one, and the unknown score where the rule needs it out."""
+    """What the device runs.
+
+    Pixels in; probabilities, the embedding where the network has one, and the unknown score where the rule needs it
+    out.
+    """
 
     def __init__(self, network: ImageClassifier, score: nn.Module | None, manifest: Manifest, layout: str) -> None:
         super().__init__()
@@ -219,7 +247,8 @@ class _DeviceGraph(nn.Module):
         return ["probabilities", *(["embedding"] if self.embeds else []), *(["unknown_score"] if self.score else [])]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """uint8 ``[N, H, W, 3]`` (or normalised float ``[N, 3, H, W]``) -> probabilities ``[N, C]``, embedding ``[N, D]``, score ``[N]``."""
+        """uint8 ``[N, H, W, 3]`` (or normalised float ``[N, 3, H, W]``) -> probabilities ``[N, C]``, embedding ``[N,
+        D]``, score ``[N]``."""
         if self.pixels:
             # moved as bytes, a quarter of the floats; contiguous, or torch exports its own strides as Gather nodes
             image = (image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale
@@ -231,14 +260,16 @@ class _DeviceGraph(nn.Module):
         return tuple(found[name] for name in self.outputs)
 
 
-def _to_graph(judge: TorchJudge, options: ExportOptions) -> ModelProto:
+def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
     """Traces with a batch of 2 (1 would be taken for a constant), then runs the graph passes."""
     if options.opset < OPSET:
         raise UsageError(f"--opset {options.opset}: expected {OPSET} or higher")
-    manifest, score = judge.manifest, judge.score
+    manifest, score = backend.manifest, backend.score
     height, width = manifest.input.height, manifest.input.width
-    graph = _DeviceGraph(judge.network.cpu(), score.cpu() if score else None, manifest, options.layout).eval()
-    example = torch.zeros((2, height, width, 3), dtype=torch.uint8) if graph.pixels else torch.zeros((2, 3, height, width))
+    graph = _DeviceGraph(backend.network.cpu(), score.cpu() if score else None, manifest, options.layout).eval()
+    example = (
+        torch.zeros((2, height, width, 3), dtype=torch.uint8) if graph.pixels else torch.zeros((2, 3, height, width))
+    )
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -254,10 +285,15 @@ def _to_graph(judge: TorchJudge, options: ExportOptions) -> ModelProto:
             )
     except torch.onnx.OnnxExporterError as error:  # of a network of the user's own
         why = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{_name(judge.network)}: torch cannot export it: {why}; write its forward without decisions on values") from error
+        raise UsageError(
+            f"{_name(backend.network)}: torch cannot export it: {why}; write its forward without decisions on values"
+        ) from error
     assert program is not None
     if not program.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        raise UsageError(f"{_name(judge.network)}: fixes the number of pictures a batch holds; write its forward without a loop over them")
+        raise UsageError(
+            f"{_name(backend.network)}: fixes the number of images a batch holds; write its forward without a loop "
+            "over them"
+        )
     model = _plain(program.model_proto)
     run_passes(model, PASSES)
     if options.precision == "fp16":
@@ -297,20 +333,22 @@ def _plain(model: ModelProto) -> ModelProto:
     return model
 
 
-def _parity_pictures(judge: TorchJudge, options: ExportOptions) -> tuple[Image, str]:
-    """Real pictures where any are at hand, of the model's size; made ones otherwise."""
-    manifest = judge.manifest
+def _parity_images(backend: TorchBackend, options: ExportOptions) -> tuple[Image, str]:
+    """Real images where any are at hand, of the model's size; made ones otherwise."""
+    manifest = backend.manifest
     if options.data is not None:
-        chosen = judged_pictures(options.data, manifest, judge.split_record, labels_needed=False)
+        chosen = select_eval_images(options.data, manifest, backend.split_record, labels_needed=False)
         return _load(chosen.paths, manifest), f"{chosen.note} of {options.data}"
-    run_data = _run_data(judge.file)
+    run_data = _run_data(backend.file)
     if run_data is not None:
         with contextlib.suppress(DataError, InputNotFoundError):  # moved or changed since: not a fault of the export
-            chosen = judged_pictures(run_data, manifest, judge.split_record, labels_needed=False)
+            chosen = select_eval_images(run_data, manifest, backend.split_record, labels_needed=False)
             return _load(chosen.paths, manifest), chosen.note
     if options.golden == "data":
-        raise UsageError("--golden data: the pictures that the run was trained on are not there any more; give some with --data")
-    return synthetic_pictures(manifest.input.height, manifest.input.width), "synthetic pictures; name real ones with --data"
+        raise UsageError(
+            "--golden data: the images that the run was trained on are not there any more; give some with --data"
+        )
+    return synthetic_images(manifest.input.height, manifest.input.width), "synthetic images; name real ones with --data"
 
 
 def _run_data(checkpoint: str) -> Path | None:
@@ -324,34 +362,36 @@ def _run_data(checkpoint: str) -> Path | None:
 
 
 def _load(paths: Sequence[Path], manifest: Manifest) -> Image:
-    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PARITY_PICTURES)).astype(int)]
+    chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PARITY_IMAGES)).astype(int)]
     loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
     if not sum(len(images) for images in loaded):
-        raise DataError(f"{paths[0].parent}: none of the pictures can be read")
+        raise DataError(f"{paths[0].parent}: none of the images can be read")
     return np.concatenate(loaded)
 
 
-def _golden(session: ModelSession, manifest: Manifest, pictures: Image, options: ExportOptions) -> GoldenSamples | None:
+def _golden(session: ModelSession, manifest: Manifest, images: Image, options: ExportOptions) -> GoldenSamples | None:
     if options.golden == "none":
         return None
-    candidates = pictures if options.golden == "data" else synthetic_pictures(manifest.input.height, manifest.input.width)
+    candidates = images if options.golden == "data" else synthetic_images(manifest.input.height, manifest.input.width)
     return choose(session, candidates, manifest.precision)
 
 
-def _parity(judge: TorchJudge, session: ModelSession, pictures: Image, which: str, reporter: Reporter) -> Parity:
+def _parity(backend: TorchBackend, session: ModelSession, images: Image, which: str, reporter: Reporter) -> Parity:
     progress = reporter.stage("comparing with torch")
     largest, agreeing = 0.0, 0
     unknown: list[NDArray[np.float32]] = []
-    for i in range(0, len(pictures), 32):
-        batch = pictures[i : i + 32]
-        (expected, scores), (found, given) = judge.answers(batch), session.answers(batch)
+    for i in range(0, len(images), 32):
+        batch = images[i : i + 32]
+        (expected, scores), (found, given) = backend.answers(batch), session.answers(batch)
         difference = float(np.abs(expected - found).max())
         largest = difference if not difference <= largest else largest  # a NaN stays
         agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
         if scores is not None and given is not None:
             unknown.append(np.abs(scores - given) / np.maximum(np.abs(scores), 1))
-        progress(min(i + 32, len(pictures)), len(pictures))
-    return Parity(len(pictures), which, largest, agreeing / len(pictures), float(np.concatenate(unknown).max()) if unknown else None)
+        progress(min(i + 32, len(images)), len(images))
+    return Parity(
+        len(images), which, largest, agreeing / len(images), float(np.concatenate(unknown).max()) if unknown else None
+    )
 
 
 def tensor_infos(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.evaluation.parity import Rung, VerifyResult, climb
+from edgecnn.evaluation.parity import VerifiableModel, VerifyResult, compare_models
 from edgecnn.progress import Progress
-from edgecnn.runtime.analysis.divergence import locate
+from edgecnn.runtime.analysis.divergence import locate_divergence
 from edgecnn.runtime.session.model_file import is_checkpoint
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.torch_backend import open_checkpoint
@@ -15,7 +15,7 @@ from edgecnn.training.torch_backend import open_checkpoint
 __all__ = ["open_model", "verify"]
 
 
-def open_model(path: str | Path, ep: str = "cpu") -> Rung:
+def open_model(path: str | Path, ep: str = "cpu") -> VerifiableModel:
     """A checkpoint on torch, or a model file on onnxruntime. Raises as the two openers do."""
     return open_checkpoint(Path(path)) if is_checkpoint(Path(path)) else open_session(path, ep)
 
@@ -29,19 +29,23 @@ def verify(
     ep: str = "cpu",
     progress: Progress | None = None,
 ) -> VerifyResult:
-    """Holds forms of one model against the first, from picture file to label; see :func:`edgecnn.evaluation.parity.climb`.
+    """Holds forms of one model against the first, from image file to label.
+
+    See :func:`edgecnn.evaluation.parity.compare_models`.
 
     Args:
         reference: a checkpoint or a model file.
         candidates: the others.
-        data: a folder of pictures.
+        data: a folder of images.
         max_drop: largest loss of top-1, as a fraction.
         min_agreement: smallest share of equal answers.
         ep: execution provider for the model files.
-        progress: told of pictures done.
+        progress: told of images done.
 
     Raises:
         Whatever opening a file or reading the folder raises; a failed gate is no error: see ``passed``.
     """
     opened = [open_model(path, ep) for path in (reference, *candidates)]
-    return locate(climb(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress), opened)
+    return locate_divergence(
+        compare_models(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress), opened
+    )

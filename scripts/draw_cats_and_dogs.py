@@ -1,8 +1,9 @@
-"""Draws cats and dogs, a folder each: pictures for docs/how-it-learns.md that belong to nobody.
+"""Draws cats and dogs, a folder each: images for docs/how-it-learns.md that belong to nobody.
 
     python scripts/draw_cats_and_dogs.py drawings --count 300
 
-What tells the two apart is what a child would draw: pointed ears, slit pupils and whiskers against hanging ears, a muzzle and a tongue. Colour,
+What tells the two apart is what a child would draw: pointed ears, slit pupils and whiskers against hanging ears, a
+muzzle and a tongue. Colour,
 place, size, tilt, background and light say nothing.
 """
 
@@ -20,7 +21,7 @@ SIDE = 150  # pixels, the input of the classic network
 _FINER = 4  # drawn so much larger, then averaged down: smooth edges
 
 Random = np.random.Generator
-Picture = NDArray[np.uint8]
+ImageFile = NDArray[np.uint8]
 Color = tuple[int, int, int]
 
 
@@ -48,10 +49,16 @@ class Head:
 
     def line(self, points: NDArray[np.float64], color: Color, width: float) -> None:
         """A line ``[N, 2]``."""
-        cv2.polylines(self._canvas, [self._pixels(points)], isClosed=False, color=color, thickness=max(1, round(width * self._radius)))
+        cv2.polylines(
+            self._canvas,
+            [self._pixels(points)],
+            isClosed=False,
+            color=color,
+            thickness=max(1, round(width * self._radius)),
+        )
 
-    def finish(self, random: Random) -> Picture:
-        """The picture, uint8 ``[SIDE, SIDE, 3]`` RGB, with some noise of a sensor."""
+    def finish(self, random: Random) -> ImageFile:
+        """The image, uint8 ``[SIDE, SIDE, 3]`` RGB, with some noise of a sensor."""
         small = cv2.resize(self._canvas, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         noisy = small + random.normal(0, 5, small.shape)
         return np.clip(noisy, 0, 255).astype(np.uint8)
@@ -60,7 +67,7 @@ class Head:
         return np.round(points @ self._turn.T * self._radius + self._middle).astype(np.int32)
 
 
-def cat(random: Random) -> Picture:
+def cat(random: Random) -> ImageFile:
     """Pointed ears, slit pupils, a small nose, whiskers."""
     head = Head(random)
     point = random.uniform(1.45, 1.75)
@@ -79,7 +86,7 @@ def cat(random: Random) -> Picture:
     return head.finish(random)
 
 
-def dog(random: Random) -> Picture:
+def dog(random: Random) -> ImageFile:
     """Hanging ears, round pupils, a muzzle, mostly a tongue."""
     head = Head(random)
     head.oval(0, 0, 0.95, 1.05, head.fur)
@@ -97,7 +104,7 @@ def dog(random: Random) -> Picture:
     return head.finish(random)
 
 
-def _background(random: Random) -> Picture:
+def _background(random: Random) -> ImageFile:
     """A slope of light between two colours, with a few blots of other things."""
     side = SIDE * _FINER
     ramp = np.linspace(0, 1, side)[:, None, None]
@@ -122,21 +129,21 @@ def _iris(random: Random) -> Color:
     return (200, 190, 60) if random.random() < 0.5 else (110, 190, 90)
 
 
-KINDS: dict[str, Callable[[Random], Picture]] = {"cat": cat, "dog": dog}
+KINDS: dict[str, Callable[[Random], ImageFile]] = {"cat": cat, "dog": dog}
 
 
 def main() -> None:
     """Writes ``count`` PNGs a kind below the folder."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=300, help="pictures a kind")
+    parser.add_argument("--count", type=int, default=300, help="images a kind")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for index, (name, draw) in enumerate(KINDS.items()):
         (options.folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(options.count):
-            picture = draw(np.random.default_rng((options.seed, index, number)))
-            cv2.imwrite(str(options.folder / name / f"{number:04d}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            image = draw(np.random.default_rng((options.seed, index, number)))
+            cv2.imwrite(str(options.folder / name / f"{number:04d}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every test may use: the committed tiny models and pictures made by code. Nothing here imports torch."""
+"""What every test may use: the committed tiny models and images made by code. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,13 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def edgecnn():
     """Runs the installed command line in a process of its own, as a user does."""
 
-    def run(*args: object, env: dict[str, str] | None = None, stdin: str | None = None, cwd: Path | None = None, timeout: float = 240):
+    def run(
+        *args: object,
+        env: dict[str, str] | None = None,
+        stdin: str | None = None,
+        cwd: Path | None = None,
+        timeout: float = 240,
+    ):
         command = [sys.executable, "-m", "edgecnn", *map(str, args)]
         return subprocess.run(
             command,

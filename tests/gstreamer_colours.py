@@ -1,4 +1,6 @@
-"""The mean colour of a red picture through a GStreamer pipeline in each format, by the system's OpenCV (Debian: python3-opencv).
+"""The mean colour of a red image through a GStreamer pipeline in each format, by the system's OpenCV (Debian.
+
+Python3-opencv).
 
 python3 tests/gstreamer_colours.py FORMAT...
 """

@@ -1,4 +1,6 @@
-"""A network that eight bits harm in one place: one channel a hundred thousand times as large as its neighbours, which the next layer does not look at.
+"""A network that eight bits harm in one place.
+
+One channel a hundred thousand times as large as its neighbours, which the next layer does not look at.
 
 That layer has two groups, which equalization leaves alone; else it would heal part of the harm.
 """
@@ -30,7 +32,10 @@ class SixConvolutions(ImageClassifier):
         layers = [
             layer
             for i in range(6)
-            for layer in (nn.Conv2d(sizes[i], sizes[i + 1], 3, 2 if i in (0, 2, 4) else 1, 1, groups=2 if i == 3 else 1), nn.ReLU())
+            for layer in (
+                nn.Conv2d(sizes[i], sizes[i + 1], 3, 2 if i in (0, 2, 4) else 1, 1, groups=2 if i == 3 else 1),
+                nn.ReLU(),
+            )
         ]
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(32, 2)
@@ -41,9 +46,18 @@ class SixConvolutions(ImageClassifier):
 
 
 def write_harmed_model(path: Path, data: Path) -> Path:
-    """Trains it on shapes, blows one channel up between the third and the fourth convolution, exports it. Returns ``path``."""
+    """Trains it on shapes, blows one channel up between the third and the fourth convolution, exports it.
+
+    Returns ``path``.
+    """
     manifest = Manifest(
-        CLASSES, InputSpec(32, 32), PreprocessSpec(), Normalization(128, 128.0), UnknownRule(), TrainingRecord("six", "", "", None, 0), "a test"
+        CLASSES,
+        InputSpec(32, 32),
+        PreprocessSpec(),
+        Normalization(128, 128.0),
+        UnknownRule(),
+        TrainingRecord("six", "", "", None, 0),
+        "a test",
     )
     network = _trained(write_shapes(data, 60), manifest)
     third = network.layers[4]
@@ -56,10 +70,10 @@ def write_harmed_model(path: Path, data: Path) -> Path:
 
 def _trained(data: Path, manifest: Manifest) -> SixConvolutions:
     torch.manual_seed(1)
-    pictures = scan_folder(data).pictures
-    batch = next(iter(fitted_batches([p.path for p in pictures], manifest, len(pictures))))
+    files = scan_folder(data).images
+    batch = next(iter(fitted_batches([f.path for f in files], manifest, len(files))))
     images = normalize(batch.images, manifest.normalization, torch.device("cpu"))
-    labels = torch.tensor([CLASSES.index(p.class_name) for p in pictures])
+    labels = torch.tensor([CLASSES.index(f.class_name) for f in files])
     network = SixConvolutions()
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     for _ in range(STEPS):
@@ -67,7 +81,9 @@ def _trained(data: Path, manifest: Manifest) -> SixConvolutions:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        with torch.no_grad():  # learnt without the channel that is blown up later: that changes no float answer, however the training went
+        with (
+            torch.no_grad()
+        ):  # learnt without the channel that is blown up later: that changes no float answer, however the training went
             network.layers[6].weight[:8, 0] = 0  # of the first group
     assert float((network(images).argmax(1) == labels).float().mean()) > 0.95
     return network.eval()

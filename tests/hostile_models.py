@@ -1,4 +1,7 @@
-"""Model files that no exporter writes, byte by byte in protobuf's wire format: a device has no onnx package to make them with."""
+"""Model files that no exporter writes, byte by byte in protobuf's wire format.
+
+A device has no onnx package to make them with.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +79,20 @@ IMAGE = value("image", UINT8, ["batch", SIDE, SIDE, 3])
 OUT = value("probabilities", FLOAT, ["batch", "c"])
 
 
-def model(nodes, weights=(), *, inputs=(IMAGE,), outputs=(OUT,), opset: int = 17, ir: int = 8, graph_more: bytes = b"", more: bytes = b"") -> bytes:
-    graph = joined(1, nodes) + field(2, "g") + joined(5, weights) + joined(11, inputs) + joined(12, outputs) + graph_more
+def model(
+    nodes,
+    weights=(),
+    *,
+    inputs=(IMAGE,),
+    outputs=(OUT,),
+    opset: int = 17,
+    ir: int = 8,
+    graph_more: bytes = b"",
+    more: bytes = b"",
+) -> bytes:
+    graph = (
+        joined(1, nodes) + field(2, "g") + joined(5, weights) + joined(11, inputs) + joined(12, outputs) + graph_more
+    )
     imports = field(8, field(1, "") + field(2, opset))
     for domain in ("com.microsoft", "custom", "ai.onnx.ml"):
         imports += field(8, field(1, domain) + field(2, 1))
@@ -85,13 +100,13 @@ def model(nodes, weights=(), *, inputs=(IMAGE,), outputs=(OUT,), opset: int = 17
 
 
 def with_pixels(nodes, weights=(), **more) -> bytes:
-    """``x`` is the picture in float, ``[N, 3, H, W]``."""
+    """``x`` is the image in float, ``[N, 3, H, W]``."""
     head = [node("Cast", ["image"], ["float"], to=FLOAT), node("Transpose", ["float"], ["x"], perm=[0, 3, 1, 2])]
     return model([*head, *nodes], weights, **more)
 
 
 def one(op: str, *inputs: str, weights=(), out: str = "probabilities", **attributes) -> bytes:
-    """One operator on the picture."""
+    """One operator on the image."""
     return with_pixels([node(op, ["x", *inputs], [out], **attributes)], weights, outputs=[field(1, out)])
 
 
@@ -131,7 +146,10 @@ def _loop() -> bytes:
 
 def external(location: str, *, said: bool = True) -> bytes:
     """The weight of a convolution in another file."""
-    entry = joined(13, (field(1, key) + field(2, text) for key, text in (("location", location), ("offset", "0"), ("length", "432"))))
+    entry = joined(
+        13,
+        (field(1, key) + field(2, text) for key, text in (("location", location), ("offset", "0"), ("length", "432"))),
+    )
     weight = tensor("w", [4, 3, 3, 3], FLOAT, None, entry + (field(14, 1) if said else b""))
     return one("Conv", "w", weights=[weight])
 
@@ -143,7 +161,11 @@ def _doubling(times: int) -> bytes:
 
 def _slow() -> bytes:
     """Products of matrices that fit into memory: minutes of arithmetic, no loop, nothing to be computed before."""
-    nodes = [node("ReduceMax", ["x"], ["top"], keepdims=0), node("ConstantOfShape", ["side"], ["null"]), node("Add", ["null", "top"], ["m0"])]
+    nodes = [
+        node("ReduceMax", ["x"], ["top"], keepdims=0),
+        node("ConstantOfShape", ["side"], ["null"]),
+        node("Add", ["null", "top"], ["m0"]),
+    ]
     nodes += [node("MatMul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]) for i in range(500)]
     return with_pixels(nodes, [longs("side", 3072, 3072)], outputs=[field(1, "m500")])
 
@@ -154,7 +176,9 @@ def _range(start: int, end: int, step: int) -> bytes:
 
 
 def _whole(op: str, first: int, second: int) -> bytes:
-    return with_pixels([node(op, ["a", "b"], ["number"])], [longs("a", first), longs("b", second)], outputs=[field(1, "number")])
+    return with_pixels(
+        [node(op, ["a", "b"], ["number"])], [longs("a", first), longs("b", second)], outputs=[field(1, "number")]
+    )
 
 
 def mutated(content: bytes, count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
@@ -311,7 +335,7 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "weight-of-an-unknown-type": one("Conv", "w", weights=[tensor("w", [4, 3, 3, 3], 999, bytes(432))]),
         "weight-of-texts": one("Conv", "w", weights=[tensor("w", [4, 3, 3, 3], STRING, bytes(432))]),
         "nothing": b"",
-        "a-picture": b"\x89PNG\r\n\x1a\n" + bytes(100),
+        "a-image": b"\x89PNG\r\n\x1a\n" + bytes(100),
         "an-archive": b"PK\x03\x04" + bytes(100),
         "text": b"not a model\n" * 100,
         "noise": random.Random(1).randbytes(50_000),

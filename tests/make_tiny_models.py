@@ -19,7 +19,7 @@ from edgecnn.data.split_record import SplitRecord
 from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.tensors import normalize
-from edgecnn.training.torch_backend import TorchJudge
+from edgecnn.training.torch_backend import TorchBackend
 from exporters import QuantizeOptions, export_onnx, quantize
 
 MODELS = Path(__file__).parent / "models"
@@ -32,7 +32,12 @@ class TinyNet(ImageClassifier):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+            nn.Conv2d(3, 16, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, 2, 1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
         )
         self.classifier = nn.Linear(32, 2)
 
@@ -57,15 +62,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = write_shapes(Path(folder), 200)
         network = train(scan_folder(data), manifest)
-        export_onnx(TorchJudge(network, manifest, SplitRecord.of({})), MODELS / "tiny.onnx")
+        export_onnx(TorchBackend(network, manifest, SplitRecord.of({})), MODELS / "tiny.onnx")
         options = QuantizeOptions(method="minmax", samples=100, max_drop=1.0, min_speedup=0.0)
         print(quantize(MODELS / "tiny.onnx", data, MODELS / "tiny.int8.onnx", options))
 
 
 def train(folder, manifest: Manifest) -> TinyNet:
-    batch = next(iter(fitted_batches([p.path for p in folder.pictures], manifest, len(folder.pictures))))
+    batch = next(iter(fitted_batches([p.path for p in folder.images], manifest, len(folder.images))))
     images = normalize(batch.images, manifest.normalization, torch.device("cpu"))
-    labels = torch.tensor([CLASSES.index(p.class_name) for p in folder.pictures])
+    labels = torch.tensor([CLASSES.index(p.class_name) for p in folder.images])
     network = TinyNet()
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     for _ in range(STEPS):

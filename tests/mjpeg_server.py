@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import cv2
 import numpy as np
-from shapes import shape_picture
+from shapes import shape_image
 
 BOUNDARY = b"frame"
 
@@ -26,13 +26,18 @@ def jpeg(image: np.ndarray) -> bytes:
 
 
 class MjpegCamera:
-    """Serves pictures at a rate; ``fault`` breaks the open connections, and what it names stays so until it is ``None`` again.
+    """Serves images at a rate.
 
-    Faults: ``fin`` (ends every stream in order), ``reset`` (by RST), ``stall`` (half a frame, then silence), ``404``, ``closed`` (nothing listens).
+    ``fault`` breaks the open connections, and what it names stays so until it is ``None`` again.
+
+    Faults: ``fin`` (ends every stream in order), ``reset`` (by RST), ``stall`` (half a frame, then silence), ``404``,
+    ``closed`` (nothing listens).
     """
 
-    def __init__(self, fps: float = 50.0, *, content_type: str | None = None, lengths: bool = True, password: str | None = None) -> None:
-        self.frames = [jpeg(shape_picture(name, seed, 64)) for seed in range(10) for name in ("circle", "square")]
+    def __init__(
+        self, fps: float = 50.0, *, content_type: str | None = None, lengths: bool = True, password: str | None = None
+    ) -> None:
+        self.frames = [jpeg(shape_image(name, seed, 64)) for seed in range(10) for name in ("circle", "square")]
         self.fps = fps
         self.content_type = content_type or f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
         self.lengths = lengths

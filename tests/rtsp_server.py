@@ -1,4 +1,6 @@
-"""An RTSP camera on 127.0.0.1: GStreamer's own server, run by the system's Python (Debian: gir1.2-gst-rtsp-server-1.0 and python3-gst-1.0).
+"""An RTSP camera on 127.0.0.1.
+
+GStreamer's own server, run by the system's Python (Debian: gir1.2-gst-rtsp-server-1.0 and python3-gst-1.0).
 
 python3 tests/rtsp_server.py PORT [USER PASSWORD]
 """

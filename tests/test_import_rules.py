@@ -1,4 +1,7 @@
-"""Who may import whom, as docs/design.md says, read from the source of every module; and how large a folder may grow."""
+"""Who may import whom, as docs/design.md says, read from the source of every module.
+
+And how large a folder may grow.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OURS = ("edgecnn", "exporters")
 NUMERIC = {"numpy", "cv2"}
-BASE = {"edgecnn.errors", "edgecnn.atomic", "edgecnn.manifest", "edgecnn.preprocess", "edgecnn.progress", "edgecnn._lazy", "edgecnn._version"}
+BASE = {
+    "edgecnn.errors",
+    "edgecnn.atomic",
+    "edgecnn.manifest",
+    "edgecnn.preprocess",
+    "edgecnn.progress",
+    "edgecnn._lazy",
+    "edgecnn._version",
+}
 HEADS = {*BASE, "edgecnn.image", "edgecnn.data", "edgecnn.data_quality", "edgecnn.evaluation", *NUMERIC}
 
 # What a package may import beside the standard library and itself. The longest name that fits a module holds.
@@ -34,7 +45,11 @@ ALLOWED: dict[str, set[str]] = {
 FREE = ("edgecnn", "edgecnn.__main__")  # and the command line, which imports anything, inside its commands
 HEAVY = {"numpy", "cv2", "torch", "onnx", "onnxruntime", "rich", "matplotlib"}
 MAX_FILES = 15
-LISTS = {"edgecnn/cli/commands", "edgecnn/training/models", "edgecnn/runtime/sources/drivers"}  # one file a command, a network, a driver
+LISTS = {
+    "edgecnn/cli/commands",
+    "edgecnn/training/models",
+    "edgecnn/runtime/sources/drivers",
+}  # one file a command, a network, a driver
 
 
 def modules() -> dict[str, Path]:
@@ -43,7 +58,10 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path, known: dict[str, Path]) -> set[str]:
-    """Everything that a file imports, under ``TYPE_CHECKING`` and inside functions too; a module of ours by its own name."""
+    """Everything that a file imports, under ``TYPE_CHECKING`` and inside functions too.
+
+    A module of ours by its own name.
+    """
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -52,7 +70,11 @@ def imports(path: Path, known: dict[str, Path]) -> set[str]:
             assert node.level == 0, f"{path}: imports are absolute"
             names = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name if name in known else str(node.module) for name in names}
-    return {name if name.split(".")[0] in OURS else name.split(".")[0] for name in found} - set(sys.stdlib_module_names) - {"__future__"}
+    return (
+        {name if name.split(".")[0] in OURS else name.split(".")[0] for name in found}
+        - set(sys.stdlib_module_names)
+        - {"__future__"}
+    )
 
 
 def within(name: str, packages: set[str]) -> bool:
@@ -67,7 +89,9 @@ def test_a_module_imports_only_what_its_place_permits() -> None:
             continue
         home = max((p for p in ALLOWED if within(module, {p})), key=len, default=None)
         assert home is not None, f"{module}: say in this file what it may import"
-        broken += [f"{module} imports {name}" for name in imports(path, known) if not within(name, {*ALLOWED[home], home})]
+        broken += [
+            f"{module} imports {name}" for name in imports(path, known) if not within(name, {*ALLOWED[home], home})
+        ]
     assert not broken
 
 
@@ -82,12 +106,17 @@ def test_the_command_line_imports_heavy_things_inside_its_commands_alone() -> No
             else:
                 continue
             ours = {n for n in names if n.split(".")[0] in OURS and not within(n, {"edgecnn.cli", "edgecnn.errors"})}
-            broken += [f"{path.name} imports {n} at its top" for n in ours | {n for n in names if n.split(".")[0] in HEAVY}]
+            broken += [
+                f"{path.name} imports {n} at its top" for n in ours | {n for n in names if n.split(".")[0] in HEAVY}
+            ]
     assert not broken
 
 
 def test_no_circle_of_imports() -> None:
-    """Imports under ``TYPE_CHECKING`` and inside functions count: whoever reads a module must be able to stop somewhere."""
+    """Imports under ``TYPE_CHECKING`` and inside functions count.
+
+    Whoever reads a module must be able to stop somewhere.
+    """
     known = modules()
     graph = {module: imports(path, known) & known.keys() for module, path in known.items()}
     for module, path in known.items():

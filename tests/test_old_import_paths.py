@@ -14,6 +14,7 @@ DEVICE = [
     ("edgecnn", "Prediction"),
     ("edgecnn", "Score"),
     ("edgecnn", "open_source"),
+    ("edgecnn.errors", "PictureError"),
     ("edgecnn.metrics", "ece_band"),
     ("edgecnn.evaluation", "validate"),
     ("edgecnn.runtime.admission", "admit"),

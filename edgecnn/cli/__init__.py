@@ -18,10 +18,14 @@ def main() -> None:
         signal.signal(signum, interrupt)
     for stream in (sys.stdout, sys.stdin, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")  # file names need not be UTF-8
+            # File names need not be UTF-8
+            stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")
     if sys.argv[1:2] == ["predict"]:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here multiplies matrices; starting NumPy's threads takes an eighth of the start
-        gc.disable()  # until the model is open: what imports make stays, and going through it again and again takes a twentieth of the start
+        # Nothing here multiplies matrices; starting NumPy's threads takes an eighth of the start
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # Until the model is open: what imports make stays, and going through it again and again takes a twentieth of
+        # the start
+        gc.disable()
         from edgecnn.cli.quick_predict import predict_quickly
 
         predict_quickly(sys.argv[2:])

@@ -26,7 +26,7 @@ class _Commands(typer.core.TyperGroup):
 app = typer.Typer(
     name="edgecnn",
     cls=_Commands,
-    help="An image classifier from a folder of pictures to a decision on a device.",
+    help="An image classifier from a folder of images to a decision on a device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -54,6 +54,22 @@ def run() -> None:
         verify,
     )
 
-    for module in (train, val, explain, export, adopt, quantize, verify, predict, capture, health, tune, benchmark, inspect, doctor, demo):
+    for module in (
+        train,
+        val,
+        explain,
+        export,
+        adopt,
+        quantize,
+        verify,
+        predict,
+        capture,
+        health,
+        tune,
+        benchmark,
+        inspect,
+        doctor,
+        demo,
+    ):
         module.register(app)
     app(prog_name="edgecnn")

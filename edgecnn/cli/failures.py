@@ -21,7 +21,8 @@ _signals: list[int] = []  # that ask the program to end, as they came
 def interrupt(signum: int, _frame: object) -> None:
     """Ctrl-C and SIGTERM, as an exception, so that files half written are removed.
 
-    Remembered too: code that was parted in its midst may make an error of its own of it, as torch's file writer does, and locks of ``threading``.
+    Remembered too: code that was parted in its midst may make an error of its own of it, as torch's file writer does,
+    and locks of ``threading``.
     """
     _signals.append(signum)
     raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(_BY_SIGNAL + signum)
@@ -36,7 +37,9 @@ def exit_status(command: Callable[[], int]) -> int:
     except BrokenPipeError:
         return _left_quietly()
     except Exception as error:
-        if type(error).__module__.startswith(("typer", "click")):  # wrong usage, for which Typer has a box, and its way to end
+        if type(error).__module__.startswith(
+            ("typer", "click")
+        ):  # wrong usage, for which Typer has a box, and its way to end
             raise
         return _failed(*_line_and_status(error))
 
@@ -45,7 +48,7 @@ def _line_and_status(error: Exception) -> tuple[str, int]:
     if isinstance(error, EdgeCNNError):
         return str(error), error.exit_status
     if isinstance(error, MemoryError):
-        return "not enough memory; use a smaller --batch or smaller pictures", 2
+        return "not enough memory; use a smaller --batch or smaller images", 2
     if isinstance(error, OSError):
         return f"{error.filename or 'system'}: {error.strerror or error}; check the place and its permissions", 2
     if isinstance(error, ImportError) and not (error.name or "edgecnn").startswith(("edgecnn", "exporters")):
@@ -57,10 +60,10 @@ def _interrupted() -> int:
     signum = _signals[-1] if _signals else signal.SIGINT
     if signum != signal.SIGINT:  # whoever ends services in this way knows
         return _BY_SIGNAL + signum
-    return _told("interrupted; what was written so far is whole", _BY_SIGNAL + signum)
+    return _report("interrupted; what was written so far is whole", _BY_SIGNAL + signum)
 
 
-def _told(line: str, status: int) -> int:
+def _report(line: str, status: int) -> int:
     with contextlib.suppress(OSError):
         print(f"edgecnn: {' '.join(line.split())}", file=sys.stderr)
     return status
@@ -74,10 +77,13 @@ def _failed(line: str, status: int) -> int:
         import traceback
 
         traceback.print_exc()
-    return _told(f"error: {line}", status)
+    return _report(f"error: {line}", status)
 
 
 def _left_quietly() -> int:
-    """The reader of our output has gone (as `head` does); Python would complain once more when it closes standard output."""
+    """The reader of our output has gone (as `head` does).
+
+    Python would complain once more when it closes standard output.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

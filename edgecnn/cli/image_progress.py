@@ -1,4 +1,4 @@
-"""A bar that tells how many pictures are done, how fast, and how long it will take."""
+"""A bar that tells how many images are done, how fast, and how long it will take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["image_progress"]
 
 @contextmanager
 def image_progress(count: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
-    """Gives what to call with the number of pictures done so far.
+    """Gives what to call with the number of images done so far.
 
     There is a bar where standard error is a terminal and ``count`` knows how many come, else nothing.
     """
@@ -20,7 +20,15 @@ def image_progress(count: Callable[[], int | None]) -> Iterator[Callable[[int], 
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.text import Text
 
     class Rate(ProgressColumn):

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from edgecnn.data_quality.finding import Finding
     from edgecnn.progress import Progress, Reporter
 
-__all__ = ["as_json", "examples", "nodes_by_provider", "note", "print_facts", "print_findings", "print_json", "print_table", "reporting"]
+__all__ = [
+    "as_json",
+    "examples",
+    "nodes_by_provider",
+    "note",
+    "print_facts",
+    "print_findings",
+    "print_json",
+    "print_table",
+    "reporting",
+]
 
 
 def examples(*lines: str) -> str:
@@ -30,7 +40,10 @@ def examples(*lines: str) -> str:
 
 
 def as_json(value: Any) -> Any:
-    """Plain values of a result: dataclasses as objects (a trailing underscore in a name only avoids a keyword), no NaN, paths as text."""
+    """Plain values of a result.
+
+    Dataclasses as objects (a trailing underscore in a name only avoids a keyword), no NaN, paths as text.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name.rstrip("_"): as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -54,7 +67,11 @@ def note(line: str) -> None:
 
 def nodes_by_provider(nodes: Mapping[str, int] | None) -> str:
     """Who runs how much of the graph."""
-    return "this onnxruntime does not tell" if nodes is None else ", ".join(f"{count} on {name}" for name, count in nodes.items())
+    return (
+        "this onnxruntime does not tell"
+        if nodes is None
+        else ", ".join(f"{count} on {name}" for name, count in nodes.items())
+    )
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -82,7 +99,10 @@ _LEVEL_STYLES = {"fault": "bold red", "warning": "yellow", "ok": "green", "note"
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """What was found, where, and what to do, a block each, on standard output; short topics stand in a column, paths below what was found."""
+    """What was found, where, and what to do, a block each, on standard output.
+
+    Short topics stand in a column, paths below what was found.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -100,7 +120,9 @@ def print_findings(findings: Sequence[Finding]) -> None:
             told.append(f"\n{where}", "dim")
         if finding.remedy:
             told.append(f"\n→ {finding.remedy}")
-        table.add_row(Text(finding.level, _LEVEL_STYLES[finding.level]), *([Text(where, "dim")] if topics else []), told)
+        table.add_row(
+            Text(finding.level, _LEVEL_STYLES[finding.level]), *([Text(where, "dim")] if topics else []), told
+        )
     Console().print(table)
 
 
@@ -124,7 +146,14 @@ def reporting() -> Iterator[Reporter]:
             yield lines
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description:<28}"),

@@ -31,7 +31,8 @@ def parse_predict(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    wide = partial(argparse.HelpFormatter, width=80)  # else it asks for the terminal's width, by way of four packers of archives
+    # Else it asks for the terminal's width, by way of four packers of archives
+    wide = partial(argparse.HelpFormatter, width=80)
     parser = _Parser(add_help=False, allow_abbrev=False, formatter_class=wide)
     parser.add_argument("model", type=Path)
     parser.add_argument("sources", nargs="+")

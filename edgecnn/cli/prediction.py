@@ -76,7 +76,9 @@ def _open(o: PredictOptions) -> Classifier:
         allow=o.allow or None,
         deny=o.deny or None,
         prove=o.prove,
-        options=RunOptions(o.threads, o.power, o.arena, o.strict_ep, provider_options=read_provider_options(o.ep_option)),
+        options=RunOptions(
+            o.threads, o.power, o.arena, o.strict_ep, provider_options=read_provider_options(o.ep_option)
+        ),
     )
 
 
@@ -85,7 +87,10 @@ def _note_threshold(o: PredictOptions, classifier: Classifier) -> None:
     rule = classifier.manifest.unknown
     if o.threshold is not None and rule.in_graph:
         own = f"the model's own is {rule.threshold:.3g}"
-        note(f"--threshold {o.threshold:g} is of {rule.score}, not of the probability: above it an answer is unknown ({own})")
+        note(
+            f"--threshold {o.threshold:g} is of {rule.score}, not of the probability: above it an answer is unknown "
+            f"({own})"
+        )
 
 
 def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counter[Status]:
@@ -111,7 +116,9 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
         album, window = opened.enter_context(Album(o.save, o.every)) if o.save else None, Window() if o.show else None
     else:
         album = window = None
-    advance = opened.enter_context(image_progress(lambda: count_frames(o.sources, o.every) if o.max_frames is None else o.max_frames))
+    advance = opened.enter_context(
+        image_progress(lambda: count_frames(o.sources, o.every) if o.max_frames is None else o.max_frames)
+    )
     for frame, prediction in stream:
         write(prediction)
         advance(stream.statuses.total())
@@ -145,10 +152,18 @@ def _summarize(counts: Counter[Status], seconds: float, ep: str, cameras: Mappin
     if total:
         parts = [f"{counts['ok']} answered", f"{counts['unknown']} unknown"]
         without, unreadable = counts["no_decision"], counts["error"]
-        parts += [f"{count} {name}" for count, name in ((without, "without a decision"), (unreadable, "unreadable")) if count]
+        parts += [
+            f"{count} {name}" for count, name in ((without, "without a decision"), (unreadable, "unreadable")) if count
+        ]
         rate = total / max(seconds, 1e-9)
-        note(f"{total} {'picture' if total == 1 else 'pictures'}: {', '.join(parts)}; {seconds:.1f} s, {rate:.1f} a second on {ep}")
+        note(
+            f"{total} {'image' if total == 1 else 'images'}: {', '.join(parts)}; {seconds:.1f} s, {rate:.1f} a "
+            f"second on {ep}"
+        )
     for name, found in cameras.items():
         if found.captured:
-            frames, outages = f"{found.captured} frame{'s' * (found.captured != 1)}", f"{found.outages} outage{'s' * (found.outages != 1)}"
+            frames, outages = (
+                f"{found.captured} frame{'s' * (found.captured != 1)}",
+                f"{found.outages} outage{'s' * (found.outages != 1)}",
+            )
             note(f"{name}: {frames} captured, {found.delivered} classified, {found.dropped} broken, {outages}")

@@ -27,14 +27,15 @@ def _write_text(p: Prediction) -> None:
     if p.status == "ok":
         answer = f"Prediction: {p.label} ({p.score:.2f})"
     elif p.status == "unknown":
-        answer = f"Prediction: unknown ({f'{p.top[0].label} {p.top[0].score:.2f}' if p.top else p.reason})"  # smoothing knows no top
+        # Smoothing knows no top
+        answer = f"Prediction: unknown ({f'{p.top[0].label} {p.top[0].score:.2f}' if p.top else p.reason})"
     else:
         answer = f"{'no decision' if p.status == 'no_decision' else 'error'}: {p.reason}"
     print(f"{p.source}: {answer}", flush=True)
 
 
 class _CsvWriter:
-    """A header, then a row a picture; nested values as JSON."""
+    """A header, then a row an image; nested values as JSON."""
 
     def __init__(self) -> None:
         import csv

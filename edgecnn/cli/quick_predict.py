@@ -1,6 +1,8 @@
-"""``edgecnn predict`` without Typer, whose imports take a third as long again as OpenCV's and onnxruntime's together (docs/benchmarks.md).
+"""``edgecnn predict`` without Typer, whose imports take a third as long again as OpenCV's and onnxruntime's together
+(docs/benchmarks.md).
 
-A device may start it for every picture. What is not plain here (a wrong option, ``--help``) is left to Typer, so that its answers are the same;
+A device may start it for every image. What is not plain here (a wrong option, ``--help``) is left to Typer, so that its
+answers are the same;
 tests/cli/test_quick_predict.py holds that both read the same options alike.
 """
 
@@ -21,7 +23,8 @@ __all__ = ["predict_quickly", "read_predict"]
 def predict_quickly(arguments: Sequence[str]) -> None:
     """Ends the program with the prediction's status; returns where Typer must read the options.
 
-    It ends at once: all is closed and told, and to take Python and onnxruntime down in order would cost a sixth of a short run.
+    It ends at once: all is closed and told, and to take Python and onnxruntime down in order would cost a sixth of a
+    short run.
     """
     options = read_predict(arguments)
     if options is None:

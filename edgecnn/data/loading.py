@@ -1,4 +1,5 @@
-"""Pictures from files to batches of the model's size, read ahead in threads (OpenCV lets other threads run while it decodes)."""
+"""Images from files to batches of the model's size, read ahead in threads (OpenCV lets other threads run while it
+decodes)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.errors import InputNotFoundError, PictureError
+from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image, preprocess
 
@@ -20,7 +21,7 @@ __all__ = ["Batch", "Skipped", "default_workers", "fitted_batches"]
 
 @dataclass(frozen=True)
 class Skipped:
-    """A picture that could not be read, and why."""
+    """An image that could not be read, and why."""
 
     path: str
     reason: str
@@ -28,7 +29,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of the model's size, and where in the list they stood."""
+    """Images of the model's size, and where in the list they stood."""
 
     indices: tuple[int, ...]
     images: Image  # uint8 [N, H, W, 3] RGB; N may be 0 where none could be read
@@ -40,14 +41,19 @@ def default_workers() -> int:
     return min(8, os.cpu_count() or 1)
 
 
-def fitted_batches(paths: Sequence[Path], manifest: Manifest, batch: int, workers: int | None = None) -> Iterator[Batch]:
-    """Reads pictures in order, through :func:`edgecnn.preprocess.preprocess`; those that cannot be read are named in their batch."""
+def fitted_batches(
+    paths: Sequence[Path], manifest: Manifest, batch: int, workers: int | None = None
+) -> Iterator[Batch]:
+    """Reads images in order, through :func:`edgecnn.preprocess.preprocess`.
+
+    Those that cannot be read are named in their batch.
+    """
     size, spec = manifest.input, manifest.preprocess
 
     def load(path: Path) -> Image | Skipped:
         try:
             return preprocess(path, size, spec)
-        except (PictureError, InputNotFoundError) as error:
+        except (ImageError, InputNotFoundError) as error:
             return Skipped(str(path), str(error).removeprefix(f"{path}: "))
 
     with ThreadPoolExecutor(workers or default_workers()) as pool:

@@ -1,4 +1,4 @@
-"""Examines what was read of a folder of pictures: what would spoil a model, or the figures it is judged by.
+"""Examines what was read of a folder of images: what would spoil a model, or the figures it is evaluated by.
 
 Reads nothing itself but the folder's list of files, so that training can call it with what it has read already.
 """
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.dataset import SPLITS, PictureFolder, find_pictures
+from edgecnn.data.dataset import SPLITS, ImageFolder, find_images
 from edgecnn.data_quality.finding import Finding, Level
-from edgecnn.data_quality.image_stats import Fault, PictureFacts
+from edgecnn.data_quality.image_stats import Fault, ImageStats
 from edgecnn.data_quality.label_leakage import find_shortcuts
 from edgecnn.data_quality.near_duplicates import Copies, NearPair, find_copies
-from edgecnn.errors import PictureError
-from edgecnn.image.header import PICTURE_SUFFIXES, HeaderError, read_header
+from edgecnn.errors import ImageError
+from edgecnn.image.header import IMAGE_SUFFIXES, HeaderError, read_header
 from edgecnn.preprocess import read_bytes
 
 __all__ = ["check_data", "copies_of"]
@@ -30,8 +30,9 @@ _MODEL_PX = 224  # what most networks take
 _HUGE_PIXELS = 16_000_000
 _BLANK = 2.0  # levels (standard deviation)
 _IMBALANCE_NOTED, _IMBALANCE_WARNED = 3, 10
-_FEW = 10  # pictures a class: of so many, two are held out
-_SURE = 0.995  # likeness from which two pictures of a set that all looks alike are one: solar cells of one crystal came to 0.991
+_FEW = 10  # images a class: of so many, two are held out
+# Likeness from which two images of a set that all looks alike are one: solar cells of one crystal came to 0.991
+_SURE = 0.995
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
@@ -41,31 +42,47 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "PNM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
-_OTHER_PICTURES = frozenset(
-    [".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".tga", ".exr"],
+_OTHER_IMAGES = frozenset(
+    [
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jxl",
+        ".jp2",
+        ".psd",
+        ".svg",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".raw",
+        ".tga",
+        ".exr",
+    ],
 )
 _CAUSES = (  # what a reason says, by what it holds
     ("is empty", "are empty"),
     ("cut short", "are cut short"),
-    ("not a picture", "are no pictures of a known format"),
+    ("not an image", "are no images of a known format"),
     ("more than the limit", "are larger than the limit"),
     ("broken", "are broken inside"),
 )
 
 
-def copies_of(facts: Sequence[PictureFacts]) -> Copies:
-    """Which of the pictures are one."""
+def copies_of(facts: Sequence[ImageStats]) -> Copies:
+    """Which of the images are one."""
     return find_copies([f.digest for f in facts], np.array([f.thumbnail for f in facts], np.uint8).reshape(-1, 64, 64))
 
 
 def check_data(
-    folder: PictureFolder, facts: Sequence[PictureFacts], faults: Sequence[Fault] = (), copies: Copies | None = None
+    folder: ImageFolder, facts: Sequence[ImageStats], faults: Sequence[Fault] = (), copies: Copies | None = None
 ) -> tuple[Finding, ...]:
-    """Everything that is wrong with a folder of pictures, the worst first; nothing but notes where it is sound.
+    """Everything that is wrong with a folder of images, the worst first; nothing but notes where it is sound.
 
     Args:
         folder: the folder, as :func:`edgecnn.data.dataset.scan_folder` lists it.
-        facts: of the pictures that could be read, in any order.
+        facts: of the images that could be read, in any order.
         faults: those that could not.
         copies: of ``facts``, where they were searched for already.
     """
@@ -118,34 +135,45 @@ def _count(number: int, one: str, many: str) -> str:
 def _unreadable(faults: Sequence[Fault], names: _Names) -> Iterator[Finding]:
     by_cause: dict[str, list[Path]] = defaultdict(list)
     for fault in faults:
-        by_cause[next((words for key, words in _CAUSES if key in fault.reason), f"cannot be read: {fault.reason}")].append(fault.picture.path)
+        by_cause[
+            next((words for key, words in _CAUSES if key in fault.reason), f"cannot be read: {fault.reason}")
+        ].append(fault.file.path)
     for words, paths in sorted(by_cause.items(), key=lambda item: -len(item[1])):
-        one = re.sub(r"^are no pictures", "is no picture", re.sub(r"^are (?!no pictures)", "is ", words))
-        yield Finding("fault", _count(len(paths), f"picture file {one}", f"picture files {words}"), names.some(paths), "replace or remove them")
+        one = re.sub(r"^are no images", "is no image", re.sub(r"^are (?!no images)", "is ", words))
+        yield Finding(
+            "fault",
+            _count(len(paths), f"image file {one}", f"image files {words}"),
+            names.some(paths),
+            "replace or remove them",
+        )
 
 
-def _suffixes(facts: Sequence[PictureFacts], names: _Names) -> Iterator[Finding]:
-    wrong = [f for f in facts if f.picture.path.suffix.lower() not in _SUFFIXES.get(f.format, ())]
+def _suffixes(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
+    wrong = [f for f in facts if f.file.path.suffix.lower() not in _SUFFIXES.get(f.format, ())]
     if wrong:
-        kinds = Counter(f"{f.format} named {f.picture.path.suffix}" for f in wrong)
+        kinds = Counter(f"{f.format} named {f.file.path.suffix}" for f in wrong)
         told = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(3))
-        what = f"{_count(len(wrong), 'picture is', 'pictures are')} not of the format that the name says ({told})"
-        yield Finding("warning", what, names.some(f.picture.path for f in wrong), "rename them; other programs may refuse them")
+        what = f"{_count(len(wrong), 'image is', 'images are')} not of the format that the name says ({told})"
+        yield Finding(
+            "warning", what, names.some(f.file.path for f in wrong), "rename them; other programs may refuse them"
+        )
 
 
-def _strangers(folder: PictureFolder, names: _Names) -> Iterator[Finding]:
+def _strangers(folder: ImageFolder, names: _Names) -> Iterator[Finding]:
     """Files that are passed over."""
-    pictures: list[Path] = []
+    images: list[Path] = []
     others: list[Path] = []
     for path in _files(folder.root):
-        if path.suffix.lower() in PICTURE_SUFFIXES:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
             continue
-        (pictures if path.suffix.lower() in _OTHER_PICTURES or _is_picture(path) else others).append(path)
-    if pictures:
-        what = _count(len(pictures), "picture is passed over, by its suffix", "pictures are passed over, by their suffix")
-        yield Finding("warning", what, names.some(pictures), "convert them to JPEG or PNG, or give them the suffix of their format")
+        (images if path.suffix.lower() in _OTHER_IMAGES or _is_image(path) else others).append(path)
+    if images:
+        what = _count(len(images), "image is passed over, by its suffix", "images are passed over, by their suffix")
+        yield Finding(
+            "warning", what, names.some(images), "convert them to JPEG or PNG, or give them the suffix of their format"
+        )
     if among := [p for p in others if p.parent != folder.root]:
-        what = _count(len(among), "file among the pictures is passed over", "files among the pictures are passed over")
+        what = _count(len(among), "file among the images is passed over", "files among the images are passed over")
         yield Finding("note", what, names.some(among), "remove what does not belong there")
 
 
@@ -155,14 +183,14 @@ def _files(root: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(files) if not name.startswith("."))
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             magic = file.read(16)
         if not magic.startswith((b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")):
             return False
         read_header(read_bytes(path))
-    except (OSError, PictureError, HeaderError):
+    except (OSError, ImageError, HeaderError):
         return False
     return True
 
@@ -170,11 +198,14 @@ def _is_picture(path: Path) -> bool:
 # Classes and splits
 
 
-def _layout(folder: PictureFolder, names: _Names) -> Iterator[Finding]:
-    """Pictures and folders that are not taken for what they were meant to be."""
+def _layout(folder: ImageFolder, names: _Names) -> Iterator[Finding]:
+    """Images and folders that are not taken for what they were meant to be."""
     if not folder.class_names:
         yield Finding(
-            "warning", "the pictures have no labels: they can calibrate, not train or judge", names.root, "put them into one folder a class"
+            "warning",
+            "the images have no labels: they can calibrate, not train or evaluate",
+            names.root,
+            "put them into one folder a class",
         )
         return
     if meant := [name for name in folder.class_names if name in SPLITS and not folder.ready_split]:
@@ -182,49 +213,70 @@ def _layout(folder: PictureFolder, names: _Names) -> Iterator[Finding]:
         yield Finding("warning", what, names.root, "leave train, val and test alone there, or rename them")
     tops = [folder.root / split for split in SPLITS] if folder.ready_split else [folder.root]
     if loose := [path for top in tops for path in _loose(top)]:
-        what = f"{_count(len(loose), 'picture lies', 'pictures lie')} in no class folder, and may be passed over"
+        what = f"{_count(len(loose), 'image lies', 'images lie')} in no class folder, and may be passed over"
         yield Finding("warning", what, names.some(loose), "move them into the folder of their class")
-    for name in sorted({p.class_name for p in folder.pictures if p.class_name} - set(folder.class_names)):
-        yield Finding("fault", f"the class '{name}' has no folder in the training split", names.root, "rename it, or add it to train")
+    for name in sorted({p.class_name for p in folder.images if p.class_name} - set(folder.class_names)):
+        yield Finding(
+            "fault",
+            f"the class '{name}' has no folder in the training split",
+            names.root,
+            "rename it, or add it to train",
+        )
 
 
 def _loose(folder: Path) -> list[Path]:
-    return [path for path in find_pictures(folder) if path.parent == folder] if folder.is_dir() else []
+    return [path for path in find_images(folder) if path.parent == folder] if folder.is_dir() else []
 
 
-def _sizes(folder: PictureFolder, facts: Iterable[PictureFacts]) -> dict[str, int]:
-    """Readable pictures of each class; those to train on, where there are any."""
-    trains = any(p.split == "train" for p in folder.pictures)
-    counts = Counter(f.picture.class_name for f in facts if f.picture.split == "train" or not trains)
+def _sizes(folder: ImageFolder, facts: Iterable[ImageStats]) -> dict[str, int]:
+    """Readable images of each class; those to train on, where there are any."""
+    trains = any(p.split == "train" for p in folder.images)
+    counts = Counter(f.file.class_name for f in facts if f.file.split == "train" or not trains)
     return {name: counts[name] for name in folder.class_names}
 
 
 def _classes(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
-    """Training needs two classes, and two readable pictures of each."""
+    """Training needs two classes, and two readable images of each."""
     if len(sizes) == 1:
-        yield Finding("fault", "one class alone, training needs two", names.root, "put the pictures of each class into a folder of its own")
+        yield Finding(
+            "fault",
+            "one class alone, training needs two",
+            names.root,
+            "put the images of each class into a folder of its own",
+        )
     groups = (
-        ("without a readable picture", [n for n, size in sizes.items() if size == 0]),
-        ("with one readable picture, training needs two", [n for n, size in sizes.items() if size == 1]),
+        ("without a readable image", [n for n, size in sizes.items() if size == 0]),
+        ("with one readable image, training needs two", [n for n, size in sizes.items() if size == 1]),
     )
     for words, classes in groups:
         if classes:
-            yield Finding("fault", f"{_count(len(classes), 'class', 'classes')} {words}", _few(classes, ", "), "add pictures, or remove the class")
+            yield Finding(
+                "fault",
+                f"{_count(len(classes), 'class', 'classes')} {words}",
+                _few(classes, ", "),
+                "add images, or remove the class",
+            )
     if small := [f"{n} {size}" for n, size in sizes.items() if 2 <= size < _FEW]:
-        what = f"{_count(len(small), 'class has', 'classes have')} fewer than {_FEW} pictures: what is held out of them tells little"
-        yield Finding("warning", what, _few(small, ", "), "add pictures")
+        what = (
+            f"{_count(len(small), 'class has', 'classes have')} fewer than {_FEW} images: what is held out of them "
+            "tells little"
+        )
+        yield Finding("warning", what, _few(small, ", "), "add images")
 
 
-def _missing(folder: PictureFolder, facts: Iterable[PictureFacts]) -> Iterator[Finding]:
-    """Classes that a split cannot judge."""
+def _missing(folder: ImageFolder, facts: Iterable[ImageStats]) -> Iterator[Finding]:
+    """Classes that a split cannot evaluate."""
     if not folder.ready_split:
         return
-    there = {(f.picture.split, f.picture.class_name) for f in facts}
+    there = {(f.file.split, f.file.class_name) for f in facts}
     for split in ("val", "test"):
         lacking = [name for name in folder.class_names if (split, name) not in there]
         if lacking and (folder.root / split).is_dir():
-            what = f"the split '{split}' has no readable pictures of {_count(len(lacking), 'class', 'classes')}, so nothing judges them there"
-            yield Finding("warning", what, _few(lacking, ", "), f"add pictures to {split}")
+            what = (
+                f"the split '{split}' has no readable images of {_count(len(lacking), 'class', 'classes')}, so "
+                "nothing evaluates them there"
+            )
+            yield Finding("warning", what, _few(lacking, ", "), f"add images to {split}")
 
 
 def _balance(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
@@ -235,16 +287,18 @@ def _balance(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
     ratio = sizes[most] / sizes[least]
     if ratio > _IMBALANCE_NOTED:
         level: Level = "warning" if ratio > _IMBALANCE_WARNED else "note"
-        what = f"'{most}' has {sizes[most]} pictures, '{least}' {sizes[least]}: {ratio:.3g} to 1"
-        yield Finding(level, what, names.root, f"train with --balance, which weights the classes, or add pictures of '{least}'")
+        what = f"'{most}' has {sizes[most]} images, '{least}' {sizes[least]}: {ratio:.3g} to 1"
+        yield Finding(
+            level, what, names.root, f"train with --balance, which weights the classes, or add images of '{least}'"
+        )
 
 
 # Copies
 
 
-def _copies(facts: Sequence[PictureFacts], copies: Copies, names: _Names) -> Iterator[Finding]:
-    """The same picture under two labels, in two splits, twice in a class."""
-    same: dict[str, list[PictureFacts]] = defaultdict(list)
+def _copies(facts: Sequence[ImageStats], copies: Copies, names: _Names) -> Iterator[Finding]:
+    """The same image under two labels, in two splits, twice in a class."""
+    same: dict[str, list[ImageStats]] = defaultdict(list)
     for f in facts:
         same[f.digest].append(f)
     identical = [_Group(group, "byte for byte") for group in same.values() if len(group) > 1]
@@ -252,77 +306,122 @@ def _copies(facts: Sequence[PictureFacts], copies: Copies, names: _Names) -> Ite
     alike = copies.look_alike
     sure = [*identical, *(g for g in near if not alike or g.likeness >= _SURE)]
     maybe = [g for g in near if alike and g.likeness < _SURE]
-    labels = "the same picture under two labels"
-    yield from _told("fault", labels, [g for g in sure if g.labels > 1], names, "keep each under the right one")
-    words = "nearly the same picture under two labels, of a set where all look alike"
-    yield from _told("warning", words, [g for g in maybe if g.labels > 1], names, "look at them: keep one, unless they show two objects")
-    leak = "the same picture in two splits, so that what judges a model was trained on"
-    yield from _told("fault", leak, [g for g in sure if g.splits > 1], names, "keep each in one split")
-    words = "nearly the same picture in two splits, of a set where all look alike"
-    yield from _told("fault", words, [g for g in maybe if g.splits > 1], names, "keep each in one split: even relatives flatter the figures")
+    labels = "the same image under two labels"
+    yield from _group_findings(
+        "fault", labels, [g for g in sure if g.labels > 1], names, "keep each under the right one"
+    )
+    words = "nearly the same image under two labels, of a set where all look alike"
+    yield from _group_findings(
+        "warning",
+        words,
+        [g for g in maybe if g.labels > 1],
+        names,
+        "look at them: keep one, unless they show two objects",
+    )
+    leak = "the same image in two splits, so that what evaluates a model was trained on"
+    yield from _group_findings("fault", leak, [g for g in sure if g.splits > 1], names, "keep each in one split")
+    words = "nearly the same image in two splits, of a set where all look alike"
+    yield from _group_findings(
+        "fault",
+        words,
+        [g for g in maybe if g.splits > 1],
+        names,
+        "keep each in one split: even relatives flatter the figures",
+    )
     twice = "the same file more than once in a class"
-    yield from _told("warning", twice, [g for g in identical if g.twice], names, "remove the copies")
-    again = "nearly the same picture more than once in a class"
-    yield from _told("note", again, [g for g in near if g.twice], names, "nothing, or remove them; training keeps them on one side of its split")
+    yield from _group_findings("warning", twice, [g for g in identical if g.twice], names, "remove the copies")
+    again = "nearly the same image more than once in a class"
+    yield from _group_findings(
+        "note",
+        again,
+        [g for g in near if g.twice],
+        names,
+        "nothing, or remove them; training keeps them on one side of its split",
+    )
 
 
 class _Group:
-    """Pictures that are one."""
+    """Images that are one."""
 
-    def __init__(self, members: Sequence[PictureFacts], change: str, likeness: float = 1.0) -> None:
-        self.members = sorted(members, key=lambda f: f.picture.path)
+    def __init__(self, members: Sequence[ImageStats], change: str, likeness: float = 1.0) -> None:
+        self.members = sorted(members, key=lambda f: f.file.path)
         self.change, self.likeness = change, likeness
-        self.labels = len({f.picture.class_name for f in members})
-        self.splits = len({f.picture.split for f in members})
-        self.twice = max(Counter((f.picture.class_name, f.picture.split) for f in members).values()) > 1
+        self.labels = len({f.file.class_name for f in members})
+        self.splits = len({f.file.split for f in members})
+        self.twice = max(Counter((f.file.class_name, f.file.split) for f in members).values()) > 1
 
 
-def _near_group(pair: NearPair, facts: Sequence[PictureFacts], same: dict[str, list[PictureFacts]]) -> _Group:
+def _near_group(pair: NearPair, facts: Sequence[ImageStats], same: dict[str, list[ImageStats]]) -> _Group:
     """The two, preferring those of their byte-identical copies that lie in different classes or splits."""
     ones, others = same[facts[pair.first].digest], same[facts[pair.second].digest]
     one, other = max(((a, b) for a in ones for b in others), key=lambda p: _apart(*p))
     return _Group((one, other), pair.change or "encoded, resized or lit otherwise", pair.likeness)
 
 
-def _apart(one: PictureFacts, other: PictureFacts) -> int:
-    return 2 * (one.picture.split != other.picture.split) + (one.picture.class_name != other.picture.class_name)
+def _apart(one: ImageStats, other: ImageStats) -> int:
+    return 2 * (one.file.split != other.file.split) + (one.file.class_name != other.file.class_name)
 
 
-def _told(level: Level, words: str, groups: Sequence[_Group], names: _Names, remedy: str) -> Iterator[Finding]:
+def _group_findings(
+    level: Level, words: str, groups: Sequence[_Group], names: _Names, remedy: str
+) -> Iterator[Finding]:
     if groups:
         kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(g.change for g in groups).most_common())
         ordered = sorted(groups, key=lambda g: -g.likeness)
-        where = _few([" = ".join(names.one(f.picture.path) for f in g.members[:3]) + (" = …" if len(g.members) > 3 else "") for g in ordered], "; ")
+        where = _few(
+            [
+                " = ".join(names.one(f.file.path) for f in g.members[:3]) + (" = …" if len(g.members) > 3 else "")
+                for g in ordered
+            ],
+            "; ",
+        )
         yield Finding(level, f"{words}: {_count(len(groups), 'case', 'cases')} ({kinds})", where, remedy)
 
 
-# Pictures
+# Images
 
 
-def _pixels(facts: Sequence[PictureFacts], names: _Names) -> Iterator[Finding]:
+def _pixels(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
     if tiny := [f for f in facts if f.shorter_side < _TINY_PX]:
-        what = f"{_count(len(tiny), 'picture is', 'pictures are')} smaller than {_TINY_PX} pixels"
-        yield Finding("warning", what, names.some(f.picture.path for f in tiny), "look whether they show enough")
+        what = f"{_count(len(tiny), 'image is', 'images are')} smaller than {_TINY_PX} pixels"
+        yield Finding("warning", what, names.some(f.file.path for f in tiny), "look whether they show enough")
     median = float(np.median([f.shorter_side for f in facts])) if facts else _MODEL_PX
     if median < _MODEL_PX / 2:
-        what = f"the pictures are small: half of them have at most {median:g} pixels along the shorter side; most networks take {_MODEL_PX}"
+        what = (
+            f"the images are small: half of them have at most {median:g} pixels along the shorter side; most "
+            f"networks take {_MODEL_PX}"
+        )
         yield Finding("note", what, names.root, "train with a smaller --imgsz: enlarging shows nothing new")
     if huge := [f for f in facts if f.pixels > _HUGE_PIXELS]:
-        what = f"{_count(len(huge), 'picture has', 'pictures have')} more than {_HUGE_PIXELS / 1e6:g} megapixels, which costs time and adds nothing"
-        yield Finding("note", what, names.some(f.picture.path for f in huge), "scale them down once, to some 1,000 pixels")
+        what = (
+            f"{_count(len(huge), 'image has', 'images have')} more than {_HUGE_PIXELS / 1e6:g} megapixels, which "
+            "costs time and adds nothing"
+        )
+        yield Finding("note", what, names.some(f.file.path for f in huge), "scale them down once, to some 1,000 pixels")
 
 
-def _blank(facts: Sequence[PictureFacts], names: _Names) -> Iterator[Finding]:
+def _blank(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
     if blank := [f for f in facts if f.contrast < _BLANK]:
-        what = f"{_count(len(blank), 'picture shows', 'pictures show')} nothing: one colour all over"
-        yield Finding("warning", what, names.some(f.picture.path for f in blank), "look at them, and remove them")
+        what = f"{_count(len(blank), 'image shows', 'images show')} nothing: one colour all over"
+        yield Finding("warning", what, names.some(f.file.path for f in blank), "look at them, and remove them")
 
 
-def _orientation(facts: Sequence[PictureFacts], names: _Names) -> Iterator[Finding]:
+def _orientation(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
     turned = [f for f in facts if f.orientation != 1]
     if turned and len(turned) < len(facts):
-        what = f"{len(turned):,} of {len(facts):,} pictures are turned upright by their EXIF tag; it is applied here, other programs may not"
-        yield Finding("note", what, names.some(f.picture.path for f in turned), "")
-    wide, tall = (sum(r > 1.1 for r in ratios) for ratios in ([f.width / f.height for f in facts], [f.height / f.width for f in facts]))
+        what = (
+            f"{len(turned):,} of {len(facts):,} images are turned upright by their EXIF tag; it is applied here, "
+            "other programs may not"
+        )
+        yield Finding("note", what, names.some(f.file.path for f in turned), "")
+    wide, tall = (
+        sum(r > 1.1 for r in ratios)
+        for ratios in ([f.width / f.height for f in facts], [f.height / f.width for f in facts])
+    )
     if min(wide, tall) >= max(1, len(facts) // 20):
-        yield Finding("note", f"{wide:,} pictures lie, {tall:,} stand: each is stretched to the model's square in its own way", names.root, "")
+        yield Finding(
+            "note",
+            f"{wide:,} images lie, {tall:,} stand: each is stretched to the model's square in its own way",
+            names.root,
+            "",
+        )

@@ -1,8 +1,10 @@
 """Lays one thumbnail over a part of another, and says how alike they then are.
 
-The way from one picture to a crop of it is a stretch and a shift along each axis, four numbers; they are found by Gauss-Newton steps on the
-grey levels, together with a gain (Lucas and Kanade 1981; Baker and Matthews, "Lucas-Kanade 20 years on", part 3, 2003: slow changes of
-brightness are projected out of picture and slopes). All pairs of a batch go through each step at once.
+The way from one image to a crop of it is a stretch and a shift along each axis, four numbers; they are found by
+Gauss-Newton steps on the
+grey levels, together with a gain (Lucas and Kanade 1981; Baker and Matthews, "Lucas-Kanade 20 years on", part 3, 2003:
+slow changes of
+brightness are projected out of image and slopes). All pairs of a batch go through each step at once.
 """
 
 from __future__ import annotations
@@ -24,15 +26,17 @@ _HOPELESS = 0.5  # of the target's variance unexplained after the coarse steps: 
 _WORTH_A_FINER_LOOK = 0.4  # likeness after the coarse steps: half a pixel off, copies have more
 _LONGEST_STEP = 0.1  # of a side
 _FURTHEST = 0.35  # of a side lost at one edge: farther than that the steps have gone astray
-_SHADING_PX = 2.9  # standard deviation of the blur whose result counts as shading: exposure and vignetting, not what a picture shows
+# Standard deviation of the blur whose result counts as shading: exposure and vignetting, not what an image shows
+_SHADING_PX = 2.9
 
 
 @dataclass(frozen=True)
 class Alignment:
     """How pairs lie over each other."""
 
-    windows: Floats  # [B, 4] left, width, top, height of the part of the source that the target shows, as fractions of its sides
-    likeness: Floats  # [B] correlation of the structure: 1 is the same picture
+    # [B, 4] left, width, top, height of the part of the source that the target shows, as fractions of its sides
+    windows: Floats
+    likeness: Floats  # [B] correlation of the structure: 1 is the same image
 
 
 def align(source: Floats, target: Floats, start: Floats, common: Floats) -> Alignment:
@@ -42,9 +46,12 @@ def align(source: Floats, target: Floats, start: Floats, common: Floats) -> Alig
         source: ``[B, S, S]`` grey levels.
         target: ``[B, S, S]``.
         start: ``[B, 4]`` windows to begin with; some 5 % off each edge is near enough.
-        common: ``[M, S * S]``, orthonormal :func:`structure` that all pictures of the set share: likeness in it is none. M may be 0.
+        common: ``[M, S * S]``, orthonormal :func:`structure` that all images of the set share: likeness in it is
+            none. M may be 0.
     """
-    windows, misfit = _search(_smoothed(_halved(source)), _smoothed(_halved(target)), start.astype(np.float32), _COARSE_STEPS)
+    windows, misfit = _search(
+        _smoothed(_halved(source)), _smoothed(_halved(target)), start.astype(np.float32), _COARSE_STEPS
+    )
     likeness = np.zeros(len(windows), np.float32)
     near = np.nonzero(misfit < _HOPELESS)[0]
     if len(near):
@@ -56,11 +63,14 @@ def align(source: Floats, target: Floats, start: Floats, common: Floats) -> Alig
     return Alignment(windows, likeness)
 
 
-def structure(pictures: Floats) -> Floats:
-    """``[B, S, S]`` grey levels -> ``[B, S * S]``: without shading and noise, each of length 1 (0 where there is none)."""
-    blur = _blur(pictures.shape[1], _SHADING_PX)
-    smooth = _smoothed(pictures)
-    flat = (smooth - blur @ smooth @ blur.T).reshape(len(pictures), -1)
+def structure(images: Floats) -> Floats:
+    """``[B, S, S]`` grey levels -> ``[B, S * S]``.
+
+    Without shading and noise, each of length 1 (0 where there is none).
+    """
+    blur = _blur(images.shape[1], _SHADING_PX)
+    smooth = _smoothed(images)
+    flat = (smooth - blur @ smooth @ blur.T).reshape(len(images), -1)
     return _unit(flat - flat.mean(1, keepdims=True))
 
 
@@ -73,7 +83,10 @@ def _likeness(source: Floats, target: Floats, windows: Floats, common: Floats) -
 
 
 def _search(source: Floats, target: Floats, start: Floats, steps: int) -> tuple[Floats, Floats]:
-    """The best windows met with, ``[B, 4]``, and how badly they fit, ``[B]``: a step that made it worse is taken back and shortened."""
+    """The best windows met with, ``[B, 4]``, and how badly they fit, ``[B]``.
+
+    A step that made it worse is taken back and shortened.
+    """
     best, change = start.copy(), np.zeros_like(start)
     misfit = np.full(len(start), np.inf, np.float32)
     for _ in range(steps):
@@ -93,7 +106,8 @@ def _moved(windows: Floats, change: Floats) -> Floats:
 
 
 def _step(source: Floats, target: Floats, windows: Floats) -> tuple[Floats, Floats]:
-    """Which share of the target the windows leave unexplained, ``[B]``, and the change that would explain more, ``[B, 4]``."""
+    """Which share of the target the windows leave unexplained, ``[B]``, and the change that would explain more, ``[B,
+    4]``."""
     batch, side, _ = source.shape
     across, across_slope = _sampling(windows[:, :2], side)
     down, down_slope = _sampling(windows[:, 2:], side)
@@ -111,7 +125,8 @@ def _step(source: Floats, target: Floats, windows: Floats) -> tuple[Floats, Floa
     gain = (w * b).sum(1) / power
     rest = b - gain[:, None] * w  # [B, S * S]
     misfit = (rest * rest).sum(1) / np.maximum((b * b).sum(1), 1e-3)
-    slopes = slopes - ((slopes @ w[:, :, None]) / power[:, None, None]) * w[:, None]  # the gain is solved for along with the change
+    # The gain is solved for along with the change
+    slopes = slopes - ((slopes @ w[:, :, None]) / power[:, None, None]) * w[:, None]
     normal = slopes @ slopes.transpose(0, 2, 1)
     normal += np.eye(4, dtype=np.float32) * (1e-3 * np.maximum(np.diagonal(normal, axis1=1, axis2=2), 1))[:, None]
     change = np.linalg.solve(normal, slopes @ rest[:, :, None])[:, :, 0]
@@ -120,7 +135,8 @@ def _step(source: Floats, target: Floats, windows: Floats) -> tuple[Floats, Floa
 
 
 def _sampling(window: Floats, side: int) -> tuple[Floats, Floats]:
-    """Linear interpolation along one axis as matrices ``[B, S, S]`` (target by source), and their slopes by position."""
+    """Linear interpolation along one axis as matrices ``[B, S, S]`` (target by source), and their slopes by
+    position."""
     place = (np.arange(side, dtype=np.float32) + 0.5) / side
     at = np.clip((window[:, :1] + window[:, 1:] * place) * side - 0.5, 0, side - 1.001)  # [B, S]
     low = at.astype(np.int64)
@@ -137,7 +153,9 @@ def _sampling(window: Floats, side: int) -> tuple[Floats, Floats]:
 def _shading(side: int) -> Floats:
     """Orthonormal polynomials up to the second degree, ``[6, S * S]``."""
     y, x = np.indices((side, side)).reshape(2, -1) / (side - 1) - 0.5
-    return np.ascontiguousarray(np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1))[0].T, np.float32)
+    return np.ascontiguousarray(
+        np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1))[0].T, np.float32
+    )
 
 
 @lru_cache
@@ -148,15 +166,15 @@ def _blur(side: int, sigma: float) -> Floats:
     return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
 
 
-def _smoothed(pictures: Floats) -> Floats:
+def _smoothed(images: Floats) -> Floats:
     """Takes off the finest structure, which compression and resizing change."""
-    blur = _blur(pictures.shape[1], 0.7)
-    return np.asarray(blur @ pictures @ blur.T)
+    blur = _blur(images.shape[1], 0.7)
+    return np.asarray(blur @ images @ blur.T)
 
 
-def _halved(pictures: Floats) -> Floats:
-    batch, side, _ = pictures.shape
-    return np.asarray(pictures.reshape(batch, side // 2, 2, side // 2, 2).mean((2, 4)))
+def _halved(images: Floats) -> Floats:
+    batch, side, _ = images.shape
+    return np.asarray(images.reshape(batch, side // 2, 2, side // 2, 2).mean((2, 4)))
 
 
 def _unit(rows: Floats) -> Floats:

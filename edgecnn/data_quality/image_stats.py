@@ -1,4 +1,4 @@
-"""What one look at a picture file tells of it, so that a data set can be examined after its pictures were let go."""
+"""What one look at an image file tells of it, so that a data set can be examined after its images were let go."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgecnn.data.dataset import Picture
+from edgecnn.data.dataset import ImageFile
 from edgecnn.data.split_record import content_digest
 from edgecnn.data_quality.near_duplicates import THUMBNAIL_SIDE, Thumbnail, thumbnail
-from edgecnn.errors import InputNotFoundError, PictureError
+from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
 from edgecnn.preprocess import Image, decode, read_bytes
 
-__all__ = ["Fault", "PictureFacts", "look_at", "read_facts"]
+__all__ = ["Fault", "ImageStats", "look_at", "read_facts"]
 
-_MOST_GREY_CHROMA = 8  # levels between channels, over a patch: JPEG's rounding leaves a few
-_SAMPLED = 128  # pixels along the shorter side are enough to tell a blank picture
+_MAX_GREY_CHROMA = 8  # levels between channels, over a patch: JPEG's rounding leaves a few
+_SAMPLED = 128  # pixels along the shorter side are enough to tell a blank image
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A picture that cannot be read."""
+    """An image that cannot be read."""
 
-    picture: Picture
+    file: ImageFile
     reason: str
 
 
 @dataclass(frozen=True)
-class PictureFacts:
-    """A readable picture. 4.5 KB, most of it the thumbnail."""
+class ImageStats:
+    """A readable image. 4.5 KB, most of it the thumbnail."""
 
-    picture: Picture
+    file: ImageFile
     digest: str  # SHA-256 of the file
     thumbnail: Thumbnail  # uint8 [64, 64]
     format: str  # by its content, as edgecnn.image.header names it
@@ -56,18 +56,18 @@ class PictureFacts:
         return self.width * self.height
 
 
-def read_facts(picture: Picture) -> PictureFacts | Fault:
-    """Reads and decodes a picture file, and keeps what is worth knowing; never raises for a bad file."""
-    path: Path = picture.path
+def read_facts(file: ImageFile) -> ImageStats | Fault:
+    """Reads and decodes an image file, and keeps what is worth knowing; never raises for a bad file."""
+    path: Path = file.path
     try:
         data = read_bytes(path)
-        return look_at(picture, data, decode(data, name=str(path)))
-    except (PictureError, InputNotFoundError) as error:
-        return Fault(picture, str(error).removeprefix(f"{path}: ").split("; ")[0])
+        return look_at(file, data, decode(data, name=str(path)))
+    except (ImageError, InputNotFoundError) as error:
+        return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])
 
 
-def look_at(picture: Picture, data: bytes, image: Image) -> PictureFacts:
-    """The facts of a picture that was read already.
+def look_at(file: ImageFile, data: bytes, image: Image) -> ImageStats:
+    """The facts of an image that was read already.
 
     Args:
         data: the whole file.
@@ -77,8 +77,8 @@ def look_at(picture: Picture, data: bytes, image: Image) -> PictureFacts:
     step = max(1, min(height, width) // _SAMPLED)
     patches = cv2.resize(image, (THUMBNAIL_SIDE // 4, THUMBNAIL_SIDE // 4), interpolation=cv2.INTER_AREA)
     chroma = int((patches.max(2) - patches.min(2)).max())
-    return PictureFacts(
-        picture,
+    return ImageStats(
+        file,
         content_digest(data),
         thumbnail(image),
         read_header(data).format,
@@ -86,6 +86,8 @@ def look_at(picture: Picture, data: bytes, image: Image) -> PictureFacts:
         width,
         height,
         exif_orientation(data),
-        chroma <= _MOST_GREY_CHROMA,
-        float(np.std(image[::step, ::step])) if chroma <= _MOST_GREY_CHROMA else float(np.std(image[::step, ::step], axis=(0, 1)).max()),
+        chroma <= _MAX_GREY_CHROMA,
+        float(np.std(image[::step, ::step]))
+        if chroma <= _MAX_GREY_CHROMA
+        else float(np.std(image[::step, ::step], axis=(0, 1)).max()),
     )

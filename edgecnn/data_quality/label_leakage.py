@@ -1,7 +1,11 @@
-"""Finds what tells the label without showing the object: a classifier would learn that first, and fail where it is not so.
+"""Finds what tells the label without showing the object.
 
-Each property of the files is held against each class: how much more frequent is it in the class than in the others? For figures (size,
-shape, compression) that is the largest distance between the two distributions, Kolmogorov's and Smirnov's D, which also names the value that
+A classifier would learn that first, and fail where it is not so.
+
+Each property of the files is held against each class: how much more frequent is it in the class than in the others? For
+figures (size,
+shape, compression) that is the largest distance between the two distributions, Kolmogorov's and Smirnov's D, which also
+names the value that
 parts them best.
 """
 
@@ -14,28 +18,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data_quality.finding import Finding, Level
-from edgecnn.data_quality.image_stats import PictureFacts
+from edgecnn.data_quality.image_stats import ImageStats
 
 __all__ = ["find_shortcuts"]
 
 _NOTED, _WARNED = 0.3, 0.5  # difference of shares; 0 where the property tells nothing, 1 where it tells the class
-_LEAST_CHANCE = 2.2  # times sqrt(1 / n + 1 / m): chance comes to that in one of 8,000 comparisons (Smirnov 1948)
+_MIN_CHANCE = 2.2  # times sqrt(1 / n + 1 / m): chance comes to that in one of 8,000 comparisons (Smirnov 1948)
 
 
 @dataclass(frozen=True)
 class _Property:
-    values: Callable[[PictureFacts], str | float]
+    values: Callable[[ImageStats], str | float]
     unit: str  # for figures; empty: the value is a word
     remedy: str
 
 
 _PROPERTIES = {
-    "format": _Property(lambda f: f.format, "", "convert all pictures to one format, from the same kind of source"),
-    "colour": _Property(lambda f: "grey" if f.grey else "in colour", "", "make all pictures grey, or find colour ones for every class"),
-    "EXIF orientation": _Property(lambda f: "upright" if f.orientation == 1 else "turned by EXIF", "", "take pictures of all classes the same way"),
-    "size": _Property(lambda f: f.pixels**0.5, "px (root of width x height)", "take pictures of all classes with one camera, or scale them alike"),
-    "shape": _Property(lambda f: f.width / f.height, "width to height", "crop all pictures to one shape"),
-    "compression": _Property(lambda f: 8 * f.size_bytes / f.pixels, "bits a pixel", "encode all pictures alike, from the same kind of source"),
+    "format": _Property(lambda f: f.format, "", "convert all images to one format, from the same kind of source"),
+    "colour": _Property(
+        lambda f: "grey" if f.grey else "in colour", "", "make all images grey, or find colour ones for every class"
+    ),
+    "EXIF orientation": _Property(
+        lambda f: "upright" if f.orientation == 1 else "turned by EXIF", "", "take images of all classes the same way"
+    ),
+    "size": _Property(
+        lambda f: f.pixels**0.5,
+        "px (root of width x height)",
+        "take images of all classes with one camera, or scale them alike",
+    ),
+    "shape": _Property(lambda f: f.width / f.height, "width to height", "crop all images to one shape"),
+    "compression": _Property(
+        lambda f: 8 * f.size_bytes / f.pixels, "bits a pixel", "encode all images alike, from the same kind of source"
+    ),
 }
 
 
@@ -47,9 +61,9 @@ class _Difference:
     words: str
 
 
-def find_shortcuts(facts: Sequence[PictureFacts], where: str) -> Iterator[Finding]:
+def find_shortcuts(facts: Sequence[ImageStats], where: str) -> Iterator[Finding]:
     """One finding a property that goes along with the label, by the class where it does most."""
-    labels = np.array([f.picture.class_name or "" for f in facts])
+    labels = np.array([f.file.class_name or "" for f in facts])
     classes = sorted(set(labels))
     if len(classes) < 2:
         return
@@ -59,7 +73,11 @@ def find_shortcuts(facts: Sequence[PictureFacts], where: str) -> Iterator[Findin
         if not differences:
             continue
         worst = max(differences, key=lambda d: d.share - d.others)
-        more = f"; so it is with {len(differences)} of {len(classes)} classes" if len(classes) > 2 and len(differences) > 1 else ""
+        more = (
+            f"; so it is with {len(differences)} of {len(classes)} classes"
+            if len(classes) > 2 and len(differences) > 1
+            else ""
+        )
         level: Level = "warning" if worst.share - worst.others >= _WARNED else "note"
         shares = f"{worst.share:.0%} of '{worst.class_name}' are {worst.words}, {worst.others:.0%} of the others"
         yield Finding(level, f"{name} goes along with the label: {shares}{more}", where, prop.remedy)
@@ -67,15 +85,20 @@ def find_shortcuts(facts: Sequence[PictureFacts], where: str) -> Iterator[Findin
 
 def _difference(name: str, of_class: NDArray[np.bool_], values: Sequence[str | float], unit: str) -> _Difference | None:
     inside, outside = int(of_class.sum()), int((~of_class).sum())
-    least = max(_NOTED, _LEAST_CHANCE * (1 / inside + 1 / outside) ** 0.5)
+    least = max(_NOTED, _MIN_CHANCE * (1 / inside + 1 / outside) ** 0.5)
     if least > 1:
         return None
-    found = _figures(name, of_class, np.array(values, float), unit) if unit else _words(name, of_class, np.array(values))
+    found = (
+        _figures(name, of_class, np.array(values, float), unit) if unit else _words(name, of_class, np.array(values))
+    )
     return found if found.share - found.others >= least else None
 
 
 def _words(name: str, of_class: NDArray[np.bool_], values: NDArray[np.str_]) -> _Difference:
-    found = [_Difference(name, float((values[of_class] == v).mean()), float((values[~of_class] == v).mean()), str(v)) for v in np.unique(values)]
+    found = [
+        _Difference(name, float((values[of_class] == v).mean()), float((values[~of_class] == v).mean()), str(v))
+        for v in np.unique(values)
+    ]
     return max(found, key=lambda d: d.share - d.others)
 
 

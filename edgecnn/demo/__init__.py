@@ -1,1 +1,1 @@
-"""The whole line once, on real pictures: what ``edgecnn demo`` runs."""
+"""The whole line once, on real images: what ``edgecnn demo`` runs."""

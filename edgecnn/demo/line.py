@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.atomic import make_folder, write_text
-from edgecnn.data.dataset import judged_pictures
+from edgecnn.data.dataset import select_eval_images
 from edgecnn.demo.solar_cells import LICENCE, write_solar_cells
 from edgecnn.errors import GateError, UsageError
 from edgecnn.evaluation.parity import VerifyResult
@@ -25,7 +25,7 @@ from exporters import ExportResult, QuantizeOptions, QuantizeResult, export_onnx
 __all__ = ["DemoResult", "StageRow", "run_demo"]
 
 _FOR_TRAINING = 0.72  # of the time budget; the rest exports, quantizes, verifies, measures and predicts
-_SAVED_PICTURES = 24
+_SAVED_IMAGES = 24
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The held-out pictures, classified by the file that ships."""
+    """The held-out images, classified by the file that ships."""
 
     file: str
     images: int
@@ -69,7 +69,7 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     """Runs the line.
 
     Args:
-        data: a folder of pictures; None: the solar cells.
+        data: a folder of images; None: the solar cells.
         out: a folder that holds nothing yet.
         time_budget_min: minutes for everything.
         reporter: told of stages and progress.
@@ -88,7 +88,7 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     if data is None:
         data, augment = out / "data", "symmetric"
         reporter.say(LICENCE)
-        reporter.stage("writing pictures")(0, 1)
+        reporter.stage("writing images")(0, 1)
         write_solar_cells(data)
     else:
         augment = None
@@ -103,10 +103,18 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     quantized = quantize(exported.file, data, out / "model.int8.onnx", QuantizeOptions(max_drop=0.01), reporter)
     quantize_s = clock.lap()
     verified = verify(
-        trained.best_checkpoint, [exported.file, quantized.file], data, max_drop=0.01, min_agreement=0.95, progress=reporter.stage("verifying")
+        trained.best_checkpoint,
+        [exported.file, quantized.file],
+        data,
+        max_drop=0.01,
+        min_agreement=0.95,
+        progress=reporter.stage("verifying"),
     )
     if verified.first_divergence:
-        raise GateError(f"{verified.first_divergence.file}: {verified.first_divergence.reason}; the checkpoint and its files do not agree")
+        raise GateError(
+            f"{verified.first_divergence.file}: {verified.first_divergence.reason}; the checkpoint and its files do "
+            "not agree"
+        )
     verify_s = clock.lap()
     reporter.stage("benchmarking")(0, 1)
     measured = benchmark(quantized.file, ep="cpu", threads=1, seconds=3)
@@ -116,12 +124,29 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     stages = (
         StageRow("train", train_s, trained.val_top1, Path(trained.best_checkpoint).stat().st_size, None),
         StageRow("export", export_s, verified.stages[1].top1, exported.size_bytes, quantized.float_.latency_ms),
-        StageRow(f"quantize: {quantized.decision}", quantize_s, verified.stages[2].top1, quantized.size_bytes, _shipped_ms(quantized)),
+        StageRow(
+            f"quantize: {quantized.decision}",
+            quantize_s,
+            verified.stages[2].top1,
+            quantized.size_bytes,
+            _shipped_ms(quantized),
+        ),
         StageRow("verify", verify_s, verified.stages[2].top1, None, None),
         StageRow("benchmark", benchmark_s, None, None, measured.latency_ms.p50),
         StageRow("predict", predict_s, predicted.right / max(predicted.images, 1), None, None),
     )
-    result = DemoResult(str(out), str(data), time.monotonic() - start, stages, trained, exported, quantized, verified, measured, predicted)
+    result = DemoResult(
+        str(out),
+        str(data),
+        time.monotonic() - start,
+        stages,
+        trained,
+        exported,
+        quantized,
+        verified,
+        measured,
+        predicted,
+    )
     write_text(out / "summary.json", json.dumps(asdict(result), indent=1, default=str))
     return result
 
@@ -131,18 +156,18 @@ def _shipped_ms(result: QuantizeResult) -> float | None:
 
 
 def _predict(model: Path, data: Path, out: Path, reporter: Reporter) -> Predicted:
-    """Every held-out picture, its answer to predictions.jsonl, the first few also as annotated pictures."""
+    """Every held-out image, its answer to predictions.jsonl, the first few also as annotated images."""
     classifier = Classifier(model, ep="cpu")
-    judged = judged_pictures(data, classifier.manifest, classifier.split_record)
-    assert judged.truth is not None  # the training saw class folders
-    truth = dict(zip(map(str, judged.paths), judged.truth, strict=True))
+    evaluated = select_eval_images(data, classifier.manifest, classifier.split_record)
+    assert evaluated.truth is not None  # the training saw class folders
+    truth = dict(zip(map(str, evaluated.paths), evaluated.truth, strict=True))
     progress = reporter.stage("predicting")
     rows: list[dict[str, Any]] = []
     for done, path in enumerate(truth, 1):
         rows.append(asdict(classifier(path)) | {"truth": classifier.labels[truth[path]]})
         progress(done, len(truth))
     write_text(out / "predictions.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
-    _save(classifier, list(islice(truth, 0, None, max(1, len(truth) // _SAVED_PICTURES))), out / "predictions")
+    _save(classifier, list(islice(truth, 0, None, max(1, len(truth) // _SAVED_IMAGES))), out / "predictions")
     right = sum(bool(row["top"]) and row["top"][0]["label"] == row["truth"] for row in rows)
     return Predicted(str(model), len(rows), right, sum(row["status"] == "unknown" for row in rows))
 

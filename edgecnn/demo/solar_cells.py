@@ -1,6 +1,7 @@
-"""The demo's pictures: solar cells by electroluminescence, from the registry package ``elpv-dataset``.
+"""The demo's images: solar cells by electroluminescence, from the registry package ``elpv-dataset``.
 
-Buerhop-Lutz et al., "A Benchmark for Visual Identification of Defective Solar Cells in Electroluminescence Imagery" (EU PVSEC 2018);
+Buerhop-Lutz et al., "A Benchmark for Visual Identification of Defective Solar Cells in Electroluminescence Imagery" (EU
+PVSEC 2018);
 Deitsch et al. (Solar Energy 185, 2019): a support vector machine reaches 82.44 %, a convolutional network 88.42 %.
 """
 
@@ -15,7 +16,7 @@ from edgecnn.errors import MissingExtraError, OutputError
 
 __all__ = ["LICENCE", "write_solar_cells"]
 
-LICENCE = "pictures: elpv-dataset (Buerhop-Lutz, Deitsch et al.), CC BY-NC-SA 4.0: not for commercial use"
+LICENCE = "images: elpv-dataset (Buerhop-Lutz, Deitsch et al.), CC BY-NC-SA 4.0: not for commercial use"
 _DEFECTIVE_ABOVE = 0.5  # experts' probability of a defect: 0, 1/3, 2/3 or 1
 
 
@@ -34,7 +35,9 @@ def write_solar_cells(folder: Path) -> None:
         try:
             shutil.copy(source / name, folder / label)
         except OSError as error:
-            raise OutputError(f"{folder / label}: cannot be written: {error.strerror}; free space, or name another --out") from error
+            raise OutputError(
+                f"{folder / label}: cannot be written: {error.strerror}; free space, or name another --out"
+            ) from error
 
 
 def _package_folder() -> Path:
@@ -43,4 +46,6 @@ def _package_folder() -> Path:
     for place in (spec.submodule_search_locations or []) if spec else []:
         if (folder := Path(place, "data")).joinpath("labels.csv").is_file():
             return folder
-    raise MissingExtraError("the demo's pictures are not installed; run pip install 'edgecnn[demo,train]', or give your own with --data")
+    raise MissingExtraError(
+        "the demo's images are not installed; run pip install 'edgecnn[demo,train]', or give your own with --data"
+    )

@@ -1,4 +1,7 @@
-"""Judges a model, of whatever kind, on a folder of pictures: the same code for a checkpoint on torch and a file on a device."""
+"""Evaluates a model, of whatever kind, on a folder of images.
+
+The same code for a checkpoint on torch and a file on a device.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,22 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.data.dataset import Judged, judged_pictures
+from edgecnn.data.dataset import EvalImages, select_eval_images
 from edgecnn.data.loading import Skipped, fitted_batches
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import DataError
-from edgecnn.evaluation.metrics import ClassMetrics, judge
+from edgecnn.evaluation.metrics import ClassMetrics, compute_metrics
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 
-__all__ = ["Judge", "Readings", "ValResult", "read_probabilities", "validate"]
+__all__ = ["DatasetPredictions", "ModelBackend", "ValResult", "read_probabilities", "validate"]
 
 _BATCH = 32
 
 
-class Judge(Protocol):
-    """A model that answers pictures with probabilities."""
+class ModelBackend(Protocol):
+    """A model that answers images with probabilities."""
 
     @property
     def manifest(self) -> Manifest:
@@ -40,8 +43,8 @@ class Judge(Protocol):
 
 
 @dataclass(frozen=True)
-class Readings:
-    """A model's probabilities for the pictures that could be read."""
+class DatasetPredictions:
+    """A model's probabilities for the images that could be read."""
 
     indices: tuple[int, ...]  # into the list that was given
     probabilities: NDArray[np.float32]  # [N, C]
@@ -55,11 +58,13 @@ class Readings:
         return self.probabilities.max(1) if self.unknown_scores is None else self.unknown_scores
 
 
-def read_probabilities(model: Judge, paths: Sequence[Path], progress: Progress | None = None, batch: int = _BATCH) -> Readings:
-    """Runs every picture through the model's own preprocessing and the model.
+def read_probabilities(
+    model: ModelBackend, paths: Sequence[Path], progress: Progress | None = None, batch: int = _BATCH
+) -> DatasetPredictions:
+    """Runs every image through the model's own preprocessing and the model.
 
     Raises:
-        DataError: none of the pictures can be read.
+        DataError: none of the images can be read.
     """
     start = time.perf_counter()
     indices: list[int] = []
@@ -70,14 +75,24 @@ def read_probabilities(model: Judge, paths: Sequence[Path], progress: Progress |
         skipped += loaded.skipped
         indices += loaded.indices
         if loaded.indices:
-            probabilities, unknown = model.answers(loaded.images) if model.manifest.unknown.in_graph else (model.probabilities(loaded.images), None)
+            probabilities, unknown = (
+                model.answers(loaded.images)
+                if model.manifest.unknown.in_graph
+                else (model.probabilities(loaded.images), None)
+            )
             rows.append(probabilities)
             scores += [] if unknown is None else [unknown]
         if progress:
             progress(len(indices) + len(skipped), len(paths))
     if not rows:
-        raise DataError(f"{paths[0].parent}: none of {len(paths)} pictures can be read; the first: {skipped[0].reason}")
-    return Readings(tuple(indices), np.concatenate(rows), tuple(skipped), time.perf_counter() - start, np.concatenate(scores) if scores else None)
+        raise DataError(f"{paths[0].parent}: none of {len(paths)} images can be read; the first: {skipped[0].reason}")
+    return DatasetPredictions(
+        tuple(indices),
+        np.concatenate(rows),
+        tuple(skipped),
+        time.perf_counter() - start,
+        np.concatenate(scores) if scores else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -96,26 +111,28 @@ class ValResult:
     images_per_s: float
     skipped: tuple[Skipped, ...]
     held_out: bool
-    note: str  # which pictures were judged
+    note: str  # which images were evaluated
 
 
 def validate(
-    model: Judge,
+    model: ModelBackend,
     record: SplitRecord | None,
     data: Path,
     which: Literal["val", "test", "all"] | None = None,
     progress: Progress | None = None,
 ) -> ValResult:
-    """Judges a model on a folder of labelled pictures; which of them: :func:`edgecnn.data.dataset.judged_pictures`.
+    """Evaluates a model on a folder of labelled images; which of them: :func:`edgecnn.data.dataset.select_eval_images`.
 
     Raises:
-        InputNotFoundError, DataError: the folder cannot judge this model.
+        InputNotFoundError, DataError: the folder cannot evaluate this model.
     """
-    judged: Judged = judged_pictures(data, model.manifest, record, which)
-    if judged.truth is None:
-        raise DataError(f"{data}: its pictures have no labels; put them into one folder a class")
-    readings = read_probabilities(model, judged.paths, progress)
-    found = judge(readings.probabilities, [judged.truth[i] for i in readings.indices], model.manifest.labels)
+    evaluated: EvalImages = select_eval_images(data, model.manifest, record, which)
+    if evaluated.truth is None:
+        raise DataError(f"{data}: its images have no labels; put them into one folder a class")
+    predictions = read_probabilities(model, evaluated.paths, progress)
+    found = compute_metrics(
+        predictions.probabilities, [evaluated.truth[i] for i in predictions.indices], model.manifest.labels
+    )
     return ValResult(
         images=found.images,
         top1=found.top1,
@@ -126,8 +143,8 @@ def validate(
         labels=model.manifest.labels,
         confusion=found.confusion,
         per_class=found.per_class,
-        images_per_s=found.images / readings.seconds,
-        skipped=readings.skipped,
-        held_out=judged.held_out,
-        note=judged.note,
+        images_per_s=found.images / predictions.seconds,
+        skipped=predictions.skipped,
+        held_out=evaluated.held_out,
+        note=evaluated.note,
     )

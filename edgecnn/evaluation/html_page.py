@@ -1,4 +1,7 @@
-"""An HTML page that needs nothing else: a user's words as words, pictures inside the page, and a browser that may fetch nothing."""
+"""An HTML page that needs nothing else.
+
+A user's words as words, images inside the page, and a browser that may fetch nothing.
+"""
 
 from __future__ import annotations
 
@@ -42,18 +45,21 @@ def text(value: object) -> str:
 
 
 def words(value: str) -> str:
-    """A user's text whose lines break at spaces alone: a browser would break a command after the first hyphen of ``--lr``."""
+    """A user's text whose lines break at spaces alone.
+
+    A browser would break a command after the first hyphen of ``--lr``.
+    """
     return " ".join(f'<span class="word">{text(word)}</span>' for word in value.split(" "))
 
 
-def image_tag(picture: Image, alt: str, width: int, height: int, kind: Literal["jpeg", "png"] = "jpeg") -> str:
+def image_tag(image: Image, alt: str, width: int, height: int, kind: Literal["jpeg", "png"] = "jpeg") -> str:
     """An ``<img>`` that holds its own bytes, shown ``width`` by ``height`` CSS pixels; ``alt`` is plain words."""
-    data = base64.b64encode(encoded(picture, kind)).decode()
+    data = base64.b64encode(encoded(image, kind)).decode()
     return f'<img alt="{text(alt)}" width="{width}" height="{height}" src="data:image/{kind};base64,{data}">'
 
 
-def encoded(picture: Image, kind: Literal["jpeg", "png"]) -> bytes:
-    """A picture file's bytes, from uint8 ``[H, W, 3]`` RGB."""
+def encoded(image: Image, kind: Literal["jpeg", "png"]) -> bytes:
+    """An image file's bytes, from uint8 ``[H, W, 3]`` RGB."""
     settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    _, data = cv2.imencode(f".{kind}", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), settings)
+    _, data = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     return data.tobytes()

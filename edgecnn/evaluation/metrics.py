@@ -1,6 +1,7 @@
 """How good a classifier is, from its probabilities and the truth, in plain numpy.
 
-Here and not from a library because a device judges models too, without torch; the tests hold each figure against torchmetrics.
+Here and not from a library because a device evaluates models too, without torch; the tests hold each figure against
+torchmetrics.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 __all__ = [
     "ClassMetrics",
     "Metrics",
+    "compute_metrics",
     "ece_band",
     "expected_calibration_error",
-    "judge",
     "mean_kl",
     "poisson_interval",
     "signal_to_noise_db",
@@ -42,7 +43,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """One model on one set of labelled pictures. Shares are fractions."""
+    """One model on one set of labelled images. Shares are fractions."""
 
     images: int
     top1: float
@@ -54,7 +55,7 @@ class Metrics:
     per_class: tuple[ClassMetrics, ...]
 
 
-def judge(probabilities: NDArray[np.floating], truth: Sequence[int], labels: Sequence[str]) -> Metrics:
+def compute_metrics(probabilities: NDArray[np.floating], truth: Sequence[int], labels: Sequence[str]) -> Metrics:
     """All figures at once.
 
     Args:
@@ -92,19 +93,29 @@ def _class_metrics(label: str, confusion: NDArray[np.int64], i: int) -> ClassMet
     )
 
 
-def expected_calibration_error(probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = ECE_BINS) -> float:
-    """Mean gap between confidence and accuracy over bins of equal width, weighted by their pictures."""
+def expected_calibration_error(
+    probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = ECE_BINS
+) -> float:
+    """Mean gap between confidence and accuracy over bins of equal width, weighted by their images."""
     confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
     bin_of = _bins(confidence, bins)
-    gaps = [abs(confidence[bin_of == b].mean() - right[bin_of == b].mean()) * (bin_of == b).mean() for b in np.unique(bin_of)]
+    gaps = [
+        abs(confidence[bin_of == b].mean() - right[bin_of == b].mean()) * (bin_of == b).mean()
+        for b in np.unique(bin_of)
+    ]
     return float(sum(gaps))
 
 
-def ece_band(probabilities: NDArray[np.floating], seed: int = 0, bins: int = ECE_BINS, draws: int = 1000, share: float = 0.95) -> tuple[float, float]:
-    """Where the ECE of a perfectly calibrated model with these probabilities would lie: its middle 95 % over simulated truths.
+def ece_band(
+    probabilities: NDArray[np.floating], seed: int = 0, bins: int = ECE_BINS, draws: int = 1000, share: float = 0.95
+) -> tuple[float, float]:
+    """Where the ECE of a perfectly calibrated model with these probabilities would lie.
 
-    The ECE of few pictures is never 0, however well calibrated the model is; one above this band is more than chance. Consistency resampling,
-    after Bröcker and Smith, "Increasing the Reliability of Reliability Diagrams" (2007), with the pictures held fixed.
+    Its middle 95 % over simulated truths.
+
+    The ECE of few images is never 0, however well calibrated the model is; one above this band is more than chance.
+    Consistency resampling,
+    after Bröcker and Smith, "Increasing the Reliability of Reliability Diagrams" (2007), with the images held fixed.
 
     Args:
         probabilities: ``[N, C]``, rows that sum to 1.
@@ -141,7 +152,8 @@ def mean_kl(reference: NDArray[np.floating], candidate: NDArray[np.floating]) ->
 def signal_to_noise_db(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float | None:
     """Power of the reference's centred logits over that of the difference, in dB; None where the two are equal.
 
-    Softmax forgets a constant a row, so the logits come back from the probabilities up to that: ``log p - mean(log p)``.
+    Softmax forgets a constant a row, so the logits come back from the probabilities up to that: ``log p - mean(log
+    p)``.
     """
     p, q = (np.log(np.maximum(np.asarray(a, np.float64), _TINY)) for a in (reference, candidate))
     p, q = p - p.mean(1, keepdims=True), q - q.mean(1, keepdims=True)
@@ -162,10 +174,13 @@ def wilson_interval(right: int, of: int, z: float = 1.96) -> tuple[float, float]
 def poisson_interval(events: int, z: float = 1.96) -> tuple[float, float]:
     """95 % interval of how many events to expect where so many were counted.
 
-    Garwood's (1936), solved for; from 100 events on by the cube root of Wilson and Hilferty (1931), which is then as good to four digits.
+    Garwood's (1936), solved for; from 100 events on by the cube root of Wilson and Hilferty (1931), which is then as
+    good to four digits.
     """
     if events >= _MANY:
-        low, high = (n * (1 - 1 / (9 * n) + side * z / (3 * n**0.5)) ** 3 for n, side in ((events, -1), (events + 1, 1)))
+        low, high = (
+            n * (1 - 1 / (9 * n) + side * z / (3 * n**0.5)) ** 3 for n, side in ((events, -1), (events + 1, 1))
+        )
         return low, high
     return (0.0 if events == 0 else _mean_where(events - 1, 0.975)), _mean_where(events, 0.025)
 

@@ -1,4 +1,7 @@
-"""The threshold of the rule by which a model says `unknown`: fitted where a model is trained and again where it is quantized."""
+"""The threshold of the rule by which a model says `unknown`.
+
+Fitted where a model is trained and again where it is quantized.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from edgecnn.manifest import UnknownRule
 __all__ = ["FALSE_REJECT_RATE", "fit_threshold", "rejected", "threshold_beyond"]
 
 FALSE_REJECT_RATE = 0.05
-"""Share of genuine pictures that may be called unknown, as a fraction."""
+"""Share of genuine images that may be called unknown, as a fraction."""
 
 
 def rejected(rule: UnknownRule, scores: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -22,14 +25,16 @@ def rejected(rule: UnknownRule, scores: NDArray[np.floating]) -> NDArray[np.bool
 
 
 def fit_threshold(rule: UnknownRule, scores: NDArray[np.floating], rate: float = FALSE_REJECT_RATE) -> UnknownRule:
-    """The rule with a threshold that ``rate`` of new genuine pictures are expected to fall to at most, and its share of these.
+    """The rule with a threshold that ``rate`` of new genuine images are expected to fall to at most, and its share of
+    these.
 
-    The rank is that of split conformal prediction (Angelopoulos and Bates, arXiv 2107.07511): ``floor(rate (N + 1)) - 1`` of the pictures lie
+    The rank is that of split conformal prediction (Angelopoulos and Bates, arXiv 2107.07511): ``floor(rate (N + 1)) -
+    1`` of the images lie
     beyond the threshold.
 
     Args:
         rule: names the score, and so which side is unknown.
-        scores: ``[N]`` of genuine pictures that nothing else was fitted on.
+        scores: ``[N]`` of genuine images that nothing else was fitted on.
         rate: a fraction.
     """
     fitted = threshold_beyond(rule, scores, max(math.floor(rate * (len(scores) + 1) + 1e-9) - 1, 0))
@@ -37,8 +42,12 @@ def fit_threshold(rule: UnknownRule, scores: NDArray[np.floating], rate: float =
 
 
 def threshold_beyond(rule: UnknownRule, scores: NDArray[np.floating], beyond: int) -> UnknownRule:
-    """The rule with the threshold that ``beyond`` of ``[N]`` scores fall to; fewer where scores are equal in the first four digits."""
+    """The rule with the threshold that ``beyond`` of ``[N]`` scores fall to.
+
+    Fewer where scores are equal in the first four digits.
+    """
     sign = 1.0 if rule.in_graph else -1.0
     unknownness = np.sort(sign * np.asarray(scores, np.float64))
     edge = unknownness[max(len(unknownness) - 1 - beyond, 0)]
-    return replace(rule, threshold=round(sign * math.ceil(edge * 1e4) / 1e4, 4))  # four digits, rounded to the side of answering
+    # Four digits, rounded to the side of answering
+    return replace(rule, threshold=round(sign * math.ceil(edge * 1e4) / 1e4, 4))

@@ -1,4 +1,4 @@
-"""The parity ladder: one model in several forms, each from the picture file to the label, held against the first."""
+"""The parity ladder: one model in several forms, each from the image file to the label, held against the first."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.data.dataset import judged_pictures
+from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
-from edgecnn.evaluation.evaluation import Judge, Readings, read_probabilities
+from edgecnn.evaluation.evaluation import DatasetPredictions, ModelBackend, read_probabilities
 from edgecnn.evaluation.metrics import mean_kl, signal_to_noise_db
 from edgecnn.progress import Progress
 
-__all__ = ["Divergence", "Flip", "Rung", "Stage", "VerifyResult", "climb"]
+__all__ = ["Divergence", "Flip", "Stage", "VerifiableModel", "VerifyResult", "compare_models"]
 
 
-class Rung(Judge, Protocol):
+class VerifiableModel(ModelBackend, Protocol):
     """A model that can stand on the ladder."""
 
     @property
@@ -42,7 +42,7 @@ class Rung(Judge, Protocol):
 
 @dataclass(frozen=True)
 class Flip:
-    """A picture that two forms of the model answer differently."""
+    """An image that two forms of the model answer differently."""
 
     image: str
     from_: str
@@ -57,7 +57,7 @@ class Stage:
     kind: str
     ep: str
     top1: float | None  # None without labels
-    agreement: float  # share of pictures with the reference's answer
+    agreement: float  # share of images with the reference's answer
     max_abs_diff: float
     kl: float  # mean, in nats
     sqnr_db: float | None  # of the centred logits; None where nothing differs
@@ -70,7 +70,9 @@ class Divergence:
 
     file: str
     reason: str
-    where: str | None = None  # the pixels, a layer, or no single one; None where it was not looked for, or cannot be told
+    where: str | None = (
+        None  # the pixels, a layer, or no single one; None where it was not looked for, or cannot be told
+    )
 
 
 @dataclass(frozen=True)
@@ -81,30 +83,30 @@ class VerifyResult:
     images: int
     stages: tuple[Stage, ...]
     first_divergence: Divergence | None
-    note: str  # which pictures were judged
+    note: str  # which images were evaluated
 
 
-def climb(
-    reference: Rung,
-    candidates: Sequence[Rung],
+def compare_models(
+    reference: VerifiableModel,
+    candidates: Sequence[VerifiableModel],
     data: Path,
     max_drop: float = 0.005,
     min_agreement: float = 0.98,
     progress: Progress | None = None,
 ) -> VerifyResult:
-    """Answers every picture with every form, each by its own preprocessing, and compares.
+    """Answers every image with every form, each by its own preprocessing, and compares.
 
     Args:
         reference: what the others must equal.
         candidates: forms of the same model: the same labels in the same order.
-        data: labelled pictures, or pictures alone, where agreement decides.
+        data: labelled images, or images alone, where agreement decides.
         max_drop: largest loss of top-1 against the reference, as a fraction.
         min_agreement: smallest share of equal answers.
-        progress: told of pictures done, over all stages.
+        progress: told of images done, over all stages.
 
     Raises:
         UsageError: a candidate has other labels.
-        InputNotFoundError, DataError: the pictures cannot judge it.
+        InputNotFoundError, DataError: the images cannot evaluate it.
     """
     for candidate in candidates:
         if candidate.manifest.labels != reference.manifest.labels:
@@ -112,36 +114,49 @@ def climb(
                 f"{candidate.file}: its labels ({_few(candidate.manifest.labels)}) are not those of {reference.file} "
                 f"({_few(reference.manifest.labels)}); verify holds forms of one model against each other"
             )
-    record = next((r for rung in (reference, *candidates) if (r := rung.split_record)), None)
-    judged = judged_pictures(data, reference.manifest, record, labels_needed=False)
-    rungs = (reference, *candidates)
-    readings = [_read(rung, judged.paths, i, len(rungs), progress) for i, rung in enumerate(rungs)]
-    paths = [judged.paths[i] for i in readings[0].indices]
-    truth = np.array([judged.truth[i] for i in readings[0].indices]) if judged.truth else None
-    stages = tuple(_stage(rung, found.probabilities, readings[0].probabilities, truth, paths) for rung, found in zip(rungs, readings, strict=True))
+    record = next((r for model in (reference, *candidates) if (r := model.split_record)), None)
+    evaluated = select_eval_images(data, reference.manifest, record, labels_needed=False)
+    models = (reference, *candidates)
+    predictions = [_read(model, evaluated.paths, i, len(models), progress) for i, model in enumerate(models)]
+    paths = [evaluated.paths[i] for i in predictions[0].indices]
+    truth = np.array([evaluated.truth[i] for i in predictions[0].indices]) if evaluated.truth else None
+    stages = tuple(
+        _stage(model, found.probabilities, predictions[0].probabilities, truth, paths)
+        for model, found in zip(models, predictions, strict=True)
+    )
     first = next((d for s in stages if (d := _divergence(s, stages[0], max_drop, min_agreement))), None)
-    return VerifyResult(first is None, len(paths), stages, first, judged.note)
+    return VerifyResult(first is None, len(paths), stages, first, evaluated.note)
 
 
-def _read(rung: Rung, paths: Sequence[Path], i: int, of: int, progress: Progress | None) -> Readings:
+def _read(
+    model: VerifiableModel, paths: Sequence[Path], i: int, of: int, progress: Progress | None
+) -> DatasetPredictions:
     def told(done: int, total: int, note: str = "") -> None:
         if progress:
-            progress(i * total + done, of * total, note or rung.file)
+            progress(i * total + done, of * total, note or model.file)
 
-    return read_probabilities(rung, paths, told)
+    return read_probabilities(model, paths, told)
 
 
-def _stage(rung: Rung, found: NDArray[np.float32], expected: NDArray[np.float32], truth: NDArray[np.intp] | None, paths: Sequence[Path]) -> Stage:
+def _stage(
+    model: VerifiableModel,
+    found: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    truth: NDArray[np.intp] | None,
+    paths: Sequence[Path],
+) -> Stage:
     finite = np.asarray(np.isfinite(found).all(axis=1))
     answers: NDArray[np.intp] = np.where(finite, found.argmax(1), -1)
     wanted = expected.argmax(1)  # a NaN is no answer, so it agrees with none
     found = np.where(finite[:, None], found, np.float32(1 / found.shape[1]))
-    labels = (*rung.manifest.labels, "no answer")
-    flips = tuple(Flip(str(paths[i]), labels[wanted[i]], labels[answers[i]]) for i in np.flatnonzero(answers != wanted).tolist())
+    labels = (*model.manifest.labels, "no answer")
+    flips = tuple(
+        Flip(str(paths[i]), labels[wanted[i]], labels[answers[i]]) for i in np.flatnonzero(answers != wanted).tolist()
+    )
     return Stage(
-        file=rung.file,
-        kind=rung.kind,
-        ep=rung.ep,
+        file=model.file,
+        kind=model.kind,
+        ep=model.ep,
         top1=None if truth is None else float((answers == truth).mean()),
         agreement=float((answers == wanted).mean()),
         max_abs_diff=float(np.abs(found - expected).max()),
@@ -153,9 +168,13 @@ def _stage(rung: Rung, found: NDArray[np.float32], expected: NDArray[np.float32]
 
 def _divergence(stage: Stage, reference: Stage, max_drop: float, min_agreement: float) -> Divergence | None:
     if stage.agreement < min_agreement:
-        return Divergence(stage.file, f"agrees on {stage.agreement:.2%} of the pictures, at least {min_agreement:.2%} are asked for")
+        return Divergence(
+            stage.file, f"agrees on {stage.agreement:.2%} of the images, at least {min_agreement:.2%} are asked for"
+        )
     if stage.top1 is not None and reference.top1 is not None and reference.top1 - stage.top1 > max_drop + 1e-12:
-        return Divergence(stage.file, f"top-1 falls by {reference.top1 - stage.top1:.4f}, at most {max_drop:g} is allowed")
+        return Divergence(
+            stage.file, f"top-1 falls by {reference.top1 - stage.top1:.4f}, at most {max_drop:g} is allowed"
+        )
     return None
 
 

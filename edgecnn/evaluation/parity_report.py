@@ -1,4 +1,4 @@
-"""What `verify` found, as one HTML page with the pictures whose answer changed."""
+"""What `verify` found, as one HTML page with the images whose answer changed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import cv2
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.html_page import image_tag, page, text
 from edgecnn.evaluation.parity import Flip, Stage, VerifyResult
-from edgecnn.preprocess import Image, read_picture
+from edgecnn.preprocess import Image, read_image
 
 __all__ = ["parity_page"]
 
-_MOST_FLIPS = 60  # shown of each form
+_MAX_FLIPS = 60  # shown of each form
 _THUMBNAIL_PX = 160
 
 _STYLE = """
@@ -30,8 +30,13 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; } .gone { width: 160px; 
 
 
 def parity_page(result: VerifyResult) -> str:
-    """The page's HTML; pictures that cannot be read any more are left grey."""
-    body = [f"<h1>Forms of one model on {result.images} pictures</h1>", _verdict(result), f"<p>Judged {text(result.note)}.</p>", _table(result)]
+    """The page's HTML; images that cannot be read any more are left grey."""
+    body = [
+        f"<h1>Forms of one model on {result.images} images</h1>",
+        _verdict(result),
+        f"<p>Evaluated {text(result.note)}.</p>",
+        _table(result),
+    ]
     body += [_flips(stage) for stage in result.stages if stage.flips]
     return page("EdgeCNN: verify", _STYLE, "\n".join(body))
 
@@ -65,22 +70,27 @@ def _row(stage: Stage) -> tuple[str, ...]:
 
 
 def _flips(stage: Stage) -> str:
-    more = f"<p>… and {len(stage.flips) - _MOST_FLIPS} more.</p>" if len(stage.flips) > _MOST_FLIPS else ""
-    figures = "".join(_figure(flip) for flip in stage.flips[:_MOST_FLIPS])
+    more = f"<p>… and {len(stage.flips) - _MAX_FLIPS} more.</p>" if len(stage.flips) > _MAX_FLIPS else ""
+    figures = "".join(_figure(flip) for flip in stage.flips[:_MAX_FLIPS])
     return f'<h2>Answered otherwise by {text(stage.file)}</h2><div class="flips">{figures}</div>{more}'
 
 
 def _figure(flip: Flip) -> str:
-    picture = _thumbnail(Path(flip.image))
-    shown = '<div class="gone"></div>' if picture is None else image_tag(picture, flip.image, picture.shape[1], picture.shape[0])
-    return f"<figure>{shown}<figcaption>{text(flip.from_)} → <b>{text(flip.to)}</b><br>{text(flip.image)}</figcaption></figure>"
+    image = _thumbnail(Path(flip.image))
+    shown = (
+        '<div class="gone"></div>' if image is None else image_tag(image, flip.image, image.shape[1], image.shape[0])
+    )
+    return (
+        f"<figure>{shown}<figcaption>{text(flip.from_)} → "
+        f"<b>{text(flip.to)}</b><br>{text(flip.image)}</figcaption></figure>"
+    )
 
 
 def _thumbnail(path: Path) -> Image | None:
     try:
-        picture = read_picture(path)
+        image = read_image(path)
     except EdgeCNNError:
         return None
-    scale = _THUMBNAIL_PX / max(picture.shape[:2])
-    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    scale = _THUMBNAIL_PX / max(image.shape[:2])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

@@ -1,7 +1,11 @@
-"""OpenCV's area resize with the very same answer, a quarter sooner: what a frame costs beside its network is mostly this.
+"""OpenCV's area resize with the very same answer, a quarter sooner.
 
-For other than whole factors OpenCV turns each byte into a float by itself, and again for each row of the result that it belongs to.
-Turned into floats before, a band of rows at a time, the bytes take vector instructions for it; sums and rounding stay what they are.
+What a frame costs beside its network is mostly this.
+
+For other than whole factors OpenCV turns each byte into a float by itself, and again for each row of the result that it
+belongs to.
+Turned into floats before, a band of rows at a time, the bytes take vector instructions for it; sums and rounding stay
+what they are.
 """
 
 from __future__ import annotations
@@ -15,27 +19,27 @@ from numpy.typing import NDArray
 
 __all__ = ["resize_area"]
 
-_USUAL_BYTES, _MOST_BYTES = 1 << 20, 4 << 20  # of a band as floats: what a core's own cache holds; what still pays
+_USUAL_BYTES, _MAX_BYTES = 1 << 20, 4 << 20  # of a band as floats: what a core's own cache holds; what still pays
 
 
-def resize_area(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """What ``cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)`` gives, to the bit.
+def resize_area(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """What ``cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)`` gives, to the bit.
 
     Args:
-        picture: uint8 ``[h, w, 3]``.
+        image: uint8 ``[h, w, 3]``.
         width: of the result, in pixels; larger ones are left to OpenCV.
         height: likewise.
 
     Returns:
         uint8 ``[height, width, 3]``.
     """
-    from_rows, to_rows = _band(picture, width, height)
+    from_rows, to_rows = _band(image, width, height)
     if not from_rows:
-        return cast("NDArray[np.uint8]", cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
-    band = np.empty((from_rows, *picture.shape[1:]), np.float32)
+        return cast("NDArray[np.uint8]", cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+    band = np.empty((from_rows, *image.shape[1:]), np.float32)
     resized = np.empty((height, width, 3), np.uint8)
-    for source, result in zip(range(0, len(picture), from_rows), range(0, height, to_rows), strict=True):
-        rows = picture[source : source + from_rows]
+    for source, result in zip(range(0, len(image), from_rows), range(0, height, to_rows), strict=True):
+        rows = image[source : source + from_rows]
         band[: len(rows)] = rows
         part = resized[result : result + to_rows]
         sums = cv2.resize(band[: len(rows)], (width, len(part)), interpolation=cv2.INTER_AREA)
@@ -43,18 +47,21 @@ def resize_area(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[
     return resized
 
 
-def _band(picture: NDArray[np.uint8], width: int, height: int) -> tuple[int, int]:
-    """How many rows of the picture to take at a time, and how many of the result they make; 0 where it is better left to OpenCV.
+def _band(image: NDArray[np.uint8], width: int, height: int) -> tuple[int, int]:
+    """How many rows of the image to take at a time, and how many of the result they make.
 
-    Bands end where the edges of rows meet, so that no row belongs to two. Whole factors have a quicker way of their own, whose rounding differs.
+    0 where it is better left to OpenCV.
+
+    Bands end where the edges of rows meet, so that no row belongs to two. Whole factors have a quicker way of their
+    own, whose rounding differs.
     """
-    h, w = picture.shape[:2]
+    h, w = image.shape[:2]
     if width > w or height > h or (w % width == 0 and h % height == 0):
         return 0, 0
     meet = math.gcd(h, height)
     source, result = h // meet, height // meet
     bytes_each = source * w * 3 * np.dtype(np.float32).itemsize
-    if bytes_each > _MOST_BYTES:
+    if bytes_each > _MAX_BYTES:
         return 0, 0
     times = min(meet, max(1, _USUAL_BYTES // bytes_each))
     return times * source, times * result

@@ -1,4 +1,4 @@
-"""The EXIF orientation that a picture file carries: read here because the decoder applies it without telling."""
+"""The EXIF orientation that an image file carries: read here because the decoder applies it without telling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ _ORIENTATION, _SHORT = 0x0112, 3
 
 
 def exif_orientation(data: bytes) -> int:
-    """The orientation tag, 1 to 8, of a JPEG, PNG, WebP or TIFF file; 1, upright, where there is none (Exif 2.32, 4.6.4).
+    """The orientation tag, 1 to 8, of a JPEG, PNG, WebP or TIFF file.
+
+    1, upright, where there is none (Exif 2.32, 4.6.4).
 
     Args:
         data: the whole file.
@@ -41,7 +43,7 @@ def _jpeg_part(data: bytes) -> bytes:
         marker, length = struct.unpack_from(">xBH", data, at)
         if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\x00\x00":
             return data[at + 10 : at + 2 + length]
-        if marker == 0xDA:  # the picture begins
+        if marker == 0xDA:  # the image begins
             break
         at += 2 + length
     return b""

@@ -1,6 +1,7 @@
-"""What the first bytes of a picture tell before anything is decoded: its format, its size, whether it is whole.
+"""What the first bytes of an image tell before anything is decoded: its format, its size, whether it is whole.
 
-Read here and not by the decoder, because a decoder allocates before it refuses (a 109 KB PNG of 30,000 x 30,000 pixels took 5.2 GB), and
+Read here and not by the decoder, because a decoder allocates before it refuses (a 109 KB PNG of 30,000 x 30,000 pixels
+took 5.2 GB), and
 because OpenCV fills the missing part of a JPEG that was cut short with grey and says nothing.
 """
 
@@ -11,20 +12,36 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["FORMATS", "PICTURE_SUFFIXES", "HeaderError", "PictureHeader", "read_header"]
+__all__ = ["FORMATS", "IMAGE_SUFFIXES", "HeaderError", "ImageHeader", "read_header"]
 
 FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PNM"
-PICTURE_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"],
+IMAGE_SUFFIXES = frozenset(
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    ],
 )
 
 
 class HeaderError(ValueError):
-    """The bytes are no picture of a known format, or are cut short; the message says which."""
+    """The bytes are no image of a known format, or are cut short; the message says which."""
 
 
 @dataclass(frozen=True)
-class PictureHeader:
+class ImageHeader:
     """Format and size as the header states them."""
 
     format: str
@@ -32,14 +49,14 @@ class PictureHeader:
     height: int
 
 
-def read_header(data: bytes) -> PictureHeader:
+def read_header(data: bytes) -> ImageHeader:
     """Reads format and size, and checks that the file is whole where the format tells.
 
     Args:
         data: the whole file.
 
     Raises:
-        HeaderError: no picture of a known format, a broken header, or a file cut short.
+        HeaderError: no image of a known format, a broken header, or a file cut short.
     """
     if not data:
         raise HeaderError("the file is empty")
@@ -51,8 +68,8 @@ def read_header(data: bytes) -> PictureHeader:
                 raise HeaderError(f"the {name} file is cut short: its header ends too early") from error
             if width <= 0 or height <= 0:
                 raise HeaderError(f"the {name} header states a size of {width} x {height}")
-            return PictureHeader(name, width, height)
-    raise HeaderError(f"not a picture in a format known here ({FORMATS})")
+            return ImageHeader(name, width, height)
+    raise HeaderError(f"not an image in a format known here ({FORMATS})")
 
 
 def _cut(name: str, missing: str) -> HeaderError:
@@ -60,7 +77,8 @@ def _cut(name: str, missing: str) -> HeaderError:
 
 
 # Any marker inside entropy-coded data but a stuffed zero and the restart markers (ITU-T T.81, B.1.1.2)
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # of fill bytes before it the last one counts; `\xff+` took 18 times as long
+# Of fill bytes before it the last one counts; `\xff+` took 18 times as long
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SOS, _JPEG_EOI, _JPEG_STANDALONE = 0xDA, 0xD9, frozenset((0x01, *range(0xD0, 0xD9)))
 
@@ -73,7 +91,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
         marker, position = found[1][0], found.end()
         if marker == _JPEG_EOI:
             if size == (0, 0):
-                raise HeaderError("the JPEG file holds no picture")
+                raise HeaderError("the JPEG file holds no image")
             return size
         if marker in _JPEG_STANDALONE:
             continue
@@ -152,7 +170,10 @@ _TIFF_KINDS = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
 
 
 def _tiff(data: bytes) -> tuple[int, int]:
-    """The first directory's ImageWidth and ImageLength (TIFF 6.0; BigTIFF). Missing strips are the decoder's to refuse: it does."""
+    """The first directory's ImageWidth and ImageLength (TIFF 6.0.
+
+    BigTIFF). Missing strips are the decoder's to refuse: it does.
+    """
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(f"{order}H", data, 2)[0] == 43
     (start,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", data, 8 if big else 4)

@@ -24,7 +24,7 @@ ImageLike: TypeAlias = "str | os.PathLike[str] | Frame | NDArray[np.uint8] | Any
 
 
 class Classifier(FrameClassifier):
-    """Classifies pictures with a model file that EdgeCNN exported.
+    """Classifies images with a model file that EdgeCNN exported.
 
     >>> classifier = Classifier("model.onnx")
     >>> classifier("cat.jpg").label
@@ -34,34 +34,41 @@ class Classifier(FrameClassifier):
         model: the ``.onnx`` file.
         ep: execution provider, see :func:`edgecnn.runtime.session.opening.open_session`.
         threads: of one inference; None: as ``options`` say.
-        threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below it is ``unknown``,
+        threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below
+            it is ``unknown``,
             an unknown score above it.
         topk: how many classes ``Prediction.top`` reports.
-        allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together with ``deny``.
+        allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together
+            with ``deny``.
         deny: the labels that may not.
-        max_pixels: refuse larger pictures.
-        prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so where the model has any.
-        options: threads, power, memory and what the provider is told, see :class:`edgecnn.runtime.session.run_options.RunOptions`.
+        max_pixels: refuse larger images.
+        prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so
+            where the model has any.
+        options: threads, power, memory and what the provider is told, see
+            :class:`edgecnn.runtime.session.run_options.RunOptions`.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError, ProviderError, GateError: the model cannot be opened here.
     """
 
     def __call__(self, image: ImageLike, *, color: ColorOrder = "bgr") -> Prediction:
-        """Classifies one picture.
+        """Classifies one image.
 
         Args:
             image: a path, a :class:`Frame`, a PIL image, or a uint8 array ``[H, W, 3]``.
             color: an array's channel order.
 
         Raises:
-            InputNotFoundError, PictureError: it is no picture.
+            InputNotFoundError, ImageError: it is no image.
             UsageError: no such channel order.
         """
         return self.batch([image], color=color)[0]
 
     def batch(self, images: Sequence[ImageLike], *, color: ColorOrder = "bgr") -> list[Prediction]:
-        """Classifies several pictures in one inference; the times of a prediction are its share. Raises as a call does."""
+        """Classifies several images in one inference.
+
+        The times of a prediction are its share. Raises as a call does.
+        """
         return [answer.prediction for answer in self.answer([self._frame(image, color) for image in images])]
 
     def fitted(self, images: Sequence[ImageLike], *, color: ColorOrder = "bgr") -> Image:
@@ -71,12 +78,15 @@ class Classifier(FrameClassifier):
     def stream(self, *sources: str | os.PathLike[str], **options: Any) -> AnswerStream:
         """Frame and prediction, one by one as they are ready.
 
-        Pictures are read ahead; a video gives each of its frames, a camera or a stream its newest. What cannot be read and a camera that is away
+        Images are read ahead; a video gives each of its frames, a camera or a stream its newest. What cannot be read
+        and a camera that is away
         are reported, without a frame, and passed over. Several cameras are read at once.
 
         Args:
-            sources: pictures, folders, globs, ``-``, videos, cameras, streams; see :func:`edgecnn.runtime.sources.address.parse_address`.
-            options: fields of :class:`edgecnn.runtime.streaming.stream.StreamOptions`: ``batch``, ``every``, ``max_frames``, ``live``, ``health``,
+            sources: images, folders, globs, ``-``, videos, cameras, streams; see
+                :func:`edgecnn.runtime.sources.address.parse_address`.
+            options: fields of :class:`edgecnn.runtime.streaming.stream.StreamOptions`: ``batch``, ``every``,
+                ``max_frames``, ``live``, ``health``,
                 ``smoothing``, ``on_change``.
 
         Raises:
@@ -86,8 +96,14 @@ class Classifier(FrameClassifier):
         """
         return answer_stream(self, sources, StreamOptions(**options))
 
-    def watch(self, callback: Callable[[Frame | None, Prediction], bool | None], *sources: str | os.PathLike[str], **options: Any) -> None:
-        """Calls ``callback(frame, prediction)`` for each answer of :meth:`stream`, with its options, until the sources end or it returns False."""
+    def watch(
+        self,
+        callback: Callable[[Frame | None, Prediction], bool | None],
+        *sources: str | os.PathLike[str],
+        **options: Any,
+    ) -> None:
+        """Calls ``callback(frame, prediction)`` for each answer of :meth:`stream`, with its options, until the sources
+        end or it returns False."""
         with self.stream(*sources, **options) as answers:
             for frame, prediction in answers:
                 if callback(frame, prediction) is False:

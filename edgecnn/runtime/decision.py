@@ -46,11 +46,11 @@ class LatencyMs:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one picture. ``label``, ``index`` and ``score`` are None unless ``status`` is ``ok``."""
+    """The answer for one image. ``label``, ``index`` and ``score`` are None unless ``status`` is ``ok``."""
 
     source: str | None
     frame: int | None  # its place in the source; None where none came: the source is away
-    captured_at: str  # RFC 3339: when the picture was taken in
+    captured_at: str  # RFC 3339: when the image was taken in
     media_time_s: float | None  # position in a video
     age_ms: float  # from capture to answer
     status: Status
@@ -64,7 +64,9 @@ class Prediction:
     model_sha256: str
 
     @classmethod
-    def decided(cls, frame: Frame, decision: Decision, labels: Sequence[str], latency_ms: LatencyMs, ep: str, model_sha256: str) -> Prediction:
+    def decided(
+        cls, frame: Frame, decision: Decision, labels: Sequence[str], latency_ms: LatencyMs, ep: str, model_sha256: str
+    ) -> Prediction:
         """The answer to a frame.
 
         Args:
@@ -101,8 +103,12 @@ class Prediction:
     @classmethod
     def unavailable(cls, missing: Missing, ep: str, model_sha256: str) -> Prediction:
         """The report of an image or frame that never came: a file that cannot be read, a camera that is away."""
-        shell = Frame(_NO_IMAGE, missing.source or "", missing.frame or 0, captured_at=missing.captured_at or now_rfc3339())
-        report = cls.decided(shell, Decision.none(missing.status, missing.reason), (), LatencyMs(None, None, None, 0.0), ep, model_sha256)
+        shell = Frame(
+            _NO_IMAGE, missing.source or "", missing.frame or 0, captured_at=missing.captured_at or now_rfc3339()
+        )
+        report = cls.decided(
+            shell, Decision.none(missing.status, missing.reason), (), LatencyMs(None, None, None, 0.0), ep, model_sha256
+        )
         return replace(report, source=missing.source, frame=missing.frame, age_ms=0.0)
 
 
@@ -119,7 +125,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the probabilities of one picture say."""
+    """What the probabilities of one image say."""
 
     status: Status
     reason: str | None
@@ -141,19 +147,22 @@ def decide(
     unknown_score: float | None = None,
     allowed_indices: AbstractSet[int] | None = None,
 ) -> Decision:
-    """Decides on one picture.
+    """Decides on one image.
 
     Args:
         probabilities: float32 ``[C]``.
         labels: C names.
-        threshold: of the largest probability, below which the answer is ``unknown``; or of ``unknown_score``, above which it is.
+        threshold: of the largest probability, below which the answer is ``unknown``; or of ``unknown_score``, above
+            which it is.
         topk: how many classes to report.
         unknown_score: what the graph gave; None where the manifest's rule goes by the largest probability.
-        allowed_indices: the classes that may be an answer, at least one; None: all. Where another is likelier than all of these, the answer is
+        allowed_indices: the classes that may be an answer, at least one; None: all. Where another is likelier than
+            all of these, the answer is
             ``unknown``.
 
     Returns:
-        ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no class; and for an
+        ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no
+        class; and for an
         unknown score that is no number.
     """
     values = probabilities.tolist() if len(probabilities) <= _FEW else probabilities
@@ -166,11 +175,19 @@ def decide(
     best, score = order[0], scores[0]
     top = tuple([Score(labels[i], score) for i, score in zip(order, scores, strict=True)])
     if best != likeliest:
-        return Decision("unknown", f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is likelier than any label asked for", None, None, top)
+        return Decision(
+            "unknown",
+            f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is likelier than any label asked for",
+            None,
+            None,
+            top,
+        )
     if unknown_score is None and score < threshold:
         return Decision("unknown", f"score {score:.2f} is below the threshold {threshold:.2f}", None, None, top)
     if unknown_score is not None and unknown_score > threshold:
-        return Decision("unknown", f"unknown score {unknown_score:.3f} is above the threshold {threshold:.3f}", None, None, top)
+        return Decision(
+            "unknown", f"unknown score {unknown_score:.3f} is above the threshold {threshold:.3f}", None, None, top
+        )
     return Decision("ok", None, best, score, top)
 
 
@@ -192,7 +209,8 @@ def _extent(values: _Values) -> tuple[float, float, float]:
     """Sum, least and most."""
     if isinstance(values, list):
         return sum(values), min(values), max(values)
-    total = cv2.sumElems(values)[0]  # after an inference NumPy's first sum takes ten times as long, and min and max twice as long as these
+    # After an inference NumPy's first sum takes ten times as long, and min and max twice as long as these
+    total = cv2.sumElems(values)[0]
     return total, float(values[values.argmin()]), float(values[values.argmax()])
 
 

@@ -1,4 +1,7 @@
-"""The core of the runner: frames in, answers out. What reads cameras and files is built on it (:mod:`edgecnn.runtime.classifier`)."""
+"""The core of the runner.
+
+Frames in, answers out. What reads cameras and files is built on it (:mod:`edgecnn.runtime.classifier`).
+"""
 
 from __future__ import annotations
 
@@ -46,14 +49,18 @@ class FrameClassifier:
         model: the ``.onnx`` file.
         ep: execution provider, see :func:`edgecnn.runtime.session.opening.open_session`.
         threads: of one inference; None: as ``options`` say.
-        threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below it is ``unknown``,
+        threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below
+            it is ``unknown``,
             an unknown score above it.
         topk: how many classes ``Prediction.top`` reports.
-        allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together with ``deny``.
+        allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together
+            with ``deny``.
         deny: the labels that may not.
-        max_pixels: refuse larger pictures.
-        prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so where the model has any.
-        options: threads, power, memory and what the provider is told, see :class:`edgecnn.runtime.session.run_options.RunOptions`.
+        max_pixels: refuse larger images.
+        prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so
+            where the model has any.
+        options: threads, power, memory and what the provider is told, see
+            :class:`edgecnn.runtime.session.run_options.RunOptions`.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError, ProviderError, GateError: the model cannot be opened here.
@@ -112,7 +119,8 @@ class FrameClassifier:
     def fit(self, frame: Frame) -> Image:
         """What the network sees of a frame: uint8 ``[H, W, 3]`` RGB, the frame's own memory where it is so already."""
         fitted = fit(frame.image, self.manifest.input, self.manifest.preprocess)
-        return fitted if frame.color == "rgb" else cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB))  # after the resize, where it costs least
+        # After the resize, where it costs least
+        return fitted if frame.color == "rgb" else cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB))
 
     def answer(self, frames: Sequence[Frame], rows: Sequence[Image] | None = None) -> list[Answer]:
         """Answers to frames in one inference, with their probabilities.
@@ -122,7 +130,7 @@ class FrameClassifier:
             rows: what :meth:`fit` made of each, where it was done before.
 
         Raises:
-            PictureError: a frame's image is none.
+            ImageError: a frame's image is none.
         """
         if not frames:
             return []
@@ -136,7 +144,9 @@ class FrameClassifier:
         preprocess_ms, inference_ms = (prepared - start) * share, (done - prepared) * share
         unknown = [None] * len(frames) if scores is None else scores.tolist()
         answered = zip(frames, probabilities, unknown, strict=True)
-        return [Answer(self._prediction(frame, p, score, preprocess_ms, inference_ms), p) for frame, p, score in answered]
+        return [
+            Answer(self._prediction(frame, p, score, preprocess_ms, inference_ms), p) for frame, p, score in answered
+        ]
 
     def reject(self, frame: Frame, reason: str) -> Prediction:
         """The report of a frame that is not classified, and why."""
@@ -147,7 +157,12 @@ class FrameClassifier:
         return Prediction.unavailable(missing, self._session.ep, self._session.sha256)
 
     def _prediction(
-        self, frame: Frame, probabilities: NDArray[np.float32], unknown_score: float | None, preprocess_ms: float, inference_ms: float
+        self,
+        frame: Frame,
+        probabilities: NDArray[np.float32],
+        unknown_score: float | None,
+        preprocess_ms: float,
+        inference_ms: float,
     ) -> Prediction:
         decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score, self.allowed_indices)
         total = (frame.decode_ms or 0.0) + preprocess_ms + inference_ms
@@ -171,12 +186,14 @@ class FrameClassifier:
 
 
 def check_frame(frame: Frame) -> Frame:
-    """The frame that a caller may have made. Raises :class:`PictureError` where its image is none."""
+    """The frame that a caller may have made. Raises :class:`ImageError` where its image is none."""
     check_image(frame.image, frame.name)
     return frame
 
 
-def _allowed_indices(labels: Sequence[str], allow: Collection[str] | None, deny: Collection[str] | None) -> frozenset[int] | None:
+def _allowed_indices(
+    labels: Sequence[str], allow: Collection[str] | None, deny: Collection[str] | None
+) -> frozenset[int] | None:
     """The classes that may be an answer; None: all."""
     if allow is None and deny is None:
         return None

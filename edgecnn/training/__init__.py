@@ -1,4 +1,5 @@
-"""Training, on torch: ``train(TrainOptions(data))`` gives a run folder with a checkpoint that ``exporters`` can take."""
+"""Training, on torch: ``train(TrainOptions(data))`` gives a run folder with a checkpoint that ``exporters`` can
+take."""
 
 from __future__ import annotations
 
@@ -26,4 +27,6 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("edgecnn"):
             raise
-        raise MissingExtraError(f"training needs {error.name}, which is not installed; run pip install 'edgecnn[train]'") from error
+        raise MissingExtraError(
+            f"training needs {error.name}, which is not installed; run pip install 'edgecnn[train]'"
+        ) from error

@@ -30,7 +30,7 @@ class CheckpointInspection:
     float_nodes: tuple[str, ...]
     weight_bits: None  # a checkpoint's weights are float
     parameters: int
-    macs: int  # of one picture
+    macs: int  # of one image
 
 
 def inspect_checkpoint(path: Path) -> CheckpointInspection:
@@ -54,7 +54,10 @@ def inspect_checkpoint(path: Path) -> CheckpointInspection:
 
 
 def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
-    """Of the convolutions and linear layers, for one picture; a network on torch's ``meta`` device is counted without computing."""
+    """Of the convolutions and linear layers, for one image.
+
+    A network on torch's ``meta`` device is counted without computing.
+    """
     total = 0
 
     def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -1,5 +1,5 @@
 """The old name of :mod:`edgecnn.training.torch_backend`, kept for programs that import it."""
 
-from edgecnn.training.torch_backend import TorchJudge, open_checkpoint
+from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 
-__all__ = ["TorchJudge", "open_checkpoint"]
+__all__ = ["TorchBackend", "open_checkpoint"]

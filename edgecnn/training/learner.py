@@ -1,4 +1,7 @@
-"""A network that learns: one step at a time, with its optimizer, its moving average and, where there is one, its teacher."""
+"""A network that learns.
+
+One step at a time, with its optimizer, its moving average and, where there is one, its teacher.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +26,29 @@ from edgecnn.training.tensors import loss, normalize
 
 __all__ = ["Learner", "cpu_weights"]
 
-_DRAWS_PER_RUN = 1_000_003  # a prime above any run's steps: seeds of dropout do not repeat from one run's seed to the next
+_DRAWS_PER_RUN = (
+    1_000_003  # a prime above any run's steps: seeds of dropout do not repeat from one run's seed to the next
+)
 
 
 class Learner:
     """What a step changes."""
 
-    def __init__(self, network: ImageClassifier, setup: Setup, seed: int, world: World = ALONE, teacher: Teacher | None = None) -> None:
+    def __init__(
+        self, network: ImageClassifier, setup: Setup, seed: int, world: World = ALONE, teacher: Teacher | None = None
+    ) -> None:
         self.network, self._setup, self._seed, self._world, self._teacher = network, setup, seed, world, teacher
         self._frozen = _freeze(network, setup.recipe)
         self.optimizer = _optimizer(network, setup.recipe)
-        self.average: ImageClassifier | None = None
+        self.ema: ImageClassifier | None = None
         self._shared: nn.Module | None = None
         self._rounding: nn.Module | None = None  # the network as if in eight bits, where the recipe trains so
         self._ranges: dict[str, Tensor] = {}  # that a resumed run rounds in
 
     @property
-    def judged(self) -> ImageClassifier:
+    def evaluated(self) -> ImageClassifier:
         """The network that is validated and shipped: the average where there is one."""
-        return self.network if self.average is None else self.average
+        return self.network if self.ema is None else self.ema
 
     def use(self, recipe: Recipe) -> None:
         """Goes on by another recipe: its rates and its loss, not its optimizer."""
@@ -52,19 +59,19 @@ class Learner:
         if self._setup.recipe.fake_quantized:
             self._rounding = fake_quantized(self.network, self._setup.imgsz)
             set_ranges(self._rounding, self._ranges)
-        if self._setup.recipe.average and self.average is None:
-            self.average = copy.deepcopy(self.network).requires_grad_(False)
+        if self._setup.recipe.average and self.ema is None:
+            self.ema = copy.deepcopy(self.network).requires_grad_(False)
         self._shared = self._world.share(self._rounding or self.network)
         if self._setup.compiled:
             self._shared = torch.compile(self._shared)  # type: ignore[assignment]
 
     def step(self, batch: TrainingBatch, at: int, steps: int) -> float:
-        """One step of the run's ``steps``; returns the mean loss of this process's pictures, in nats."""
+        """One step of the run's ``steps``; returns the mean loss of this process's images, in nats."""
         torch.manual_seed(self._seed * _DRAWS_PER_RUN + at)  # dropout: a resumed run draws what it would have drawn
         self._set_rates(at, steps)
         value = self.backward(batch)
         self.optimizer.step()
-        self._follow(at, steps)
+        self._update_ema(at, steps)
         return value
 
     def backward(self, batch: TrainingBatch) -> float:
@@ -91,22 +98,22 @@ class Learner:
         return float(total.detach()) / len(batch.indices)
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs beside the judged weights."""
+        """What a resumed run needs beside the evaluated weights."""
         return {
             "optimizer": self.optimizer.state_dict(),
-            "network": cpu_weights(self.network) if self.average is not None else None,
+            "network": cpu_weights(self.network) if self.ema is not None else None,
             "ranges": ranges(self._rounding) if self._rounding is not None else {},
         }
 
-    def resume(self, judged: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Goes on from :meth:`state` and the judged network's weights."""
+    def resume(self, evaluated: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Goes on from :meth:`state` and the evaluated network's weights."""
         raw = state["network"]
-        self.network.load_state_dict(judged if raw is None else raw)
+        self.network.load_state_dict(evaluated if raw is None else raw)
         self.optimizer.load_state_dict(state["optimizer"])
         self._ranges = state.get("ranges", {})  # a run begun by an earlier version has none
         if raw is not None:
-            self.average = copy.deepcopy(self.network).requires_grad_(False)
-            self.average.load_state_dict(judged)
+            self.ema = copy.deepcopy(self.network).requires_grad_(False)
+            self.ema.load_state_dict(evaluated)
 
     def _set_rates(self, at: int, steps: int) -> None:
         recipe = self._setup.recipe
@@ -116,14 +123,17 @@ class Learner:
             if recipe.keras_epsilon:
                 group["eps"] = recipe.adam_epsilon / math.sqrt(1 - group["betas"][1] ** (at + 1))
 
-    def _follow(self, at: int, steps: int) -> None:
-        """The average takes a little of the new weights: over the first steps more, so that it does not lag behind the start."""
-        if self.average is None:
+    def _update_ema(self, at: int, steps: int) -> None:
+        """The average takes a little of the new weights.
+
+        Over the first steps more, so that it does not lag behind the start.
+        """
+        if self.ema is None:
             return
         horizon = max(1.0, self._setup.recipe.average * steps)
         share = max(1 / horizon, 9 / (10 + at))
         with torch.no_grad():
-            for kept, new in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
+            for kept, new in zip(self.ema.state_dict().values(), self.network.state_dict().values(), strict=True):
                 if kept.is_floating_point():
                     kept.lerp_(new, share)
                 else:
@@ -144,7 +154,10 @@ def cpu_weights(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _freeze(network: ImageClassifier, recipe: Recipe) -> list[nn.Module]:
-    """The first parts of the network learn nothing where the recipe says so: edges are the same everywhere, and these cost the most."""
+    """The first parts of the network learn nothing where the recipe says so.
+
+    Edges are the same everywhere, and these cost the most.
+    """
     parts = network.early_parts()[: recipe.frozen_parts]
     for part in parts:
         part.requires_grad_(False)
@@ -159,7 +172,8 @@ def _optimizer(network: ImageClassifier, recipe: Recipe) -> torch.optim.Optimize
         if parameter.requires_grad:
             groups.setdefault((shares[id(parameter)], parameter.ndim > 1), []).append(parameter)
     settings: list[dict[str, Any]] = [
-        {"params": found, "share": share, "weight_decay": recipe.weight_decay if decays else 0.0} for (share, decays), found in groups.items()
+        {"params": found, "share": share, "weight_decay": recipe.weight_decay if decays else 0.0}
+        for (share, decays), found in groups.items()
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(settings, lr=recipe.lr, momentum=0.9, nesterov=True)
@@ -168,7 +182,9 @@ def _optimizer(network: ImageClassifier, recipe: Recipe) -> torch.optim.Optimize
 
 
 def _shares(network: ImageClassifier, recipe: Recipe) -> dict[int, float]:
-    """Each parameter's part of the learning rate: the classifier's whole, the backbone's less, and the less the earlier a part sees the picture.
+    """Each parameter's part of the learning rate.
+
+    The classifier's whole, the backbone's less, and the less the earlier a part sees the image.
 
     Howard and Ruder (arXiv 1801.06146) call it discriminative fine-tuning.
     """

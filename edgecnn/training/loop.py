@@ -1,4 +1,4 @@
-"""Training, from a folder of pictures to a run folder: the page to read first."""
+"""Training, from a folder of images to a run folder: the page to read first."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from torch import nn
 from edgecnn._version import __version__
 from edgecnn.atomic import write_text
 from edgecnn.errors import CheckpointError, DataError, InputNotFoundError, TrainingError, UsageError
-from edgecnn.evaluation.metrics import judge
+from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.manifest import InputSpec, Manifest, TrainingRecord, UnknownRule
-from edgecnn.preprocess import Image, fit, preprocess, read_picture
+from edgecnn.preprocess import Image, fit, preprocess, read_image
 from edgecnn.progress import Reporter, Silent
 from edgecnn.training.data.augment import Augmentation
-from edgecnn.training.data.load import TrainingData, take_in
+from edgecnn.training.data.load import TrainingData, load_training_data
 from edgecnn.training.data.loader import TrainingBatch, steps_an_epoch, training_batches
-from edgecnn.training.data.pixel_cache import cache_pictures
+from edgecnn.training.data.pixel_cache import cache_images
 from edgecnn.training.data.soft_labels import TrainingSet, make_training_set
 from edgecnn.training.learner import Learner, cpu_weights
 from edgecnn.training.models.base import ImageClassifier
@@ -39,22 +39,31 @@ from edgecnn.training.optim.malloc import kept_memory
 from edgecnn.training.optim.schedule import learning_rate
 from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions, TrainResult
-from edgecnn.training.run.checkpoint import Checkpoint, Progressed, load_checkpoint, load_last, save_checkpoint, save_last
-from edgecnn.training.run.finalize import Finished, finish
+from edgecnn.training.run.checkpoint import (
+    Checkpoint,
+    Progressed,
+    load_checkpoint,
+    load_last,
+    save_checkpoint,
+    save_last,
+)
+from edgecnn.training.run.finalize import FinalizeContext, finalize
 from edgecnn.training.run.history import EpochRow, write_results_csv
 from edgecnn.training.run.interruption import Interruption
 from edgecnn.training.run.run_folder import RunFolder, open_run, write_split_csv
 from edgecnn.training.run.tensorboard_log import TensorBoardLog
-from edgecnn.training.setup import Setup, build_network, last_linear, settle
-from edgecnn.training.torch_backend import TorchJudge
+from edgecnn.training.setup import Setup, build_network, last_linear, resolve_options
+from edgecnn.training.torch_backend import TorchBackend
 
 __all__ = ["train"]
 
 _SAVE_EVERY_S = 180.0  # within an epoch: what a power cut may cost
 
 
-def train(options: TrainOptions, reporter: Reporter | None = None, network: nn.Module | ModelSpec | None = None) -> TrainResult:
-    """Trains a classifier on a folder of pictures and writes a run folder.
+def train(
+    options: TrainOptions, reporter: Reporter | None = None, network: nn.Module | ModelSpec | None = None
+) -> TrainResult:
+    """Trains a classifier on a folder of images and writes a run folder.
 
     Started by ``torchrun``, it trains with the other processes; each returns the same result, the first one writes.
 
@@ -65,48 +74,78 @@ def train(options: TrainOptions, reporter: Reporter | None = None, network: nn.M
 
     Raises:
         UsageError: an option that cannot be used.
-        InputNotFoundError, DataError: the folder of pictures cannot be trained on.
+        InputNotFoundError, DataError: the folder of images cannot be trained on.
         CheckpointError, MissingExtraError: the weights to start from cannot be had.
         TrainingError: the loss is no number any more.
         OutputError: the run folder cannot be written; what was written before is whole.
     """
-    setup = settle(options, network)  # before anything is made, so that a wrong option leaves nothing behind
-    with joined(cuda=setup.device.type == "cuda") as world, kept_memory() if setup.device.type == "cpu" else nullcontext():
+    setup = resolve_options(options, network)  # before anything is made, so that a wrong option leaves nothing behind
+    with (
+        joined(cuda=setup.device.type == "cuda") as world,
+        kept_memory() if setup.device.type == "cpu" else nullcontext(),
+    ):
         heard = reporter if reporter and world.leads else Silent()
-        run = RunFolder(world.agree(open_run(options.out, resume=options.resume, force=options.force).root if world.leads else Path()))
+        run = RunFolder(
+            world.agree(
+                open_run(options.out, resume=options.resume, force=options.force).root if world.leads else Path()
+            )
+        )
         resumed = None
         if options.resume:
             resumed = load_last(run.last, run.previous, heard)
             options, setup = _as_begun(options, resumed, run, network)
-        data = take_in(options.data, options.val_split, options.test_split, options.seed, heard, options.workers)
+        data = load_training_data(
+            options.data, options.val_split, options.test_split, options.seed, heard, options.workers
+        )
         return _Run(options, setup, run, data, heard, world).train(resumed)
 
 
-def _as_begun(options: TrainOptions, resumed: Checkpoint, run: RunFolder, network: nn.Module | ModelSpec | None) -> tuple[TrainOptions, Setup]:
+def _as_begun(
+    options: TrainOptions, resumed: Checkpoint, run: RunFolder, network: nn.Module | ModelSpec | None
+) -> tuple[TrainOptions, Setup]:
     """A resumed run goes on with the options that it was begun with."""
     if resumed.progressed is None:
-        raise CheckpointError(f"{run.last}: holds weights alone, so there is nothing to resume; start from it with --weights {run.last}")
+        raise CheckpointError(
+            f"{run.last}: holds weights alone, so there is nothing to resume; start from it with --weights {run.last}"
+        )
     stored: dict[str, Any] = {**resumed.progressed.options, "data": options.data, "out": options.out, "resume": True}
     for name in ("soft_labels", "teacher", "qat"):
         stored[name] = Path(stored[name]) if stored[name] else None
     begun = TrainOptions(**stored)
-    return begun, settle(begun, network)
+    return begun, resolve_options(begun, network)
 
 
 class _Run:
     """One training run; each method is one stage of it."""
 
-    def __init__(self, options: TrainOptions, setup: Setup, run: RunFolder, data: TrainingData, reporter: Reporter, world: World = ALONE) -> None:
-        self.options, self.setup, self.run, self.data, self.reporter, self.world = options, setup, run, data, reporter, world
+    def __init__(
+        self,
+        options: TrainOptions,
+        setup: Setup,
+        run: RunFolder,
+        data: TrainingData,
+        reporter: Reporter,
+        world: World = ALONE,
+    ) -> None:
+        self.options, self.setup, self.run, self.data, self.reporter, self.world = (
+            options,
+            setup,
+            run,
+            data,
+            reporter,
+            world,
+        )
         self.started = self.saved = time.monotonic()
         self.history: list[EpochRow] = []
         self.best_top1, self.best_nll, self.since_best, self.seconds_before = -1.0, math.inf, 0, 0.0
         self.epochs = setup.recipe.epochs
         self.step, self.loss_sum, self.seen = 0, 0.0, 0  # within the epoch
-        self.newest: tuple[int, int, NDArray[np.int64]] | None = None  # epoch, step and pictures that were learnt from last
-        self.batch = options.batch * world.size  # pictures a step, over all processes
+        self.newest: tuple[int, int, NDArray[np.int64]] | None = (
+            None  # epoch, step and images that were learnt from last
+        )
+        self.batch = options.batch * world.size  # images a step, over all processes
         if len(data.of("train")) < world.size:
-            raise UsageError(f"{world.size} processes for {len(data.of('train'))} training pictures; start fewer")
+            raise UsageError(f"{world.size} processes for {len(data.of('train'))} training images; start fewer")
         torch.manual_seed(options.seed)
         built = build_network(setup, data.labels)
         self.network: ImageClassifier = built.to(setup.device, memory_format=built.memory_format)  # type: ignore[call-overload]
@@ -117,7 +156,7 @@ class _Run:
 
     def train(self, resumed: Checkpoint | None) -> TrainResult:
         if not self.data.of("train") or not self.data.of("val"):
-            raise DataError(f"{self.data.root}: nothing to train on, or nothing to validate on; add pictures")
+            raise DataError(f"{self.data.root}: nothing to train on, or nothing to validate on; add images")
         if resumed:
             self._resume(resumed)
         if self.world.leads:
@@ -125,36 +164,48 @@ class _Run:
         val = self._exact_pixels("val")
         if resumed:
             self._replace_lost_best(val)
-        pictures = make_training_set(self._training_pixels(), self.data, self.options.balance, self.options.soft_labels)
+        images = make_training_set(self._training_pixels(), self.data, self.options.balance, self.options.soft_labels)
         if not resumed and self.setup.recipe.head_first:
-            self._fit_head(pictures, val)
+            self._fit_head(images, val)
             self._keep_if_best(*self._validate(val))
             self._save_last()
         if self.options.find_lr and not resumed:
-            self._find_lr(pictures)
+            self._find_lr(images)
         if self.epochs > len(self.history):
-            self._epochs(pictures, val)
+            self._epochs(images, val)
         return self._finish(val)
 
     def _learner(self) -> Learner:
-        teacher = load_teacher(self.options.teacher, self.data.labels, self.setup.device) if self.options.teacher else None
+        teacher = (
+            load_teacher(self.options.teacher, self.data.labels, self.setup.device) if self.options.teacher else None
+        )
         return Learner(self.network, self.setup, self.options.seed, self.world, teacher)
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         progressed = checkpoint.progressed
         assert progressed is not None  # _as_begun saw to it
         if checkpoint.manifest.training.data_sha256 != self.data.sha256:
-            raise CheckpointError(f"{self.data.root}: not the pictures that {self.run.root} was begun with; give those, or begin another run")
+            raise CheckpointError(
+                f"{self.data.root}: not the images that {self.run.root} was begun with; give those, or begin another "
+                "run"
+            )
         self.learner.resume(checkpoint.weights, progressed.learner)
         self.history, self.epochs = list(progressed.history), progressed.planned_epochs
-        self.best_top1, self.best_nll, self.since_best = progressed.best_top1, progressed.best_nll, progressed.since_best
+        self.best_top1, self.best_nll, self.since_best = (
+            progressed.best_top1,
+            progressed.best_nll,
+            progressed.since_best,
+        )
         self.step, self.loss_sum, self.seen = progressed.step, progressed.loss_sum, progressed.seen
         self.seconds_before = progressed.seconds
         within = f", step {self.step}" if self.step else ""
         self.reporter.say(f"resuming {self.run.root} after epoch {len(self.history)} of {self.epochs}{within}")
 
     def _replace_lost_best(self, val: Image) -> None:
-        """A damaged best.pt would be found out at the end of the run: the weights gone on with take its place, until an epoch does better."""
+        """A damaged best.pt would be found out at the end of the run.
+
+        The weights gone on with take its place, until an epoch does better.
+        """
         why = self.world.agree(self._why_lost() if self.world.leads else None)
         if why is None or self.best_top1 < 0:  # below 0: there was none yet
             return
@@ -177,74 +228,112 @@ class _Run:
             preprocess=replace(recipe.preprocess, pad_value=self.setup.normalization.zero_point),
             normalization=self.setup.normalization,
             unknown=UnknownRule(),
-            training=TrainingRecord(self.setup.spec.name, self.run.root.name, self.data.sha256, None, self.options.seed),
+            training=TrainingRecord(
+                self.setup.spec.name, self.run.root.name, self.data.sha256, None, self.options.seed
+            ),
             created_by=f"edgecnn {__version__}",
         )
 
     def _exact_pixels(self, split: str) -> Image:
-        """Pictures exactly as the device will see them."""
+        """Images exactly as the device will see them."""
         size, spec = self.manifest.input, self.manifest.preprocess
         paths = [s.path for s in self.data.samples if s.split == split]
-        progress = self.reporter.stage(f"preparing {split} pictures")
-        return cache_pictures(paths, size.height, size.width, lambda p: preprocess(p, size, spec), self.run.root, progress, self.options.workers)
+        progress = self.reporter.stage(f"preparing {split} images")
+        return cache_images(
+            paths,
+            size.height,
+            size.width,
+            lambda p: preprocess(p, size, spec),
+            self.run.root,
+            progress,
+            self.options.workers,
+        )
 
     def _training_pixels(self) -> Image:
-        """Pictures a little larger than the model's input where crops are taken from them, else exact ones."""
+        """Images a little larger than the model's input where crops are taken from them, else exact ones."""
         side = round(self.setup.imgsz * self.setup.augmentation.margin)
         size, spec = InputSpec(side, side), self.manifest.preprocess
         paths = [s.path for s in self.data.of("train")]
-        progress = self.reporter.stage("preparing training pictures")
-        return cache_pictures(paths, side, side, lambda p: fit(read_picture(p), size, spec), self.run.root, progress, self.options.workers)
+        progress = self.reporter.stage("preparing training images")
+        return cache_images(
+            paths, side, side, lambda p: fit(read_image(p), size, spec), self.run.root, progress, self.options.workers
+        )
 
-    def _fit_head(self, pictures: TrainingSet, val: Image) -> None:
+    def _fit_head(self, images: TrainingSet, val: Image) -> None:
         """Logistic regression on the frozen network's features: where fine-tuning begins."""
         setup, found, mixed = self.setup, [], self.setup.recipe.mixed_precision
         for view in range(setup.recipe.head_views):
-            rule = replace(setup.augmentation, mixup=0.0, cutmix=0.0) if view else Augmentation()  # the first as they are
-            batches = self._batches(pictures, -1 - view, rule)
+            # The first as they are
+            rule = replace(setup.augmentation, mixup=0.0, cutmix=0.0) if view else Augmentation()
+            batches = self._batches(images, -1 - view, rule)
             progress = self.reporter.stage(f"features, view {view + 1} of {setup.recipe.head_views}")
-            found.append(compute_features(self.network, setup.normalization, batches, len(pictures), progress, mixed=mixed))
-        progress = self.reporter.stage("features of val pictures")
-        held_out = compute_features(self.network, setup.normalization, self._val_batches(val), len(val), progress, mixed=mixed)
+            found.append(
+                compute_features(self.network, setup.normalization, batches, len(images), progress, mixed=mixed)
+            )
+        progress = self.reporter.stage("features of val images")
+        held_out = compute_features(
+            self.network, setup.normalization, self._val_batches(val), len(val), progress, mixed=mixed
+        )
         train = LabelledFeatures.together([part for view in found for part in self.world.gather(view)])
         fit_head(
-            last_linear(self.network), train, LabelledFeatures.together(self.world.gather(held_out)), self.reporter.stage("fitting the classifier")
+            last_linear(self.network),
+            train,
+            LabelledFeatures.together(self.world.gather(held_out)),
+            self.reporter.stage("fitting the classifier"),
         )
 
     def _val_batches(self, val: Image) -> Iterator[TrainingBatch]:
-        """This process's part of the validation pictures, in order."""
+        """This process's part of the validation images, in order."""
         truth = self._truth()
         for i in range(self.world.rank * self.options.batch, len(val), self.batch):
             indices = np.arange(i, min(i + self.options.batch, len(val)))
             targets = np.eye(len(self.data.labels), dtype=np.float32)[truth[indices]]
-            yield TrainingBatch(np.asarray(val[indices]), targets, np.ones(len(indices), np.float32), indices, len(indices))
+            yield TrainingBatch(
+                np.asarray(val[indices]), targets, np.ones(len(indices), np.float32), indices, len(indices)
+            )
 
     def _truth(self) -> NDArray[np.int64]:
         return np.array([s.label for s in self.data.of("val")])
 
-    def _batches(self, pictures: TrainingSet, epoch: int, rule: Augmentation | None = None, first: int = 0) -> Iterator[TrainingBatch]:
+    def _batches(
+        self, images: TrainingSet, epoch: int, rule: Augmentation | None = None, first: int = 0
+    ) -> Iterator[TrainingBatch]:
         workers = self.setup.loader_threads
         rule = rule or self.setup.augmentation
         size = self.setup.imgsz
-        return training_batches(pictures, size, self.batch, rule, self.options.seed, epoch, first=first, workers=workers, world=self.world)
+        return training_batches(
+            images, size, self.batch, rule, self.options.seed, epoch, first=first, workers=workers, world=self.world
+        )
 
-    def _find_lr(self, pictures: TrainingSet) -> None:
-        found = find_learning_rate(self.network, self.setup, list(_first(self._batches(pictures, -9), 100)), self.reporter.stage("learning rates"))
+    def _find_lr(self, images: TrainingSet) -> None:
+        found = find_learning_rate(
+            self.network,
+            self.setup,
+            list(_first(self._batches(images, -9), 100)),
+            self.reporter.stage("learning rates"),
+        )
         lr = self.world.agree(found.suggestion)
-        self.reporter.say(f"learning rate {lr:.2g}: the loss was least at {found.least_at:.2g}, the recipe's is {self.setup.recipe.lr:.2g}")
+        self.reporter.say(
+            f"learning rate {lr:.2g}: the loss was least at {found.least_at:.2g}, the recipe's is "
+            f"{self.setup.recipe.lr:.2g}"
+        )
         self.options = replace(self.options, lr=lr, find_lr=False)  # so that a resumed run goes on with it
         self.setup = replace(self.setup, recipe=replace(self.setup.recipe, lr=lr))
         self.learner = self._learner()
 
-    def _epochs(self, pictures: TrainingSet, val: Image) -> None:
+    def _epochs(self, images: TrainingSet, val: Image) -> None:
         if self.options.time_budget_min is not None and not self.history and not self.step:
-            self.epochs = self.world.agree(self._plan(pictures, val))
+            self.epochs = self.world.agree(self._plan(images, val))
         self.learner.begin()
-        log = TensorBoardLog(self.run.tensorboard, self.reporter, self.history) if self.options.tensorboard and self.world.leads else None
+        log = (
+            TensorBoardLog(self.run.tensorboard, self.reporter, self.history)
+            if self.options.tensorboard and self.world.leads
+            else None
+        )
         with Interruption() as interruption, log or nullcontext():
             for epoch in range(len(self.history), self.epochs):
                 start = time.monotonic()
-                row = self._epoch(epoch, pictures, val, interruption)
+                row = self._epoch(epoch, images, val, interruption)
                 self.history.append(row)
                 self.step, self.loss_sum, self.seen = 0, 0.0, 0
                 self._keep_if_best(row.val_loss, row.val_top1)
@@ -260,7 +349,7 @@ class _Run:
                     self.reporter.say(f"ending after epoch {epoch + 1} of {self.epochs}: {why}")
                     break
 
-    def _plan(self, pictures: TrainingSet, val: Image) -> int:
+    def _plan(self, images: TrainingSet, val: Image) -> int:
         """How many epochs fit into what is left of the time budget."""
         assert self.options.time_budget_min is not None
         self.reporter.stage("timing a few steps")(0, 1)
@@ -268,9 +357,20 @@ class _Run:
         self._validate(val)
         validation_s = time.monotonic() - start
         left_s = 60 * self.options.time_budget_min - (time.monotonic() - self.started)
-        batch = next(self._batches(pictures, 0))
-        planned = plan_epochs(self.learner, batch, steps_an_epoch(len(pictures), self.batch), validation_s, left_s, self.setup.recipe, self.options)
-        self.reporter.say(f"{planned.step_s * 1e3:.0f} ms a step: {planned.epochs} epochs fit into {self.options.time_budget_min:g} minutes")
+        batch = next(self._batches(images, 0))
+        planned = plan_epochs(
+            self.learner,
+            batch,
+            steps_an_epoch(len(images), self.batch),
+            validation_s,
+            left_s,
+            self.setup.recipe,
+            self.options,
+        )
+        self.reporter.say(
+            f"{planned.step_s * 1e3:.0f} ms a step: {planned.epochs} epochs fit into "
+            f"{self.options.time_budget_min:g} minutes"
+        )
         return planned.epochs
 
     def _why_to_end(self, epoch_s: float) -> str | None:
@@ -282,17 +382,21 @@ class _Run:
             return f"{self.since_best} epochs without a better one"
         return None
 
-    def _epoch(self, epoch: int, pictures: TrainingSet, val: Image, interruption: Interruption) -> EpochRow:
-        """Trains on every picture once and validates."""
-        steps = steps_an_epoch(len(pictures), self.batch, self.world.size)
+    def _epoch(self, epoch: int, images: TrainingSet, val: Image, interruption: Interruption) -> EpochRow:
+        """Trains on every image once and validates."""
+        steps = steps_an_epoch(len(images), self.batch, self.world.size)
         progress = self.reporter.stage(f"epoch {epoch + 1} of {self.epochs}")
         start, here = time.monotonic(), 0
-        for step, batch in enumerate(self._batches(pictures, epoch, first=self.step), self.step):
+        for step, batch in enumerate(self._batches(images, epoch, first=self.step), self.step):
             value = self.learner.step(batch, epoch * steps + step, self.epochs * steps)
             self.newest = epoch, step, batch.indices
             if not math.isfinite(value):
                 raise TrainingError(self._diverged("the loss is no number any more"))
-            self.loss_sum, self.seen, here = self.loss_sum + value * len(batch.indices), self.seen + len(batch.indices), here + batch.whole
+            self.loss_sum, self.seen, here = (
+                self.loss_sum + value * len(batch.indices),
+                self.seen + len(batch.indices),
+                here + batch.whole,
+            )
             self.step = step + 1
             progress(self.step, steps, self._standing(epoch, steps, here, time.monotonic() - start))
             if self._stop_asked(interruption):
@@ -303,33 +407,40 @@ class _Run:
         seconds = time.monotonic() - start
         nll, top1 = self._validate(val)
         rate = learning_rate(self.setup.recipe, (epoch + 1) * steps - 1, self.epochs * steps)
-        return EpochRow(epoch + 1, self.setup.recipe.name, self.loss_sum / self.seen, nll, top1, rate, seconds, here / seconds)
+        return EpochRow(
+            epoch + 1, self.setup.recipe.name, self.loss_sum / self.seen, nll, top1, rate, seconds, here / seconds
+        )
 
     def _standing(self, epoch: int, steps: int, here: int, seconds: float) -> str:
         """Beside the progress bar: loss, speed, the best validation so far, and how long the run still takes."""
         left_s = ((self.epochs - epoch) * steps - self.step) * self.batch * seconds / here
         best = f", best val {self.best_top1:.4f}" if self.best_top1 >= 0 else ""
-        return f"loss {self.loss_sum / self.seen:.3f}, {here / seconds:.0f} images/s{best}, run {left_s / 60:.0f} min left"
+        return (
+            f"loss {self.loss_sum / self.seen:.3f}, {here / seconds:.0f} images/s{best}, run {left_s / 60:.0f} min left"
+        )
 
     def _stop_asked(self, interruption: Interruption) -> bool:
         """Whether any process was interrupted: all leave after the same step, since none can go on alone."""
         return any(self.world.gather(interruption.asked))
 
     def _leave(self, interruption: Interruption) -> None:
-        self.reporter.say(f"stopped; go on with: edgecnn train {shlex.quote(str(self.data.root))} --out {shlex.quote(str(self.run.root))} --resume")
+        self.reporter.say(
+            f"stopped; go on with: edgecnn train {shlex.quote(str(self.data.root))} --out "
+            f"{shlex.quote(str(self.run.root))} --resume"
+        )
         interruption.act()
 
     def _validate(self, val: Image) -> tuple[float, float]:
-        """NLL and top-1 on the validation pictures, in 32-bit floats; the same in every process."""
+        """NLL and top-1 on the validation images, in 32-bit floats; the same in every process."""
         p = torch.from_numpy(self._logits(val)).softmax(1).numpy()
         if not np.isfinite(p).all():
             raise TrainingError(self._diverged("the weights are no numbers any more"))
-        found = judge(p, self._truth().tolist(), self.data.labels)
+        found = compute_metrics(p, self._truth().tolist(), self.data.labels)
         return found.nll, found.top1
 
     def _logits(self, pixels: Image) -> NDArray[np.float32]:
-        """``[N, C]`` of the judged network; each process answers its part, and all get the whole."""
-        model, size = TorchJudge(self.learner.judged, self.manifest), self.options.batch
+        """``[N, C]`` of the evaluated network; each process answers its part, and all get the whole."""
+        model, size = TorchBackend(self.learner.evaluated, self.manifest), self.options.batch
         mine = range(self.world.rank * size, len(pixels), self.batch)
         parts = self.world.gather({i: model.logits(np.asarray(pixels[i : i + size])) for i in mine})
         answers = {i: rows for part in parts for i, rows in part.items()}
@@ -349,7 +460,9 @@ class _Run:
         self.saved = time.monotonic()
 
     def _checkpoint(self, progressed: Progressed | None) -> Checkpoint:
-        return Checkpoint(self.setup.spec.name, self.manifest, self.data.record, cpu_weights(self.learner.judged), progressed)
+        return Checkpoint(
+            self.setup.spec.name, self.manifest, self.data.record, cpu_weights(self.learner.evaluated), progressed
+        )
 
     def _progressed(self) -> Progressed:
         return Progressed(
@@ -371,17 +484,19 @@ class _Run:
         return self.seconds_before + time.monotonic() - self.started
 
     def _finish(self, val: Image) -> TrainResult:
-        """The best checkpoint, calibrated and judged; the first process writes."""
+        """The best checkpoint, calibrated and evaluated; the first process writes."""
         result = None
         if self.world.leads:
-            done = Finished(self.options, self.setup, self.run, self.data, self.manifest, tuple(self.history), self.reporter)
-            result = finish(done, self.network, val, self._exact_pixels, self._seconds)
+            done = FinalizeContext(
+                self.options, self.setup, self.run, self.data, self.manifest, tuple(self.history), self.reporter
+            )
+            result = finalize(done, self.network, val, self._exact_pixels, self._seconds)
         agreed = self.world.agree(result)
         assert agreed is not None
         return agreed
 
     def _diverged(self, what: str) -> str:
-        """The message, with the newest step; its pictures are written to a file, since a line does not hold them."""
+        """The message, with the newest step; its images are written to a file, since a line does not hold them."""
         advice = f"begin again with a lower --lr (it is {self.setup.recipe.lr:g})"
         if self.newest is None:
             return f"{what}; {advice}"
@@ -390,7 +505,7 @@ class _Run:
         files = [str(train[i].path) for i in indices]
         write_text(self.run.diverged, "".join(f"{file}\n" for file in files))
         shown = ", ".join(files[:3]) + (f" … all {len(files)} in {self.run.diverged}" if len(files) > 3 else "")
-        return f"{what} in epoch {epoch + 1}, step {step + 1} (pictures {shown}); {advice}, and look at these pictures"
+        return f"{what} in epoch {epoch + 1}, step {step + 1} (images {shown}); {advice}, and look at these images"
 
 
 def _first(batches: Iterator[TrainingBatch], count: int) -> Iterator[TrainingBatch]:

@@ -24,13 +24,17 @@ class TrainOptions:
     imgsz: int | None = None  # pixels, a multiple of nothing in particular
     batch: int = 32
     lr: float | None = None
-    layer_decay: float | None = None  # each part's learning rate, as a share of that of the next one from the picture on; 1: all learn alike
+    layer_decay: float | None = (
+        None  # each part's learning rate, as a share of that of the next one from the image on; 1: all learn alike
+    )
     augment: str | None = None
     flip: bool = True  # False where left and right, up and down carry meaning, whatever the augmentation
     balance: Literal["none", "weights", "sampling"] = "none"
     soft_labels: Path | None = None  # a CSV, path,label,probability
     teacher: Path | None = None  # a checkpoint to learn from
-    qat: Path | None = None  # a checkpoint to go on from as if in eight bits; it says which network, and how pictures are prepared
+    qat: Path | None = (
+        None  # a checkpoint to go on from as if in eight bits; it says which network, and how images are prepared
+    )
     val_split: float = 0.2  # fraction
     test_split: float = 0.0  # fraction
     seed: int = 0
@@ -64,5 +68,5 @@ class TrainResult:
     val_ece: float
     test_top1: float | None
     seconds: float
-    images_per_s: float  # of the epochs: pictures trained on, forward and backward
+    images_per_s: float  # of the epochs: images trained on, forward and backward
     skipped: tuple[Skipped, ...]

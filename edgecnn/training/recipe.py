@@ -27,12 +27,14 @@ class Recipe:
     adam_epsilon: float = 1e-8
     keras_epsilon: bool = False  # Keras adds epsilon before the second moment's bias is corrected, torch afterwards
     head_first: bool = False  # fit the classifier on frozen features before the epochs begin
-    head_views: int = 3  # on the pictures as they are, and augmented so many times less one
+    head_views: int = 3  # on the images as they are, and augmented so many times less one
     freeze_batch_norm: bool = False  # keep the pretrained running statistics
     backbone_lr: float = 1.0  # the backbone's learning rate, as a share of the classifier's
-    layer_decay: float = 1.0  # each part nearer to the picture learns so much slower than the next
+    layer_decay: float = 1.0  # each part nearer to the image learns so much slower than the next
     label_smoothing: float = 0.0
-    average: float = 0.0  # horizon of the weights' moving average, which is validated and shipped, as a share of all steps; 0: none
+    average: float = (
+        0.0  # horizon of the weights' moving average, which is validated and shipped, as a share of all steps; 0: none
+    )
     frozen_parts: int = 0  # so many of the network's first parts learn nothing
     fake_quantized: bool = False  # computes as if in eight bits
     mixed_precision: bool = False  # bfloat16 where the processor computes in it
@@ -46,8 +48,10 @@ class Recipe:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        # From pretrained weights: the classifier first, on cached features, then everything with the running statistics left alone, which
-        # small data sets cannot estimate. Nothing renormalises then, so single steps throw the answers about; the average of the weights does not
+        # From pretrained weights: the classifier first, on cached features, then everything with the running statistics
+        # left alone, which
+        # small data sets cannot estimate. Nothing renormalises then, so single steps throw the answers about; the
+        # average of the weights does not
         # follow them (docs/benchmarks.md has what each choice gave).
         Recipe(
             name="transfer",
@@ -65,7 +69,8 @@ RECIPES = {
             dropout=0.0,  # on a fitted classifier it doubled the loss, and fine-tuning first had to repair that
             mixed_precision=True,
         ),
-        # For pictures unlike those the weights come from: everything moves, the running statistics too, and the weights' average is kept.
+        # For images unlike those the weights come from: everything moves, the running statistics too, and the weights'
+        # average is kept.
         Recipe(
             name="adapt",
             epochs=12,
@@ -95,7 +100,8 @@ RECIPES = {
             average=0.03,
             mixed_precision=True,
         ),
-        # From a trained checkpoint, for a network that eight bits harm: small steps, the statistics as they are, 32-bit floats between the roundings.
+        # From a trained checkpoint, for a network that eight bits harm: small steps, the statistics as they are, 32-bit
+        # floats between the roundings.
         Recipe(
             name="qat",
             epochs=4,
@@ -110,7 +116,8 @@ RECIPES = {
             freeze_batch_norm=True,
             fake_quantized=True,
         ),
-        # The lecture's, as Keras runs it: Adam's epsilon is 1e-7 there, clipnorm holds for each parameter alone, its picture loader
+        # The lecture's, as Keras runs it: Adam's epsilon is 1e-7 there, clipnorm holds for each parameter alone, its
+        # image loader
         # resizes to nearest neighbour.
         Recipe(
             name="classic",

@@ -1,4 +1,4 @@
-"""From options to everything that is settled before the first picture is read."""
+"""From options to everything that is settled before the first image is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edgecnn.training.options import TrainOptions
 from edgecnn.training.recipe import Recipe, find_recipe
 from edgecnn.training.run.checkpoint import load_checkpoint
 
-__all__ = ["Setup", "build_network", "last_linear", "settle"]
+__all__ = ["Setup", "build_network", "last_linear", "resolve_options"]
 
 _DEFAULT_MODEL = "efficientnet_lite0"
 _OWN_IMGSZ = 224  # pixels, of a network of the caller's own
@@ -44,7 +44,7 @@ class Setup:
     compiled: bool  # by torch.compile
 
 
-def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) -> Setup:
+def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None = None) -> Setup:
     """Resolves every option that has no value; ``network`` is one of the caller's own.
 
     Raises:
@@ -75,8 +75,13 @@ def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) 
         recipe.epochs >= (0 if recipe.head_first else 1),
         f"--epochs {recipe.epochs}: expected at least 1 (0: the classifier alone, with pretrained weights)",
     )
-    _require(options.time_budget_min is None or options.time_budget_min > 0, f"--time-budget {options.time_budget_min}: expected minutes above 0")
-    _require(options.patience is None or options.patience >= 1, f"--patience {options.patience}: expected epochs, at least 1")
+    _require(
+        options.time_budget_min is None or options.time_budget_min > 0,
+        f"--time-budget {options.time_budget_min}: expected minutes above 0",
+    )
+    _require(
+        options.patience is None or options.patience >= 1, f"--patience {options.patience}: expected epochs, at least 1"
+    )
     device = _device(options.device)
     return Setup(
         recipe=recipe,
@@ -87,27 +92,32 @@ def settle(options: TrainOptions, network: nn.Module | ModelSpec | None = None) 
         device=device,
         pretrained=pretrained,
         start_from=start_from,
-        # one thread keeps two cores busy with the network; a GPU is fed by as many as read pictures
+        # one thread keeps two cores busy with the network; a GPU is fed by as many as read images
         loader_threads=(options.workers or default_workers()) if device.type == "cuda" else 1,
         compiled=options.compile,
     )
 
 
 def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Module | ModelSpec | None) -> Setup:
-    """The checkpoint says which network, and how its pictures are prepared."""
-    given = {"--model": options.model, "--preset": options.preset, "--imgsz": options.imgsz, "--weights": options.weights != "auto" or None}
+    """The checkpoint says which network, and how its images are prepared."""
+    given = {
+        "--model": options.model,
+        "--preset": options.preset,
+        "--imgsz": options.imgsz,
+        "--weights": options.weights != "auto" or None,
+    }
     for name, value in given.items():
         _require(value is None, f"--qat {checkpoint}: has that from the checkpoint; leave {name} out")
     found = load_checkpoint(checkpoint)
     manifest, model = found.manifest, found.model if network is None else None
     begun = replace(options, qat=None, model=model, preset="qat", weights=str(checkpoint), imgsz=manifest.input.height)
-    setup = settle(begun, network)
+    setup = resolve_options(begun, network)
     recipe = replace(setup.recipe, preprocess=manifest.preprocess, normalization=manifest.normalization)
     return replace(setup, recipe=recipe, normalization=manifest.normalization)
 
 
 def _augmentation(recipe: Recipe, imgsz: int) -> str:
-    """Half of a tiny picture's area, which the recipes' crops may leave of it, shows too little."""
+    """Half of a tiny image's area, which the recipes' crops may leave of it, shows too little."""
     return "tiny" if recipe.augmentation == "light" and imgsz <= _TINY_IMGSZ else recipe.augmentation
 
 
@@ -145,16 +155,22 @@ def _from_checkpoint(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
     assert setup.start_from is not None
     checkpoint = load_checkpoint(setup.start_from)
     if checkpoint.model != setup.spec.name:
-        raise CheckpointError(f"{setup.start_from}: holds a {checkpoint.model}, the run trains a {setup.spec.name}; add --model {checkpoint.model}")
+        raise CheckpointError(
+            f"{setup.start_from}: holds a {checkpoint.model}, the run trains a {setup.spec.name}; add --model "
+            f"{checkpoint.model}"
+        )
     if setup.spec.name == "threeconv" and checkpoint.manifest.input.height != setup.imgsz:
         raise CheckpointError(
-            f"{setup.start_from}: made for {checkpoint.manifest.input.height} pixels; add --imgsz {checkpoint.manifest.input.height}"
+            f"{setup.start_from}: made for {checkpoint.manifest.input.height} pixels; add --imgsz "
+            f"{checkpoint.manifest.input.height}"
         )
     network = checkpoint.build()
     if checkpoint.manifest.labels != labels:
         if setup.recipe.fake_quantized:
             known, found = (", ".join(names[:6]) for names in (checkpoint.manifest.labels, labels))
-            raise CheckpointError(f"{setup.start_from}: knows {known}, the data holds {found}; --qat goes on with its own classes")
+            raise CheckpointError(
+                f"{setup.start_from}: knows {known}, the data holds {found}; --qat goes on with its own classes"
+            )
         _replace_classifier(network, setup, len(labels))
     return network
 
@@ -167,7 +183,9 @@ def last_linear(network: ImageClassifier) -> nn.Linear:
     """The classifier's linear layer."""
     layers = [m for m in network.classifier.modules() if isinstance(m, nn.Linear)]
     if not layers:
-        raise UsageError("this network has no last linear layer that could be fitted first; train it by the recipe scratch")
+        raise UsageError(
+            "this network has no last linear layer that could be fitted first; train it by the recipe scratch"
+        )
     return layers[-1]
 
 
@@ -175,7 +193,10 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: this torch sees no CUDA device; install a CUDA build of torch and the driver, or use --device cpu")
+        raise UsageError(
+            "--device cuda: this torch sees no CUDA device; install a CUDA build of torch and the driver, or use "
+            "--device cpu"
+        )
     # each process that torchrun starts has a GPU of its own
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
 

@@ -1,4 +1,7 @@
-"""Pixels to what the network takes, and its logits to probabilities: the torch twin of the exported graph's first and last steps."""
+"""Pixels to what the network takes, and its logits to probabilities.
+
+The torch twin of the exported graph's first and last steps.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ def two_columns(logits: Tensor) -> Tensor:
 
 
 def loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-    """Cross-entropy of each picture ``[N]``, in nats, against targets ``[N, C]``: binary on one logit ``[N, 1]``, else on softmax."""
+    """Cross-entropy of each image ``[N]``, in nats, against targets ``[N, C]``.
+
+    Binary on one logit ``[N, 1]``, else on softmax.
+    """
     if logits.shape[1] == 1:
         return functional.binary_cross_entropy_with_logits(logits[:, 0].float(), targets[:, 1], reduction="none")
     return functional.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")

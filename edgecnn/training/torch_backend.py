@@ -1,4 +1,4 @@
-"""A checkpoint as something that answers pictures, for ``val`` and ``verify``."""
+"""A checkpoint as something that answers images, for ``val`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 
-__all__ = ["TorchJudge", "open_checkpoint"]
+__all__ = ["TorchBackend", "open_checkpoint"]
 
 
-class TorchJudge:
+class TorchBackend:
     """A network on torch, in 32-bit floats, with its manifest."""
 
     kind = "torch"
@@ -71,11 +71,12 @@ class TorchJudge:
         return torch.from_numpy(self.logits(images)).div(self.manifest.temperature).softmax(1).numpy()
 
 
-def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchJudge:
-    """Raises as :func:`edgecnn.training.run.checkpoint.load_checkpoint` and :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`."""
+def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBackend:
+    """Raises as :func:`edgecnn.training.run.checkpoint.load_checkpoint` and
+    :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`."""
     checkpoint = load_checkpoint(path)
     try:
         built = checkpoint.build(network)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return TorchJudge(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
+    return TorchBackend(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)

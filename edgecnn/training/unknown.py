@@ -1,8 +1,8 @@
 """The old name of :mod:`edgecnn.training.calibration.ood_score`, kept for programs that import it."""
 
 from edgecnn.training.calibration.ood_score import (
-    LEAST_VALIDATION_PICTURES,
-    MOST_TRAINING_PICTURES,
+    MAX_TRAINING_IMAGES,
+    MIN_VALIDATION_IMAGES,
     Energy,
     FeatureDistance,
     UnknownFit,
@@ -11,4 +11,13 @@ from edgecnn.training.calibration.ood_score import (
     spread,
 )
 
-__all__ = ["LEAST_VALIDATION_PICTURES", "MOST_TRAINING_PICTURES", "Energy", "FeatureDistance", "UnknownFit", "build_score", "fit_unknown", "spread"]
+__all__ = [
+    "MAX_TRAINING_IMAGES",
+    "MIN_VALIDATION_IMAGES",
+    "Energy",
+    "FeatureDistance",
+    "UnknownFit",
+    "build_score",
+    "fit_unknown",
+    "spread",
+]

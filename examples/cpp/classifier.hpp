@@ -49,7 +49,7 @@ class Classifier {
  public:
   explicit Classifier(const char* path) : session_(env_, path, options()) {
     const auto shape = session_.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();  // [N, H, W, 3]
-    if (shape.size() != 4 || shape[3] != 3) throw std::runtime_error("the input is no picture of RGB bytes: export it with --layout nhwc-uint8");
+    if (shape.size() != 4 || shape[3] != 3) throw std::runtime_error("the input is no image of RGB bytes: export it with --layout nhwc-uint8");
     height_ = shape[1];
     width_ = shape[2];
     Ort::AllocatorWithDefaultOptions allocator;
@@ -61,17 +61,17 @@ class Classifier {
     score_in_graph_ = manifest.at("unknown").at("score") != "max_probability";
   }
 
-  // Bytes of one picture: RGB, rows from the top.
-  size_t picture_bytes() const { return static_cast<size_t>(height_ * width_ * 3); }
+  // Bytes of one image: RGB, rows from the top.
+  size_t image_bytes() const { return static_cast<size_t>(height_ * width_ * 3); }
 
   const std::vector<std::string>& labels() const { return labels_; }
 
-  // The pixels of N pictures in, N answers out. May be called from several threads at once.
+  // The pixels of N images in, N answers out. May be called from several threads at once.
   std::vector<Answer> operator()(std::vector<uint8_t>& pixels) {
-    if (pixels.empty() || pixels.size() % picture_bytes() != 0) {
-      throw std::runtime_error(std::to_string(pixels.size()) + " bytes are no pictures: one has " + std::to_string(picture_bytes()));
+    if (pixels.empty() || pixels.size() % image_bytes() != 0) {
+      throw std::runtime_error(std::to_string(pixels.size()) + " bytes are no images: one has " + std::to_string(image_bytes()));
     }
-    const size_t count = pixels.size() / picture_bytes();
+    const size_t count = pixels.size() / image_bytes();
     const int64_t shape[] = {static_cast<int64_t>(count), height_, width_, 3};
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     const auto image = Ort::Value::CreateTensor<uint8_t>(memory, pixels.data(), pixels.size(), shape, 4);  // no copy
@@ -96,7 +96,7 @@ class Classifier {
     if (!text) throw std::runtime_error("has no golden samples: export it with --golden synthetic");
     const auto golden = nlohmann::json::parse(text.get());
     const auto& samples = golden.at("samples");
-    if (pixels.size() != samples.size() * picture_bytes()) {
+    if (pixels.size() != samples.size() * image_bytes()) {
       throw std::runtime_error(std::to_string(pixels.size()) + " bytes are not its " + std::to_string(samples.size()) + " golden samples");
     }
     Replay found{samples.size(), 0, golden.at("tolerance"), true};

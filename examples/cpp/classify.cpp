@@ -1,4 +1,4 @@
-// Classifies raw pixels: classify MODEL.onnx < pictures.rgb; a line of JSON a picture.
+// Classifies raw pixels: classify MODEL.onnx < images.rgb; a line of JSON an image.
 // Proves the model here: classify MODEL.onnx --golden < golden.rgb; exit status 3 where this device computes something else.
 
 #include <cstdio>
@@ -15,7 +15,7 @@ nlohmann::json or_null(const std::optional<T>& value) {
 int main(int argc, char** argv) {
   const bool golden = argc == 3 && std::string(argv[2]) == "--golden";
   if (argc != 2 && !golden) {
-    std::fprintf(stderr, "usage: classify MODEL.onnx [--golden] < pictures.rgb\n");
+    std::fprintf(stderr, "usage: classify MODEL.onnx [--golden] < images.rgb\n");
     return 2;
   }
   try {

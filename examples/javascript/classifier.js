@@ -36,7 +36,7 @@ export class Classifier {
 
   constructor(session, manifest, golden) {
     const [, height, width, channels] = session.inputMetadata[0].shape; // [N, H, W, 3]
-    if (channels !== 3) throw new Error("the input is no picture of RGB bytes: export it with --layout nhwc-uint8");
+    if (channels !== 3) throw new Error("the input is no image of RGB bytes: export it with --layout nhwc-uint8");
     this.#session = session;
     this.#unknown = manifest.unknown;
     this.#golden = golden;
@@ -45,20 +45,20 @@ export class Classifier {
     this.width = width;
   }
 
-  /** Bytes of one picture: RGB, rows from the top. */
-  get pictureBytes() {
+  /** Bytes of one image: RGB, rows from the top. */
+  get imageBytes() {
     return this.height * this.width * 3;
   }
 
   /**
-   * Classifies N pictures.
+   * Classifies N images.
    * @param {Uint8Array} pixels N x H x W x 3 bytes
    * @returns {Promise<{status: string, label: ?string, score: ?number, probabilities: number[], unknownScore: ?number}[]>} N answers; label and
    *   score are null unless the status is "ok", so that whoever forgets to ask gets no wrong class
    */
   async classify(pixels) {
-    const count = pixels.length / this.pictureBytes;
-    if (!Number.isInteger(count) || count === 0) throw new Error(`${pixels.length} bytes are no pictures: one has ${this.pictureBytes}`);
+    const count = pixels.length / this.imageBytes;
+    if (!Number.isInteger(count) || count === 0) throw new Error(`${pixels.length} bytes are no images: one has ${this.imageBytes}`);
     const image = new ort.Tensor("uint8", pixels, [count, this.height, this.width, 3]);
     const { probabilities, unknown_score: scores } = await this.#session.run(
       { image },
@@ -83,7 +83,7 @@ export class Classifier {
   async replay(pixels) {
     if (!this.#golden) throw new Error("has no golden samples: export it with --golden synthetic");
     const { samples, tolerance } = this.#golden;
-    if (pixels.length !== samples.length * this.pictureBytes) throw new Error(`${pixels.length} bytes are not its ${samples.length} golden samples`);
+    if (pixels.length !== samples.length * this.imageBytes) throw new Error(`${pixels.length} bytes are not its ${samples.length} golden samples`);
     const answers = await this.classify(pixels);
     const differences = answers.flatMap(({ probabilities, unknownScore }, n) => {
       const { probabilities: expected, unknown_score: score } = samples[n];

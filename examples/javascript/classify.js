@@ -1,5 +1,5 @@
 /**
- * Classifies raw pixels: `node classify.js model.onnx < pictures.rgb`; a line of JSON a picture.
+ * Classifies raw pixels: `node classify.js model.onnx < images.rgb`; a line of JSON an image.
  * Proves the model here: `node classify.js model.onnx --golden < golden.rgb`; exit status 3 where this device computes something else.
  */
 
@@ -8,7 +8,7 @@ import { Classifier } from "./classifier.js";
 
 const [model, option, ...rest] = process.argv.slice(2);
 if (!model || ![undefined, "--golden"].includes(option) || rest.length) {
-  console.error("usage: node classify.js MODEL.onnx [--golden] < pictures.rgb");
+  console.error("usage: node classify.js MODEL.onnx [--golden] < images.rgb");
   process.exit(2);
 }
 try {

@@ -27,7 +27,12 @@ Scores = Literal["logits", "probabilities", "logit", "probability"]
 
 
 def build_adopted(
-    foreign: ForeignModel, manifest: Manifest, mean: NDArray[np.float64], std: NDArray[np.float64], color: str, scores: Scores
+    foreign: ForeignModel,
+    manifest: Manifest,
+    mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+    color: str,
+    scores: Scores,
 ) -> ModelProto:
     """The contract's graph around a foreign one.
 
@@ -47,13 +52,17 @@ def build_adopted(
     inner = next(v for v in graph.input if v.name not in constants)
     _rename_clashes(graph)
     del graph.input[:]
-    graph.input.append(onnx.helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", foreign.height, foreign.width, 3]))
+    graph.input.append(
+        onnx.helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", foreign.height, foreign.width, 3])
+    )
     before = _to_network(graph, foreign, inner.name, mean, std, color)
     after = _from_network(graph, foreign.output, scores, len(manifest.labels))
     nodes = [*before, *graph.node, *after]
     del graph.node[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
-    graph.output.append(onnx.helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(manifest.labels)]))
+    graph.output.append(
+        onnx.helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(manifest.labels)])
+    )
     _free_batch(graph, foreign.batch)
     _name_nodes(graph)
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
@@ -68,7 +77,9 @@ def _recent(model: ModelProto, path: Path) -> ModelProto:
         try:
             model = onnx.version_converter.convert_version(model, OPSET)
         except Exception as error:
-            raise ModelError(f"{path}: uses operator set {version}, which onnx cannot convert to {OPSET}: {first_line(error)}") from error
+            raise ModelError(
+                f"{path}: uses operator set {version}, which onnx cannot convert to {OPSET}: {first_line(error)}"
+            ) from error
     kept = [o for o in model.opset_import if o.domain in ("", "ai.onnx")]
     del model.opset_import[:], model.metadata_props[:]
     model.opset_import.extend(kept)
@@ -94,7 +105,8 @@ def _rename_clashes(graph: GraphProto) -> None:
 def _to_network(
     graph: GraphProto, foreign: ForeignModel, name: str, mean: NDArray[np.float64], std: NDArray[np.float64], color: str
 ) -> list[NodeProto]:
-    """image -> colours in order -> the network's layout -> floats -> normalised, under the name that the network reads."""
+    """image -> colours in order -> the network's layout -> floats -> normalised, under the name that the network
+    reads."""
     name = f"original_{name}" if name in ("image", "probabilities") else name
     steps: list[tuple[str, list[str], dict[str, Any]]] = []
     if color == "bgr":
@@ -146,7 +158,7 @@ def _from_network(graph: GraphProto, output: str, scores: Scores, classes: int) 
 
 
 def _free_batch(graph: GraphProto, batch: int | None) -> None:
-    """Where the file was made for a fixed number of pictures, reshapes that name it take what comes."""
+    """Where the file was made for a fixed number of images, reshapes that name it take what comes."""
     if batch is None:
         return
     shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}

@@ -29,11 +29,13 @@ class ForeignModel:
     layout: Layout
     height: int
     width: int
-    batch: int | None  # None: any number of pictures
+    batch: int | None  # None: any number of images
     output: str
 
 
-def read_foreign(path: Path, size: tuple[int, int] | None, layout: Layout | None, output: str | None, questions: list[str]) -> ForeignModel:
+def read_foreign(
+    path: Path, size: tuple[int, int] | None, layout: Layout | None, output: str | None, questions: list[str]
+) -> ForeignModel:
     """Reads the file; what it leaves open and no argument says is added to ``questions``.
 
     Args:
@@ -51,25 +53,42 @@ def read_foreign(path: Path, size: tuple[int, int] | None, layout: Layout | None
     constants = {t.name for t in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in constants]
     if len(inputs) != 1:
-        raise ModelError(f"{path}: takes {len(inputs)} inputs ({', '.join(v.name for v in inputs)}); a classifier of single pictures takes one")
+        raise ModelError(
+            f"{path}: takes {len(inputs)} inputs ({', '.join(v.name for v in inputs)}); a classifier of single "
+            "images takes one"
+        )
     image = inputs[0]
     kind, shape = image.type.tensor_type.elem_type, _shape(image)
     if kind not in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8):
-        raise ModelError(f"{path}: the input {image.name} is {TensorProto.DataType.Name(kind).lower()}; expected float or uint8 pictures")
+        raise ModelError(
+            f"{path}: the input {image.name} is {TensorProto.DataType.Name(kind).lower()}; expected float or uint8 "
+            "images"
+        )
     found = _layout(path, image.name, shape, layout, questions)
     height, width = (shape[2], shape[3]) if found == "nchw" else (shape[1], shape[2])
     if size is not None and (height or size[0], width or size[1]) != size:
-        raise UsageError(f"--imgsz {size[0]},{size[1]}: {path} is made for {height or 'any'},{width or 'any'}; leave the option out")
+        raise UsageError(
+            f"--imgsz {size[0]},{size[1]}: {path} is made for {height or 'any'},{width or 'any'}; leave the option out"
+        )
     if size is None and (height is None or width is None):
-        questions.append("the size of its pictures (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
+        questions.append("the size of its images (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
     asked = size or (0, 0)
     return ForeignModel(
-        path, proto, image.name, kind, found, height or asked[0], width or asked[1], shape[0], _output(proto, path, output, questions)
+        path,
+        proto,
+        image.name,
+        kind,
+        found,
+        height or asked[0],
+        width or asked[1],
+        shape[0],
+        _output(proto, path, output, questions),
     )
 
 
 def read_labels(file: Path | None, proto: ModelProto, path: Path, questions: list[str]) -> tuple[str, ...]:
-    """From a text file with a label a line, a JSON list or object, or the file's own metadata ``names`` (as Ultralytics writes it).
+    """From a text file with a label a line, a JSON list or object, or the file's own metadata ``names`` (as Ultralytics
+    writes it).
 
     Raises:
         InputNotFoundError, ModelError: the file with them cannot be read.
@@ -98,7 +117,9 @@ def _labels_of(parse, text: str, where: str) -> tuple[str, ...]:  # type: ignore
         if isinstance(found, dict):
             found = [found[key] for key in sorted(found, key=int)]
     except (ValueError, SyntaxError, TypeError) as error:
-        raise ModelError(f"{where}: neither a list of labels nor an object of numbers and labels; give a label a line") from error
+        raise ModelError(
+            f"{where}: neither a list of labels nor an object of numbers and labels; give a label a line"
+        ) from error
     if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
         raise ModelError(f"{where}: expected a list of labels; give a label a line")
     return tuple(found)
@@ -114,7 +135,10 @@ def _layout(path: Path, name: str, shape: list[int | None], asked: Layout | None
     channels: dict[Layout, int | None] = {"nchw": shape[1], "nhwc": shape[3]}
     possible = [layout for layout, count in channels.items() if count in (3, None)]
     if not possible or (asked is not None and asked not in possible):
-        raise ModelError(f"{path}: the input {name} is {_text(shape)}; expected three channels of colour in [N, 3, H, W] or [N, H, W, 3]")
+        raise ModelError(
+            f"{path}: the input {name} is {_text(shape)}; expected three channels of colour in [N, 3, H, W] or [N, "
+            "H, W, 3]"
+        )
     sure = [layout for layout in possible if channels[layout] == 3]
     if asked is None and len(sure) != 1:
         questions.append(f"where the colours are in {_text(shape)} (--layout nchw, or nhwc)")

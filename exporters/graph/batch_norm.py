@@ -17,9 +17,17 @@ def fold_batch_norm(model: ModelProto) -> bool:
     for norm in [n for n in graph.node if n.op_type == "BatchNormalization"]:
         conv = made.get(norm.input[0])
         values = [constant(graph, name) for name in norm.input[1:5]]
-        if conv is None or conv.op_type != "Conv" or len(used[conv.output[0]]) != 1 or attribute(norm, "training_mode", 0):
+        if (
+            conv is None
+            or conv.op_type != "Conv"
+            or len(used[conv.output[0]]) != 1
+            or attribute(norm, "training_mode", 0)
+        ):
             continue
-        weight, bias = constant(graph, conv.input[1]), constant(graph, conv.input[2]) if len(conv.input) > 2 else np.zeros(1, np.float32)
+        weight, bias = (
+            constant(graph, conv.input[1]),
+            constant(graph, conv.input[2]) if len(conv.input) > 2 else np.zeros(1, np.float32),
+        )
         if weight is None or bias is None or any(v is None for v in values):
             continue
         gamma, beta, mean, variance = (np.asarray(v, np.float64) for v in values)

@@ -1,7 +1,9 @@
 """Divides a network into blocks that can stay float each by itself: contiguous, entered and left through one tensor.
 
-A single float convolution between int8 neighbours does not stay float: onnxruntime quantizes it again at load, one scale for all its channels
-(``weight_bias_quantization.cc``). Within a block of two or more no convolution stands between a DequantizeLinear and a QuantizeLinear of its own.
+A single float convolution between int8 neighbours does not stay float: onnxruntime quantizes it again at load, one
+scale for all its channels
+(``weight_bias_quantization.cc``). Within a block of two or more no convolution stands between a DequantizeLinear and a
+QuantizeLinear of its own.
 """
 
 from __future__ import annotations
@@ -45,7 +47,11 @@ def find_blocks(model: ModelProto, outside: frozenset[str] = frozenset()) -> tup
     held: list[NodeProto] = []
     alive: Counter[str] = Counter()  # tensors made and still to be read, with how often
     for node in model.graph.node:
-        if node.op_type not in _ACTIVATIONS and len(alive) <= 1 and sum(n.op_type in _COMPUTING for n in held) >= _LEAST:
+        if (
+            node.op_type not in _ACTIVATIONS
+            and len(alive) <= 1
+            and sum(n.op_type in _COMPUTING for n in held) >= _LEAST
+        ):
             blocks.append(_block(held, next(iter(alive), None)))
             held = []
         for name in node.input:

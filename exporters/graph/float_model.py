@@ -14,7 +14,14 @@ __all__ = ["load_float_model"]
 
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _CONTROL_FLOW = ("If", "Loop", "Scan")
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
+_QUANTIZED = (
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "QLinearConv",
+    "ConvInteger",
+    "MatMulInteger",
+    "DynamicQuantizeLinear",
+)
 
 
 def load_float_model(path: Path) -> ModelProto:
@@ -22,7 +29,8 @@ def load_float_model(path: Path) -> ModelProto:
 
     Raises:
         InputNotFoundError: no such file.
-        ModelError: it cannot be read, keeps weights elsewhere, is quantized already, or has control flow or others' operators.
+        ModelError: it cannot be read, keeps weights elsewhere, is quantized already, or has control flow or others'
+            operators.
     """
     try:
         proto = onnx.load(path, load_external_data=False)
@@ -40,13 +48,18 @@ def _refuse(path: Path, proto: ModelProto) -> None:
     external = next((t.name for t in _tensors(proto) if t.data_location == TensorProto.EXTERNAL), None)
     if external is not None:
         raise ModelError(
-            f"{path}: keeps weights ({external}) in another file; save it as one file (onnx.save_model with save_as_external_data=False)"
+            f"{path}: keeps weights ({external}) in another file; save it as one file (onnx.save_model with "
+            "save_as_external_data=False)"
         )
     for node in proto.graph.node:
         if node.domain not in _DOMAINS:
-            raise ModelError(f"{path}: the operator {node.domain}.{node.op_type} is not ONNX's own; export without custom operators")
+            raise ModelError(
+                f"{path}: the operator {node.domain}.{node.op_type} is not ONNX's own; export without custom operators"
+            )
         if node.op_type in _CONTROL_FLOW:
-            raise ModelError(f"{path}: has control flow ({node.op_type}); export a network whose steps do not depend on values")
+            raise ModelError(
+                f"{path}: has control flow ({node.op_type}); export a network whose steps do not depend on values"
+            )
         if node.op_type in _QUANTIZED:
             raise ModelError(f"{path}: is quantized already ({node.op_type}); give the float file")
 

@@ -14,9 +14,14 @@ __all__ = ["to_fp16"]
 
 
 def to_fp16(model: ModelProto) -> ModelProto:
-    """Weights and arithmetic in float16; pixels in and what comes out stay as they are, and so does the unknown score's arithmetic."""
+    """Weights and arithmetic in float16.
+
+    Pixels in and what comes out stay as they are, and so does the unknown score's arithmetic.
+    """
     kept = only_for(model, "unknown_score")  # a difference of squares loses its digits in sixteen bits
-    converted: ModelProto = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=False, node_block_list=kept)
+    converted: ModelProto = convert_float_to_float16(
+        model, keep_io_types=True, disable_shape_infer=False, node_block_list=kept
+    )
     sortable = ONNXModel(converted)
     sortable.topological_sort()  # a cast before the score is appended at the end
     return cast("ModelProto", sortable.model)

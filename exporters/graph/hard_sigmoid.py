@@ -1,7 +1,9 @@
 """Hard sigmoid and hard swish in int8, where onnxruntime has no kernel for either.
 
-``hard_sigmoid(x) = clip(x / 6 + 1/2, 0, 1)``. A uint8 tensor times 1/6 is the same bytes with a sixth of the scale, and a uint8 result whose range is
-0 to 1 cuts off below and above by itself: what is left is one addition of a constant, ``QLinearAdd``. Hard swish is that times ``x``, ``QLinearMul``.
+``hard_sigmoid(x) = clip(x / 6 + 1/2, 0, 1)``. A uint8 tensor times 1/6 is the same bytes with a sixth of the scale, and
+a uint8 result whose range is
+0 to 1 cuts off below and above by itself: what is left is one addition of a constant, ``QLinearAdd``. Hard swish is
+that times ``x``, ``QLinearMul``.
 """
 
 from __future__ import annotations
@@ -21,13 +23,19 @@ _SLOPED, _SHIFTED = "_sloped", "_shifted"  # ends of names, by which the steps f
 
 
 def write_out_hard_sigmoids(model: ModelProto) -> bool:
-    """``HardSwish`` -> ``HardSigmoid`` and ``Mul``; ``HardSigmoid`` -> ``Mul``, ``Add``, ``Clip``: the same in steps that can be quantized."""
+    """``HardSwish`` -> ``HardSigmoid`` and ``Mul``.
+
+    ``HardSigmoid`` -> ``Mul``, ``Add``, ``Clip``: the same in steps that can be quantized.
+    """
     graph = model.graph
     nodes: list[NodeProto] = []
     for node in graph.node:
         if node.op_type == "HardSwish":
             (x,), (y,) = node.input, node.output
-            nodes += [*_steps(model, x, f"{y}_gate", 1 / 6, 0.5, node.name), onnx.helper.make_node("Mul", [x, f"{y}_gate"], [y], name=node.name)]
+            nodes += [
+                *_steps(model, x, f"{y}_gate", 1 / 6, 0.5, node.name),
+                onnx.helper.make_node("Mul", [x, f"{y}_gate"], [y], name=node.name),
+            ]
         elif node.op_type == "HardSigmoid":
             alpha, beta = attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5)
             nodes += _steps(model, node.input[0], node.output[0], alpha, beta, node.name)
@@ -54,7 +62,10 @@ def _steps(model: ModelProto, source: str, target: str, slope: float, offset: fl
 
 
 def hard_sigmoid_ranges(model: ModelProto, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """With each sloped tensor's range a share of its source's, so that both are the same bytes; and 0 to 1 for what is cut off there."""
+    """With each sloped tensor's range a share of its source's, so that both are the same bytes.
+
+    And 0 to 1 for what is cut off there.
+    """
     found = dict(ranges)
     for node in model.graph.node:
         if node.op_type == "Mul" and node.output[0].endswith(_SLOPED) and node.input[0] in found:
@@ -74,10 +85,16 @@ def scale_instead_of_multiplying(model: ModelProto) -> bool:
     for node in [n for n in graph.node if n.op_type == "Mul" and n.output[0].endswith(_SLOPED)]:
         source = made.get(node.input[0])
         readers = used[node.output[0]]
-        if source is None or source.op_type != "DequantizeLinear" or len(readers) != 1 or readers[0].op_type != "QuantizeLinear":
+        if (
+            source is None
+            or source.op_type != "DequantizeLinear"
+            or len(readers) != 1
+            or readers[0].op_type != "QuantizeLinear"
+        ):
             continue
         for dequantize in used[readers[0].output[0]]:
-            dequantize.input[0] = source.input[0]  # its own scale is the share of the source's; the zero points are equal
+            # Its own scale is the share of the source's; the zero points are equal
+            dequantize.input[0] = source.input[0]
         changed = True
     return remove_dead_nodes(model) or changed
 

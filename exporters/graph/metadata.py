@@ -1,4 +1,5 @@
-"""Writes the manifest and what goes with it into an ONNX model, and the model to a file that was opened and found good."""
+"""Writes the manifest and what goes with it into an ONNX model, and the model to a file that was opened and found
+good."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors of a network one after the other, on the same pictures, without beginning at the pictures each time."""
+"""Tensors of a network one after the other, on the same images, without beginning at the images each time."""
 
 from __future__ import annotations
 
@@ -15,31 +15,35 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
 from exporters.graph.passes import producers, remove_dead_nodes
 
-__all__ = ["Walk"]
+__all__ = ["PartialRunner"]
 
 _BATCH = 8
-_MOST_BYTES = 2**26  # of a tensor kept for all pictures
+_MAX_BYTES = 2**26  # of a tensor kept for all images
 
 
-class Walk:
-    """Where it stands, a tensor is kept for all pictures; tensors behind it are computed from there.
+class PartialRunner:
+    """Where it stands, a tensor is kept for all images; tensors behind it are computed from there.
 
-    The model is given each time, since its weights may change; those before the place where the walk stands must not change any more.
+    The model is given each time, since its weights may change; those before the place where the walk stands must not
+    change any more.
     """
 
-    def __init__(self, pictures: Image) -> None:
-        """Begins at the pictures, uint8 ``[N, H, W, 3]``."""
+    def __init__(self, images: Image) -> None:
+        """Begins at the images, uint8 ``[N, H, W, 3]``."""
         self._name = "image"
-        self._values: NDArray[Any] = pictures
+        self._values: NDArray[Any] = images
 
     def advance(self, model: ModelProto, name: str) -> None:
-        """Goes on to a tensor through which everything behind it passes; stays where it is if that is too large to be kept."""
+        """Goes on to a tensor through which everything behind it passes.
+
+        Stays where it is if that is too large to be kept.
+        """
         if name == self._name:
             return
         kept: NDArray[Any] | None = None
         for i, batch in enumerate(self.outputs(model, name)):
             if kept is None:
-                if batch[0].nbytes * len(self._values) > _MOST_BYTES:
+                if batch[0].nbytes * len(self._values) > _MAX_BYTES:
                     return
                 kept = np.empty((len(self._values), *batch.shape[1:]), batch.dtype)
             kept[i * _BATCH : i * _BATCH + len(batch)] = batch
@@ -47,7 +51,7 @@ class Walk:
         self._name, self._values = name, kept
 
     def outputs(self, model: ModelProto, name: str) -> Iterator[NDArray[Any]]:
-        """A tensor, batch by batch, float32 but for the pictures; nothing is computed that it does not need."""
+        """A tensor, batch by batch, float32 but for the images; nothing is computed that it does not need."""
         if name == self._name:
             yield from (self._values[i : i + _BATCH] for i in range(0, len(self._values), _BATCH))
             return

@@ -1,4 +1,7 @@
-"""Small passes over an exported graph, one concern each; each takes a model, changes it in place and says whether it did."""
+"""Small passes over an exported graph, one concern each.
+
+Each takes a model, changes it in place and says whether it did.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ def run_passes(model: ModelProto, passes: tuple[Pass, ...]) -> ModelProto:
 
 
 def mean_to_global_average_pool(model: ModelProto) -> bool:
-    """``ReduceMean`` over height and width -> ``GlobalAveragePool``, which onnxruntime has an int8 kernel for (it has none for the mean)."""
+    """``ReduceMean`` over height and width -> ``GlobalAveragePool``, which onnxruntime has an int8 kernel for (it has
+    none for the mean)."""
     changed = False
     for node in _nodes(model, "ReduceMean"):
         axes = _axes(model.graph, node)
@@ -64,7 +68,12 @@ def fold_pad_into_conv(model: ModelProto) -> bool:
     made, used = producers(model.graph), consumers(model.graph)
     for conv in _nodes(model, "Conv"):
         pad = made.get(conv.input[0])
-        if pad is None or pad.op_type != "Pad" or len(used[pad.output[0]]) != 1 or attribute(pad, "mode", b"constant") != b"constant":
+        if (
+            pad is None
+            or pad.op_type != "Pad"
+            or len(used[pad.output[0]]) != 1
+            or attribute(pad, "mode", b"constant") != b"constant"
+        ):
             continue
         amounts, value = (
             constant(model.graph, pad.input[1]),

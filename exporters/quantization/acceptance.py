@@ -1,4 +1,7 @@
-"""Both gates: what a candidate answers on pictures that nothing was fitted on, and how fast it is; what was tried stays as a row of a table."""
+"""Both gates: what a candidate answers on images that nothing was fitted on, and how fast it is.
+
+What was tried stays as a row of a table.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.evaluation.evaluation import Readings, read_probabilities
+from edgecnn.evaluation.evaluation import DatasetPredictions, read_probabilities
 from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.progress import Reporter
 from edgecnn.runtime.session.opening import open_session
-from exporters.quantization.eval_images import ChosenPictures
+from exporters.quantization.eval_images import QuantizationImages
 from exporters.quantization.speed import race
 
-__all__ = ["Attempt", "Gates", "Jury", "Measured"]
+__all__ = ["AcceptanceTest", "Attempt", "Gates", "Measured"]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One model's accuracy on the judged pictures and its latency at one thread."""
+    """One model's accuracy on the evaluated images and its latency at one thread."""
 
     top1: float | None  # None without labels
     latency_ms: float | None  # None where the file is for another machine
@@ -43,7 +46,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A candidate that was judged."""
+    """A candidate that was evaluated."""
 
     precision: Precision
     float_blocks: tuple[str, ...]  # first and last layer of each
@@ -65,27 +68,33 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Jury:
-    """Judges candidates against the float model; its answers are read once."""
+class AcceptanceTest:
+    """Evaluates candidates against the float model; its answers are read once."""
 
     model: Path
-    chosen: ChosenPictures
-    expected: Readings
+    chosen: QuantizationImages
+    expected: DatasetPredictions
     truth: NDArray[np.intp] | None
     gates: Gates
     reporter: Reporter
     here: bool = True  # whether speed can be measured on this machine
 
     @classmethod
-    def call(cls, model: Path, chosen: ChosenPictures, gates: Gates, reporter: Reporter) -> Jury:
+    def from_float(cls, model: Path, chosen: QuantizationImages, gates: Gates, reporter: Reporter) -> AcceptanceTest:
         """Reads the float model's answers."""
-        expected = read_probabilities(open_session(model, "cpu"), chosen.judged, reporter.stage("judging float"))
+        expected = read_probabilities(open_session(model, "cpu"), chosen.evaluated, reporter.stage("evaluating float"))
         truth = None if chosen.truth is None else np.array([chosen.truth[i] for i in expected.indices])
         return cls(model, chosen, expected, truth, gates, reporter)
 
-    def judge(self, candidate: Path, precision: Precision, float_blocks: Sequence[str] = ()) -> tuple[Attempt, Readings]:
+    def evaluate(
+        self, candidate: Path, precision: Precision, float_blocks: Sequence[str] = ()
+    ) -> tuple[Attempt, DatasetPredictions]:
         """What the candidate answers, and how fast."""
-        found = read_probabilities(open_session(candidate, "cpu", trusted=True), self.chosen.judged, self.reporter.stage(f"judging {precision}"))
+        found = read_probabilities(
+            open_session(candidate, "cpu", trusted=True),
+            self.chosen.evaluated,
+            self.reporter.stage(f"evaluating {precision}"),
+        )
         raced = race(self.model, candidate) if self.here else None
         a, b = self.expected.probabilities.argmax(1), found.probabilities.argmax(1)
         agreement, count = float((a == b).mean()), len(a)
@@ -112,7 +121,10 @@ class Jury:
         return attempt, found
 
     def explain(self, attempt: Attempt) -> str:
-        """The figures against the gates, those that failed alone where any did; and whether the pictures can resolve the first."""
+        """The figures against the gates, those that failed alone where any did.
+
+        And whether the images can resolve the first.
+        """
         speed = "speed is not known on this machine"
         if attempt.speedup is not None:
             speed = f"{attempt.speedup:.2f}x the speed (at least {self.gates.min_speedup:g}x asked)"
@@ -120,12 +132,22 @@ class Jury:
         if attempt.top1_drop is not None:
             accuracy = f"top-1 drop {attempt.top1_drop:.4f} (at most {self.gates.max_drop:g} allowed)"
         both = ((accuracy, attempt.accurate), (speed, attempt.fast))
-        told = ", ".join(text for text, _ in both) if attempt.holds else " and ".join(text for text, holds in both if not holds)
+        told = (
+            ", ".join(text for text, _ in both)
+            if attempt.holds
+            else " and ".join(text for text, holds in both if not holds)
+        )
         if attempt.interval <= self.gates.max_drop:
             return told
-        return f"{told}; {attempt.images} pictures are too few to resolve {self.gates.max_drop:g}: the interval is ±{attempt.interval:.4f}"
+        return (
+            f"{told}; {attempt.images} images are too few to resolve {self.gates.max_drop:g}: the interval is "
+            f"±{attempt.interval:.4f}"
+        )
 
 
 def _interval(changed: int, balance: int, count: int) -> float:
-    """Of a paired drop (McNemar's variance); at least one changed picture is assumed, since none seen is no proof of none."""
+    """Of a paired drop (McNemar's variance).
+
+    At least one changed image is assumed, since none seen is no proof of none.
+    """
     return float(1.96 * max(changed - balance**2 / count, 1.0) ** 0.5 / count)

@@ -1,6 +1,9 @@
-"""Finds the range of every activation, streaming: two passes over the pictures, a histogram a tensor, never the activations themselves.
+"""Finds the range of every activation, streaming.
 
-onnxruntime's own calibrators keep every activation of every picture (or lose some on the way, see its issue 18893), and its default entropy
+Two passes over the images, a histogram a tensor, never the activations themselves.
+
+onnxruntime's own calibrators keep every activation of every image (or lose some on the way, see its issue 18893), and
+its default entropy
 method can only answer what min-max does.
 """
 
@@ -47,34 +50,35 @@ class Histogram:
         return self.lowest + width * (np.arange(BINS) + 0.5)
 
 
-def collect_histograms(model: ModelProto, pictures: Image, progress: Progress) -> dict[str, Histogram]:
-    """Runs the pictures through the float model twice: once for the extremes, once for the histograms between them.
+def collect_histograms(model: ModelProto, images: Image, progress: Progress) -> dict[str, Histogram]:
+    """Runs the images through the float model twice: once for the extremes, once for the histograms between them.
 
     Args:
         model: takes ``image``, uint8 ``[N, H, W, 3]``.
-        pictures: uint8 ``[N, H, W, 3]``.
-        progress: told of pictures, both passes counted.
+        images: uint8 ``[N, H, W, 3]``.
+        progress: told of images, both passes counted.
     """
     names = _float_tensors(model)
     session = _session_with_outputs(model, names)
-    total = 2 * len(pictures)
+    total = 2 * len(images)
     lowest, highest = dict.fromkeys(names, np.inf), dict.fromkeys(names, -np.inf)
-    for done, values in _runs(session, names, pictures):
+    for done, values in _runs(session, names, images):
         for name, value in zip(names, values, strict=True):
             lowest[name], highest[name] = min(lowest[name], float(value.min())), max(highest[name], float(value.max()))
         progress(done, total)
     counts = {name: np.zeros(BINS, np.int64) for name in names}
-    for done, values in _runs(session, names, pictures):
+    for done, values in _runs(session, names, images):
         for name, value in zip(names, values, strict=True):
             counts[name] += _bin(value, lowest[name], highest[name])
-        progress(len(pictures) + done, total)
+        progress(len(images) + done, total)
     return {name: Histogram(lowest[name], highest[name], counts[name]) for name in names}
 
 
 def find_ranges(model: ModelProto, histograms: Mapping[str, Histogram], method: str) -> dict[str, Range]:
     """A range a tensor, by ``minmax``, ``mse``, ``percentile`` or ``entropy``.
 
-    What feeds a Relu or a Clip alone takes the range of what comes out of it: the quantizer then leaves the activation out.
+    What feeds a Relu or a Clip alone takes the range of what comes out of it: the quantizer then leaves the activation
+    out.
     """
     ranges = {name: METHODS[method](histogram) for name, histogram in histograms.items()}
     return ranges | {before: ranges[after] for before, after in _absorbed(model).items()}
@@ -88,7 +92,10 @@ def _absorbed(model: ModelProto) -> dict[str, str]:
 
 
 def _float_tensors(model: ModelProto) -> list[str]:
-    """Those whose range is needed: each observed tensor is copied out of the session, so none is observed for nothing."""
+    """Those whose range is needed.
+
+    Each observed tensor is copied out of the session, so none is observed for nothing.
+    """
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*model.graph.value_info, *model.graph.output)}
     absorbed = _absorbed(model)
     names = [name for node in model.graph.node for name in node.output]
@@ -99,15 +106,20 @@ def _session_with_outputs(model: ModelProto, names: list[str]) -> onnxruntime.In
     observed = ModelProto()
     observed.CopyFrom(model)
     del observed.graph.output[:]
-    observed.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
+    observed.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
+    )
     options = new_options()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # fusions would hide the tensors
+    # Fusions would hide the tensors
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return open_on_cpu(observed.SerializeToString(), options)
 
 
-def _runs(session: onnxruntime.InferenceSession, names: list[str], pictures: Image) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
-    for i in range(0, len(pictures), _BATCH):
-        yield min(i + _BATCH, len(pictures)), session.run(names, {"image": pictures[i : i + _BATCH]})
+def _runs(
+    session: onnxruntime.InferenceSession, names: list[str], images: Image
+) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
+    for i in range(0, len(images), _BATCH):
+        yield min(i + _BATCH, len(images)), session.run(names, {"image": images[i : i + _BATCH]})
 
 
 def _bin(value: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.int64]:
@@ -128,27 +140,39 @@ def _percentile(histogram: Histogram) -> Range:
     share = np.cumsum(histogram.counts) / histogram.counts.sum()
     centres = histogram.centres
     low, high = int(np.searchsorted(share, 1 - _PERCENTILE)), int(np.searchsorted(share, _PERCENTILE))
-    return (min(float(centres[low]), 0.0) if histogram.lowest < 0 else histogram.lowest), float(centres[min(high, BINS - 1)])
+    return (min(float(centres[low]), 0.0) if histogram.lowest < 0 else histogram.lowest), float(
+        centres[min(high, BINS - 1)]
+    )
 
 
 def _mse(histogram: Histogram) -> Range:
-    """The range with the least squared error of rounding and clipping together (Banner et al., arXiv 1810.05723, by search)."""
-    return _search(histogram, lambda values, weights, low, high: float((weights * _rounding_error(values, low, high) ** 2).sum()))
+    """The range with the least squared error of rounding and clipping together (Banner et al., arXiv 1810.05723, by
+    search)."""
+    return _search(
+        histogram, lambda values, weights, low, high: float((weights * _rounding_error(values, low, high) ** 2).sum())
+    )
 
 
 def _entropy(histogram: Histogram) -> Range:
-    """The range whose quantized histogram diverges least from the histogram itself, clipped values counted at the edge (Migacz, 2017)."""
+    """The range whose quantized histogram diverges least from the histogram itself, clipped values counted at the edge
+    (Migacz, 2017)."""
     return _search(histogram, _divergence)
 
 
-def _search(histogram: Histogram, cost: Callable[[NDArray[np.floating], NDArray[np.floating], float, float], float]) -> Range:
+def _search(
+    histogram: Histogram, cost: Callable[[NDArray[np.floating], NDArray[np.floating], float, float], float]
+) -> Range:
     if histogram.highest <= histogram.lowest:
         return _minmax(histogram)
     values, weights = histogram.centres, histogram.counts / histogram.counts.sum()
     shares = np.linspace(1.0, 0.25, _CANDIDATES)
-    candidates = [(histogram.lowest * s if histogram.lowest < 0 else histogram.lowest, histogram.highest * s) for s in shares]
+    candidates = [
+        (histogram.lowest * s if histogram.lowest < 0 else histogram.lowest, histogram.highest * s) for s in shares
+    ]
     if histogram.lowest < 0:  # either end alone, too: few activations are symmetric
-        candidates += [(histogram.lowest * s, histogram.highest) for s in shares] + [(histogram.lowest, histogram.highest * s) for s in shares]
+        candidates += [(histogram.lowest * s, histogram.highest) for s in shares] + [
+            (histogram.lowest, histogram.highest * s) for s in shares
+        ]
     return min(candidates, key=lambda r: cost(values, weights, *r))
 
 
@@ -179,4 +203,9 @@ def _divergence(values: NDArray[np.floating], weights: NDArray[np.floating], low
     return float((p[used] * np.log(p[used] / np.maximum(q[used], 1e-12))).sum())
 
 
-METHODS: dict[str, Callable[[Histogram], Range]] = {"minmax": _minmax, "mse": _mse, "percentile": _percentile, "entropy": _entropy}
+METHODS: dict[str, Callable[[Histogram], Range]] = {
+    "minmax": _minmax,
+    "mse": _mse,
+    "percentile": _percentile,
+    "entropy": _entropy,
+}

@@ -16,7 +16,7 @@ from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
-from exporters.golden import choose, synthetic_pictures
+from exporters.golden import choose, synthetic_images
 from exporters.graph.hard_sigmoid import hard_sigmoid_ranges
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.quantization.calibrate import Histogram, collect_histograms, find_ranges
@@ -26,16 +26,26 @@ from exporters.quantization.stem_fold import fold_stem
 from exporters.quantization.targets import Target
 from exporters.quantization.tensorrt import for_tensorrt, restore_activations
 
-__all__ = ["AUTO", "Calibrated", "Candidate", "calibrate", "divergence", "make_candidate", "plain_candidate", "with_float_blocks", "write_candidate"]
+__all__ = [
+    "AUTO",
+    "Calibrated",
+    "Candidate",
+    "calibrate",
+    "divergence",
+    "make_candidate",
+    "plain_candidate",
+    "with_float_blocks",
+    "write_candidate",
+]
 
 AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
 _BATCH = 8
-_CORRECTED_ON = 128  # pictures on which layers are corrected: 0.4 dB better than 48
+_CORRECTED_ON = 128  # images on which layers are corrected: 0.4 dB better than 48
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A float model, and what its activations were on pictures; serves every target."""
+    """A float model, and what its activations were on images; serves every target."""
 
     model: ModelProto
     session: ModelSession
@@ -53,20 +63,22 @@ class Candidate:
     target: Target
     method: str
     corrected: bool
-    tried: dict[str, float]  # mean KL to float of each attempt, on the pictures set aside
+    tried: dict[str, float]  # mean KL to float of each attempt, on the images set aside
     stay_float: frozenset[str] = frozenset()
 
 
-def calibrate(model: ModelProto, session: ModelSession, pictures: Image, reporter: Reporter) -> Calibrated:
-    """Two passes over three quarters of the pictures; a quarter is set aside."""
-    aside = max(1, len(pictures) // 4)
-    fitted, compared = pictures[aside:], pictures[:aside]
+def calibrate(model: ModelProto, session: ModelSession, images: Image, reporter: Reporter) -> Calibrated:
+    """Two passes over three quarters of the images; a quarter is set aside."""
+    aside = max(1, len(images) // 4)
+    fitted, compared = images[aside:], images[:aside]
     histograms = collect_histograms(model, fitted, reporter.stage("calibrating"))
     return Calibrated(model, session, histograms, fitted, compared, _answers(session, compared))
 
 
-def make_candidate(calibrated: Calibrated, target: Target, methods: tuple[str, ...], folder: Path, reporter: Reporter) -> Candidate:
-    """Each method, its layers corrected too; of all these the one nearest to float, by KL, on the pictures set aside."""
+def make_candidate(
+    calibrated: Calibrated, target: Target, methods: tuple[str, ...], folder: Path, reporter: Reporter
+) -> Candidate:
+    """Each method, its layers corrected too; of all these the one nearest to float, by KL, on the images set aside."""
     progress = reporter.stage("quantizing")
     tried: dict[str, float] = {}
     best: Candidate | None = None
@@ -83,18 +95,33 @@ def make_candidate(calibrated: Calibrated, target: Target, methods: tuple[str, .
     return best
 
 
-def with_float_blocks(calibrated: Calibrated, candidate: Candidate, stay_float: frozenset[str], reporter: Reporter) -> Candidate:
-    """The candidate with some nodes in float, corrected anew where it was: what follows them was corrected for other inputs."""
+def with_float_blocks(
+    calibrated: Calibrated, candidate: Candidate, stay_float: frozenset[str], reporter: Reporter
+) -> Candidate:
+    """The candidate with some nodes in float, corrected anew where it was.
+
+    What follows them was corrected for other inputs.
+    """
     plain = plain_candidate(calibrated, candidate, stay_float)
-    return replace(plain, model=correct(calibrated, plain.model, candidate.target, reporter)) if candidate.corrected else plain
+    return (
+        replace(plain, model=correct(calibrated, plain.model, candidate.target, reporter))
+        if candidate.corrected
+        else plain
+    )
 
 
 def plain_candidate(calibrated: Calibrated, candidate: Candidate, stay_float: frozenset[str]) -> Candidate:
     """By the candidate's method, nothing corrected."""
-    return replace(candidate, model=quantize_once(calibrated, candidate.target, candidate.method, stay_float), stay_float=stay_float)
+    return replace(
+        candidate,
+        model=quantize_once(calibrated, candidate.target, candidate.method, stay_float),
+        stay_float=stay_float,
+    )
 
 
-def quantize_once(calibrated: Calibrated, target: Target, method: str, stay_float: frozenset[str] = frozenset()) -> ModelProto:
+def quantize_once(
+    calibrated: Calibrated, target: Target, method: str, stay_float: frozenset[str] = frozenset()
+) -> ModelProto:
     """By one method, nothing corrected."""
     ranges = hard_sigmoid_ranges(calibrated.model, find_ranges(calibrated.model, calibrated.histograms, method))
     model = to_qdq(calibrated.model, ranges, calibrated.session.manifest.normalization, target, stay_float)
@@ -104,13 +131,13 @@ def quantize_once(calibrated: Calibrated, target: Target, method: str, stay_floa
 
 
 def correct(calibrated: Calibrated, plain: ModelProto, target: Target, reporter: Reporter) -> ModelProto:
-    """Its layers corrected, on some of the pictures that were fitted on."""
-    pictures = calibrated.fitted[:_CORRECTED_ON]
-    return correct_layers(plain, calibrated.model, pictures, reporter.stage("correcting layers"), levels=target.levels)
+    """Its layers corrected, on some of the images that were fitted on."""
+    images = calibrated.fitted[:_CORRECTED_ON]
+    return correct_layers(plain, calibrated.model, images, reporter.stage("correcting layers"), levels=target.levels)
 
 
 def divergence(calibrated: Calibrated, model: ModelProto, folder: Path) -> float:
-    """Mean KL to the float model on the pictures set aside, in nats."""
+    """Mean KL to the float model on the images set aside, in nats."""
     path = folder / "compared.onnx"
     described = ModelProto()
     described.CopyFrom(model)
@@ -132,12 +159,14 @@ def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) ->
     describe(model, manifest, session.split_record, None)
     write_unchecked(model, path)
     if session.description.golden_json is not None:  # the int8 file proves its own arithmetic, not the float file's
-        pictures = session.description.golden()
-        images = pictures.images if pictures else synthetic_pictures(*session.input_shape[:2])
-        describe(model, manifest, session.split_record, choose(open_session(path, "cpu", trusted=True), images, precision))
+        golden = session.description.golden()
+        images = golden.images if golden else synthetic_images(*session.input_shape[:2])
+        describe(
+            model, manifest, session.split_record, choose(open_session(path, "cpu", trusted=True), images, precision)
+        )
         write_unchecked(model, path)
     return folded is not None
 
 
-def _answers(session: ModelSession, pictures: Image) -> NDArray[np.float32]:
-    return np.concatenate([session.probabilities(pictures[i : i + _BATCH]) for i in range(0, len(pictures), _BATCH)])
+def _answers(session: ModelSession, images: Image) -> NDArray[np.float32]:
+    return np.concatenate([session.probabilities(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)])

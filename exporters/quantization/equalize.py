@@ -1,8 +1,12 @@
-"""Makes the channels of a linear stream about equally large, so that one scale for all of them wastes few levels on the small ones.
+"""Makes the channels of a linear stream about equally large, so that one scale for all of them wastes few levels on the
+small ones.
 
-One scale holds a whole activation in int8, and a channel a tenth as large as the largest has 25 levels left. Where nothing but additions (and Relu,
-which scales along) lies between the convolutions that make a tensor and those that read it, a factor a channel can move from the ones to the others:
-the network stays the same in float. That is cross-layer equalization (Nagel et al., arXiv 1906.04721), taken where the bottlenecks of inverted
+One scale holds a whole activation in int8, and a channel a tenth as large as the largest has 25 levels left. Where
+nothing but additions (and Relu,
+which scales along) lies between the convolutions that make a tensor and those that read it, a factor a channel can move
+from the ones to the others:
+the network stays the same in float. That is cross-layer equalization (Nagel et al., arXiv 1906.04721), taken where the
+bottlenecks of inverted
 residuals are linear; across ReLU6, which caps each channel at the same value, it must not be.
 """
 
@@ -16,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
 from edgecnn.preprocess import Image
-from exporters.graph.partial_runner import Walk
+from exporters.graph.partial_runner import PartialRunner
 from exporters.graph.passes import attribute, constant, consumers, producers, replace_constant
 
 __all__ = ["equalize"]
@@ -35,16 +39,16 @@ class _Stream:
     readers: tuple[NodeProto, ...]
 
 
-def equalize(model: ModelProto, pictures: Image) -> ModelProto:
+def equalize(model: ModelProto, images: Image) -> ModelProto:
     """The same network with its linear streams equalized.
 
     Args:
         model: a float model with constant weights; left as it is.
-        pictures: uint8 ``[N, H, W, 3]``, which show how large each channel gets.
+        images: uint8 ``[N, H, W, 3]``, which show how large each channel gets.
     """
     found = ModelProto()
     found.CopyFrom(model)
-    walk = Walk(pictures)
+    walk = PartialRunner(images)
     for stream in _streams(found):
         largest = np.max([_largest(walk, found, name) for name in stream.tensors], 0)
         if largest.max() > 0:
@@ -96,7 +100,7 @@ def _takes_factors(model: ModelProto, reader: NodeProto) -> bool:
     return weight is not None and (groups == 1 or groups == len(weight))
 
 
-def _largest(walk: Walk, model: ModelProto, name: str) -> NDArray[np.float32]:
+def _largest(walk: PartialRunner, model: ModelProto, name: str) -> NDArray[np.float32]:
     """Of each channel's values, but for one in a thousand."""
     batches = [np.abs(batch).transpose(1, 0, 2, 3).reshape(batch.shape[1], -1) for batch in walk.outputs(model, name)]
     return np.asarray(np.max([np.quantile(b, 0.999, axis=1) for b in batches], 0))
@@ -119,4 +123,6 @@ def _scale(model: ModelProto, stream: _Stream, factors: NDArray[np.float32]) -> 
         weight = constant(graph, node.input[1])
         assert weight is not None
         depthwise = attribute(node, "group", 1) > 1
-        replace_constant(graph, node.input[1], weight / (factors[:, None, None, None] if depthwise else factors[None, :, None, None]))
+        replace_constant(
+            graph, node.input[1], weight / (factors[:, None, None, None] if depthwise else factors[None, :, None, None])
+        )

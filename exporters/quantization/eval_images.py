@@ -1,4 +1,4 @@
-"""Which pictures calibrate and which judge: never the same, and none that the training saw among the judges."""
+"""Which images calibrate and which evaluate: never the same, and none that training used evaluates."""
 
 from __future__ import annotations
 
@@ -7,48 +7,52 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.dataset import Judged, judged_pictures
+from edgecnn.data.dataset import EvalImages, select_eval_images
 from edgecnn.errors import DataError
 from edgecnn.runtime.session.model_session import ModelSession
 
-__all__ = ["ChosenPictures", "choose_pictures"]
+__all__ = ["QuantizationImages", "choose_images"]
 
 
 @dataclass(frozen=True)
-class ChosenPictures:
-    """Two sets without a common picture."""
+class QuantizationImages:
+    """Two sets without a common image."""
 
     calibration: tuple[Path, ...]
-    judged: tuple[Path, ...]
-    truth: tuple[int, ...] | None  # of the judged; None without labels
+    evaluated: tuple[Path, ...]
+    truth: tuple[int, ...] | None  # of the evaluated; None without labels
     held_out: bool
     note: str
 
 
-def choose_pictures(data: Path, session: ModelSession, samples: int, seed: int) -> ChosenPictures:
-    """On the run's own data, training pictures calibrate and held-out ones judge; on other data the pictures are dealt out at random.
+def choose_images(data: Path, session: ModelSession, samples: int, seed: int) -> QuantizationImages:
+    """On the run's own data, training images calibrate and held-out ones evaluate.
+
+    On other data the images are dealt out at random.
 
     Raises:
         InputNotFoundError, DataError: the folder cannot serve for both.
     """
-    judged = judged_pictures(data, session.manifest, session.split_record, labels_needed=False)
-    if not judged.trained_on:
-        return _deal(judged, samples, seed)
-    calibration = _pick(judged.trained_on, samples, seed)
-    note = f"calibrated on {len(calibration)} training pictures, judged on {judged.note}"
-    return ChosenPictures(tuple(calibration), judged.paths, judged.truth, True, note)
+    evaluated = select_eval_images(data, session.manifest, session.split_record, labels_needed=False)
+    if not evaluated.trained_on:
+        return _deal(evaluated, samples, seed)
+    calibration = _pick(evaluated.trained_on, samples, seed)
+    note = f"calibrated on {len(calibration)} training images, evaluated on {evaluated.note}"
+    return QuantizationImages(tuple(calibration), evaluated.paths, evaluated.truth, True, note)
 
 
-def _deal(every: Judged, samples: int, seed: int) -> ChosenPictures:
-    """None of them was trained on: at most half calibrate, the rest judge."""
+def _deal(every: EvalImages, samples: int, seed: int) -> QuantizationImages:
+    """None of them was trained on: at most half calibrate, the rest evaluate."""
     order = np.random.default_rng(seed).permutation(len(every.paths))
     few = min(samples, len(order) // 2)
     if few < 1:
-        raise DataError(f"{every.paths[0].parent}: one picture can calibrate or judge, not both; give more")
+        raise DataError(f"{every.paths[0].parent}: one image can calibrate or evaluate, not both; give more")
     rest = sorted(order[few:])
     truth = tuple(every.truth[i] for i in rest) if every.truth else None
-    note = f"calibrated on {few} pictures, judged on the other {len(rest)}; the training saw none of them"
-    return ChosenPictures(tuple(every.paths[i] for i in sorted(order[:few])), tuple(every.paths[i] for i in rest), truth, True, note)
+    note = f"calibrated on {few} images, evaluated on the other {len(rest)}; the training saw none of them"
+    return QuantizationImages(
+        tuple(every.paths[i] for i in sorted(order[:few])), tuple(every.paths[i] for i in rest), truth, True, note
+    )
 
 
 def _pick(paths: tuple[Path, ...], samples: int, seed: int) -> list[Path]:

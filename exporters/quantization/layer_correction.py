@@ -4,9 +4,12 @@ Two steps a layer:
 
 * Weights of layers with few of them a channel (depthwise ones, the stem), where rounding hurts most, are chosen anew
   (:mod:`exporters.quantization.weight_rounding`).
-* What rounding has moved of a channel's mean, and what adds up from layer to layer, goes into the bias (Nagel et al., "Data-Free Quantization Through
-  Weight Equalization and Bias Correction", arXiv 1906.04721, here from pictures). Only positions count at which the float value lies inside the
-  activation's open interval: what is clipped anyway must not pull (correcting it too shrinks the logits). For the weights all positions count:
+* What rounding has moved of a channel's mean, and what adds up from layer to layer, goes into the bias (Nagel et al.,
+"Data-Free Quantization Through
+  Weight Equalization and Bias Correction", arXiv 1906.04721, here from images). Only positions count at which the float
+  value lies inside the
+  activation's open interval: what is clipped anyway must not pull (correcting it too shrinks the logits). For the
+  weights all positions count:
   with that gate they came out worse than plainly rounded.
 """
 
@@ -23,7 +26,7 @@ from onnx import ModelProto, NodeProto
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from exporters.graph.blocks import find_blocks
-from exporters.graph.partial_runner import Walk
+from exporters.graph.partial_runner import PartialRunner
 from exporters.graph.passes import attribute, constant, consumers, producers, replace_constant
 from exporters.quantization.patch_covariance import PatchCovariance
 from exporters.quantization.qdq import never_quantized
@@ -34,13 +37,18 @@ __all__ = ["correct_layers"]
 Array = NDArray[np.floating]
 
 _INT32 = 2**31 - 1
-_BATCHES_FOR_WEIGHTS = 4  # of eight pictures: more gave no more (a mean has to be right to a hundredth of a step, a covariance does not)
+_BATCHES_FOR_WEIGHTS = (
+    4  # of eight images: more gave no more (a mean has to be right to a hundredth of a step, a covariance does not)
+)
 _FEW = 32  # weights a channel, up to which they are chosen anew
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A convolution or linear layer in both models; names of tensors, those of the quantized model but for ``float_output``."""
+    """A convolution or linear layer in both models.
+
+    Names of tensors, those of the quantized model but for ``float_output``.
+    """
 
     node: NodeProto  # of the quantized model
     float_output: str
@@ -61,14 +69,20 @@ class _Layer:
 
 
 def correct_layers(
-    quantized: ModelProto, reference: ModelProto, pictures: Image, progress: Progress, *, rounding: bool = True, levels: int = 127
+    quantized: ModelProto,
+    reference: ModelProto,
+    images: Image,
+    progress: Progress,
+    *,
+    rounding: bool = True,
+    levels: int = 127,
 ) -> ModelProto:
-    """A copy of a QDQ model whose layers do on some pictures what those of the float model do.
+    """A copy of a QDQ model whose layers do on some images what those of the float model do.
 
     Args:
         quantized: made from ``reference`` by :func:`exporters.quantization.qdq.to_qdq`.
         reference: the float model.
-        pictures: uint8 ``[N, H, W, 3]`` RGB; 32 are enough.
+        images: uint8 ``[N, H, W, 3]`` RGB; 32 are enough.
         progress: told of layers.
         rounding: choose weights anew; else the biases alone are corrected.
         levels: largest int8 weight, 63 where ranges are reduced to seven bits.
@@ -77,14 +91,16 @@ def correct_layers(
     corrected.CopyFrom(quantized)
     layers = _layers(corrected, reference)
     ends = _last_tensor_before(reference)
-    exact, rounded = Walk(pictures), Walk(pictures)
+    exact, rounded = PartialRunner(images), PartialRunner(images)
     for done, layer in enumerate(layers, 1):  # one by one: three at once left errors as large as they were
         if ends.get(layer.node.name):
             exact.advance(reference, ends[layer.node.name])
             rounded.advance(corrected, ends[layer.node.name])
         if rounding and layer.rounds:
             _choose_weights(corrected, layer, rounded, levels)
-        pairs = zip(exact.outputs(reference, layer.float_output), rounded.outputs(corrected, layer.node.output[0]), strict=True)
+        pairs = zip(
+            exact.outputs(reference, layer.float_output), rounded.outputs(corrected, layer.node.output[0]), strict=True
+        )
         _shift_bias(corrected, layer, _mean_error(layer, pairs))
         progress(done, len(layers))
     return corrected
@@ -97,7 +113,8 @@ def _last_tensor_before(reference: ModelProto) -> dict[str, str]:
 
 
 def _layers(quantized: ModelProto, reference: ModelProto) -> list[_Layer]:
-    """In the order of the graph, those that have int8 weights and an int32 bias in the one and the same name in the other."""
+    """In the order of the graph, those that have int8 weights and an int32 bias in the one and the same name in the
+    other."""
     floats = {node.name: node for node in reference.graph.node if node.op_type in ("Conv", "Gemm")}
     made, used = producers(quantized.graph), consumers(reference.graph)
     found = []
@@ -137,7 +154,7 @@ def _interval(reference: ModelProto, readers: Sequence[NodeProto]) -> tuple[floa
     return (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
 
 
-def _choose_weights(model: ModelProto, layer: _Layer, inputs: Walk, levels: int) -> None:
+def _choose_weights(model: ModelProto, layer: _Layer, inputs: PartialRunner, levels: int) -> None:
     """New integers and scales; the bias is counted in the scale, so it is written anew too."""
     node, weight = layer.node, layer.float_weight
     pads = attribute(node, "pads", [0, 0, 0, 0])

@@ -1,4 +1,7 @@
-"""Which blocks to leave in float where int8 loses too much: those that give back most accuracy for the time they cost."""
+"""Which blocks to leave in float where int8 loses too much.
+
+Those that give back most accuracy for the time they cost.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,22 @@ from pathlib import Path
 
 from edgecnn.progress import Reporter
 from exporters.graph.blocks import Block, find_blocks
-from exporters.quantization.candidates import Calibrated, Candidate, divergence, plain_candidate, with_float_blocks, write_candidate
+from exporters.quantization.candidates import (
+    Calibrated,
+    Candidate,
+    divergence,
+    plain_candidate,
+    with_float_blocks,
+    write_candidate,
+)
 from exporters.quantization.qdq import never_quantized
 from exporters.quantization.speed import race
 
 __all__ = ["Sensitivity", "measure_sensitivity", "mixed_candidates"]
 
-MOST_BLOCKS = 6  # left in float; beyond that int8 gains too little to be worth its risk
+MAX_BLOCKS = 6  # left in float; beyond that int8 gains too little to be worth its risk
 _ROUNDS = 30
-_LEAST_COST = 0.005  # of the model's time: a difference below it is noise
+_MIN_COST = 0.005  # of the model's time: a difference below it is noise
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,16 @@ class Sensitivity:
     @property
     def worth(self) -> float:
         """Gain for its cost."""
-        return self.gain / max(self.cost, _LEAST_COST)
+        return self.gain / max(self.cost, _MIN_COST)
 
 
-def measure_sensitivity(calibrated: Calibrated, candidate: Candidate, folder: Path, reporter: Reporter) -> list[Sensitivity]:
+def measure_sensitivity(
+    calibrated: Calibrated, candidate: Candidate, folder: Path, reporter: Reporter
+) -> list[Sensitivity]:
     """Every block by itself, the most worthwhile first; those that gain nothing are left out.
 
-    Nothing is corrected here: layers behind a block that becomes float would keep corrections for inputs that they no longer get.
+    Nothing is corrected here: layers behind a block that becomes float would keep corrections for inputs that they no
+    longer get.
     """
     blocks = find_blocks(calibrated.model, frozenset(never_quantized(calibrated.model)))
     progress = reporter.stage("looking for what int8 harms")
@@ -59,7 +72,7 @@ def mixed_candidates(
     calibrated: Calibrated, candidate: Candidate, sensitive: list[Sensitivity], reporter: Reporter
 ) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
     """One more block in float each time, the layers corrected anew; with the names of the blocks."""
-    for count in range(1, min(MOST_BLOCKS, len(sensitive)) + 1):
+    for count in range(1, min(MAX_BLOCKS, len(sensitive)) + 1):
         blocks = [s.block for s in sensitive[:count]]
         nodes = frozenset(name for block in blocks for name in block.nodes)
         yield with_float_blocks(calibrated, candidate, nodes, reporter), tuple(block.name for block in blocks)

@@ -1,4 +1,7 @@
-"""From a float model and its activations' ranges to an int8 model that onnxruntime fuses: uint8 activations, int8 weights a channel."""
+"""From a float model and its activations' ranges to an int8 model that onnxruntime fuses.
+
+Uint8 activations, int8 weights a channel.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,11 @@ QUANTIZED_TYPES = (
 
 
 def to_qdq(
-    model: ModelProto, ranges: Mapping[str, Range], normalization: Normalization, target: Target, stay_float: frozenset[str] = frozenset()
+    model: ModelProto,
+    ranges: Mapping[str, Range],
+    normalization: Normalization,
+    target: Target,
+    stay_float: frozenset[str] = frozenset(),
 ) -> ModelProto:
     """Emits QuantizeLinear/DequantizeLinear pairs around what runs in int8.
 
@@ -51,12 +58,13 @@ def to_qdq(
         ranges: of its activations.
         normalization: of its manifest: the pixels are the first quantized tensor.
         target: types of activations and weights.
-        stay_float: names of nodes; blocks of :func:`exporters.graph.blocks.find_blocks`, since onnxruntime quantizes a lone convolution again.
+        stay_float: names of nodes; blocks of :func:`exporters.graph.blocks.find_blocks`, since onnxruntime
+            quantizes a lone convolution again.
     """
     copy = ModelProto()
     copy.CopyFrom(model)
     normalizing, normalized, darkest, brightest = _normalization(copy)
-    # all 256 levels, whatever the pictures held: biases are scaled by this range too
+    # all 256 levels, whatever the images held: biases are scaled by this range too
     pixels = {normalized: (float(darkest.min()), float(brightest.max()))}
     ranges = {**ranges, **pixels}
     data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
@@ -74,7 +82,9 @@ def to_qdq(
             "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
             "ForceQuantizeNoInputCheck": True,
             "WeightSymmetric": True,
-            "TensorQuantOverrides": _zero_points_at_0(ranges, normalized, normalization, target) if target.symmetric else {},
+            "TensorQuantOverrides": _zero_points_at_0(ranges, normalized, normalization, target)
+            if target.symmetric
+            else {},
         },
     )
     quantizer.quantize_model()
@@ -82,9 +92,11 @@ def to_qdq(
     quantized = quantizer.model.model
     zero_point, scale = normalization.zero_point, normalization.scale
     ours = np.allclose(darkest, -zero_point / scale) and np.allclose(brightest, (255 - zero_point) / scale)
-    directly = all(node.op_type == "QuantizeLinear" for node in consumers(quantized.graph)[normalized])  # not where the stem stays float
+    # Not where the stem stays float
+    directly = all(node.op_type == "QuantizeLinear" for node in consumers(quantized.graph)[normalized])
     if ours and directly and target.pixels_enter:
-        _feed_pixels(quantized, normalization)  # an adopted network may normalise each colour by itself; then it goes on doing so, in float
+        # An adopted network may normalise each colour by itself; then it goes on doing so, in float
+        _feed_pixels(quantized, normalization)
     scale_instead_of_multiplying(quantized)
     remove_dead_nodes(quantized)
     quantized.ir_version = max(model.ir_version, 8)
@@ -96,16 +108,24 @@ def _zero_points_at_0(
 ) -> dict[str, list[dict[str, object]]]:
     """onnxruntime's own option for it would leave each Relu between two quantized tensors."""
     steps = {name: max(abs(low), abs(high), 1e-12) / 127 for name, (low, high) in ranges.items()}
-    if max(map(abs, ranges[normalized])) * normalization.scale <= 128:  # every pixel stays itself but the brightest, by one
+    if (
+        max(map(abs, ranges[normalized])) * normalization.scale <= 128
+    ):  # every pixel stays itself but the brightest, by one
         steps[normalized] = 1 / normalization.scale
     if target.activations == QuantType.QUInt8:  # where nothing is negative, its zero point is 0 by itself
         steps = {name: step for name, step in steps.items() if ranges[name][0] < 0}
     zero = np.array(0, np.int8)
-    return {name: [{"quant_type": QuantType.QInt8, "scale": np.array(step, np.float32), "zero_point": zero}] for name, step in steps.items()}
+    return {
+        name: [{"quant_type": QuantType.QInt8, "scale": np.array(step, np.float32), "zero_point": zero}]
+        for name, step in steps.items()
+    }
 
 
 def never_quantized(model: ModelProto) -> list[str]:
-    """Names of the nodes that stay float in any case: those that make floats of pixels and normalise them, and those behind the classifier."""
+    """Names of the nodes that stay float in any case.
+
+    Those that make floats of pixels and normalise them, and those behind the classifier.
+    """
     made = producers(model.graph)
     node: NodeProto | None = _cast(model)
     before = []
@@ -116,7 +136,10 @@ def never_quantized(model: ModelProto) -> list[str]:
 
 
 def _tail(model: ModelProto) -> list[str]:
-    """What follows the classifier, or serves the unknown score alone, stays in float: it costs nothing, and keeps all digits."""
+    """What follows the classifier, or serves the unknown score alone, stays in float.
+
+    It costs nothing, and keeps all digits.
+    """
     made = producers(model.graph)
     names = only_for(model, "unknown_score")
     node = made.get("probabilities")
@@ -127,7 +150,8 @@ def _tail(model: ModelProto) -> list[str]:
 
 
 def _normalization(model: ModelProto) -> tuple[list[str], str, NDArray[np.float64], NDArray[np.float64]]:
-    """Names of the nodes that normalise, the tensor that holds the normalised pixels, and what the pixels 0 and 255 become in it."""
+    """Names of the nodes that normalise, the tensor that holds the normalised pixels, and what the pixels 0 and 255
+    become in it."""
     used = consumers(model.graph)
     name = _cast(model).output[0]
     nodes: list[str] = []
@@ -151,7 +175,10 @@ def _cast(model: ModelProto) -> NodeProto:
 
 
 def _feed_pixels(model: ModelProto, normalization: Normalization) -> None:
-    """Cast, subtract, divide and quantize give back the very pixels, so they are left out: the image is the quantized tensor."""
+    """Cast, subtract, divide and quantize give back the very pixels, so they are left out.
+
+    The image is the quantized tensor.
+    """
     graph = model.graph
     used = consumers(graph)
     node = _cast(model)

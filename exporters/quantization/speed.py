@@ -14,22 +14,22 @@ from edgecnn.runtime.session.opening import open_session
 __all__ = ["Race", "race"]
 
 _ROUNDS, _WARM_UP = 60, 5
-_LEAST_SECONDS, _MOST_SECONDS = 1.0, 20.0
+_MIN_SECONDS, _MAX_SECONDS = 1.0, 20.0
 
 
 @dataclass(frozen=True)
 class Race:
-    """Medians of one picture's inference, and the median of the ratios of neighbouring runs."""
+    """Medians of one image's inference, and the median of the ratios of neighbouring runs."""
 
     first_ms: float
     second_ms: float
     speedup: float  # first / second
 
 
-def race(first: Path, second: Path, rounds: int = _ROUNDS, least_seconds: float = _LEAST_SECONDS) -> Race:
-    """Runs both models on one picture in turn, at one thread. Neighbouring runs share what else the machine is doing.
+def race(first: Path, second: Path, rounds: int = _ROUNDS, least_seconds: float = _MIN_SECONDS) -> Race:
+    """Runs both models on one image in turn, at one thread. Neighbouring runs share what else the machine is doing.
 
-    Both were judged before, so neither is a stranger's.
+    Both were evaluated before, so neither is a stranger's.
     """
     sessions = [open_session(path, "cpu", threads=1, trusted=True) for path in (first, second)]
     image = np.random.default_rng(0).integers(0, 256, (1, *sessions[0].input_shape), np.uint8)
@@ -42,7 +42,7 @@ def race(first: Path, second: Path, rounds: int = _ROUNDS, least_seconds: float 
             if i >= 0:
                 found.append((time.perf_counter() - begun) * 1e3)
         spent = time.perf_counter() - start
-        if (i >= rounds and spent > least_seconds) or (i >= 10 and spent > _MOST_SECONDS):
+        if (i >= rounds and spent > least_seconds) or (i >= 10 and spent > _MAX_SECONDS):
             break
     ratios = [a / b for a, b in zip(*times, strict=True)]
     return Race(statistics.median(times[0]), statistics.median(times[1]), statistics.median(ratios))

@@ -1,8 +1,11 @@
 """Puts the first convolution of an int8 model on onnxruntime's quick path, which three channels of colour miss.
 
-onnxruntime's quickest int8 convolution asks for a multiple of four input channels (``convsym.cpp`` of its MLAS). Four neighbouring pixels of a row
-lie in memory as twelve numbers: read as one pixel of twelve channels, a picture of width ``W`` is one of width ``W / 4``, and no byte moves. A stem
-of stride 2 then has stride 1 across, and gives two of its output columns at once, as twice the channels, which lie as the columns would. The weights
+onnxruntime's quickest int8 convolution asks for a multiple of four input channels (``convsym.cpp`` of its MLAS). Four
+neighbouring pixels of a row
+lie in memory as twelve numbers: read as one pixel of twelve channels, an image of width ``W`` is one of width ``W /
+4``, and no byte moves. A stem
+of stride 2 then has stride 1 across, and gives two of its output columns at once, as twice the channels, which lie as
+the columns would. The weights
 are the same integers and zeros, so the answers are the same to the bit.
 """
 
@@ -13,7 +16,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from exporters.graph.passes import attribute, constant, consumers, producers, remove_dead_nodes, replace_constant, set_attribute
+from exporters.graph.passes import (
+    attribute,
+    constant,
+    consumers,
+    producers,
+    remove_dead_nodes,
+    replace_constant,
+    set_attribute,
+)
 
 __all__ = ["fold_stem"]
 
@@ -23,7 +34,8 @@ _PIXELS = 4  # of a row, that become one
 def fold_stem(model: ModelProto) -> ModelProto | None:
     """The model with a folded stem; None where its stem is none that can be folded.
 
-    It can where the pixels enter a QDQ convolution with 3 x 3 taps, stride 2 and a padding of at most one, and the width is a multiple of four.
+    It can where the pixels enter a QDQ convolution with 3 x 3 taps, stride 2 and a padding of at most one, and the
+    width is a multiple of four.
 
     Args:
         model: made by :func:`exporters.quantization.qdq.to_qdq`; left as it is.
@@ -96,12 +108,15 @@ def _fold_weights(model: ModelProto, conv: NodeProto) -> None:
     wide = np.zeros((2 * outputs, 3 * _PIXELS, 3, 2), np.int8)
     for column in (0, 1):
         for tap in range(3):
-            place = 2 * column - left + tap + (_PIXELS if left else 0)  # counted from the first pixel that the wide kernel sees
+            # Counted from the first pixel that the wide kernel sees
+            place = 2 * column - left + tap + (_PIXELS if left else 0)
             group, pixel = divmod(place, _PIXELS)
             wide[column * outputs : (column + 1) * outputs, 3 * pixel : 3 * pixel + 3, :, group] = weight[:, :, :, tap]
     for name in conv.input[1:]:
         dequantize = made[name]
-        replace_constant(graph, dequantize.input[0], wide if name == conv.input[1] else _twice(model, dequantize.input[0]))
+        replace_constant(
+            graph, dequantize.input[0], wide if name == conv.input[1] else _twice(model, dequantize.input[0])
+        )
         for other in dequantize.input[1:]:
             value = constant(graph, other)
             if value is not None and value.ndim:
@@ -118,7 +133,10 @@ def _twice(model: ModelProto, name: str) -> NDArray[np.generic]:
 
 
 def _unfold_output(model: ModelProto, conv: NodeProto) -> None:
-    """``[N, 2 O, H', W' / 2]`` -> ``[N, O, H', W']``, in uint8: seen with the channels last, as the quick path has it, again no byte moves."""
+    """``[N, 2 O, H', W' / 2]`` -> ``[N, O, H', W']``, in uint8.
+
+    Seen with the channels last, as the quick path has it, again no byte moves.
+    """
     graph = model.graph
     quantize = consumers(graph)[conv.output[0]][0]
     readers = consumers(graph)[quantize.output[0]]
@@ -132,7 +150,9 @@ def _unfold_output(model: ModelProto, conv: NodeProto) -> None:
     position = list(graph.node).index(quantize) + 1
     graph.node.insert(position, onnx.helper.make_node("Transpose", [made], [last], name=last, perm=[0, 2, 3, 1]))
     _insert_reshape(model, last, columns, (0, rows, width // 2, outputs), at=position + 1)
-    graph.node.insert(position + 2, onnx.helper.make_node("Transpose", [columns], [first], name=first, perm=[0, 3, 1, 2]))
+    graph.node.insert(
+        position + 2, onnx.helper.make_node("Transpose", [columns], [first], name=first, perm=[0, 3, 1, 2])
+    )
     for reader in readers:
         for i, name in enumerate(reader.input):
             if name == made:
@@ -141,7 +161,12 @@ def _unfold_output(model: ModelProto, conv: NodeProto) -> None:
 
 
 def _insert_reshape(
-    model: ModelProto, source: str, target: str, shape: tuple[int, ...], before: NodeProto | None = None, at: int | None = None
+    model: ModelProto,
+    source: str,
+    target: str,
+    shape: tuple[int, ...],
+    before: NodeProto | None = None,
+    at: int | None = None,
 ) -> None:
     graph = model.graph
     graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{target}_shape"))

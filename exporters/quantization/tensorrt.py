@@ -1,6 +1,9 @@
-"""A QDQ model as TensorRT reads it: https://docs.nvidia.com/deeplearning/tensorrt, "Working with quantized types", explicit quantization.
+"""A QDQ model as TensorRT reads it.
 
-Its zero points are 0, so no Relu may vanish; it takes no int32 biases behind a DequantizeLinear and wants weights as floats with a pair of their own;
+Https://docs.nvidia.com/deeplearning/tensorrt, "Working with quantized types", explicit quantization.
+
+Its zero points are 0, so no Relu may vanish; it takes no int32 biases behind a DequantizeLinear and wants weights as
+floats with a pair of their own;
 and a pair serves one reader. What is computed stays the same: the floats are those that the integers stood for.
 """
 
@@ -22,7 +25,8 @@ def for_tensorrt(quantized: ModelProto) -> ModelProto:
     """The same model for TensorRT.
 
     Args:
-        quantized: made by :func:`exporters.quantization.qdq.to_qdq` with zero points of 0, its activations restored; left as it is.
+        quantized: made by :func:`exporters.quantization.qdq.to_qdq` with zero points of 0, its activations
+            restored; left as it is.
     """
     model = ModelProto()
     model.CopyFrom(quantized)
@@ -38,7 +42,9 @@ def for_tensorrt(quantized: ModelProto) -> ModelProto:
 
 
 def restore_activations(model: ModelProto, reference: ModelProto) -> None:
-    """Puts back, in place, the Relu and Clip that vanished: int8 with a zero point of 0 does not cut off what is negative.
+    """Puts back, in place, the Relu and Clip that vanished.
+
+    Int8 with a zero point of 0 does not cut off what is negative.
 
     Args:
         model: made from ``reference`` by :func:`exporters.quantization.qdq.to_qdq`.
@@ -74,7 +80,9 @@ def _float_weights(model: ModelProto, node: NodeProto) -> None:
         if place == 2:
             node.input[2] = floats
             continue
-        quantize = onnx.helper.make_node("QuantizeLinear", [floats, *dequantize.input[1:]], [f"{floats}_quantized"], name=f"{floats}_quantize")
+        quantize = onnx.helper.make_node(
+            "QuantizeLinear", [floats, *dequantize.input[1:]], [f"{floats}_quantized"], name=f"{floats}_quantize"
+        )
         quantize.attribute.extend(dequantize.attribute)
         dequantize.input[0] = quantize.output[0]
         graph.node.insert(list(graph.node).index(dequantize), quantize)
@@ -83,7 +91,9 @@ def _float_weights(model: ModelProto, node: NodeProto) -> None:
 def _one_pair_a_reader(model: ModelProto) -> None:
     graph = model.graph
     for dequantize in [n for n in graph.node if n.op_type == "DequantizeLinear"]:
-        readers = [(node, i) for node in graph.node for i, name in enumerate(node.input) if name == dequantize.output[0]]
+        readers = [
+            (node, i) for node in graph.node for i, name in enumerate(node.input) if name == dequantize.output[0]
+        ]
         quantize = producers(graph).get(dequantize.input[0])
         for count, (reader, place) in enumerate(readers[1:], 1):
             pair = []

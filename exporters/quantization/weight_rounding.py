@@ -1,8 +1,11 @@
 """Chooses int8 weights by what they do to the layer's output, not by nearness to the float weights.
 
-Rounding each weight to the nearest integer minimises the error of the weights; what matters is the error of the output, ``(s q - w)ᵀ C (s q - w)``
-for a channel with weights ``w``, integers ``q``, scale ``s`` and the covariance ``C`` of the quantized inputs under the kernel (Nagel et al., "Up or
-Down?", arXiv 2004.10568, derive it and relax it; with the few weights of a depthwise channel coordinate descent on the integers finds a minimum
+Rounding each weight to the nearest integer minimises the error of the weights; what matters is the error of the output,
+``(s q - w)ᵀ C (s q - w)``
+for a channel with weights ``w``, integers ``q``, scale ``s`` and the covariance ``C`` of the quantized inputs under the
+kernel (Nagel et al., "Up or
+Down?", arXiv 2004.10568, derive it and relax it; with the few weights of a depthwise channel coordinate descent on the
+integers finds a minimum
 directly). The mean is left out of ``C``: bias correction takes care of it.
 """
 
@@ -17,7 +20,7 @@ __all__ = ["Rounded", "round_weights"]
 
 _SCALES = np.concatenate([np.linspace(0.7, 1.0, 16), [1.03]])  # of the scale that just holds the largest weight
 _PASSES = 8  # of coordinate descent; most channels stop after three
-_RIDGE = 1e-3  # of the mean variance: what the pictures do not show must not decide
+_RIDGE = 1e-3  # of the mean variance: what the images do not show must not decide
 _LEVELS = 127
 
 
@@ -29,13 +32,16 @@ class Rounded:
     scales: NDArray[np.float32]
 
 
-def round_weights(weights: NDArray[np.floating], scales: NDArray[np.floating], covariance: NDArray[np.floating], levels: int = _LEVELS) -> Rounded:
+def round_weights(
+    weights: NDArray[np.floating], scales: NDArray[np.floating], covariance: NDArray[np.floating], levels: int = _LEVELS
+) -> Rounded:
     """The integers and scales of least output error that coordinate descent finds, channel by channel.
 
     Args:
         weights: float ``[O, K]``.
         scales: ``[O]``, at which the largest weight of a channel is ``levels``.
-        covariance: of the inputs under the kernel, ``[O, K, K]``, or ``[1, K, K]`` where all channels see the same inputs.
+        covariance: of the inputs under the kernel, ``[O, K, K]``, or ``[1, K, K]`` where all channels see the same
+            inputs.
         levels: largest integer; its negative is the smallest.
     """
     exact = np.asarray(weights, np.float64)
@@ -46,7 +52,11 @@ def round_weights(weights: NDArray[np.floating], scales: NDArray[np.floating], c
         integers = _descend(exact, tried, spread, levels)
         cost = _cost(integers * tried[:, None] - exact, spread)
         better = cost < best_cost
-        best_cost, best[better], best_scales[better] = np.where(better, cost, best_cost), integers[better], tried[better]
+        best_cost, best[better], best_scales[better] = (
+            np.where(better, cost, best_cost),
+            integers[better],
+            tried[better],
+        )
     return Rounded(best.astype(np.int8), best_scales.astype(np.float32))
 
 
@@ -56,7 +66,9 @@ def _regular(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(covariance + (_RIDGE * variance + 1e-12)[:, None, None] * np.eye(size))
 
 
-def _descend(weights: NDArray[np.float64], scales: NDArray[np.float64], covariance: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
+def _descend(
+    weights: NDArray[np.float64], scales: NDArray[np.float64], covariance: NDArray[np.float64], levels: int
+) -> NDArray[np.float64]:
     """Each weight in turn takes the integer that is best beside the others, until none changes."""
     step = scales[:, None]
     integers = np.clip(np.round(weights / step), -levels, levels)
@@ -74,4 +86,6 @@ def _descend(weights: NDArray[np.float64], scales: NDArray[np.float64], covarian
 
 
 def _cost(error: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("ok,okl,ol->o", error, np.broadcast_to(covariance, (len(error), *covariance.shape[1:])), error))
+    return np.asarray(
+        np.einsum("ok,okl,ol->o", error, np.broadcast_to(covariance, (len(error), *covariance.shape[1:])), error)
+    )

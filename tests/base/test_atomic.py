@@ -35,10 +35,14 @@ def test_an_old_file_is_replaced_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("a fault"), OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["fault", "disk", "Ctrl-C"]
+    "error",
+    [ValueError("a fault"), OSError(28, "No space left on device"), KeyboardInterrupt()],
+    ids=["fault", "disk", "Ctrl-C"],
 )
 @pytest.mark.parametrize("old", [b"old", None], ids=["replacing", "new"])
-def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path, error: BaseException, old: bytes | None) -> None:
+def test_a_write_that_fails_leaves_the_old_file_and_no_litter(
+    tmp_path: Path, error: BaseException, old: bytes | None
+) -> None:
     target = tmp_path / "model.onnx"
     if old is not None:
         target.write_bytes(old)
@@ -75,7 +79,9 @@ def test_permissions_follow_the_umask(tmp_path: Path, mask: int, mode: int) -> N
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
 
 
-@pytest.mark.parametrize("write", [lambda p: write_bytes(p / "x" / "new", b""), lambda p: make_folder(p / "x")], ids=["file", "folder"])
+@pytest.mark.parametrize(
+    "write", [lambda p: write_bytes(p / "x" / "new", b""), lambda p: make_folder(p / "x")], ids=["file", "folder"]
+)
 def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path, write) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_bytes(b"")
@@ -108,7 +114,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mount.mkdir()
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk takes root")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], capture_output=True, text=True, check=False
+    )
     if mounted.returncode:
         pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
     yield mount

@@ -87,7 +87,13 @@ def test_the_keys_are_those_of_the_contract() -> None:
     assert set(KEYS) == {
         *("schema", "task", "labels", "ids", "temperature", "precision", "created_by"),
         *("input", "input.height", "input.width", "input.color"),
-        *("preprocess", "preprocess.resize", "preprocess.interpolation", "preprocess.crop_fraction", "preprocess.pad_value"),
+        *(
+            "preprocess",
+            "preprocess.resize",
+            "preprocess.interpolation",
+            "preprocess.crop_fraction",
+            "preprocess.pad_value",
+        ),
         *("normalization", "normalization.zero_point", "normalization.scale"),
         *("unknown", "unknown.score", "unknown.threshold", "unknown.false_reject_rate"),
         *("training", "training.model", "training.run", "training.data_sha256", "training.val_top1", "training.seed"),
@@ -104,7 +110,11 @@ def test_a_missing_key_is_named(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("value", [True, [1], {"other": 1}, "nonsense", 0.5, None], ids=["bool", "list", "object", "text", "fraction", "null"])
+@pytest.mark.parametrize(
+    "value",
+    [True, [1], {"other": 1}, "nonsense", 0.5, None],
+    ids=["bool", "list", "object", "text", "fraction", "null"],
+)
 def test_a_value_of_the_wrong_kind_is_named_with_what_it_is(key: str, value: object) -> None:
     right = found(key)
     free_text = key in {"training.model", "training.run", "training.data_sha256", "created_by"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from shapes import shape_picture
+from shapes import shape_image
 
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
 from edgecnn.runtime.streaming.annotate import VideoWriter
@@ -16,10 +16,12 @@ from edgecnn.runtime.streaming.annotate import VideoWriter
 def write_clip(path: Path, count: int, black_at: int = -1) -> Path:
     writer = VideoWriter(path, 10.0)
     random = np.random.default_rng(0)
-    ground = cv2.resize(random.integers(0, 256, (60, 80, 3)).astype(np.uint8), (160, 120), interpolation=cv2.INTER_NEAREST)
+    ground = cv2.resize(
+        random.integers(0, 256, (60, 80, 3)).astype(np.uint8), (160, 120), interpolation=cv2.INTER_NEAREST
+    )
     for i in range(count):
         image = np.roll(ground, 3 * i, axis=1).copy()
-        image[:48, :48] = shape_picture("circle", i)
+        image[:48, :48] = shape_image("circle", i)
         writer.add(np.zeros_like(image) if i == black_at else image)
     writer.close()
     return path
@@ -33,9 +35,9 @@ def test_frames_are_saved_at_their_distance_and_unfit_ones_passed_over(edgecnn, 
     assert found["saved"] == 3
     assert found["skipped"] == 1
     assert found["reasons"] == ["black"]
-    pictures = sorted((tmp_path / "data" / "circle").iterdir())
-    assert [p.stem[-6:] for p in pictures] == ["000000", "000020", "000030"]
-    assert all(cv2.imread(str(p)).shape == (120, 160, 3) for p in pictures)
+    images = sorted((tmp_path / "data" / "circle").iterdir())
+    assert [p.stem[-6:] for p in images] == ["000000", "000020", "000030"]
+    assert all(cv2.imread(str(p)).shape == (120, 160, 3) for p in images)
 
 
 def test_a_camera_s_frames_become_a_class(edgecnn, tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_a_camera_s_frames_become_a_class(edgecnn, tmp_path: Path) -> None:
 
 
 def test_labels_and_sources_that_cannot_be_used_are_one_line(edgecnn, tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), shape_picture("circle", 0))
+    cv2.imwrite(str(tmp_path / "a.png"), shape_image("circle", 0))
     for arguments, why in (
         (("fake:", "--label", "../x"), "a label becomes a folder's name"),
         (("fake:", "--label", "a", "--count", 0), "--count 0"),

@@ -18,7 +18,21 @@ from pathlib import Path
 import cv2
 import pytest
 
-COMMANDS = ("train", "val", "explain", "export", "adopt", "quantize", "verify", "tune", "predict", "benchmark", "inspect", "doctor", "demo")
+COMMANDS = (
+    "train",
+    "val",
+    "explain",
+    "export",
+    "adopt",
+    "quantize",
+    "verify",
+    "tune",
+    "predict",
+    "benchmark",
+    "inspect",
+    "doctor",
+    "demo",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -41,15 +55,46 @@ def run(tmp_path_factory: pytest.TempPathFactory, shapes: Path, edgecnn) -> dict
     """The whole line, as a script would go through it."""
     folder = tmp_path_factory.mktemp("line")
     trained = edgecnn(
-        "train", shapes, "--model", "resnet8", "--weights", "none", "--epochs", 2, "--imgsz", 32, "--batch", 8, "--out", folder / "run", "--json"
+        "train",
+        shapes,
+        "--model",
+        "resnet8",
+        "--weights",
+        "none",
+        "--epochs",
+        2,
+        "--imgsz",
+        32,
+        "--batch",
+        8,
+        "--out",
+        folder / "run",
+        "--json",
     )
     assert trained.returncode == 0, trained.stderr
     train = json.loads(trained.stdout)
     exported = edgecnn("export", train["best_checkpoint"], "--out", folder / "m.onnx", "--json")
     assert exported.returncode == 0, exported.stderr
-    quantized = edgecnn("quantize", folder / "m.onnx", "--data", shapes, "--out", folder / "q.onnx", "--max-drop", 1, "--min-speedup", 0, "--json")
+    quantized = edgecnn(
+        "quantize",
+        folder / "m.onnx",
+        "--data",
+        shapes,
+        "--out",
+        folder / "q.onnx",
+        "--max-drop",
+        1,
+        "--min-speedup",
+        0,
+        "--json",
+    )
     assert quantized.returncode == 0, quantized.stderr
-    return {"folder": folder, "train": train, "export": json.loads(exported.stdout), "quantize": json.loads(quantized.stdout)}
+    return {
+        "folder": folder,
+        "train": train,
+        "export": json.loads(exported.stdout),
+        "quantize": json.loads(quantized.stdout),
+    }
 
 
 def test_train_export_and_quantize_report_the_contracts_keys(run: dict) -> None:
@@ -72,7 +117,9 @@ def test_train_export_and_quantize_report_the_contracts_keys(run: dict) -> None:
             "images_per_s",
         ]
     )
-    assert run["export"].keys() >= set(["file", "sha256", "size_bytes", "opset", "ir_version", "inputs", "outputs", "parity", "seconds"])
+    assert run["export"].keys() >= set(
+        ["file", "sha256", "size_bytes", "opset", "ir_version", "inputs", "outputs", "parity", "seconds"]
+    )
     assert run["export"]["parity"].keys() >= {"images", "max_abs_diff", "top1_agreement"}
     assert run["quantize"].keys() >= set(
         [
@@ -95,7 +142,7 @@ def test_train_export_and_quantize_report_the_contracts_keys(run: dict) -> None:
     assert run["quantize"]["float"].keys() == {"top1", "latency_ms"}
 
 
-def test_the_runs_own_data_is_judged_on_held_out_pictures_alone(run: dict, shapes: Path, edgecnn) -> None:
+def test_the_runs_own_data_is_evaluated_on_held_out_images_alone(run: dict, shapes: Path, edgecnn) -> None:
     assert run["export"]["parity"]["images"] == run["quantize"]["images"] == run["train"]["val_images"] == 8
     for file in (run["train"]["best_checkpoint"], run["export"]["file"]):
         done = edgecnn("val", file, "--data", shapes, "--json")
@@ -126,7 +173,9 @@ def test_checkpoint_float_and_int8_pass_verify(run: dict, shapes: Path, edgecnn)
 
 
 def test_verify_fails_with_status_3(run: dict, tiny_model: Path, shapes: Path, edgecnn) -> None:
-    done = edgecnn("verify", tiny_model, run["export"]["file"], "--data", shapes, "--min-agreement", 1.0, "--max-drop", 0)
+    done = edgecnn(
+        "verify", tiny_model, run["export"]["file"], "--data", shapes, "--min-agreement", 1.0, "--max-drop", 0
+    )
     assert done.returncode == 3
     assert "gate failed" in done.stderr
 
@@ -134,28 +183,58 @@ def test_verify_fails_with_status_3(run: dict, tiny_model: Path, shapes: Path, e
 def test_inspect_tells_of_checkpoints_and_model_files(run: dict, edgecnn) -> None:
     for file in (run["train"]["best_checkpoint"], run["export"]["file"], run["quantize"]["file"]):
         found = json.loads(edgecnn("inspect", file, "--json").stdout)
-        assert found.keys() >= set(["manifest", "sha256", "size_bytes", "opset", "operators", "quantized_nodes", "float_nodes", "parameters", "macs"])
+        assert found.keys() >= set(
+            [
+                "manifest",
+                "sha256",
+                "size_bytes",
+                "opset",
+                "operators",
+                "quantized_nodes",
+                "float_nodes",
+                "parameters",
+                "macs",
+            ]
+        )
         assert found["macs"] == 12_506_624 or found["macs"] > 0
     assert len(found["quantized_nodes"]) == 10
     assert found["float_nodes"] == []
 
 
 def test_benchmark_reports_the_contracts_keys(tiny_model: Path, shapes: Path, edgecnn) -> None:
-    picture = shapes / "circle" / "5000.png"
-    found = json.loads(edgecnn("benchmark", tiny_model, "--seconds", 0.2, "--threads", 1, "--source", picture, "--json").stdout)
+    image = shapes / "circle" / "5000.png"
+    found = json.loads(
+        edgecnn("benchmark", tiny_model, "--seconds", 0.2, "--threads", 1, "--source", image, "--json").stdout
+    )
     assert found.keys() >= set(
-        ["ep", "threads", "batch", "latency_ms", "session_run_ms_p50", "overhead_ratio", "images_per_s", "load_ms", "rss_mb", "cpu"]
+        [
+            "ep",
+            "threads",
+            "batch",
+            "latency_ms",
+            "session_run_ms_p50",
+            "overhead_ratio",
+            "images_per_s",
+            "load_ms",
+            "rss_mb",
+            "cpu",
+        ]
     )
     assert found["overhead_ratio"] > 1
     assert found["threads"] == 1
 
 
-def test_predict_writes_a_line_a_picture_in_each_format(tiny_model: Path, shapes: Path, edgecnn) -> None:
+def test_predict_writes_a_line_an_image_in_each_format(tiny_model: Path, shapes: Path, edgecnn) -> None:
     text = edgecnn("predict", tiny_model, shapes, "--threshold", 0)
     assert text.returncode == 0
-    assert all(re.fullmatch(r".+: Prediction: (circle|square) \([01]\.\d\d\)", line) for line in text.stdout.splitlines())
-    assert re.search(r"40 pictures: 40 answered, 0 unknown; .* a second on cpu", text.stderr)
-    rows = [json.loads(line) for line in edgecnn("predict", tiny_model, shapes, "--format", "jsonl", "--topk", 1).stdout.splitlines()]
+    assert all(
+        re.fullmatch(r".+: Prediction: (circle|square) \([01]\.\d\d\)", line) for line in text.stdout.splitlines()
+    )
+    assert re.search(r"40 images: 40 answered, 0 unknown; .* a second on cpu", text.stderr)
+    rows = [
+        json.loads(line)
+        for line in edgecnn("predict", tiny_model, shapes, "--format", "jsonl", "--topk", 1).stdout.splitlines()
+    ]
     assert len(rows) == 40
     assert all(len(row["top"]) == 1 for row in rows)
     table = list(csv.DictReader(io.StringIO(edgecnn("predict", tiny_model, shapes, "--format", "csv").stdout)))
@@ -185,22 +264,26 @@ def test_without_windows_show_is_refused_before_anything_is_answered(tiny_model:
     assert "has no windows; install opencv-python in place" in done.stderr
 
 
-def test_on_a_terminal_a_bar_tells_how_many_pictures_are_done_and_ends_on_the_last(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+def test_on_a_terminal_a_bar_tells_how_many_images_are_done_and_ends_on_the_last(
+    tiny_model: Path, shapes: Path, tmp_path: Path
+) -> None:
     leader, follower = pty.openpty()
     with (tmp_path / "lines").open("w") as lines:
         program = [sys.executable, "-m", "edgecnn", "predict", tiny_model, shapes]
-        process = subprocess.Popen(program, stdout=lines, stderr=follower, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"})
+        process = subprocess.Popen(
+            program, stdout=lines, stderr=follower, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        )
     os.close(follower)
     shown = b""
     with suppress(OSError):  # the terminal's end, once nobody writes to it
         while piece := os.read(leader, 2**16):
             shown += piece
     os.close(leader)
-    pictures = len(list(shapes.rglob("*.png")))
+    images = len(list(shapes.rglob("*.png")))
     assert process.wait() == 0
-    assert f"{pictures}/{pictures}" in shown.decode()
+    assert f"{images}/{images}" in shown.decode()
     assert "images/s" in shown.decode()
-    assert len((tmp_path / "lines").read_text().splitlines()) == pictures
+    assert len((tmp_path / "lines").read_text().splitlines()) == images
 
 
 @pytest.mark.parametrize("columns", ["80", "400"])
@@ -209,7 +292,9 @@ def test_the_list_of_networks_names_them_whole_in_a_pipe_and_as_json(columns: st
     environment = {**os.environ, "COLUMNS": columns}
     program = [sys.executable, "-m", "edgecnn", "train", "--list-models"]
     shown = subprocess.run(program, capture_output=True, text=True, env=environment, check=True).stdout
-    told = json.loads(subprocess.run([*program, "--json"], capture_output=True, text=True, env=environment, check=True).stdout)
+    told = json.loads(
+        subprocess.run([*program, "--json"], capture_output=True, text=True, env=environment, check=True).stdout
+    )
     assert len(told["models"]) >= 8
     for model in told["models"]:
         assert f" {model['name']} " in shown
@@ -220,7 +305,9 @@ def test_predict_shows_each_answer_as_it_comes(tiny_model: Path, shapes: Path) -
     """The second path is only written after the first answer has been read."""
     command = [sys.executable, "-m", "edgecnn", "predict", str(tiny_model), "-"]
     paths = sorted(shapes.rglob("*.png"))
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for path in paths[:3]:
@@ -231,15 +318,21 @@ def test_predict_shows_each_answer_as_it_comes(tiny_model: Path, shapes: Path) -
     assert process.returncode == 0
 
 
-def test_predict_saves_pictures_with_their_answers(tiny_model: Path, shapes: Path, tmp_path: Path, edgecnn) -> None:
+def test_predict_saves_images_with_their_answers(tiny_model: Path, shapes: Path, tmp_path: Path, edgecnn) -> None:
     done = edgecnn("predict", tiny_model, shapes / "circle", "--max-frames", 3, "--save", tmp_path / "out")
     assert done.returncode == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["000000_5000.jpg", "000001_5001.jpg", "000002_5002.jpg"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "000000_5000.jpg",
+        "000001_5001.jpg",
+        "000002_5002.jpg",
+    ]
 
 
 def test_a_reader_that_goes_away_is_no_error(tiny_model: Path, shapes: Path) -> None:
     line = f"{sys.executable} -m edgecnn predict {tiny_model} {shapes} --format jsonl | head -n 1"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1
     assert "Traceback" not in done.stderr
@@ -247,9 +340,13 @@ def test_a_reader_that_goes_away_is_no_error(tiny_model: Path, shapes: Path) -> 
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_with_its_own_status(sent: signal.Signals, status: int, tiny_model: Path, shapes: Path) -> None:
+def test_a_signal_ends_it_with_its_own_status(
+    sent: signal.Signals, status: int, tiny_model: Path, shapes: Path
+) -> None:
     command = [sys.executable, "-m", "edgecnn", "predict", str(tiny_model), "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{min(shapes.rglob('*.png'))}\n")
@@ -266,7 +363,9 @@ def test_version_of_python_module_and_program_are_one(edgecnn) -> None:
     program = Path(sys.executable).with_name("edgecnn")
     if not program.exists():
         pytest.skip("edgecnn is not installed as a program beside this interpreter")
-    shown = subprocess.run([program, "--help"], capture_output=True, text=True, env={**os.environ, "COLUMNS": "400"}, check=True).stdout
+    shown = subprocess.run(
+        [program, "--help"], capture_output=True, text=True, env={**os.environ, "COLUMNS": "400"}, check=True
+    ).stdout
     assert shown == edgecnn("--help").stdout
 
 
@@ -279,14 +378,31 @@ def test_doctor_of_the_environment_names_what_is_here(edgecnn) -> None:
         assert word in text
 
 
-def test_several_targets_give_several_files_and_one_object(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+def test_several_targets_give_several_files_and_one_object(
+    edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path
+) -> None:
     gates = ("--max-drop", 1, "--min-speedup", 0, "--method", "minmax")
-    done = edgecnn("quantize", tiny_model, "--data", shapes, "--out", tmp_path / "q.onnx", "--target", "x86,arm64", *gates, "--json")
+    done = edgecnn(
+        "quantize",
+        tiny_model,
+        "--data",
+        shapes,
+        "--out",
+        tmp_path / "q.onnx",
+        "--target",
+        "x86,arm64",
+        *gates,
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["target"], found["file"]) == ("x86", str(tmp_path / "q.onnx"))
-    assert [(other["target"], other["file"]) for other in found["others"]] == [("arm64", str(tmp_path / "q.arm64.onnx"))]
+    assert [(other["target"], other["file"]) for other in found["others"]] == [
+        ("arm64", str(tmp_path / "q.arm64.onnx"))
+    ]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["q.arm64.onnx", "q.onnx"]
-    printed = edgecnn("quantize", tiny_model, "--data", shapes, "--out", tmp_path / "q.onnx", "--target", "tensorrt", *gates)
+    printed = edgecnn(
+        "quantize", tiny_model, "--data", shapes, "--out", tmp_path / "q.onnx", "--target", "tensorrt", *gates
+    )
     assert "int8 for tensorrt" in printed.stdout
     assert "speed is not known" in printed.stdout

@@ -19,7 +19,7 @@ from types import ModuleType
 
 import pytest
 from mjpeg_server import jpeg, mjpeg_camera
-from shapes import shape_picture
+from shapes import shape_image
 
 from edgecnn import Classifier
 from edgecnn.runtime.decision import Missing
@@ -64,7 +64,9 @@ def stop(process: subprocess.Popen[str]) -> tuple[list[str], str]:
 
 
 def children(pid: int) -> list[int]:
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
 
 
 def alive(pid: int) -> bool:
@@ -84,17 +86,17 @@ def module(name: str) -> ModuleType:
 
 
 @pytest.fixture
-def pictures(shapes: Path, tmp_path: Path) -> list[Path]:
-    """A circle, a square, and a file that is no picture."""
+def images(shapes: Path, tmp_path: Path) -> list[Path]:
+    """A circle, a square, and a file that is no image."""
     broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     return [shapes / "circle" / "5000.png", shapes / "square" / "5000.png", broken]
 
 
-def test_the_loop_is_fifteen_lines_and_says_what_each_picture_shows(tiny_model: Path, pictures: list[Path]) -> None:
+def test_the_loop_is_fifteen_lines_and_says_what_each_image_shows(tiny_model: Path, images: list[Path]) -> None:
     code = [line for line in (EXAMPLES / "loop.py").read_text().splitlines() if line.strip()]
     assert len(code) <= 15
-    done = run("loop.py", tiny_model, *pictures)
+    done = run("loop.py", tiny_model, *images)
     assert done.returncode == 0, done.stderr
     circle, square, broken = done.stdout.splitlines()
     assert "circle (" in circle
@@ -105,7 +107,7 @@ def test_the_loop_is_fifteen_lines_and_says_what_each_picture_shows(tiny_model: 
 
 def test_the_relay_follows_a_camera_and_is_off_while_it_is_away_and_at_the_end(tiny_model: Path) -> None:
     with mjpeg_camera() as camera:
-        camera.frames = [jpeg(shape_picture("circle", seed, 64)) for seed in range(10)]
+        camera.frames = [jpeg(shape_image("circle", seed, 64)) for seed in range(10)]
         with running("on_change.py", tiny_model, "--label", "circle", "--hold", 1, camera.url) as process:
             assert read_until(process, lambda line: line.endswith("on")) == ["relay off", "relay on"]
             camera.set_fault("stall")
@@ -113,9 +115,9 @@ def test_the_relay_follows_a_camera_and_is_off_while_it_is_away_and_at_the_end(t
             camera.set_fault("reset")
             camera.set_fault(None)
             assert read_until(process, lambda line: line.endswith("on")) == ["relay on"]
-            camera.frames = [jpeg(shape_picture("square", seed, 64)) for seed in range(10)]
+            camera.frames = [jpeg(shape_image("square", seed, 64)) for seed in range(10)]
             assert read_until(process, lambda line: line.endswith("off")) == ["relay off"]
-            camera.frames = [jpeg(shape_picture("circle", seed, 64)) for seed in range(10)]
+            camera.frames = [jpeg(shape_image("circle", seed, 64)) for seed in range(10)]
             read_until(process, lambda line: line.endswith("on"))
             lines, _ = stop(process)
     assert lines == ["relay off"]
@@ -123,7 +125,9 @@ def test_the_relay_follows_a_camera_and_is_off_while_it_is_away_and_at_the_end(t
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_relay_at_its_very_start_and_a_second_one_does_no_harm(number: signal.Signals, tiny_model: Path) -> None:
+def test_a_signal_ends_the_relay_at_its_very_start_and_a_second_one_does_no_harm(
+    number: signal.Signals, tiny_model: Path
+) -> None:
     with running("on_change.py", tiny_model, "--label", "circle", "fake:64x64@20") as process:
         read_until(process, lambda line: line == "relay off")
         process.send_signal(number)
@@ -132,9 +136,11 @@ def test_a_signal_ends_the_relay_at_its_very_start_and_a_second_one_does_no_harm
     assert (process.returncode, err) == (0, "")
 
 
-def test_the_relay_heeds_no_old_answer_holds_through_one_that_says_nothing_and_goes_off_when_none_comes(tiny_model: Path) -> None:
+def test_the_relay_heeds_no_old_answer_holds_through_one_that_says_nothing_and_goes_off_when_none_comes(
+    tiny_model: Path,
+) -> None:
     with Classifier(tiny_model) as classifier:
-        circle, square = (classifier(shape_picture(name, 5000)) for name in ("circle", "square"))
+        circle, square = (classifier(shape_image(name, 5000)) for name in ("circle", "square"))
         nothing = classifier.report_missing(Missing("no_decision", "offline", "camera", None))
     old = replace(circle, age_ms=1500.0)
     calls: list[bool] = []
@@ -154,7 +160,7 @@ def test_the_relay_heeds_no_old_answer_holds_through_one_that_says_nothing_and_g
 
 def test_a_relay_that_fails_is_tried_again_until_it_is_off(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with Classifier(tiny_model) as classifier:
-        circle = classifier(shape_picture("circle", 5000))
+        circle = classifier(shape_image("circle", 5000))
     calls: list[bool] = []
     faults = {2, 3}  # the first two times that it is to go off
 
@@ -173,7 +179,7 @@ def test_a_relay_that_fails_is_tried_again_until_it_is_off(tiny_model: Path, cap
 
 def test_a_relay_that_fails_while_it_goes_on_is_switched_off(tiny_model: Path) -> None:
     with Classifier(tiny_model) as classifier:
-        circle = classifier(shape_picture("circle", 5000))
+        circle = classifier(shape_image("circle", 5000))
     calls: list[bool] = []
 
     def relay(on: bool) -> None:
@@ -187,7 +193,10 @@ def test_a_relay_that_fails_while_it_goes_on_is_switched_off(tiny_model: Path) -
 
 
 def test_the_relay_refuses_a_label_that_the_model_has_not_and_a_model_that_is_not_there(tiny_model: Path) -> None:
-    wrong_label, no_model = run("on_change.py", tiny_model, "--label", "dog", "fake:"), run("on_change.py", "no.onnx", "--label", "dog", "fake:")
+    wrong_label, no_model = (
+        run("on_change.py", tiny_model, "--label", "dog", "fake:"),
+        run("on_change.py", "no.onnx", "--label", "dog", "fake:"),
+    )
     assert (wrong_label.returncode, no_model.returncode) == (2, 2)
     assert "no label 'dog'; it has circle, square" in wrong_label.stderr
     assert no_model.stderr.startswith("on_change: no.onnx: ")
@@ -226,8 +235,8 @@ def test_a_slow_asyncio_task_gets_the_newest_frame_not_the_next(tiny_model: Path
     assert third - second > 5
 
 
-def test_asyncio_ends_with_its_source_and_says_what_is_wrong_with_it(tiny_model: Path, pictures: list[Path]) -> None:
-    done = run("with_asyncio.py", tiny_model, *pictures[:2])
+def test_asyncio_ends_with_its_source_and_says_what_is_wrong_with_it(tiny_model: Path, images: list[Path]) -> None:
+    done = run("with_asyncio.py", tiny_model, *images[:2])
     assert done.returncode == 0, done.stderr
     assert [line.rpartition(": ")[2] for line in done.stdout.splitlines() if line != "alive"] == ["circle", "square"]
     done = run("with_asyncio.py", tiny_model, "nowhere.png")
@@ -242,11 +251,11 @@ def test_json_lines_needs_nothing_but_the_standard_library() -> None:
     assert imported <= sys.stdlib_module_names
 
 
-def test_json_lines_tells_each_answer_and_passes_the_exit_status_on(tiny_model: Path, pictures: list[Path]) -> None:
-    done = run("json_lines.py", tiny_model, *pictures)
+def test_json_lines_tells_each_answer_and_passes_the_exit_status_on(tiny_model: Path, images: list[Path]) -> None:
+    done = run("json_lines.py", tiny_model, *images)
     assert done.returncode == 0, done.stderr
     assert [line.rpartition("/")[2].split()[1] for line in done.stdout.splitlines()] == ["circle", "square", "error:"]
-    done = run("json_lines.py", "no.onnx", *pictures)
+    done = run("json_lines.py", "no.onnx", *images)
     assert done.returncode == 2
     assert "starting it again will not help" in done.stderr
 
@@ -271,6 +280,8 @@ def test_json_lines_ends_its_runner_when_told_to_and_notices_when_it_falls(tiny_
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     unit = (EXAMPLES / "edgecnn-relay.service").read_text()
     here = tmp_path / "edgecnn-relay.service"
-    here.write_text(unit.replace("/opt/edgecnn/bin/edgecnn", "/bin/true").replace("/opt/edgecnn/bin/python", "/bin/true"))
+    here.write_text(
+        unit.replace("/opt/edgecnn/bin/edgecnn", "/bin/true").replace("/opt/edgecnn/bin/python", "/bin/true")
+    )
     done = subprocess.run(["systemd-analyze", "verify", here], capture_output=True, text=True, check=False)
     assert not [line for line in done.stderr.splitlines() if here.name in line], done.stderr

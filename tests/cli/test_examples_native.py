@@ -1,4 +1,7 @@
-"""The same model file from C++ and JavaScript, by onnxruntime alone, against Python. `scripts/install_native` brings what they need; nothing is fetched here."""
+"""The same model file from C++ and JavaScript, by onnxruntime alone, against Python.
+
+`scripts/install_native` brings what they need; nothing is fetched here.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
-from shapes import CLASSES, shape_picture
+from shapes import CLASSES, shape_image
 
 from edgecnn import Classifier, Prediction
 from edgecnn.runtime.session.golden_samples import GoldenSamples
@@ -27,26 +30,30 @@ COMPILER = os.environ.get("CXX", "g++")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the Makefile is written for Linux")
 needs_node = pytest.mark.skipif(
-    shutil.which("node") is None or not NODE_MODULE.is_dir(), reason="no Node.js, or examples/javascript is not installed: scripts/install_native"
+    shutil.which("node") is None or not NODE_MODULE.is_dir(),
+    reason="no Node.js, or examples/javascript is not installed: scripts/install_native",
 )
 needs_cpp = pytest.mark.skipif(
-    shutil.which(COMPILER) is None or shutil.which("make") is None or not HEADER.is_file() or not (NATIVE / "json").is_dir(),
+    shutil.which(COMPILER) is None
+    or shutil.which("make") is None
+    or not HEADER.is_file()
+    or not (NATIVE / "json").is_dir(),
     reason="no C++ compiler, no make, or no headers: scripts/install_native",
 )
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     """uint8 [32, 32, 32, 3], RGB of the tiny models' size: shapes, and noise that is neither."""
-    shapes = [cv2.resize(shape_picture(name, seed), (32, 32))[..., ::-1] for name in CLASSES for seed in range(8)]
+    shapes = [cv2.resize(shape_image(name, seed), (32, 32))[..., ::-1] for name in CLASSES for seed in range(8)]
     noise = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
     return np.concatenate([np.stack(shapes), noise // np.arange(1, 17, dtype=np.uint8)[:, None, None, None]])
 
 
 @pytest.fixture(scope="module")
-def wide_pictures(pictures: np.ndarray) -> np.ndarray:
+def wide_images(images: np.ndarray) -> np.ndarray:
     """The same, uint8 [32, 24, 40, 3]."""
-    return np.stack([cv2.resize(picture, (40, 24)) for picture in pictures])
+    return np.stack([cv2.resize(image, (40, 24)) for image in images])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,16 @@ def cpp_program(tmp_path_factory: pytest.TempPathFactory, wheel_library: Path) -
     ort.mkdir()
     (ort / "include").symlink_to(HEADER.parent)
     (ort / "lib").symlink_to(wheel_library)
-    command = ["make", "-C", CPP, f"ORT={ort}", f"JSON={NATIVE / 'json'}", f"OUT={out}", f"CXX={COMPILER}", "CXXFLAGS=-O0 -Wall -Wextra -Werror"]
+    command = [
+        "make",
+        "-C",
+        CPP,
+        f"ORT={ort}",
+        f"JSON={NATIVE / 'json'}",
+        f"OUT={out}",
+        f"CXX={COMPILER}",
+        "CXXFLAGS=-O0 -Wall -Wextra -Werror",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out / "classify"
@@ -80,10 +96,14 @@ Program = Callable[..., subprocess.CompletedProcess[bytes]]
 @pytest.fixture(params=[pytest.param("cpp", marks=needs_cpp), pytest.param("javascript", marks=needs_node)])
 def classify(request: pytest.FixtureRequest) -> Program:
     """The program in C++ and that in JavaScript, run on a model file and raw pixels."""
-    command = [request.getfixturevalue("cpp_program")] if request.param == "cpp" else ["node", JAVASCRIPT / "classify.js"]
+    command = (
+        [request.getfixturevalue("cpp_program")] if request.param == "cpp" else ["node", JAVASCRIPT / "classify.js"]
+    )
 
     def run(model: Path, pixels: bytes, *options: str, **env: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run([*command, model, *options], input=pixels, capture_output=True, env={**os.environ, **env}, check=False)
+        return subprocess.run(
+            [*command, model, *options], input=pixels, capture_output=True, env={**os.environ, **env}, check=False
+        )
 
     return run
 
@@ -93,10 +113,10 @@ def answers(done: subprocess.CompletedProcess[bytes]) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def in_python(model: Path, pictures: np.ndarray) -> tuple[np.ndarray, list[Prediction]]:
+def in_python(model: Path, images: np.ndarray) -> tuple[np.ndarray, list[Prediction]]:
     """Probabilities [N, C], and the answers."""
     with Classifier(model, ep="cpu", threads=1) as classifier:
-        return classifier.session.probabilities(pictures), classifier.batch(list(pictures), color="rgb")
+        return classifier.session.probabilities(images), classifier.batch(list(images), color="rgb")
 
 
 def probabilities_of(found: list[dict]) -> np.ndarray:
@@ -107,12 +127,16 @@ def assert_same_decisions(found: list[dict], expected: list[Prediction]) -> None
     """Label and score are null unless the status is `ok`, there as here."""
     assert [(answer["status"], answer["label"]) for answer in found] == [(p.status, p.label) for p in expected]
     assert [answer["score"] is None for answer in found] == [p.score is None for p in expected]
-    np.testing.assert_allclose([a["score"] for a in found if a["score"] is not None], [p.score for p in expected if p.score is not None], atol=1e-6)
+    np.testing.assert_allclose(
+        [a["score"] for a in found if a["score"] is not None],
+        [p.score for p in expected if p.score is not None],
+        atol=1e-6,
+    )
 
 
 @pytest.fixture(scope="module", params=["max_probability", "feature_distance"])
 def strict_model(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The float model for wide pictures, with labels that need care, and a rule that calls some unknown, by a score of either kind."""
+    """The float model for wide images, with labels that need care, and a rule that calls some unknown, by a score of either kind."""
     onnx = pytest.importorskip("onnx")
     model = onnx.load(tiny_model)
     height, width = model.graph.input[0].type.tensor_type.shape.dim[1:3]
@@ -120,11 +144,15 @@ def strict_model(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_fact
     del model.graph.value_info[:]
     labels = ['naïve "circle"\\', "квадрат 🟦"]
     threshold = 0.95
-    if request.param == "feature_distance":  # any number a picture will do
+    if request.param == "feature_distance":  # any number an image will do
         axis = onnx.numpy_helper.from_array(np.array([1]), "axis")
         model.graph.initializer.append(axis)
-        model.graph.node.append(onnx.helper.make_node("ReduceMean", ["embedding", "axis"], ["unknown_score"], keepdims=0))
-        model.graph.output.append(onnx.helper.make_tensor_value_info("unknown_score", onnx.TensorProto.FLOAT, ["batch"]))
+        model.graph.node.append(
+            onnx.helper.make_node("ReduceMean", ["embedding", "axis"], ["unknown_score"], keepdims=0)
+        )
+        model.graph.output.append(
+            onnx.helper.make_tensor_value_info("unknown_score", onnx.TensorProto.FLOAT, ["batch"])
+        )
         threshold = 0.82
     metadata = {entry.key: entry for entry in model.metadata_props}
     manifest = json.loads(metadata["edgecnn"].value) | {"labels": labels}
@@ -164,31 +192,37 @@ def golden_pixels(model: Path) -> np.ndarray:
 @pytest.mark.parametrize("name", ["tiny.onnx", "tiny.int8.onnx"])
 @pytest.mark.parametrize("classify", ["cpp"], indirect=True)
 def test_cpp_with_the_wheels_own_library_says_what_python_says_to_the_bit(
-    name: str, classify: Program, tiny_model: Path, pictures: np.ndarray
+    name: str, classify: Program, tiny_model: Path, images: np.ndarray
 ) -> None:
-    expected, _ = in_python(tiny_model.with_name(name), pictures)
-    np.testing.assert_array_equal(probabilities_of(answers(classify(tiny_model.with_name(name), pictures.tobytes()))), expected)
+    expected, _ = in_python(tiny_model.with_name(name), images)
+    np.testing.assert_array_equal(
+        probabilities_of(answers(classify(tiny_model.with_name(name), images.tobytes()))), expected
+    )
 
 
 @pytest.mark.parametrize("name", ["tiny.onnx", "tiny.int8.onnx"])
-def test_either_says_what_python_says(name: str, classify: Program, tiny_model: Path, pictures: np.ndarray) -> None:
+def test_either_says_what_python_says(name: str, classify: Program, tiny_model: Path, images: np.ndarray) -> None:
     model = tiny_model.with_name(name)
-    probabilities, predictions = in_python(model, pictures)
-    found = answers(classify(model, pictures.tobytes()))
+    probabilities, predictions = in_python(model, images)
+    found = answers(classify(model, images.tobytes()))
     np.testing.assert_allclose(probabilities_of(found), probabilities, rtol=0, atol=1e-6)
     assert_same_decisions(found, predictions)
 
 
-def test_either_takes_size_labels_and_the_rule_for_unknown_from_the_file(classify: Program, strict_model: Path, wide_pictures: np.ndarray) -> None:
-    _, predictions = in_python(strict_model, wide_pictures)
+def test_either_takes_size_labels_and_the_rule_for_unknown_from_the_file(
+    classify: Program, strict_model: Path, wide_images: np.ndarray
+) -> None:
+    _, predictions = in_python(strict_model, wide_images)
     assert {p.status for p in predictions} == {"ok", "unknown"}
-    assert_same_decisions(answers(classify(strict_model, wide_pictures.tobytes())), predictions)
+    assert_same_decisions(answers(classify(strict_model, wide_images.tobytes())), predictions)
 
 
-def test_either_makes_no_decision_of_outputs_that_are_none(classify: Program, senseless_model: Path, pictures: np.ndarray) -> None:
-    _, predictions = in_python(senseless_model, pictures)
+def test_either_makes_no_decision_of_outputs_that_are_none(
+    classify: Program, senseless_model: Path, images: np.ndarray
+) -> None:
+    _, predictions = in_python(senseless_model, images)
     assert {p.status for p in predictions} == {"no_decision"}
-    assert_same_decisions(answers(classify(senseless_model, pictures.tobytes())), predictions)
+    assert_same_decisions(answers(classify(senseless_model, images.tobytes())), predictions)
 
 
 @pytest.mark.parametrize("name", ["tiny.onnx", "tiny.int8.onnx"])
@@ -207,18 +241,20 @@ def test_either_proves_the_model_by_its_golden_samples(name: str, classify: Prog
     assert b"golden samples" in few.stderr
 
 
-def test_golden_samples_hold_the_unknown_score_too(classify: Program, strict_model: Path, wide_pictures: np.ndarray, tmp_path: Path) -> None:
+def test_golden_samples_hold_the_unknown_score_too(
+    classify: Program, strict_model: Path, wide_images: np.ndarray, tmp_path: Path
+) -> None:
     onnx = pytest.importorskip("onnx")
-    pictures = np.ascontiguousarray(wide_pictures[:4])
+    images = np.ascontiguousarray(wide_images[:4])
     with Classifier(strict_model, ep="cpu", threads=1) as classifier:
-        outputs = classifier.session.outputs(pictures, ("unknown_score",))
+        outputs = classifier.session.outputs(images, ("unknown_score",))
     for off, status in ((0.0, 0), (0.1, 3)):
         scores = None if outputs.unknown_scores is None else outputs.unknown_scores + np.float32(off)
         model = onnx.load(strict_model)
         entry = next(entry for entry in model.metadata_props if entry.key == "edgecnn.golden")
-        entry.value = GoldenSamples(pictures, outputs.probabilities, 1e-3, scores).to_json()
+        entry.value = GoldenSamples(images, outputs.probabilities, 1e-3, scores).to_json()
         onnx.save(model, tmp_path / "golden.onnx")
-        done = classify(tmp_path / "golden.onnx", pictures.tobytes(), "--golden")
+        done = classify(tmp_path / "golden.onnx", images.tobytes(), "--golden")
         assert done.returncode == (0 if scores is None else status), done.stderr
 
 
@@ -227,7 +263,7 @@ def test_a_model_that_gives_no_numbers_does_not_prove_itself(classify: Program, 
     assert (done.returncode, json.loads(done.stdout)["passed"]) == (3, False)
 
 
-def test_either_refuses_half_a_picture_and_a_missing_model_in_a_line(classify: Program, tiny_model: Path) -> None:
+def test_either_refuses_half_an_image_and_a_missing_model_in_a_line(classify: Program, tiny_model: Path) -> None:
     for model, pixels, what in ((tiny_model, bytes(3071), "3071 bytes"), (Path("nowhere.onnx"), b"", "nowhere.onnx")):
         done = classify(model, pixels)
         assert (done.returncode, done.stdout) == (2, b"")
@@ -235,7 +271,9 @@ def test_either_refuses_half_a_picture_and_a_missing_model_in_a_line(classify: P
         assert done.stderr.count(b"\n") == 1
 
 
-def test_either_keeps_onnxruntime_from_making_a_number_for_the_device(classify: Program, tiny_model: Path, tmp_path: Path) -> None:
+def test_either_keeps_onnxruntime_from_making_a_number_for_the_device(
+    classify: Program, tiny_model: Path, tmp_path: Path
+) -> None:
     """The library writes it where it reports at all; where it does not, this shows nothing."""
     assert classify(tiny_model, bytes(3072), HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path)).returncode == 0
     assert list(tmp_path.rglob("*")) == []

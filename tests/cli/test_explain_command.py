@@ -22,11 +22,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, shapes: Path, edgecnn) 
     return run / "weights" / "best.pt"
 
 
-def test_json_names_the_files_and_the_prediction_and_is_alone_on_standard_output(checkpoint: Path, shapes: Path, tmp_path: Path, edgecnn) -> None:
+def test_json_names_the_files_and_the_prediction_and_is_alone_on_standard_output(
+    checkpoint: Path, shapes: Path, tmp_path: Path, edgecnn
+) -> None:
     done = edgecnn("explain", checkpoint, shapes / "circle" / "5000.png", "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found.keys() >= {"checkpoint", "picture", "label", "index", "score", "unknown", "top", "out", "files"}
+    assert found.keys() >= {"checkpoint", "image", "label", "index", "score", "unknown", "top", "out", "files"}
     assert found["label"] == found["top"][0]["label"]
     assert found["label"] in ("circle", "square")
     assert sorted(map(str, (tmp_path / "out").iterdir())) == sorted(found["files"])
@@ -45,7 +47,9 @@ def test_text_gives_the_answer_and_where_the_page_is(checkpoint: Path, shapes: P
     assert len(again.stderr.splitlines()) == 1
 
 
-def test_a_model_file_is_refused_with_what_to_give_instead(tiny_model: Path, shapes: Path, tmp_path: Path, edgecnn) -> None:
+def test_a_model_file_is_refused_with_what_to_give_instead(
+    tiny_model: Path, shapes: Path, tmp_path: Path, edgecnn
+) -> None:
     done = edgecnn("explain", tiny_model, shapes / "circle" / "5000.png", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "best.pt" in done.stderr

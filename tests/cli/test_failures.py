@@ -27,7 +27,9 @@ def test_an_error_that_a_signal_made_of_the_program_ends_it_as_the_signal_does(
     assert "fault of the program" not in capsys.readouterr().err
 
 
-def test_an_error_without_a_signal_keeps_its_own_status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_without_a_signal_keeps_its_own_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(failures, "_signals", [])
 
     def refused() -> int:

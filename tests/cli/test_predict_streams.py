@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mjpeg_server import mjpeg_camera
-from shapes import shape_picture
+from shapes import shape_image
 
 from edgecnn.runtime.smoothing.smoother import SmoothingOptions, write_smoothing
 from edgecnn.runtime.streaming.annotate import VideoWriter
@@ -39,7 +39,9 @@ KEYS = [
 
 def start(*args: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "edgecnn", "predict", *map(str, args)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
 
 
 def descendants(pid: int) -> list[int]:
@@ -70,13 +72,24 @@ def test_a_camera_gives_a_json_line_a_frame(edgecnn, tiny_model: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [list(row) for row in rows] == [KEYS] * 5
-    assert all(row["age_ms"] < 5000 and row["media_time_s"] is None and row["source"] == "fake:64x64@50" for row in rows)
+    assert all(
+        row["age_ms"] < 5000 and row["media_time_s"] is None and row["source"] == "fake:64x64@50" for row in rows
+    )
     assert "5 classified" in done.stderr
 
 
 def test_with_smoothing_an_outage_and_an_unfit_frame_are_told_too(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
     write_smoothing(tmp_path / "s.json", SmoothingOptions("average", window_s=0.5, enter=0.5, leave=0.3))
-    words = "--threshold", 2, "--smoothing", tmp_path / "s.json", "--max-frames", 30, "--threads", 1  # a threshold above 1: all unknown
+    words = (
+        "--threshold",
+        2,
+        "--smoothing",
+        tmp_path / "s.json",
+        "--max-frames",
+        30,
+        "--threads",
+        1,
+    )  # a threshold above 1: all unknown
     done = edgecnn("predict", tiny_model, "fake:64x64@50,outage=20", "--health", "off", *words)
     assert done.returncode == 0, done.stderr
     lines = [line.partition(": ")[2] for line in done.stdout.splitlines()]
@@ -85,7 +98,7 @@ def test_with_smoothing_an_outage_and_an_unfit_frame_are_told_too(edgecnn, tiny_
     dark = tmp_path / "dark.mkv"
     writer = VideoWriter(dark, 10.0)
     for seed in range(12):
-        writer.add(shape_picture("circle", seed, 64) if seed < 6 else np.zeros((64, 64, 3), np.uint8))
+        writer.add(shape_image("circle", seed, 64) if seed < 6 else np.zeros((64, 64, 3), np.uint8))
     writer.close()
     done = edgecnn("predict", tiny_model, dark, *words)
     assert done.returncode == 0, done.stderr
@@ -95,9 +108,11 @@ def test_with_smoothing_an_outage_and_an_unfit_frame_are_told_too(edgecnn, tiny_
 def test_a_video_gives_its_times_and_is_saved(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "clip.mkv", 10.0)
     for seed in range(12):
-        writer.add(shape_picture("circle", seed, 64))
+        writer.add(shape_image("circle", seed, 64))
     writer.close()
-    done = edgecnn("predict", tiny_model, tmp_path / "clip.mkv", "--every", 2, "--json", "--save", tmp_path / "out", "--threads", 1)
+    done = edgecnn(
+        "predict", tiny_model, tmp_path / "clip.mkv", "--every", 2, "--json", "--save", tmp_path / "out", "--threads", 1
+    )
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["frame"] for row in rows] == [0, 2, 4, 6, 8, 10]
@@ -107,7 +122,9 @@ def test_a_video_gives_its_times_and_is_saved(edgecnn, tiny_model: Path, tmp_pat
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("hung", [False, True])
-def test_it_ends_within_three_seconds_and_leaves_no_process(how: signal.Signals, status: int, hung: bool, tiny_model: Path) -> None:
+def test_it_ends_within_three_seconds_and_leaves_no_process(
+    how: signal.Signals, status: int, hung: bool, tiny_model: Path
+) -> None:
     with mjpeg_camera() as camera:
         running = start(tiny_model, camera.url, "--format", "jsonl")
         assert running.stdout is not None
@@ -134,7 +151,9 @@ def test_a_password_is_in_no_output(tiny_model: Path, tmp_path: Path) -> None:
         seen: set[bytes] = set()
         while not any(b"capture.worker" in command for command in seen) and running.poll() is None:
             # One that has not begun its own program yet still shows its parent's command line, as the user typed it
-            seen |= {command for child in descendants(running.pid) if b"\0predict\0" not in (command := command_of(child))}
+            seen |= {
+                command for child in descendants(running.pid) if b"\0predict\0" not in (command := command_of(child))
+            }
         out, err = running.communicate(timeout=60)
         camera.set_fault("closed")
         refused = start(tiny_model, camera.url, "--fail-fast")
@@ -160,4 +179,7 @@ def test_an_outage_is_a_line_and_the_answers_go_on(edgecnn, tiny_model: Path) ->
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert sum("Prediction:" in line for line in lines) == 6
-    assert "no decision: offline: the fake camera breaks off after 4 frames, as asked for; next try in 0.5 s" in done.stdout
+    assert (
+        "no decision: offline: the fake camera breaks off after 4 frames, as asked for; next try in 0.5 s"
+        in done.stdout
+    )

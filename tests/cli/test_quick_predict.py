@@ -46,7 +46,16 @@ def test_both_read_a_line_alike(line: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    "line", ["", "m.onnx", "m.onnx a.jpg --help", "m.onnx a.jpg --tpok 3", "m.onnx a.jpg --topk many", "m.onnx a --format xml", "m.onnx a --top 3"]
+    "line",
+    [
+        "",
+        "m.onnx",
+        "m.onnx a.jpg --help",
+        "m.onnx a.jpg --tpok 3",
+        "m.onnx a.jpg --topk many",
+        "m.onnx a --format xml",
+        "m.onnx a --top 3",
+    ],
 )
 def test_what_is_not_plain_is_left_to_typer(line: str) -> None:
     assert read_predict(line.split()) is None
@@ -59,7 +68,9 @@ def test_the_quick_way_knows_every_option_of_the_other() -> None:
     assert known == names
 
 
-@pytest.mark.parametrize(("line", "strange"), [("", {"typer", "rich", "argparse", "shutil"}), ("--json", {"typer", "rich", "shutil"})])
+@pytest.mark.parametrize(
+    ("line", "strange"), [("", {"typer", "rich", "argparse", "shutil"}), ("--json", {"typer", "rich", "shutil"})]
+)
 def test_the_quick_way_imports_no_more_than_it_needs(line: str, strange: set[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "edgecnn", "predict", "no.onnx", "a.jpg", *line.split()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -71,10 +82,22 @@ def test_the_quick_way_imports_no_more_than_it_needs(line: str, strange: set[str
 
 
 def test_all_that_was_said_arrives_although_the_program_ends_at_once(edgecnn, tiny_model: Path) -> None:
-    done = edgecnn("predict", tiny_model, "fake:64x64@500", "--max-frames", 400, "--format", "jsonl", "--health", "off", "--threads", 1)
+    done = edgecnn(
+        "predict",
+        tiny_model,
+        "fake:64x64@500",
+        "--max-frames",
+        400,
+        "--format",
+        "jsonl",
+        "--health",
+        "off",
+        "--threads",
+        1,
+    )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 400
-    assert done.stderr.startswith("400 pictures: ")
+    assert done.stderr.startswith("400 images: ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -89,10 +112,15 @@ def test_a_disk_that_is_full_is_one_line(tiny_model: Path) -> None:
 
 def test_a_package_that_does_not_load_is_the_environment_s_fault(tmp_path: Path, edgecnn) -> None:
     (tmp_path / "cv2").mkdir()
-    (tmp_path / "cv2" / "__init__.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file', name='cv2')")
+    (tmp_path / "cv2" / "__init__.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file', name='cv2')"
+    )
     done = edgecnn("predict", "m.onnx", "a.jpg", env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
-    assert done.stderr == "edgecnn: error: cv2 cannot be imported (libGL.so.1: cannot open shared object file); `edgecnn doctor` says what to do\n"
+    assert (
+        done.stderr
+        == "edgecnn: error: cv2 cannot be imported (libGL.so.1: cannot open shared object file); `edgecnn doctor` says what to do\n"
+    )
 
 
 @pytest.mark.parametrize("own", [None, "3"])
@@ -100,6 +128,8 @@ def test_numpy_starts_no_threads_for_a_prediction_unless_its_user_wants_them(own
     """They would take an eighth of the start, and nothing multiplies matrices."""
     program = "import os, sys; os._exit = lambda s: (print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules), sys.exit())"
     program += "; from edgecnn.cli import main; sys.argv = ['edgecnn', 'predict', 'no.onnx', 'a.jpg']; print('numpy' in sys.modules); main()"
-    given = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"} | ({"OPENBLAS_NUM_THREADS": own} if own else {})
+    given = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"} | (
+        {"OPENBLAS_NUM_THREADS": own} if own else {}
+    )
     done = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", own or "1", "True"]  # it is set before NumPy is there

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from shapes import shape_picture
+from shapes import shape_image
 
 from edgecnn import Classifier
 from edgecnn.runtime.smoothing.smoother import read_smoothing
@@ -23,7 +23,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory, tiny_int8_model: Path) -> Pa
     classifier = Classifier(tiny_int8_model, ep="cpu", threads=1, threshold=0.0)
 
     def surest(name: str) -> np.ndarray:
-        return max((shape_picture(name, seed) for seed in range(7000, 7030)), key=lambda p: {s.label: s.score for s in classifier(p).top}[name])
+        return max(
+            (shape_image(name, seed) for seed in range(7000, 7030)),
+            key=lambda p: {s.label: s.score for s in classifier(p).top}[name],
+        )
 
     circle, square = surest("circle"), surest("square")
     for number in range(2):
@@ -34,13 +37,33 @@ def clips(tmp_path_factory: pytest.TempPathFactory, tiny_int8_model: Path) -> Pa
     return root
 
 
-def test_tune_writes_settings_that_can_be_read_and_reports_both_halves(clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn) -> None:
+def test_tune_writes_settings_that_can_be_read_and_reports_both_halves(
+    clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn
+) -> None:
     out = tmp_path / "smoothing.json"
-    done = edgecnn("tune", tiny_int8_model, clips, "--fps", FPS, "--budget", 5, "--threshold", 0, "--ep", "cpu", "--out", out, "--json")
+    done = edgecnn(
+        "tune",
+        tiny_int8_model,
+        clips,
+        "--fps",
+        FPS,
+        "--budget",
+        5,
+        "--threshold",
+        0,
+        "--ep",
+        "cpu",
+        "--out",
+        out,
+        "--json",
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["clips"], result["frames"], result["out"]) == (2, 120, str(out))
-    assert result["options"].items() == {k: v for k, v in json.loads(out.read_text()).items() if k != "schema_version"}.items()
+    assert (
+        result["options"].items()
+        == {k: v for k, v in json.loads(out.read_text()).items() if k != "schema_version"}.items()
+    )
     assert read_smoothing(out).longest_delay_s > 0
     assert result["raw_checked"]["false_alarms"] == 6
     assert (result["checked"]["false_alarms"], result["passed"], result["proven"]) == (0, True, False)
@@ -49,12 +72,16 @@ def test_tune_writes_settings_that_can_be_read_and_reports_both_halves(clips: Pa
 
 
 def test_tune_says_what_it_found_in_tables(clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn) -> None:
-    done = edgecnn("tune", tiny_int8_model, clips, "--fps", FPS, "--budget", 5, "--threshold", 0, "--out", tmp_path / "s.json")
+    done = edgecnn(
+        "tune", tiny_int8_model, clips, "--fps", FPS, "--budget", 5, "--threshold", 0, "--out", tmp_path / "s.json"
+    )
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in ("checked: raw", "5 false alarms an hour", "95 %"))
 
 
-def test_a_budget_that_the_checked_half_breaks_is_exit_status_3(clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn) -> None:
+def test_a_budget_that_the_checked_half_breaks_is_exit_status_3(
+    clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn
+) -> None:
     out = tmp_path / "s.json"
     done = edgecnn(
         "tune",
@@ -81,7 +108,9 @@ def test_a_budget_that_the_checked_half_breaks_is_exit_status_3(clips: Path, tin
     assert out.is_file()
 
 
-def test_clips_that_cannot_be_used_are_one_line_and_exit_status_2(clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn) -> None:
+def test_clips_that_cannot_be_used_are_one_line_and_exit_status_2(
+    clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn
+) -> None:
     for arguments, why in (
         ([clips, "--budget", 5], "--fps"),
         ([tmp_path / "nowhere", "--budget", 5], "no such folder or table of clips"),

@@ -1,4 +1,4 @@
-"""Folders of pictures: what is in them, and which of it may judge a model."""
+"""Folders of images: what is in them, and which of it may evaluate a model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.dataset import find_pictures, judged_pictures, scan_folder
+from edgecnn.data.dataset import find_images, scan_folder, select_eval_images
 from edgecnn.data.split_record import SplitRecord, content_digest
 from edgecnn.errors import DataError, InputNotFoundError
 from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
@@ -38,7 +38,9 @@ def names(root: Path, paths: tuple[Path, ...]) -> list[str]:
 
 
 def record_of(root: Path, **splits: list[str]) -> SplitRecord:
-    return SplitRecord.of({split: [content_digest((root / name).read_bytes()) for name in found] for split, found in splits.items()})
+    return SplitRecord.of(
+        {split: [content_digest((root / name).read_bytes()) for name in found] for split, found in splits.items()}
+    )
 
 
 # ---- what a folder holds
@@ -47,7 +49,7 @@ def record_of(root: Path, **splits: list[str]) -> SplitRecord:
 def test_each_class_has_a_folder_and_classes_are_sorted_by_name(tmp_path: Path) -> None:
     found = scan_folder(laid(tmp_path, "owl/1.jpg", "cat/2.png", "cat/10.png", "Zebra/1.png", "dog/1.JPG"))
     assert found.class_names == ("Zebra", "cat", "dog", "owl")
-    assert [(p.path.relative_to(tmp_path).as_posix(), p.class_name) for p in found.pictures] == [
+    assert [(p.path.relative_to(tmp_path).as_posix(), p.class_name) for p in found.images] == [
         ("Zebra/1.png", "Zebra"),
         ("cat/10.png", "cat"),
         ("cat/2.png", "cat"),
@@ -55,29 +57,39 @@ def test_each_class_has_a_folder_and_classes_are_sorted_by_name(tmp_path: Path) 
         ("owl/1.jpg", "owl"),
     ]
     assert not found.ready_split
-    assert {p.split for p in found.pictures} == {None}
+    assert {p.split for p in found.images} == {None}
 
 
-def test_hidden_files_and_files_that_are_no_pictures_are_passed_over(tmp_path: Path) -> None:
-    laid(tmp_path, "cat/1.png", "cat/._1.png", "cat/.DS_Store", "cat/notes.txt", "cat/Thumbs.db", "cat/1.png.part", ".git/x.png", "cat/.cache/y.png")
+def test_hidden_files_and_files_that_are_no_images_are_passed_over(tmp_path: Path) -> None:
+    laid(
+        tmp_path,
+        "cat/1.png",
+        "cat/._1.png",
+        "cat/.DS_Store",
+        "cat/notes.txt",
+        "cat/Thumbs.db",
+        "cat/1.png.part",
+        ".git/x.png",
+        "cat/.cache/y.png",
+    )
     found = scan_folder(tmp_path)
-    assert names(tmp_path, tuple(p.path for p in found.pictures)) == ["cat/1.png"]
+    assert names(tmp_path, tuple(p.path for p in found.images)) == ["cat/1.png"]
     assert found.class_names == ("cat",)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "JPEG", "png", "webp", "bmp", "gif", "tif", "TIFF", "ppm", "pgm", "pbm"])
 def test_every_format_that_is_decoded_is_found_by_its_suffix(tmp_path: Path, suffix: str) -> None:
-    assert len(scan_folder(laid(tmp_path, f"cat/1.{suffix}")).pictures) == 1
+    assert len(scan_folder(laid(tmp_path, f"cat/1.{suffix}")).images) == 1
 
 
-def test_pictures_in_folders_below_a_class_belong_to_it(tmp_path: Path) -> None:
+def test_images_in_folders_below_a_class_belong_to_it(tmp_path: Path) -> None:
     found = scan_folder(laid(tmp_path, "cat/monday/left/1.png", "cat/2.png"))
-    assert {p.class_name for p in found.pictures} == {"cat"}
-    assert len(found.pictures) == 2
+    assert {p.class_name for p in found.images} == {"cat"}
+    assert len(found.images) == 2
 
 
-def test_pictures_are_sorted_by_path(tmp_path: Path) -> None:
-    found = list(find_pictures(laid(tmp_path, "b.png", "a/1.png", "c/1.png", "a.png")))
+def test_images_are_sorted_by_path(tmp_path: Path) -> None:
+    found = list(find_images(laid(tmp_path, "b.png", "a/1.png", "c/1.png", "a.png")))
     assert found == sorted(found)
 
 
@@ -85,10 +97,17 @@ def test_a_ready_split_is_known_by_its_folders(tmp_path: Path) -> None:
     found = scan_folder(laid(tmp_path, "train/dog/1.png", "train/cat/1.png", "val/cat/2.png", "test/dog/3.png"))
     assert found.ready_split
     assert found.class_names == ("cat", "dog")
-    assert {(p.class_name, p.split) for p in found.pictures} == {("dog", "train"), ("cat", "train"), ("cat", "val"), ("dog", "test")}
+    assert {(p.class_name, p.split) for p in found.images} == {
+        ("dog", "train"),
+        ("cat", "train"),
+        ("cat", "val"),
+        ("dog", "test"),
+    }
 
 
-def test_the_classes_of_a_ready_split_are_those_of_training_whatever_a_later_split_lacks_or_adds(tmp_path: Path) -> None:
+def test_the_classes_of_a_ready_split_are_those_of_training_whatever_a_later_split_lacks_or_adds(
+    tmp_path: Path,
+) -> None:
     found = scan_folder(laid(tmp_path, "train/owl/1.png", "train/cat/1.png", "val/cat/2.png", "val/extra/2.png"))
     assert found.class_names == ("cat", "owl")
 
@@ -103,19 +122,21 @@ def test_a_further_folder_makes_train_and_val_classes_like_any_other(tmp_path: P
     assert found.class_names == ("train", "truck", "val")
 
 
-def test_a_folder_without_folders_holds_unlabelled_pictures(tmp_path: Path) -> None:
+def test_a_folder_without_folders_holds_unlabelled_images(tmp_path: Path) -> None:
     found = scan_folder(laid(tmp_path, "1.png", "2.png"))
     assert found.class_names == ()
-    assert [p.class_name for p in found.pictures] == [None, None]
+    assert [p.class_name for p in found.images] == [None, None]
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     laid(tmp_path, "cat/1.png")
     (tmp_path / "cat" / "again").symlink_to(tmp_path)
-    assert len(scan_folder(tmp_path).pictures) == 1
+    assert len(scan_folder(tmp_path).images) == 1
 
 
-def test_a_folder_that_may_not_be_read_is_an_error_and_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_read_is_an_error_and_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     laid(tmp_path, "cat/1.png", "dog/deep/1.png")
     if os.geteuid():
         (tmp_path / "dog" / "deep").chmod(0)
@@ -136,60 +157,62 @@ def test_a_folder_that_may_not_be_read_is_an_error_and_not_empty(tmp_path: Path,
     [
         (lambda path: None, InputNotFoundError, "no such folder"),
         (lambda path: path.write_bytes(b""), DataError, "a file, where a folder"),
-        (lambda path: path.mkdir(), DataError, "no pictures"),
-        (lambda path: laid(path, "cat/notes.txt"), DataError, "no pictures"),
+        (lambda path: path.mkdir(), DataError, "no images"),
+        (lambda path: laid(path, "cat/notes.txt"), DataError, "no images"),
     ],
-    ids=["nothing there", "a file", "empty", "no pictures"],
+    ids=["nothing there", "a file", "empty", "no images"],
 )
-def test_what_is_no_folder_of_pictures_is_refused_by_name(tmp_path: Path, make, error: type[Exception], words: str) -> None:
+def test_what_is_no_folder_of_images_is_refused_by_name(
+    tmp_path: Path, make, error: type[Exception], words: str
+) -> None:
     path = tmp_path / "given data"
     make(path)
     with pytest.raises(error, match=f"given data: .*{words}"):
         scan_folder(path)
 
 
-# ---- which of it judges a model
+# ---- which of it evaluates a model
 
 
 def test_truth_is_the_index_in_the_model_not_in_the_folder(tmp_path: Path) -> None:
-    judged = judged_pictures(laid(tmp_path, "owl/1.png", "dog/1.png", "dog/2.png"), MANIFEST, None)
-    assert names(tmp_path, judged.paths) == ["dog/1.png", "dog/2.png", "owl/1.png"]
-    assert judged.truth == (1, 1, 2)
+    evaluated = select_eval_images(laid(tmp_path, "owl/1.png", "dog/1.png", "dog/2.png"), MANIFEST, None)
+    assert names(tmp_path, evaluated.paths) == ["dog/1.png", "dog/2.png", "owl/1.png"]
+    assert evaluated.truth == (1, 1, 2)
 
 
 def test_folders_may_bear_ids(tmp_path: Path) -> None:
     manifest = MANIFEST.replace(ids=("n03", "n02", "n01"))
-    assert judged_pictures(laid(tmp_path, "n01/1.png", "n03/1.png", "dog/1.png"), manifest, None).truth == (1, 2, 0)
+    assert select_eval_images(laid(tmp_path, "n01/1.png", "n03/1.png", "dog/1.png"), manifest, None).truth == (1, 2, 0)
 
 
 def test_a_folder_that_the_model_does_not_know_is_named_with_those_it_knows(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"fox.*'fox'.*cat, dog, owl"):
-        judged_pictures(laid(tmp_path, "cat/1.png", "fox/1.png"), MANIFEST, None)
+        select_eval_images(laid(tmp_path, "cat/1.png", "fox/1.png"), MANIFEST, None)
 
 
-def test_loose_pictures_beside_labelled_ones_are_refused_as_such(tmp_path: Path) -> None:
+def test_loose_images_beside_labelled_ones_are_refused_as_such(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        judged_pictures(laid(tmp_path, "train/cat/1.png", "val/loose.png"), MANIFEST, None)
+        select_eval_images(laid(tmp_path, "train/cat/1.png", "val/loose.png"), MANIFEST, None)
     assert "class ''" not in str(caught.value)
 
 
-def test_unlabelled_pictures_judge_nothing_but_may_calibrate(tmp_path: Path) -> None:
+def test_unlabelled_images_evaluate_nothing_but_may_calibrate(tmp_path: Path) -> None:
     laid(tmp_path, "1.png", "2.png")
     with pytest.raises(DataError, match="no labels"):
-        judged_pictures(tmp_path, MANIFEST, None)
-    judged = judged_pictures(tmp_path, MANIFEST, None, labels_needed=False)
-    assert judged.truth is None
-    assert len(judged.paths) == 2
+        select_eval_images(tmp_path, MANIFEST, None)
+    evaluated = select_eval_images(tmp_path, MANIFEST, None, labels_needed=False)
+    assert evaluated.truth is None
+    assert len(evaluated.paths) == 2
 
 
-def test_without_a_record_all_pictures_judge(tmp_path: Path) -> None:
-    judged = judged_pictures(laid(tmp_path, "cat/1.png", "dog/1.png"), MANIFEST, None)
-    assert (len(judged.paths), judged.held_out, judged.trained_on) == (2, True, ())
-    assert "all 2 pictures" in judged.note
+def test_without_a_record_all_images_evaluate(tmp_path: Path) -> None:
+    evaluated = select_eval_images(laid(tmp_path, "cat/1.png", "dog/1.png"), MANIFEST, None)
+    assert (len(evaluated.paths), evaluated.held_out, evaluated.trained_on) == (2, True, ())
+    assert "all 2 images" in evaluated.note
 
 
 class TestTheRunsOwnData:
-    """Four pictures trained on, two held out for validation, one for the test."""
+    """Four images trained on, two held out for validation, one for the test."""
 
     @pytest.fixture
     def own(self, tmp_path: Path) -> Path:
@@ -197,57 +220,69 @@ class TestTheRunsOwnData:
 
     @pytest.fixture
     def record(self, own: Path) -> SplitRecord:
-        return record_of(own, train=["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"], val=["cat/3.png", "dog/3.png"], test=["cat/4.png"])
+        return record_of(
+            own,
+            train=["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"],
+            val=["cat/3.png", "dog/3.png"],
+            test=["cat/4.png"],
+        )
 
     @pytest.mark.parametrize(
-        ("which", "expected"), [(None, ["cat/3.png", "dog/3.png"]), ("val", ["cat/3.png", "dog/3.png"]), ("test", ["cat/4.png"])]
+        ("which", "expected"),
+        [(None, ["cat/3.png", "dog/3.png"]), ("val", ["cat/3.png", "dog/3.png"]), ("test", ["cat/4.png"])],
     )
-    def test_only_what_was_held_out_judges(self, own: Path, record: SplitRecord, which, expected: list[str]) -> None:
-        judged = judged_pictures(own, MANIFEST, record, which)
-        assert names(own, judged.paths) == expected
-        assert judged.held_out
-        assert names(own, judged.trained_on) == ["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"]
-        assert str(len(expected)) in judged.note
+    def test_only_what_was_held_out_evaluates(self, own: Path, record: SplitRecord, which, expected: list[str]) -> None:
+        evaluated = select_eval_images(own, MANIFEST, record, which)
+        assert names(own, evaluated.paths) == expected
+        assert evaluated.held_out
+        assert names(own, evaluated.trained_on) == ["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"]
+        assert str(len(expected)) in evaluated.note
 
     def test_all_is_all_and_says_how_many_were_trained_on(self, own: Path, record: SplitRecord) -> None:
-        judged = judged_pictures(own, MANIFEST, record, "all")
-        assert (len(judged.paths), judged.held_out) == (7, False)
-        assert "7 pictures, 4 of them trained on" in judged.note
+        evaluated = select_eval_images(own, MANIFEST, record, "all")
+        assert (len(evaluated.paths), evaluated.held_out) == (7, False)
+        assert "7 images, 4 of them trained on" in evaluated.note
 
-    def test_moved_and_renamed_pictures_are_known_again(self, own: Path, record: SplitRecord, tmp_path_factory: pytest.TempPathFactory) -> None:
+    def test_moved_and_renamed_images_are_known_again(
+        self, own: Path, record: SplitRecord, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
         elsewhere = tmp_path_factory.mktemp("moved")
         for i, path in enumerate(sorted(own.rglob("*.png"))):
             target = elsewhere / path.parent.name / f"renamed {i}.jpg"
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(path.read_bytes())
-        judged = judged_pictures(elsewhere, MANIFEST, record)
-        assert sorted(path.read_bytes() for path in judged.paths) == [b"cat/3.png", b"dog/3.png"]
+        evaluated = select_eval_images(elsewhere, MANIFEST, record)
+        assert sorted(path.read_bytes() for path in evaluated.paths) == [b"cat/3.png", b"dog/3.png"]
 
-    def test_new_pictures_beside_the_runs_own_judge_too(self, own: Path, record: SplitRecord) -> None:
+    def test_new_images_beside_the_runs_own_evaluate_too(self, own: Path, record: SplitRecord) -> None:
         laid(own, "dog/new.png")
-        assert names(own, judged_pictures(own, MANIFEST, record).paths) == ["cat/3.png", "dog/3.png", "dog/new.png"]
+        assert names(own, select_eval_images(own, MANIFEST, record).paths) == ["cat/3.png", "dog/3.png", "dog/new.png"]
 
-    def test_other_pictures_alone_all_judge(self, record: SplitRecord, tmp_path_factory: pytest.TempPathFactory) -> None:
+    def test_other_images_alone_all_evaluate(
+        self, record: SplitRecord, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
         other = laid(tmp_path_factory.mktemp("other"), "cat/a.png", "dog/b.png")
-        judged = judged_pictures(other, MANIFEST, record)
-        assert (len(judged.paths), judged.held_out) == (2, True)
+        evaluated = select_eval_images(other, MANIFEST, record)
+        assert (len(evaluated.paths), evaluated.held_out) == (2, True)
 
     def test_where_everything_was_trained_on_nothing_is_left_and_the_way_out_is_named(self, own: Path) -> None:
         everything = record_of(own, train=[path.relative_to(own).as_posix() for path in own.rglob("*.png")])
-        with pytest.raises(DataError, match=r"trained on every picture.*--split all"):
-            judged_pictures(own, MANIFEST, everything)
+        with pytest.raises(DataError, match=r"trained on every image.*--split all"):
+            select_eval_images(own, MANIFEST, everything)
 
-    def test_without_validation_pictures_the_test_pictures_judge(self, own: Path) -> None:
+    def test_without_validation_images_the_test_images_evaluate(self, own: Path) -> None:
         rest = [path.relative_to(own).as_posix() for path in own.rglob("*.png") if path.name != "4.png"]
-        assert names(own, judged_pictures(own, MANIFEST, record_of(own, train=rest, test=["cat/4.png"])).paths) == ["cat/4.png"]
+        assert names(own, select_eval_images(own, MANIFEST, record_of(own, train=rest, test=["cat/4.png"])).paths) == [
+            "cat/4.png"
+        ]
 
 
 @pytest.mark.parametrize("which", ["val", "test"])
 def test_a_split_of_a_ready_split_is_taken_by_folder_where_nothing_is_remembered(tmp_path: Path, which) -> None:
     laid(tmp_path, "train/cat/1.png", "val/cat/2.png", "test/cat/3.png")
-    assert {path.parent.parent.name for path in judged_pictures(tmp_path, MANIFEST, None, which).paths} == {which}
+    assert {path.parent.parent.name for path in select_eval_images(tmp_path, MANIFEST, None, which).paths} == {which}
 
 
 def test_a_split_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="'test' has no pictures"):
-        judged_pictures(laid(tmp_path, "train/cat/1.png", "val/cat/2.png"), MANIFEST, None, "test")
+    with pytest.raises(DataError, match="'test' has no images"):
+        select_eval_images(laid(tmp_path, "train/cat/1.png", "val/cat/2.png"), MANIFEST, None, "test")

@@ -1,4 +1,4 @@
-"""Pictures are known again by content."""
+"""Images are known again by content."""
 
 from __future__ import annotations
 
@@ -21,20 +21,24 @@ def test_the_digest_is_sha_256_in_hexadecimal() -> None:
 def test_the_hash_of_a_data_set_does_not_know_order_but_knows_content() -> None:
     digests = DIGESTS["train"]
     assert data_sha256(reversed(digests)) == data_sha256(iter(digests))
-    assert len({data_sha256(digests), data_sha256(digests[1:]), data_sha256([*digests, digests[0]]), data_sha256([])}) == 4
+    assert (
+        len({data_sha256(digests), data_sha256(digests[1:]), data_sha256([*digests, digests[0]]), data_sha256([])}) == 4
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_each_picture_is_known_in_its_split(split: str) -> None:
+def test_each_image_is_known_in_its_split(split: str) -> None:
     assert {RECORD.split_of(digest) for digest in DIGESTS[split]} == {split}
 
 
-def test_a_picture_never_seen_is_in_no_split() -> None:
+def test_an_image_never_seen_is_in_no_split() -> None:
     assert {RECORD.split_of(content_digest(f"new {i}".encode())) for i in range(50)} == {None}
 
 
-@pytest.mark.parametrize(("splits", "expected"), [(("train", "val"), "val"), (("train", "test"), "test"), (("val", "test"), "test")])
-def test_a_picture_in_two_splits_counts_as_the_stricter(splits: tuple[str, str], expected: str) -> None:
+@pytest.mark.parametrize(
+    ("splits", "expected"), [(("train", "val"), "val"), (("train", "test"), "test"), (("val", "test"), "test")]
+)
+def test_an_image_in_two_splits_counts_as_the_stricter(splits: tuple[str, str], expected: str) -> None:
     digest = content_digest(b"twice")
     assert SplitRecord.of({split: [digest] for split in splits}).split_of(digest) == expected
 
@@ -45,11 +49,11 @@ def test_a_record_is_written_and_read_back_equal() -> None:
     assert SplitRecord.from_json(empty.to_json()) == empty
 
 
-def test_a_record_is_the_same_text_in_whatever_order_the_pictures_came() -> None:
+def test_a_record_is_the_same_text_in_whatever_order_the_images_came() -> None:
     assert SplitRecord.of({split: reversed(found) for split, found in DIGESTS.items()}).to_json() == RECORD.to_json()
 
 
-def test_a_record_costs_four_bytes_a_picture_in_base64() -> None:
+def test_a_record_costs_four_bytes_an_image_in_base64() -> None:
     many = SplitRecord.of({"train": [hashlib.sha256(str(i).encode()).hexdigest() for i in range(10_000)]})
     assert len(many.to_json()) < 10_000 * 4 * 4 / 3 + 100
 

@@ -20,13 +20,13 @@ from edgecnn.data_quality.image_stats import Fault, read_facts
 from edgecnn.errors import DataError
 from edgecnn.runtime.doctor.run import examine
 
-COUNT = 12  # pictures a class
+COUNT = 12  # images a class
 Write = Callable[..., Path]
 
 
-def write(path: Path, picture: np.ndarray, quality: int = 90) -> Path:
+def write(path: Path, image: np.ndarray, quality: int = 90) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return path
 
 
@@ -75,7 +75,7 @@ def test_a_sound_folder_gets_one_finding_with_its_counts(sound: Path) -> None:
     found = examine(sound)
     assert found.ok
     assert [f.level for f in found.findings] == ["ok"]
-    assert f"{2 * COUNT} of {2 * COUNT} pictures" in found.findings[0].what
+    assert f"{2 * COUNT} of {2 * COUNT} images" in found.findings[0].what
     assert "cat 12, dog 12" in found.findings[0].what
 
 
@@ -95,12 +95,12 @@ def test_a_file_cut_short_is_a_fault(data: Path) -> None:
 
 def test_an_empty_file_is_a_fault(data: Path) -> None:
     (data / "cat/empty.jpg").write_bytes(b"")
-    the(data, "fault", "1 picture file is empty", "cat/empty.jpg")
+    the(data, "fault", "1 image file is empty", "cat/empty.jpg")
 
 
-def test_a_file_that_is_no_picture_is_a_fault(data: Path) -> None:
-    (data / "dog/no.png").write_text("no picture")
-    the(data, "fault", "no picture", "dog/no.png")
+def test_a_file_that_is_no_image_is_a_fault(data: Path) -> None:
+    (data / "dog/no.png").write_text("no image")
+    the(data, "fault", "no image", "dog/no.png")
 
 
 def test_a_file_broken_inside_is_a_fault(data: Path) -> None:
@@ -112,12 +112,12 @@ def test_a_file_broken_inside_is_a_fault(data: Path) -> None:
 
 def test_of_many_bad_files_a_few_are_named_and_the_rest_is_counted(data: Path) -> None:
     for i in range(25):
-        (data / f"cat/bad{i:02d}.jpg").write_text("no picture")
-    finding = the(data, "fault", "25 picture files", "cat/bad00.jpg", "and 20 more")
+        (data / f"cat/bad{i:02d}.jpg").write_text("no image")
+    finding = the(data, "fault", "25 image files", "cat/bad00.jpg", "and 20 more")
     assert "bad05" not in finding.where
 
 
-def test_a_picture_of_another_format_than_its_name_says_is_a_warning(data: Path) -> None:
+def test_an_image_of_another_format_than_its_name_says_is_a_warning(data: Path) -> None:
     path = data / "cat/0.jpg"
     cv2.imwrite(str(data / "cat/x.png"), scene(0))
     (data / "cat/x.png").replace(path)
@@ -125,17 +125,17 @@ def test_a_picture_of_another_format_than_its_name_says_is_a_warning(data: Path)
 
 
 @pytest.mark.parametrize("name", ["photo.heic", "photo.dat"])
-def test_a_picture_that_is_passed_over_for_its_suffix_is_a_warning(data: Path, name: str) -> None:
+def test_an_image_that_is_passed_over_for_its_suffix_is_a_warning(data: Path, name: str) -> None:
     write(data / "cat/new.jpg", scene(77)).replace(data / "cat" / name)
     the(data, "warning", "passed over", name)
 
 
-def test_other_files_among_the_pictures_are_a_note_and_those_beside_the_classes_are_not(data: Path) -> None:
+def test_other_files_among_the_images_are_a_note_and_those_beside_the_classes_are_not(data: Path) -> None:
     (data / "labels.csv").write_text("a,b")
     (data / "cat/.hidden").write_text("")
     assert of(data, "note") == []
     (data / "cat/Thumbs.db").write_text("x")
-    the(data, "note", "1 file among the pictures", "cat/Thumbs.db")
+    the(data, "note", "1 file among the images", "cat/Thumbs.db")
 
 
 # Copies
@@ -165,18 +165,18 @@ NEAR = {
 
 
 @pytest.mark.parametrize("change", NEAR)
-def test_nearly_the_same_picture_under_two_labels_is_a_fault(data: Path, change: str) -> None:
+def test_nearly_the_same_image_under_two_labels_is_a_fault(data: Path, change: str) -> None:
     write(data / "dog/near.jpg", NEAR[change](scene(3)))
     the(data, "fault", "under two labels", f"1 {change}", "cat/3.jpg = dog/near.jpg")
 
 
 @pytest.mark.parametrize("change", NEAR)
-def test_nearly_the_same_picture_in_two_splits_is_a_fault(split: Path, change: str) -> None:
+def test_nearly_the_same_image_in_two_splits_is_a_fault(split: Path, change: str) -> None:
     write(split / "val/cat/near.jpg", NEAR[change](scene(7)))
     the(split, "fault", "in two splits", f"1 {change}", "train/cat/7.jpg = val/cat/near.jpg")
 
 
-def test_nearly_the_same_picture_twice_in_a_class_is_a_note(data: Path) -> None:
+def test_nearly_the_same_image_twice_in_a_class_is_a_note(data: Path) -> None:
     write(data / "cat/near.jpg", jpeg(scene(3), 50))
     the(data, "note", "more than once in a class", "cat/3.jpg = cat/near.jpg")
 
@@ -191,10 +191,10 @@ def test_a_near_copy_finds_the_byte_identical_twin_that_lies_in_the_other_split(
 # Classes and splits
 
 
-@pytest.mark.parametrize("pictures", [0, 1])
-def test_a_class_with_fewer_than_two_pictures_is_a_fault(data: Path, pictures: int) -> None:
+@pytest.mark.parametrize("images", [0, 1])
+def test_a_class_with_fewer_than_two_images_is_a_fault(data: Path, images: int) -> None:
     (data / "emu").mkdir()
-    for i in range(pictures):
+    for i in range(images):
         write(data / f"emu/{i}.jpg", scene(200 + i))
     the(data, "fault", "1 class", "emu")
 
@@ -205,13 +205,13 @@ def test_of_many_small_classes_a_few_are_named_and_the_rest_is_counted(tmp_path:
     the(tmp_path, "fault", "30 classes", "class00", "and 25 more")
 
 
-def test_pictures_that_cannot_be_read_do_not_make_a_class(data: Path) -> None:
+def test_images_that_cannot_be_read_do_not_make_a_class(data: Path) -> None:
     for path in (data / "dog").iterdir():
-        path.write_text("no picture")
-    assert any("dog" in f.where and "without a readable picture" in f.what for f in of(data, "fault"))
+        path.write_text("no image")
+    assert any("dog" in f.where and "without a readable image" in f.what for f in of(data, "fault"))
 
 
-def test_a_class_too_small_to_hold_pictures_out_is_a_warning(data: Path) -> None:
+def test_a_class_too_small_to_hold_images_out_is_a_warning(data: Path) -> None:
     for i in range(5):
         write(data / f"emu/{i}.jpg", scene(200 + i))
     the(data, "warning", "1 class has fewer than 10", "emu 5")
@@ -232,8 +232,8 @@ def test_a_class_that_a_split_lacks_is_a_warning(split: Path) -> None:
     the(split, "warning", "'val'", "dog")
 
 
-def test_a_ready_split_without_training_pictures_can_be_sound(split: Path) -> None:
-    """It may be there to judge on."""
+def test_a_ready_split_without_training_images_can_be_sound(split: Path) -> None:
+    """It may be there to evaluate on."""
     shutil.rmtree(split / "val")
     (split / "train").replace(split / "test")
     assert {f.level for f in examine(split).findings} <= {"ok", "note"}
@@ -247,7 +247,7 @@ def test_more_than_ten_to_one_is_a_warning_that_names_the_option(data: Path) -> 
     assert "--balance" in imbalance.remedy
 
 
-def test_pictures_outside_the_class_folders_are_a_warning(data: Path) -> None:
+def test_images_outside_the_class_folders_are_a_warning(data: Path) -> None:
     write(data / "loose.jpg", scene(90))
     the(data, "warning", "no class folder", "loose.jpg")
 
@@ -259,40 +259,40 @@ def test_a_split_beside_other_folders_is_a_warning(data: Path) -> None:
     the(data, "warning", "train: taken for classes")
 
 
-def test_pictures_without_labels_are_a_warning(tmp_path: Path) -> None:
+def test_images_without_labels_are_a_warning(tmp_path: Path) -> None:
     """They can still calibrate."""
     write(tmp_path / "1.jpg", scene(1))
     the(tmp_path, "warning", "labels")
 
 
-def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         examine(tmp_path)
 
 
-# Pictures
+# Images
 
 
-def test_tiny_pictures_are_a_warning(data: Path) -> None:
+def test_tiny_images_are_a_warning(data: Path) -> None:
     write(data / "cat/small.png", scene(60, 31, 40))
     write(data / "cat/enough.png", scene(61, 32, 32))
-    assert any(f.where == "cat/small.png" and "1 picture is smaller than 32" in f.what for f in of(data, "warning"))
+    assert any(f.where == "cat/small.png" and "1 image is smaller than 32" in f.what for f in of(data, "warning"))
 
 
-def test_a_set_of_small_pictures_is_a_note(tmp_path: Path) -> None:
+def test_a_set_of_small_images_is_a_note(tmp_path: Path) -> None:
     for i in range(COUNT):
         write(tmp_path / f"cat/{i}.jpg", scene(i, 60, 60))
         write(tmp_path / f"dog/{i}.jpg", scene(100 + i, 60, 60))
     assert "imgsz" in the(tmp_path, "note", "60 pixels").remedy
 
 
-def test_a_very_large_picture_is_a_note(data: Path) -> None:
+def test_a_very_large_image_is_a_note(data: Path) -> None:
     write(data / "cat/huge.jpg", cv2.resize(scene(60), (5000, 3300)))
     assert any(f.where == "cat/huge.jpg" and "16 megapixels" in f.what for f in of(data, "note"))
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_picture_of_one_colour_is_a_warning(data: Path, level: int) -> None:
+def test_an_image_of_one_colour_is_a_warning(data: Path, level: int) -> None:
     write(data / "cat/blank.jpg", np.full((200, 240, 3), level, np.uint8))
     the(data, "warning", "one colour", "cat/blank.jpg")
 
@@ -309,7 +309,7 @@ def with_orientation(path: Path, orientation: int) -> None:
     path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + content[2:])
 
 
-def test_pictures_turned_by_exif_among_others_are_a_note(data: Path) -> None:
+def test_images_turned_by_exif_among_others_are_a_note(data: Path) -> None:
     for i in range(2):
         with_orientation(data / f"cat/{i}.jpg", 6)
         with_orientation(data / f"dog/{i}.jpg", 3)
@@ -317,12 +317,12 @@ def test_pictures_turned_by_exif_among_others_are_a_note(data: Path) -> None:
     assert of(data, "warning") == []
 
 
-def test_lying_and_standing_pictures_together_are_a_note(data: Path) -> None:
+def test_lying_and_standing_images_together_are_a_note(data: Path) -> None:
     for i in range(6):
         for k, name in enumerate(("cat", "dog")):
             write(data / f"{name}/{i}.jpg", scene(100 * k + i, 200, 240))
     the_note = next(f for f in of(data, "note") if "stand" in f.what)
-    assert "12 pictures lie, 12 stand" in the_note.what
+    assert "12 images lie, 12 stand" in the_note.what
 
 
 # Shortcuts
@@ -342,7 +342,10 @@ def as_png(path: Path) -> None:
 
 def test_a_format_that_tells_the_label_is_a_warning_with_its_shares(data: Path) -> None:
     finding = spoiled(data, as_png)
-    assert "100% of 'cat' are JPEG, 0% of the others" in finding.what or "100% of 'dog' are PNG, 0% of the others" in finding.what
+    assert (
+        "100% of 'cat' are JPEG, 0% of the others" in finding.what
+        or "100% of 'dog' are PNG, 0% of the others" in finding.what
+    )
 
 
 def test_a_format_that_both_classes_have_is_nothing(data: Path) -> None:
@@ -352,7 +355,7 @@ def test_a_format_that_both_classes_have_is_nothing(data: Path) -> None:
     assert not any("format goes along" in f.what for f in examine(data).findings)
 
 
-def test_grey_pictures_that_tell_the_label_are_a_warning(data: Path) -> None:
+def test_grey_images_that_tell_the_label_are_a_warning(data: Path) -> None:
     finding = spoiled(data, lambda p: write(p, cv2.cvtColor(cv2.imread(str(p)), cv2.COLOR_BGR2GRAY)))
     assert finding.what.startswith("colour")
     assert "grey" in finding.what or "in colour" in finding.what
@@ -367,13 +370,15 @@ def test_grey_pictures_that_tell_the_label_are_a_warning(data: Path) -> None:
         ("EXIF orientation", lambda p: with_orientation(p, 3)),
     ],
 )
-def test_what_else_of_the_files_tells_the_label_is_a_warning(data: Path, name: str, change: Callable[[Path], None]) -> None:
+def test_what_else_of_the_files_tells_the_label_is_a_warning(
+    data: Path, name: str, change: Callable[[Path], None]
+) -> None:
     for path in sorted((data / "dog").iterdir()):
         change(path)
     assert any(f.what.startswith(f"{name} goes along with the label: 100%") for f in of(data, "warning"))
 
 
-def test_a_few_pictures_prove_no_shortcut(tmp_path: Path) -> None:
+def test_a_few_images_prove_no_shortcut(tmp_path: Path) -> None:
     for i in range(3):
         write(tmp_path / f"cat/{i}.png", scene(i))
         write(tmp_path / f"dog/{i}.jpg", scene(100 + i))
@@ -385,9 +390,9 @@ def test_a_few_pictures_prove_no_shortcut(tmp_path: Path) -> None:
 
 def test_training_can_have_the_findings_of_what_it_read_itself(data: Path) -> None:
     shutil.copy(data / "cat/0.jpg", data / "dog/copy.jpg")
-    (data / "dog/no.jpg").write_text("no picture")
+    (data / "dog/no.jpg").write_text("no image")
     folder = scan_folder(data)
-    read = [read_facts(p) for p in folder.pictures]
+    read = [read_facts(p) for p in folder.images]
     found = check_data(folder, [r for r in read if not isinstance(r, Fault)], [r for r in read if isinstance(r, Fault)])
     assert [f.level for f in found] == ["fault", "fault"]
     assert found == tuple(examine(data).findings[1:])
@@ -400,7 +405,7 @@ def test_the_command_ends_with_status_3_and_one_json_object(data: Path, edgecnn)
     found = json.loads(done.stdout)
     assert found["ok"] is False
     assert all(set(f) == {"level", "what", "where", "remedy"} for f in found["findings"])
-    assert "reading pictures" in done.stderr
+    assert "reading images" in done.stderr
 
 
 def test_the_table_keeps_to_80_columns(data: Path, edgecnn) -> None:
@@ -423,9 +428,9 @@ def test_before_one_camera_relatives_under_two_labels_are_a_warning_and_in_two_s
 
     for i in range(20):
         for k, name in enumerate(("cat", "dog")):
-            picture = shot(2 * i + k)
-            write(tmp_path / f"labels/{name}/{i}.png", picture)
-            write(tmp_path / f"splits/{'train' if i < 12 else 'val'}/{name}/{i}.png", picture)
+            image = shot(2 * i + k)
+            write(tmp_path / f"labels/{name}/{i}.png", image)
+            write(tmp_path / f"splits/{'train' if i < 12 else 'val'}/{name}/{i}.png", image)
     assert examine(tmp_path / "labels").ok
     assert examine(tmp_path / "splits").ok
     write(tmp_path / "labels/dog/again.png", shot(0))

@@ -1,4 +1,4 @@
-"""The same picture, changed as copies are, is found; other pictures are not taken for it."""
+"""The same image, changed as copies are, is found; other images are not taken for it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import cv2
 import numpy as np
 import pytest
 from scenes import cropped, jpeg, scene
-from shapes import shape_picture
+from shapes import shape_image
 
 from edgecnn.data_quality.near_duplicates import find_copies, find_near_duplicates, group_duplicates, thumbnail
 
 
-def thumbnails(pictures: list[np.ndarray]) -> np.ndarray:
-    return np.stack([thumbnail(cv2.cvtColor(p, cv2.COLOR_BGR2RGB)) for p in pictures])
+def thumbnails(images: list[np.ndarray]) -> np.ndarray:
+    return np.stack([thumbnail(cv2.cvtColor(p, cv2.COLOR_BGR2RGB)) for p in images])
 
 
-def groups(pictures: list[np.ndarray]) -> list[int]:
-    digests = [hashlib.sha256(p.tobytes() + str(i).encode()).hexdigest() for i, p in enumerate(pictures)]  # no two files are equal
-    return group_duplicates(digests, thumbnails(pictures))
+def groups(images: list[np.ndarray]) -> list[int]:
+    digests = [
+        hashlib.sha256(p.tobytes() + str(i).encode()).hexdigest() for i, p in enumerate(images)
+    ]  # no two files are equal
+    return group_duplicates(digests, thumbnails(images))
 
 
 CHANGES = {
@@ -55,39 +57,41 @@ def test_a_copy_is_found_however_it_was_changed_and_the_change_is_named(kind: st
     assert all(0.85 <= p.likeness <= 1.001 for p in found)
 
 
-def test_different_pictures_are_no_copies() -> None:
+def test_different_images_are_no_copies() -> None:
     found = find_near_duplicates(thumbnails([scene(seed) for seed in range(150)]))
     assert found.pairs == ()
     assert not found.look_alike
 
 
-def test_two_pictures_alone_are_judged_too() -> None:
+def test_two_images_alone_are_evaluated_too() -> None:
     assert len(find_near_duplicates(thumbnails([scene(0), jpeg(scene(0), 60)])).pairs) == 1
     assert find_near_duplicates(thumbnails([scene(0), scene(1)])).pairs == ()
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_fewer_than_two_pictures_have_no_copies(count: int) -> None:
+def test_fewer_than_two_images_have_no_copies(count: int) -> None:
     assert find_near_duplicates(np.zeros((count, 64, 64), np.uint8)).pairs == ()
     assert find_copies(["aa"] * count, np.zeros((count, 64, 64), np.uint8)).groups == (0,) * count
 
 
 def test_simple_shapes_that_can_be_laid_over_each_other_are_no_copies() -> None:
     """A circle, cropped, is another circle: that alone proves nothing."""
-    pictures = [shape_picture(name, seed) for name in ("circle", "square") for seed in range(30)]
-    assert find_near_duplicates(thumbnails(pictures)).pairs == ()
+    images = [shape_image(name, seed) for name in ("circle", "square") for seed in range(30)]
+    assert find_near_duplicates(thumbnails(images)).pairs == ()
 
 
 def test_before_one_camera_only_true_copies_count() -> None:
-    """The background is the same everywhere, and most of each picture."""
+    """The background is the same everywhere, and most of each image."""
     random = np.random.default_rng(0)
 
     def shot() -> np.ndarray:
-        picture = scene(1)
+        image = scene(1)
         for _ in range(2):
             x, y = (int(v) for v in random.integers(40, 160, 2))
-            cv2.circle(picture, (x, y), int(random.integers(6, 20)), tuple(int(c) for c in random.integers(0, 256, 3)), -1)
-        return np.clip(picture + random.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+            cv2.circle(
+                image, (x, y), int(random.integers(6, 20)), tuple(int(c) for c in random.integers(0, 256, 3)), -1
+            )
+        return np.clip(image + random.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
 
     shots = [shot() for _ in range(80)]
     found = find_near_duplicates(thumbnails([*shots, *(jpeg(p, 60) for p in shots[:5])]))
@@ -97,20 +101,20 @@ def test_before_one_camera_only_true_copies_count() -> None:
     assert len(pairs) <= 6
 
 
-def test_many_copies_of_few_pictures_make_one_group_each() -> None:
+def test_many_copies_of_few_images_make_one_group_each() -> None:
     """As augmented data sets are."""
     random = np.random.default_rng(0)
-    pictures = []
+    images = []
     for seed in range(8):
         for _ in range(8):
-            picture = cropped(scene(seed), *random.uniform(0, 0.1, 4))
-            pictures.append(jpeg(picture[:, ::-1] if random.random() < 0.5 else picture, int(random.integers(50, 95))))
-    found = groups(pictures)
+            image = cropped(scene(seed), *random.uniform(0, 0.1, 4))
+            images.append(jpeg(image[:, ::-1] if random.random() < 0.5 else image, int(random.integers(50, 95))))
+    found = groups(images)
     assert [len(set(found[i : i + 8])) for i in range(0, 64, 8)] == [1] * 8
     assert len(set(found)) == 8
 
 
-def test_blank_pictures_do_not_join() -> None:
+def test_blank_images_do_not_join() -> None:
     assert len(set(groups([np.full((64, 64, 3), grey, np.uint8) for grey in (0, 40, 42, 128, 255)]))) == 5
 
 
@@ -124,11 +128,18 @@ def test_byte_identical_files_join_whatever_they_show() -> None:
 
 def test_joining_is_transitive() -> None:
     """A copy of a copy is a copy, whichever came first."""
-    found = groups([jpeg(scene(5), 50), scene(6), scene(5), cv2.resize(scene(5), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)])
+    found = groups(
+        [
+            jpeg(scene(5), 50),
+            scene(6),
+            scene(5),
+            cv2.resize(scene(5), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA),
+        ]
+    )
     assert found[0] == found[2] == found[3] != found[1]
 
 
-def test_pictures_in_different_blocks_of_the_comparison_join(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_in_different_blocks_of_the_comparison_join(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.data_quality.near_duplicates._ROWS", 4)
     monkeypatch.setattr("edgecnn.data_quality.near_duplicates._COLUMNS", 6)
     monkeypatch.setattr("edgecnn.data_quality.near_duplicates._BLOCK", 5)

@@ -7,12 +7,20 @@ import math
 import numpy as np
 import pytest
 
-from edgecnn.evaluation.metrics import ece_band, expected_calibration_error, judge, mean_kl, poisson_interval, signal_to_noise_db, wilson_interval
+from edgecnn.evaluation.metrics import (
+    compute_metrics,
+    ece_band,
+    expected_calibration_error,
+    mean_kl,
+    poisson_interval,
+    signal_to_noise_db,
+    wilson_interval,
+)
 
 LABELS = ("a", "b", "c")
 # truth a a b b; answers a b b a
 SMALL = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0.5, 0.4, 0.1]])
-FOUND = judge(SMALL, [0, 0, 1, 1], LABELS)
+FOUND = compute_metrics(SMALL, [0, 0, 1, 1], LABELS)
 
 
 def test_top1_is_the_share_of_right_answers() -> None:
@@ -20,24 +28,24 @@ def test_top1_is_the_share_of_right_answers() -> None:
 
 
 def test_the_confusion_matrix_has_truth_in_rows_and_answers_in_columns() -> None:
-    assert judge(SMALL, [0, 0, 1, 2], LABELS).confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 0))
+    assert compute_metrics(SMALL, [0, 0, 1, 2], LABELS).confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 0))
 
 
 def test_precision_is_none_where_never_answered_and_recall_where_never_shown() -> None:
-    a, _, c = judge(SMALL, [0, 0, 0, 2], LABELS).per_class
+    a, _, c = compute_metrics(SMALL, [0, 0, 0, 2], LABELS).per_class
     assert (a.images, a.precision, a.recall) == (3, 0.5, 1 / 3)
     assert (c.images, c.precision, c.recall, c.f1) == (1, None, 0.0, 0.0)
-    _, b, c = judge(SMALL[:1], [0], LABELS).per_class
+    _, b, c = compute_metrics(SMALL[:1], [0], LABELS).per_class
     assert (b.precision, b.recall, b.f1) == (None, None, None)
     assert (c.label, c.images) == ("c", 0)
 
 
 def test_f1_is_the_harmonic_mean_and_macro_f1_leaves_out_classes_never_shown_nor_answered() -> None:
-    a, b, c = judge(SMALL, [0, 0, 0, 1], LABELS).per_class
+    a, b, c = compute_metrics(SMALL, [0, 0, 0, 1], LABELS).per_class
     assert a.f1 == pytest.approx(2 / (1 / 0.5 + 1 / (1 / 3)))
     assert b.f1 == 0
     assert c.f1 is None
-    assert judge(SMALL, [0, 0, 0, 1], LABELS).macro_f1 == pytest.approx((0.4 + 0) / 2)
+    assert compute_metrics(SMALL, [0, 0, 0, 1], LABELS).macro_f1 == pytest.approx((0.4 + 0) / 2)
 
 
 def test_nll_is_the_mean_of_minus_the_logarithm_in_nats() -> None:
@@ -45,17 +53,17 @@ def test_nll_is_the_mean_of_minus_the_logarithm_in_nats() -> None:
 
 
 def test_a_probability_of_zero_for_the_truth_costs_no_infinity() -> None:
-    assert judge(np.array([[1.0, 0.0]]), [1], ("a", "b")).nll == pytest.approx(-math.log(1e-12))
+    assert compute_metrics(np.array([[1.0, 0.0]]), [1], ("a", "b")).nll == pytest.approx(-math.log(1e-12))
 
 
 def test_top5_is_none_below_five_classes_and_1_at_five() -> None:
     assert FOUND.top5 is None
-    assert judge(np.eye(5)[[0, 1]], [4, 1], tuple("abcde")).top5 == 1.0
+    assert compute_metrics(np.eye(5)[[0, 1]], [4, 1], tuple("abcde")).top5 == 1.0
 
 
 def test_top5_counts_the_truth_among_the_five_best() -> None:
     ranked = np.array([[0.3, 0.25, 0.2, 0.12, 0.08, 0.05]] * 6)
-    assert judge(ranked, range(6), tuple("abcdef")).top5 == pytest.approx(5 / 6)
+    assert compute_metrics(ranked, range(6), tuple("abcdef")).top5 == pytest.approx(5 / 6)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +87,8 @@ def test_figures_are_plain_numbers_that_json_takes() -> None:
     assert all(type(v) is int for row in FOUND.confusion for v in row)
 
 
-def test_half_precision_is_judged_in_full() -> None:
-    assert judge(SMALL.astype(np.float32), [0, 0, 1, 1], LABELS).nll == pytest.approx(FOUND.nll, abs=1e-6)
+def test_half_precision_is_evaluated_in_full() -> None:
+    assert compute_metrics(SMALL.astype(np.float32), [0, 0, 1, 1], LABELS).nll == pytest.approx(FOUND.nll, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +171,7 @@ def test_an_overconfident_model_lies_above_its_band() -> None:
     assert expected_calibration_error(p, truth) > ece_band(p, 0)[1]
 
 
-def test_the_band_narrows_as_pictures_are_added_and_is_the_same_for_a_seed() -> None:
+def test_the_band_narrows_as_images_are_added_and_is_the_same_for_a_seed() -> None:
     few, many = (ece_band(calibrated(count, 1)[0], 0)[1] for count in (50, 5_000))
     assert many < few / 5
     p = calibrated(60, 2)[0]
@@ -174,7 +182,9 @@ def test_answers_without_any_doubt_have_a_band_of_nothing() -> None:
     assert ece_band(np.tile([1.0, 0.0], (20, 1))) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize(("events", "low", "high"), [(0, 0, 3.6889), (1, 0.0253, 5.5716), (10, 4.7954, 18.3904), (100, 81.3640, 121.6268)])
+@pytest.mark.parametrize(
+    ("events", "low", "high"), [(0, 0, 3.6889), (1, 0.0253, 5.5716), (10, 4.7954, 18.3904), (100, 81.3640, 121.6268)]
+)
 def test_the_poisson_interval_is_that_of_the_published_table(events: int, low: float, high: float) -> None:
     assert poisson_interval(events) == pytest.approx((low, high), rel=1e-4, abs=1e-4)
 

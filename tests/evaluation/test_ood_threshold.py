@@ -1,4 +1,4 @@
-"""The rejection threshold: how many genuine pictures it costs, now and later."""
+"""The rejection threshold: how many genuine images it costs, now and later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ SCORES = ("max_probability", "energy", "feature_distance")
 
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize(("count", "rate"), [(1000, 0.05), (1000, 0.2), (40, 0.05), (137, 0.1)])
-def test_at_most_the_stated_share_of_the_fitting_pictures_is_rejected_and_nearly_that(score: str, count: int, rate: float) -> None:
+def test_at_most_the_stated_share_of_the_fitting_images_is_rejected_and_nearly_that(
+    score: str, count: int, rate: float
+) -> None:
     scores = np.random.default_rng(count).random(count).astype(np.float32)
     rule = fit_threshold(UnknownRule(score), scores, rate)
     lost = rejected(rule, scores).mean()
@@ -22,9 +24,11 @@ def test_at_most_the_stated_share_of_the_fitting_pictures_is_rejected_and_nearly
 
 
 @pytest.mark.parametrize("score", ["max_probability", "feature_distance"])
-def test_new_pictures_are_rejected_no_more_often_than_stated_on_average(score: str) -> None:
+def test_new_images_are_rejected_no_more_often_than_stated_on_average(score: str) -> None:
     random = np.random.default_rng(3)
-    lost = [rejected(fit_threshold(UnknownRule(score), random.random(60)), random.random(500)).mean() for _ in range(400)]
+    lost = [
+        rejected(fit_threshold(UnknownRule(score), random.random(60)), random.random(500)).mean() for _ in range(400)
+    ]
     assert 0.03 < np.mean(lost) < 0.05  # (floor(0.05 x 61)) / 61 = 0.049; naive quantiles go to 0.066
 
 

@@ -36,7 +36,9 @@ class _Network(nn.Module):
     def __init__(self, classes: int = 3) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6(), nn.Conv2d(16, 16, 3), nn.ReLU())
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6(), nn.Conv2d(16, 16, 3), nn.ReLU()
+        )
         nn.init.uniform_(self.body[1].running_mean, -1, 1), nn.init.uniform_(self.body[1].running_var, 0.5, 2)
         self.pool, self.head = nn.AdaptiveAvgPool2d(1), nn.Linear(16, classes)
 
@@ -57,12 +59,12 @@ def _torchscript_export(path: Path, batch: int | None, classes: int = 3, opset: 
     return network
 
 
-def _pictures(count: int = 5) -> np.ndarray:
+def _images(count: int = 5) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
 
 
-def _expected(network: nn.Module, pictures: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
-    x = (torch.from_numpy(pictures.copy()).float() / 255 - torch.tensor(mean)) / torch.tensor(std)
+def _expected(network: nn.Module, images: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    x = (torch.from_numpy(images.copy()).float() / 255 - torch.tensor(mean)) / torch.tensor(std)
     with torch.inference_mode():
         return network(x.permute(0, 3, 1, 2)).softmax(1).numpy()
 
@@ -75,7 +77,7 @@ def test_torchscripts_exporter(batch: int | None, opset: int, labels: Path, tmp_
     assert result.parity.max_abs_diff < 1e-5
     assert result.opset >= 13
     session = open_session(tmp_path / "ours.onnx", "auto")  # replays the golden samples
-    np.testing.assert_allclose(session.probabilities(_pictures()), _expected(network, _pictures(), **IMAGENET), atol=1e-5)
+    np.testing.assert_allclose(session.probabilities(_images()), _expected(network, _images(), **IMAGENET), atol=1e-5)
     assert session.manifest.labels == ("cat", "dog", "owl")
     operators = inspect_model(tmp_path / "ours.onnx").operators
     assert "BatchNormalization" not in operators
@@ -86,11 +88,18 @@ def test_the_newer_exporter_with_blue_first(labels: Path, tmp_path: Path) -> Non
     network = _Network().eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(network, (torch.zeros(2, 3, SIZE, SIZE),), tmp_path / "theirs.onnx", dynamo=True, external_data=False, verbose=False)
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, 3, SIZE, SIZE),),
+            tmp_path / "theirs.onnx",
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     options = AdoptOptions(labels=labels, mean=(0.5,), std=(0.25,), color="bgr", resize="crop", crop_fraction=0.875)
     adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", options)
-    found = open_session(tmp_path / "ours.onnx", "cpu").probabilities(_pictures())
-    np.testing.assert_allclose(found, _expected(network, _pictures()[..., ::-1], (0.5,), (0.25,)), atol=1e-5)
+    found = open_session(tmp_path / "ours.onnx", "cpu").probabilities(_images())
+    np.testing.assert_allclose(found, _expected(network, _images()[..., ::-1], (0.5,), (0.25,)), atol=1e-5)
     prediction = Classifier(tmp_path / "ours.onnx")(np.full((50, 90, 3), 120, np.uint8))
     assert prediction.status == "ok"
 
@@ -98,7 +107,10 @@ def test_the_newer_exporter_with_blue_first(labels: Path, tmp_path: Path) -> Non
 def _handmade(path: Path, *, tail: str, columns: int, dtype: int = TensorProto.FLOAT, names: str | None = None) -> None:
     """Channels last, as Keras's converters write: a transposition inside, then what ``tail`` says."""
     random = np.random.default_rng(0)
-    weight, matrix = random.normal(0, 0.3, (16, 3, 3, 3)).astype(np.float32), random.normal(size=(16, columns)).astype(np.float32)
+    weight, matrix = (
+        random.normal(0, 0.3, (16, 3, 3, 3)).astype(np.float32),
+        random.normal(size=(16, columns)).astype(np.float32),
+    )
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["float"], ["x"], perm=[0, 3, 1, 2]),
@@ -124,10 +136,12 @@ def _handmade(path: Path, *, tail: str, columns: int, dtype: int = TensorProto.F
     onnx.save(model, path)
 
 
-def _run(path: Path, pictures: np.ndarray) -> np.ndarray:
+def _run(path: Path, images: np.ndarray) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, {"image": pictures})[0]
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, {"image": images})[
+        0
+    ]
 
 
 def test_channels_last_probabilities_and_labels_of_its_own(tmp_path: Path) -> None:
@@ -136,18 +150,24 @@ def test_channels_last_probabilities_and_labels_of_its_own(tmp_path: Path) -> No
     adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(mean=(0,), std=(1,)))
     session = open_session(tmp_path / "ours.onnx", "cpu")
     assert session.manifest.labels == ("a", "b", "c")
-    wanted = _run(tmp_path / "theirs.onnx", (_pictures() / 255).astype(np.float32))
-    np.testing.assert_allclose(session.probabilities(_pictures()), wanted, atol=1e-5)
+    wanted = _run(tmp_path / "theirs.onnx", (_images() / 255).astype(np.float32))
+    np.testing.assert_allclose(session.probabilities(_images()), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("tail", ["Sigmoid", "none"])
 def test_one_column_stands_for_the_second_class(tail: str, tmp_path: Path) -> None:
     _handmade(tmp_path / "theirs.onnx", tail=tail, columns=1)
     (tmp_path / "two.json").write_text('["no", "yes"]')
-    adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=tmp_path / "two.json", mean=(0.5,), std=(0.5,)))
-    scores = _run(tmp_path / "theirs.onnx", ((_pictures() / 255 - 0.5) / 0.5).astype(np.float32))
+    adopt(
+        tmp_path / "theirs.onnx",
+        tmp_path / "ours.onnx",
+        AdoptOptions(labels=tmp_path / "two.json", mean=(0.5,), std=(0.5,)),
+    )
+    scores = _run(tmp_path / "theirs.onnx", ((_images() / 255 - 0.5) / 0.5).astype(np.float32))
     second = scores if tail == "Sigmoid" else 1 / (1 + np.exp(-scores))
-    np.testing.assert_allclose(open_session(tmp_path / "ours.onnx", "cpu").probabilities(_pictures())[:, 1:], second, atol=1e-5)
+    np.testing.assert_allclose(
+        open_session(tmp_path / "ours.onnx", "cpu").probabilities(_images())[:, 1:], second, atol=1e-5
+    )
 
 
 def test_pixels_as_bytes_are_fed_as_they_are(labels: Path, tmp_path: Path) -> None:
@@ -155,40 +175,62 @@ def test_pixels_as_bytes_are_fed_as_they_are(labels: Path, tmp_path: Path) -> No
     with pytest.raises(UsageError, match="normalises by itself"):
         adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels, mean=(0,), std=(1,)))
     adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels))
-    wanted = _run(tmp_path / "theirs.onnx", _pictures()).argmax(1)
-    np.testing.assert_array_equal(open_session(tmp_path / "ours.onnx", "cpu").probabilities(_pictures()).argmax(1), wanted)
+    wanted = _run(tmp_path / "theirs.onnx", _images()).argmax(1)
+    np.testing.assert_array_equal(
+        open_session(tmp_path / "ours.onnx", "cpu").probabilities(_images()).argmax(1), wanted
+    )
 
 
 @pytest.mark.parametrize("statistics", [IMAGENET, {"mean": (0.0,), "std": (1.0,)}])
-def test_an_adopted_model_is_quantized_as_any_other(statistics: dict[str, tuple[float, ...]], labels: Path, shapes: Path, tmp_path: Path) -> None:
+def test_an_adopted_model_is_quantized_as_any_other(
+    statistics: dict[str, tuple[float, ...]], labels: Path, shapes: Path, tmp_path: Path
+) -> None:
     """Normalised a colour, which stays in float before the first int8 layer, or by one integer, where the pixels are the first int8 tensor."""
     _torchscript_export(tmp_path / "theirs.onnx", None, opset=17)
     labels.write_text("circle\ncross\nsquare")
     adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels, **statistics))
-    done = quantize(tmp_path / "ours.onnx", _unlabelled(shapes, tmp_path), tmp_path / "int8.onnx", QuantizeOptions(max_drop=1.0, min_speedup=0.0))
+    done = quantize(
+        tmp_path / "ours.onnx",
+        _unlabelled(shapes, tmp_path),
+        tmp_path / "int8.onnx",
+        QuantizeOptions(max_drop=1.0, min_speedup=0.0),
+    )
     assert done.decision == "int8"
     assert done.float_nodes == ()
     assert done.kl < 0.05
-    direct = not [n for n in onnx.load(tmp_path / "int8.onnx").graph.node if n.op_type == "Cast" and n.output[0] != "edgecnn_scores_float"]
+    direct = not [
+        n
+        for n in onnx.load(tmp_path / "int8.onnx").graph.node
+        if n.op_type == "Cast" and n.output[0] != "edgecnn_scores_float"
+    ]
     assert direct is (len(statistics["mean"]) == 1)
 
 
 def test_blue_first_is_quantized_too(labels: Path, shapes: Path, tmp_path: Path) -> None:
     _torchscript_export(tmp_path / "theirs.onnx", None, opset=17)
     labels.write_text("circle\ncross\nsquare")
-    adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels, mean=(0.5,), std=(0.5,), color="bgr"))
-    done = quantize(tmp_path / "ours.onnx", _unlabelled(shapes, tmp_path), tmp_path / "int8.onnx", QuantizeOptions(max_drop=1.0, min_speedup=0.0))
+    adopt(
+        tmp_path / "theirs.onnx",
+        tmp_path / "ours.onnx",
+        AdoptOptions(labels=labels, mean=(0.5,), std=(0.5,), color="bgr"),
+    )
+    done = quantize(
+        tmp_path / "ours.onnx",
+        _unlabelled(shapes, tmp_path),
+        tmp_path / "int8.onnx",
+        QuantizeOptions(max_drop=1.0, min_speedup=0.0),
+    )
     assert done.decision == "int8"
     assert done.float_nodes == ()
 
 
 def _unlabelled(shapes: Path, folder: Path) -> Path:
-    """Pictures without labels: agreement decides."""
-    pictures = folder / "pictures"
-    pictures.mkdir()
+    """Images without labels: agreement decides."""
+    images = folder / "images"
+    images.mkdir()
     for i, path in enumerate(sorted(shapes.rglob("*.png"))):
-        (pictures / f"{i}.png").write_bytes(path.read_bytes())
-    return pictures
+        (images / f"{i}.png").write_bytes(path.read_bytes())
+    return images
 
 
 def _with(path: Path, **changes: object) -> Path:
@@ -226,7 +268,11 @@ def _with(path: Path, **changes: object) -> Path:
         ({"options": {"imgsz": (32, 32)}}, UsageError, "made for 24,24"),
         ({"options": {"output": "x"}}, UsageError, "gives output"),
         ({"options": {"mean": None}}, UsageError, r"\(--mean, of pixels"),
-        ({"dims": ("n", "c", "h", "w"), "options": {"mean": None, "labels": None}}, UsageError, "--layout.*--imgsz.*--labels.*--mean"),
+        (
+            {"dims": ("n", "c", "h", "w"), "options": {"mean": None, "labels": None}},
+            UsageError,
+            "--layout.*--imgsz.*--labels.*--mean",
+        ),
         ({"options": {"mean": None, "std": None}}, UsageError, "--mean and --std"),
         ({"options": {"std": (0.0,)}}, UsageError, "above 0"),
         ({"options": {"mean": (0.1, 0.2)}}, UsageError, "one number, or three"),
@@ -244,7 +290,9 @@ def test_what_cannot_be_adopted_is_refused_in_one_line_and_nothing_is_written(
     options = changes.pop("options", {})
     _with(tmp_path / "theirs.onnx", **changes)
     with pytest.raises(error, match=says) as caught:
-        adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(**({"labels": labels} | IMAGENET | options)))
+        adopt(
+            tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(**({"labels": labels} | IMAGENET | options))
+        )
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ours.onnx").exists()
 
@@ -264,7 +312,9 @@ def test_a_file_that_is_no_model_is_refused(content: bytes, labels: Path, tmp_pa
         adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels, **IMAGENET))
 
 
-def test_answers_that_differ_from_the_originals_are_not_written(labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_that_differ_from_the_originals_are_not_written(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A pass that breaks the graph without breaking ONNX's rules."""
     from exporters.foreign import adopted_graph
 

@@ -19,11 +19,11 @@ from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.inspect_checkpoint import multiply_accumulates
 from edgecnn.training.models.registry import MODELS
-from edgecnn.training.torch_backend import TorchJudge
+from edgecnn.training.torch_backend import TorchBackend
 from exporters import ExportOptions, export_onnx
 
 
-def untrained(name: str, imgsz: int, classes: int = 3) -> TorchJudge:
+def untrained(name: str, imgsz: int, classes: int = 3) -> TorchBackend:
     torch.manual_seed(0)
     spec = MODELS[name]
     manifest = Manifest(
@@ -39,14 +39,16 @@ def untrained(name: str, imgsz: int, classes: int = 3) -> TorchJudge:
     network = spec.build(classes, imgsz)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0  # the statistics of the pictures below: activations as large as a trained network's
+            module.momentum = 1.0  # the statistics of the images below: activations as large as a trained network's
         elif isinstance(module, torch.nn.Linear):
-            torch.nn.init.normal_(module.weight, std=3 * module.in_features**-0.5)  # answers that differ from picture to picture
+            torch.nn.init.normal_(
+                module.weight, std=3 * module.in_features**-0.5
+            )  # answers that differ from image to image
         if isinstance(module, torch.nn.Conv2d | torch.nn.Linear) and module.bias is not None:
             torch.nn.init.normal_(module.bias, std=0.1)  # equal tensors would be stored once
     with torch.no_grad():
         network.train()(torch.rand(8, 3, imgsz, imgsz) * 2 - 1)
-    return TorchJudge(network, manifest)
+    return TorchBackend(network, manifest)
 
 
 @pytest.fixture(
@@ -62,41 +64,45 @@ def untrained(name: str, imgsz: int, classes: int = 3) -> TorchJudge:
     ],
     ids=lambda p: p[0],
 )
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TorchJudge, Path]:
-    judge = untrained(*request.param, classes=2 if request.param[0] == "threeconv" else 3)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TorchBackend, Path]:
+    backend = untrained(*request.param, classes=2 if request.param[0] == "threeconv" else 3)
     path = tmp_path_factory.mktemp("export") / "model.onnx"
-    export_onnx(judge, path)
-    return judge, path
+    export_onnx(backend, path)
+    return backend, path
 
 
-def test_the_file_keeps_the_graph_contract(exported: tuple[TorchJudge, Path]) -> None:
-    judge, path = exported
+def test_the_file_keeps_the_graph_contract(exported: tuple[TorchBackend, Path]) -> None:
+    backend, path = exported
     model = onnx.load(path, load_external_data=False)
     onnx.checker.check_model(model, full_check=True)
     assert not any(t.external_data for t in model.graph.initializer)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (image,) = session.get_inputs()
-    side = judge.manifest.input.height
+    side = backend.manifest.input.height
     assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [side, side, 3])
     assert isinstance(image.shape[0], str)
     assert [o.name for o in session.get_outputs()] == ["probabilities", "embedding"]
     metadata = {p.key: p.value for p in model.metadata_props}
-    assert Manifest.from_json(metadata["edgecnn"]).labels == tuple(json.loads(metadata["labels"])) == judge.manifest.labels
+    assert (
+        Manifest.from_json(metadata["edgecnn"]).labels
+        == tuple(json.loads(metadata["labels"]))
+        == backend.manifest.labels
+    )
     assert json.loads(metadata["edgecnn.golden"])["samples"]
 
 
-def test_the_file_answers_as_torch_does_for_any_batch(exported: tuple[TorchJudge, Path]) -> None:
-    judge, path = exported
+def test_the_file_answers_as_torch_does_for_any_batch(exported: tuple[TorchBackend, Path]) -> None:
+    backend, path = exported
     session = open_session(path, "cpu")
-    side = judge.manifest.input.height
+    side = backend.manifest.input.height
     for n in (1, 2, 5):
         images = np.random.default_rng(n).integers(0, 256, (n, side, side, 3), np.uint8)
-        expected = judge.probabilities(images)
+        expected = backend.probabilities(images)
         assert np.abs(session.probabilities(images) - expected).max() < 1e-4
     assert np.ptp(expected, axis=0).max() > 1e-2, "equal answers would agree in a broken file too"
 
 
-def test_the_file_names_no_file_of_the_machine_that_made_it(exported: tuple[TorchJudge, Path]) -> None:
+def test_the_file_names_no_file_of_the_machine_that_made_it(exported: tuple[TorchBackend, Path]) -> None:
     model = onnx.load(exported[1])
     for tensor in model.graph.initializer:
         tensor.ClearField("raw_data")  # twenty million random bytes hold ".py" somewhere
@@ -105,66 +111,77 @@ def test_the_file_names_no_file_of_the_machine_that_made_it(exported: tuple[Torc
         assert trace not in content
 
 
-def test_padding_is_folded_and_the_mean_is_a_pool(exported: tuple[TorchJudge, Path]) -> None:
+def test_padding_is_folded_and_the_mean_is_a_pool(exported: tuple[TorchBackend, Path]) -> None:
     graph = onnx.load(exported[1]).graph
     padded = {n.output[0] for n in graph.node if n.op_type == "Pad"}
     assert not [n.name for n in graph.node if n.op_type == "Conv" and n.input[0] in padded]
     assert not {"ReduceMean", "Gather", "Range", "Shape", "BatchNormalization"} & {n.op_type for n in graph.node}
 
 
-def test_inspection_counts_what_torch_counts(exported: tuple[TorchJudge, Path]) -> None:
-    judge, path = exported
+def test_inspection_counts_what_torch_counts(exported: tuple[TorchBackend, Path]) -> None:
+    backend, path = exported
     found = inspect_model(path)
-    side = judge.manifest.input.height
-    assert found.macs == multiply_accumulates(judge.network, side, side)
-    folded = sum(p.numel() for m in judge.network.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear) for p in m.parameters(recurse=False))
-    biases = sum(m.out_channels for m in judge.network.modules() if isinstance(m, torch.nn.Conv2d) and m.bias is None)  # from folded batch-norm
+    side = backend.manifest.input.height
+    assert found.macs == multiply_accumulates(backend.network, side, side)
+    folded = sum(
+        p.numel()
+        for m in backend.network.modules()
+        if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)
+        for p in m.parameters(recurse=False)
+    )
+    biases = sum(
+        m.out_channels for m in backend.network.modules() if isinstance(m, torch.nn.Conv2d) and m.bias is None
+    )  # from folded batch-norm
     assert found.parameters == folded + biases
     assert found.quantized_nodes == ()
 
 
 def test_a_second_export_in_one_process_gives_the_same_model(tmp_path: Path) -> None:
-    judge = untrained("resnet8", 32)
-    first, second = (export_onnx(judge, tmp_path / name) for name in ("a.onnx", "b.onnx"))
+    backend = untrained("resnet8", 32)
+    first, second = (export_onnx(backend, tmp_path / name) for name in ("a.onnx", "b.onnx"))
     assert first.sha256 == second.sha256
 
 
 def test_the_classic_float_layout_takes_normalised_planes(tmp_path: Path) -> None:
-    judge = untrained("resnet8", 32)
-    result = export_onnx(judge, tmp_path / "nchw.onnx", ExportOptions(layout="nchw-float32"))
+    backend = untrained("resnet8", 32)
+    result = export_onnx(backend, tmp_path / "nchw.onnx", ExportOptions(layout="nchw-float32"))
     assert (result.inputs[0].type, result.inputs[0].shape[1:]) == ("float", (3, 32, 32))
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    assert np.allclose(open_session(tmp_path / "nchw.onnx", "cpu").probabilities(images), judge.probabilities(images), atol=1e-5)
+    assert np.allclose(
+        open_session(tmp_path / "nchw.onnx", "cpu").probabilities(images), backend.probabilities(images), atol=1e-5
+    )
 
 
 def test_half_precision_stays_close_and_is_half_the_size(tmp_path: Path) -> None:
-    judge = untrained("resnet8", 32)
-    full = export_onnx(judge, tmp_path / "full.onnx")
-    half = export_onnx(judge, tmp_path / "half.onnx", ExportOptions(precision="fp16"))
+    backend = untrained("resnet8", 32)
+    full = export_onnx(backend, tmp_path / "full.onnx")
+    half = export_onnx(backend, tmp_path / "half.onnx", ExportOptions(precision="fp16"))
     assert half.size_bytes < 0.65 * full.size_bytes
     assert half.parity.max_abs_diff < 0.03
     assert open_session(tmp_path / "half.onnx", "cpu").manifest.precision == "fp16"
 
 
-def test_golden_samples_may_be_left_out_or_be_real_pictures(tmp_path: Path, shapes: Path) -> None:
-    judge = untrained("resnet8", 32, 2)
-    judge.manifest = judge.manifest.replace(labels=("circle", "square"))
-    export_onnx(judge, tmp_path / "none.onnx", ExportOptions(golden="none"))
+def test_golden_samples_may_be_left_out_or_be_real_images(tmp_path: Path, shapes: Path) -> None:
+    backend = untrained("resnet8", 32, 2)
+    backend.manifest = backend.manifest.replace(labels=("circle", "square"))
+    export_onnx(backend, tmp_path / "none.onnx", ExportOptions(golden="none"))
     assert open_session(tmp_path / "none.onnx").description.golden() is None
-    result = export_onnx(judge, tmp_path / "data.onnx", ExportOptions(golden="data", data=shapes))
+    result = export_onnx(backend, tmp_path / "data.onnx", ExportOptions(golden="data", data=shapes))
     assert result.parity.images == 40
     assert open_session(tmp_path / "data.onnx").description.golden() is not None
     with pytest.raises(UsageError, match="--data"):
-        export_onnx(judge, tmp_path / "no.onnx", ExportOptions(golden="data"))
+        export_onnx(backend, tmp_path / "no.onnx", ExportOptions(golden="data"))
 
 
 def test_an_export_that_differs_from_torch_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = untrained("resnet8", 32)
-    monkeypatch.setattr(TorchJudge, "probabilities", lambda self, images: np.full((len(images), 3), 1 / 3, np.float32))
+    backend = untrained("resnet8", 32)
+    monkeypatch.setattr(
+        TorchBackend, "probabilities", lambda self, images: np.full((len(images), 3), 1 / 3, np.float32)
+    )
     target = tmp_path / "model.onnx"
     write_bytes(target, b"the old file")
     with pytest.raises(GateError, match="differs from torch"):
-        export_onnx(judge, target)
+        export_onnx(backend, target)
     assert target.read_bytes() == b"the old file"
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
 
@@ -214,7 +231,9 @@ def with_manifest(**changes: object):
         (lambda m: m.update(edgecnn="{"), "no JSON"),
     ],
 )
-def test_a_manifest_that_contradicts_the_graph_is_refused_with_the_files_name(change, words: str, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_manifest_that_contradicts_the_graph_is_refused_with_the_files_name(
+    change, words: str, tiny_model: Path, tmp_path: Path
+) -> None:
     path = edit(tiny_model, tmp_path / "changed.onnx", change)
     with pytest.raises(ManifestError) as caught:
         open_session(path)
@@ -223,4 +242,7 @@ def test_a_manifest_that_contradicts_the_graph_is_refused_with_the_files_name(ch
 
 
 def test_normalization_of_built_in_networks_is_one_integer_zero_point() -> None:
-    assert all(isinstance(spec.normalization, Normalization) and isinstance(spec.normalization.zero_point, int) for spec in MODELS.values())
+    assert all(
+        isinstance(spec.normalization, Normalization) and isinstance(spec.normalization.zero_point, int)
+        for spec in MODELS.values()
+    )

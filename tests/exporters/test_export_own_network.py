@@ -34,7 +34,11 @@ class Small(nn.Module):
     def __init__(self, classes: int = 2) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
-            nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, padding=1), nn.ReLU()
+            nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, stride=2, padding=1),
+            nn.ReLU(),
         )
         self.hidden = nn.Linear(8 * 6 * 6, 16)
         self.last = nn.Linear(16, classes)
@@ -53,10 +57,10 @@ class Decides(Small):
 
 
 class OneByOne(Small):
-    """Loops over the pictures."""
+    """Loops over the images."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([super(OneByOne, self).forward(picture[None]) for picture in x])
+        return torch.cat([super(OneByOne, self).forward(image[None]) for image in x])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,9 @@ def pixels(shapes: Path) -> tuple[np.ndarray, Tensor]:
     """Circles and squares, uint8 ``[N, SIDE, SIDE, 3]``, and what they are."""
     manifest = own_manifest(["circle", "square"], SIDE)
     found = [
-        (preprocess(p, manifest.input, manifest.preprocess), i) for i, name in enumerate(manifest.labels) for p in sorted((shapes / name).iterdir())
+        (preprocess(p, manifest.input, manifest.preprocess), i)
+        for i, name in enumerate(manifest.labels)
+        for p in sorted((shapes / name).iterdir())
     ]
     return np.stack([image for image, _ in found]), torch.tensor([label for _, label in found])
 
@@ -86,7 +92,12 @@ def trained(pixels: tuple[np.ndarray, Tensor]) -> Small:
 def test_a_network_trained_by_hand_answers_alike_on_the_device(
     trained: Small, pixels: tuple[np.ndarray, Tensor], shapes: Path, tmp_path: Path
 ) -> None:
-    result = export_onnx(trained, tmp_path / "own.onnx", ExportOptions(data=shapes), manifest=own_manifest(["circle", "square"], SIDE, RULE))
+    result = export_onnx(
+        trained,
+        tmp_path / "own.onnx",
+        ExportOptions(data=shapes),
+        manifest=own_manifest(["circle", "square"], SIDE, RULE),
+    )
     assert result.parity.images == 40
     assert result.parity.top1_agreement == 1
     session = open_session(tmp_path / "own.onnx", "cpu")
@@ -113,7 +124,10 @@ def test_a_network_without_a_last_linear_layer_is_exported_without_an_embedding(
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     result = export_onnx(network, tmp_path / "own.onnx", manifest=own_manifest("abc", SIDE))
     assert [o.name for o in result.outputs] == ["probabilities"]
-    assert open_session(tmp_path / "own.onnx", "cpu").probabilities(np.zeros((3, SIDE, SIDE, 3), np.uint8)).shape == (3, 3)
+    assert open_session(tmp_path / "own.onnx", "cpu").probabilities(np.zeros((3, SIDE, SIDE, 3), np.uint8)).shape == (
+        3,
+        3,
+    )
 
 
 def test_a_built_in_network_trained_by_hand_is_exported_and_left_as_it_is(tmp_path: Path) -> None:
@@ -123,7 +137,8 @@ def test_a_built_in_network_trained_by_hand_is_exported_and_left_as_it_is(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("network", "message"), [(Decides(), "Decides: torch cannot export it"), (OneByOne(), "OneByOne: fixes the number of pictures")]
+    ("network", "message"),
+    [(Decides(), "Decides: torch cannot export it"), (OneByOne(), "OneByOne: fixes the number of images")],
 )
 def test_a_network_that_cannot_be_exported_is_refused_by_name(network: nn.Module, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
@@ -139,7 +154,10 @@ def test_a_network_without_a_manifest_and_a_checkpoint_with_one_are_refused(tmp_
 
 
 def test_the_guides_code_runs_as_it_stands(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Block after block in one namespace, in a folder where `data` holds pictures; blocks that train need ``train(…, network=…)``."""
+    """Block after block in one namespace, in a folder where `data` holds images.
+
+    Blocks that train need ``train(…, network=…)``.
+    """
     (tmp_path / "data").symlink_to(shapes)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

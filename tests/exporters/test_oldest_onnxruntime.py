@@ -50,7 +50,12 @@ def files(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     folder = tmp_path_factory.mktemp("oldest")
     made = {name: _export("mobilenetv3_small", 32, folder / f"{name}.onnx", name) for name in ("fp32", "fp16")}
     made["int8"], made["mixed"] = folder / "int8.onnx", folder / "mixed.onnx"
-    quantize(_export("mobilenetv2", 32, folder / "v2.onnx"), shapes, made["int8"], QuantizeOptions(method="minmax", max_drop=1.0, min_speedup=0.0))
+    quantize(
+        _export("mobilenetv2", 32, folder / "v2.onnx"),
+        shapes,
+        made["int8"],
+        QuantizeOptions(method="minmax", max_drop=1.0, min_speedup=0.0),
+    )
     quantize(
         write_harmed_model(folder / "six.onnx", folder / "training"),
         shapes,
@@ -61,20 +66,33 @@ def files(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "mixed"])
-def test_the_oldest_onnxruntime_proves_the_file_and_answers_the_same(precision: str, files: dict[str, Path], tmp_path: Path) -> None:
+def test_the_oldest_onnxruntime_proves_the_file_and_answers_the_same(
+    precision: str, files: dict[str, Path], tmp_path: Path
+) -> None:
     session = open_session(files[precision], "cpu")
     assert session.manifest.precision == precision
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     proof = subprocess.run(
-        [PYTHON, "-m", "edgecnn", "doctor", files[precision], "--json"], env=environment, capture_output=True, text=True, check=False
+        [PYTHON, "-m", "edgecnn", "doctor", files[precision], "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert proof.returncode == 0, proof.stdout + proof.stderr
     assert json.loads(proof.stdout)["ok"] is True
-    pictures = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
-    np.save(tmp_path / "pictures.npy", pictures)
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    np.save(tmp_path / "images.npy", images)
     done = subprocess.run(
-        [PYTHON, "-c", ANSWERS, files[precision], tmp_path / "pictures.npy"], env=environment, capture_output=True, text=True, check=True
+        [PYTHON, "-c", ANSWERS, files[precision], tmp_path / "images.npy"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     version, answers = done.stdout.splitlines()
     assert version.startswith("1.23.")
-    assert np.abs(np.array(json.loads(answers)) - session.probabilities(pictures)).max() < {"fp32": 1e-5, "fp16": 5e-3}.get(precision, 0.02)
+    assert np.abs(np.array(json.loads(answers)) - session.probabilities(images)).max() < {
+        "fp32": 1e-5,
+        "fp16": 5e-3,
+    }.get(precision, 0.02)

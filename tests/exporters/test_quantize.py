@@ -30,7 +30,7 @@ def int8(tiny_model: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactor
 
 def test_the_result_tells_what_was_measured(int8, shapes: Path) -> None:
     assert int8.decision == "int8"
-    assert int8.images == 20  # half of the pictures calibrated
+    assert int8.images == 20  # half of the images calibrated
     assert int8.held_out
     tried = int8.calibration.tried
     methods = ("minmax", "mse", "percentile")
@@ -47,7 +47,7 @@ def test_int8_answers_nearly_as_float(int8, tiny_model: Path) -> None:
     a, b = open_session(tiny_model, "cpu").probabilities(images), open_session(int8.file, "cpu").probabilities(images)
     assert np.abs(a - b).max() < 0.05
     assert int8.agreement >= 0.9
-    assert int8.kl < 0.05  # calibrated on 15 pictures
+    assert int8.kl < 0.05  # calibrated on 15 images
 
 
 def test_every_convolution_and_product_is_int8_and_fused(int8, tmp_path: Path) -> None:
@@ -81,7 +81,9 @@ def test_the_file_proves_itself_and_says_int8(int8) -> None:
 
 
 def test_a_failed_speed_gate_ships_the_float_model_and_says_why(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
-    result = quantize(tiny_model, shapes, tmp_path / "q.onnx", QuantizeOptions(method="minmax", max_drop=1.0, min_speedup=1000))
+    result = quantize(
+        tiny_model, shapes, tmp_path / "q.onnx", QuantizeOptions(method="minmax", max_drop=1.0, min_speedup=1000)
+    )
     assert result.decision == "fp32"
     assert (tmp_path / "q.onnx").read_bytes() == tiny_model.read_bytes()
     assert "1000x" in result.reason
@@ -90,11 +92,16 @@ def test_a_failed_speed_gate_ships_the_float_model_and_says_why(tiny_model: Path
 
 def test_a_failed_gate_under_strict_writes_nothing(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(GateError, match="1000x"):
-        quantize(tiny_model, shapes, tmp_path / "q.onnx", QuantizeOptions(method="minmax", max_drop=1.0, min_speedup=1000, strict=True))
+        quantize(
+            tiny_model,
+            shapes,
+            tmp_path / "q.onnx",
+            QuantizeOptions(method="minmax", max_drop=1.0, min_speedup=1000, strict=True),
+        )
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_without_labels_are_judged_by_agreement(tiny_model: Path, tmp_path: Path) -> None:
+def test_images_without_labels_are_evaluated_by_agreement(tiny_model: Path, tmp_path: Path) -> None:
     loose = tmp_path / "loose"
     loose.mkdir()
     for path in write_shapes(tmp_path / "shapes", 8).rglob("*.png"):
@@ -105,18 +112,20 @@ def test_pictures_without_labels_are_judged_by_agreement(tiny_model: Path, tmp_p
     assert "agrees with float" in result.reason
 
 
-def test_calibration_and_judgement_share_no_picture(tiny_model: Path, shapes: Path) -> None:
-    from exporters.quantization.eval_images import choose_pictures
+def test_calibration_and_evaluatement_share_no_image(tiny_model: Path, shapes: Path) -> None:
+    from exporters.quantization.eval_images import choose_images
 
     for samples in (4, 10, 300):
-        chosen = choose_pictures(shapes, open_session(tiny_model, "cpu"), samples, 0)
-        assert not set(chosen.calibration) & set(chosen.judged)
+        chosen = choose_images(shapes, open_session(tiny_model, "cpu"), samples, 0)
+        assert not set(chosen.calibration) & set(chosen.evaluated)
         assert len(chosen.calibration) == min(samples, 20)
         assert chosen.truth is not None
-        assert len(chosen.truth) == len(chosen.judged)
+        assert len(chosen.truth) == len(chosen.evaluated)
 
 
-def test_what_cannot_be_quantized_is_refused(tiny_model: Path, tiny_int8_model: Path, shapes: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_quantized_is_refused(
+    tiny_model: Path, tiny_int8_model: Path, shapes: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ModelError, match="quantized already"):
         quantize(tiny_int8_model, shapes, tmp_path / "q.onnx")
     with pytest.raises(UsageError, match="--samples"):
@@ -158,7 +167,9 @@ def test_the_calibrator_sees_what_onnxruntimes_own_sees(tiny_model: Path) -> Non
     histograms = collect_histograms(model, images, Silent().stage(""))
     names = list(histograms)
     for name in names:
-        model.graph.output.append(onnx.helper.make_tensor_value_info(f"{name}", onnx.TensorProto.FLOAT, None)) if name not in (
+        model.graph.output.append(
+            onnx.helper.make_tensor_value_info(f"{name}", onnx.TensorProto.FLOAT, None)
+        ) if name not in (
             "probabilities",
             "embedding",
         ) else None
@@ -180,35 +191,45 @@ def test_a_kill_while_writing_leaves_the_old_file(tiny_model: Path, shapes: Path
         "import os, sys, pathlib\n"
         "import exporters\n"
         "pathlib.Path.replace = lambda self, target: os.kill(os.getpid(), 9)\n"
-        "exporters.quantize(sys.argv[1], sys.argv[2], sys.argv[3], exporters.QuantizeOptions(method='minmax', max_drop=1, min_speedup=0))\n"
+        "exporters.quantize(sys.argv[1], sys.argv[2], sys.argv[3], exporters.QuantizeOptions(method='minmax', "
+        "max_drop=1, min_speedup=0))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tiny_model), str(shapes), str(target)], check=False, capture_output=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tiny_model), str(shapes), str(target)],
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
     assert done.returncode == -9
     assert target.read_bytes() == b"the old file"
 
 
 def test_correcting_biases_brings_each_layers_mean_to_the_float_models(tiny_model: Path, shapes: Path) -> None:
     """With weights coarsened to three bits, so that there is something to correct."""
-    from edgecnn.data.dataset import find_pictures
+    from edgecnn.data.dataset import find_images
     from edgecnn.data.loading import fitted_batches
-    from exporters.graph.partial_runner import Walk
+    from exporters.graph.partial_runner import PartialRunner
     from exporters.quantization.layer_correction import _layers, _mean_error, correct_layers
     from exporters.quantization.qdq import to_qdq
     from exporters.quantization.targets import TARGETS
 
     session = open_session(tiny_model, "cpu")
     model = onnx.load(tiny_model)
-    images = next(iter(fitted_batches(find_pictures(shapes), session.manifest, 40))).images
+    images = next(iter(fitted_batches(find_images(shapes), session.manifest, 40))).images
     ranges = find_ranges(model, collect_histograms(model, images, Silent().stage("")), "minmax")
     coarse = to_qdq(model, ranges, session.manifest.normalization, TARGETS["x86"])
     for tensor in coarse.graph.initializer:
         if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1:
-            tensor.CopyFrom(onnx.numpy_helper.from_array((onnx.numpy_helper.to_array(tensor) // 32 * 32).astype(np.int8), tensor.name))
+            tensor.CopyFrom(
+                onnx.numpy_helper.from_array(
+                    (onnx.numpy_helper.to_array(tensor) // 32 * 32).astype(np.int8), tensor.name
+                )
+            )
     corrected = correct_layers(coarse, model, images, Silent().stage(""), rounding=False)
     layers = _layers(coarse, model)
     assert len(layers) == 3
     for layer in layers:
-        exact = list(Walk(images).outputs(model, layer.float_output))
-        found = [list(Walk(images).outputs(m, layer.node.output[0])) for m in (coarse, corrected)]
+        exact = list(PartialRunner(images).outputs(model, layer.float_output))
+        found = [list(PartialRunner(images).outputs(m, layer.node.output[0])) for m in (coarse, corrected)]
         before, after = (np.abs(_mean_error(layer, zip(exact, f, strict=True))).max() for f in found)
         assert after < 0.01 < before

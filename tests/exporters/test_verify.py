@@ -56,7 +56,7 @@ def test_a_model_holds_against_itself_and_its_int8_form(tiny_model: Path, tiny_i
 
 
 @pytest.mark.parametrize("change", [negate_classifier, poison], ids=["negated classifier", "NaN weights"])
-def test_a_stranger_fails_with_the_pictures_that_flip(change, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+def test_a_stranger_fails_with_the_images_that_flip(change, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
     stranger = changed(tiny_model, tmp_path / "stranger.onnx", change)
     result = exporters.verify(tiny_model, [stranger], shapes)
     assert not result.passed
@@ -90,7 +90,9 @@ def _weights(model: onnx.ModelProto, op_type: str, change) -> None:
     """Changes the weight of the first node of a kind."""
     name = next(n for n in model.graph.node if n.op_type == op_type).input[1]
     tensor = next(t for t in model.graph.initializer if t.name == name)
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))).astype(np.float32), name))
+    tensor.CopyFrom(
+        numpy_helper.from_array(np.ascontiguousarray(change(numpy_helper.to_array(tensor))).astype(np.float32), name)
+    )
 
 
 def _swapped_channels(model: onnx.ModelProto) -> None:
@@ -126,7 +128,9 @@ def test_where_two_forms_part_is_named(change, says: str, tiny_model: Path, shap
 
 
 def test_an_int8_file_parts_at_no_layer(tiny_model: Path, tiny_int8_model: Path, shapes: Path) -> None:
-    layers = compare_layers(tiny_model, tiny_int8_model, np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8))
+    layers = compare_layers(
+        tiny_model, tiny_int8_model, np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    )
     assert len(layers) >= 4
     assert first_parting(layers) is None
     assert 15 < min(layer.sqnr_db for layer in layers) < 60
@@ -137,12 +141,17 @@ def test_a_file_parts_nowhere_from_itself(tiny_model: Path) -> None:
     assert {layer.sqnr_db for layer in layers} == {float("inf")}
 
 
-def test_the_report_shows_the_pictures_that_changed(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
-    """One file that fetches nothing, in which names are words whatever they hold; a picture that has gone leaves a gap."""
+def test_the_report_shows_the_images_that_changed(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    """One file that fetches nothing, in which names are words whatever they hold.
+
+    An image that has gone leaves a gap.
+    """
     stranger = changed(tiny_model, tmp_path / "str<b>anger.onnx", negate_classifier)
     result = exporters.verify(tiny_model, [stranger], shapes)
     gone = replace(result.stages[1].flips[0], image=str(tmp_path / "gone.png"))
-    result = replace(result, stages=(result.stages[0], replace(result.stages[1], flips=(gone, *result.stages[1].flips[1:]))))
+    result = replace(
+        result, stages=(result.stages[0], replace(result.stages[1], flips=(gone, *result.stages[1].flips[1:])))
+    )
     found = parity_page(result)
     assert found.count("<img ") == 39
     assert found.count('class="gone"') == 1

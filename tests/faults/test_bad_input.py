@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from shapes import shape_picture
+from shapes import shape_image
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str, status: int = 2) -> None:
@@ -27,7 +27,7 @@ def refused(done: subprocess.CompletedProcess[str], *words: str, status: int = 2
 
 
 def cut_short_jpeg(path: Path) -> None:
-    done, data = cv2.imencode(".jpg", shape_picture("circle", 0, 200))
+    done, data = cv2.imencode(".jpg", shape_image("circle", 0, 200))
     assert done
     path.write_bytes(data.tobytes()[: len(data) // 2])
 
@@ -43,7 +43,12 @@ def test_a_file_where_a_folder_is_expected(edgecnn, tmp_path: Path) -> None:
 
 def test_one_class(edgecnn, shapes: Path, tmp_path: Path) -> None:
     shutil.copytree(shapes / "circle", tmp_path / "data" / "circle")
-    refused(edgecnn("train", tmp_path / "data", "--model", "resnet8", "--out", tmp_path / "x"), "one class", "circle", "needs two")
+    refused(
+        edgecnn("train", tmp_path / "data", "--model", "resnet8", "--out", tmp_path / "x"),
+        "one class",
+        "circle",
+        "needs two",
+    )
 
 
 def test_an_empty_class(edgecnn, shapes: Path, tmp_path: Path) -> None:
@@ -52,22 +57,38 @@ def test_an_empty_class(edgecnn, shapes: Path, tmp_path: Path) -> None:
     refused(edgecnn("train", tmp_path / "data", "--model", "resnet8", "--out", tmp_path / "x"), "'star' has 0")
 
 
-def test_a_class_of_broken_pictures_is_as_good_as_empty(edgecnn, shapes: Path, tmp_path: Path) -> None:
+def test_a_class_of_broken_images_is_as_good_as_empty(edgecnn, shapes: Path, tmp_path: Path) -> None:
     shutil.copytree(shapes, tmp_path / "data")
     (tmp_path / "data" / "star").mkdir()
     for i in range(3):
-        (tmp_path / "data" / "star" / f"{i}.jpg").write_text("no picture")
-    refused(edgecnn("train", tmp_path / "data", "--model", "resnet8", "--out", tmp_path / "x"), "'star' has 0", "3 pictures could not be read")
+        (tmp_path / "data" / "star" / f"{i}.jpg").write_text("no image")
+    refused(
+        edgecnn("train", tmp_path / "data", "--model", "resnet8", "--out", tmp_path / "x"),
+        "'star' has 0",
+        "3 images could not be read",
+    )
 
 
 def test_training_names_and_leaves_out_what_it_cannot_read(edgecnn, shapes: Path, tmp_path: Path) -> None:
     shutil.copytree(shapes, tmp_path / "data")
     circle = tmp_path / "data" / "circle"
-    (circle / "text.jpg").write_text("no picture")
+    (circle / "text.jpg").write_text("no image")
     (circle / "empty.jpg").write_bytes(b"")
     cut_short_jpeg(circle / "cut.jpg")
     done = edgecnn(
-        "train", tmp_path / "data", "--model", "resnet8", "--weights", "none", "--epochs", 1, "--imgsz", 32, "--out", tmp_path / "x", "--json"
+        "train",
+        tmp_path / "data",
+        "--model",
+        "resnet8",
+        "--weights",
+        "none",
+        "--epochs",
+        1,
+        "--imgsz",
+        32,
+        "--out",
+        tmp_path / "x",
+        "--json",
     )
     assert done.returncode == 0, done.stderr
     skipped = {Path(s["path"]).name: s["reason"] for s in json.loads(done.stdout)["skipped"]}
@@ -78,19 +99,19 @@ def test_training_names_and_leaves_out_what_it_cannot_read(edgecnn, shapes: Path
         assert name in done.stderr
 
 
-def test_predict_names_each_picture_that_it_cannot_read(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "text.jpg").write_text("no picture")
+def test_predict_names_each_image_that_it_cannot_read(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "empty.jpg").write_bytes(b"")
     cut_short_jpeg(tmp_path / "cut.jpg")
     alone = edgecnn("predict", tiny_model, tmp_path, "--format", "jsonl")
     assert alone.returncode == 2  # no source gave an answer
     assert "0 answered" in alone.stderr
-    cv2.imwrite(str(tmp_path / "good.png"), shape_picture("circle", 0))
+    cv2.imwrite(str(tmp_path / "good.png"), shape_image("circle", 0))
     done = edgecnn("predict", tiny_model, tmp_path, "--format", "jsonl")
     assert done.returncode == 0
     rows = {Path(row["source"]).name: row for row in map(json.loads, done.stdout.splitlines())}
     assert rows["good.png"]["status"] in ("ok", "unknown")
-    for name, words in (("text.jpg", "not a picture"), ("empty.jpg", "empty"), ("cut.jpg", "cut short")):
+    for name, words in (("text.jpg", "not an image"), ("empty.jpg", "empty"), ("cut.jpg", "cut short")):
         assert rows[name]["status"] == "error"
         assert words in rows[name]["reason"]
         assert rows[name]["label"] is rows[name]["score"] is None
@@ -101,7 +122,12 @@ def test_predict_names_each_picture_that_it_cannot_read(edgecnn, tiny_model: Pat
 def test_a_model_that_is_no_onnx(command: str, edgecnn, shapes: Path, tmp_path: Path) -> None:
     path = tmp_path / "no.onnx"
     path.write_bytes(b"not a model")
-    extra = {"predict": [shapes], "val": ["--data", shapes], "quantize": ["--data", shapes], "verify": [path, "--data", shapes]}.get(command, [])
+    extra = {
+        "predict": [shapes],
+        "val": ["--data", shapes],
+        "quantize": ["--data", shapes],
+        "verify": [path, "--data", shapes],
+    }.get(command, [])
     refused(edgecnn(command, path, *extra), "no.onnx")
 
 
@@ -122,14 +148,21 @@ def one_label_too_few(source: Path, path: Path) -> Path:
 
 
 def test_an_onnx_without_a_manifest(edgecnn, shapes: Path, tmp_path: Path) -> None:
-    refused(edgecnn("predict", bare_onnx(tmp_path / "bare.onnx"), shapes), "bare.onnx", "without EdgeCNN's manifest", "edgecnn export")
+    refused(
+        edgecnn("predict", bare_onnx(tmp_path / "bare.onnx"), shapes),
+        "bare.onnx",
+        "without EdgeCNN's manifest",
+        "edgecnn export",
+    )
 
 
 def test_a_manifest_with_one_label_too_few(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
     refused(edgecnn("predict", one_label_too_few(tiny_model, tmp_path / "short.onnx"), shapes), "short.onnx", "labels")
 
 
-def test_a_model_whose_golden_samples_fail_is_not_trusted(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+def test_a_model_whose_golden_samples_fail_is_not_trusted(
+    edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path
+) -> None:
     model = onnx.load(tiny_model)
     gemm = [n for n in model.graph.node if n.op_type == "Gemm"][-1]
     for tensor in model.graph.initializer:
@@ -142,7 +175,12 @@ def test_a_model_whose_golden_samples_fail_is_not_trusted(edgecnn, tiny_model: P
     assert examined.returncode == 3
     assert json.loads(examined.stdout)["ok"] is False
     assert edgecnn("predict", path, shapes, "--ep", "cpu").returncode == 0  # whoever names a provider has been told
-    refused(edgecnn("predict", path, shapes, "--ep", "cpu", "--prove"), "changed.onnx", "golden samples fail on cpu", status=3)
+    refused(
+        edgecnn("predict", path, shapes, "--ep", "cpu", "--prove"),
+        "changed.onnx",
+        "golden samples fail on cpu",
+        status=3,
+    )
 
 
 def test_nan_is_no_decision(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
@@ -164,7 +202,9 @@ def full_disk(tmp_path: Path):
     """A file system of 256 kB."""
     place = tmp_path / "full"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small file system needs root")
     yield place
@@ -172,7 +212,20 @@ def full_disk(tmp_path: Path):
 
 
 def test_a_full_disk_while_training(edgecnn, shapes: Path, full_disk: Path) -> None:
-    done = edgecnn("train", shapes, "--model", "resnet8", "--weights", "none", "--epochs", 1, "--imgsz", 96, "--out", full_disk / "run")
+    done = edgecnn(
+        "train",
+        shapes,
+        "--model",
+        "resnet8",
+        "--weights",
+        "none",
+        "--epochs",
+        1,
+        "--imgsz",
+        96,
+        "--out",
+        full_disk / "run",
+    )
     refused(done, str(full_disk), "No space left")
 
 
@@ -200,12 +253,20 @@ def test_nothing_is_written_over_what_it_is_made_from(edgecnn, tiny_model: Path,
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written(edgecnn, shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
-    refused(edgecnn("train", shapes, "--model", "resnet8", "--weights", "none", "--out", tmp_path / "locked" / "run"), "locked")
+    refused(
+        edgecnn("train", shapes, "--model", "resnet8", "--weights", "none", "--out", tmp_path / "locked" / "run"),
+        "locked",
+    )
 
 
 def test_a_folder_that_holds_a_run_is_refused(edgecnn, shapes: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "weights").mkdir(parents=True)
-    refused(edgecnn("train", shapes, "--model", "resnet8", "--weights", "none", "--out", tmp_path / "run"), "holds a run", "--resume", "--force")
+    refused(
+        edgecnn("train", shapes, "--model", "resnet8", "--weights", "none", "--out", tmp_path / "run"),
+        "holds a run",
+        "--resume",
+        "--force",
+    )
 
 
 def test_options_that_cannot_be_used(edgecnn, shapes: Path, tmp_path: Path) -> None:
@@ -223,7 +284,12 @@ def test_options_that_cannot_be_used(edgecnn, shapes: Path, tmp_path: Path) -> N
 
 
 def test_wrong_usage_is_status_2(edgecnn) -> None:
-    for arguments in (("nonsense",), ("train",), ("train", "data", "--nonsense"), ("predict", "m.onnx", "a.jpg", "--format", "xml")):
+    for arguments in (
+        ("nonsense",),
+        ("train",),
+        ("train", "data", "--nonsense"),
+        ("predict", "m.onnx", "a.jpg", "--format", "xml"),
+    ):
         done = edgecnn(*arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
@@ -234,7 +300,7 @@ def test_a_traceback_is_shown_where_it_is_asked_for(edgecnn, tmp_path: Path) -> 
 
 
 def test_file_names_of_any_bytes_are_processed(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
-    done, data = cv2.imencode(".png", shape_picture("circle", 0))
+    done, data = cv2.imencode(".png", shape_image("circle", 0))
     assert done
     for name in ("a b.png", "ü.png", "new\nline.png", "[x].png", "'q'.png", "x" * 240 + ".png"):
         (tmp_path / name).write_bytes(data.tobytes())
@@ -244,8 +310,12 @@ def test_file_names_of_any_bytes_are_processed(edgecnn, tiny_model: Path, tmp_pa
     assert found.returncode == 0, found.stderr
     assert len(found.stdout.splitlines()) == 7
     (tmp_path / "new\nline.png").unlink()
-    listed = subprocess.run([sys.executable, "-m", "edgecnn", "predict", tiny_model, tmp_path], capture_output=True, check=True).stdout
-    assert os.fsencode(tmp_path) + b"/\xff.png: Prediction" in listed  # the very bytes, so that a script can go on with the name
+    listed = subprocess.run(
+        [sys.executable, "-m", "edgecnn", "predict", tiny_model, tmp_path], capture_output=True, check=True
+    ).stdout
+    assert (
+        os.fsencode(tmp_path) + b"/\xff.png: Prediction" in listed
+    )  # the very bytes, so that a script can go on with the name
 
 
 def test_a_pipe_is_not_waited_for(edgecnn, tiny_model: Path, tmp_path: Path) -> None:

@@ -20,14 +20,22 @@ def _changed(source: Path, path: Path, change) -> Path:
 
 def _custom_operator(model: onnx.ModelProto) -> None:
     model.opset_import.append(helper.make_opsetid("com.example", 1))
-    _before_the_output(model, helper.make_node("Wonder", ["wonderful"], ["probabilities"], name="w", domain="com.example"))
+    _before_the_output(
+        model, helper.make_node("Wonder", ["wonderful"], ["probabilities"], name="w", domain="com.example")
+    )
 
 
 def _control_flow(model: onnx.ModelProto) -> None:
-    branch = helper.make_graph([helper.make_node("Identity", ["wonderful"], ["b"])], "branch", [], [onnx.ValueInfoProto(name="b")])
-    condition = helper.make_node("Constant", [], ["always"], value=helper.make_tensor("c", onnx.TensorProto.BOOL, [], [True]))
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["wonderful"], ["b"])], "branch", [], [onnx.ValueInfoProto(name="b")]
+    )
+    condition = helper.make_node(
+        "Constant", [], ["always"], value=helper.make_tensor("c", onnx.TensorProto.BOOL, [], [True])
+    )
     model.graph.node.append(condition)
-    _before_the_output(model, helper.make_node("If", ["always"], ["probabilities"], then_branch=branch, else_branch=branch))
+    _before_the_output(
+        model, helper.make_node("If", ["always"], ["probabilities"], then_branch=branch, else_branch=branch)
+    )
 
 
 def _before_the_output(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
@@ -36,39 +44,63 @@ def _before_the_output(model: onnx.ModelProto, node: onnx.NodeProto) -> None:
     model.graph.node.append(node)
 
 
-@pytest.mark.parametrize(("change", "told"), [(_custom_operator, "com.example.Wonder"), (_control_flow, "control flow (If)")])
-def test_operators_that_cannot_be_quantized(change, told: str, edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"), [(_custom_operator, "com.example.Wonder"), (_control_flow, "control flow (If)")]
+)
+def test_operators_that_cannot_be_quantized(
+    change, told: str, edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path
+) -> None:
     model = _changed(tiny_model, tmp_path / "odd.onnx", change)
     refused(edgecnn("quantize", model, "--data", shapes, "--out", tmp_path / "q.onnx"), "odd.onnx", told)
     assert not (tmp_path / "q.onnx").exists()
 
 
 def test_weights_in_another_file(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
-    onnx.save_model(onnx.load(tiny_model), tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
-    refused(edgecnn("quantize", tmp_path / "m.onnx", "--data", shapes, "--out", tmp_path / "q.onnx"), "m.onnx", "in another file")
+    onnx.save_model(
+        onnx.load(tiny_model), tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0
+    )
+    refused(
+        edgecnn("quantize", tmp_path / "m.onnx", "--data", shapes, "--out", tmp_path / "q.onnx"),
+        "m.onnx",
+        "in another file",
+    )
 
 
 def test_a_file_that_is_quantized_already(edgecnn, tiny_int8_model: Path, shapes: Path, tmp_path: Path) -> None:
-    refused(edgecnn("quantize", tiny_int8_model, "--data", shapes, "--out", tmp_path / "q.onnx"), "quantized already", "float file")
+    refused(
+        edgecnn("quantize", tiny_int8_model, "--data", shapes, "--out", tmp_path / "q.onnx"),
+        "quantized already",
+        "float file",
+    )
 
 
-def test_pictures_of_other_classes(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+def test_images_of_other_classes(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
     others = write_shapes(tmp_path / "others", 4)
     (others / "circle").rename(others / "aeroplane")
     refused(edgecnn("quantize", tiny_model, "--data", others, "--out", tmp_path / "q.onnx"), "aeroplane", "circle")
 
 
-def test_too_few_pictures(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
+def test_too_few_images(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
     few = write_shapes(tmp_path / "few", 1)
-    refused(edgecnn("quantize", tiny_model, "--data", few, "--out", tmp_path / "q.onnx"), "to calibrate on", "at least 4")
+    refused(
+        edgecnn("quantize", tiny_model, "--data", few, "--out", tmp_path / "q.onnx"), "to calibrate on", "at least 4"
+    )
 
 
-def test_a_place_that_cannot_be_written_is_told_before_the_work_begins(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_told_before_the_work_begins(
+    edgecnn, tiny_model: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("no folder")
-    done = edgecnn("quantize", tiny_model, "--data", tmp_path / "not there either", "--out", tmp_path / "file" / "q.onnx")
+    done = edgecnn(
+        "quantize", tiny_model, "--data", tmp_path / "not there either", "--out", tmp_path / "file" / "q.onnx"
+    )
     refused(done, "cannot be written")
 
 
 def test_a_target_that_there_is_not(edgecnn, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
-    refused(edgecnn("quantize", tiny_model, "--data", shapes, "--target", "x86,z80", "--out", tmp_path / "q.onnx"), "z80", "arm64")
+    refused(
+        edgecnn("quantize", tiny_model, "--data", shapes, "--target", "x86,z80", "--out", tmp_path / "q.onnx"),
+        "z80",
+        "arm64",
+    )
     assert not list(tmp_path.iterdir())

@@ -10,36 +10,51 @@ from numpy.typing import NDArray
 from edgecnn.image import area_resize
 from edgecnn.image.area_resize import resize_area
 
-CAMERAS = [(640, 480), (480, 640), (1280, 720), (1920, 1080), (720, 576), (800, 600), (500, 375), (300, 300), (320, 240)]
+CAMERAS = [
+    (640, 480),
+    (480, 640),
+    (1280, 720),
+    (1920, 1080),
+    (720, 576),
+    (800, 600),
+    (500, 375),
+    (300, 300),
+    (320, 240),
+]
 
 
-def opencv(picture: NDArray[np.uint8], width: int, height: int) -> cv2.typing.MatLike:
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+def opencv(image: NDArray[np.uint8], width: int, height: int) -> cv2.typing.MatLike:
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def pictures(width: int, height: int, seed: int) -> list[NDArray[np.uint8]]:
-    """Noise, whose sums lie everywhere, halves between two levels among them; two levels, which meet at halves most often; a smooth scene; white."""
+def images(width: int, height: int, seed: int) -> list[NDArray[np.uint8]]:
+    """Noise, whose sums lie everywhere, halves between two levels among them.
+
+    Two levels, which meet at halves most often; a smooth scene; white.
+    """
     random = np.random.default_rng(seed)
     noise = random.integers(0, 256, (height, width, 3), np.uint8)
     levels = random.integers(0, 2, (height, width, 3), np.uint8)
-    scene = cv2.resize(noise[: max(1, height // 16), : max(1, width // 16)], (width, height), interpolation=cv2.INTER_LINEAR)
+    scene = cv2.resize(
+        noise[: max(1, height // 16), : max(1, width // 16)], (width, height), interpolation=cv2.INTER_LINEAR
+    )
     return [noise, levels, np.asarray(scene, np.uint8), np.full((height, width, 3), 255, np.uint8)]
 
 
 @pytest.mark.parametrize("side", [32, 64, 96, 160, 224, 260, 300])
 @pytest.mark.parametrize("size", CAMERAS, ids=lambda s: f"{s[0]}x{s[1]}")
 def test_frames_of_cameras_become_the_same_to_the_bit(size: tuple[int, int], side: int) -> None:
-    for picture in pictures(*size, seed=side):
-        assert np.array_equal(resize_area(picture, side, side), opencv(picture, side, side))
+    for image in images(*size, seed=side):
+        assert np.array_equal(resize_area(image, side, side), opencv(image, side, side))
 
 
 def test_whatever_the_two_sizes_are() -> None:
     random = np.random.default_rng(0)
     for seed in range(300):
         width, height, to_width, to_height = random.integers(1, 400, 4).tolist()  # also enlarged, one way or both
-        for picture in pictures(width, height, seed):
-            assert np.array_equal(resize_area(picture, to_width, to_height), opencv(picture, to_width, to_height)), (
-                picture.shape,
+        for image in images(width, height, seed):
+            assert np.array_equal(resize_area(image, to_width, to_height), opencv(image, to_width, to_height)), (
+                image.shape,
                 to_width,
                 to_height,
             )
@@ -49,13 +64,13 @@ def test_whatever_the_two_sizes_are() -> None:
 def test_however_many_rows_are_taken_at_a_time(usual_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """480 rows in bands of 15, of 90 with a shorter last one, and all at once."""
     monkeypatch.setattr(area_resize, "_USUAL_BYTES", usual_bytes)
-    for picture in pictures(64, 480, seed=1):
-        assert np.array_equal(resize_area(picture, 28, 224), opencv(picture, 28, 224))
+    for image in images(64, 480, seed=1):
+        assert np.array_equal(resize_area(image, 28, 224), opencv(image, 28, 224))
 
 
-def test_a_part_of_a_picture_is_resized_as_it_stands_there() -> None:
-    picture = pictures(640, 480, seed=2)[0]
-    for part in (picture[7:400, 11:500], picture[::2, ::3], picture[:, ::-1]):
+def test_a_part_of_an_image_is_resized_as_it_stands_there() -> None:
+    image = images(640, 480, seed=2)[0]
+    for part in (image[7:400, 11:500], image[::2, ::3], image[:, ::-1]):
         assert np.array_equal(resize_area(part, 100, 90), opencv(part, 100, 90))
 
 

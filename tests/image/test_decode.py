@@ -1,4 +1,4 @@
-"""What becomes of every kind of picture file, and which are refused."""
+"""What becomes of every kind of image file, and which are refused."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from encoded_pictures import LOSSLESS, blocks, encoded, noise, opened, png_of_size
+from encoded_images import LOSSLESS, blocks, encoded, noise, opened, png_of_size
 from PIL import Image as Pil  # noqa: TID251  # the oracle, where no loss is at stake
 from PIL import ImageOps  # noqa: TID251
 
-from edgecnn.errors import InputNotFoundError, PictureError
+from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.manifest import InputSpec, PreprocessSpec
-from edgecnn.preprocess import MAX_PIXELS, decode, preprocess, read_picture
+from edgecnn.preprocess import MAX_PIXELS, decode, preprocess, read_image
 
-# ---- the table of unusual pictures
+# ---- the table of unusual images
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
-    ("kind", "options"), [("JPEG", {"quality": 100, "subsampling": 0}), ("PNG", {}), ("WEBP", {"lossless": True})], ids=["jpeg", "png", "webp"]
+    ("kind", "options"),
+    [("JPEG", {"quality": 100, "subsampling": 0}), ("PNG", {}), ("WEBP", {"lossless": True})],
+    ids=["jpeg", "png", "webp"],
 )
 def test_exif_orientation_is_applied_as_pillow_applies_it(kind: str, options: dict, orientation: int) -> None:
     exif = Pil.Exif()
@@ -57,16 +59,16 @@ def test_black_and_white_stays_black_and_white(kind: str) -> None:
     [*((k, a) for k in ("PNG", "WEBP", "BMP") for a in (0, 128, 255, None)), ("TIFF", 255)],
 )
 def test_alpha_is_left_out_and_the_stored_colours_stay(kind: str, alpha: int | None) -> None:
-    picture = noise(20, 30, 4)
+    image = noise(20, 30, 4)
     if alpha is not None:
-        picture[..., 3] = alpha
-    assert np.array_equal(decode(encoded(picture, kind, **LOSSLESS[kind])), picture[..., :3])
+        image[..., 3] = alpha
+    assert np.array_equal(decode(encoded(image, kind, **LOSSLESS[kind])), image[..., :3])
 
 
 def test_a_tiffs_colours_are_multiplied_by_its_alpha() -> None:
-    picture = noise(20, 30, 4)
-    picture[..., 3] = 0
-    assert not decode(encoded(picture, "TIFF", **LOSSLESS["TIFF"])).any()
+    image = noise(20, 30, 4)
+    image[..., 3] = 0
+    assert not decode(encoded(image, "TIFF", **LOSSLESS["TIFF"])).any()
 
 
 def test_sixteen_bits_of_colour_in_a_tiff_are_rounded() -> None:
@@ -77,8 +79,8 @@ def test_sixteen_bits_of_colour_in_a_tiff_are_rounded() -> None:
 
 
 def test_grey_with_alpha_keeps_its_grey() -> None:
-    picture = noise(20, 30, 2)
-    assert np.array_equal(decode(encoded(Pil.fromarray(picture, "LA"), "PNG")), picture[..., :1].repeat(3, 2))
+    image = noise(20, 30, 2)
+    assert np.array_equal(decode(encoded(Pil.fromarray(image, "LA"), "PNG")), image[..., :1].repeat(3, 2))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,9 @@ def test_cmyk_becomes_the_colour_its_inks_print(ink: tuple[int, ...], color: tup
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"), [("GIF", {}), ("WEBP", {"lossless": True}), ("PNG", {}), ("TIFF", {})], ids=["gif", "webp", "apng", "tiff"]
+    ("kind", "options"),
+    [("GIF", {}), ("WEBP", {"lossless": True}), ("PNG", {}), ("TIFF", {})],
+    ids=["gif", "webp", "apng", "tiff"],
 )
 def test_of_an_animation_the_first_frame_is_taken(kind: str, options: dict) -> None:
     frames = [Pil.new("RGB", (30, 20), color) for color in ("red", "lime", "blue")]
@@ -153,25 +157,30 @@ WHOLE = {
 
 
 def without_trailer(kind: str, data: bytes) -> int:
-    """The length below which picture data is missing: a GIF's last two bytes are an end of blocks and a trailer that holds nothing."""
+    """The length below which image data is missing.
+
+    A GIF's last two bytes are an end of blocks and a trailer that holds nothing.
+    """
     return len(data) - 1 if kind == "GIF" else len(data)
 
 
 def refused(data: bytes) -> bool:
     try:
         decode(data)
-    except PictureError:
+    except ImageError:
         return True
     return False
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_picture_cut_short_is_refused_wherever_it_is_cut(name: str) -> None:
+def test_an_image_cut_short_is_refused_wherever_it_is_cut(name: str) -> None:
     kind, options = WHOLE[name]
     data = encoded(noise(60, 80), kind, **options)
     assert decode(data).shape == (60, 80, 3)
     end = without_trailer(kind, data)
-    cuts = sorted({1, 2, 3, 8, 12, 20, 30, *np.linspace(1, end - 1, 40).astype(int), end - 4, end - 3, end - 2, end - 1})
+    cuts = sorted(
+        {1, 2, 3, 8, 12, 20, 30, *np.linspace(1, end - 1, 40).astype(int), end - 4, end - 3, end - 2, end - 1}
+    )
     taken = [cut for cut in cuts if not refused(data[:cut])]
     assert not taken, f"of {len(data)} bytes these were enough: {taken}"
 
@@ -181,32 +190,34 @@ def test_an_animation_cut_inside_its_first_frame_is_refused(kind: str) -> None:
     frames = [Pil.fromarray(noise(60, 80, seed=i)) for i in range(3)]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
     for cut in range(20, len(data) // 4, len(data) // 40):
-        with pytest.raises(PictureError):
+        with pytest.raises(ImageError):
             decode(data[:cut])
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF"])
-def test_a_picture_whose_second_half_is_zeros_is_refused(kind: str) -> None:
+def test_an_image_whose_second_half_is_zeros_is_refused(kind: str) -> None:
     """As a memory card leaves it that lost power while the file was written; a lossy WebP has nothing that tells."""
     data = encoded(noise(60, 80), kind)
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         decode(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
 
 
-def test_what_follows_the_end_of_a_picture_does_no_harm() -> None:
+def test_what_follows_the_end_of_an_image_does_no_harm() -> None:
     for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "PPM", "WEBP"):
         data = encoded(noise(20, 30), kind)
         assert np.array_equal(decode(data + b"\0trailing \xff\xd8\xff bytes"), decode(data)), kind
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff\xd8\xff", b"not a picture at all, only text\n" * 9, bytes(1000)], ids=["empty", "magic", "text", "zeros"]
+    "content",
+    [b"", b"\xff\xd8\xff", b"not an image at all, only text\n" * 9, bytes(1000)],
+    ids=["empty", "magic", "text", "zeros"],
 )
-def test_what_is_no_picture_is_refused_by_name_whatever_its_suffix(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_image_is_refused_by_name_whatever_its_suffix(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "claims to be.jpg"
     path.write_bytes(content)
-    with pytest.raises(PictureError) as caught:
-        read_picture(path)
+    with pytest.raises(ImageError) as caught:
+        read_image(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -214,34 +225,34 @@ def test_what_is_no_picture_is_refused_by_name_whatever_its_suffix(tmp_path: Pat
 def test_a_suffix_tells_nothing_the_content_tells_all(tmp_path: Path) -> None:
     path = tmp_path / "a png.jpg"
     path.write_bytes(encoded(noise(20, 30), "PNG"))
-    assert np.array_equal(read_picture(path), noise(20, 30))
+    assert np.array_equal(read_image(path), noise(20, 30))
 
 
 def test_what_is_not_there_is_told_apart_from_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="nowhere"):
-        read_picture(tmp_path / "nowhere.png")
-    with pytest.raises(PictureError, match="not a regular file"):
-        read_picture(tmp_path)
-    with pytest.raises(PictureError):
-        read_picture("a\0b.png")
+        read_image(tmp_path / "nowhere.png")
+    with pytest.raises(ImageError, match="not a regular file"):
+        read_image(tmp_path)
+    with pytest.raises(ImageError):
+        read_image("a\0b.png")
 
 
 # ---- the limit on pixels
 
 
-def test_a_picture_over_the_limit_is_refused_before_it_is_decoded() -> None:
+def test_an_image_over_the_limit_is_refused_before_it_is_decoded() -> None:
     """In a process of its own: the peak of memory is a process's, and decoding this takes 2.7 GB and seconds."""
     data = png_of_size(30_000, 30_000)
     assert len(data) < 2_000_000
     script = """
 import resource, sys, time
-from edgecnn.errors import PictureError
+from edgecnn.errors import ImageError
 from edgecnn.preprocess import decode
 data = sys.stdin.buffer.read()
 before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
 try:
     decode(data)
-except PictureError as error:
+except ImageError as error:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.perf_counter() - start, error)
 """
     found = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
@@ -254,7 +265,7 @@ except PictureError as error:
 
 def test_the_limit_itself_is_allowed_and_one_row_more_is_not() -> None:
     assert decode(png_of_size(100, 80), max_pixels=8000).shape == (80, 100, 3)
-    with pytest.raises(PictureError, match="100 x 81"):
+    with pytest.raises(ImageError, match="100 x 81"):
         decode(png_of_size(100, 81), max_pixels=8000)
     assert MAX_PIXELS == 64_000_000
 
@@ -264,11 +275,11 @@ def test_max_pixels_holds_for_files_and_bytes_alike(tmp_path: Path) -> None:
     path.write_bytes(encoded(noise(20, 30), "PNG"))
     for source in (path, path.read_bytes()):
         assert preprocess(source, InputSpec(8, 8), PreprocessSpec(), max_pixels=600).shape == (8, 8, 3)
-        with pytest.raises(PictureError, match="limit"):
+        with pytest.raises(ImageError, match="limit"):
             preprocess(source, InputSpec(8, 8), PreprocessSpec(), max_pixels=599)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
 def test_the_limit_holds_in_every_format(kind: str) -> None:
-    with pytest.raises(PictureError, match="30 x 20 pixels are more"):
+    with pytest.raises(ImageError, match="30 x 20 pixels are more"):
         decode(encoded(noise(20, 30), kind), max_pixels=599)

@@ -12,12 +12,12 @@ from edgecnn.image.exif import exif_orientation
 
 
 def encoded(form: str, orientation: int | None) -> bytes:
-    picture = Image.fromarray(np.zeros((8, 6, 3), np.uint8))
+    image = Image.fromarray(np.zeros((8, 6, 3), np.uint8))
     exif = Image.Exif()
     if orientation is not None:
         exif[0x0112] = orientation
     out = io.BytesIO()
-    picture.save(out, form, exif=exif)
+    image.save(out, form, exif=exif)
     return out.getvalue()
 
 
@@ -28,7 +28,7 @@ def test_the_tag_is_read(form: str, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP"])
-def test_without_the_tag_a_picture_is_upright(form: str) -> None:
+def test_without_the_tag_an_image_is_upright(form: str) -> None:
     assert exif_orientation(encoded(form, None)) == 1
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pil  # noqa: TID251  # writes what is read here
 
-from edgecnn.errors import PictureError
+from edgecnn.errors import ImageError
 from edgecnn.image.header import HeaderError, read_header
 from edgecnn.preprocess import decode
 
@@ -26,7 +26,11 @@ def encoded(kind: str, mode: str = "RGB", **options: object) -> bytes:
 def bmp(height: int, pixels: np.ndarray) -> bytes:
     """A Windows BMP of 24 bits; a negative height says that rows come from the top."""
     rows = b"".join(row.tobytes() + bytes(-len(row.tobytes()) % 4) for row in pixels[..., ::-1])
-    return b"BM" + struct.pack("<IIIIiiHHIIiiII", 54 + len(rows), 0, 54, 40, WIDTH, height, 1, 24, 0, len(rows), 0, 0, 0, 0) + rows
+    return (
+        b"BM"
+        + struct.pack("<IIIIiiHHIIiiII", 54 + len(rows), 0, 54, 40, WIDTH, height, 1, 24, 0, len(rows), 0, 0, 0, 0)
+        + rows
+    )
 
 
 def os2_bmp() -> bytes:
@@ -35,15 +39,29 @@ def os2_bmp() -> bytes:
 
 
 def tiff(order: str, *, big: bool, long8: bool = False, twice: bool = False) -> bytes:
-    """An uncompressed TIFF, its directory first. `twice`: a second, smaller size after the first in the same directory."""
+    """An uncompressed TIFF, its directory first.
+
+    `twice`: a second, smaller size after the first in the same directory.
+    """
     value, count_code, kind = ("Q", "Q", 16 if long8 else 4) if big else ("I", "H", 4)
     sizes = [(256, kind, WIDTH), (257, kind, HEIGHT)]
     if twice:
         sizes = [(256, kind, WIDTH), (256, kind, 1), (257, kind, HEIGHT), (257, kind, 1)]
-    entries = [*sizes, (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, kind, None), (277, 3, 1), (278, kind, HEIGHT), (279, kind, WIDTH * HEIGHT)]
+    entries = [
+        *sizes,
+        (258, 3, 8),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, kind, None),
+        (277, 3, 1),
+        (278, kind, HEIGHT),
+        (279, kind, WIDTH * HEIGHT),
+    ]
     head = struct.pack(f"{order}HHHQ", 43, 8, 0, 16) if big else struct.pack(f"{order}HI", 42, 8)
     start = len(head) + 2
-    directory_bytes = struct.calcsize(f"={count_code}") + len(entries) * (20 if big else 12) + struct.calcsize(f"={value}")
+    directory_bytes = (
+        struct.calcsize(f"={count_code}") + len(entries) * (20 if big else 12) + struct.calcsize(f"={value}")
+    )
     out = (b"II" if order == "<" else b"MM") + head + struct.pack(f"{order}{count_code}", len(entries))
     for tag, code, number in entries:
         content = start + directory_bytes if number is None else number
@@ -59,7 +77,9 @@ def jpeg_segment(marker: int, content: bytes) -> bytes:
 FILES = {
     "JPEG baseline": encoded("JPEG"),
     "JPEG progressive": encoded("JPEG", progressive=True),
-    "JPEG with a thumbnail": b"\xff\xd8" + jpeg_segment(0xE1, b"Exif\0\0" + encoded("JPEG")[:400] + b"\xff\xd9") + encoded("JPEG")[2:],
+    "JPEG with a thumbnail": b"\xff\xd8"
+    + jpeg_segment(0xE1, b"Exif\0\0" + encoded("JPEG")[:400] + b"\xff\xd9")
+    + encoded("JPEG")[2:],
     "PNG": encoded("PNG"),
     "PNG palette": encoded("PNG", "P"),
     "WebP VP8": encoded("WEBP"),
@@ -80,7 +100,9 @@ FILES = {
     "PNM colour": encoded("PPM"),
     "PNM grey": encoded("PPM", "L"),
     "PNM bits": encoded("PPM", "1"),
-    "PNM in text with comments": b"P2 # grey\n# made by hand\n30 # wide\n\n20\n255\n" + b" ".join(b"%d" % v for v in PIXELS[..., 0].flat) + b"\n",
+    "PNM in text with comments": b"P2 # grey\n# made by hand\n30 # wide\n\n20\n255\n"
+    + b" ".join(b"%d" % v for v in PIXELS[..., 0].flat)
+    + b"\n",
 }
 
 
@@ -100,7 +122,7 @@ def test_big_endian_bigtiff_may_state_its_size_in_eight_bytes() -> None:
     assert (header.width, header.height) == (WIDTH, HEIGHT)
 
 
-def test_rows_from_the_top_and_from_the_bottom_are_the_same_picture() -> None:
+def test_rows_from_the_top_and_from_the_bottom_are_the_same_image() -> None:
     assert np.array_equal(decode(bmp(-HEIGHT, PIXELS)), PIXELS)
     assert np.array_equal(decode(bmp(HEIGHT, PIXELS[::-1])), PIXELS)
     assert np.array_equal(decode(os2_bmp()), PIXELS)
@@ -118,9 +140,9 @@ def test_the_exif_orientation_does_not_change_the_size_in_the_header() -> None:
     ("content", "words"),
     [
         (b"", "empty"),
-        (b"hello", "not a picture"),
-        (b"%PDF-1.7\n", "not a picture"),
-        (b"\0\0\0\x20ftypavif", "not a picture"),
+        (b"hello", "not an image"),
+        (b"%PDF-1.7\n", "not an image"),
+        (b"\0\0\0\x20ftypavif", "not an image"),
         (b"\xff\xd8\xff\xd9", "JPEG"),
         (b"\x89PNG\r\n\x1a\n", "PNG.*cut short"),
         (b"GIF89a" + bytes(7) + b";", "GIF"),
@@ -140,7 +162,7 @@ def test_a_header_that_is_none_is_refused_in_words(content: bytes, words: str) -
 
 @pytest.mark.parametrize("start", [2**32, 2**63 - 100, 2**63, 2**64 - 1])
 def test_a_directory_past_the_end_of_the_world_is_refused(start: int) -> None:
-    with pytest.raises(PictureError, match="TIFF"):
+    with pytest.raises(ImageError, match="TIFF"):
         decode(struct.pack("<2sHHHQ", b"II", 43, 8, 0, start) + bytes(40))
 
 
@@ -148,12 +170,12 @@ def test_a_second_size_after_the_scan_of_a_jpeg_does_not_hide_the_first() -> Non
     """The decoder takes the first; the limit must hold for what it takes."""
     data = FILES["JPEG baseline"]
     start_of_frame = struct.pack(">BHHB", 8, 1, 1, 3) + b"\x01\x11\x00\x02\x11\x00\x03\x11\x00"
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         decode(data[:-2] + jpeg_segment(0xC0, start_of_frame) + data[-2:], max_pixels=100)
 
 
 def test_a_second_size_in_a_tiff_directory_does_not_hide_the_first() -> None:
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         decode(tiff("<", big=False, twice=True), max_pixels=100)
 
 
@@ -162,7 +184,7 @@ def test_a_gif_frame_larger_than_its_screen_does_not_pass_the_limit() -> None:
     data[6:10] = struct.pack("<HH", 5, 5)
     try:
         found = decode(bytes(data), max_pixels=100)
-    except PictureError:
+    except ImageError:
         return
     assert found.shape[0] * found.shape[1] <= 100
 
@@ -170,7 +192,7 @@ def test_a_gif_frame_larger_than_its_screen_does_not_pass_the_limit() -> None:
 def test_a_webp_canvas_smaller_than_its_frame_does_not_pass_the_limit() -> None:
     data = bytearray(FILES["WebP VP8X"])
     data[24:30] = bytes([4, 0, 0, 4, 0, 0])
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         decode(bytes(data), max_pixels=100)
 
 
@@ -186,7 +208,9 @@ def mutated(data: bytes, random: np.random.Generator) -> bytes:
             case 1:
                 out[at : at + 1] = random.bytes(1)
             case 2:
-                extreme = int(random.choice([0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]))
+                extreme = int(
+                    random.choice([0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+                )
                 out[at : at + 4] = struct.pack(str(random.choice(["<I", ">I"])), extreme)
             case 3:
                 del out[at : at + length]
@@ -199,10 +223,10 @@ def mutated(data: bytes, random: np.random.Generator) -> bytes:
     return bytes(out)
 
 
-def decoded_or_refused(data: bytes) -> np.ndarray | PictureError:
+def decoded_or_refused(data: bytes) -> np.ndarray | ImageError:
     try:
         return decode(data, max_pixels=100_000)
-    except PictureError as error:
+    except ImageError as error:
         return error
     except Exception as error:
         raise AssertionError(f"{type(error).__name__}: {error}; the file: {data.hex()}") from error
@@ -212,14 +236,16 @@ def decoded_or_refused(data: bytes) -> np.ndarray | PictureError:
     "kind",
     ["JPEG", "PNG", "WebP", "BMP", "GIF", "PNM", "TIFF"],
 )
-def test_of_two_thousand_damaged_files_each_is_a_picture_within_the_limit_or_a_picture_error(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_of_two_thousand_damaged_files_each_is_an_image_within_the_limit_or_an_image_error(
+    kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     random = np.random.default_rng(2024)
     files = [data for name, data in FILES.items() if name.startswith(kind)]
     refused = 0
     for number in range(290):  # 2,030 in all formats
         data = mutated(files[number % len(files)], random)
         found = decoded_or_refused(data)
-        if isinstance(found, PictureError):
+        if isinstance(found, ImageError):
             refused += 1
             assert "\n" not in str(found)
             continue

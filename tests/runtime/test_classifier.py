@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from shapes import shape_picture
+from shapes import shape_image
 
 from edgecnn import Classifier, EdgeCNNError, Frame, Prediction, open_source
-from edgecnn.errors import PictureError, UsageError
+from edgecnn.errors import ImageError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,16 @@ def test_a_path_its_pixels_and_its_frame_answer_alike(classifier: Classifier, sh
 
 def test_a_channel_order_that_there_is_not_is_refused(classifier: Classifier) -> None:
     with pytest.raises(UsageError, match="color is 'RGB', expected bgr or rgb"):
-        classifier(shape_picture("circle", 0), color="RGB")  # type: ignore[arg-type]
+        classifier(shape_image("circle", 0), color="RGB")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("image", [np.zeros((8, 8, 3), np.uint16), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3))])
-def test_a_frame_that_holds_no_picture_is_refused_as_an_array_is(image: np.ndarray, classifier: Classifier) -> None:
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((8, 8, 3), np.uint16), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3))],
+)
+def test_a_frame_that_holds_no_image_is_refused_as_an_array_is(image: np.ndarray, classifier: Classifier) -> None:
     for ask in (classifier, lambda frame: classifier.answer([frame]), lambda frame: classifier.fitted([frame])):
-        with pytest.raises(PictureError, match="mine: .* expected uint8"):
+        with pytest.raises(ImageError, match="mine: .* expected uint8"):
             ask(Frame(image, "mine"))
 
 
@@ -52,13 +55,13 @@ def test_a_pil_image_answers_as_its_file(classifier: Classifier, shapes: Path) -
 
 
 def test_views_of_an_array_answer_as_their_copies(classifier: Classifier) -> None:
-    image = shape_picture("circle", 1, 64)
+    image = shape_image("circle", 1, 64)
     for view in (image[:, ::-1], image[::-1], image[5:60, 3:50], np.asfortranarray(image), image[::2, ::2]):
         assert np.array_equal(scores(classifier(view)), scores(classifier(view.copy())))
 
 
-def test_a_batch_answers_as_its_pictures_one_by_one(classifier: Classifier) -> None:
-    images = [shape_picture(name, seed, side) for name in ("circle", "square") for seed in range(4) for side in (32, 50)]
+def test_a_batch_answers_as_its_images_one_by_one(classifier: Classifier) -> None:
+    images = [shape_image(name, seed, side) for name in ("circle", "square") for seed in range(4) for side in (32, 50)]
     for one, many in zip((classifier(i) for i in images), classifier.batch(images), strict=True):
         assert np.allclose(scores(one), scores(many), atol=1e-5)
     assert classifier.batch([]) == []
@@ -75,7 +78,7 @@ def test_a_closed_classifier_says_so(tiny_model: Path) -> None:
     classifier.close()
     classifier.close()
     with pytest.raises(UsageError, match="is closed"):
-        classifier(shape_picture("circle", 0))
+        classifier(shape_image("circle", 0))
     assert not hasattr(classifier, "nothing_of_this_name")
 
 
@@ -85,19 +88,31 @@ def test_a_stream_of_nothing_is_refused(classifier: Classifier) -> None:
 
 
 def test_label_and_score_are_none_unless_the_status_is_ok(tiny_model: Path) -> None:
-    unsure = Classifier(tiny_model, ep="cpu", threshold=1.01)(shape_picture("circle", 0))
+    unsure = Classifier(tiny_model, ep="cpu", threshold=1.01)(shape_image("circle", 0))
     assert (unsure.status, unsure.label, unsure.index, unsure.score) == ("unknown", None, None, None)
     assert unsure.top[0].label in ("circle", "square")
     assert "threshold" in (unsure.reason or "")
 
 
 def test_the_threshold_is_the_manifests_unless_given(tiny_model: Path) -> None:
-    assert Classifier(tiny_model, ep="cpu").threshold == Classifier(tiny_model, ep="cpu").manifest.unknown.threshold == 0.5
+    assert (
+        Classifier(tiny_model, ep="cpu").threshold == Classifier(tiny_model, ep="cpu").manifest.unknown.threshold == 0.5
+    )
     assert Classifier(tiny_model, ep="cpu", threshold=0.0).threshold == 0.0
 
 
-@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 4), np.uint8), "nowhere.jpg", None, 3])
-def test_what_is_no_picture_is_refused(classifier: Classifier, bad: object) -> None:
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((4, 4), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        "nowhere.jpg",
+        None,
+        3,
+    ],
+)
+def test_what_is_no_image_is_refused(classifier: Classifier, bad: object) -> None:
     with pytest.raises(EdgeCNNError):
         classifier(bad)
 
@@ -110,8 +125,8 @@ def test_a_missing_model_is_a_file_not_found_error() -> None:
 
 def test_stream_reports_what_cannot_be_read_and_goes_on_in_order(classifier: Classifier, tmp_path: Path) -> None:
     for i in (0, 1, 3):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), shape_picture("square", i))
-    (tmp_path / "2.png").write_bytes(b"no picture")
+        cv2.imwrite(str(tmp_path / f"{i}.png"), shape_image("square", i))
+    (tmp_path / "2.png").write_bytes(b"no image")
     for batch in (1, 2, 8):
         found = list(classifier.stream(tmp_path, batch=batch))
         assert [Path(p.source or "").name for _, p in found] == ["0.png", "1.png", "2.png", "3.png"]
@@ -126,13 +141,15 @@ def test_stream_takes_every_nth_up_to_a_limit(classifier: Classifier, shapes: Pa
 
 
 def test_threads_share_a_classifier(classifier: Classifier) -> None:
-    images = [shape_picture("circle", i) for i in range(8)]
+    images = [shape_image("circle", i) for i in range(8)]
     expected = [scores(classifier(i)) for i in images]
     wrong: list[int] = []
 
     def work() -> None:
         for _ in range(10):
-            wrong.extend(i for i, image in enumerate(images) if not np.array_equal(scores(classifier(image)), expected[i]))
+            wrong.extend(
+                i for i, image in enumerate(images) if not np.array_equal(scores(classifier(image)), expected[i])
+            )
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -159,11 +176,14 @@ def test_a_frame_is_bgr(shapes: Path) -> None:
 
 
 def test_a_label_that_is_not_asked_for_is_no_answer(tiny_model: Path) -> None:
-    image = shape_picture("circle", 1)
+    image = shape_image("circle", 1)
     everything = Classifier(tiny_model, ep="cpu", threshold=0.0)(image)
     assert everything.label is not None
     other = next(label for label in ("circle", "square") if label != everything.label)
-    for classifier in (Classifier(tiny_model, ep="cpu", threshold=0.0, **lists) for lists in ({"allow": [other]}, {"deny": [everything.label]})):
+    for classifier in (
+        Classifier(tiny_model, ep="cpu", threshold=0.0, **lists)
+        for lists in ({"allow": [other]}, {"deny": [everything.label]})
+    ):
         found = classifier(image)
         assert (found.status, found.label) == ("unknown", None)
         assert f"'{everything.label}'" in (found.reason or "")
@@ -182,9 +202,9 @@ def test_label_lists_that_make_no_sense_are_errors(tiny_model: Path) -> None:
             Classifier(tiny_model, ep="cpu", **lists)
 
 
-def test_an_rgb_picture_of_the_model_s_size_is_not_copied(classifier: Classifier) -> None:
+def test_an_rgb_image_of_the_model_s_size_is_not_copied(classifier: Classifier) -> None:
     height, width, _ = classifier.session.input_shape
-    image = np.ascontiguousarray(shape_picture("circle", 2, height)[:, :width, ::-1])
+    image = np.ascontiguousarray(shape_image("circle", 2, height)[:, :width, ::-1])
     assert classifier.fit(Frame(image, "array", color="rgb")) is image
 
 

@@ -43,7 +43,9 @@ def test_below_the_threshold_the_answer_is_unknown_and_the_guess_stays_in_top() 
     ],
 )
 @pytest.mark.parametrize("threshold", [0.0, 0.9])
-def test_probabilities_that_are_none_give_no_decision_with_the_reason(probabilities: tuple[float, ...], words: str, threshold: float) -> None:
+def test_probabilities_that_are_none_give_no_decision_with_the_reason(
+    probabilities: tuple[float, ...], words: str, threshold: float
+) -> None:
     found = decided(*probabilities, threshold=threshold)
     assert (found.status, found.index, found.score, found.top) == ("no_decision", None, None, ())
     assert words in (found.reason or "")
@@ -69,9 +71,17 @@ def test_of_many_classes_the_best_are_named_in_order_too_and_of_equal_ones_the_f
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("first", "words"),
-    [((np.nan, 1), "nan"), ((np.inf, -np.inf), "inf"), ((1.5, -0.5), "negative"), ((0.5, 0.4), "sum to 0.9"), ((0, 0), "sum to 0")],
+    [
+        ((np.nan, 1), "nan"),
+        ((np.inf, -np.inf), "inf"),
+        ((1.5, -0.5), "negative"),
+        ((0.5, 0.4), "sum to 0.9"),
+        ((0, 0), "sum to 0"),
+    ],
 )
-def test_many_probabilities_that_are_none_give_no_decision_with_the_reason(first: tuple[float, float], words: str) -> None:
+def test_many_probabilities_that_are_none_give_no_decision_with_the_reason(
+    first: tuple[float, float], words: str
+) -> None:
     found = decide(np.array([*first, *[0.0] * 200], np.float32), tuple(map(str, range(202))), 0.0, 5)
     assert (found.status, found.top) == ("no_decision", ())
     assert words in (found.reason or "")
@@ -123,7 +133,9 @@ def test_above_the_threshold_of_an_unknown_score_the_answer_is_unknown_however_s
 @pytest.mark.parametrize("score", [0.5, 0.0, -3.0])
 def test_at_or_below_the_threshold_of_an_unknown_score_the_answer_stands(score: float) -> None:
     assert scored(score).status == "ok"
-    assert scored(score, threshold=0.9).score == pytest.approx(0.7)  # the probability is not held against that threshold
+    assert scored(score, threshold=0.9).score == pytest.approx(
+        0.7
+    )  # the probability is not held against that threshold
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])

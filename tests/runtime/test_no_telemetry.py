@@ -16,7 +16,12 @@ _CLASSIFY = "import sys; from edgecnn import Classifier; Classifier(sys.argv[1],
 
 def run(code: str, model: Path, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """In a bare environment: on a machine of CI onnxruntime keeps quiet of itself."""
-    bare = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HOME": str(home), "EDGECNN_CACHE": str(home / "ours"), **env}
+    bare = {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "HOME": str(home),
+        "EDGECNN_CACHE": str(home / "ours"),
+        **env,
+    }
     return subprocess.run([sys.executable, "-c", code, model], env=bare, capture_output=True, text=True, check=False)
 
 

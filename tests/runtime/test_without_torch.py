@@ -1,6 +1,7 @@
 """The device's promise: everything a prediction needs works where torch, onnx and matplotlib cannot be imported.
 
-Setting ``sys.modules[name] = None`` makes an import fail even though the package is installed here; looking whether the name is absent from
+Setting ``sys.modules[name] = None`` makes an import fail even though the package is installed here; looking whether the
+name is absent from
 ``sys.modules`` afterwards would miss an import that is caught.
 """
 
@@ -26,7 +27,9 @@ main()
 
 
 def run(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", PROGRAM, *map(str, args)], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *map(str, args)], capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_predict_classifies_a_folder(tiny_int8_model: Path, shapes: Path) -> None:
@@ -35,7 +38,7 @@ def test_predict_classifies_a_folder(tiny_int8_model: Path, shapes: Path) -> Non
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == 40
     right = sum(row["top"][0]["label"] == Path(row["source"]).parent.name for row in rows)
-    assert right >= 30  # the model is right on 88 % of such pictures
+    assert right >= 30  # the model is right on 88 % of such images
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,9 @@ def test_predict_classifies_a_folder(tiny_int8_model: Path, shapes: Path) -> Non
         ("doctor", "DATA", "--json"),
     ],
 )
-def test_commands_for_the_device_work(arguments: tuple[str, ...], tiny_model: Path, tiny_int8_model: Path, shapes: Path) -> None:
+def test_commands_for_the_device_work(
+    arguments: tuple[str, ...], tiny_model: Path, tiny_int8_model: Path, shapes: Path
+) -> None:
     named = {"MODEL": tiny_model, "INT8": tiny_int8_model, "DATA": shapes}
     done = run(*(named.get(word, word) for word in arguments))
     assert done.returncode == 0, done.stderr
@@ -58,7 +63,8 @@ def test_commands_for_the_device_work(arguments: tuple[str, ...], tiny_model: Pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "extra"), [(("train", "DATA"), "edgecnn[train]"), (("export", "best.pt"), "edgecnn[train]"), (("demo",), "edgecnn[train]")]
+    ("arguments", "extra"),
+    [(("train", "DATA"), "edgecnn[train]"), (("export", "best.pt"), "edgecnn[train]"), (("demo",), "edgecnn[train]")],
 )
 def test_commands_that_need_an_extra_name_it(arguments: tuple[str, ...], extra: str, shapes: Path) -> None:
     done = run(*(shapes if word == "DATA" else word for word in arguments))
@@ -75,6 +81,8 @@ def test_importing_exporters_names_the_extra() -> None:
 
 
 def test_importing_edgecnn_imports_nothing_heavy() -> None:
-    program = "import sys, edgecnn\nprint([m for m in ('numpy', 'cv2', 'onnxruntime', 'torch', 'typer') if m in sys.modules])"
+    program = (
+        "import sys, edgecnn\nprint([m for m in ('numpy', 'cv2', 'onnxruntime', 'torch', 'typer') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"

@@ -12,7 +12,7 @@ from shapes import write_shapes
 from edgecnn.training.loop import train
 from edgecnn.training.options import TrainOptions, TrainResult
 
-PICTURES_A_CLASS = 20
+IMAGES_A_CLASS = 20
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,17 +25,25 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty circles and twenty squares of 40 pixels; not to be written to."""
-    return write_shapes(tmp_path_factory.mktemp("pictures"), PICTURES_A_CLASS, side=40, first_seed=100)
+    return write_shapes(tmp_path_factory.mktemp("images"), IMAGES_A_CLASS, side=40, first_seed=100)
 
 
 @pytest.fixture(scope="session")
-def small_options(pictures: Path) -> Callable[..., TrainOptions]:
+def small_options(images: Path) -> Callable[..., TrainOptions]:
     """Options of a run that takes a second or two; what is given replaces a default."""
 
     def options(out: Path, **changes: object) -> TrainOptions:
-        defaults = {"data": pictures, "model": "resnet8", "weights": "none", "epochs": 3, "batch": 8, "device": "cpu", "workers": 2}
+        defaults = {
+            "data": images,
+            "model": "resnet8",
+            "weights": "none",
+            "epochs": 3,
+            "batch": 8,
+            "device": "cpu",
+            "workers": 2,
+        }
         return TrainOptions(out=out, **{**defaults, **changes})  # type: ignore[arg-type]
 
     return options

@@ -19,13 +19,13 @@ from edgecnn.training.loop import train
 from edgecnn.training.models.threeconv import ThreeConv
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.recipe import find_recipe
-from edgecnn.training.setup import build_network, settle
+from edgecnn.training.setup import build_network, resolve_options
 
 
 @pytest.fixture
 def classic() -> Learner:
-    """A network of the recipe, for pictures of 32 pixels, before its first step."""
-    setup = settle(TrainOptions(data=Path(), preset="classic", imgsz=32, device="cpu"))
+    """A network of the recipe, for images of 32 pixels, before its first step."""
+    setup = resolve_options(TrainOptions(data=Path(), preset="classic", imgsz=32, device="cpu"))
     torch.manual_seed(0)
     return Learner(build_network(setup, ("cat", "dog")), setup, seed=0)
 
@@ -39,10 +39,15 @@ def _batch(count: int = 6) -> TrainingBatch:
 
 def test_the_recipe_without_options_is_the_lectures() -> None:
     options = TrainOptions(data=Path("cats-dogs"), preset="classic")
-    setup = settle(options)
+    setup = resolve_options(options)
     assert (setup.spec.name, setup.imgsz, setup.recipe.epochs, setup.recipe.lr) == ("threeconv", 150, 20, 1e-5)
     assert (options.batch, options.val_split, options.test_split) == (32, 0.2, 0.0)
-    assert (setup.recipe.schedule, setup.recipe.warmup, setup.recipe.augmentation, setup.recipe.head_first) == ("constant", 0.0, "none", False)
+    assert (setup.recipe.schedule, setup.recipe.warmup, setup.recipe.augmentation, setup.recipe.head_first) == (
+        "constant",
+        0.0,
+        "none",
+        False,
+    )
     assert not setup.pretrained
     assert setup.start_from is None
 
@@ -56,12 +61,17 @@ def test_the_optimizer_is_adam_with_the_epsilon_of_keras_and_no_decay(classic: L
 
 
 def test_the_first_step_moves_each_weight_by_the_learning_rate_against_its_gradient(classic: Learner) -> None:
-    """Adam's first step as Keras takes it: lr * g / (|g| + epsilon / sqrt(1 - 0.999)), whatever the size of the gradient."""
+    """Adam's first step as Keras takes it.
+
+    Lr * g / (|g| + epsilon / sqrt(1 - 0.999)), whatever the size of the gradient.
+    """
     before = [p.detach().clone() for p in classic.network.parameters()]
     classic.step(_batch(), 0, 100)
     for old, new in zip(before, classic.network.parameters(), strict=True):
         assert new.grad is not None
-        torch.testing.assert_close(new.detach() - old, -1e-5 * new.grad / (new.grad.abs() + 1e-7 / math.sqrt(1 - 0.999)), rtol=1e-3, atol=2e-8)
+        torch.testing.assert_close(
+            new.detach() - old, -1e-5 * new.grad / (new.grad.abs() + 1e-7 / math.sqrt(1 - 0.999)), rtol=1e-3, atol=2e-8
+        )
 
 
 def test_each_parameters_gradient_is_clipped_to_norm_one_on_its_own(classic: Learner) -> None:
@@ -91,9 +101,12 @@ def test_weights_are_glorot_uniform_and_biases_zero() -> None:
             assert not module.bias.detach().any()
 
 
-def test_pictures_are_resized_to_the_nearest_pixel() -> None:
-    """Half-pixel centres, as in TensorFlow and Pillow: of six pixels in three, the second, fourth and sixth; of five in two, 1.25 and 3.75."""
-    spec = settle(TrainOptions(data=Path(), preset="classic")).recipe.preprocess
+def test_images_are_resized_to_the_nearest_pixel() -> None:
+    """Half-pixel centres, as in TensorFlow and Pillow.
+
+    Of six pixels in three, the second, fourth and sixth; of five in two, 1.25 and 3.75.
+    """
+    spec = resolve_options(TrainOptions(data=Path(), preset="classic")).recipe.preprocess
     ramp = np.arange(36, dtype=np.uint8).reshape(6, 6, 1).repeat(3, 2)
     assert fit(ramp, InputSpec(3, 3), spec)[..., 0].tolist() == [[7, 9, 11], [19, 21, 23], [31, 33, 35]]
     assert fit(ramp[:5, :5], InputSpec(2, 2), spec)[..., 0].tolist() == [[7, 9], [19, 21]]
@@ -119,8 +132,10 @@ def test_one_logit_is_trained_with_binary_cross_entropy(classic: Learner) -> Non
     assert classic.backward(batch) == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_the_recipe_trains_end_to_end_with_a_constant_rate_on_four_fifths(pictures: Path, tmp_path: Path) -> None:
-    result = train(TrainOptions(data=pictures, out=tmp_path / "run", preset="classic", imgsz=32, epochs=2, device="cpu", workers=2))
+def test_the_recipe_trains_end_to_end_with_a_constant_rate_on_four_fifths(images: Path, tmp_path: Path) -> None:
+    result = train(
+        TrainOptions(data=images, out=tmp_path / "run", preset="classic", imgsz=32, epochs=2, device="cpu", workers=2)
+    )
     assert (result.model, result.train_images, result.val_images, result.epochs) == ("threeconv", 32, 8, 2)
     rows = (tmp_path / "run" / "results.csv").read_text().splitlines()[1:]
     assert [float(row.split(",")[5]) for row in rows] == [1e-5, 1e-5]

@@ -1,4 +1,7 @@
-"""docs/how-it-learns.md says what the program does: its excerpts, its sums and its figures are held against code, torch and the benchmarks."""
+"""docs/how-it-learns.md says what the program does.
+
+Its excerpts, its sums and its figures are held against code, torch and the benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +37,18 @@ def _lines(code: str) -> list[str]:
 
 
 def test_the_page_has_excerpts() -> None:
-    assert {file for file, _ in _excerpts()} == {f"edgecnn/training/{f}.py" for f in ("tensors", "models/threeconv", "learner")}
+    assert {file for file, _ in _excerpts()} == {
+        f"edgecnn/training/{f}.py" for f in ("tensors", "models/threeconv", "learner")
+    }
     assert len(_excerpts()) >= 8
 
 
 @pytest.mark.parametrize(("file", "code"), _excerpts(), ids=lambda v: v.split("\n")[0].strip()[:40])
 def test_every_excerpt_still_stands_in_its_file(file: str, code: str) -> None:
     source, wanted = _lines((ROOT / file).read_text()), _lines(code)
-    assert any(source[i : i + len(wanted)] == wanted for i in range(len(source))), f"{file} has these lines no more; quote it anew:\n{code}"
+    assert any(source[i : i + len(wanted)] == wanted for i in range(len(source))), (
+        f"{file} has these lines no more; quote it anew:\n{code}"
+    )
 
 
 def test_what_the_page_calls_exists() -> None:
@@ -50,14 +57,14 @@ def test_what_the_page_calls_exists() -> None:
     assert ".backward()" in (ROOT / "edgecnn" / "training" / "learner.py").read_text()
 
 
-def test_every_picture_is_there_and_small() -> None:
+def test_every_image_is_there_and_small() -> None:
     names = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", PAGE)
     assert len(names) == len(set(names)) >= 6
     for name in names:
         path = ROOT / "docs" / name
         assert path.stat().st_size < 60_000, name
         assert cv2.imread(str(path)) is not None, name
-    assert {Path(name).name for name in names} == {p.name for p in (ROOT / "docs" / "pictures").iterdir()}
+    assert {Path(name).name for name in names} == {p.name for p in (ROOT / "docs" / "images").iterdir()}
 
 
 def test_the_tables_sizes_and_counts_are_the_networks() -> None:
@@ -88,15 +95,15 @@ def test_the_newer_classifiers_numbers_are_counted_right() -> None:
 
 
 def test_the_sums_by_hand_are_torchs() -> None:
-    block = re.search(r"```text\npicture\s+filter\n(.*?)```", PAGE, re.DOTALL)
+    block = re.search(r"```text\nimage\s+filter\n(.*?)```", PAGE, re.DOTALL)
     assert block is not None
     rows = [re.split(r"\s{2,}", line.strip()) for line in block[1].splitlines()]
-    picture = torch.tensor([[float(v) for v in row[0].split()] for row in rows])
+    image = torch.tensor([[float(v) for v in row[0].split()] for row in rows])
     kernel = torch.tensor([[float(v) for v in row[1].split()] for row in rows if len(row) > 1], requires_grad=True)
     bias, dense, dense_bias = (torch.tensor(v, requires_grad=True) for v in (-1.0, 0.25, -0.5))
 
     def forward() -> tuple[torch.Tensor, ...]:
-        convolved = functional.conv2d(picture[None, None], kernel[None, None], bias[None])
+        convolved = functional.conv2d(image[None, None], kernel[None, None], bias[None])
         pooled = functional.max_pool2d(convolved.relu(), 2).squeeze()
         logit = dense * pooled + dense_bias
         return convolved, pooled, logit, functional.binary_cross_entropy_with_logits(logit, torch.tensor(0.0))
@@ -114,7 +121,10 @@ def test_the_sums_by_hand_are_torchs() -> None:
     assert kernel.grad is not None
     assert f"{share:.4f} x 4 = {dense.grad:.4f}; its bias was only added: {dense_bias.grad:.4f}" in WORDS
     assert f"x 0.25 = {bias.grad:.4f}" in WORDS
-    assert f"x 2 = {kernel.grad[0, 2]:.4f}. Its left column lay on zeros: {kernel.grad[:, 0].abs().max():g}. Its bias: {bias.grad:.4f}" in WORDS
+    assert (
+        f"x 2 = {kernel.grad[0, 2]:.4f}. Its left column lay on zeros: {kernel.grad[:, 0].abs().max():g}. Its bias: "
+        f"{bias.grad:.4f}"
+    ) in WORDS
     with torch.no_grad():
         for weight in (kernel, bias, dense, dense_bias):
             weight.sub_(0.1 * weight.grad)

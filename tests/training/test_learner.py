@@ -19,11 +19,11 @@ from edgecnn.training.optim.distillation import load_teacher
 from edgecnn.training.optim.lr_finder import find_learning_rate
 from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions, TrainResult
-from edgecnn.training.setup import Setup, build_network, settle
+from edgecnn.training.setup import Setup, build_network, resolve_options
 
 
 def _setup(**recipe: object) -> Setup:
-    setup = settle(TrainOptions(data=Path(), model="resnet8", weights="none", device="cpu", precision="fp32"))
+    setup = resolve_options(TrainOptions(data=Path(), model="resnet8", weights="none", device="cpu", precision="fp32"))
     return replace(setup, recipe=replace(setup.recipe, lr=0.01, **recipe))  # type: ignore[arg-type]
 
 
@@ -36,7 +36,9 @@ def _batch(count: int = 8, weights: np.ndarray | None = None) -> TrainingBatch:
     random = np.random.default_rng(5)
     images = random.integers(0, 256, (count, 32, 32, 3)).astype(np.uint8)
     targets = np.eye(3, dtype=np.float32)[np.arange(count) % 3]
-    return TrainingBatch(images, targets, np.ones(count, np.float32) if weights is None else weights, np.arange(count), count)
+    return TrainingBatch(
+        images, targets, np.ones(count, np.float32) if weights is None else weights, np.arange(count), count
+    )
 
 
 def _apart(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
@@ -49,15 +51,17 @@ def test_steps_on_one_batch_make_its_loss_smaller() -> None:
     assert losses[-1] < losses[0] / 2
 
 
-def test_a_pictures_weight_multiplies_its_part_of_the_gradient() -> None:
-    setup = _setup(freeze_batch_norm=True)  # else each picture's features depend on the others
+def test_an_images_weight_multiplies_its_part_of_the_gradient() -> None:
+    setup = _setup(freeze_batch_norm=True)  # else each image's features depend on the others
     twice, shown_twice = _learner(setup), _learner(setup)
     weights = np.ones(8, np.float32)
     weights[0] = 2.0
     twice.backward(_batch(weights=weights))
     batch = _batch()
     again = [*range(8), 0]
-    shown_twice.backward(TrainingBatch(batch.images[again], batch.targets[again], np.ones(9, np.float32), np.arange(9), 8))
+    shown_twice.backward(
+        TrainingBatch(batch.images[again], batch.targets[again], np.ones(9, np.float32), np.arange(9), 8)
+    )
     for a, b in zip(twice.network.parameters(), shown_twice.network.parameters(), strict=True):
         assert a.grad is not None
         assert b.grad is not None
@@ -73,7 +77,9 @@ def test_frozen_statistics_stay_to_the_bit_and_free_ones_move() -> None:
 
 
 def test_frozen_parts_stay_to_the_bit() -> None:
-    setup = settle(TrainOptions(data=Path(), model="efficientnet_lite0", weights="none", device="cpu", imgsz=32))
+    setup = resolve_options(
+        TrainOptions(data=Path(), model="efficientnet_lite0", weights="none", device="cpu", imgsz=32)
+    )
     setup = replace(setup, recipe=replace(setup.recipe, lr=0.01, frozen_parts=4))
     torch.manual_seed(3)
     learner = Learner(build_network(setup, ("a", "b", "c")), setup, 0)
@@ -85,8 +91,10 @@ def test_frozen_parts_stay_to_the_bit() -> None:
     assert any(name.startswith("blocks.3.") for name in moved)
 
 
-def test_parts_nearer_to_the_picture_learn_more_slowly_and_the_classifier_fastest() -> None:
-    setup = settle(TrainOptions(data=Path(), model="efficientnet_lite0", weights="none", device="cpu", imgsz=32, layer_decay=0.8))
+def test_parts_nearer_to_the_image_learn_more_slowly_and_the_classifier_fastest() -> None:
+    setup = resolve_options(
+        TrainOptions(data=Path(), model="efficientnet_lite0", weights="none", device="cpu", imgsz=32, layer_decay=0.8)
+    )
     setup = replace(setup, recipe=replace(setup.recipe, backbone_lr=0.5))
     learner = Learner(build_network(setup, ("a", "b")), setup, 0)
     share = {id(p): group["share"] for group in learner.optimizer.param_groups for p in group["params"]}
@@ -99,15 +107,15 @@ def test_parts_nearer_to_the_picture_learn_more_slowly_and_the_classifier_fastes
     assert {share[id(p)] for p in learner.network.classifier.parameters()} == {1.0}
 
 
-def test_the_average_lies_between_the_start_and_the_trained_weights_and_is_what_is_judged() -> None:
+def test_the_average_lies_between_the_start_and_the_trained_weights_and_is_what_is_evaluated() -> None:
     learner = _learner(_setup(average=0.5))
     learner.begin()
-    start = cpu_weights(learner.judged)
+    start = cpu_weights(learner.evaluated)
     for at in range(30):
         learner.step(_batch(), at, 60)
-    trained, average = cpu_weights(learner.network), cpu_weights(learner.judged)
+    trained, average = cpu_weights(learner.network), cpu_weights(learner.evaluated)
     assert 0 < _apart(average, trained) < _apart(start, trained)
-    assert learner.judged is not learner.network
+    assert learner.evaluated is not learner.network
 
 
 def test_a_constant_network_is_its_own_average() -> None:
@@ -116,7 +124,7 @@ def test_a_constant_network_is_its_own_average() -> None:
     before = cpu_weights(learner.network)
     for at in range(5):
         learner.step(_batch(), at, 10)
-    assert _apart(cpu_weights(learner.judged), before) < 1e-6
+    assert _apart(cpu_weights(learner.evaluated), before) < 1e-6
 
 
 def test_a_learner_resumed_from_its_state_steps_as_if_it_had_gone_on() -> None:
@@ -124,11 +132,11 @@ def test_a_learner_resumed_from_its_state_steps_as_if_it_had_gone_on() -> None:
     first, second = _learner(setup), _learner(setup)
     for at in range(4):
         first.step(_batch(), at, 20)
-    second.resume(cpu_weights(first.judged), copy.deepcopy(first.state()))
+    second.resume(cpu_weights(first.evaluated), copy.deepcopy(first.state()))
     for at in range(4, 8):
         first.step(_batch(), at, 20)
         second.step(_batch(), at, 20)
-    for a, b in ((first.network, second.network), (first.judged, second.judged)):
+    for a, b in ((first.network, second.network), (first.evaluated, second.evaluated)):
         assert _apart(cpu_weights(a), cpu_weights(b)) == 0
 
 
@@ -154,7 +162,7 @@ def test_the_learning_rate_search_leaves_the_network_alone_and_stops_where_the_l
 
 
 def test_a_student_of_a_teacher_comes_to_answer_as_the_teacher_does(trained: TrainResult) -> None:
-    setup = settle(TrainOptions(data=Path(), model="threeconv", weights="none", device="cpu", imgsz=32))
+    setup = resolve_options(TrainOptions(data=Path(), model="threeconv", weights="none", device="cpu", imgsz=32))
     setup = replace(setup, recipe=replace(setup.recipe, lr=1e-3))
     teacher = load_teacher(Path(trained.best_checkpoint), ("circle", "square"), torch.device("cpu"))
     batch = replace(_batch(), targets=np.full((8, 2), 0.5, np.float32))  # the labels say nothing
@@ -186,9 +194,9 @@ def test_a_teacher_never_learns(trained: TrainResult) -> None:
     assert not any(m.training for m in teacher._network.modules() if isinstance(m, nn.BatchNorm2d))
 
 
-def test_tiny_pictures_are_shifted_instead_of_cropped_unless_told_otherwise() -> None:
+def test_tiny_images_are_shifted_instead_of_cropped_unless_told_otherwise() -> None:
     tiny = TrainOptions(data=Path(), model="resnet8", weights="none", device="cpu")
-    assert settle(tiny).augmentation == find_augmentation("tiny")
-    assert settle(replace(tiny, imgsz=96)).augmentation == find_augmentation("light")
-    assert settle(replace(tiny, augment="light")).augmentation == find_augmentation("light")
-    assert settle(replace(tiny, preset="classic", imgsz=32)).augmentation == find_augmentation("none")
+    assert resolve_options(tiny).augmentation == find_augmentation("tiny")
+    assert resolve_options(replace(tiny, imgsz=96)).augmentation == find_augmentation("light")
+    assert resolve_options(replace(tiny, augment="light")).augmentation == find_augmentation("light")
+    assert resolve_options(replace(tiny, preset="classic", imgsz=32)).augmentation == find_augmentation("none")

@@ -15,9 +15,14 @@ from torchmetrics.functional.classification import (
 )
 from torchmetrics.functional.regression import kl_divergence
 
-from edgecnn.evaluation.metrics import Metrics, judge, mean_kl
+from edgecnn.evaluation.metrics import Metrics, compute_metrics, mean_kl
 
-CASES = {"two classes": (2, 200, 1.0), "five, sharp": (5, 300, 6.0), "forty, some never shown": (40, 60, 3.0), "one picture": (3, 1, 1.0)}
+CASES = {
+    "two classes": (2, 200, 1.0),
+    "five, sharp": (5, 300, 6.0),
+    "forty, some never shown": (40, 60, 3.0),
+    "one image": (3, 1, 1.0),
+}
 
 
 @pytest.fixture(params=CASES, scope="module")
@@ -28,7 +33,7 @@ def case(request: pytest.FixtureRequest) -> tuple[Metrics, torch.Tensor, torch.T
     truth = random.integers(0, classes, count)
     logits = sharpness * random.standard_normal((count, classes)) + 2 * np.eye(classes)[truth]
     probabilities = torch.softmax(torch.from_numpy(logits), 1)
-    found = judge(probabilities.numpy(), truth.tolist(), tuple(f"class {i}" for i in range(classes)))
+    found = compute_metrics(probabilities.numpy(), truth.tolist(), tuple(f"class {i}" for i in range(classes)))
     return found, probabilities, torch.from_numpy(truth)
 
 
@@ -38,7 +43,9 @@ def test_top1_top5_and_macro_f1_agree(case: tuple[Metrics, torch.Tensor, torch.T
     assert found.top1 == pytest.approx(float(multiclass_accuracy(p, y, classes, average="micro")), abs=1e-6)
     assert found.macro_f1 == pytest.approx(float(multiclass_f1_score(p, y, classes, average="macro")), abs=1e-6)
     if classes >= 5:
-        assert found.top5 == pytest.approx(float(multiclass_accuracy(p, y, classes, average="micro", top_k=5)), abs=1e-6)
+        assert found.top5 == pytest.approx(
+            float(multiclass_accuracy(p, y, classes, average="micro", top_k=5)), abs=1e-6
+        )
     else:
         assert found.top5 is None
 
@@ -48,7 +55,9 @@ def test_the_confusion_matrix_agrees(case: tuple[Metrics, torch.Tensor, torch.Te
     assert np.array_equal(found.confusion, multiclass_confusion_matrix(p, y, p.shape[1]).numpy())
 
 
-def test_the_figures_of_each_class_agree_where_they_mean_anything(case: tuple[Metrics, torch.Tensor, torch.Tensor]) -> None:
+def test_the_figures_of_each_class_agree_where_they_mean_anything(
+    case: tuple[Metrics, torch.Tensor, torch.Tensor],
+) -> None:
     found, p, y = case
     theirs = {
         "precision": multiclass_precision(p, y, p.shape[1], average=None),
@@ -57,12 +66,16 @@ def test_the_figures_of_each_class_agree_where_they_mean_anything(case: tuple[Me
     }
     for name, values in theirs.items():
         ours = [getattr(c, name) for c in found.per_class]
-        assert [0.0 if v is None else v for v in ours] == pytest.approx(values.tolist(), abs=1e-6), name  # torchmetrics gives 0 for what is undefined
+        assert [0.0 if v is None else v for v in ours] == pytest.approx(values.tolist(), abs=1e-6), (
+            name
+        )  # torchmetrics gives 0 for what is undefined
 
 
 def test_the_calibration_error_agrees(case: tuple[Metrics, torch.Tensor, torch.Tensor]) -> None:
     found, p, y = case
-    assert found.ece == pytest.approx(float(multiclass_calibration_error(p, y, p.shape[1], n_bins=15, norm="l1")), abs=1e-5)
+    assert found.ece == pytest.approx(
+        float(multiclass_calibration_error(p, y, p.shape[1], n_bins=15, norm="l1")), abs=1e-5
+    )
 
 
 def test_the_negative_log_likelihood_agrees_with_torch(case: tuple[Metrics, torch.Tensor, torch.Tensor]) -> None:

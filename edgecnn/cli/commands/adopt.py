@@ -15,8 +15,9 @@ from edgecnn.errors import UsageError
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    "edgecnn adopt mobilenet.onnx --labels labels.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --resize crop --crop-fraction 0.875",
-    "edgecnn adopt keras.onnx --labels labels.txt --mean 0.5 --std 0.5 --data pictures",
+    "edgecnn adopt mobilenet.onnx --labels labels.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --resize "
+    "crop --crop-fraction 0.875",
+    "edgecnn adopt keras.onnx --labels labels.txt --mean 0.5 --std 0.5 --data images",
     "edgecnn adopt yolo-cls.onnx --mean 0 --std 1 --resize crop --out model.onnx",
 )
 
@@ -27,23 +28,42 @@ def register(app: typer.Typer) -> None:
 
 
 def adopt(
-    model: Annotated[Path, typer.Argument(help="Anyone's ONNX classifier: float or uint8 pictures in, scores of classes out.")],
-    labels: Annotated[Path | None, typer.Option(help="A label a line, or JSON.", show_default="the file's own names")] = None,
-    mean: Annotated[str | None, typer.Option(help="Subtracted from pixels counted 0 to 1: one number, or three.")] = None,
+    model: Annotated[
+        Path, typer.Argument(help="Anyone's ONNX classifier: float or uint8 images in, scores of classes out.")
+    ],
+    labels: Annotated[
+        Path | None, typer.Option(help="A label a line, or JSON.", show_default="the file's own names")
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Subtracted from pixels counted 0 to 1: one number, or three.")
+    ] = None,
     std: Annotated[str | None, typer.Option(help="What they are divided by then: one number, or three.")] = None,
-    color: Annotated[Literal["rgb", "bgr"], typer.Option(help="Order of colours that the network was trained on.")] = "rgb",
+    color: Annotated[
+        Literal["rgb", "bgr"], typer.Option(help="Order of colours that the network was trained on.")
+    ] = "rgb",
     resize: Annotated[
-        Literal["stretch", "crop", "letterbox"], typer.Option(help="How a picture becomes one of the model's size; crop: its centre.")
+        Literal["stretch", "crop", "letterbox"],
+        typer.Option(help="How an image becomes one of the model's size; crop: its centre."),
     ] = "stretch",
-    crop_fraction: Annotated[float, typer.Option(help="With crop: the shorter side becomes size / fraction first.")] = 1.0,
-    interpolation: Annotated[Literal["area", "linear", "cubic", "nearest"], typer.Option(help="Of the resizing.")] = "linear",
-    imgsz: Annotated[str | None, typer.Option(help="Side in pixels, or HEIGHT,WIDTH, where the file leaves it open.")] = None,
-    layout: Annotated[Literal["nchw", "nhwc"] | None, typer.Option(help="Where the colours are, where the file leaves it open.")] = None,
+    crop_fraction: Annotated[
+        float, typer.Option(help="With crop: the shorter side becomes size / fraction first.")
+    ] = 1.0,
+    interpolation: Annotated[
+        Literal["area", "linear", "cubic", "nearest"], typer.Option(help="Of the resizing.")
+    ] = "linear",
+    imgsz: Annotated[
+        str | None, typer.Option(help="Side in pixels, or HEIGHT,WIDTH, where the file leaves it open.")
+    ] = None,
+    layout: Annotated[
+        Literal["nchw", "nhwc"] | None, typer.Option(help="Where the colours are, where the file leaves it open.")
+    ] = None,
     output: Annotated[str | None, typer.Option(help="The output with the classes, where there are several.")] = None,
     golden: Annotated[
-        Literal["synthetic", "data", "none"], typer.Option(help="Pictures the file proves itself with; data: real ones.")
+        Literal["synthetic", "data", "none"], typer.Option(help="Images the file proves itself with; data: real ones.")
     ] = "synthetic",
-    data: Annotated[Path | None, typer.Option(help="Pictures to compare with the original on.", show_default="synthetic ones")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Images to compare with the original on.", show_default="synthetic ones")
+    ] = None,
     out: Out = None,
     json: Json = False,
 ) -> None:

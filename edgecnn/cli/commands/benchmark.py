@@ -12,7 +12,10 @@ from edgecnn.cli.output import examples, nodes_by_provider, note, print_facts, p
 
 __all__ = ["register"]
 
-_EXAMPLES = examples("edgecnn benchmark model.int8.onnx --threads 1", "edgecnn benchmark model.onnx --source picture.jpg --seconds 10 --json")
+_EXAMPLES = examples(
+    "edgecnn benchmark model.int8.onnx --threads 1",
+    "edgecnn benchmark model.onnx --source image.jpg --seconds 10 --json",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -24,9 +27,11 @@ def benchmark(
     model: Annotated[Path, typer.Argument(help="A model file.")],
     ep: Ep = "auto",
     threads: Annotated[int | None, typer.Option(help="Of one inference.", show_default="the physical cores")] = None,
-    batch: Annotated[int, typer.Option(help="Pictures an inference.")] = 1,
+    batch: Annotated[int, typer.Option(help="Images an inference.")] = 1,
     seconds: Annotated[float, typer.Option(help="How long to measure.")] = 5.0,
-    source: Annotated[Path | None, typer.Option(help="A picture file, decoded each time.", show_default="a 640 x 480 frame in memory")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="An image file, decoded each time.", show_default="a 640 x 480 frame in memory")
+    ] = None,
     power: Power = "normal",
     arena: Arena = True,
     strict_ep: StrictEp = False,
@@ -45,9 +50,15 @@ def benchmark(
         return
     on_threads = f"{result.threads} thread{'s' * (result.threads != 1)}"
     rows = [
-        ("frame to answer", f"{result.latency_ms.p50:.2f} ms (p95 {result.latency_ms.p95:.2f}, p99 {result.latency_ms.p99:.2f})"),
-        ("network alone", f"{result.session_run_ms_p50:.2f} ms; all of it takes {result.overhead_ratio:.3f} times as long"),
-        ("throughput", f"{result.images_per_s:.1f} pictures a second, batch {result.batch}, {on_threads}, {result.ep}"),
+        (
+            "frame to answer",
+            f"{result.latency_ms.p50:.2f} ms (p95 {result.latency_ms.p95:.2f}, p99 {result.latency_ms.p99:.2f})",
+        ),
+        (
+            "network alone",
+            f"{result.session_run_ms_p50:.2f} ms; all of it takes {result.overhead_ratio:.3f} times as long",
+        ),
+        ("throughput", f"{result.images_per_s:.1f} images a second, batch {result.batch}, {on_threads}, {result.ep}"),
         ("nodes", nodes_by_provider(result.nodes)),
         ("loading", f"{result.load_ms:.0f} ms"),
         ("memory", "–" if result.rss_mb is None else f"{result.rss_mb:.0f} MB at most"),

@@ -12,7 +12,7 @@ from edgecnn.cli.output import examples, note, print_json, print_table, reportin
 
 __all__ = ["register"]
 
-_EXAMPLES = examples("edgecnn demo", "edgecnn demo --data my-pictures --out runs/mine --time-budget 20")
+_EXAMPLES = examples("edgecnn demo", "edgecnn demo --data my-images --out runs/mine --time-budget 20")
 
 
 def register(app: typer.Typer) -> None:
@@ -21,12 +21,16 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    data: Annotated[Path | None, typer.Option(help="Your own pictures, one folder a class.", show_default="2,624 solar cells")] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for everything.", show_default="runs/demo/N")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Your own images, one folder a class.", show_default="2,624 solar cells")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for everything.", show_default="runs/demo/N")
+    ] = None,
     time_budget: Annotated[float, typer.Option(help="Minutes for everything.")] = 10.0,
     json: Json = False,
 ) -> None:
-    """Train, export, quantize, verify, benchmark and predict, on real pictures."""
+    """Train, export, quantize, verify, benchmark and predict, on real images."""
     require_extra("the demo")
     from edgecnn.demo.line import run_demo
     from edgecnn.training.run.run_folder import next_free
@@ -48,7 +52,9 @@ def demo(
     ]
     rows.append(("everything", f"{result.seconds:.0f} s", "", "", ""))
     print_table(
-        f"{result.data}: {result.verify.images} held-out pictures, latency at one thread", ("stage", "time", "top-1", "size", "latency"), rows
+        f"{result.data}: {result.verify.images} held-out images, latency at one thread",
+        ("stage", "time", "top-1", "size", "latency"),
+        rows,
     )
     print(result.quantize.reason)
     if data is None:
@@ -56,12 +62,15 @@ def demo(
 
         print(LICENCE)
     model = result.quantize.file
-    print(f"\nwritten: {result.train.run_dir}/report.html, {result.export.file}, {model}, {result.out}/predictions.jsonl, {result.out}/predictions/")
+    print(
+        f"\nwritten: {result.train.run_dir}/report.html, {result.export.file}, {model}, "
+        f"{result.out}/predictions.jsonl, {result.out}/predictions/"
+    )
     note("next:")
     for command in (
         f"edgecnn predict {model} {result.data} --max-frames 10",
         f"edgecnn inspect {model}",
         f"edgecnn doctor {model}",
-        "edgecnn train YOUR-PICTURES",
+        "edgecnn train YOUR-IMAGES",
     ):
         note(f"  {command}")

@@ -24,11 +24,13 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    target: Annotated[Path | None, typer.Argument(help="A model file, whose golden samples are replayed here, or a folder of pictures.")] = None,
+    target: Annotated[
+        Path | None, typer.Argument(help="A model file, whose golden samples are replayed here, or a folder of images.")
+    ] = None,
     ep: Ep = "auto",
     json: Json = False,
 ) -> None:
-    """Examine this machine; a model's golden samples on it; a folder of pictures."""
+    """Examine this machine; a model's golden samples on it; a folder of images."""
     from edgecnn.runtime.doctor.run import examine
 
     with reporting() as reporter:

@@ -13,8 +13,8 @@ from edgecnn.cli.output import examples, note, print_facts, print_json
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    "edgecnn explain runs/train/1/weights/best.pt picture.jpg --out explained",
-    "edgecnn explain runs/train/1/weights/best.pt picture.jpg --classes 5 --out explained --force --json",
+    "edgecnn explain runs/train/1/weights/best.pt image.jpg --out explained",
+    "edgecnn explain runs/train/1/weights/best.pt image.jpg --classes 5 --out explained --force --json",
 )
 
 
@@ -25,13 +25,13 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of edgecnn train.")],
-    picture: Annotated[Path, typer.Argument(help="A picture.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures and their index.html.")],
+    image: Annotated[Path, typer.Argument(help="An image.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the images and their index.html.")],
     classes: Annotated[int, typer.Option(help="Best classes to show the evidence for.")] = 3,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something.")] = False,
     json: Json = False,
 ) -> None:
-    """Show, in pictures, what a network does with a picture: filters, feature maps, and where the evidence lies."""
+    """Show, in images, what a network does with an image: filters, feature maps, and where the evidence lies."""
     require_extra("explaining a network")
     from edgecnn.runtime.session.model_file import is_checkpoint
     from edgecnn.training.explain.explanation import explain as run
@@ -40,14 +40,18 @@ def explain(
         from edgecnn.errors import CheckpointError
 
         raise CheckpointError(
-            f"{checkpoint}: a model file shows nothing of its layers' outputs; give the checkpoint that it was exported from (weights/best.pt)"
+            f"{checkpoint}: a model file shows nothing of its layers' outputs; give the checkpoint that it was "
+            "exported from (weights/best.pt)"
         )
-    result = run(checkpoint, picture, out, classes, force=force)
+    result = run(checkpoint, image, out, classes, force=force)
     if json:
         print_json(result)
         return
     rows = [(scored.label, f"{scored.score:.3f}") for scored in result.top]
-    print(f"{result.picture}: {result.label} ({result.score:.2f}){', which predict calls unknown' if result.unknown else ''}")
+    print(
+        f"{result.image}: {result.label} "
+        f"({result.score:.2f}){', which predict calls unknown' if result.unknown else ''}"
+    )
     print_facts("", rows)
-    print(f"written: {result.files[0]} and {len(result.files) - 1} pictures beside it")
+    print(f"written: {result.files[0]} and {len(result.files) - 1} images beside it")
     note(f"next: open {result.files[0]} in a browser")

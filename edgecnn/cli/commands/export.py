@@ -33,13 +33,16 @@ def export(
     weights: Annotated[str | None, typer.Option(help="imagenet, with a built-in network's name.")] = None,
     precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16 is for GPUs.")] = "fp32",
     layout: Annotated[
-        Literal["nhwc-uint8", "nchw-float32"], typer.Option(help="nchw-float32: the classic float graph, for other tools.")
+        Literal["nhwc-uint8", "nchw-float32"],
+        typer.Option(help="nchw-float32: the classic float graph, for other tools."),
     ] = "nhwc-uint8",
     opset: Annotated[int, typer.Option(help="ONNX operator set.")] = 18,
     golden: Annotated[
-        Literal["synthetic", "data", "none"], typer.Option(help="Pictures the file proves itself with; data: real ones.")
+        Literal["synthetic", "data", "none"], typer.Option(help="Images the file proves itself with; data: real ones.")
     ] = "synthetic",
-    data: Annotated[Path | None, typer.Option(help="Pictures to compare with torch on.", show_default="the run's own held-out ones")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Images to compare with torch on.", show_default="the run's own held-out ones")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Export to a self-describing ONNX file, held against torch."""
@@ -60,14 +63,25 @@ def print_export(result: ExportResult, against: str, *, quantizable: bool = True
     """What was written, for people, and what comes next."""
     rows = [
         ("size", f"{result.size_bytes / 1e6:.2f} MB, opset {result.opset}, IR {result.ir_version}"),
-        *((f"{kind} {t.name}", f"{t.type} {list(t.shape)}") for kind, found in (("input", result.inputs), ("output", result.outputs)) for t in found),
+        *(
+            (f"{kind} {t.name}", f"{t.type} {list(t.shape)}")
+            for kind, found in (("input", result.inputs), ("output", result.outputs))
+            for t in found
+        ),
         (
             against,
-            f"{result.parity.images} pictures: off by {result.parity.max_abs_diff:.1e} at most, {result.parity.top1_agreement:.2%} equal answers",
+            (
+                f"{result.parity.images} images: off by {result.parity.max_abs_diff:.1e} at most, "
+                f"{result.parity.top1_agreement:.2%} equal answers"
+            ),
         ),
-        ("pictures", result.parity.pictures),
+        ("images", result.parity.image_source),
         ("SHA-256", result.sha256),
     ]
     print_facts(result.file, rows)
-    then = f"quantize {result.file} --data DATA --out {Path(result.file).with_suffix('.int8.onnx')}" if quantizable else f"doctor {result.file}"
+    then = (
+        f"quantize {result.file} --data DATA --out {Path(result.file).with_suffix('.int8.onnx')}"
+        if quantizable
+        else f"doctor {result.file}"
+    )
     note(f"next: edgecnn {then}")

@@ -12,7 +12,10 @@ from edgecnn.cli.output import as_json, examples, print_facts, print_json, repor
 
 __all__ = ["register"]
 
-_EXAMPLES = examples("edgecnn health 0 --out health.json", "edgecnn health rtsp://user:password@camera/stream --seconds 120 --out health.json")
+_EXAMPLES = examples(
+    "edgecnn health 0 --out health.json",
+    "edgecnn health rtsp://user:password@camera/stream --seconds 120 --out health.json",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -21,8 +24,12 @@ def register(app: typer.Typer) -> None:
 
 
 def health(
-    source: Annotated[str, typer.Argument(help="A camera, a stream or a video, as for predict, while it works as it should.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write, for predict --health.")] = Path("health.json"),
+    source: Annotated[
+        str, typer.Argument(help="A camera, a stream or a video, as for predict, while it works as it should.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write, for predict --health.")] = Path(
+        "health.json"
+    ),
     seconds: Annotated[float, typer.Option(help="How long to watch.")] = 60.0,
     json: Json = False,
 ) -> None:

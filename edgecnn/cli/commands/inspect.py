@@ -13,7 +13,9 @@ from edgecnn.cli.output import as_json, examples, nodes_by_provider, note, print
 __all__ = ["register"]
 
 _EXAMPLES = examples(
-    "edgecnn inspect model.onnx", "edgecnn inspect model.int8.onnx --ep openvino", "edgecnn inspect runs/train/1/weights/best.pt --json"
+    "edgecnn inspect model.onnx",
+    "edgecnn inspect model.int8.onnx --ep openvino",
+    "edgecnn inspect runs/train/1/weights/best.pt --json",
 )
 
 
@@ -22,7 +24,9 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=_EXAMPLES)(inspect)
 
 
-def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")], ep: Ep = "cpu", json: Json = False) -> None:
+def inspect(
+    model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")], ep: Ep = "cpu", json: Json = False
+) -> None:
     """Show what a model file says of itself, and what is in it."""
     from edgecnn.runtime.session.model_file import is_checkpoint
 
@@ -47,11 +51,19 @@ def inspect(model: Annotated[Path, typer.Argument(help="A checkpoint or a model 
     rows = [
         ("labels", ", ".join(manifest["labels"][:12]) + (" …" if len(manifest["labels"]) > 12 else "")),
         ("input", f"{manifest['input']['width']} x {manifest['input']['height']} {manifest['input']['color']}"),
-        *((key, _value(manifest[key])) for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")),
+        *(
+            (key, _value(manifest[key]))
+            for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")
+        ),
         ("size", f"{found['size_bytes'] / 1e6:.2f} MB"),
         ("parameters, MACs", f"{_number(found['parameters'])}, {_number(found['macs'])}"),
         ("opset", _number(found["opset"])),
-        ("operators", ", ".join(f"{count} {name}" for name, count in sorted(found["operators"].items(), key=lambda item: -item[1]))),
+        (
+            "operators",
+            ", ".join(
+                f"{count} {name}" for name, count in sorted(found["operators"].items(), key=lambda item: -item[1])
+            ),
+        ),
         ("int8, float nodes", f"{len(found['quantized_nodes'])}, {len(found['float_nodes'])}"),
         *([("int8 weights", f"{found['weight_bits']} bits")] if found["weight_bits"] else []),
         *([("runs on", nodes_by_provider(found["nodes"]))] if found.get("ep") else []),
@@ -79,7 +91,10 @@ def _fusion(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     if found is None:
         return []
     faults = [(kind, fault) for kind in ("broken", "stray", "slow") for fault in found[kind]]
-    return [("runs in int8 here", f"{len(found['fused'])}"), *((kind, f"{f['node']} ({f['operator']}): {f['why']}") for kind, f in faults)]
+    return [
+        ("runs in int8 here", f"{len(found['fused'])}"),
+        *((kind, f"{f['node']} ({f['operator']}): {f['why']}") for kind, f in faults),
+    ]
 
 
 def _value(value: Any) -> str:

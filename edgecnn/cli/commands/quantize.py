@@ -33,21 +33,30 @@ def register(app: typer.Typer) -> None:
 
 def quantize(
     model: Annotated[Path, typer.Argument(help="A float model file.")],
-    data: Annotated[Path, typer.Option(help="Pictures to calibrate and judge on; without labels agreement decides.")],
+    data: Annotated[Path, typer.Option(help="Images to calibrate and evaluate on; without labels agreement decides.")],
     out: Out = None,
     method: Annotated[
-        Literal["auto", "minmax", "mse", "entropy", "percentile"], typer.Option(help="Activation ranges; auto: the least KL of several.")
+        Literal["auto", "minmax", "mse", "entropy", "percentile"],
+        typer.Option(help="Activation ranges; auto: the least KL of several."),
     ] = "auto",
-    samples: Annotated[int, typer.Option(help="Pictures to calibrate on.")] = 300,
+    samples: Annotated[int, typer.Option(help="Images to calibrate on.")] = 300,
     target: Annotated[
-        str, typer.Option(help="What the file is for: x86, arm64, tensorrt or openvino; several, with commas, from one calibration.")
+        str,
+        typer.Option(
+            help="What the file is for: x86, arm64, tensorrt or openvino; several, with commas, from one calibration."
+        ),
     ] = "x86",
     max_drop: Annotated[float, typer.Option(help="Largest loss of top-1, as a fraction.")] = 0.005,
     min_speedup: Annotated[float, typer.Option(help="Least speed against the float file, at one thread.")] = 1.1,
-    strict: Annotated[bool, typer.Option("--strict", help="A failed gate ends with status 3 and writes nothing.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A failed gate ends with status 3 and writes nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Make the int8 form, and ship it only where it holds; else with the blocks it harms in float, else the float model."""
+    """Make the int8 form, and ship it only where it holds.
+
+    Else with the blocks it harms in float, else the float model.
+    """
     require_extra("quantization")
     from exporters import QuantizeOptions, quantize_for
 
@@ -78,9 +87,19 @@ def _targets(text: str) -> tuple[TargetName, ...]:
 
 
 def _print(result: QuantizeResult, model: Path) -> None:
-    """Every file that was judged, then the decision."""
+    """Every file that was evaluated, then the decision."""
     labelled = result.top1_drop is not None
-    rows = [("float", _share(result.float_.top1), "", _ms(result.float_.latency_ms), "", f"{model.stat().st_size / 1e6:.1f}", "")]
+    rows = [
+        (
+            "float",
+            _share(result.float_.top1),
+            "",
+            _ms(result.float_.latency_ms),
+            "",
+            f"{model.stat().st_size / 1e6:.1f}",
+            "",
+        )
+    ]
     for i, attempt in enumerate(result.attempts, 1):
         ships = i == len(result.attempts) and result.decision != "fp32"
         blocks = len(attempt.float_blocks)
@@ -94,7 +113,11 @@ def _print(result: QuantizeResult, model: Path) -> None:
             f"{result.size_bytes / 1e6:.1f}" if ships else "–",
             "ships" if ships else _refusal(attempt),
         ))  # fmt: skip
-    columns = ("", "top-1", "lost", "ms", "speed", "MB", "") if labelled else ("", "agreement", "changed", "ms", "speed", "MB", "")
+    columns = (
+        ("", "top-1", "lost", "ms", "speed", "MB", "")
+        if labelled
+        else ("", "agreement", "changed", "ms", "speed", "MB", "")
+    )
     print_table(f"{result.file}: {result.decision} for {result.target}", columns, rows)
     print(result.reason)
     if result.decision == "mixed":
@@ -107,7 +130,9 @@ def _print(result: QuantizeResult, model: Path) -> None:
 
 
 def _refusal(attempt: Attempt) -> str:
-    return ", ".join(text for text, holds in (("loses too much", attempt.accurate), ("too slow", attempt.fast)) if not holds)
+    return ", ".join(
+        text for text, holds in (("loses too much", attempt.accurate), ("too slow", attempt.fast)) if not holds
+    )
 
 
 def _ms(value: float | None) -> str:

@@ -34,16 +34,27 @@ def tune(
     model: Annotated[Path, typer.Argument(help="A model file.")],
     clips: Annotated[
         list[Path],
-        typer.Argument(help="Class folders of videos or of folders with frames; tables path,start_s,end_s,label for videos that show several."),
+        typer.Argument(
+            help=(
+                "Class folders of videos or of folders with frames; tables path,start_s,end_s,label for videos that "
+                "show several."
+            )
+        ),
     ],
     budget: Annotated[float, typer.Option(help="False alarms an hour.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The settings' file.")] = Path("smoothing.json"),
-    background: Annotated[str | None, typer.Option(metavar="LABEL", help="A label to which a change is no alarm.")] = None,
+    background: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="A label to which a change is no alarm.")
+    ] = None,
     fps: Annotated[float | None, typer.Option(help="Rate of frames in folders.")] = None,
     every: Annotated[int, typer.Option(help="Take every N-th frame: tune at the rate that the device reaches.")] = 1,
-    max_delay: Annotated[float | None, typer.Option(help="Longest window and hold together, in seconds.", show_default="6")] = None,
+    max_delay: Annotated[
+        float | None, typer.Option(help="Longest window and hold together, in seconds.", show_default="6")
+    ] = None,
     health: Health = None,
-    threshold: Annotated[float | None, typer.Option(help="Of unknown, as predict is given it.", show_default="the model's")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Of unknown, as predict is given it.", show_default="the model's")
+    ] = None,
     ep: Ep = "auto",
     json: Json = False,
 ) -> None:
@@ -56,7 +67,9 @@ def tune(
     from edgecnn.runtime.smoothing.tune import TuneOptions
     from edgecnn.runtime.smoothing.tune import tune as run
 
-    options = TuneOptions(budget, background, fps, every, math.inf if max_delay is None else max_delay, health=read_health(health))
+    options = TuneOptions(
+        budget, background, fps, every, math.inf if max_delay is None else max_delay, health=read_health(health)
+    )
     check_apart(out, model, *clips)
     check_writable(out)
     with Classifier(model, ep=ep, threshold=threshold) as classifier, reporting() as reporter:
@@ -77,18 +90,20 @@ def tune(
 def _print(result: TuneResult, out: Path) -> None:
     undecided = f" ({result.undecided} without a decision)" if result.undecided else ""
     rows = [
-        ("smoothing", _told(result.options)),
+        ("smoothing", _describe(result.options)),
         ("budget", f"{result.budget_per_h:g} false alarms an hour"),
         ("clips", f"{result.clips}, {result.frames} frames{undecided}; {result.settings_tried} settings tried"),
     ]
     print_facts(str(out), rows)
     columns = [_column(counts) for counts in (result.raw_fitted, result.fitted, result.raw_checked, result.checked)]
     print_table(
-        "the checked half was not fitted on", ("", "fitted: raw", "smoothed", "checked: raw", "smoothed"), list(zip(_ROWS, *columns, strict=True))
+        "the checked half was not fitted on",
+        ("", "fitted: raw", "smoothed", "checked: raw", "smoothed"),
+        list(zip(_ROWS, *columns, strict=True)),
     )
 
 
-def _told(options: SmoothingOptions) -> str:
+def _describe(options: SmoothingOptions) -> str:
     window = "each frame" if options.method == "none" else f"{options.method} of {options.window_s:g} s"
     return f"{window}, enter {options.enter:g}, leave {options.leave:g}, hold {options.hold_s:g} s"
 
@@ -117,10 +132,18 @@ def _cautions(result: TuneResult) -> list[str]:
     """What the figures do not say by themselves."""
     cautions = []
     if not result.fits:
-        cautions.append("no settings keep the budget on the fitted half; these come nearest: train on more, or allow more")
+        cautions.append(
+            "no settings keep the budget on the fitted half; these come nearest: train on more, or allow more"
+        )
     if not result.proven:
         checked, budget = result.checked, result.budget_per_h
-        needed = "no number of hours is enough" if budget == 0 else f"takes {result.hours_to_prove:.3g} h without a false alarm in the checked half"
-        at_most = f"{checked.false_alarms} in {checked.hours:.3g} h may be up to {_rate(checked.interval[1])} an hour (95 %)"
+        needed = (
+            "no number of hours is enough"
+            if budget == 0
+            else f"takes {result.hours_to_prove:.3g} h without a false alarm in the checked half"
+        )
+        at_most = (
+            f"{checked.false_alarms} in {checked.hours:.3g} h may be up to {_rate(checked.interval[1])} an hour (95 %)"
+        )
         cautions.append(f"the budget is not proven: {at_most}; to prove {budget:g} an hour {needed}")
     return cautions

@@ -26,23 +26,24 @@ def register(app: typer.Typer) -> None:
 
 def val(
     model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")],
-    data: Annotated[Path, typer.Option(help="Labelled pictures: one folder a class.")],
+    data: Annotated[Path, typer.Option(help="Labelled images: one folder a class.")],
     split: Annotated[
-        Literal["val", "test", "all"] | None, typer.Option(help="Which pictures.", show_default="all; the held-out ones of the run's own data")
+        Literal["val", "test", "all"] | None,
+        typer.Option(help="Which images.", show_default="all; the held-out ones of the run's own data"),
     ] = None,
     ep: Ep = "auto",
     json: Json = False,
 ) -> None:
-    """Judge a model on labelled pictures."""
+    """Evaluate a model on labelled images."""
     from edgecnn.evaluation.evaluation import validate
     from edgecnn.evaluation.metrics import wilson_interval
 
     opened = open_model(model, ep)
     with reporting() as reporter:
-        result = validate(opened, opened.split_record, data, split, reporter.stage("judging"))
+        result = validate(opened, opened.split_record, data, split, reporter.stage("evaluating"))
     for skipped in result.skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
-    note(f"judged {result.note}, on {opened.ep}")
+    note(f"evaluated {result.note}, on {opened.ep}")
     if json:
         print_json(result)
         return
@@ -52,14 +53,14 @@ def val(
         ("top-5", "fewer than five classes" if result.top5 is None else f"{result.top5:.4f}"),
         ("macro-F1", f"{result.macro_f1:.4f}"),
         ("ECE, NLL", f"{result.ece:.4f}, {result.nll:.4f}"),
-        ("pictures", f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
+        ("images", f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
     ]
     print_facts(str(model), rows)
     shown = [c for c in result.per_class if c.images][:20]
     classes = [(c.label, str(c.images), _share(c.precision), _share(c.recall), _share(c.f1)) for c in shown]
     print_table(
         "classes" if len(shown) == len(result.labels) else f"{len(shown)} of {len(result.labels)} classes",
-        ("class", "pictures", "precision", "recall", "F1"),
+        ("class", "images", "precision", "recall", "F1"),
         classes,
     )
 

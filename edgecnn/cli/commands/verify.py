@@ -28,21 +28,25 @@ def register(app: typer.Typer) -> None:
 def verify(
     reference: Annotated[Path, typer.Argument(help="A checkpoint or a model file: what the others must equal.")],
     candidates: Annotated[list[Path], typer.Argument(help="Other forms of the same model.")],
-    data: Annotated[Path, typer.Option(help="Pictures; without labels agreement alone decides.")],
+    data: Annotated[Path, typer.Option(help="Images; without labels agreement alone decides.")],
     max_drop: Annotated[float, typer.Option(help="Largest loss of top-1, as a fraction.")] = 0.005,
     min_agreement: Annotated[float, typer.Option(help="Least share of equal answers.")] = 0.98,
     ep: Ep = "auto",
-    report: Annotated[Path | None, typer.Option(help="Write an HTML page with the pictures whose answer changed.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write an HTML page with the images whose answer changed.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Hold forms of one model against each other, from picture file to label."""
-    from edgecnn.evaluation.parity import climb
-    from edgecnn.runtime.analysis.divergence import locate
+    """Hold forms of one model against each other, from image file to label."""
+    from edgecnn.evaluation.parity import compare_models
+    from edgecnn.runtime.analysis.divergence import locate_divergence
 
     opened = [open_model(path, ep) for path in (reference, *candidates)]
     with reporting() as reporter:
-        result = locate(climb(opened[0], opened[1:], data, max_drop, min_agreement, reporter.stage("verifying")), opened)
-    note(f"judged {result.note}")
+        result = locate_divergence(
+            compare_models(opened[0], opened[1:], data, max_drop, min_agreement, reporter.stage("verifying")), opened
+        )
+    note(f"evaluated {result.note}")
     if report is not None:
         from edgecnn.atomic import write_text
         from edgecnn.evaluation.parity_report import parity_page
@@ -52,11 +56,17 @@ def verify(
         print_json(result)
     else:
         rows = [
-            (f"{s.file}\n{s.kind} on {s.ep}", "–" if s.top1 is None else f"{s.top1:.4f}", f"{s.agreement:.2%}", f"{s.max_abs_diff:.1e}",
-             f"{s.kl:.1e}", "equal" if s.sqnr_db is None else f"{s.sqnr_db:.1f} dB")
+            (
+                f"{s.file}\n{s.kind} on {s.ep}",
+                "–" if s.top1 is None else f"{s.top1:.4f}",
+                f"{s.agreement:.2%}",
+                f"{s.max_abs_diff:.1e}",
+                f"{s.kl:.1e}",
+                "equal" if s.sqnr_db is None else f"{s.sqnr_db:.1f} dB",
+            )
             for s in result.stages
-        ]  # fmt: skip
-        print_table(f"{result.images} pictures", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
+        ]
+        print_table(f"{result.images} images", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
         for stage in result.stages:
             for flip in stage.flips[:_SHOWN]:
                 print(f"{flip.image}: {flip.from_} became {flip.to} in {stage.file}")

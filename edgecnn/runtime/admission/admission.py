@@ -1,7 +1,9 @@
 """Lets a model file in, or refuses it, before this process opens it.
 
-onnxruntime can be killed by a file, which no ``try`` catches, and kept busy for ever by another. A file that was never seen is therefore parsed,
-held to rules and run once in a child process with limits on time and memory. The verdict is kept by the hash of the bytes that were tried, so that
+onnxruntime can be killed by a file, which no ``try`` catches, and kept busy for ever by another. A file that was never
+seen is therefore parsed,
+held to rules and run once in a child process with limits on time and memory. The verdict is kept by the hash of the
+bytes that were tried, so that
 a known model starts at full speed. docs/untrusted-models.md says what this promises, and what not.
 """
 
@@ -29,7 +31,7 @@ log = logging.getLogger("edgecnn")
 
 _SECONDS = 9.0  # of waiting: a refusal is promised within 10
 _CHILD = ("-m", "edgecnn.runtime.admission.sandbox")
-_PICTURE = (224, 224)  # where the file leaves the size open
+_IMAGE = (224, 224)  # where the file leaves the size open
 _REMEDY = "give a .onnx file that `edgecnn export` wrote"
 
 
@@ -37,12 +39,12 @@ class _NoVerdictError(Exception):
     """The probe came to no end that says anything of the model."""
 
 
-def admit(model: ModelFile, picture: tuple[int, int] | None = None) -> None:
+def admit(model: ModelFile, image: tuple[int, int] | None = None) -> None:
     """Returns where the model may be opened in this process.
 
     Args:
         model: the bytes that will be run.
-        picture: height and width to try it on, where the file leaves them open.
+        image: height and width to try it on, where the file leaves them open.
 
     Raises:
         ModelError: it is refused, or could not be tried; the message says which.
@@ -50,16 +52,20 @@ def admit(model: ModelFile, picture: tuple[int, int] | None = None) -> None:
     verdict = recall(model.sha256)
     if verdict is None:
         try:
-            verdict = Verdict(_probe(model.content, picture or _PICTURE))
+            verdict = Verdict(_probe(model.content, image or _IMAGE))
         except _NoVerdictError as error:
-            raise ModelError(f"{model.path}: not opened, since trying it out in a process of its own failed: {error}") from error
+            raise ModelError(
+                f"{model.path}: not opened, since trying it out in a process of its own failed: {error}"
+            ) from error
         remember(model.sha256, verdict)
     if verdict.why is not None:
         raise ModelError(f"{model.path}: refused, since {verdict.why}; {_REMEDY}")
 
 
 def admit_own(model: ModelFile) -> None:
-    """Remembers a file that this program has made, run and held against its original: it needs no probe where it was made.
+    """Remembers a file that this program has made, run and held against its original.
+
+    It needs no probe where it was made.
 
     Raises:
         ModelError: it breaks a rule, so that devices would refuse it.
@@ -74,15 +80,17 @@ def admit_own(model: ModelFile) -> None:
     remember(model.sha256, Verdict(None))
 
 
-def _probe(content: bytes, picture: tuple[int, int]) -> str | None:
+def _probe(content: bytes, image: tuple[int, int]) -> str | None:
     """Why the model is refused, from a child process; None: it is not. Raises :class:`_NoVerdictError`."""
     import subprocess  # noqa: PLC0415  # a known model starts no process
 
-    child = _start(picture)
+    child = _start(image)
     try:
         answer, _ = child.communicate(content, _SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise _NoVerdictError(f"it did not end in {_SECONDS:g} s of waiting; try again when the machine is less busy") from error
+        raise _NoVerdictError(
+            f"it did not end in {_SECONDS:g} s of waiting; try again when the machine is less busy"
+        ) from error
     finally:
         _end(child)
     if child.returncode != 0:
@@ -93,16 +101,20 @@ def _probe(content: bytes, picture: tuple[int, int]) -> str | None:
     except (ValueError, KeyError, TypeError) as error:
         raise _NoVerdictError("it gave no answer; run `edgecnn doctor`") from error
     if version != onnxruntime.__version__:
-        raise _NoVerdictError(f"it ran onnxruntime {version}, this process {onnxruntime.__version__}; start again with one version installed")
+        raise _NoVerdictError(
+            f"it ran onnxruntime {version}, this process {onnxruntime.__version__}; start again with one version "
+            "installed"
+        )
     return None if why is None else str(why)
 
 
-def _start(picture: tuple[int, int]) -> subprocess.Popen[bytes]:
+def _start(image: tuple[int, int]) -> subprocess.Popen[bytes]:
     from edgecnn.runtime.system.subprocess_python import start_python  # noqa: PLC0415  # a known model starts no process
 
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # each would take address space
+    # Each would take address space
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     try:
-        return start_python([*_CHILD, str(os.getpid()), *map(str, picture)], one_thread, start_new_session=True)
+        return start_python([*_CHILD, str(os.getpid()), *map(str, image)], one_thread, start_new_session=True)
     except OSError as error:
         raise _NoVerdictError(f"{sys.executable or 'python'} cannot be started: {error.strerror}") from error
 

@@ -1,4 +1,6 @@
-"""What a model's structure may be before anything opens it: known operators, one flat graph, sizes that no picture decides.
+"""What a model's structure may be before anything opens it.
+
+Known operators, one flat graph, sizes that no image decides.
 
 Reads what :mod:`edgecnn.runtime.onnx_file.proto` parsed; nothing here runs the model.
 Where the rules are of no use, since onnxruntime itself falls over
@@ -13,14 +15,14 @@ from typing import Any
 
 __all__ = ["RefusedError", "check_counts", "check_structure", "plain"]
 
-_MOST_NODES = 20_000  # EfficientNet-Lite4 in int8 has some 900
-_MOST_TENSORS = 50_000
-_MOST_NAME = 4_096  # characters
-_MOST_METADATA_BYTES = 64 << 20
-_MOST_RANK = 16
-_MOST_SIDE = 2**31 - 1
-_MOST_INPUT_ELEMENTS = 3 * 64_000_000  # the limit of pictures
-_MOST_OF_ATTRIBUTE = 65_536  # of those that set sizes
+_MAX_NODES = 20_000  # EfficientNet-Lite4 in int8 has some 900
+_MAX_TENSORS = 50_000
+_MAX_NAME = 4_096  # characters
+_MAX_METADATA_BYTES = 64 << 20
+_MAX_RANK = 16
+_MAX_SIDE = 2**31 - 1
+_MAX_INPUT_ELEMENTS = 3 * 64_000_000  # the limit of images
+_MAX_OF_ATTRIBUTE = 65_536  # of those that set sizes
 
 
 def _words(text: str) -> frozenset[str]:
@@ -29,19 +31,29 @@ def _words(text: str) -> frozenset[str]:
 
 _OWN_DOMAINS = ("", "ai.onnx")
 _ONNX = _words(
-    "Abs Acos Add And ArgMax ArgMin Asin Atan AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat Constant ConstantOfShape "
-    "Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp "
-    "Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual "
-    "GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less "
-    "LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean MeanVarianceNormalization Min Mish Mod Mul Neg Not "
-    "OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum "
-    "ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round Selu Shape Shrink Sigmoid Sign "
-    "Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose "
+    "Abs Acos Add And ArgMax ArgMin Asin Atan AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat "
+    "Constant ConstantOfShape "
+    "Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear "
+    "Einsum Elu Equal Erf Exp "
+    "Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool "
+    "Greater GreaterOrEqual "
+    "GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN "
+    "LayerNormalization LeakyRelu Less "
+    "LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean "
+    "MeanVarianceNormalization Min Mish Mod Mul Neg Not "
+    "OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization Range Reciprocal ReduceL1 "
+    "ReduceL2 ReduceLogSum "
+    "ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round "
+    "Selu Shape Shrink Sigmoid Sign "
+    "Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh "
+    "ThresholdedRelu Tile TopK Transpose "
     "Trilu Unsqueeze Upsample Where Xor"
 )
 _MICROSOFT = _words(  # what onnxruntime's quantizers write, and the activations that its optimizers do
-    "BiasGelu DequantizeLinear DynamicQuantizeMatMul FastGelu FusedConv FusedGemm FusedMatMul Gelu MatMulIntegerToFloat NhwcMaxPool "
-    "QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearReduceMean "
+    "BiasGelu DequantizeLinear DynamicQuantizeMatMul FastGelu FusedConv FusedGemm FusedMatMul Gelu "
+    "MatMulIntegerToFloat NhwcMaxPool "
+    "QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearConv QLinearGlobalAveragePool QLinearLeakyRelu "
+    "QLinearMul QLinearReduceMean "
     "QLinearSigmoid QLinearSoftmax QLinearWhere QuantizeLinear QuickGelu"
 )
 _CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
@@ -71,7 +83,8 @@ _DIVIDING = ("Div", "Mod")
 _REAL = frozenset((1, 10, 11, 16))  # float, float16, double, bfloat16 of TensorProto.DataType
 _TO_REAL = ("DequantizeLinear", "DynamicQuantizeMatMul", "MatMulIntegerToFloat")
 _TO_WHOLE = _words(  # or to truth values; all others give the type of their first input
-    "ArgMax ArgMin CastLike ConvInteger DynamicQuantizeLinear Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual MatMulInteger OneHot QGemm "
+    "ArgMax ArgMin CastLike ConvInteger DynamicQuantizeLinear Equal Greater GreaterOrEqual IsInf IsNaN Less "
+    "LessOrEqual MatMulInteger OneHot QGemm "
     "QuantizeLinear Shape Size"
 )
 _REAL_CONSTANTS = ("value_float", "value_floats")
@@ -93,7 +106,9 @@ def check_structure(model: Any, size_bytes: int) -> None:
         RefusedError: the first rule that it breaks.
     """
     if model.functions:
-        raise RefusedError(f"it has {len(model.functions)} functions of its own; inline them (onnx.inliner.inline_local_functions)")
+        raise RefusedError(
+            f"it has {len(model.functions)} functions of its own; inline them (onnx.inliner.inline_local_functions)"
+        )
     if model.training_info:
         raise RefusedError("it has steps of training inside; export the network for inference")
     check_counts(model)
@@ -115,13 +130,17 @@ def check_counts(model: Any) -> None:
     """That a parsed model is small enough to be looked through. Raises :class:`RefusedError`."""
     graph = model.graph
     for what, count, most in (
-        ("nodes", len(graph.node), _MOST_NODES),
-        ("nodes in functions", sum(len(function.node) for function in model.functions), _MOST_NODES),
-        ("initializers", len(graph.initializer), _MOST_TENSORS),
-        ("inputs", len(graph.input), _MOST_TENSORS),
-        ("outputs", len(graph.output), _MOST_TENSORS),
-        ("described tensors", len(graph.value_info), 2 * _MOST_TENSORS),
-        ("bytes of metadata", sum(len(entry.key) + len(entry.value) for entry in model.metadata_props), _MOST_METADATA_BYTES),
+        ("nodes", len(graph.node), _MAX_NODES),
+        ("nodes in functions", sum(len(function.node) for function in model.functions), _MAX_NODES),
+        ("initializers", len(graph.initializer), _MAX_TENSORS),
+        ("inputs", len(graph.input), _MAX_TENSORS),
+        ("outputs", len(graph.output), _MAX_TENSORS),
+        ("described tensors", len(graph.value_info), 2 * _MAX_TENSORS),
+        (
+            "bytes of metadata",
+            sum(len(entry.key) + len(entry.value) for entry in model.metadata_props),
+            _MAX_METADATA_BYTES,
+        ),
     ):
         if count > most:
             raise RefusedError(f"it has {count:,} {what}, at most {most:,} are allowed")
@@ -136,11 +155,16 @@ def plain(text: object, most: int = 80) -> str:
 def _check_node(node: Any) -> None:
     kind = plain(node.op_type)
     if node.domain in _OWN_DOMAINS and node.op_type in _CONTROL_FLOW:
-        raise RefusedError(f"it has control flow ({kind}), whose length nothing bounds; export a network whose steps do not depend on values")
+        raise RefusedError(
+            f"it has control flow ({kind}), whose length nothing bounds; export a network whose steps do not depend "
+            "on values"
+        )
     known = _ONNX if node.domain in _OWN_DOMAINS else _MICROSOFT if node.domain == "com.microsoft" else ()
     if node.op_type not in known:
         where = f"{plain(node.domain)}." if node.domain not in _OWN_DOMAINS else ""
-        raise RefusedError(f"the operator {where}{kind} is not among those that a classifier is made of; export without it")
+        raise RefusedError(
+            f"the operator {where}{kind} is not among those that a classifier is made of; export without it"
+        )
     for name in (node.name, *node.input, *node.output):
         _check_name(name)
     for attribute in node.attribute:
@@ -148,8 +172,8 @@ def _check_node(node: Any) -> None:
             raise RefusedError(f"the operator {kind} has a graph inside; export one flat graph")
         if attribute.sparse_tensor or attribute.sparse_tensors:
             raise RefusedError("it has sparse weights; export them dense")
-        if attribute.name in _LIMITED and any(abs(n) > _MOST_OF_ATTRIBUTE for n in (attribute.i, *attribute.ints)):
-            raise RefusedError(f"the operator {kind} has a {attribute.name} above {_MOST_OF_ATTRIBUTE:,}")
+        if attribute.name in _LIMITED and any(abs(n) > _MAX_OF_ATTRIBUTE for n in (attribute.i, *attribute.ints)):
+            raise RefusedError(f"the operator {kind} has a {attribute.name} above {_MAX_OF_ATTRIBUTE:,}")
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -164,7 +188,10 @@ def _tensors(graph: Any) -> Iterator[Any]:
 def _check_tensor(tensor: Any, size_bytes: int) -> None:
     _check_name(tensor.name)
     if tensor.data_location or tensor.external_data:
-        raise RefusedError(f"it keeps weights ({plain(tensor.name)}) in another file; save it as one file (save_as_external_data=False)")
+        raise RefusedError(
+            f"it keeps weights ({plain(tensor.name)}) in another file; save it as one file "
+            "(save_as_external_data=False)"
+        )
     _check_dims(tensor.name, tensor.dims)
     if math.prod(tensor.dims) > 8 * size_bytes:
         raise RefusedError(f"the weight {plain(tensor.name)} says that it has more elements than the file can hold")
@@ -180,25 +207,29 @@ def _check_value(value: Any) -> None:
 
 def _check_input(value: Any) -> None:
     elements = math.prod(d.dim_value or 1 for d in value.type.tensor_type.shape.dim)
-    if elements > _MOST_INPUT_ELEMENTS:
-        raise RefusedError(f"the input {plain(value.name)} has {elements:,} elements, more than pictures of 64 megapixels have")
+    if elements > _MAX_INPUT_ELEMENTS:
+        raise RefusedError(
+            f"the input {plain(value.name)} has {elements:,} elements, more than images of 64 megapixels have"
+        )
 
 
 def _check_dims(name: str, dims: Iterable[int]) -> None:
     found = list(dims)
-    if len(found) > _MOST_RANK or any(not 0 <= d <= _MOST_SIDE for d in found):
+    if len(found) > _MAX_RANK or any(not 0 <= d <= _MAX_SIDE for d in found):
         raise RefusedError(f"{plain(name)} has a shape that no tensor can have")
 
 
 def _check_name(name: str) -> None:
-    if len(name) > _MOST_NAME:
-        raise RefusedError(f"a name in it has {len(name):,} characters, at most {_MOST_NAME:,} are allowed")
+    if len(name) > _MAX_NAME:
+        raise RefusedError(f"a name in it has {len(name):,} characters, at most {_MAX_NAME:,} are allowed")
 
 
 def _check_pixels_power(graph: Any) -> None:
-    """No pixel may set a size or decide a division of whole numbers, else the one picture that does harm comes after the probe.
+    """No pixel may set a size or decide a division of whole numbers, else the one image that does harm comes after the
+    probe.
 
-    What is computed from constants and from shapes alone is free of pixels; everything else, and what is not made yet, is not.
+    What is computed from constants and from shapes alone is free of pixels; everything else, and what is not made yet,
+    is not.
     """
     free = {""} | {tensor.name for tensor in graph.initializer}
     free -= {value.name for value in graph.input}
@@ -207,9 +238,14 @@ def _check_pixels_power(graph: Any) -> None:
     for node in graph.node:
         fixed = all(name in free for name in node.input)
         if any(i < len(node.input) and node.input[i] not in free for i in _SETTING.get(node.op_type, ())):
-            raise RefusedError(f"a pixel may decide how much a {plain(node.op_type)} computes; export it with sizes that are fixed")
+            raise RefusedError(
+                f"a pixel may decide how much a {plain(node.op_type)} computes; export it with sizes that are fixed"
+            )
         if node.op_type in _DIVIDING and not fixed and not any(name in real for name in node.input):
-            raise RefusedError(f"a pixel may decide a {plain(node.op_type)} of whole numbers, which can crash the processor; compute it in float")
+            raise RefusedError(
+                f"a pixel may decide a {plain(node.op_type)} of whole numbers, which can crash the processor; "
+                "compute it in float"
+            )
         _mark(free, node.output, belongs=fixed or node.op_type in ("Shape", "Size"))
         _mark(real, node.output[:1], belongs=_is_real(node, real))
         _mark(real, node.output[1:], belongs=False)  # indices, masks, zero points
@@ -229,7 +265,11 @@ def _is_real(node: Any, real: set[str]) -> bool:
         return "to" in attributes and attributes["to"].i in _REAL
     if node.op_type in ("Constant", "ConstantOfShape"):
         given = attributes.get("value")
-        return given.t.data_type in _REAL if given else node.op_type == "ConstantOfShape" or not attributes.keys().isdisjoint(_REAL_CONSTANTS)
+        return (
+            given.t.data_type in _REAL
+            if given
+            else node.op_type == "ConstantOfShape" or not attributes.keys().isdisjoint(_REAL_CONSTANTS)
+        )
     if node.op_type in _TO_WHOLE or node.op_type.startswith("QLinear"):
         return False
     decides = 1 if node.op_type == "Where" else 0

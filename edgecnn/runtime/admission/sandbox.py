@@ -1,6 +1,9 @@
-"""``python -m edgecnn.runtime.admission.sandbox``: opens and runs a stranger's model where nothing is lost if that ends the process.
+"""``python -m edgecnn.runtime.admission.sandbox``.
 
-Reads ``PARENT HEIGHT WIDTH`` as arguments and the model on standard input, and writes one JSON line, or dies of what the model does. Imports as
+Opens and runs a stranger's model where nothing is lost if that ends the process.
+
+Reads ``PARENT HEIGHT WIDTH`` as arguments and the model on standard input, and writes one JSON line, or dies of what
+the model does. Imports as
 little as it can, since every first sight of a model pays for it.
 """
 
@@ -32,23 +35,30 @@ __all__ = ["CPU_SECONDS", "main"]
 CPU_SECONDS = 7  # lite0 needs 0.2 on a server's core
 _WALL_SECONDS = 10  # should the parent be gone without a sound; it is sooner itself
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
-_SPARE_BYTES, _MOST_SPARE_BYTES = 512 << 20, 4 << 30  # lite0 takes 120 MB
+_SPARE_BYTES, _MAX_SPARE_BYTES = 512 << 20, 4 << 30  # lite0 takes 120 MB
 _USUALLY_TAKEN_BYTES = 1 << 30  # 150 MB were measured; a build of onnxruntime for a GPU maps more
-_SPARE_OF_FILE, _SPARE_OF_INPUT = 8, 512  # times its bytes, times the elements of a picture
-_TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int8)": np.int8}
+_SPARE_OF_FILE, _SPARE_OF_INPUT = 8, 512  # times its bytes, times the elements of an image
+_TYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+}
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "Failed to allocate", "out of memory")
 _LONGEST_REASON = 300
 
 
 def main() -> None:
-    """Reads, judges, answers."""
+    """Reads, evaluates, answers."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     _silence()
     parent, height, width = (int(word) for word in sys.argv[1:4])
     _die_with(parent)
     content = sys.stdin.buffer.read()
     resource = _limit(len(content))
-    json.dump({"why": _judge(content, (height, width), resource), "onnxruntime": onnxruntime.__version__}, answer)
+    json.dump(
+        {"why": _reason_to_refuse(content, (height, width), resource), "onnxruntime": onnxruntime.__version__}, answer
+    )
     answer.close()
     os._exit(0)  # what the model left behind is not to be taken down in order
 
@@ -75,7 +85,9 @@ def _die_with(parent: int) -> None:
 
 
 def _limit(size_bytes: int) -> Any:
-    """Processor time, memory, and no core dump. Where memory runs out all the same, the kernel is to end this process and no other.
+    """Processor time, memory, and no core dump.
+
+    Where memory runs out all the same, the kernel is to end this process and no other.
 
     Returns the module that sets limits, or None where there is none.
     """
@@ -92,14 +104,17 @@ def _limit(size_bytes: int) -> Any:
 
 
 def _spare(resource: Any, count: int) -> None:
-    """Limits address space to what is taken already and so many bytes more. Other systems than Linux do not keep to such a limit."""
+    """Limits address space to what is taken already and so many bytes more.
+
+    Other systems than Linux do not keep to such a limit.
+    """
     if sys.platform == "linux":
         try:
             used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
         except OSError:  # no /proc
             used = _USUALLY_TAKEN_BYTES
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        most = used + min(count, _MOST_SPARE_BYTES)
+        most = used + min(count, _MAX_SPARE_BYTES)
         resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
@@ -110,12 +125,14 @@ def _lower(resource: Any, which: int, limit: int) -> None:
     resource.setrlimit(which, (most, hard if hard != resource.RLIM_INFINITY and hard <= most else most + 1))
 
 
-def _judge(content: bytes, size: tuple[int, int], resource: Any) -> str | None:
+def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any) -> str | None:
     """Why the model is refused; None: it is not."""
     try:
         model = parse_model(content, Path())
         check_structure(model, len(content))
-        largest = max((math.prod(d.dim_value or 1 for d in v.type.tensor_type.shape.dim) for v in model.graph.input), default=0)
+        largest = max(
+            (math.prod(d.dim_value or 1 for d in v.type.tensor_type.shape.dim) for v in model.graph.input), default=0
+        )
         del model
         _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * len(content) + _SPARE_OF_INPUT * largest)
         _try_out(content, size)
@@ -129,7 +146,10 @@ def _judge(content: bytes, size: tuple[int, int], resource: Any) -> str | None:
 
 
 def _try_out(content: bytes, size: tuple[int, int]) -> None:
-    """Opens it as the runner will, on one thread, and runs a black picture and noise; where the batch is free, two pictures of it."""
+    """Opens it as the runner will, on one thread, and runs a black image and noise.
+
+    Where the batch is free, two images of it.
+    """
     options = new_options(severity=SILENT, threads=1)
     options.inter_op_num_threads = 1
     try:
@@ -138,10 +158,16 @@ def _try_out(content: bytes, size: tuple[int, int]) -> None:
         raise _refused("onnxruntime cannot load it", error) from error
     inputs = session.get_inputs()
     try:
-        session.run(None, {value.name: np.zeros(_shape(value.shape, 1, size), _TYPES.get(value.type, np.int64)) for value in inputs})
-        session.run(None, {value.name: _noise(_shape(value.shape, 2, size), _TYPES.get(value.type, np.int64)) for value in inputs})
+        session.run(
+            None,
+            {value.name: np.zeros(_shape(value.shape, 1, size), _TYPES.get(value.type, np.int64)) for value in inputs},
+        )
+        session.run(
+            None,
+            {value.name: _noise(_shape(value.shape, 2, size), _TYPES.get(value.type, np.int64)) for value in inputs},
+        )
     except Exception as error:
-        refused = _refused("it cannot be run on a picture of its own size", error)
+        refused = _refused("it cannot be run on an image of its own size", error)
         if all(_is_free(value.shape) for value in inputs) and "memory" not in str(refused):
             return  # the size was a guess
         raise refused from error

@@ -1,6 +1,7 @@
 """Remembers by hash which model files were let in and which were not, for this process and for the next ones.
 
-One small JSON file a model, in a folder that this user alone may write to. What is not there, damaged, or of another version of the rules or of
+One small JSON file a model, in a folder that this user alone may write to. What is not there, damaged, or of another
+version of the rules or of
 onnxruntime, is not known: the model is probed again.
 """
 
@@ -26,7 +27,7 @@ log = logging.getLogger("edgecnn")
 
 _RULES = 1  # raise it with every change of the rules or of the probe
 _MOST = 1_000
-_MOST_BYTES = 4_096
+_MAX_BYTES = 4_096
 
 _here: dict[str, Verdict] = {}  # of this process: a device whose disk cannot be written probes once a start
 _told: set[str] = set()
@@ -39,7 +40,9 @@ class Verdict:
     why: str | None
     rules: int = _RULES
     onnxruntime: str = onnxruntime.__version__
-    proven: str | None = None  # the circumstances under which its golden samples held, see :mod:`edgecnn.runtime.session.golden_cache`
+    proven: str | None = (
+        None  # the circumstances under which its golden samples held, see :mod:`edgecnn.runtime.session.golden_cache`
+    )
 
 
 def recall(sha256: str) -> Verdict | None:
@@ -80,11 +83,14 @@ def _read(sha256: str) -> Verdict | None:
         if not _is_ours(folder, make=False):
             return None
         with (folder / f"{sha256}.json").open("rb") as file:
-            found = json.loads(file.read(_MOST_BYTES))
+            found = json.loads(file.read(_MAX_BYTES))
         verdict = Verdict(found["why"], found["rules"], found["onnxruntime"], found.get("proven"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    known = isinstance(verdict.why, str | None) and (verdict.rules, verdict.onnxruntime) == (_RULES, onnxruntime.__version__)
+    known = isinstance(verdict.why, str | None) and (verdict.rules, verdict.onnxruntime) == (
+        _RULES,
+        onnxruntime.__version__,
+    )
     return verdict if known else None
 
 

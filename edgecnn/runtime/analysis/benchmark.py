@@ -22,7 +22,7 @@ from edgecnn.runtime.system.cpu_features import cpu_name
 __all__ = ["BenchmarkResult", "Percentiles", "benchmark"]
 
 _WARM_UP = 5
-_LEAST_ROUNDS = 10
+_MIN_ROUNDS = 10
 _FRAME_HEIGHT, _FRAME_WIDTH = 480, 640  # a webcam's
 
 
@@ -43,13 +43,17 @@ class BenchmarkResult:
     threads: int
     batch: int
     latency_ms: Percentiles  # frame to answer, a batch
-    session_run_ms_p50: float  # the network alone, on the same batch; the layout nchw-float32 has its normalisation in it
+    session_run_ms_p50: (
+        float  # the network alone, on the same batch; the layout nchw-float32 has its normalisation in it
+    )
     overhead_ratio: float  # frame to answer / network alone
     images_per_s: float
-    load_ms: float  # from the file to the first answer possible: reading, hashing, opening; golden samples too where `ep` was auto
+    # From the file to the first answer possible: reading, hashing, opening; golden samples too where `ep` was auto
+    load_ms: float
     rss_mb: float | None  # most memory this process ever held, in 10^6 bytes; None where the system does not tell
     cpu: str
-    nodes: Mapping[str, int] | None  # of the graph, by the provider that runs them; None where this onnxruntime does not tell
+    # Of the graph, by the provider that runs them; None where this onnxruntime does not tell
+    nodes: Mapping[str, int] | None
 
 
 def benchmark(
@@ -68,14 +72,14 @@ def benchmark(
         model: the ``.onnx`` file.
         ep: execution provider.
         threads: of one inference; None: as ``options`` say.
-        batch: pictures an inference.
+        batch: images an inference.
         seconds: how long to measure.
-        source: a picture file, decoded anew each time; None: a 640 x 480 frame in memory.
+        source: an image file, decoded anew each time; None: a 640 x 480 frame in memory.
         options: threads, power, memory and what the provider is told.
 
     Raises:
         UsageError: a number that cannot be used.
-        Whatever opening the model or the picture raises.
+        Whatever opening the model or the image raises.
     """
     _check(threads, batch, seconds)
     options = options or RunOptions()
@@ -112,7 +116,9 @@ def _check(threads: int | None, batch: int, seconds: float) -> None:
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
 
 
-def _measure(classifier: Classifier, frames: list[Image | Path], seconds: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _measure(
+    classifier: Classifier, frames: list[Image | Path], seconds: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Milliseconds of each call, the whole way and the network alone."""
     fitted = classifier.fitted(frames)
     session = classifier.session
@@ -120,7 +126,7 @@ def _measure(classifier: Classifier, frames: list[Image | Path], seconds: float)
     bare: list[float] = []
     end = float("inf")
     i = -_WARM_UP
-    while i < _LEAST_ROUNDS or time.perf_counter() < end:
+    while i < _MIN_ROUNDS or time.perf_counter() < end:
         if i == 0:
             end = time.perf_counter() + seconds
         begun = time.perf_counter()
@@ -138,7 +144,11 @@ def _measure(classifier: Classifier, frames: list[Image | Path], seconds: float)
 def _frame() -> Image:
     """Gradients and noise, the same every time: uint8 ``[480, 640, 3]``."""
     random = np.random.default_rng(0)
-    smooth = cv2.resize(random.integers(0, 256, (6, 8, 3)).astype(np.uint8), (_FRAME_WIDTH, _FRAME_HEIGHT), interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.resize(
+        random.integers(0, 256, (6, 8, 3)).astype(np.uint8),
+        (_FRAME_WIDTH, _FRAME_HEIGHT),
+        interpolation=cv2.INTER_CUBIC,
+    )
     noise = random.integers(-8, 9, smooth.shape)
     frame: Image = np.clip(smooth.astype(np.int16) + noise, 0, 255).astype(np.uint8)
     return frame

@@ -1,4 +1,7 @@
-"""Says where a model that failed `verify` leaves its reference: in the pixels already, at a layer, or nowhere in particular."""
+"""Says where a model that failed `verify` leaves its reference.
+
+In the pixels already, at a layer, or nowhere in particular.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.evaluation.parity import Rung, VerifyResult
+from edgecnn.evaluation.parity import VerifiableModel, VerifyResult
 from edgecnn.preprocess import preprocess
 from edgecnn.runtime.analysis.layer_diff import compare_layers, first_parting
 from edgecnn.runtime.session.model_session import ModelSession
 
-__all__ = ["locate"]
+__all__ = ["locate_divergence"]
 
-_PICTURES = 4  # that changed their answer
+_IMAGES = 4  # that changed their answer
 
 
-def locate(result: VerifyResult, rungs: Sequence[Rung]) -> VerifyResult:
+def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -> VerifyResult:
     """With ``where`` filled in for the first divergence; as it was where all hold.
 
     Args:
-        result: of :func:`edgecnn.evaluation.parity.climb`.
-        rungs: the opened forms, the reference first.
+        result: of :func:`edgecnn.evaluation.parity.compare_models`.
+        models: the opened forms, the reference first.
 
     Raises:
         ModelError: a file's layers cannot be read.
@@ -32,14 +35,19 @@ def locate(result: VerifyResult, rungs: Sequence[Rung]) -> VerifyResult:
     if found is None:
         return result
     at = next(i for i, stage in enumerate(result.stages) if stage.file == found.file)
-    paths = [Path(flip.image) for flip in result.stages[at].flips[:_PICTURES]]
-    return replace(result, first_divergence=replace(found, where=_where(rungs[:at], rungs[at], paths)))
+    paths = [Path(flip.image) for flip in result.stages[at].flips[:_IMAGES]]
+    return replace(result, first_divergence=replace(found, where=_where(models[:at], models[at], paths)))
 
 
-def _where(earlier: Sequence[Rung], candidate: Rung, paths: Sequence[Path]) -> str | None:
+def _where(earlier: Sequence[VerifiableModel], candidate: VerifiableModel, paths: Sequence[Path]) -> str | None:
     reference = earlier[0]
     pixels = (
-        [np.stack([preprocess(path, r.manifest.input, r.manifest.preprocess) for path in paths]) for r in (reference, candidate)] if paths else []
+        [
+            np.stack([preprocess(path, r.manifest.input, r.manifest.preprocess) for path in paths])
+            for r in (reference, candidate)
+        ]
+        if paths
+        else []
     )
     if not pixels:
         return None
@@ -54,11 +62,16 @@ def _where(earlier: Sequence[Rung], candidate: Rung, paths: Sequence[Path]) -> s
         return f"at {parted.tensor} ({parted.operator}): SQNR {parted.sqnr_db:.1f} dB; the layers before it agree"
     least = min(layers, key=lambda layer: layer.sqnr_db, default=None)
     return (
-        None if least is None else f"at no layer: small errors add up, the largest at {least.tensor} ({least.operator}), SQNR {least.sqnr_db:.1f} dB"
+        None
+        if least is None
+        else (
+            f"at no layer: small errors add up, the largest at {least.tensor} ({least.operator}), SQNR "
+            f"{least.sqnr_db:.1f} dB"
+        )
     )
 
 
-def _differing(reference: Rung, candidate: Rung) -> str:
-    """What the two manifests say otherwise of pictures."""
+def _differing(reference: VerifiableModel, candidate: VerifiableModel) -> str:
+    """What the two manifests say otherwise of images."""
     a, b = ({**asdict(r.manifest.input), **asdict(r.manifest.preprocess)} for r in (reference, candidate))
     return ", ".join(f"{key} {b[key]} instead of {a[key]}" for key in a if a[key] != b[key])

@@ -1,4 +1,7 @@
-"""What is in a model file: its manifest, its operators, what runs in int8 and what in float, how much work a picture is."""
+"""What is in a model file.
+
+Its manifest, its operators, what runs in int8 and what in float, how much work an image is.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,45 @@ Shape: TypeAlias = "tuple[int | None, ...]"
 _FLOAT = {"Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (1, 2), "MatMul": (1,)}
 _INTEGER = {"ConvInteger": (1,), "MatMulInteger": (1,), "QLinearConv": (3, 8), "QLinearMatMul": (3,), "QGemm": (3, 6)}
 _COMPUTING = _FLOAT | _INTEGER
-_NORMALIZING = dict.fromkeys(("BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization"), (1, 2))
+_NORMALIZING = dict.fromkeys(
+    ("BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization"), (1, 2)
+)
 _WEIGHTED = _COMPUTING | _NORMALIZING | {"PRelu": (1,)}
 
-_PASSING = ("DequantizeLinear", "QuantizeLinear", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast")  # to a weight
-_SAME_SHAPE = ("QuantizeLinear", "DequantizeLinear", "Relu", "Clip", "LeakyRelu", "Sigmoid", "HardSwish", "HardSigmoid", "BatchNormalization")
-_TYPES = {1: "float", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "double", 16: "bfloat16"}
+# To a weight
+_PASSING = (
+    "DequantizeLinear",
+    "QuantizeLinear",
+    "Transpose",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Identity",
+    "Cast",
+)
+_SAME_SHAPE = (
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Relu",
+    "Clip",
+    "LeakyRelu",
+    "Sigmoid",
+    "HardSwish",
+    "HardSigmoid",
+    "BatchNormalization",
+)
+_TYPES = {
+    1: "float",
+    2: "uint8",
+    3: "int8",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    10: "float16",
+    11: "double",
+    16: "bfloat16",
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +92,7 @@ class Inspection:
     float_nodes: tuple[str, ...]  # the others
     weight_bits: int | None  # that the largest int8 weight needs, 7 or 8; None without int8 weights
     parameters: int  # weights and biases; no scales, zero points or shapes
-    macs: int | None  # multiply-accumulates of one picture; None where the file lacks a shape
+    macs: int | None  # multiply-accumulates of one image; None where the file lacks a shape
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 
@@ -72,7 +108,9 @@ def inspect_model(path: str | Path) -> Inspection:
     try:
         check_counts(model)
     except RefusedError as error:
-        raise ModelError(f"{file.path}: not looked into, since {error}; give a .onnx file that `edgecnn export` wrote") from error
+        raise ModelError(
+            f"{file.path}: not looked into, since {error}; give a .onnx file that `edgecnn export` wrote"
+        ) from error
     _check_nodes(file.path, model.graph.node)
     graph = _Graph(model.graph)
     computing = [node for node in graph.nodes if node.op_type in _COMPUTING]
@@ -88,7 +126,9 @@ def inspect_model(path: str | Path) -> Inspection:
         float_nodes=tuple(_name(node) for node, is_int8 in zip(computing, quantized, strict=True) if not is_int8),
         weight_bits=weight_bits(file.content, file.path),
         parameters=graph.parameters(),
-        macs=None if called else _sum(graph.macs(node) for node in computing),  # what a function computes has no shapes in the file
+        macs=None
+        if called
+        else _sum(graph.macs(node) for node in computing),  # what a function computes has no shapes in the file
         inputs=_tensors(model.graph.input),
         outputs=_tensors(model.graph.output),
     )
@@ -98,7 +138,9 @@ def _manifest(path: Path, model: Any) -> dict[str, Any]:
     """As it stands in the file, later writers' keys included, after it was checked."""
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     if MANIFEST_KEY not in metadata:
-        raise ManifestError(f"{path}: an ONNX file without EdgeCNN's manifest; `edgecnn export` writes it, `edgecnn adopt` adds it")
+        raise ManifestError(
+            f"{path}: an ONNX file without EdgeCNN's manifest; `edgecnn export` writes it, `edgecnn adopt` adds it"
+        )
     try:
         Manifest.from_json(metadata[MANIFEST_KEY])
     except ManifestError as error:
@@ -111,7 +153,10 @@ def _check_nodes(path: Path, nodes: Iterable[Any]) -> None:
     for node in nodes:
         least = 2 if node.op_type in _COMPUTING else int(node.op_type in _PASSING)
         if len(node.input) < least or not node.output or (node.op_type == "Constant" and not node.attribute):
-            raise ModelError(f"{path}: the graph is damaged: the {node.op_type} node '{node.name}' lacks an input or an output; export it again")
+            raise ModelError(
+                f"{path}: the graph is damaged: the {node.op_type} node '{node.name}' lacks an input or an output; "
+                "export it again"
+            )
 
 
 def _name(node: Any) -> str:
@@ -160,7 +205,10 @@ class _Graph:
         }
 
     def is_quantized(self, node: Any) -> bool:
-        """Whether both factors are 8-bit: by the operator itself, or because both come out of a DequantizeLinear, which onnxruntime then fuses."""
+        """Whether both factors are 8-bit.
+
+        By the operator itself, or because both come out of a DequantizeLinear, which onnxruntime then fuses.
+        """
         return node.op_type in _INTEGER or all(self._maker(name) == "DequantizeLinear" for name in node.input[:2])
 
     def parameters(self) -> int:
@@ -169,10 +217,12 @@ class _Graph:
         return sum(math.prod(self._constants[name]) for name in names)
 
     def macs(self, node: Any) -> int | None:
-        """Of one picture: the first dimension of what a node takes and gives is the batch, and counts as 1."""
+        """Of one image: the first dimension of what a node takes and gives is the batch, and counts as 1."""
         given, taken = self._output_shape(node), self._shapes.get(node.input[0])
         weight = next(self._weights(node, _COMPUTING[node.op_type][:1]), None)
-        if weight is None:  # two tensors that both depend on the picture: each output is a sum as long as a row of the first
+        if (
+            weight is None
+        ):  # two tensors that both depend on the image: each output is a sum as long as a row of the first
             return _product((*given[1:], taken[-1])) if node.op_type == "MatMul" and given and taken else None
         positions = taken if node.op_type == "ConvTranspose" else given
         if not positions:
@@ -183,7 +233,9 @@ class _Graph:
 
     def _weights(self, node: Any, where: tuple[int, ...] = ()) -> Iterator[str]:
         """The constants behind a node's weight and bias."""
-        if node.op_type == "Add" and any(self._maker(self._origin(name)) in ("MatMul", "MatMulInteger", "QLinearMatMul") for name in node.input):
+        if node.op_type == "Add" and any(
+            self._maker(self._origin(name)) in ("MatMul", "MatMulInteger", "QLinearMatMul") for name in node.input
+        ):
             where = (0, 1)  # the bias of a matrix product stands in a node of its own
         for i in where or _WEIGHTED.get(node.op_type, ()):
             if i < len(node.input) and (name := self._origin(node.input[i])) in self._constants:
@@ -201,7 +253,10 @@ class _Graph:
         return name
 
     def _output_shape(self, node: Any) -> Shape | None:
-        """From the file, or from what follows where that leaves shapes alone: quantizers drop the shape between a node and its QuantizeLinear."""
+        """From the file, or from what follows where that leaves shapes alone.
+
+        Quantizers drop the shape between a node and its QuantizeLinear.
+        """
         name, seen = node.output[0], set()
         while not self._shapes.get(name) and name in self._reader and name not in seen:
             seen.add(name)

@@ -1,6 +1,7 @@
 """What onnxruntime makes of an int8 file when it loads it: which nodes run in int8, which fell back to float, and why.
 
-A QDQ file says in float what may run in int8; whether it does is onnxruntime's decision at load, taken in silence. Here the graph that it decided on
+A QDQ file says in float what may run in int8; whether it does is onnxruntime's decision at load, taken in silence. Here
+the graph that it decided on
 is written out and read.
 """
 
@@ -74,8 +75,10 @@ def check_fusion(path: str | Path) -> Fusion:
     return Fusion(
         fused=tuple(_name(n) for n in meant if _name(n) in int8),
         broken=tuple(fault for n in meant if (fault := _broken(n, written, int8, loaded)) is not None),
-        stray=tuple(_strays(loaded)),
-        slow=tuple(fault for n in loaded.nodes if n.op_type == "QLinearConv" and (fault := _slow(n, loaded)) is not None),
+        stray=tuple(_unquantized_nodes(loaded)),
+        slow=tuple(
+            fault for n in loaded.nodes if n.op_type == "QLinearConv" and (fault := _slow(n, loaded)) is not None
+        ),
     )
 
 
@@ -119,7 +122,11 @@ def _broken(node: Any, written: _Nodes, int8: Mapping[str, Any], loaded: _Nodes)
     if meant_int8 == runs_int8 or (meant_int8 and _name(node) not in {_origin(n) for n in loaded.nodes}):
         return None
     if runs_int8:
-        return Fault(_name(node), node.op_type, "was to stay in float, but onnxruntime quantizes its weights at load, one scale for all channels")
+        return Fault(
+            _name(node),
+            node.op_type,
+            "was to stay in float, but onnxruntime quantizes its weights at load, one scale for all channels",
+        )
     return Fault(_name(node), node.op_type, _why_float(node, written))
 
 
@@ -129,17 +136,26 @@ def _why_float(node: Any, written: _Nodes) -> str:
     if any(name in written.outputs for name in node.output):
         return "its output is an output of the file; only what goes into a QuantizeLinear alone is fused"
     if len(readers) == 1 and readers[0].op_type in _ACTIVATIONS:
-        return f"the {readers[0].op_type} after it stays, as the QuantizeLinear behind it holds values that it cuts off, or is not there"
+        return (
+            f"the {readers[0].op_type} after it stays, as the QuantizeLinear behind it holds values that it cuts "
+            "off, or is not there"
+        )
     others = sorted({r.op_type for r in readers if r.op_type != "QuantizeLinear"})
     if others:
         return f"its output goes to {', '.join(others)} in float; only what goes into a QuantizeLinear alone is fused"
     if len(readers) != 1:
         return f"its output goes to {len(readers)} nodes; only what goes into one QuantizeLinear is fused"
-    return "onnxruntime has no int8 form for its types: activations in and out must have the same type, weights int8 with zero points of 0"
+    return (
+        "onnxruntime has no int8 form for its types: activations in and out must have the same type, weights int8 "
+        "with zero points of 0"
+    )
 
 
-def _strays(loaded: _Nodes) -> Iterable[Fault]:
-    """Between int8 nodes with no float layer on the way: at the file's head and tail, and where a block stays float, conversions have to be."""
+def _unquantized_nodes(loaded: _Nodes) -> Iterable[Fault]:
+    """Between int8 nodes with no float layer on the way.
+
+    At the file's head and tail, and where a block stays float, conversions have to be.
+    """
     after = _reached([n for n in loaded.nodes if _runs_in_int8(n)], loaded.readers)
     before = _reached([n for n in loaded.nodes if _runs_in_int8(n)], loaded.makers)
     for node in loaded.nodes:

@@ -1,6 +1,7 @@
 """Where two files of one network part: tensor by tensor, in the order of the graph.
 
-Export and quantization keep the names of tensors, so the same name is the same quantity. An int8 file's tensors are read behind their
+Export and quantization keep the names of tensors, so the same name is the same quantity. An int8 file's tensors are
+read behind their
 DequantizeLinear, as the next layer sees them.
 """
 
@@ -28,7 +29,21 @@ __all__ = ["LayerDifference", "compare_layers", "first_parting"]
 _AT_ONCE = 16  # tensors fetched in one run: all of them would fill a small device's memory
 _BEHIND = "_DequantizeLinear_Output"  # how onnxruntime's quantizer names what comes back to float
 _PARTED_DB = 10.0  # int8 tensors stay above 20 dB; another weight, mean or colour falls below 5 at once
-_COMPUTING = ("Conv", "Gemm", "MatMul", "Add", "Mul", "Relu", "Clip", "GlobalAveragePool", "AveragePool", "MaxPool", "Sub", "Div", "Softmax")
+_COMPUTING = (
+    "Conv",
+    "Gemm",
+    "MatMul",
+    "Add",
+    "Mul",
+    "Relu",
+    "Clip",
+    "GlobalAveragePool",
+    "AveragePool",
+    "MaxPool",
+    "Sub",
+    "Div",
+    "Softmax",
+)
 
 
 @dataclass(frozen=True)
@@ -40,23 +55,25 @@ class LayerDifference:
     sqnr_db: float  # power of the reference over power of the difference; infinite where they are equal
 
 
-def compare_layers(reference: str | Path, candidate: str | Path, pictures: Image) -> tuple[LayerDifference, ...]:
-    """Feeds both files the same pictures and compares every tensor that both have, in the reference's order.
+def compare_layers(reference: str | Path, candidate: str | Path, images: Image) -> tuple[LayerDifference, ...]:
+    """Feeds both files the same images and compares every tensor that both have, in the reference's order.
 
     Args:
         reference, candidate: model files with pixels as their input.
-        pictures: uint8 ``[N, H, W, 3]`` RGB of their size; a few are enough.
+        images: uint8 ``[N, H, W, 3]`` RGB of their size; a few are enough.
 
     Raises:
-        InputNotFoundError, ModelError: a file cannot be read or run, or the pictures are not of its size.
+        InputNotFoundError, ModelError: a file cannot be read or run, or the images are not of its size.
     """
     first, second = _Tensors(reference), _Tensors(candidate)
-    shared = [(name, operator, behind) for name, operator in first.computed() if (behind := second.name_of(name)) is not None]
+    shared = [
+        (name, operator, behind) for name, operator in first.computed() if (behind := second.name_of(name)) is not None
+    ]
     found = []
     for i in range(0, len(shared), _AT_ONCE):
         part = shared[i : i + _AT_ONCE]
-        expected = first.values([name for name, _, _ in part], pictures)
-        given = second.values([behind for _, _, behind in part], pictures)
+        expected = first.values([name for name, _, _ in part], images)
+        given = second.values([behind for _, _, behind in part], images)
         found += [
             LayerDifference(name, operator, _sqnr_db(a, b))
             for (name, operator, _), a, b in zip(part, expected, given, strict=True)
@@ -90,7 +107,7 @@ class _Tensors:
         """What stands for another file's tensor here."""
         return next((n for n in (name + _BEHIND, name) if n in self._names), None)
 
-    def values(self, names: list[str], pictures: Image) -> list[NDArray[np.float32]]:
+    def values(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
         """The tensors of these names."""
         model = parse_model(self._content, self._path)
         given = {o.name for o in model.graph.output}
@@ -99,7 +116,7 @@ class _Tensors:
                 model.graph.output.add(name=name)
         try:
             session = open_on_cpu(model.SerializeToString(), new_options(severity=SILENT))
-            found: list[NDArray[np.float32]] = session.run(names, {session.get_inputs()[0].name: pictures})
+            found: list[NDArray[np.float32]] = session.run(names, {session.get_inputs()[0].name: images})
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
             raise ModelError(f"{self._path}: its layers cannot be read: {first_line(error)}") from error
         return found

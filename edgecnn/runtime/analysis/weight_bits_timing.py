@@ -1,4 +1,7 @@
-"""Which weights are quicker on this processor, those of seven bits or of eight: a measurement, since it depends on the processor alone."""
+"""Which weights are quicker on this processor, those of seven bits or of eight.
+
+A measurement, since it depends on the processor alone.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examines a folder of pictures before hours are spent on it."""
+"""Examines a folder of images before hours are spent on it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.dataset import SPLITS, PictureFolder, scan_folder
+from edgecnn.data.dataset import SPLITS, ImageFolder, scan_folder
 from edgecnn.data.loading import default_workers
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
-from edgecnn.data_quality.image_stats import Fault, PictureFacts, read_facts
+from edgecnn.data_quality.image_stats import Fault, ImageStats, read_facts
 from edgecnn.data_quality.near_duplicates import find_copies
 from edgecnn.progress import Reporter, Silent
 
@@ -23,35 +23,37 @@ _CLASSES = 20
 
 
 def examine_data(root: Path, reporter: Reporter | None = None) -> list[Finding]:
-    """Reads every picture. Raises :class:`InputNotFoundError` or :class:`DataError`."""
+    """Reads every image. Raises :class:`InputNotFoundError` or :class:`DataError`."""
     reporter = reporter or Silent()
     folder = scan_folder(root)
     facts, faults = _read(folder, reporter)
-    progress = reporter.stage("comparing pictures")
+    progress = reporter.stage("comparing images")
     thumbnails = np.array([f.thumbnail for f in facts], np.uint8).reshape(-1, 64, 64)
     copies = find_copies([f.digest for f in facts], thumbnails, progress)
     return [_summary(folder, facts), *check_data(folder, facts, faults, copies)]
 
 
-def _read(folder: PictureFolder, reporter: Reporter) -> tuple[list[PictureFacts], list[Fault]]:
-    """The pictures themselves are let go: a large folder's would not fit into memory."""
-    progress = reporter.stage("reading pictures")
-    facts: list[PictureFacts] = []
+def _read(folder: ImageFolder, reporter: Reporter) -> tuple[list[ImageStats], list[Fault]]:
+    """The images themselves are let go: a large folder's would not fit into memory."""
+    progress = reporter.stage("reading images")
+    facts: list[ImageStats] = []
     faults: list[Fault] = []
     with ThreadPoolExecutor(default_workers()) as pool:
-        for i, found in enumerate(pool.map(read_facts, folder.pictures)):
+        for i, found in enumerate(pool.map(read_facts, folder.images)):
             if isinstance(found, Fault):
                 faults.append(found)
             else:
                 facts.append(found)
-            progress(i + 1, len(folder.pictures))
+            progress(i + 1, len(folder.images))
     return facts, faults
 
 
-def _summary(folder: PictureFolder, facts: Sequence[PictureFacts]) -> Finding:
-    counts = Counter(p.class_name for p in folder.pictures if p.class_name)
-    splits = Counter(p.split for p in folder.pictures if p.split)
-    classes = ", ".join(f"{name} {counts[name]}" for name in folder.class_names[:_CLASSES]) + (" …" if len(folder.class_names) > _CLASSES else "")
-    text = f"{len(facts)} of {len(folder.pictures)} pictures can be read, {len(folder.class_names)} classes"
+def _summary(folder: ImageFolder, facts: Sequence[ImageStats]) -> Finding:
+    counts = Counter(p.class_name for p in folder.images if p.class_name)
+    splits = Counter(p.split for p in folder.images if p.split)
+    classes = ", ".join(f"{name} {counts[name]}" for name in folder.class_names[:_CLASSES]) + (
+        " …" if len(folder.class_names) > _CLASSES else ""
+    )
+    text = f"{len(facts)} of {len(folder.images)} images can be read, {len(folder.class_names)} classes"
     ready = f", split {', '.join(f'{split} {splits[split]}' for split in SPLITS)}" if splits else ""
     return Finding("ok", f"{text}{f' ({classes})' if classes else ''}{ready}", str(folder.root), "")

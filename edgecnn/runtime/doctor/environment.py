@@ -1,4 +1,6 @@
-"""Examines this machine for `doctor`: Python, packages that clash or do not load, providers, processor, cameras; and says what to run next.
+"""Examines this machine for `doctor`.
+
+Python, packages that clash or do not load, providers, processor, cameras; and says what to run next.
 
 Neither OpenCV nor onnxruntime is imported before it was seen that they load.
 """
@@ -25,22 +27,43 @@ if TYPE_CHECKING:
 
 __all__ = ["examine_environment"]
 
-_LEAST_PYTHON = (3, 10)
+_MIN_PYTHON = (3, 10)
 
-# Distributions that install the same module, each over the other's files. Plugins, onnxruntime-ep-* for example, install another one
+# Distributions that install the same module, each over the other's files. Plugins, onnxruntime-ep-* for example,
+# install another one
 _OPENCVS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
 _ONNXRUNTIMES = (
     "onnxruntime",
-    *(f"onnxruntime-{kind}" for kind in ("gpu", "openvino", "directml", "qnn", "rocm", "migraphx", "vitisai", "webgpu", "training", "silicon")),
+    *(
+        f"onnxruntime-{kind}"
+        for kind in (
+            "gpu",
+            "openvino",
+            "directml",
+            "qnn",
+            "rocm",
+            "migraphx",
+            "vitisai",
+            "webgpu",
+            "training",
+            "silicon",
+        )
+    ),
     *("ort-nightly", "ort-nightly-gpu", "ort-nightly-directml"),
 )
 _TRAINING = ("torch", "onnx", "onnxscript", "matplotlib")
 
 
 def examine_environment() -> tuple[list[Finding], Recommendation | None]:
-    """All findings, clashes and what does not load among them as faults, and what to run next; None where a fault's remedy is no command."""
+    """All findings, clashes and what does not load among them as faults, and what to run next.
+
+    None where a fault's remedy is no command.
+    """
     broken = load_faults()
-    asked = (("OpenCV", "cv2", _OPENCVS, "opencv-python-headless"), ("onnxruntime", "onnxruntime", _ONNXRUNTIMES, _engine(broken)))
+    asked = (
+        ("OpenCV", "cv2", _OPENCVS, "opencv-python-headless"),
+        ("onnxruntime", "onnxruntime", _ONNXRUNTIMES, _engine(broken)),
+    )
     clashes = [clash for title, module, names, keep in asked if (clash := _clash(title, module, names, keep))]
     findings = [
         *_python(sys.version_info[:2]),
@@ -62,10 +85,15 @@ def examine_environment() -> tuple[list[Finding], Recommendation | None]:
 
 
 def _python(running: tuple[int, int]) -> Iterator[Finding]:
-    found = f"{platform.python_version()} with EdgeCNN {__version__} on {platform.system()}, {platform.machine()} ({sys.executable})"
-    if running < _LEAST_PYTHON:
-        least = ".".join(map(str, _LEAST_PYTHON))
-        yield Finding("fault", f"{found}: {least} or later is needed", "Python", "make a virtual environment with a later Python")
+    found = (
+        f"{platform.python_version()} with EdgeCNN {__version__} on {platform.system()}, {platform.machine()} "
+        f"({sys.executable})"
+    )
+    if running < _MIN_PYTHON:
+        least = ".".join(map(str, _MIN_PYTHON))
+        yield Finding(
+            "fault", f"{found}: {least} or later is needed", "Python", "make a virtual environment with a later Python"
+        )
     else:
         yield Finding("ok", found, "Python", "")
 
@@ -83,7 +111,9 @@ class _Clash:
         listed = ", ".join(f"{name} {version}" for name, version in self.installed.items())
         others = " or ".join(name for name in self.installed if name != self.keep)
         told = f"{len(self.installed)} packages install the same {self.title}, each over the other's files: {listed}"
-        remedy = f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
+        remedy = (
+            f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
+        )
         return Finding("fault", told, self.title, remedy)
 
 
@@ -93,15 +123,24 @@ def _clash(title: str, module: str, names: tuple[str, ...], keep: str) -> _Clash
 
 
 def _brings(name: str, module: str) -> bool:
-    """Whether a distribution installs the module, as far as it tells: onnxruntime-qnn did, and became a plugin of another name."""
+    """Whether a distribution installs the module, as far as it tells.
+
+    Onnxruntime-qnn did, and became a plugin of another name.
+    """
     files = distribution(name).files
     return not files or any(file.parts[0] == module for file in files)
 
 
 def _mend(clashes: Sequence[_Clash]) -> Recommendation:
     """Uninstalling one of two takes files away that the other needs, so both go."""
-    command = f"pip uninstall -y {' '.join(name for c in clashes for name in c.installed)} && pip install {' '.join(c.keep for c in clashes)}"
-    return Recommendation(command, f"of packages that clash, what works does so by chance: keep one {' and one '.join(c.title for c in clashes)}")
+    command = (
+        f"pip uninstall -y {' '.join(name for c in clashes for name in c.installed)} && pip install "
+        f"{' '.join(c.keep for c in clashes)}"
+    )
+    return Recommendation(
+        command,
+        f"of packages that clash, what works does so by chance: keep one {' and one '.join(c.title for c in clashes)}",
+    )
 
 
 def _engine(broken: Sequence[LoadFault]) -> str:
@@ -140,11 +179,17 @@ def _camera_findings(cameras: tuple[Camera, ...] | None) -> Iterator[Finding]:
         else:
             yield Finding("ok", f"{what}: predict MODEL {camera.source}", "camera", "")
     if not cameras and sys.platform.startswith("linux"):
-        remedy = "plug one in; in a container, start that with --device /dev/video0; on a Raspberry Pi's connector, `rpicam-hello` tests it"
+        remedy = (
+            "plug one in; in a container, start that with --device /dev/video0; on a Raspberry Pi's connector, "
+            "`rpicam-hello` tests it"
+        )
         yield Finding("note", "none found", "camera", remedy)
     elif not cameras:
         yield Finding(
-            "note", f"{platform.system()} does not list cameras to OpenCV", "camera", "try `edgecnn predict MODEL 0`, which is the first one"
+            "note",
+            f"{platform.system()} does not list cameras to OpenCV",
+            "camera",
+            "try `edgecnn predict MODEL 0`, which is the first one",
         )
 
 
@@ -172,12 +217,22 @@ def _next(cameras: tuple[Camera, ...]) -> Recommendation:
     from edgecnn.runtime.providers.registry import available  # noqa: PLC0415
 
     lacking = {reason.provider for reason in missing_providers()}
-    lacking |= set() if this_machine().intel else {"openvino"}  # elsewhere it runs where it was built in, and only a race tells whether it gains
+    # Elsewhere it runs where it was built in, and only a race tells whether it gains
+    lacking |= set() if this_machine().intel else {"openvino"}
     ep = next(p.name for p in available() if p.name not in lacking)
     model, why = _file_for(ep)
-    source = next((camera.source for camera in cameras if not camera.problem), "picture.jpg")
+    source = next((camera.source for camera in cameras if not camera.problem), "image.jpg")
     threads = ("--threads", physical_cores()) if ep == "cpu" else ()
-    return Recommendation.of(f"{why}; `edgecnn doctor {model}` proves and times it first", "edgecnn", "predict", model, source, "--ep", ep, *threads)
+    return Recommendation.of(
+        f"{why}; `edgecnn doctor {model}` proves and times it first",
+        "edgecnn",
+        "predict",
+        model,
+        source,
+        "--ep",
+        ep,
+        *threads,
+    )
 
 
 def _file_for(ep: str) -> tuple[str, str]:

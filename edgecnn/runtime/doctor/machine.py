@@ -29,8 +29,19 @@ _ROOT = Path("/")
 _LITTLE_MEMORY_BYTES = 300e6  # a runner with EfficientNet-Lite0 holds about 150 MB, and a camera's frames come on top
 _LITTLE_DISK_BYTES = 500e6
 
-# What int8 and 16 bits gain from, by Linux's names, the strongest first; avx2 and asimd are what every such processor of ten years has
-_X86_SETS = ("amx_int8", "amx_bf16", "amx_tile", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "avx512_bf16", "avx512f", "avx2")
+# What int8 and 16 bits gain from, by Linux's names, the strongest first; avx2 and asimd are what every such processor
+# of ten years has
+_X86_SETS = (
+    "amx_int8",
+    "amx_bf16",
+    "amx_tile",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx_vnni_int8",
+    "avx512_bf16",
+    "avx512f",
+    "avx2",
+)
 _ARM_SETS = ("sve2", "sve", "i8mm", "asimddp", "bf16", "asimdhp", "asimd")
 _SAID = {"asimddp": "dotprod (asimddp)", "asimdhp": "half precision (asimdhp)"}
 
@@ -41,7 +52,16 @@ def examine_machine(root: Path = _ROOT) -> list[Finding]:
     Args:
         root: of the file system, for tests.
     """
-    return [*_processor(), *_cores(root), *_load(), *_memory(root), *_disk(), *_heat(root), *_power(root), *_clock(root)]
+    return [
+        *_processor(),
+        *_cores(root),
+        *_load(),
+        *_memory(root),
+        *_disk(),
+        *_heat(root),
+        *_power(root),
+        *_clock(root),
+    ]
 
 
 def _processor() -> Iterator[Finding]:
@@ -49,10 +69,20 @@ def _processor() -> Iterator[Finding]:
     yield Finding("ok", f"{cpu_name()}, {cores}; {_sets(cpu_flags())}", "processor", "")
     if not has_vnni():
         what = "no VNNI: int8 gains less, and weights of eight bits need a slower way to be exact"
-        yield Finding("warning", what, "processor", "quantize on this machine: `edgecnn quantize` then keeps weights to seven bits")
+        yield Finding(
+            "warning",
+            what,
+            "processor",
+            "quantize on this machine: `edgecnn quantize` then keeps weights to seven bits",
+        )
     elif has_fast_int8() is False:
         what = "no dotprod (asimddp): int8 gains less"
-        yield Finding("note", what, "processor", "let `edgecnn doctor MODEL` time the float file and the int8 file here, and take the quicker")
+        yield Finding(
+            "note",
+            what,
+            "processor",
+            "let `edgecnn doctor MODEL` time the float file and the int8 file here, and take the quicker",
+        )
 
 
 def _sets(flags: frozenset[str]) -> str:
@@ -76,7 +106,12 @@ def _cores(root: Path) -> Iterator[Finding]:
         remedy = f"try --threads {fast}; `edgecnn doctor MODEL` times it"
         yield Finding("note", f"two kinds of cores ({kinds}): the slower ones may hold up the fast", "cores", remedy)
     if offline := offline_cores(root):
-        yield Finding("note", f"{_count(offline, 'processor')} switched off", "cores", "on a Jetson, `sudo nvpmodel -m 0` gives all of them")
+        yield Finding(
+            "note",
+            f"{_count(offline, 'processor')} switched off",
+            "cores",
+            "on a Jetson, `sudo nvpmodel -m 0` gives all of them",
+        )
 
 
 def _load() -> Iterator[Finding]:
@@ -91,10 +126,16 @@ def _memory(root: Path) -> Iterator[Finding]:
     if found is None:
         return
     available_bytes = min(found.available_bytes, limit_bytes or found.available_bytes)
-    limited = f"; this process may use {_size(limit_bytes)} (its control group)" if limit_bytes and limit_bytes < found.total_bytes else ""
+    limited = (
+        f"; this process may use {_size(limit_bytes)} (its control group)"
+        if limit_bytes and limit_bytes < found.total_bytes
+        else ""
+    )
     what = f"{_size(found.total_bytes)}, {_size(found.available_bytes)} available{limited}"
     if available_bytes < _LITTLE_MEMORY_BYTES:
-        yield Finding("warning", what, "memory", "end other programs, or take a smaller network; one picture at a time (--batch 1)")
+        yield Finding(
+            "warning", what, "memory", "end other programs, or take a smaller network; one image at a time (--batch 1)"
+        )
     else:
         yield Finding("ok", what, "memory", "")
 
@@ -102,7 +143,12 @@ def _memory(root: Path) -> Iterator[Finding]:
 def _disk() -> Iterator[Finding]:
     free_bytes = shutil.disk_usage(".").free  # by this name it is there even when someone removed it
     if free_bytes < _LITTLE_DISK_BYTES:
-        yield Finding("warning", f"{_size(free_bytes)} free where this folder is", "disk", "free some, or write elsewhere (--out, --save)")
+        yield Finding(
+            "warning",
+            f"{_size(free_bytes)} free where this folder is",
+            "disk",
+            "free some, or write elsewhere (--out, --save)",
+        )
 
 
 def _heat(root: Path) -> Iterator[Finding]:
@@ -125,7 +171,9 @@ def _power(root: Path) -> Iterator[Finding]:
     if now:
         yield Finding("warning", f"the board's firmware tells: {', '.join(now)}", "power", remedy)
     elif since_start:
-        yield Finding("note", f"since it was switched on, the board's firmware told: {', '.join(since_start)}", "power", remedy)
+        yield Finding(
+            "note", f"since it was switched on, the board's firmware told: {', '.join(since_start)}", "power", remedy
+        )
     else:
         yield Finding("ok", "the board's firmware has nothing to complain of", "power", "")
 

@@ -1,4 +1,7 @@
-"""Proves a model file on this device: its golden samples on each provider in question, then which of those that pass is the quickest."""
+"""Proves a model file on this device.
+
+Its golden samples on each provider in question, then which of those that pass is the quickest.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,12 @@ __all__ = ["examine_model"]
 
 
 def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | None]:
-    """Replays the golden samples on the providers named, or on all that are here; one that is not here is a warning while another is.
+    """Replays the golden samples on the providers named, or on all that are here.
 
-    Each is opened by its name: ``auto`` would refuse a model whose samples fail, where the figures are what is asked for.
+    One that is not here is a warning while another is.
+
+    Each is opened by its name: ``auto`` would refuse a model whose samples fail, where the figures are what is asked
+    for.
 
     Returns:
         What was found, and the command that runs it best; None where nothing proves the model.
@@ -39,7 +45,7 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
         ProviderError: none of the providers can be had.
     """
     if not path.exists():
-        raise InputNotFoundError(f"{path}: no such model file or folder of pictures; check the path")
+        raise InputNotFoundError(f"{path}: no such model file or folder of images; check the path")
     providers, findings = _usable() if ep == "auto" else (parse(ep), [])
     refused: list[ProviderError] = []
     proven: list[ModelSession] = []
@@ -68,7 +74,10 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
 
 
 def _usable() -> tuple[tuple[Provider, ...], list[Finding]]:
-    """Those that are here, less those that are known to fail, each with why; to name one with --ep tries it all the same."""
+    """Those that are here, less those that are known to fail, each with why.
+
+    To name one with --ep tries it all the same.
+    """
     reasons = {reason.provider: reason for reason in missing_providers()}
     here = available()
     lacking = [reasons[p.name] for p in here if p.name in reasons]
@@ -99,7 +108,12 @@ def _golden(session: ModelSession) -> GoldenSamples | Finding:
     except ManifestError as error:
         what, _, remedy = str(error).rpartition("; ")
         return Finding("fault", what, session.file, remedy)
-    missing = Finding("warning", "no golden samples, so nothing proves the model here", session.file, "export it with --golden synthetic")
+    missing = Finding(
+        "warning",
+        "no golden samples, so nothing proves the model here",
+        session.file,
+        "export it with --golden synthetic",
+    )
     return golden or missing
 
 
@@ -114,7 +128,11 @@ def _proof(session: ModelSession, golden: GoldenSamples) -> Finding:
 
 def _difference(found: GoldenReplay) -> str:
     figures = f"max_abs_diff {found.max_abs_diff:.2g}, tolerance {found.tolerance:g}"
-    return f"{figures}; an answer is no number, or the samples are not of this model's size" if math.isnan(found.max_abs_diff) else figures
+    return (
+        f"{figures}; an answer is no number, or the samples are not of this model's size"
+        if math.isnan(found.max_abs_diff)
+        else figures
+    )
 
 
 def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
@@ -122,13 +140,20 @@ def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
     runners = [runner for session in proven for runner in _runners(session)]
     race(runners, grey(runners[0].session), seconds=min(2.0, 0.5 * len(runners)))
     chosen, close = winner(runners)
-    times = ", ".join(f"{runner.name} {runner.median_ms:.2f} ms" for runner in sorted(runners, key=lambda runner: runner.median_ms))
+    times = ", ".join(
+        f"{runner.name} {runner.median_ms:.2f} ms" for runner in sorted(runners, key=lambda runner: runner.median_ms)
+    )
     path, ep = proven[0].path, chosen.session.ep
-    source = next((camera.source for camera in find_cameras() if not camera.problem), "picture.jpg")
+    source = next((camera.source for camera in find_cameras() if not camera.problem), "image.jpg")
     threads = () if chosen.threads is None else ("--threads", chosen.threads)
-    why = f"{'too close to call in so short a race, so what takes least of the machine' if close else 'the quickest here'}: {chosen.name}"
-    command = Recommendation.of(why if len(runners) > 1 else f"all that is here: {chosen.name}", *_predict(path, source, ep, threads))
-    return Finding("ok", f"one picture, the network alone: {times} (medians)", proven[0].file, _disturbed()), command
+    verdict = (
+        "too close to call in so short a race, so what takes least of the machine" if close else "the quickest here"
+    )
+    why = f"{verdict}: {chosen.name}"
+    command = Recommendation.of(
+        why if len(runners) > 1 else f"all that is here: {chosen.name}", *_predict(path, source, ep, threads)
+    )
+    return Finding("ok", f"one image, the network alone: {times} (medians)", proven[0].file, _disturbed()), command
 
 
 def _weight_bits(proven: Sequence[ModelSession]) -> Iterator[Finding]:

@@ -17,17 +17,21 @@ from edgecnn.runtime.system.cpu_features import fast_cores, physical_cores
 
 __all__ = ["Runner", "cpu_runners", "grey", "race", "thread_counts", "winner"]
 
-_SETTLE_S, _SETTLE_FIRST_S = 0.1, 2.0  # the most to wait for threads that spin after a run, and would take the next one's cores
+# The most to wait for threads that spin after a run, and would take the next one's cores
+_SETTLE_S, _SETTLE_FIRST_S = (
+    0.1,
+    2.0,
+)
 _GLANCE_S, _QUIET_S = 0.01, 0.003
 _TURN_S = 0.04
-_LEAST_ROUNDS = 5
+_MIN_ROUNDS = 5
 _MARGIN = 1.1  # less is chance in so short a race
-_LEAST_WON = 0.8  # of the rounds: on a busy machine medians alone differ by chance
+_MIN_WON = 0.8  # of the rounds: on a busy machine medians alone differ by chance
 
 
 @dataclass
 class Runner:
-    """A session in the race, and how long a picture took it, a figure a turn."""
+    """A session in the race, and how long an image took it, a figure a turn."""
 
     session: ModelSession
     threads: int | None  # None: as the provider sees fit
@@ -54,9 +58,11 @@ def thread_counts() -> tuple[int, ...]:
 
 
 def cpu_runners(proven: ModelSession, counts: Sequence[int]) -> list[Runner]:
-    """The model on the CPU provider with several numbers of threads, which sleep once a run is over and leave the cores to the next runner.
+    """The model on the CPU provider with several numbers of threads, which sleep once a run is over and leave the cores
+    to the next runner.
 
-    onnxruntime's spin for a while after a run, for the next one to begin at once; within a run these do too, so that a run takes as long.
+    onnxruntime's spin for a while after a run, for the next one to begin at once; within a run these do too, so that a
+    run takes as long.
 
     Args:
         proven: the model, open.
@@ -83,7 +89,7 @@ def race(runners: Sequence[Runner], image: Image, seconds: float) -> None:
     _settle(_SETTLE_FIRST_S)
     end = time.perf_counter() + seconds
     rounds = 0
-    while rounds < _LEAST_ROUNDS or time.perf_counter() < end:
+    while rounds < _MIN_ROUNDS or time.perf_counter() < end:
         for runner in runners:
             _turn(runner, image)
         rounds += 1
@@ -115,7 +121,9 @@ def _settle(most_s: float) -> None:
 
 
 def winner(runners: Sequence[Runner]) -> tuple[Runner, bool]:
-    """The soonest; of those that it does not beat clearly, the one that takes least of the machine: the CPU, the fewest threads.
+    """The soonest; of those that it does not beat clearly, the one that takes least of the machine.
+
+    The CPU, the fewest threads.
 
     Returns:
         The runner, and whether it was too close to call.
@@ -129,9 +137,9 @@ def winner(runners: Sequence[Runner]) -> tuple[Runner, bool]:
 def _beats(one: Runner, other: Runner) -> bool:
     """By a tenth, and in four rounds of five."""
     won = sum(a < b for a, b in zip(one.turns_ms, other.turns_ms, strict=True))
-    return one.median_ms * _MARGIN <= other.median_ms and won >= _LEAST_WON * len(one.turns_ms)
+    return one.median_ms * _MARGIN <= other.median_ms and won >= _MIN_WON * len(one.turns_ms)
 
 
 def grey(session: ModelSession) -> Image:
-    """A picture of the model's size: what is in it does not change the time."""
+    """An image of the model's size: what is in it does not change the time."""
     return np.full((1, *session.input_shape), 127, np.uint8)

@@ -25,7 +25,10 @@ _HEADLESS = "pip uninstall -y opencv-python && pip install --force-reinstall ope
 _REMEDIES = {  # by a part of what the loader says: the command, and the other way out
     "libGL": (_HEADLESS, "or, on Debian, apt install libgl1"),
     "libgthread": (_HEADLESS, "or, on Debian, apt install libglib2.0-0"),
-    "numpy": ("pip install --upgrade --force-reinstall numpy {package}", "one of them was built for another version of numpy"),
+    "numpy": (
+        "pip install --upgrade --force-reinstall numpy {package}",
+        "one of them was built for another version of numpy",
+    ),
     "DLL load failed": ("pip install --force-reinstall {package}", "after Microsoft's Visual C++ Redistributable"),
 }
 
@@ -42,7 +45,12 @@ class LoadFault:
     @property
     def finding(self) -> Finding:
         """The same for the screen."""
-        return Finding("fault", f"does not load: {self.why}", self.name, f"{self.command} ({self.advice})" if self.advice else self.command)
+        return Finding(
+            "fault",
+            f"does not load: {self.why}",
+            self.name,
+            f"{self.command} ({self.advice})" if self.advice else self.command,
+        )
 
     @property
     def recommendation(self) -> Recommendation:
@@ -56,7 +64,10 @@ def loaded(module: str, package: str) -> ModuleType | LoadFault:
         return importlib.import_module(module)
     except Exception as error:  # noqa: BLE001  # whatever a broken package raises while it is imported
         why = " ".join(str(error).split()) or type(error).__name__
-        command, advice = next((remedy for part, remedy in _REMEDIES.items() if part in why), ("pip install --force-reinstall {package}", ""))
+        command, advice = next(
+            (remedy for part, remedy in _REMEDIES.items() if part in why),
+            ("pip install --force-reinstall {package}", ""),
+        )
         return LoadFault(_NAMES[module], why, command.format(package=package), advice)
 
 
@@ -100,15 +111,21 @@ def _missing(reasons: Sequence[Reason]) -> Iterator[Finding]:
         else:
             told.setdefault((reason.kind, reason.remedy), []).append(reason)
     for (kind, remedy), alike in told.items():
-        level: Level = "warning" if kind == "library" else "note"  # what was installed should work; what was not may be unwanted
+        # What was installed should work; what was not may be unwanted
+        level: Level = "warning" if kind == "library" else "note"
         whats = "; ".join(dict.fromkeys(r.what for r in alike))
         yield Finding(level, f"no {', '.join(r.provider for r in alike)}: {whats}", "providers", remedy)
     if unfit:
-        yield Finding("note", "not for this machine: " + "; ".join(f"{', '.join(names)} ({need})" for need, names in unfit.items()), "providers", "")
+        yield Finding(
+            "note",
+            "not for this machine: " + "; ".join(f"{', '.join(names)} ({need})" for need, names in unfit.items()),
+            "providers",
+            "",
+        )
 
 
 def examine_opencv() -> Iterator[Finding]:
-    """What it reads pictures and videos with, and whether it has windows."""
+    """What it reads images and videos with, and whether it has windows."""
     found = loaded("cv2", _OPENCV)
     if isinstance(found, LoadFault):
         yield found.finding
@@ -116,11 +133,21 @@ def examine_opencv() -> Iterator[Finding]:
     notes = found.getBuildInformation()
     video = _video(found)
     read = f"video through {', '.join(video)}" if video else "no video"
-    yield Finding("ok", f"{found.__version__}; JPEG through {_jpeg(notes)}, {read}{'' if 'GStreamer' in video else '; no GStreamer'}", "OpenCV", "")
+    yield Finding(
+        "ok",
+        f"{found.__version__}; JPEG through {_jpeg(notes)}, {read}{'' if 'GStreamer' in video else '; no GStreamer'}",
+        "OpenCV",
+        "",
+    )
     if _has_windows(found, notes):
         yield Finding("note", "with windows: --show works", "OpenCV", "")
     else:
-        yield Finding("note", "headless: it shows no windows", "OpenCV", "for --show, install opencv-python in place of opencv-python-headless")
+        yield Finding(
+            "note",
+            "headless: it shows no windows",
+            "OpenCV",
+            "for --show, install opencv-python in place of opencv-python-headless",
+        )
 
 
 def _video(cv2: ModuleType) -> list[str]:

@@ -1,4 +1,4 @@
-"""Examines a machine, a model on it, or a folder of pictures, and says what to do about each fault."""
+"""Examines a machine, a model on it, or a folder of images, and says what to do about each fault."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Diagnosis:
 
 
 def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | None = None) -> Diagnosis:
-    """Examines this machine; with a model file its golden samples here; with a folder the pictures in it.
+    """Examines this machine; with a model file its golden samples here; with a folder the images in it.
 
     Args:
-        target: a model file, a folder of pictures, or None for the machine.
+        target: a model file, a folder of images, or None for the machine.
         ep: for a model: the providers to prove it on; ``auto``: every one that is here.
         reporter: told how far the reading of a folder is.
 

@@ -16,11 +16,12 @@ from edgecnn.runtime.sources.frame import Frame
 
 __all__ = ["LearntHealth", "learn_thresholds"]
 
-_LEAST_FRAMES = 30
-_LEAST_FIT_SHARE = 0.5
+_MIN_FRAMES = 30
+_MIN_FIT_SHARE = 0.5
 _SOFTER = 0.7  # of the camera's own least sharpness: scenes differ
-_NOISY = 5  # times the default difference: so much noise is never still, and a freeze that is encoded anew can be told from it
-_BREAKS = 3  # a whole picture within a freeze is another than the one before and the one after
+# Times the default difference: so much noise is never still, and a freeze that is encoded anew can be told from it
+_NOISY = 5
+_BREAKS = 3  # a whole image within a freeze is another than the one before and the one after
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,31 @@ class LearntHealth:
 def learn_thresholds(frames: Iterable[Frame]) -> LearntHealth:
     """Limits from about a minute of a camera's own frames while it works as it should.
 
-    Sharpness may fall to 0.7 of the camera's own least, the burnt-out share may rise by half of what is left to 1, and frames count as the same
-    where they differ by less than half of what its noise makes the quietest parts of two frames differ. A seam or a filling that most frames have
-    is part of the picture: several views in one, a bar of text. What is dark depends on the hour: that limit stays.
+    Sharpness may fall to 0.7 of the camera's own least, the burnt-out share may rise by half of what is left to 1, and
+    frames count as the same
+    where they differ by less than half of what its noise makes the quietest parts of two frames differ. A seam or a
+    filling that most frames have
+    is part of the image: several views in one, a bar of text. What is dark depends on the hour: that limit stays.
 
     Raises:
         DataError: too few frames, or most of them unfit by the default limits.
     """
-    health = FrameHealth(HealthThresholds(least_sharpness=0.0, seam_share=1.0, filled_share=1.0))  # a soft lens is what it is
+    # A soft lens is what it is
+    health = FrameHealth(HealthThresholds(least_sharpness=0.0, seam_share=1.0, filled_share=1.0))
     measured: list[FrameMeasures] = []
     seen = 0
     for frame in frames:
         seen += 1
         if health.check(replace(frame, kind="video")) is None:  # of any age
             measured.append(measure_frame(frame.image))
-    if seen < _LEAST_FRAMES:
-        raise DataError(f"{seen} frames are too few to learn from, at least {_LEAST_FRAMES} are needed; give the camera a minute")
-    if len(measured) < max(_LEAST_FRAMES, _LEAST_FIT_SHARE * seen):
-        raise DataError(f"{seen - len(measured)} of {seen} frames are black, overexposed or frozen; mend the camera first")
+    if seen < _MIN_FRAMES:
+        raise DataError(
+            f"{seen} frames are too few to learn from, at least {_MIN_FRAMES} are needed; give the camera a minute"
+        )
+    if len(measured) < max(_MIN_FRAMES, _MIN_FIT_SHARE * seen):
+        raise DataError(
+            f"{seen - len(measured)} of {seen} frames are black, overexposed or frozen; mend the camera first"
+        )
     return LearntHealth(_limits(measured), seen, seen - len(measured))
 
 

@@ -12,7 +12,10 @@ __all__ = ["FrameHealth"]
 
 
 class FrameHealth:
-    """Checks the frames of one source, in their order; keeps what it must know of those before. Pictures from files are always fit."""
+    """Checks the frames of one source, in their order.
+
+    Keeps what it must know of those before. Images from files are always fit.
+    """
 
     def __init__(self, thresholds: HealthThresholds | None = None) -> None:
         self.thresholds = thresholds or HealthThresholds()
@@ -27,7 +30,7 @@ class FrameHealth:
             frame: the next one.
             now_s: the monotonic clock's time; None: now.
         """
-        if frame.kind == "picture":
+        if frame.kind == "image":
             return None
         found = measure_frame(frame.image)
         before, self._before = self._before, found
@@ -46,12 +49,18 @@ class FrameHealth:
         t = self.thresholds
         if found.is_darker(t.dark_level, t.dark_share) and found.shape < t.dark_shape:
             dark = found.share_below(t.dark_level)
-            return f"black: {dark:.1%} of it below level {t.dark_level} of 255 and without shape, at most {t.dark_share:.1%} are allowed"
+            return (
+                f"black: {dark:.1%} of it below level {t.dark_level} of 255 and without shape, at most "
+                f"{t.dark_share:.1%} are allowed"
+            )
         if found.is_burnt(t.bright_level, t.bright_share):
             burnt = found.burnt_share(t.bright_level)
             return f"overexposed: {burnt:.1%} of it burnt out, at most {t.bright_share:.1%} are allowed"
         if found.filled > t.filled_share:
-            return f"torn: one row repeated over the lower {found.filled:.0%} of it, at most {t.filled_share:.0%} are allowed"
+            return (
+                f"torn: one row repeated over the lower {found.filled:.0%} of it, at most {t.filled_share:.0%} are "
+                "allowed"
+            )
         if found.seam > t.seam_share:
             return f"torn: a seam over {found.seam:.0%} of its width, at most {t.seam_share:.0%} is allowed"
         if found.sharpness is not None and found.sharpness < t.least_sharpness:
@@ -68,4 +77,8 @@ class FrameHealth:
 
     def _frozen(self, still_s: float) -> str | None:
         limit_s = self.thresholds.still_s
-        return f"frozen: the same picture for {still_s:.1f} s, less than {limit_s:g} s is expected" if still_s >= limit_s else None
+        return (
+            f"frozen: the same image for {still_s:.1f} s, less than {limit_s:g} s is expected"
+            if still_s >= limit_s
+            else None
+        )

@@ -1,6 +1,7 @@
 """What can be told of a frame's health in a tenth of a millisecond: from a few of its pixels.
 
-A frame is measured between two inferences, when nothing of this is in the processor's caches: there, each function that is used for the first time
+A frame is measured between two inferences, when nothing of this is in the processor's caches: there, each function that
+is used for the first time
 costs more than what it does. Hence few functions, used often, and plain numbers where there are few.
 """
 
@@ -19,7 +20,7 @@ from edgecnn.runtime.frame_quality.tearing import filled_share, full_columns, se
 
 __all__ = ["FrameMeasures", "measure_frame"]
 
-_COLUMNS, _MOST_ROWS = 24, 270  # a third of the cache lines of 640 x 480, a tenth of those of 1920 x 1080
+_COLUMNS, _MAX_ROWS = 24, 270  # a third of the cache lines of 640 x 480, a tenth of those of 1920 x 1080
 _BLOCKS = (8, 12)  # of the columns' points, each of three columns
 _LIT_BLOCKS = 12  # of the 96: a time stamp, a lamp on a device
 _WHITE = 255
@@ -29,7 +30,10 @@ _BRIGHTEST = 0.02  # of the pixels may be brighter than the brightest: a time st
 
 @dataclass(frozen=True, eq=False)
 class FrameMeasures:
-    """Measures of one frame; `difference` compares it with another. What only a dark, a bright or a learning frame needs is found out when asked."""
+    """Measures of one frame.
+
+    `difference` compares it with another. What only a dark, a bright or a learning frame needs is found out when asked.
+    """
 
     columns: NDArray[np.uint8]  # [R, 24] grey levels of single pixels, R up to 270
     mean: float  # grey level of these
@@ -53,9 +57,14 @@ class FrameMeasures:
         return float(self.levels[level - 1]) if level else 0.0
 
     def burnt_share(self, least_level: int) -> float:
-        """Of the pixels, those within three levels of the brightest; 0 where that is below ``least_level``. A sensor need not burn out at 255."""
+        """Of the pixels, those within three levels of the brightest.
+
+        0 where that is below ``least_level``. A sensor need not burn out at 255.
+        """
         brightest = int(self.levels.searchsorted(1 - _BRIGHTEST))
-        return 1.0 - float(self.levels[brightest - _CLIPPED - 1]) if brightest >= max(least_level, _CLIPPED + 1) else 0.0
+        return (
+            1.0 - float(self.levels[brightest - _CLIPPED - 1]) if brightest >= max(least_level, _CLIPPED + 1) else 0.0
+        )
 
     def is_darker(self, level: int, share: float) -> bool:
         """Whether more than ``share`` of the pixels are below ``level``; the mean rules it out for most frames."""
@@ -81,5 +90,11 @@ class FrameMeasures:
 
 def measure_frame(image: Image) -> FrameMeasures:
     """Measures a frame, uint8 ``[H, W, 3]``."""
-    columns = full_columns(image, _COLUMNS, _MOST_ROWS)
-    return FrameMeasures(columns, cv2.mean(columns)[0], sharpness(image, columns), seam_share(image, columns), filled_share(image, columns))
+    columns = full_columns(image, _COLUMNS, _MAX_ROWS)
+    return FrameMeasures(
+        columns,
+        cv2.mean(columns)[0],
+        sharpness(image, columns),
+        seam_share(image, columns),
+        filled_share(image, columns),
+    )

@@ -1,6 +1,7 @@
 """Where a frame parts in two, or a decoder filled up what it lacked.
 
-Seen in the frame alone, without the one before: a decoder that lost its place does not find it until the next whole picture.
+Seen in the frame alone, without the one before: a decoder that lost its place does not find it until the next whole
+image.
 """
 
 from __future__ import annotations
@@ -17,26 +18,37 @@ __all__ = ["filled_share", "seam_share"]
 
 _MARGIN = 4  # rows at the edges: cameras and encoders end there in their own ways
 _CANDIDATES = 2  # rows that are looked at over their whole width
-_LEAST_COLUMNS = 0.25  # of the columns break at a candidate: a coarse sieve, since rows between those of the columns may hide some
+_MIN_COLUMNS = (
+    0.25  # of the columns break at a candidate: a coarse sieve, since rows between those of the columns may hide some
+)
 _BESIDE = 2  # steps on either side that a seam is held against
 _OTHERS = 8  # candidates after these
-_ALIKE = 0.5  # of the widest: two others with such seams make a picture that was enlarged by repeating its pixels
+_ALIKE = 0.5  # of the widest: two others with such seams make an image that was enlarged by repeating its pixels
 _ALONE = 1.7  # the same over the whole width, against the largest of the steps beside it
 _JUMP = 8  # grey levels a seam's step has beyond twice those beside it
-_MIXED = 0.1  # of the width: both brighter and darker steps; an edge in the scene goes one way, and so does the bar of a letterbox
-_SAME = 1  # grey levels between rows or pixels that count as equal; a wall behind an encoder differs by more from side to side
+# Of the width: both brighter and darker steps; an edge in the scene goes one way, and so does the bar of a letterbox
+_MIXED = 0.1
+# Grey levels between rows or pixels that count as equal; a wall behind an encoder differs by more from side to side
+_SAME = 1
 _APART = 8  # pixels along a row: beyond what an encoder smooths
 _TEXTURE, _ABRUPT = 32, 8  # grey levels: within the row that is drawn out; between a filling and what is above it
-_LEAST_FILLED = 0.05  # of the height
+_MIN_FILLED = 0.05  # of the height
 _BLACK, _WHITE = 24, 232  # bars and backgrounds have these colours by right
-_GREY, _GREEN = (128, 128, 128), (0, 110, 0)  # BGR: what libjpeg and FFmpeg fill with; and zeros read as YUV, 77 to 135 by the standard
+# BGR: what libjpeg and FFmpeg fill with; and zeros read as YUV, 77 to 135 by the standard
+_GREY, _GREEN = (
+    (128, 128, 128),
+    (0, 110, 0),
+)
 _NEAR = (3, 40)  # how close to grey, and to the green
 
 
 def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
-    """The share of the width over which one row breaks with the next, where some of it gets brighter and some darker; 0 where nothing breaks so.
+    """The share of the width over which one row breaks with the next, where some of it gets brighter and some darker.
 
-    An edge of the scene is spread over rows by the lens: the steps beside it are half as large. A seam lies between two rows.
+    0 where nothing breaks so.
+
+    An edge of the scene is spread over rows by the lens: the steps beside it are half as large. A seam lies between two
+    rows.
 
     Args:
         image: uint8 ``[H, W, 3]``.
@@ -57,7 +69,7 @@ def _most_broken(image: Image, columns: NDArray[np.uint8], counts: cv2.typing.Ma
     found: list[float] = []
     while len(found) < most:
         _, count, _, (_, row) = cv2.minMaxLoc(counts)
-        if count < _LEAST_COLUMNS * columns.shape[1]:
+        if count < _MIN_COLUMNS * columns.shape[1]:
             break
         counts[row] = 0
         found.append(_broken(image, row + _MARGIN, len(columns)))
@@ -71,7 +83,10 @@ def _broken_columns(columns: NDArray[np.uint8]) -> cv2.typing.MatLike:
 
 
 def _breaks(steps: cv2.typing.MatLike) -> cv2.typing.MatLike:
-    """Where a step, of uint8 ``[S, N]``, is abrupt beside the two before it and the two after it: 1, else 0, ``[S - 4, N]``."""
+    """Where a step, of uint8 ``[S, N]``, is abrupt beside the two before it and the two after it.
+
+    1, else 0, ``[S - 4, N]``.
+    """
     pairs = cv2.max(steps[:-1], steps[1:])  # [S - 1, N]
     beside = cv2.max(pairs[:-3], pairs[3:])
     beyond = cv2.subtract(steps[2:-2], cv2.add(beside, beside))  # held within 0 and 255
@@ -95,21 +110,26 @@ def _broken(image: Image, row: int, rows: int) -> float:
         return 0.0
     green = cv2.extractChannel(near[at - 2 : at + 4], 1)  # [6, W]; the seam's step is the middle one
     broken = _breaks(cv2.absdiff(green[1:], green[:-1]))  # [1, W]
-    brighter = cv2.min(broken, cv2.subtract(green[3:4], green[2:3]))  # of 1 where broken, and below 0 where darker, the least
+    # Of 1 where broken, and below 0 where darker, the least
+    brighter = cv2.min(broken, cv2.subtract(green[3:4], green[2:3]))
     width, both, up = broken.shape[1], *_row_sums(np.concatenate((broken, brighter))).ravel().tolist()
     return both / width if min(up, both - up) > _MIXED * width else 0.0
 
 
 def filled_share(image: Image, columns: NDArray[np.uint8]) -> float:
-    """The share of the height, from the lower edge, in which one row is repeated; 0 where that may be the scene: a bar, a background, a wall.
+    """The share of the height, from the lower edge, in which one row is repeated.
+
+    0 where that may be the scene: a bar, a background, a wall.
 
     Args:
         image: uint8 ``[H, W, 3]``.
         columns: uint8 ``[R, C]``, columns of it.
     """
     last = columns[-1:]
-    least = max(2, round(_LEAST_FILLED * len(columns)))
-    if len(columns) <= least or any(abs(a - b) > _SAME for a, b in zip(columns[-least].tolist(), columns[-1].tolist(), strict=True)):
+    least = max(2, round(_MIN_FILLED * len(columns)))
+    if len(columns) <= least or any(
+        abs(a - b) > _SAME for a, b in zip(columns[-least].tolist(), columns[-1].tolist(), strict=True)
+    ):
         return 0.0  # nearly always
     same = np.asarray(cv2.absdiff(columns, np.repeat(last, len(columns), axis=0))).max(axis=1) <= _SAME
     repeated = len(columns) if same.all() else int(same[::-1].argmin())
@@ -118,8 +138,14 @@ def filled_share(image: Image, columns: NDArray[np.uint8]) -> float:
 
 def _is_filling(image: Image, columns: NDArray[np.uint8], repeated: int) -> bool:
     last, whole = columns[-1], repeated == len(columns)
-    if int(last.max()) - int(last.min()) > _SAME:  # the last good row, drawn out; whole columns of one level are a test picture's
-        return not whole and image.shape[1] > _APART and int(np.max(cv2.absdiff(image[-1, _APART:], image[-1, :-_APART]))) > _TEXTURE
+    if (
+        int(last.max()) - int(last.min()) > _SAME
+    ):  # the last good row, drawn out; whole columns of one level are a test image's
+        return (
+            not whole
+            and image.shape[1] > _APART
+            and int(np.max(cv2.absdiff(image[-1, _APART:], image[-1, :-_APART]))) > _TEXTURE
+        )
     color = image[-1, image.shape[1] // 2].astype(int)
     if any(np.abs(color - of).max() <= near for of, near in zip((_GREY, _GREEN), _NEAR, strict=True)):
         return True
@@ -129,7 +155,10 @@ def _is_filling(image: Image, columns: NDArray[np.uint8], repeated: int) -> bool
 
 
 def full_columns(image: Image, count: int, most_rows: int) -> NDArray[np.uint8]:
-    """``count`` columns as grey levels, uint8 ``[R, count]``: each row, or every n-th where there are more than ``most_rows``."""
+    """``count`` columns as grey levels, uint8 ``[R, count]``.
+
+    Each row, or every n-th where there are more than ``most_rows``.
+    """
     height = len(image)
     every = -(-height // most_rows)
     kept = image[: height // every * every : every]

@@ -23,7 +23,9 @@ def _most(name: str) -> float:
 
 @dataclass(frozen=True)
 class HealthThresholds:
-    """Limits of a fit frame. The defaults refuse what no camera gives on purpose; those learnt from a camera's own frames are closer.
+    """Limits of a fit frame.
+
+    The defaults refuse what no camera gives on purpose; those learnt from a camera's own frames are closer.
 
     Levels are grey levels, 0 to 255; shares are fractions. Raises :class:`UsageError` for a value that is no limit.
     """
@@ -33,10 +35,14 @@ class HealthThresholds:
     dark_shape: int = 4  # … and its parts differ by less than so many levels: nothing is to be seen, unlike at night
     bright_level: int = 230  # a sensor or an encoder burns out at this level or above
     bright_share: float = 0.9  # overexposed: more of the frame than this is as bright as the brightest of it
-    least_sharpness: float = 0.25  # blurred: the steepest step of a line is a smaller part of its largest change, see `sharpness`
+    least_sharpness: float = (
+        0.25  # blurred: the steepest step of a line is a smaller part of its largest change, see `sharpness`
+    )
     still_difference: float = 0.02  # frozen: the mean difference from the frame before is no larger …
-    still_s: float = 12.0  # … for so many seconds: encoders repeat a quiet scene until their next whole picture, x264 for 10 s
-    still_breaks: int = 1  # larger differences in a row that end a freeze; a whole picture of a frozen one is one or two
+    still_s: float = (
+        12.0  # … for so many seconds: encoders repeat a quiet scene until their next whole image, x264 for 10 s
+    )
+    still_breaks: int = 1  # larger differences in a row that end a freeze; a whole image of a frozen one is one or two
     seam_share: float = 0.4  # torn: one row breaks with the next over more of the width than this
     filled_share: float = 0.05  # torn: one row is repeated over more of the height, from the lower edge
     oldest_s: float = 2.0  # too old: taken longer ago, by the monotonic clock
@@ -47,7 +53,10 @@ class HealthThresholds:
             number = isinstance(value, int | (int if whole else float)) and not isinstance(value, bool)
             if not (number and math.isfinite(value) and 0 <= value <= most):
                 kind = "a whole number" if whole else "a number"
-                raise UsageError(f"{field.name} is {value!r}, expected {kind} " + (f"from 0 to {most:g}" if math.isfinite(most) else "of at least 0"))
+                raise UsageError(
+                    f"{field.name} is {value!r}, expected {kind} "
+                    + (f"from 0 to {most:g}" if math.isfinite(most) else "of at least 0")
+                )
 
     def save(self, path: Path) -> None:
         """Writes them as JSON. Raises :class:`OutputError`."""
@@ -66,10 +75,15 @@ class HealthThresholds:
         except FileNotFoundError as error:
             raise InputNotFoundError(f"{path}: no such file; `edgecnn health SOURCE --out {path}` makes it") from error
         except (OSError, ValueError) as error:
-            raise UsageError(f"{path}: no thresholds of frame health can be read from it ({error}); make it anew with `edgecnn health`") from error
+            raise UsageError(
+                f"{path}: no thresholds of frame health can be read from it ({error}); make it anew with `edgecnn "
+                "health`"
+            ) from error
         names = {field.name for field in fields(cls)}
         if not isinstance(found, dict) or found.get("schema") != _SCHEMA or not set(found) <= {*names, "schema"}:
-            raise UsageError(f"{path}: no thresholds of frame health of schema {_SCHEMA}; make it anew with `edgecnn health`")
+            raise UsageError(
+                f"{path}: no thresholds of frame health of schema {_SCHEMA}; make it anew with `edgecnn health`"
+            )
         try:
             return cls(**{name: value for name, value in found.items() if name in names})
         except UsageError as error:

@@ -15,7 +15,9 @@ _DATA_TYPES = {"float32": 1, "uint8": 2, "int8": 3}  # TensorProto.DataType of o
 
 
 def int8_convolutions(weights: NDArray[np.int8], side: int, output_scale: float) -> bytes:
-    """Pointwise convolutions in a row, uint8 ``[1, C, side, side]`` -> the same shape; zero points are 0, other scales 1.
+    """Pointwise convolutions in a row, uint8 ``[1, C, side, side]`` -> the same shape.
+
+    Zero points are 0, other scales 1.
 
     Args:
         weights: int8 ``[L, C, C]`` of L layers.
@@ -38,7 +40,9 @@ def int8_convolutions(weights: NDArray[np.int8], side: int, output_scale: float)
         names = [f"x{i}", "one", "zero", f"weight{i}", "one", f"weight_zero{i}", "scale", "zero"]
         graph.node.add(op_type="QLinearConv", name=f"conv{i}", input=names, output=[f"x{i + 1}"])
     for name, values in constants.items():
-        graph.initializer.add(name=name, dims=values.shape, data_type=_DATA_TYPES[str(values.dtype)], raw_data=values.tobytes())
+        graph.initializer.add(
+            name=name, dims=values.shape, data_type=_DATA_TYPES[str(values.dtype)], raw_data=values.tobytes()
+        )
     for value, name in ((graph.input.add(), "x0"), (graph.output.add(), f"x{len(weights)}")):
         value.name = name
         value.type.tensor_type.elem_type = _DATA_TYPES["uint8"]

@@ -1,7 +1,9 @@
 """Reads an ONNX file's structure with protobuf alone, which onnxruntime brings: a device has no onnx package.
 
-The schema is the part of ``onnx.proto`` (Apache-2.0, field numbers are its public format) that is asked for here, in a pool of its own, so
-that it never meets the onnx package's. Fields that it does not name, the weights' bytes among them, are skipped by the parser.
+The schema is the part of ``onnx.proto`` (Apache-2.0, field numbers are its public format) that is asked for here, in a
+pool of its own, so
+that it never meets the onnx package's. Fields that it does not name, the weights' bytes among them, are skipped by the
+parser.
 """
 
 from __future__ import annotations
@@ -84,7 +86,11 @@ _SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
 
 
 # What a tensor holds, read only where it is asked for
-_TENSOR_DATA: dict[str, tuple[int, str, bool]] = {"float_data": (4, "float", True), "int32_data": (5, "int32", True), "raw_data": (9, "bytes", False)}
+_TENSOR_DATA: dict[str, tuple[int, str, bool]] = {
+    "float_data": (4, "float", True),
+    "int32_data": (5, "int32", True),
+    "raw_data": (9, "bytes", False),
+}
 
 
 def _build(schema: dict[str, dict[str, tuple[int, str, bool]]]) -> Any:

@@ -1,6 +1,7 @@
 """How many bits the int8 weights of a model file use, and the same file with the other number.
 
-A weight of seven bits lies in -64 … 63. On x86 processors without VNNI onnxruntime multiplies such weights quickly and exactly; weights of eight
+A weight of seven bits lies in -64 … 63. On x86 processors without VNNI onnxruntime multiplies such weights quickly and
+exactly; weights of eight
 bits take a slower way there (:mod:`edgecnn.runtime.session.ort_options`).
 """
 
@@ -40,7 +41,9 @@ def weight_bits(content: bytes, path: Path) -> WeightBits | None:
 
 
 def with_weight_bits(content: bytes, bits: WeightBits, path: Path) -> bytes:
-    """The file with weights halved to seven bits, or doubled to eight: as fast as a file quantized so, its answers of no use.
+    """The file with weights halved to seven bits, or doubled to eight.
+
+    As fast as a file quantized so, its answers of no use.
 
     Args:
         content: the file's bytes.

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PROVIDERS", "Provider", "available", "parse", "why_missing"]
 
-_MODULES = {"PROVIDERS": "registry", "Provider": "registry", "available": "registry", "parse": "registry", "why_missing": "registry"}
+_MODULES = {
+    "PROVIDERS": "registry",
+    "Provider": "registry",
+    "available": "registry",
+    "parse": "registry",
+    "why_missing": "registry",
+}
 
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)

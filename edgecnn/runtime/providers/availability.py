@@ -25,17 +25,34 @@ _NVIDIA, _DISPLAY = "0x10de", "0x03"  # PCI's numbers of the maker and of the ki
 _LOADING_TIMEOUT_S = 30.0
 
 # onnxruntime's names of the libraries it loads for a provider, where a provider has one of its own
-_LIBRARIES = {"tensorrt": "onnxruntime_providers_tensorrt", "cuda": "onnxruntime_providers_cuda", "openvino": "onnxruntime_providers_openvino"}
+_LIBRARIES = {
+    "tensorrt": "onnxruntime_providers_tensorrt",
+    "cuda": "onnxruntime_providers_cuda",
+    "openvino": "onnxruntime_providers_openvino",
+}
 
-_DRIVERS = {"linux": ("libcuda.so.1",), "win32": ("nvcuda.dll",)}  # CUDA looks for it at run time; a container without --gpus lacks it
+# CUDA looks for it at run time; a container without --gpus lacks it
+_DRIVERS = {
+    "linux": ("libcuda.so.1",),
+    "win32": ("nvcuda.dll",),
+}
 _LIBRARY_REMEDIES = {
     ("libcuda.so", "nvcuda.dll"): "install NVIDIA's driver; a container is started with --gpus all",
     ("nvinfer", "nvonnxparser"): "install TensorRT where the loader finds it (LD_LIBRARY_PATH), or use --ep cuda",
-    ("cublas", "cudart", "cudnn", "cufft", "curand", "nvrtc", "nvJitLink"): "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA and cuDNN",
+    (
+        "cublas",
+        "cudart",
+        "cudnn",
+        "cufft",
+        "curand",
+        "nvrtc",
+        "nvJitLink",
+    ): "pip install 'onnxruntime-gpu[cuda,cudnn]' brings CUDA and cuDNN",
     ("openvino", "tbb"): "pip install --force-reinstall onnxruntime-openvino",
 }
 
-# In a process of its own: a provider's library that was loaded before onnxruntime loads it would not find onnxruntime, and CUDA's take long to unload
+# In a process of its own: a provider's library that was loaded before onnxruntime loads it would not find onnxruntime,
+# and CUDA's take long to unload
 _LOAD = """
 import ctypes, os, sys
 sys.stdout = sys.stderr
@@ -104,7 +121,9 @@ def _read(path: Path) -> str:
         return ""
 
 
-def missing_providers(machine: Machine | None = None, library: Callable[[Provider], str | None] | None = None) -> tuple[Reason, ...]:
+def missing_providers(
+    machine: Machine | None = None, library: Callable[[Provider], str | None] | None = None
+) -> tuple[Reason, ...]:
     """The providers of the table that cannot be used here, best first, each with why.
 
     Args:
@@ -120,14 +139,24 @@ def _reason(provider: Provider, machine: Machine, library: Callable[[Provider], 
     built_in = provider in available()
     unfit = _unfit(provider.name, machine)
     if unfit:  # an onnxruntime built for GPUs names its providers on any machine
-        return Reason(provider.name, "hardware", unfit, "") if not built_in or provider.name in ("tensorrt", "cuda") else None
+        return (
+            Reason(provider.name, "hardware", unfit, "")
+            if not built_in or provider.name in ("tensorrt", "cuda")
+            else None
+        )
     if provider.name in ("tensorrt", "cuda") and machine.nvidia == "device":
-        return Reason(provider.name, "driver", "an NVIDIA GPU is here, its driver is not", "install NVIDIA's driver, then restart")
+        return Reason(
+            provider.name, "driver", "an NVIDIA GPU is here, its driver is not", "install NVIDIA's driver, then restart"
+        )
     if not built_in:
         what, _, remedy = (why_missing(provider) or "").partition("; ")
         return Reason(provider.name, "package", what, remedy)
     lacking = library(provider)
-    return Reason(provider.name, "library", f"{lacking} cannot be loaded", _remedy(lacking) or provider.remedy) if lacking else None
+    return (
+        Reason(provider.name, "library", f"{lacking} cannot be loaded", _remedy(lacking) or provider.remedy)
+        if lacking
+        else None
+    )
 
 
 def _remedy(library: str) -> str:
@@ -151,7 +180,10 @@ def _unfit(name: str, machine: Machine) -> str:
 
 @cache
 def missing_library(provider: Provider) -> str | None:
-    """The library that keeps a provider's own from loading, libcudnn.so.9 for example; None where it loads, or has none of its own."""
+    """The library that keeps a provider's own from loading, libcudnn.so.9 for example.
+
+    None where it loads, or has none of its own.
+    """
     stem = _LIBRARIES.get(provider.name)
     prefix, suffix = ("", ".dll") if sys.platform == "win32" else ("lib", ".so")
     path = Path(onnxruntime.__file__).parent / "capi" / f"{prefix}{stem}{suffix}"
@@ -164,7 +196,11 @@ def missing_in(path: Path, *others: str) -> str | None:
     """What keeps a library, and then others, from loading, tried in a process of its own; None where they load."""
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter
-            [sys.executable, "-c", _LOAD, str(path), *others], capture_output=True, text=True, timeout=_LOADING_TIMEOUT_S, check=False
+            [sys.executable, "-c", _LOAD, str(path), *others],
+            capture_output=True,
+            text=True,
+            timeout=_LOADING_TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,4 +1,7 @@
-"""Which of NVIDIA's libraries are missing: onnxruntime itself leaves their providers out, and tells why in its log alone."""
+"""Which of NVIDIA's libraries are missing.
+
+Onnxruntime itself leaves their providers out, and tells why in its log alone.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ def missing_cuda_libraries(*, tensorrt: bool) -> tuple[str, ...]:
 
 
 def _cuda_and_cudnn() -> tuple[str, ...]:
-    """onnxruntime looks in NVIDIA's Python packages, then where the system looks, and prints what it misses on standard output."""
+    """onnxruntime looks in NVIDIA's Python packages, then where the system looks, and prints what it misses on standard
+    output."""
     if not hasattr(onnxruntime, "preload_dlls"):
         return ()
     with contextlib.redirect_stdout(io.StringIO()) as said:

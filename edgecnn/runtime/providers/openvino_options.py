@@ -18,11 +18,14 @@ DEVICE_TYPE = "device_type"
 _CONFIG = "load_config"
 
 
-def openvino_options(asked: Mapping[str, str], device: str, threads: int, *, passed_on: Collection[str] | None = None) -> dict[str, str]:
+def openvino_options(
+    asked: Mapping[str, str], device: str, threads: int, *, passed_on: Collection[str] | None = None
+) -> dict[str, str]:
     """What the provider is told.
 
     Args:
-        asked: properties in capitals, for ``device``; ``load_config`` as JSON or as a file of it; the provider's other options. No device.
+        asked: properties in capitals, for ``device``; ``load_config`` as JSON or as a file of it; the provider's
+            other options. No device.
         device: as OpenVINO calls it: CPU, GPU, GPU.1, NPU.
         threads: of one inference on the CPU.
         passed_on: the only other options that the provider reads; None: it refuses by itself what it does not know.
@@ -34,7 +37,8 @@ def openvino_options(asked: Mapping[str, str], device: str, threads: int, *, pas
     unknown = [name for name in others if passed_on is not None and name not in passed_on]
     if unknown:
         raise ProviderError(
-            f"there is no option '{unknown[0]}', but {', '.join((DEVICE_TYPE, _CONFIG, *(passed_on or ())))}, and OpenVINO's own properties in "
+            f"there is no option '{unknown[0]}', but {', '.join((DEVICE_TYPE, _CONFIG, *(passed_on or ())))}, and "
+            "OpenVINO's own properties in "
             "capitals, as in INFERENCE_PRECISION_HINT=f32"
         )
     config = _read_config(asked[_CONFIG]) if _CONFIG in asked else {}
@@ -42,7 +46,9 @@ def openvino_options(asked: Mapping[str, str], device: str, threads: int, *, pas
     properties |= {name: value for name, value in asked.items() if name.isupper()}
     if device == "CPU":
         properties.setdefault("INFERENCE_NUM_THREADS", str(threads))
-        if "EXECUTION_MODE_HINT" not in properties:  # else the plugin takes bfloat16, where the processor has it: golden samples were off by 0.01
+        if (
+            "EXECUTION_MODE_HINT" not in properties
+        ):  # else the plugin takes bfloat16, where the processor has it: golden samples were off by 0.01
             properties.setdefault("INFERENCE_PRECISION_HINT", "f32")
     return {_CONFIG: json.dumps(config), **others}
 

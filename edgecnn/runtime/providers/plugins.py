@@ -1,6 +1,7 @@
 """Plugin providers: libraries in packages of their own, which the plain onnxruntime loads at run time.
 
-onnxruntime's "Plugin Execution Provider Libraries" describes them. Each is registered once in a process, when it is first asked for: that loads its
+onnxruntime's "Plugin Execution Provider Libraries" describes them. Each is registered once in a process, when it is
+first asked for: that loads its
 library, 12 to 31 ms for OpenVINO's.
 """
 
@@ -26,8 +27,13 @@ __all__ = ["add_plugin", "installed_modules", "is_installed", "why_unusable"]
 PREFIX = "onnxruntime_ep_"  # how these packages name their modules
 
 _OPENVINO = "onnxruntime_ep_openvino"
-_PREFERRED = {_OPENVINO: "CPU", "onnxruntime_qnn": "NPU"}  # where nobody chooses; OpenVINO's graphics and NPU compute in 16 bits
-_OPENVINO_PASSED_ON = ("reshape_input",)  # beside load_config all that its plugin still reads; it ignores unknown names in silence
+# Where nobody chooses; OpenVINO's graphics and NPU compute in 16 bits
+_PREFERRED = {
+    _OPENVINO: "CPU",
+    "onnxruntime_qnn": "NPU",
+}
+# Beside load_config all that its plugin still reads; it ignores unknown names in silence
+_OPENVINO_PASSED_ON = ("reshape_input",)
 
 _lock = threading.Lock()
 _names: dict[str, tuple[str, ...]] = {}  # module -> what its devices are called
@@ -99,7 +105,9 @@ def _load(module: str) -> tuple[str, ...]:
     if not hasattr(onnxruntime, "register_execution_provider_library"):
         raise ProviderError(f"onnxruntime {onnxruntime.__version__} takes no plugin providers, 1.23 and later do")
     package = importlib.import_module(module)
-    library = next((getattr(package, name) for name in ("get_library_path", "library_path") if hasattr(package, name)), None)
+    library = next(
+        (getattr(package, name) for name in ("get_library_path", "library_path") if hasattr(package, name)), None
+    )
     if library is None:
         raise ProviderError("the package does not tell where its library is")
     before = {device.ep_name for device in onnxruntime.get_ep_devices()}
@@ -119,7 +127,9 @@ def _choose(devices: Sequence[Any], wanted: str | None, preferred: str | None) -
         return devices[names.index(preferred) if preferred in names else 0]
     fitting = [device for device, name in zip(devices, names, strict=True) if name.upper() == wanted.upper()]
     if not fitting:
-        raise ProviderError(f"there is no device '{wanted}' for {devices[0].ep_name} here; there is {', '.join(dict.fromkeys(names))}")
+        raise ProviderError(
+            f"there is no device '{wanted}' for {devices[0].ep_name} here; there is {', '.join(dict.fromkeys(names))}"
+        )
     return fitting[0]
 
 

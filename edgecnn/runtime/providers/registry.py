@@ -12,7 +12,8 @@ from edgecnn.runtime.providers.cuda_libraries import missing_cuda_libraries
 
 __all__ = ["PROVIDERS", "Provider", "available", "parse", "why_missing"]
 
-_BUILT_IN = frozenset(onnxruntime.get_available_providers())  # read before any plugin is registered, which adds its name there
+# Read before any plugin is registered, which adds its name there
+_BUILT_IN = frozenset(onnxruntime.get_available_providers())
 
 _GPU_PACKAGE = "pip install 'onnxruntime-gpu[cuda,cudnn]' in place of onnxruntime, and NVIDIA's driver for CUDA 13"
 
@@ -25,7 +26,8 @@ class Provider:
     full_name: str  # onnxruntime's
     remedy: str  # how to get it
     module: str | None = None  # of its plugin package, which goes before one that is built in
-    raced: bool = False  # computes where the CPU provider does, or on a device not known here: only a race tells which of them is quicker
+    # Computes where the CPU provider does, or on a device not known here: only a race tells which of them is quicker
+    raced: bool = False
     compiles_late: bool = False  # its first inference compiles kernels or builds an engine
     threads_option: str | None = None  # what it calls the number of threads, where it does not use onnxruntime's
 
@@ -37,26 +39,43 @@ class Provider:
     @property
     def missing_libraries(self) -> tuple[str, ...]:
         """Those of CUDA that it needs and that are not found; those that are there are loaded."""
-        return missing_cuda_libraries(tensorrt=self.name == "tensorrt") if self.built_in and self.name in ("cuda", "tensorrt") else ()
+        return (
+            missing_cuda_libraries(tensorrt=self.name == "tensorrt")
+            if self.built_in and self.name in ("cuda", "tensorrt")
+            else ()
+        )
 
     @property
     def plugin(self) -> str | None:
         """The module of its plugin, where that is installed and has a device here."""
-        found = self.module is not None and plugins.is_installed(self.module) and plugins.why_unusable(self.module) is None
+        found = (
+            self.module is not None and plugins.is_installed(self.module) and plugins.why_unusable(self.module) is None
+        )
         return self.module if found else None
 
 
 PROVIDERS = {
     p.name: p
     for p in (  # best first: the order in which `auto` tries them
-        Provider("tensorrt", "TensorrtExecutionProvider", f"{_GPU_PACKAGE}; TensorRT 10 where the loader finds it", compiles_late=True),
+        Provider(
+            "tensorrt",
+            "TensorrtExecutionProvider",
+            f"{_GPU_PACKAGE}; TensorRT 10 where the loader finds it",
+            compiles_late=True,
+        ),
         Provider("cuda", "CUDAExecutionProvider", _GPU_PACKAGE, compiles_late=True),
         Provider("coreml", "CoreMLExecutionProvider", "use onnxruntime's macOS wheel", compiles_late=True),
-        Provider("directml", "DmlExecutionProvider", "install onnxruntime-directml in place of onnxruntime (Windows)", compiles_late=True),
+        Provider(
+            "directml",
+            "DmlExecutionProvider",
+            "install onnxruntime-directml in place of onnxruntime (Windows)",
+            compiles_late=True,
+        ),
         Provider(
             "openvino",
             "OpenVINOExecutionProvider",
-            "pip install 'edgecnn[openvino]' on an Intel processor, or onnxruntime-openvino in place of onnxruntime on any other",
+            "pip install 'edgecnn[openvino]' on an Intel processor, or onnxruntime-openvino in place of onnxruntime "
+            "on any other",
             module="onnxruntime_ep_openvino",
             raced=True,
         ),
@@ -68,21 +87,31 @@ PROVIDERS = {
             compiles_late=True,
         ),
         Provider("cpu", "CPUExecutionProvider", "every onnxruntime has it"),
-        Provider("xnnpack", "XnnpackExecutionProvider", "build onnxruntime with XNNPACK", threads_option="intra_op_num_threads"),
+        Provider(
+            "xnnpack",
+            "XnnpackExecutionProvider",
+            "build onnxruntime with XNNPACK",
+            threads_option="intra_op_num_threads",
+        ),
     )
 }
 _LISTED_MODULES = {p.module for p in PROVIDERS.values()}
 
 
 def available() -> tuple[Provider, ...]:
-    """Those that can be opened here, best first: built into the installed onnxruntime, or plugins that have a device."""
+    """Those that can be opened here, best first.
+
+    Built into the installed onnxruntime, or plugins that have a device.
+    """
     known = list(PROVIDERS.values())
     cpu = known.index(PROVIDERS["cpu"])
     return tuple(p for p in (*known[:cpu], *_other_plugins(), *known[cpu:]) if p.built_in or p.plugin)
 
 
 def parse(names: str) -> tuple[Provider, ...]:
-    """``"cuda,cpu"`` -> the providers in that order; an installed plugin goes by its module, or by what follows ``onnxruntime_ep_`` in it.
+    """``"cuda,cpu"`` -> the providers in that order.
+
+    An installed plugin goes by its module, or by what follows ``onnxruntime_ep_`` in it.
 
     Raises:
         ProviderError: an unknown name.
@@ -99,7 +128,8 @@ def parse(names: str) -> tuple[Provider, ...]:
 def why_missing(provider: Provider) -> str | None:
     """Why a provider cannot be opened here, with its remedy after a semicolon; None where nothing seems to be missing.
 
-    Libraries of CUDA and TensorRT are looked for too. What only an open session shows (no GPU, an old driver) is not found here.
+    Libraries of CUDA and TensorRT are looked for too. What only an open session shows (no GPU, an old driver) is not
+    found here.
     """
     if provider.plugin:
         return None
@@ -119,7 +149,8 @@ def _other_plugins() -> tuple[Provider, ...]:
 
 
 def _plugin_called(name: str) -> Provider | None:
-    """Only modules that bear onnxruntime's name are looked at, since a plugin's module is run to ask for its library."""
+    """Only modules that bear onnxruntime's name are looked at, since a plugin's module is run to ask for its
+    library."""
     bare = name.replace("-", "_")
     for module in (plugins.PREFIX + bare, bare):
         if module.isidentifier() and module.startswith("onnxruntime_") and plugins.is_installed(module):

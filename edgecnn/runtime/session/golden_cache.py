@@ -1,4 +1,6 @@
-"""Remembers that a model's golden samples held here: the same bytes on the same processor and onnxruntime compute the same at the next start.
+"""Remembers that a model's golden samples held here.
+
+The same bytes on the same processor and onnxruntime compute the same at the next start.
 
 The proof stands with the file's verdict (:mod:`edgecnn.runtime.admission.verdict_cache`),
 for the CPU provider alone: a GPU's driver changes under an onnxruntime
@@ -39,7 +41,18 @@ def remember_proof(sha256: str, threads: int) -> None:
 
 
 def _circumstances(threads: int) -> str:
-    """What an answer may depend on beside the file: the processor, the build of onnxruntime, how many threads share the work, our own code."""
+    """What an answer may depend on beside the file.
+
+    The processor, the build of onnxruntime, how many threads share the work, our own code.
+    """
     built = os.stat(onnxruntime.capi.onnxruntime_pybind11_state.__file__)  # noqa: PTH116  # its size and date tell two builds of a version apart
-    parts = (cpu_name(), *sorted(cpu_flags()), onnxruntime.__version__, built.st_size, built.st_mtime_ns, threads, __version__)
+    parts = (
+        cpu_name(),
+        *sorted(cpu_flags()),
+        onnxruntime.__version__,
+        built.st_size,
+        built.st_mtime_ns,
+        threads,
+        __version__,
+    )
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()

@@ -1,7 +1,9 @@
-"""Golden samples: pictures with what the model answered where it was made, replayed on the device before it is trusted.
+"""Golden samples: images with what the model answered where it was made, replayed on the device before it is trusted.
 
-In the metadata key ``edgecnn.golden``, as JSON: ``{"tolerance": 0.001, "samples": [{"png": BASE64, "probabilities": [...],
-"unknown_score": 0.71}]}``, the score only where the graph gives one. A sample's picture is already of the model's size, so that a program in
+In the metadata key ``edgecnn.golden``, as JSON: ``{"tolerance": 0.001, "samples": [{"png": BASE64, "probabilities":
+[...],
+"unknown_score": 0.71}]}``, the score only where the graph gives one. A sample's image is already of the model's size,
+so that a program in
 any language can replay it: decode the PNG (RGB), run, compare.
 """
 
@@ -16,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors import ManifestError, PictureError
+from edgecnn.errors import ImageError, ManifestError
 from edgecnn.preprocess import MAX_PIXELS, Image, decode
 
 __all__ = ["GoldenSamples"]
@@ -24,11 +26,13 @@ __all__ = ["GoldenSamples"]
 
 @dataclass(frozen=True)
 class GoldenSamples:
-    """Pictures, uint8 ``[S, H, W, 3]`` RGB, and the probabilities ``[S, C]`` and unknown scores ``[S]`` expected for them."""
+    """Images, uint8 ``[S, H, W, 3]`` RGB, and the probabilities ``[S, C]`` and unknown scores ``[S]`` expected for
+    them."""
 
     images: Image
     probabilities: NDArray[np.float32]
-    tolerance: float  # largest difference that still passes, of a probability or of a score (relative where that is larger than 1)
+    # Largest difference that still passes, of a probability or of a score (relative where that is larger than 1)
+    tolerance: float
     unknown_scores: NDArray[np.float32] | None = None  # None where the graph gives none
 
     def to_json(self) -> str:
@@ -49,9 +53,11 @@ class GoldenSamples:
             images = np.stack(_decoded(found["samples"]))
             probabilities = np.array([s["probabilities"] for s in found["samples"]], np.float32)
             scored = any("unknown_score" in s for s in found["samples"])
-            unknown_scores = np.array([float(s["unknown_score"]) for s in found["samples"]], np.float32) if scored else None
+            unknown_scores = (
+                np.array([float(s["unknown_score"]) for s in found["samples"]], np.float32) if scored else None
+            )
             tolerance = float(found["tolerance"])
-        except (ValueError, KeyError, TypeError, RecursionError, PictureError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, ImageError) as error:
             raise ManifestError(f"the golden samples are broken ({error}); export the model again") from error
         if probabilities.ndim != 2 or not tolerance >= 0:
             raise ManifestError("the golden samples are broken (probabilities or tolerance); export the model again")
@@ -59,7 +65,10 @@ class GoldenSamples:
 
 
 def _decoded(samples: Iterable[Mapping[str, str]]) -> list[Image]:
-    """All of them within one limit: a small file can hold many large pictures, and they are unpacked in the process that serves."""
+    """All of them within one limit.
+
+    A small file can hold many large images, and they are unpacked in the process that serves.
+    """
     images: list[Image] = []
     left = MAX_PIXELS
     for sample in samples:
@@ -71,5 +80,5 @@ def _decoded(samples: Iterable[Mapping[str, str]]) -> list[Image]:
 def _png(image: Image) -> str:
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     if not done:
-        raise PictureError("a golden sample cannot be written as PNG")
+        raise ImageError("a golden sample cannot be written as PNG")
     return base64.b64encode(data.tobytes()).decode()

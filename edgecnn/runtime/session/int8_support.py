@@ -1,7 +1,11 @@
-"""Which int8 files a provider computes in int8: an int8 file that runs in float is slower than the float file it was made from.
+"""Which int8 files a provider computes in int8.
 
-CUDA has no int8 convolutions (onnxruntime's "Quantize ONNX Models": on GPUs int8 goes through TensorRT), so each would be turned back into float at
-run time. TensorRT takes pairs with zero points of 0, and no int32 biases: what `edgecnn quantize --target tensorrt` writes.
+An int8 file that runs in float is slower than the float file it was made from.
+
+CUDA has no int8 convolutions (onnxruntime's "Quantize ONNX Models": on GPUs int8 goes through TensorRT), so each would
+be turned back into float at
+run time. TensorRT takes pairs with zero points of 0, and no int32 biases: what `edgecnn quantize --target tensorrt`
+writes.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from edgecnn.errors import ProviderError
 from edgecnn.runtime.providers.registry import Provider
 from edgecnn.runtime.session.model_file import ModelFile
 
-__all__ = ["Int8Form", "check_int8", "file_instead", "int8_form"]
+__all__ = ["Int8Form", "check_int8", "int8_form", "suggest_alternative"]
 
 Int8Form = Literal["float", "tensorrt", "other"]
 """No layer in int8; as TensorRT takes it; or another form."""
@@ -40,7 +44,10 @@ def check_int8(model: ModelFile, provider: Provider) -> None:
     if form == "float" or (form, provider.name) == ("tensorrt", "tensorrt"):
         return
     why = "has no int8 convolutions" if provider.name == "cuda" else "takes no int8 file but those made for it"
-    raise ProviderError(f"--ep {provider.name}: {model.path} is an int8 file, and {provider.name} {why}; {file_instead(model.path, provider.name)}")
+    raise ProviderError(
+        f"--ep {provider.name}: {model.path} is an int8 file, and {provider.name} {why}; "
+        f"{suggest_alternative(model.path, provider.name)}"
+    )
 
 
 def int8_form(model: Any) -> Int8Form:
@@ -77,8 +84,11 @@ def _fits_tensorrt(layer: Any, made: dict[str, Any], types: dict[str, int]) -> b
     return signed and from_float and float_bias
 
 
-def file_instead(path: Path, provider: str) -> str:
-    """What to give instead: a file beside it, by the names that `edgecnn quantize` and the documents use, or how to make one."""
+def suggest_alternative(path: Path, provider: str) -> str:
+    """What to give instead.
+
+    A file beside it, by the names that `edgecnn quantize` and the documents use, or how to make one.
+    """
     name = path.name.replace(".tensorrt", "").replace(".arm64", "").replace(".openvino", "")
     plain = path.with_name(name.replace(".int8", "").replace(".mixed", ""))
     if provider == "tensorrt":
@@ -88,5 +98,8 @@ def file_instead(path: Path, provider: str) -> str:
     if plain != path and plain.exists():
         found = f"give the float file {plain}"
     else:
-        found = "give the float file that it was made from (`edgecnn export` writes it, with --precision fp16 in half the size)"
+        found = (
+            "give the float file that it was made from (`edgecnn export` writes it, with --precision fp16 in half "
+            "the size)"
+        )
     return f"{found}, or make one with `edgecnn quantize --target tensorrt`" if provider == "tensorrt" else found

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Description", "ModelFile", "check_session", "is_checkpoint", "read_model_file"]
 
-_MOST_BYTES = 2**31 - 1  # protobuf's own limit
+_MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ def read_model_file(path: str | Path) -> ModelFile:
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path}: no such model file; check the path") from error
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; give a .onnx file that `edgecnn export` wrote") from error
+        raise ModelError(
+            f"{path}: cannot be read: {error.strerror}; give a .onnx file that `edgecnn export` wrote"
+        ) from error
     return ModelFile(path, content, hashlib.sha256(content).hexdigest())
 
 
@@ -55,8 +57,11 @@ def _check_size(path: Path) -> None:
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a folder says so itself
         raise ModelError(f"{path}: a device or a pipe, not a file; give a .onnx file that `edgecnn export` wrote")
-    if found.st_size > _MOST_BYTES:
-        raise ModelError(f"{path}: {found.st_size / 1e9:.1f} GB, more than an ONNX file can have; give a .onnx file that `edgecnn export` wrote")
+    if found.st_size > _MAX_BYTES:
+        raise ModelError(
+            f"{path}: {found.st_size / 1e9:.1f} GB, more than an ONNX file can have; give a .onnx file that `edgecnn "
+            "export` wrote"
+        )
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -93,11 +98,14 @@ def check_session(path: Path, session: onnxruntime.InferenceSession) -> Descript
     """Reads the manifest and holds the graph's inputs and outputs against it.
 
     Raises:
-        ManifestError: no manifest, one that cannot be read, or one that contradicts the graph; the message names the file.
+        ManifestError: no manifest, one that cannot be read, or one that contradicts the graph; the message names
+            the file.
     """
     metadata = session.get_modelmeta().custom_metadata_map
     if MANIFEST_KEY not in metadata:
-        raise ManifestError(f"{path}: an ONNX file without EdgeCNN's manifest; `edgecnn export` writes it, `edgecnn adopt` adds it")
+        raise ManifestError(
+            f"{path}: an ONNX file without EdgeCNN's manifest; `edgecnn export` writes it, `edgecnn adopt` adds it"
+        )
     try:
         manifest = Manifest.from_json(metadata[MANIFEST_KEY])
         record = SplitRecord.from_json(metadata[SPLIT_KEY]) if SPLIT_KEY in metadata else None
@@ -119,7 +127,8 @@ def _check_labels(manifest: Manifest, labels_json: str | None) -> None:
     if labels != list(manifest.labels):
         found = len(labels) if isinstance(labels, list) else 0
         raise ManifestError(
-            f"the manifest has {len(manifest.labels)} labels, the metadata key '{LABELS_KEY}' has {found}, or other ones; export the model again"
+            f"the manifest has {len(manifest.labels)} labels, the metadata key '{LABELS_KEY}' has {found}, or other "
+            "ones; export the model again"
         )
 
 
@@ -127,14 +136,24 @@ def _check_graph(manifest: Manifest, session: onnxruntime.InferenceSession) -> N
     inputs, outputs = {i.name: i for i in session.get_inputs()}, {o.name: o for o in session.get_outputs()}
     if list(inputs) != ["image"] or "probabilities" not in outputs:
         raise ManifestError(
-            f"the graph takes {', '.join(inputs)} and gives {', '.join(outputs)}, expected image and probabilities; export the model again"
+            f"the graph takes {', '.join(inputs)} and gives {', '.join(outputs)}, expected image and probabilities; "
+            "export the model again"
         )
     image, height, width = inputs["image"], manifest.input.height, manifest.input.width
     expected: dict[str, list[Any]] = {"tensor(uint8)": [height, width, 3], "tensor(float)": [3, height, width]}
     if image.type not in expected or image.shape[1:] != expected[image.type]:
-        raise ManifestError(f"the input is {image.type} {image.shape}, the manifest says uint8 [N, {height}, {width}, 3]; export the model again")
+        raise ManifestError(
+            f"the input is {image.type} {image.shape}, the manifest says uint8 [N, {height}, {width}, 3]; export the "
+            "model again"
+        )
     classes = outputs["probabilities"].shape[-1]
     if classes != len(manifest.labels):
-        raise ManifestError(f"the manifest has {len(manifest.labels)} labels, the graph gives {classes} probabilities; export the model again")
+        raise ManifestError(
+            f"the manifest has {len(manifest.labels)} labels, the graph gives {classes} probabilities; export the "
+            "model again"
+        )
     if manifest.unknown.in_graph and "unknown_score" not in outputs:
-        raise ManifestError(f"the manifest rejects by {manifest.unknown.score}, the graph gives no unknown_score; export the model again")
+        raise ManifestError(
+            f"the manifest rejects by {manifest.unknown.score}, the graph gives no unknown_score; export the model "
+            "again"
+        )

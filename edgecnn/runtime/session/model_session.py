@@ -21,7 +21,7 @@ __all__ = ["ModelSession", "Outputs"]
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the graph gives for N pictures."""
+    """What the graph gives for N images."""
 
     probabilities: NDArray[np.float32]  # [N, C]
     embedding: NDArray[np.float32] | None  # [N, D]
@@ -32,7 +32,12 @@ class ModelSession:
     """An open model. Safe to share between threads, as onnxruntime's sessions are."""
 
     def __init__(
-        self, model: ModelFile, session: onnxruntime.InferenceSession, ep: str, description: Description, nodes: Mapping[str, int] | None = None
+        self,
+        model: ModelFile,
+        session: onnxruntime.InferenceSession,
+        ep: str,
+        description: Description,
+        nodes: Mapping[str, int] | None = None,
     ) -> None:
         self.nodes = nodes  # of the graph, by the provider that runs them; None: this onnxruntime does not tell
         self.path = model.path
@@ -63,12 +68,12 @@ class ModelSession:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of a picture."""
+        """Height, width and channels of an image."""
         return self.manifest.input.height, self.manifest.input.width, 3
 
     @property
     def classes(self) -> int:
-        """How many probabilities a picture gets."""
+        """How many probabilities an image gets."""
         return len(self.manifest.labels)
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
@@ -82,14 +87,15 @@ class ModelSession:
         return Outputs(found["probabilities"], found.get("embedding"), found.get("unknown_score"))
 
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """What decides: the probabilities ``[N, C]``, and the unknown scores ``[N]`` where the manifest's rule goes by them."""
+        """What decides: the probabilities ``[N, C]``, and the unknown scores ``[N]`` where the manifest's rule goes by
+        them."""
         if not self.manifest.unknown.in_graph:
             return self.probabilities(images), None
         found = self.outputs(images, ("unknown_score",))
         return found.probabilities, found.unknown_scores
 
     def warm_up(self, runs: int) -> None:
-        """Runs a grey picture so often, for providers whose first inference compiles or builds."""
+        """Runs a grey image so often, for providers whose first inference compiles or builds."""
         grey = np.full((1, *self.input_shape), 127, np.uint8)
         for _ in range(runs):
             self.probabilities(grey)
@@ -99,7 +105,8 @@ class ModelSession:
             return cast("list[NDArray[np.float32]]", self._session.run(names, {"image": self._feed(images)}))
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
             raise ProviderError(
-                f"{self.path}: {self.ep} failed on {len(images)} pictures: {first_line(error)}; try another provider with --ep"
+                f"{self.path}: {self.ep} failed on {len(images)} images: {first_line(error)}; try another provider "
+                "with --ep"
             ) from error
 
     def _feed(self, images: Image) -> NDArray[np.uint8] | NDArray[np.float32]:

@@ -17,7 +17,10 @@ _HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # and their int8 forms, wh
 
 @dataclass(frozen=True)
 class Placement:
-    """Nodes of the graph after onnxruntime's first simplifications; what a provider fuses into one still counts as the nodes that went in."""
+    """Nodes of the graph after onnxruntime's first simplifications.
+
+    What a provider fuses into one still counts as the nodes that went in.
+    """
 
     nodes: Mapping[str, int]  # by the provider's short name
     heavy_elsewhere: int  # convolutions and matrix products that the wanted provider left to others

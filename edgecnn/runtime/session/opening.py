@@ -41,18 +41,23 @@ def open_session(
 
     Args:
         path: the ``.onnx`` file.
-        ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the best here that passes the
-            replay of the model's golden samples (a model without any runs on the CPU). OpenVINO and plugins have to beat the CPU
-            provider by a tenth first, in a race of seven pictures.
+        ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the
+            best here that passes the
+            replay of the model's golden samples (a model without any runs on the CPU). OpenVINO and plugins have to
+            beat the CPU
+            provider by a tenth first, in a race of seven images.
         threads: of one inference; None: as ``options`` say.
         prove: replay the golden samples on a named provider too, and refuse a model that has none.
-        trusted: open it without :func:`edgecnn.runtime.admission.admission.admit`; for files that this very program has made.
+        trusted: open it without :func:`edgecnn.runtime.admission.admission.admit`; for files that this very program
+            has made.
         options: threads, power, memory, and what the provider is told.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the file cannot be used.
-        ProviderError: no such provider, it is not here, it runs none of the model, or it has no int8 for an int8 file; the message has the remedy.
-        GateError: the golden samples fail: with ``auto`` on every provider, with ``prove`` on the one that opened; or it has none to ``prove``.
+        ProviderError: no such provider, it is not here, it runs none of the model, or it has no int8 for an int8
+            file; the message has the remedy.
+        GateError: the golden samples fail: with ``auto`` on every provider, with ``prove`` on the one that opened;
+            or it has none to ``prove``.
         UsageError: a number that cannot be used.
     """
     options = options or RunOptions()
@@ -94,7 +99,8 @@ def _prove(session: ModelSession) -> None:
     found = _replay(session, golden)
     if not found.passed:
         raise GateError(
-            f"{session.path}: its golden samples fail on {session.ep}: off by {found.max_abs_diff:.2g} (allowed {found.tolerance:g}); "
+            f"{session.path}: its golden samples fail on {session.ep}: off by {found.max_abs_diff:.2g} (allowed "
+            f"{found.tolerance:g}); "
             "export it again, or name another provider with --ep"
         )
 
@@ -106,16 +112,22 @@ def _replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
 
 
 def _nothing_to_prove(session: ModelSession) -> GateError:
-    return GateError(f"{session.path}: has no golden samples, so nothing proves it here; export it with --golden synthetic")
+    return GateError(
+        f"{session.path}: has no golden samples, so nothing proves it here; export it with --golden synthetic"
+    )
 
 
 def _open_best(model: ModelFile, options: RunOptions, *, prove: bool) -> ModelSession:
-    """The CPU comes first where nothing can prove the others: without golden samples a faster wrong answer would go unnoticed.
+    """The CPU comes first where nothing can prove the others.
+
+    Without golden samples a faster wrong answer would go unnoticed.
 
     On the CPU a proof is remembered, unless this start is to ``prove`` it anew.
     """
     if options.provider_options:
-        raise UsageError(f"--ep auto: {', '.join(options.provider_options)} is one provider's option; name the provider with --ep")
+        raise UsageError(
+            f"--ep auto: {', '.join(options.provider_options)} is one provider's option; name the provider with --ep"
+        )
     cpu = _open(model, PROVIDERS["cpu"], options)
     if cpu.description.golden_json is None or (not prove and _is_best_and_proven(cpu, options)):
         return cpu
@@ -140,13 +152,15 @@ def _open_best(model: ModelFile, options: RunOptions, *, prove: bool) -> ModelSe
     if passed is not None:
         return passed
     raise GateError(
-        f"{model.path}: its golden samples fail on this device ({'; '.join(findings)}): the file was changed, or this processor computes it "
+        f"{model.path}: its golden samples fail on this device ({'; '.join(findings)}): the file was changed, or "
+        "this processor computes it "
         "differently; export it again, or name a provider with --ep to run it all the same"
     )
 
 
 def _is_best_and_proven(cpu: ModelSession, options: RunOptions) -> bool:
-    """Whether nothing would be tried before the CPU provider, and that gave the golden samples' answers at an earlier start."""
+    """Whether nothing would be tried before the CPU provider, and that gave the golden samples' answers at an earlier
+    start."""
     return available()[0].name == "cpu" and is_proven(cpu.sha256, options.thread_count)
 
 
@@ -156,9 +170,19 @@ def _open(model: ModelFile, provider: Provider, options: RunOptions) -> ModelSes
     session, full_name = start_engine(model, provider, options)
     found = placement(session, provider, full_name)
     if found is not None and not found.nodes.get(provider.name):
-        raise ProviderError(f"--ep {provider.name}: {full_name} runs none of {model.path}, all of it would run on the CPU; use --ep cpu")
+        raise ProviderError(
+            f"--ep {provider.name}: {full_name} runs none of {model.path}, all of it would run on the CPU; use --ep cpu"
+        )
     if found is not None and found.heavy_elsewhere:
-        log.warning("%s: %d convolutions and matrix products do not run on %s: %s", model.path, found.heavy_elsewhere, provider.name, found.nodes)
-    opened = ModelSession(model, session, provider.name, check_session(model.path, session), None if found is None else found.nodes)
+        log.warning(
+            "%s: %d convolutions and matrix products do not run on %s: %s",
+            model.path,
+            found.heavy_elsewhere,
+            provider.name,
+            found.nodes,
+        )
+    opened = ModelSession(
+        model, session, provider.name, check_session(model.path, session), None if found is None else found.nodes
+    )
     opened.warm_up(int(provider.compiles_late) if options.warm_up is None else options.warm_up)
     return opened

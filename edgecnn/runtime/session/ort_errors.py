@@ -11,7 +11,8 @@ import onnxruntime
 __all__ = ["first_line", "shares_constants", "silenced"]
 
 _CODE = re.compile(r"^\[ONNXRuntimeError\] : (?:\d+ : \w+ : )?")
-_PLACE = re.compile(r"^\S*[/\\]\S+:\d+ .*?\)(?: const)? ")  # file, line and C++ signature; a signature has no ") " inside
+# File, line and C++ signature; a signature has no ") " inside
+_PLACE = re.compile(r"^\S*[/\\]\S+:\d+ .*?\)(?: const)? ")
 _OPENVINO_PLACE = re.compile(r"\bException from \S+:\d+:$")  # what it says follows on another line
 
 _SHARED_CONSTANT = "Attempt to replace the existing tensor"
@@ -24,7 +25,10 @@ _WARNING, _FATAL = 2, 4  # onnxruntime's severities; it begins with the first
 
 
 def first_line(error: Exception) -> str:
-    """The first line that says something, without error codes and places in C++ sources; for shared constants the remedy."""
+    """The first line that says something, without error codes and places in C++ sources.
+
+    For shared constants the remedy.
+    """
     if shares_constants(error):
         return _WHY_SHARED
     for line in str(error).strip().splitlines():
@@ -52,7 +56,8 @@ def _bare(line: str) -> str:
 
 @contextmanager
 def silenced(*, when: bool) -> Iterator[None]:
-    """Keeps onnxruntime's process-wide logger from printing on standard error what is told better by an error of ours."""
+    """Keeps onnxruntime's process-wide logger from printing on standard error what is told better by an error of
+    ours."""
     if when:
         onnxruntime.set_default_logger_severity(_FATAL)
     try:

@@ -1,9 +1,13 @@
 """The one place that makes onnxruntime's session options, so that all sessions compute int8 exactly.
 
-On x86 processors without VNNI (most desktops, every older server) onnxruntime's CPU provider adds pairs of products of uint8 and int8 in 16 bits,
-and saturates in silence: weights of more than seven bits give wrong answers there. The entry ``session.x64quantprecision`` (onnxruntime's
-``onnxruntime_session_options_config_keys.h``) has it multiply such weights as uint8, which is exact and slower. It is set where it is needed and
-nowhere else: on a Xeon with VNNI, where nothing saturates, onnxruntime 1.32 takes the slower way too, 1.5 times the time of an eight-bit file.
+On x86 processors without VNNI (most desktops, every older server) onnxruntime's CPU provider adds pairs of products of
+uint8 and int8 in 16 bits,
+and saturates in silence: weights of more than seven bits give wrong answers there. The entry
+``session.x64quantprecision`` (onnxruntime's
+``onnxruntime_session_options_config_keys.h``) has it multiply such weights as uint8, which is exact and slower. It is
+set where it is needed and
+nowhere else: on a Xeon with VNNI, where nothing saturates, onnxruntime 1.32 takes the slower way too, 1.5 times the
+time of an eight-bit file.
 """
 
 from __future__ import annotations
@@ -49,7 +53,10 @@ def open_on_cpu(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntim
 
 @cache
 def int8_saturates() -> bool:
-    """Whether int8 left to itself is wrong here: by the processor's flags, or, where the system does not tell them, by trying."""
+    """Whether int8 left to itself is wrong here.
+
+    By the processor's flags, or, where the system does not tell them, by trying.
+    """
     if not is_x86():
         return False
     return not has_vnni() if cpu_flags() else saturates_when_tried()

@@ -1,6 +1,7 @@
 """onnxruntime's session on one provider, or an error that says why not.
 
-Names are checked before it opens, since onnxruntime prints a banner on standard output and falls back; that the provider is in it, after.
+Names are checked before it opens, since onnxruntime prints a banner on standard output and falls back; that the
+provider is in it, after.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> t
         The session, and what the provider is called in it.
 
     Raises:
-        ProviderError: the provider is not here, does not open the model, or does not take the options; the message has the remedy.
+        ProviderError: the provider is not here, does not open the model, or does not take the options; the message
+            has the remedy.
         ModelError: the CPU provider does not open it, so it is no model.
     """
     _check_provider_options(provider, options.provider_options)
@@ -44,13 +46,16 @@ def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> t
         if plugin := provider.plugin:
             full_name = add_plugin(settings, plugin, options.provider_options, options.thread_count)
         else:
-            chosen = {"providers": [(full_name, _told(provider, options))]}
+            chosen = {"providers": [(full_name, _provider_options(provider, options))]}
         with silenced(when=bool(missing)):
             session = onnxruntime.InferenceSession(model.content, settings, **chosen, enable_fallback=0)
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
         why = str(error) if isinstance(error, ProviderError) else first_line(error)
         if provider.name == "cpu":
-            raise ModelError(f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn export` wrote") from error
+            raise ModelError(
+                f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn "
+                "export` wrote"
+            ) from error
         raise _cannot_open(model, provider, options, missing, why) from error
     if session.get_providers()[0] != full_name:
         why = f"onnxruntime left {full_name} out: its device, its driver or a library is missing"
@@ -58,20 +63,23 @@ def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> t
     return session, full_name
 
 
-def _cannot_open(model: ModelFile, provider: Provider, options: RunOptions, missing: Sequence[str], why: str) -> ProviderError:
+def _cannot_open(
+    model: ModelFile, provider: Provider, options: RunOptions, missing: Sequence[str], why: str
+) -> ProviderError:
     """In the order of what is most likely: a library, then strictness, then an option, then whatever it needs."""
     if missing:
         return ProviderError(f"--ep {provider.name}: {', '.join(missing)} cannot be loaded; {provider.remedy}")
     if options.strict and "fallback" in why:
         return ProviderError(
-            f"--ep {provider.name}: leaves nodes of {model.path} to the CPU, which --strict-ep forbids; leave it out, or use --ep cpu"
+            f"--ep {provider.name}: leaves nodes of {model.path} to the CPU, which --strict-ep forbids; leave it "
+            "out, or use --ep cpu"
         )
     asked = ", ".join(f"{name}={value}" for name, value in options.provider_options.items())
     told, remedy = (f" with {asked}", f"correct the option, or {provider.remedy}") if asked else ("", provider.remedy)
     return ProviderError(f"--ep {provider.name}: cannot open {model.path}{told} ({why}); {remedy}")
 
 
-def _told(provider: Provider, options: RunOptions) -> dict[str, str]:
+def _provider_options(provider: Provider, options: RunOptions) -> dict[str, str]:
     """What a built-in provider is told."""
     told = dict(options.provider_options)
     if provider.name == "openvino":
@@ -85,8 +93,12 @@ def _told(provider: Provider, options: RunOptions) -> dict[str, str]:
 def _check_provider_options(provider: Provider, asked: Mapping[str, str]) -> None:
     """What onnxruntime would ignore in silence, or answer wrongly."""
     if asked and provider.name == "cpu":
-        raise ProviderError(f"--ep cpu: has no options, {', '.join(asked)} included; threads, power and memory have options of their own")
+        raise ProviderError(
+            f"--ep cpu: has no options, {', '.join(asked)} included; threads, power and memory have options of their "
+            "own"
+        )
     if asked.get(_NEEDS_BINDING, "0") not in ("0", "false", "False"):
         raise ProviderError(
-            f"--ep {provider.name}: {_NEEDS_BINDING} replays a graph on the addresses of its first run, which pictures here do not keep; leave it out"
+            f"--ep {provider.name}: {_NEEDS_BINDING} replays a graph on the addresses of its first run, which images "
+            "here do not keep; leave it out"
         )

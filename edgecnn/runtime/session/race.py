@@ -18,7 +18,7 @@ _MARGIN = 1.1  # less is chance, and would make the provider differ from one sta
 
 
 def clearly_quicker(challenger: ModelSession, holder: ModelSession) -> bool:
-    """Races one picture a run, in turns; each is judged by its best run, which other programs disturbed least."""
+    """Races one image a run, in turns; each is evaluated by its best run, which other programs disturbed least."""
     image = np.full((1, *challenger.input_shape), 127, np.uint8)
     times = [(_seconds(challenger, image), _seconds(holder, image)) for _ in range(_ROUNDS)]
     challengers, holders = zip(*times, strict=True)

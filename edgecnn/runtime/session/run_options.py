@@ -17,7 +17,7 @@ __all__ = ["Power", "RunOptions", "read_provider_options"]
 
 Power = Literal["normal", "low"]
 
-_ALWAYS_ALLOWED, _MOST_A_PROCESSOR = 16, 4  # threads: one set of options may serve several devices
+_ALWAYS_ALLOWED, _MAX_PER_PROCESSOR = 16, 4  # threads: one set of options may serve several devices
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,25 @@ class RunOptions:
 
     threads: int | None = None  # of one inference; None: the physical cores that this process may use
     power: Power = "normal"  # low: threads sleep between inferences, where they otherwise spin for the next one
-    arena: bool = True  # the CPU provider keeps memory for the next inference; without, it gives it back, for devices that have little
+    # The CPU provider keeps memory for the next inference; without, it gives it back, for devices that have little
+    arena: bool = True
     strict: bool = False  # refuse a model of which the provider leaves any node to the CPU
-    warm_up: int | None = None  # inferences before the first answer; None: one where the first run compiles kernels or builds an engine
-    provider_options: Mapping[str, str] = field(default_factory=dict)  # by the provider's own names; for the first provider that is named
+    warm_up: int | None = (
+        None  # inferences before the first answer; None: one where the first run compiles kernels or builds an engine
+    )
+    # By the provider's own names; for the first provider that is named
+    provider_options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"threads is {self.threads}, expected at least 1")
-        if (self.threads or 0) > max(_ALWAYS_ALLOWED, _MOST_A_PROCESSOR * (os.cpu_count() or 1)):  # they wait for each other: minutes a picture
-            raise UsageError(f"threads is {self.threads}, far more than the {os.cpu_count()} processors here; leave it out for the physical cores")
+        if (self.threads or 0) > max(
+            _ALWAYS_ALLOWED, _MAX_PER_PROCESSOR * (os.cpu_count() or 1)
+        ):  # they wait for each other: minutes an image
+            raise UsageError(
+                f"threads is {self.threads}, far more than the {os.cpu_count()} processors here; leave it out for "
+                "the physical cores"
+            )
         if self.power not in get_args(Power):
             raise UsageError(f"power is '{self.power}', expected {' or '.join(get_args(Power))}")
         if self.warm_up is not None and self.warm_up < 0:
@@ -54,11 +63,13 @@ class RunOptions:
         """The same in onnxruntime's terms.
 
         Args:
-            on_cpu: for the CPU provider, which is its own fallback; the others' errors are raised, so onnxruntime need not print them too.
+            on_cpu: for the CPU provider, which is its own fallback; the others' errors are raised, so onnxruntime
+                need not print them too.
         """
         options = new_options(severity=ERRORS_ONLY if on_cpu else SILENT, threads=self.thread_count)
         options.enable_cpu_mem_arena = options.enable_mem_pattern = self.arena
-        options.add_session_config_entry("session.force_spinning_stop", "1")  # after each run: its threads would take the cores of what reads ahead
+        # After each run: its threads would take the cores of what reads ahead
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if self.power == "low":
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             options.add_session_config_entry("session.inter_op.allow_spinning", "0")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from edgecnn.data.dataset import find_pictures
+from edgecnn.data.dataset import find_images
 from edgecnn.errors import DataError, EdgeCNNError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS
@@ -43,14 +43,20 @@ class Clip:
 
 
 def find_clips(sources: Sequence[Path], manifest: Manifest) -> list[Clip]:
-    """Clips of folders (one folder a class, in it videos and folders of frames) and of tables (`path,start_s,end_s,label`, a row a span).
+    """Clips of folders (one folder a class, in it videos and folders of frames) and of tables
+    (`path,start_s,end_s,label`, a row a span).
 
-    A table's paths are beside it; an empty time is the clip's start or end. A class `unknown` is what the model has no label for.
+    A table's paths are beside it; an empty time is the clip's start or end. A class `unknown` is what the model has no
+    label for.
 
     Raises:
         InputNotFoundError, DataError: nothing there, no clips, or a class that the model does not know.
     """
-    clips = [clip for source in sources for clip in (_of_table(source, manifest) if source.is_file() else _of_folder(source, manifest))]
+    clips = [
+        clip
+        for source in sources
+        for clip in (_of_table(source, manifest) if source.is_file() else _of_folder(source, manifest))
+    ]
     seen: set[Path] = set()
     for clip in clips:
         if (real := clip.path.resolve()) in seen:
@@ -63,9 +69,16 @@ def find_clips(sources: Sequence[Path], manifest: Manifest) -> list[Clip]:
 
 def _refuse_left_out(source: Path, taken: AbstractSet[Path]) -> None:
     """Beside class folders: a table that is not named, or a video that has no label, would be left out unnoticed."""
-    left_out = sorted(path for path in source.iterdir() if path.is_file() and path.resolve() not in taken) if source.is_dir() else []
+    left_out = (
+        sorted(path for path in source.iterdir() if path.is_file() and path.resolve() not in taken)
+        if source.is_dir()
+        else []
+    )
     if tables := [path for path in left_out if path.suffix.lower() == ".csv"]:
-        raise DataError(f"{tables[0]}: lies beside class folders and is not read as a table unless it is named; name it too, or move it away")
+        raise DataError(
+            f"{tables[0]}: lies beside class folders and is not read as a table unless it is named; name it too, or "
+            "move it away"
+        )
     if videos := [path for path in left_out if _is_clip(path)]:
         raise DataError(f"{videos[0]}: is in no class folder and in no table; put it into one, or move it away")
 
@@ -76,23 +89,25 @@ def label_index(name: str, manifest: Manifest) -> int | None:
     return len(manifest.labels) if found is None and name == UNKNOWN else found
 
 
-def read_clip(clip: Clip, fps: float | None, every: int = 1, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[float, Frame]]:
+def read_clip(
+    clip: Clip, fps: float | None, every: int = 1, max_pixels: int = MAX_PIXELS
+) -> Iterator[tuple[float, Frame]]:
     """Frames with their time in the clip.
 
     Args:
         clip: one.
         fps: of frames in folders; a video knows its own.
         every: take every N-th frame.
-        max_pixels: refuse larger pictures.
+        max_pixels: refuse larger images.
 
     Raises:
         UsageError: a folder of frames without a rate.
-        PictureError, SourceError: a frame or the video cannot be read.
+        ImageError, SourceError: a frame or the video cannot be read.
     """
     if clip.path.is_dir():
         if fps is None:
             raise UsageError(f"{clip.path}: a folder of frames has no times; give their rate with --fps")
-        for index, path in enumerate(sorted(find_pictures(clip.path), key=_by_number)):
+        for index, path in enumerate(sorted(find_images(clip.path), key=_by_number)):
             if index % every == 0:
                 yield index / fps, read_frame(str(path), index, max_pixels)
         return
@@ -117,15 +132,20 @@ def _of_folder(root: Path, manifest: Manifest) -> list[Clip]:
         inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
         found = [Clip(p, everything) for p in inside if _is_clip(p)]
         if not found:
-            raise DataError(f"{folder}: no clips; put videos into it, or one folder of frames a clip, like {folder / '1' / '0001.jpg'}")
+            raise DataError(
+                f"{folder}: no clips; put videos into it, or one folder of frames a clip, like "
+                f"{folder / '1' / '0001.jpg'}"
+            )
         clips += found
     if not clips:
-        raise DataError(f"{root}: no class folders; put clips into one folder a class, like {root / manifest.labels[0] / '1.mp4'}")
+        raise DataError(
+            f"{root}: no class folders; put clips into one folder a class, like {root / manifest.labels[0] / '1.mp4'}"
+        )
     return clips
 
 
 def _is_clip(path: Path) -> bool:
-    return bool(find_pictures(path)) if path.is_dir() else parse_address(path).kind == "video"
+    return bool(find_images(path)) if path.is_dir() else parse_address(path).kind == "video"
 
 
 def _of_table(table: Path, manifest: Manifest) -> list[Clip]:
@@ -171,7 +191,9 @@ def _apart(table: Path, path: Path, spans: list[Span]) -> tuple[Span, ...]:
     ordered = sorted(spans, key=lambda s: s.start_s)
     for first, second in pairwise(ordered):
         if second.start_s < first.end_s:
-            raise DataError(f"{table}: {path.name} shows two things at {second.start_s:g} s; let spans end where the next begins")
+            raise DataError(
+                f"{table}: {path.name} shows two things at {second.start_s:g} s; let spans end where the next begins"
+            )
     return tuple(ordered)
 
 
@@ -179,5 +201,7 @@ def _require_label(where: str, name: str, manifest: Manifest) -> int:
     index = label_index(name, manifest)
     if index is None:
         known = ", ".join(manifest.labels[:5]) + (" …" if len(manifest.labels) > 5 else "")
-        raise DataError(f"{where}: the model knows no class '{name}' (it knows {known}); rename it, or call it {UNKNOWN}")
+        raise DataError(
+            f"{where}: the model knows no class '{name}' (it knows {known}); rename it, or call it {UNKNOWN}"
+        )
     return index

@@ -1,4 +1,4 @@
-"""How many false alarms an hour, how late, and how much of the time right: what smoothed answers are judged by."""
+"""How many false alarms an hour, how late, and how much of the time right: what smoothed answers are evaluated by."""
 
 from __future__ import annotations
 
@@ -89,7 +89,11 @@ def count(track: Track, stands: NDArray[np.intp], allowance_s: float, background
     for i in np.flatnonzero(stands != before):
         since = int(np.searchsorted(times_s, times_s[i] - allowance_s - _SAME_S))
         false_alarms += int(stands[i]) not in quiet and truth[i] != UNLABELLED and stands[i] not in truth[since : i + 1]
-    delays = [_delay(times_s, stands, start, stop, int(truth[start])) for start, stop in _spans(truth) if int(truth[start]) not in quiet]
+    delays = [
+        _delay(times_s, stands, start, stop, int(truth[start]))
+        for start, stop in _spans(truth)
+        if int(truth[start]) not in quiet
+    ]
     found = tuple(delay for delay in delays if delay is not None)
     lasts_s = track.lasts_s
     right_s = float(lasts_s[(stands == truth) & (truth != UNLABELLED)].sum())

@@ -1,6 +1,7 @@
 """From one answer a frame to one that holds: votes over a window, thresholds with hysteresis, a minimum hold.
 
-Unknown is a label of its own here, the one after the last: frames that are unknown vote for it, and it is taken where no label is sure enough.
+Unknown is a label of its own here, the one after the last: frames that are unknown vote for it, and it is taken where
+no label is sure enough.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class SmoothingOptions:
         UsageError: a value that cannot be used.
     """
 
-    method: Method = "none"  # average: of the probabilities; majority: votes, and the score is their share; none: the newest frame alone
+    # Average: of the probabilities; majority: votes, and the score is their share; none: the newest frame alone
+    method: Method = "none"
     window_s: float = 0.0  # how far back votes count
     enter: float = 0.0  # score at which a new label may be taken, as a fraction
     leave: float = 0.0  # score below which the label that stands is given up
@@ -53,9 +55,15 @@ class SmoothingOptions:
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
                 raise UsageError(f"{name} is {value!r}, expected a number from 0 on")
         if not self.leave <= self.enter <= 1:
-            raise UsageError(f"leave is {self.leave:g} and enter {self.enter:g}; expected leave <= enter <= 1, or labels flicker between the two")
+            raise UsageError(
+                f"leave is {self.leave:g} and enter {self.enter:g}; expected leave <= enter <= 1, or labels flicker "
+                "between the two"
+            )
         if self.gap_s == 0 or self.gap_s < max(self.window_s, self.hold_s):
-            raise UsageError(f"gap_s is {self.gap_s:g}, expected more than 0 and no less than window_s {self.window_s:g} and hold_s {self.hold_s:g}")
+            raise UsageError(
+                f"gap_s is {self.gap_s:g}, expected more than 0 and no less than window_s {self.window_s:g} and "
+                f"hold_s {self.hold_s:g}"
+            )
 
     @property
     def longest_delay_s(self) -> float:
@@ -82,10 +90,16 @@ def read_smoothing(path: Path) -> SmoothingOptions:
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: cannot be read as JSON: {error}; write it again with `edgecnn tune`") from error
     if not isinstance(found, dict) or "schema_version" not in found:
-        raise UsageError(f"{path}: no smoothing settings: expected an object with schema_version {_SCHEMA_VERSION}; write it with `edgecnn tune`")
+        raise UsageError(
+            f"{path}: no smoothing settings: expected an object with schema_version {_SCHEMA_VERSION}; write it with "
+            "`edgecnn tune`"
+        )
     version = found.pop("schema_version")
     if version != _SCHEMA_VERSION:
-        raise UsageError(f"{path}: schema_version is {version!r}, this version reads {_SCHEMA_VERSION}; write it again with `edgecnn tune`")
+        raise UsageError(
+            f"{path}: schema_version is {version!r}, this version reads {_SCHEMA_VERSION}; write it again with "
+            "`edgecnn tune`"
+        )
     return _options(path, found)
 
 
@@ -120,15 +134,22 @@ class Window:
         allowed_indices: the classes that may be an answer; None: all.
     """
 
-    def __init__(self, classes: int, method: Method, window_s: float, allowed_indices: AbstractSet[int] | None = None) -> None:
+    def __init__(
+        self, classes: int, method: Method, window_s: float, allowed_indices: AbstractSet[int] | None = None
+    ) -> None:
         self._classes = classes
         self._disallowed = [] if allowed_indices is None else [i for i in range(classes) if i not in allowed_indices]
         self._method = method
         self._window_s = 0.0 if method == "none" else window_s
         self._votes: deque[tuple[float, NDArray[np.float64]]] = deque()
 
-    def add(self, time_s: float, status: Status, probabilities: NDArray[np.floating] | None) -> NDArray[np.float64] | None:
-        """Takes a frame's vote; returns each label's share with unknown's as the last, ``[C + 1]``, or None where the frame has no vote."""
+    def add(
+        self, time_s: float, status: Status, probabilities: NDArray[np.floating] | None
+    ) -> NDArray[np.float64] | None:
+        """Takes a frame's vote.
+
+        Returns each label's share with unknown's as the last, ``[C + 1]``, or None where the frame has no vote.
+        """
         vote = self._vote(status, probabilities)
         if vote is None:
             return None
@@ -137,7 +158,8 @@ class Window:
             self._votes.popleft()
         if len(self._votes) == 1:
             return vote
-        shares: NDArray[np.float64] = np.mean([v for _, v in self._votes], axis=0)  # [C + 1]; summed anew: errors do not add up over months
+        # [C + 1]; summed anew: errors do not add up over months
+        shares: NDArray[np.float64] = np.mean([v for _, v in self._votes], axis=0)
         return shares
 
     def _vote(self, status: Status, probabilities: NDArray[np.floating] | None) -> NDArray[np.float64] | None:
@@ -221,10 +243,13 @@ class Smoother:
     Args:
         labels: in the order of the probabilities.
         options: how.
-        allowed_indices: the classes that may be an answer, as of ``allow`` and ``deny``; None: all. The others' probability counts for unknown.
+        allowed_indices: the classes that may be an answer, as of ``allow`` and ``deny``; None: all. The others'
+            probability counts for unknown.
     """
 
-    def __init__(self, labels: Sequence[str], options: SmoothingOptions, allowed_indices: AbstractSet[int] | None = None) -> None:
+    def __init__(
+        self, labels: Sequence[str], options: SmoothingOptions, allowed_indices: AbstractSet[int] | None = None
+    ) -> None:
         self._labels = tuple(labels)
         self._options = options
         self._allowed_indices = allowed_indices
@@ -237,7 +262,8 @@ class Smoother:
         """Takes a frame's answer; returns what stands after it.
 
         Args:
-            time_s: of the frame, on a clock that goes forward (or its place in a video); where it goes back, all begins anew.
+            time_s: of the frame, on a clock that goes forward (or its place in a video); where it goes back, all
+                begins anew.
             status: an `ok` frame votes by its probabilities, an `unknown` one for unknown; others have no vote.
             probabilities: ``[C]``; needed where the status is `ok`.
 
@@ -269,9 +295,9 @@ class Smoother:
     def _why_undecided(self) -> str:
         since = self._held.silent_since_s
         if since is None:
-            return "smoothing: no frame could be judged yet"
+            return "smoothing: no frame could be evaluated yet"
         if since < self._time_s:
-            return f"smoothing: no frame could be judged for {self._time_s - since:.1f} s"
+            return f"smoothing: no frame could be evaluated for {self._time_s - since:.1f} s"
         return f"smoothing: no label has lasted {self._options.hold_s:g} s yet"
 
     def _why_unknown(self) -> str:

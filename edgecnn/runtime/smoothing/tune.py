@@ -1,6 +1,6 @@
 """Fits smoothing to labelled clips: as quick and as often right as a budget of false alarms an hour permits.
 
-Settings are chosen on one half of the clips and judged on the other, which nothing was fitted on.
+Settings are chosen on one half of the clips and evaluated on the other, which nothing was fitted on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,18 @@ from edgecnn.runtime.smoothing.false_alarms import UNLABELLED, Counted, Counts, 
 from edgecnn.runtime.smoothing.smoother import Held, Method, SmoothingOptions, Window
 from edgecnn.runtime.sources.frame import Frame
 
-__all__ = ["RAW", "TuneOptions", "TuneResult", "choose_settings", "fit_smoothing", "halves", "judge_smoothing", "run_model", "try_settings", "tune"]
+__all__ = [
+    "RAW",
+    "TuneOptions",
+    "TuneResult",
+    "choose_settings",
+    "fit_smoothing",
+    "halves",
+    "run_model",
+    "score_smoothing",
+    "try_settings",
+    "tune",
+]
 
 RAW = SmoothingOptions()
 """Each frame's answer as it is."""
@@ -53,7 +64,8 @@ class TuneOptions:
     every: int = 1  # take every N-th frame: the rate that the device reaches
     max_delay_s: float = math.inf  # try no setting that may take longer
     gap_s: float = SmoothingOptions.gap_s
-    health: HealthThresholds | None = field(default_factory=HealthThresholds)  # an unfit frame has no vote; None: all are fit
+    # An unfit frame has no vote; None: all are fit
+    health: HealthThresholds | None = field(default_factory=HealthThresholds)
 
     def __post_init__(self) -> None:
         if not (0 <= self.budget_per_h < math.inf):
@@ -61,7 +73,10 @@ class TuneOptions:
         if self.fps is not None and not 0 < self.fps < math.inf:
             raise UsageError(f"fps is {self.fps:g}, expected more than 0")
         if self.every < 1 or not self.max_delay_s >= 0 or not 0 < self.gap_s < math.inf:
-            raise UsageError(f"every is {self.every}, the longest delay {self.max_delay_s:g} and gap {self.gap_s:g}: expected 1, 0 and more")
+            raise UsageError(
+                f"every is {self.every}, the longest delay {self.max_delay_s:g} and gap {self.gap_s:g}: expected 1, "
+                "0 and more"
+            )
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,9 @@ class TuneResult:
     settings_tried: int
 
 
-def tune(classifier: Classifier, sources: Sequence[Path], options: TuneOptions, reporter: Reporter | None = None) -> TuneResult:
+def tune(
+    classifier: Classifier, sources: Sequence[Path], options: TuneOptions, reporter: Reporter | None = None
+) -> TuneResult:
     """Fits smoothing for a model.
 
     Args:
@@ -94,7 +111,7 @@ def tune(classifier: Classifier, sources: Sequence[Path], options: TuneOptions, 
         reporter: is told how far it is.
 
     Raises:
-        UsageError, InputNotFoundError, DataError, PictureError, SourceError: the clips cannot be used.
+        UsageError, InputNotFoundError, DataError, ImageError, SourceError: the clips cannot be used.
     """
     reporter = reporter or Silent()
     background = _background(classifier, options.background)
@@ -107,15 +124,15 @@ def tune(classifier: Classifier, sources: Sequence[Path], options: TuneOptions, 
     progress(len(clips), len(clips))
     fitted, checked = halves(tracks)
     chosen, tried = fit_smoothing(fitted, options, background, reporter.stage("trying settings"))
-    on_fitted, on_checked = (judge_smoothing(half, chosen, background) for half in (fitted, checked))
+    on_fitted, on_checked = (score_smoothing(half, chosen, background) for half in (fitted, checked))
     budget = options.budget_per_h
     return TuneResult(
         options=chosen,
         budget_per_h=budget,
         fitted=on_fitted,
         checked=on_checked,
-        raw_fitted=judge_smoothing(fitted, RAW, background),
-        raw_checked=judge_smoothing(checked, RAW, background),
+        raw_fitted=score_smoothing(fitted, RAW, background),
+        raw_checked=score_smoothing(checked, RAW, background),
         fits=on_fitted.per_hour <= budget,
         passed=on_checked.per_hour <= budget,
         proven=on_checked.interval[1] <= budget,
@@ -131,7 +148,7 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
     """The model's answer to each frame of a clip; `no_decision` where the frame is unfit.
 
     Raises:
-        UsageError, PictureError, SourceError: it cannot be read.
+        UsageError, ImageError, SourceError: it cannot be read.
         DataError: its times make no sense, or are not those of its labels.
     """
     times_s: list[float] = []
@@ -151,7 +168,10 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
     for span in clip.spans:
         within = (times >= span.start_s) & (times < span.end_s)
         if not within.any():
-            raise DataError(f"{clip.path}: has no frame from {span.start_s:g} to {span.end_s:g} s, its last is at {times[-1]:g} s; correct the table")
+            raise DataError(
+                f"{clip.path}: has no frame from {span.start_s:g} to {span.end_s:g} s, its last is at {times[-1]:g} "
+                "s; correct the table"
+            )
         truth[within] = span.label
     track = Track(str(clip.path), times, statuses, np.stack(probabilities), truth)
     if track.labelled_s == 0:
@@ -160,7 +180,9 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
 
 
 def halves(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
-    """Deals tracks with the same labels alternately, long ones first; the one left over is cut in its middle, so that both halves hold each label.
+    """Deals tracks with the same labels alternately, long ones first.
+
+    The one left over is cut in its middle, so that both halves hold each label.
 
     Raises:
         DataError: a track is too short to be cut.
@@ -184,7 +206,10 @@ def halves(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
 def fit_smoothing(
     tracks: Sequence[Track], options: TuneOptions, background: int | None = None, progress: Progress | None = None
 ) -> tuple[SmoothingOptions, int]:
-    """The best settings within the budget, or those nearest to it, as :func:`choose_settings` says; and how many were tried."""
+    """The best settings within the budget, or those nearest to it, as :func:`choose_settings` says.
+
+    And how many were tried.
+    """
     tried = try_settings(tracks, options, background, progress)
     return choose_settings(tried, options.budget_per_h), len(tried)
 
@@ -210,7 +235,8 @@ def try_settings(
 def choose_settings(tried: Mapping[SmoothingOptions, Sequence[Counted]], budget_per_h: float) -> SmoothingOptions:
     """The best within the budget, or those that exceed it least.
 
-    Best is the share of the time that is right less the share of labels that are missed: rare ones count, however long the background lasts. Among
+    Best is the share of the time that is right less the share of labels that are missed: rare ones count, however long
+    the background lasts. Among
     those that are alike in this the quickest, among these the one with the fewest false alarms.
     """
 
@@ -224,13 +250,19 @@ def choose_settings(tried: Mapping[SmoothingOptions, Sequence[Counted]], budget_
     return min(tried, key=rank)
 
 
-def judge_smoothing(tracks: Iterable[Track], settings: SmoothingOptions, background: int | None = None) -> Counts:
+def score_smoothing(tracks: Iterable[Track], settings: SmoothingOptions, background: int | None = None) -> Counts:
     """Counts what settings do on tracks."""
-    return tally(_count(track, _shares(track, settings.method, settings.window_s), settings, background) for track in tracks)
+    return tally(
+        _count(track, _shares(track, settings.method, settings.window_s), settings, background) for track in tracks
+    )
 
 
 def _grid(options: TuneOptions) -> list[SmoothingOptions]:
-    windows: list[tuple[Method, float]] = [("none", 0.0), *(("average", w) for w in _WINDOWS_S), *(("majority", w) for w in _WINDOWS_S)]
+    windows: list[tuple[Method, float]] = [
+        ("none", 0.0),
+        *(("average", w) for w in _WINDOWS_S),
+        *(("majority", w) for w in _WINDOWS_S),
+    ]
     found = [
         SmoothingOptions(method, window_s, enter, leave, hold_s, max(options.gap_s, window_s, hold_s))
         for method, window_s in windows
@@ -251,10 +283,14 @@ def _by_window(grid: Iterable[SmoothingOptions]) -> dict[tuple[Method, float], l
 
 def _shares(track: Track, method: Method, window_s: float) -> list[NDArray[np.float64] | None]:
     window = Window(track.probabilities.shape[1], method, window_s)
-    return [window.add(*frame) for frame in zip(track.times_s.tolist(), track.statuses, track.probabilities, strict=True)]
+    return [
+        window.add(*frame) for frame in zip(track.times_s.tolist(), track.statuses, track.probabilities, strict=True)
+    ]
 
 
-def _count(track: Track, shares: Sequence[NDArray[np.float64] | None], settings: SmoothingOptions, background: int | None) -> Counted:
+def _count(
+    track: Track, shares: Sequence[NDArray[np.float64] | None], settings: SmoothingOptions, background: int | None
+) -> Counted:
     held = Held(settings)
     labels = [held.step(time_s, share) for time_s, share in zip(track.times_s.tolist(), shares, strict=True)]
     stands = np.array([UNLABELLED if label is None else label for label in labels], np.intp)  # [F]
@@ -267,7 +303,10 @@ def _cut(track: Track) -> tuple[Track, Track]:
     middle = int(np.searchsorted(passed, passed[-1] / 2)) + 1
     sides = track.part(0, middle), track.part(middle, len(track.times_s)) if middle < len(track.times_s) else None
     if sides[1] is None or min(sides[0].labelled_s, sides[1].labelled_s) == 0:
-        raise DataError(f"{track.name}: too short to fit on one half of it and check on the other; give two clips of its label, or a longer one")
+        raise DataError(
+            f"{track.name}: too short to fit on one half of it and check on the other; give two clips of its label, "
+            "or a longer one"
+        )
     return sides[0], sides[1]
 
 
@@ -276,7 +315,9 @@ def _background(classifier: Classifier, name: str | None) -> int | None:
         return None
     index = label_index(name, classifier.manifest)
     if index is None:
-        raise UsageError(f"--background {name}: the model has no such label; it has {', '.join(classifier.labels[:20])}")
+        raise UsageError(
+            f"--background {name}: the model has no such label; it has {', '.join(classifier.labels[:20])}"
+        )
     return index
 
 

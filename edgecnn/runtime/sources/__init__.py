@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from edgecnn.runtime.sources.frame import Frame as Frame
     from edgecnn.runtime.sources.opening import open_source as open_source
 
-__all__ = ["Address", "Counters", "Frame", "LiveOptions", "LiveSource", "Outage", "expand_sources", "open_source", "parse_address"]
+__all__ = [
+    "Address",
+    "Counters",
+    "Frame",
+    "LiveOptions",
+    "LiveSource",
+    "Outage",
+    "expand_sources",
+    "open_source",
+    "parse_address",
+]
 
 _MODULES = {
     "Address": "address",

@@ -1,4 +1,4 @@
-"""What kind of source a text names: pictures, a video file, a camera, a stream."""
+"""What kind of source a text names: images, a video file, a camera, a stream."""
 
 from __future__ import annotations
 
@@ -11,15 +11,27 @@ from edgecnn.runtime.sources.redaction import secrets_in, without_passwords
 
 __all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address"]
 
-Kind = Literal["pictures", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake"]
+Kind = Literal["images", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake"]
 
-VIDEO_SUFFIXES = frozenset([".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp"])
-_SCHEMES: dict[str, Kind] = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "http", "https": "http", "csi": "csi", "fake": "fake"}
+VIDEO_SUFFIXES = frozenset(
+    [".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp"]
+)
+_SCHEMES: dict[str, Kind] = {
+    "rtsp": "rtsp",
+    "rtsps": "rtsp",
+    "http": "http",
+    "https": "http",
+    "csi": "csi",
+    "fake": "fake",
+}
 
 
 @dataclass(frozen=True)
 class Address:
-    """A source as its user named it. ``name`` is for people and logs; ``text`` may hold a password and is never printed."""
+    """A source as its user named it.
+
+    ``name`` is for people and logs; ``text`` may hold a password and is never printed.
+    """
 
     kind: Kind
     text: str = field(repr=False)
@@ -31,8 +43,11 @@ class Address:
 
     @property
     def live(self) -> bool:
-        """Whether it goes on whether or not it is read: only its newest frame counts, and it may go away and come back."""
-        return self.kind not in ("pictures", "video")
+        """Whether it goes on whether or not it is read.
+
+        Only its newest frame counts, and it may go away and come back.
+        """
+        return self.kind not in ("images", "video")
 
     @property
     def _of_host(self) -> bool:
@@ -48,22 +63,24 @@ class Address:
 def parse_address(source: str | os.PathLike[str]) -> Address:
     """Tells the kind by the text alone; whether there is such a source shows when it is opened.
 
-    A file that exists is a file, whatever its name: ``0`` in the current folder is a picture, ``/dev/video0`` a camera.
+    A file that exists is a file, whatever its name: ``0`` in the current folder is an image, ``/dev/video0`` a camera.
 
     Returns:
-        ``-``, a file, a folder or a pattern: ``pictures``; a file with a video's suffix: ``video``; ``0``, ``/dev/videoN``, ``camera:NAME``:
-        ``camera``; ``csi:``; ``rtsp://``; ``http://`` and ``https://``; ``fake:``; a text with `` ! ``: a GStreamer pipeline.
+        ``-``, a file, a folder or a pattern: ``images``; a file with a video's suffix: ``video``; ``0``,
+        ``/dev/videoN``, ``camera:NAME``:
+        ``camera``; ``csi:``; ``rtsp://``; ``http://`` and ``https://``; ``fake:``; a text with `` ! ``: a GStreamer
+        pipeline.
     """
     text = os.fspath(source)
     if text.startswith(("/dev/video", "camera:")):
         return Address("camera", text)
     if _is_file(text):
-        return Address("video" if Path(text).suffix.lower() in VIDEO_SUFFIXES else "pictures", text)
+        return Address("video" if Path(text).suffix.lower() in VIDEO_SUFFIXES else "images", text)
     if text.isascii() and text.isdigit():
         return Address("camera", text)
     if " ! " in text:
         return Address("gstreamer", text)
-    return Address(_SCHEMES.get(text.partition(":")[0].lower(), "pictures"), text)
+    return Address(_SCHEMES.get(text.partition(":")[0].lower(), "images"), text)
 
 
 def _is_file(text: str) -> bool:

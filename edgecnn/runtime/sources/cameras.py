@@ -1,4 +1,4 @@
-"""Which cameras are here, told without taking a picture, and which of them a source's name means."""
+"""Which cameras are here, told without taking an image, and which of them a source's name means."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _QUERYCAP = 0x80685600
 _CAPABILITY = struct.Struct("=16s32s32sIII12x")
 _CAPTURE, _CAPTURE_PLANES, _HAS_DEVICE_CAPS = 0x1, 0x1000, 0x8000_0000
 
-# Capture nodes that give no picture of the world by themselves: a Raspberry Pi's codecs and picture processors …
+# Capture nodes that give no image of the world by themselves: a Raspberry Pi's codecs and image processors …
 _PROCESSORS = ("bcm2835-codec", "bcm2835-isp", "pispbe", "rpivid", "rpi-hevc")
-# … and the receivers behind its camera connector, whose raw pictures only libcamera turns into colours
+# … and the receivers behind its camera connector, whose raw images only libcamera turns into colours
 _RECEIVERS = ("unicam", "rp1-cfe")
-_SENSOR = re.compile(r"^([a-z]+[0-9][a-z0-9_]*) \d+-[0-9a-f]{4}$")  # how the kernel calls a chip on an I2C bus: imx708 10-001a
+# How the kernel calls a chip on an I2C bus: imx708 10-001a
+_SENSOR = re.compile(r"^([a-z]+[0-9][a-z0-9_]*) \d+-[0-9a-f]{4}$")
 _LENSES = ("ad5", "ak7", "dw9", "lm3")  # chips on the same bus that focus or light
 
 
@@ -104,15 +105,25 @@ def find_cameras(sys_root: Path = _SYS, dev_root: Path = _DEV, query: Query = qu
         query: asks one node's driver.
     """
     nodes = _nodes(sys_root)
-    cameras = [_camera(n, dev_root) for n in nodes if not n.name.startswith((*_PROCESSORS, *_RECEIVERS)) and _captures(n, dev_root, query)]
+    cameras = [
+        _camera(n, dev_root)
+        for n in nodes
+        if not n.name.startswith((*_PROCESSORS, *_RECEIVERS)) and _captures(n, dev_root, query)
+    ]
     behind = any(n.name.startswith(_RECEIVERS) for n in nodes)
     return (*cameras, *(_on_connector(sys_root) if behind else ()))
 
 
 def resolve_camera(
-    source: str, cameras: Sequence[Camera] | None = None, *, sys_root: Path = _SYS, dev_root: Path = _DEV, query: Query = query_node
+    source: str,
+    cameras: Sequence[Camera] | None = None,
+    *,
+    sys_root: Path = _SYS,
+    dev_root: Path = _DEV,
+    query: Query = query_node,
 ) -> Camera:
-    """The camera, for OpenCV to open, that is meant by `0`, `/dev/video0` (or a link to it), or `camera:` and a part of its name.
+    """The camera, for OpenCV to open, that is meant by `0`, `/dev/video0` (or a link to it), or `camera:` and a part of
+    its name.
 
     Args:
         source: as a user gives it; a name goes without `camera:` too.
@@ -131,7 +142,9 @@ def resolve_camera(
     if not fitting:
         raise SourceError(f"{source}: {_why_none(wanted, cameras, sys_root, dev_root)}; {_listed(cameras)}")
     if len(fitting) > 1:
-        raise SourceError(f"{source}: {len(fitting)} cameras have that in their names; name one by its path: {_names(fitting)}")
+        raise SourceError(
+            f"{source}: {len(fitting)} cameras have that in their names; name one by its path: {_names(fitting)}"
+        )
     if fitting[0].kind == "csi":
         raise SourceError(f"{source}: '{fitting[0].name}' is on the camera connector; give {fitting[0].source} instead")
     if fitting[0].problem:
@@ -152,15 +165,21 @@ def _fitting(source: str, cameras: Sequence[Camera]) -> list[Camera]:
 
 
 def _why_none(source: str, cameras: Sequence[Camera], sys_root: Path, dev_root: Path) -> str:
-    number = source if source.isdecimal() else Path(source).name.removeprefix("video") if source.startswith(f"{dev_root}/video") else ""
+    number = (
+        source
+        if source.isdecimal()
+        else Path(source).name.removeprefix("video")
+        if source.startswith(f"{dev_root}/video")
+        else ""
+    )
     node = next((n for n in _nodes(sys_root) if str(n.number) == number), None)
     if node is None:
         return "no such camera" if cameras else "no camera was found"
     if node.name.startswith(_RECEIVERS):
-        return f"'{node.name}' gives raw pictures, which libcamera turns into colours: give csi: instead"
+        return f"'{node.name}' gives raw images, which libcamera turns into colours: give csi: instead"
     if node.name.startswith(_PROCESSORS):
-        return f"'{node.name}' processes pictures and takes none"
-    return f"that node of '{node.name}' gives no pictures (metadata, perhaps)"
+        return f"'{node.name}' processes images and takes none"
+    return f"that node of '{node.name}' gives no images (metadata, perhaps)"
 
 
 def _listed(cameras: Sequence[Camera]) -> str:
@@ -186,7 +205,11 @@ class _Node:
 
 def _nodes(sys_root: Path) -> list[_Node]:
     folders = (sys_root / "class" / "video4linux").glob("video[0-9]*")
-    found = [_Node(int(f.name.removeprefix("video")), _read(f / "name"), int(_read(f / "index") or 0)) for f in folders if f.name[5:].isdecimal()]
+    found = [
+        _Node(int(f.name.removeprefix("video")), _read(f / "name"), int(_read(f / "index") or 0))
+        for f in folders
+        if f.name[5:].isdecimal()
+    ]
     return sorted(found, key=lambda node: node.number)
 
 
@@ -198,7 +221,8 @@ def _read(path: Path) -> str:
 
 
 def _captures(node: _Node, dev_root: Path, query: Query) -> bool:
-    """By its driver; where that may not be asked, the first node of each device, since a camera's others are metadata."""
+    """By its driver; where that may not be asked, the first node of each device, since a camera's others are
+    metadata."""
     facts = query(dev_root / f"video{node.number}")
     return facts.captures if facts else node.rank == 0
 
@@ -230,6 +254,8 @@ def _group(path: Path) -> str:
 def _on_connector(sys_root: Path) -> Iterator[Camera]:
     """Sensors by the names of their chips, which the kernel lists as sub-devices of the receiver."""
     names = [_read(folder / "name") for folder in sorted((sys_root / "class" / "video4linux").glob("v4l-subdev*"))]
-    sensors = sorted({match[1] for name in names if (match := _SENSOR.match(name)) and not match[1].startswith(_LENSES)})
+    sensors = sorted(
+        {match[1] for name in names if (match := _SENSOR.match(name)) and not match[1].startswith(_LENSES)}
+    )
     for number, sensor in enumerate(sensors):
         yield Camera(number, None, sensor, "csi")

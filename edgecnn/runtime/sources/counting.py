@@ -1,4 +1,4 @@
-"""How many pictures and frames sources will give, for a progress bar."""
+"""How many images and frames sources will give, for a progress bar."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ __all__ = ["count_frames"]
 
 
 def count_frames(sources: Sequence[str | os.PathLike[str]], every: int = 1) -> int | None:
-    """Frames of files and videos, these as their headers say; None where there is no end or no telling: a camera, standard input."""
-    pictures = frames = 0
+    """Frames of files and videos, these as their headers say.
+
+    None where there is no end or no telling: a camera, standard input.
+    """
+    images = frames = 0
     for address in map(parse_address, sources):
         if address.live or address.text == "-" or not opencv_takes(address.text):
             return None
@@ -27,7 +30,7 @@ def count_frames(sources: Sequence[str | os.PathLike[str]], every: int = 1) -> i
             capture.release()
             continue
         try:
-            pictures += sum(1 for _ in expand_sources([address.text]))
+            images += sum(1 for _ in expand_sources([address.text]))
         except EdgeCNNError:  # told where it is opened
             return None
-    return frames + -(-pictures // every)
+    return frames + -(-images // every)

@@ -1,4 +1,4 @@
-"""Picture files: one, a folder of them, a glob, or paths on standard input."""
+"""Image files: one, a folder of them, a glob, or paths on standard input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from edgecnn.errors import DataError, InputNotFoundError, PictureError, SourceError
+from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.preprocess import MAX_PIXELS, decode, read_bytes
 from edgecnn.runtime.sources.address import VIDEO_SUFFIXES
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
@@ -17,9 +17,9 @@ __all__ = ["expand_sources", "read_frame"]
 
 
 def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
-    """Reads one picture file. Raises :class:`InputNotFoundError` or :class:`PictureError`."""
+    """Reads one image file. Raises :class:`InputNotFoundError` or :class:`ImageError`."""
     if Path(path).suffix.lower() in VIDEO_SUFFIXES and Path(path).is_file():
-        raise PictureError(f"{path}: a video among pictures; name it as a source of its own")
+        raise ImageError(f"{path}: a video among images; name it as a source of its own")
     captured_at, start = now_rfc3339(), time.perf_counter()
     captured_monotonic_s = time.monotonic()
     image = decode(read_bytes(path), name=path, max_pixels=max_pixels, color="bgr")
@@ -28,11 +28,11 @@ def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
 
 
 def expand_sources(sources: Iterable[str]) -> Iterator[str]:
-    """Picture paths, in the order given; a folder's are sorted. Sources are checked before the first path is given.
+    """Image paths, in the order given; a folder's are sorted. Sources are checked before the first path is given.
 
     Raises:
         InputNotFoundError: a path or pattern that matches nothing; at the end, where standard input named nothing.
-        DataError: a folder without pictures.
+        DataError: a folder without images.
         SourceError: an address of a kind that there is not.
     """
     return (path for group in [_expand(source) for source in sources] for path in group)
@@ -48,15 +48,20 @@ def _expand(source: str) -> Iterable[str]:
         if path.exists():
             return (source,)
     except OSError as error:  # longer than a name may be
-        raise InputNotFoundError(f"{source}: no such picture, folder or pattern: {error.strerror}; check the path") from error
+        raise InputNotFoundError(
+            f"{source}: no such image, folder or pattern: {error.strerror}; check the path"
+        ) from error
     import glob  # noqa: PLC0415  # a path that is there needs none
 
     matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []  # noqa: PTH207  # a pattern may be absolute
     if not matches and "://" in source:
         scheme = source.partition("://")[0]
-        raise SourceError(f"{scheme}://: no such kind of source; there are rtsp://, http://, https:// and those of `edgecnn predict --help`")
+        raise SourceError(
+            f"{scheme}://: no such kind of source; there are rtsp://, http://, https:// and those of `edgecnn "
+            "predict --help`"
+        )
     if not matches:
-        raise InputNotFoundError(f"{source}: no such picture, folder or pattern; check the path")
+        raise InputNotFoundError(f"{source}: no such image, folder or pattern; check the path")
     once: dict[str, str] = {}  # `**` matches folders and what is in them
     for match in matches:
         for found in _folder(Path(match)) if Path(match).is_dir() else (match,):
@@ -75,9 +80,9 @@ def _named_on_input() -> Iterator[str]:
 
 
 def _folder(folder: Path) -> list[str]:
-    from edgecnn.data.dataset import find_pictures  # noqa: PLC0415  # a single picture needs none of it
+    from edgecnn.data.dataset import find_images  # noqa: PLC0415  # a single image needs none of it
 
-    found = [str(path) for path in find_pictures(folder)]
+    found = [str(path) for path in find_images(folder)]
     if not found:
-        raise DataError(f"{folder}: no pictures in this folder; check the path")
+        raise DataError(f"{folder}: no images in this folder; check the path")
     return found

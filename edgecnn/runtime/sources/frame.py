@@ -1,4 +1,4 @@
-"""One picture on its way to the classifier."""
+"""One image on its way to the classifier."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from edgecnn.preprocess import ColorOrder, Image
 
 __all__ = ["Frame", "FrameKind", "now_rfc3339"]
 
-FrameKind = Literal["picture", "video", "stream"]
-"""Frame-health gates act on streams and video alone: a picture file or an array is what its user says it is."""
+FrameKind = Literal["image", "video", "stream"]
+"""Frame-health gates act on streams and video alone: an image file or an array is what its user says it is."""
 
 
 def now_rfc3339() -> str:
@@ -29,7 +29,7 @@ def _rfc3339(second: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A decoded picture, and when and where it was taken in."""
+    """A decoded image, and when and where it was taken in."""
 
     image: Image  # uint8 [H, W, 3]
     name: str
@@ -38,5 +38,5 @@ class Frame:
     decode_ms: float | None = None
     captured_at: str = field(default_factory=now_rfc3339)
     captured_monotonic_s: float = field(default_factory=time.monotonic)
-    kind: FrameKind = "picture"
+    kind: FrameKind = "image"
     color: ColorOrder = "bgr"  # of the image: every source here gives OpenCV's order

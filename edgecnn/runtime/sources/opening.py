@@ -24,19 +24,22 @@ __all__ = ["open_source"]
 def open_source(
     source: str | os.PathLike[str], *, every: int = 1, max_pixels: int = MAX_PIXELS, live: LiveOptions | None = None
 ) -> Iterator[Frame] | LiveSource:
-    """The frames of a picture file, a folder, a glob, ``-`` (paths on standard input), a video file, a camera or a stream.
+    """The frames of an image file, a folder, a glob, ``-`` (paths on standard input), a video file, a camera or a
+    stream.
 
-    What a camera or a stream gives is a :class:`LiveSource`: its newest frame each time, for ever; close it, or use it in a ``with`` block.
+    What a camera or a stream gives is a :class:`LiveSource`: its newest frame each time, for ever; close it, or use it
+    in a ``with`` block.
 
     Args:
         source: see :func:`edgecnn.runtime.sources.address.parse_address`.
         every: give every N-th frame alone.
-        max_pixels: refuse larger pictures.
+        max_pixels: refuse larger images.
         live: how a camera or a stream is watched; its ``every`` and ``max_pixels`` are these.
 
     Raises:
         UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
-        PictureError: while iterating, at a picture that cannot be read; the classifier's stream reports it instead and goes on.
+        ImageError: while iterating, at an image that cannot be read; the classifier's stream reports it instead and
+            goes on.
         SourceError: while iterating, where a video, camera or stream cannot be opened.
     """
     if every < 1:

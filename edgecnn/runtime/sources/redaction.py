@@ -8,7 +8,8 @@ __all__ = ["secrets_in", "without_passwords"]
 
 _HIDDEN = "***"
 
-# A text that is an address and nothing else: up to its last @, whatever stands before, since a password may hold anything
+# A text that is an address and nothing else: up to its last @, whatever stands before, since a password may hold
+# anything
 _WHOLE = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>.*)@(?=[^@]*\Z)", re.IGNORECASE | re.DOTALL)
 
 # One within a text: up to the last @ before a space; hiding too much of an address harms nobody
@@ -22,18 +23,25 @@ _PARAMETER = re.compile(
 
 
 def without_passwords(text: str, *, whole: bool = False) -> str:
-    """The text with user names, passwords and keys of addresses replaced by ``***``; ``whole``: it is one address and nothing else."""
+    """The text with user names, passwords and keys of addresses replaced by ``***``.
+
+    ``whole``: it is one address and nothing else.
+    """
     users = _WHOLE if whole else _WITHIN
     return _PARAMETER.sub(rf"\g<name>{_HIDDEN}", users.sub(rf"\g<scheme>{_HIDDEN}@", text))
 
 
 def secrets_in(text: str, *, whole: bool = False) -> tuple[str, ...]:
-    """The passwords and keys of addresses in a text, as written and decoded: a library may repeat one of them alone. Longest first."""
+    """The passwords and keys of addresses in a text, as written and decoded.
+
+    A library may repeat one of them alone. Longest first.
+    """
     found = {match["value"].strip("\"'") for match in _PARAMETER.finditer(text)}
     for match in (_WHOLE if whole else _WITHIN).finditer(text):
         _, _, password = match["user"].partition(":")
         found.add(password or match["user"])
-        found |= {piece for piece in re.split("[@/]", password) if len(piece) > 3}  # where a library took one of these for the end
+        # Where a library took one of these for the end
+        found |= {piece for piece in re.split("[@/]", password) if len(piece) > 3}
     from urllib.parse import unquote  # noqa: PLC0415  # only a message about an address needs it
 
     found |= {unquote(secret) for secret in found}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from edgecnn.errors import InputNotFoundError, PictureError, SourceError
+from edgecnn.errors import ImageError, InputNotFoundError, SourceError
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.runtime.sources.drivers.driver import as_bgr, opencv_takes
 from edgecnn.runtime.sources.frame import Frame
@@ -24,7 +24,7 @@ def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Itera
 
     Raises:
         InputNotFoundError, SourceError: at the first frame, where there is none to be had.
-        PictureError: at the end, where the file breaks off before it.
+        ImageError: at the end, where the file breaks off before it.
     """
     capture = _open(path, max_pixels)
     promised, index = capture.get(cv2.CAP_PROP_FRAME_COUNT), 0
@@ -46,7 +46,7 @@ def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Itera
     if not index:
         raise SourceError(f"{path}: no frame of this video can be decoded; convert it, for instance with ffmpeg")
     if index < _WHOLE * promised - _LOST:
-        raise PictureError(f"{path}: breaks off after {index} of {promised:.0f} frames; copy the file again")
+        raise ImageError(f"{path}: breaks off after {index} of {promised:.0f} frames; copy the file again")
 
 
 def video_rate(path: str) -> float:
@@ -68,5 +68,7 @@ def _open(path: str, max_pixels: int) -> cv2.VideoCapture:
     width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
     if width * height > max_pixels:
         capture.release()
-        raise SourceError(f"{path}: {width:.0f} x {height:.0f} pixels are more than the limit of {max_pixels / 1e6:g} megapixels")
+        raise SourceError(
+            f"{path}: {width:.0f} x {height:.0f} pixels are more than the limit of {max_pixels / 1e6:g} megapixels"
+        )
     return capture

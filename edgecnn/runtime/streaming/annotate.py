@@ -1,4 +1,4 @@
-"""Pictures with their answers written on them: into a folder, as pictures and videos, or into a window."""
+"""Images with their answers written on them: into a folder, as images and videos, or into a window."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = ["Album", "VideoWriter", "Window", "annotate", "banner_text"]
 _COLORS = {"ok": (80, 175, 76), "unknown": (0, 165, 255)}  # BGR: green, orange; anything else is red
 _RED = (60, 60, 220)
 _FONT, _INDENT = cv2.FONT_HERSHEY_SIMPLEX, 4  # pixels
-_LEAST_SCALE = 0.25  # of the font: smaller letters cannot be read, and the end of a long answer is cut off instead
+_MIN_SCALE = 0.25  # of the font: smaller letters cannot be read, and the end of a long answer is cut off instead
 _STREAM_FPS = 10.0  # of a written stream: its frames come as they come, so each stands until the next
 _LONGEST_S = 10.0  # that one frame stands for: an outage is cut to it
-_LEAST_FREE_BYTES = 64 * 2**20  # a video writer says nothing of a full disk
+_MIN_FREE_BYTES = 64 * 2**20  # a video writer says nothing of a full disk
 _LONGEST_STEM = 200  # bytes: a name has 255 at most, and a temporary file's is longer than what it becomes
 _TITLE = "edgecnn"
 _CLOSING_KEYS = (27, ord("q"))
@@ -48,20 +48,33 @@ def banner_text(prediction: Prediction) -> str:
 
 
 def annotate(frame: Frame, prediction: Prediction) -> Image:
-    """The picture, BGR, with a banner above it that tells the answer."""
+    """The image, BGR, with a banner above it that tells the answer."""
     banner = max(24, frame.image.shape[0] // 12)
-    image = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-    picture = cv2.copyMakeBorder(image, banner, 0, 0, 0, cv2.BORDER_CONSTANT, value=_COLORS.get(prediction.status, _RED))
+    plain_bgr = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+    image = cv2.copyMakeBorder(
+        plain_bgr, banner, 0, 0, 0, cv2.BORDER_CONSTANT, value=_COLORS.get(prediction.status, _RED)
+    )
     plain = banner_text(prediction).encode("ascii", "replace").decode()  # OpenCV's font has no other letters
     scale = banner / 40
     (width, _), _ = cv2.getTextSize(plain, _FONT, scale, max(1, round(2 * scale)))
-    scale = max(_LEAST_SCALE, scale * min(1.0, (picture.shape[1] - 2 * _INDENT) / width))
-    cv2.putText(picture, plain, (_INDENT, int(banner * 0.75)), _FONT, scale, (255, 255, 255), max(1, round(2 * scale)), cv2.LINE_AA)
-    return picture  # type: ignore[return-value]
+    scale = max(_MIN_SCALE, scale * min(1.0, (image.shape[1] - 2 * _INDENT) / width))
+    cv2.putText(
+        image,
+        plain,
+        (_INDENT, int(banner * 0.75)),
+        _FONT,
+        scale,
+        (255, 255, 255),
+        max(1, round(2 * scale)),
+        cv2.LINE_AA,
+    )
+    return image  # type: ignore[return-value]
 
 
 class Album:
-    """Writes annotated pictures into a folder as JPEG, and the frames of videos and cameras as one video a source. Raises :class:`OutputError`.
+    """Writes annotated images into a folder as JPEG, and the frames of videos and cameras as one video a source.
+
+    Raises :class:`OutputError`.
 
     Args:
         folder: made where it is not there.
@@ -75,16 +88,16 @@ class Album:
         self._videos: dict[str, VideoWriter] = {}
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Writes one picture or frame."""
-        picture = annotate(frame, prediction)
-        if frame.kind != "picture":
-            self._video(frame).add(picture, frame.captured_monotonic_s if frame.kind == "stream" else None)
+        """Writes one image or frame."""
+        image = annotate(frame, prediction)
+        if frame.kind != "image":
+            self._video(frame).add(image, frame.captured_monotonic_s if frame.kind == "stream" else None)
             return
-        done, data = cv2.imencode(".jpg", picture)
+        done, data = cv2.imencode(".jpg", image)
         stem = os.fsdecode(os.fsencode(Path(frame.name).stem)[:_LONGEST_STEM])
         target = self._folder / f"{frame.index:06d}_{stem}.jpg"
         if not done:
-            raise OutputError(f"{target}: OpenCV cannot encode the picture; name another --save")
+            raise OutputError(f"{target}: OpenCV cannot encode the image; name another --save")
         write_bytes(target, data.tobytes())
 
     def close(self) -> None:
@@ -100,7 +113,11 @@ class Album:
 
     def _video(self, frame: Frame) -> VideoWriter:
         if frame.name not in self._videos:
-            stem = Path(frame.name).stem if frame.kind == "video" else re.sub(r"[^\w.-]+", "_", frame.name).strip("_")[:100]
+            stem = (
+                Path(frame.name).stem
+                if frame.kind == "video"
+                else re.sub(r"[^\w.-]+", "_", frame.name).strip("_")[:100]
+            )
             fps = video_rate(frame.name) / self._every if frame.kind == "video" else _STREAM_FPS
             taken = {video.path.stem for video in self._videos.values()}
             name = next(n for n in (stem or "video", *(f"{stem}_{i}" for i in range(2, 10_000))) if n not in taken)
@@ -112,7 +129,9 @@ class Album:
 
 
 class VideoWriter:
-    """Writes frames as MPEG-4 in Matroska, which can be played to its end even where the program was killed. Raises :class:`OutputError`.
+    """Writes frames as MPEG-4 in Matroska, which can be played to its end even where the program was killed.
+
+    Raises :class:`OutputError`.
 
     Args:
         path: ends in ``.mkv``; an older file of that name is replaced.
@@ -128,14 +147,17 @@ class VideoWriter:
         self._written = 0
         self._checked_s = float("-inf")
 
-    def add(self, picture: Image, time_s: float | None = None) -> None:
-        """Writes a frame, uint8 ``[H, W, 3]`` BGR; with its time in seconds, as often as the rate needs to stay in step with it."""
-        writer = self._writer or self._open(picture)
+    def add(self, image: Image, time_s: float | None = None) -> None:
+        """Writes a frame, uint8 ``[H, W, 3]`` BGR.
+
+        With its time in seconds, as often as the rate needs to stay in step with it.
+        """
+        writer = self._writer or self._open(image)
         self._check_space()
-        if (picture.shape[1], picture.shape[0]) != self._size:
-            picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        if (image.shape[1], image.shape[0]) != self._size:
+            image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         for _ in range(1 if time_s is None else self._due(time_s)):
-            writer.write(picture)
+            writer.write(image)
             self._written += 1
 
     def close(self) -> None:
@@ -149,19 +171,24 @@ class VideoWriter:
         due, most = int((time_s - self._start_s) * self._fps) + 1 - self._written, int(_LONGEST_S * self._fps)
         if due <= most:
             return due
-        self._start_s = time_s - (self._written + most - 1) / self._fps  # what was cut is not made up for by the frames that follow
+        # What was cut is not made up for by the frames that follow
+        self._start_s = time_s - (self._written + most - 1) / self._fps
         return most
 
-    def _open(self, picture: Image) -> cv2.VideoWriter:
-        height, width = (side - side % 2 for side in picture.shape[:2])  # the codec takes even sides
+    def _open(self, image: Image) -> cv2.VideoWriter:
+        height, width = (side - side % 2 for side in image.shape[:2])  # the codec takes even sides
         self._size = (width, height)
         if not opencv_takes(str(self.path)):
-            raise OutputError(f"{self.path}: its name is not UTF-8, which OpenCV needs of a video's; name another --save")
+            raise OutputError(
+                f"{self.path}: its name is not UTF-8, which OpenCV needs of a video's; name another --save"
+            )
         with suppress(OSError):
             self.path.unlink()
         writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size)
         if not writer.isOpened():
-            raise OutputError(f"{self.path}: cannot be written as a video; permit writing there, or name another --save")
+            raise OutputError(
+                f"{self.path}: cannot be written as a video; permit writing there, or name another --save"
+            )
         self._writer = writer
         return writer
 
@@ -171,24 +198,27 @@ class VideoWriter:
             return
         self._checked_s = now
         free = shutil.disk_usage(self.path.parent).free
-        if free < _LEAST_FREE_BYTES:
-            raise OutputError(f"{self.path}: {free / 2**20:.0f} MiB are left on the disk; free space, or name another --save")
+        if free < _MIN_FREE_BYTES:
+            raise OutputError(
+                f"{self.path}: {free / 2**20:.0f} MiB are left on the disk; free space, or name another --save"
+            )
 
 
 class Window:
-    """Shows annotated pictures where OpenCV was built with windows. Raises :class:`UsageError` where not."""
+    """Shows annotated images where OpenCV was built with windows. Raises :class:`UsageError` where not."""
 
     def __init__(self) -> None:
         try:
             cv2.namedWindow(_TITLE, cv2.WINDOW_AUTOSIZE)
         except cv2.error as error:
             raise UsageError(
-                "--show: this OpenCV has no windows; install opencv-python in place of opencv-python-headless, or use --save DIR"
+                "--show: this OpenCV has no windows; install opencv-python in place of opencv-python-headless, or "
+                "use --save DIR"
             ) from error
         self.closed = False
         """Whether its user pressed q or Esc."""
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
-        """Shows one picture."""
+        """Shows one image."""
         cv2.imshow(_TITLE, annotate(frame, prediction))
         self.closed = cv2.waitKey(1) & 0xFF in _CLOSING_KEYS

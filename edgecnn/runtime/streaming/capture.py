@@ -28,7 +28,7 @@ class CaptureOptions:
 
     source: str
     label: str
-    data: Path  # the data set; the pictures go into its folder `label`
+    data: Path  # the data set; the images go into its folder `label`
     count: int = 100
     every_s: float = 1.0  # between two saved frames
     health: FrameHealth | None = None  # passes over unfit frames; None: saves them too
@@ -36,9 +36,13 @@ class CaptureOptions:
 
     def __post_init__(self) -> None:
         if self.count < 1 or not self.every_s >= 0:
-            raise UsageError(f"--count {self.count} --every {self.every_s:g}: expected at least 1, and a time of at least 0 s")
+            raise UsageError(
+                f"--count {self.count} --every {self.every_s:g}: expected at least 1, and a time of at least 0 s"
+            )
         if not self.label.strip() or self.label.startswith(".") or re.search(r"[/\\\0]", self.label):
-            raise UsageError(f"--label '{self.label}': a label becomes a folder's name; leave out slashes and a dot in front")
+            raise UsageError(
+                f"--label '{self.label}': a label becomes a folder's name; leave out slashes and a dot in front"
+            )
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def capture(options: CaptureOptions, progress: Progress | None = None) -> Captur
 
     Raises:
         InputNotFoundError, SourceError: it cannot be opened.
-        OutputError: a picture cannot be written.
+        OutputError: an image cannot be written.
     """
     folder = options.data / options.label
     make_folder(folder)
@@ -80,7 +84,10 @@ def capture(options: CaptureOptions, progress: Progress | None = None) -> Captur
 
 
 def frames_for(source: str, seconds: float, progress: Progress | None = None) -> Iterator[Frame]:
-    """The frames of so many seconds, by the time at which they were taken. Raises as :func:`open_source`, :class:`UsageError` for a picture."""
+    """The frames of so many seconds, by the time at which they were taken.
+
+    Raises as :func:`open_source`, :class:`UsageError` for an image.
+    """
     if not seconds > 0:
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
     frames: Any = open_source(source)
@@ -97,8 +104,8 @@ def frames_for(source: str, seconds: float, progress: Progress | None = None) ->
 
 
 def _time_s(frame: Frame, source: str) -> float:
-    if frame.kind == "picture":
-        raise UsageError(f"{source}: pictures, not a camera or a video; name one of these")
+    if frame.kind == "image":
+        raise UsageError(f"{source}: images, not a camera or a video; name one of these")
     return frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
 
 
@@ -115,7 +122,7 @@ def _frames(options: CaptureOptions) -> Generator[Frame, None, None]:
 
 
 def _save(frame: Frame, folder: Path) -> None:
-    """Under the time it was taken and its number, so that no earlier picture is replaced."""
+    """Under the time it was taken and its number, so that no earlier image is replaced."""
     done, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise OutputError(f"{folder}: OpenCV cannot encode a frame of {frame.name} as JPEG")

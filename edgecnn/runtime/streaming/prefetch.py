@@ -27,7 +27,8 @@ _Jobs: TypeAlias = "SimpleQueue[tuple[Item, _Outcome[Result]] | None]"
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int, window: int) -> Iterator[Result]:
     """Yields ``function(item)`` for each item, in order, while up to ``window`` later ones are worked on.
 
-    An item that is slow to come (a line on standard input) holds back no result of those before it: a thread of its own asks for it. The caller
+    An item that is slow to come (a line on standard input) holds back no result of those before it: a thread of its own
+    asks for it. The caller
     waits in queues of C alone, so that a signal's exception leaves no lock held that a worker would wait for.
 
     Raises:

@@ -21,27 +21,32 @@ __all__ = ["SourcePipeline"]
 
 
 class SourcePipeline:
-    """Judges one source's frames in their order; each answer comes with whether it differs from the one before."""
+    """Evaluates one source's frames in their order; each answer comes with whether it differs from the one before."""
 
-    def __init__(self, classifier: FrameClassifier, health: HealthThresholds | None, smoothing: SmoothingOptions | None) -> None:
+    def __init__(
+        self, classifier: FrameClassifier, health: HealthThresholds | None, smoothing: SmoothingOptions | None
+    ) -> None:
         self._classifier = classifier
         self._health = None
         if health is not None:
-            from edgecnn.runtime.frame_quality.checker import FrameHealth  # noqa: PLC0415  # pictures need none of it
+            from edgecnn.runtime.frame_quality.checker import FrameHealth  # noqa: PLC0415  # images need none of it
 
             self._health = FrameHealth(health)
-        self._smoother = None if smoothing is None else Smoother(classifier.labels, smoothing, classifier.allowed_indices)
+        self._smoother = (
+            None if smoothing is None else Smoother(classifier.labels, smoothing, classifier.allowed_indices)
+        )
         self._before: tuple[str, int | None] | None = None
 
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
         """A frame's answer."""
-        row = self._classifier.fit(frame)  # first, since it reads the whole frame: the few pixels that health looks at are then at hand
+        # First, since it reads the whole frame: the few pixels that health looks at are then at hand
+        row = self._classifier.fit(frame)
         reason = None if self._health is None else self._health.check(frame)
         time_s = frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
         if reason is not None:
-            return self._told(self._classifier.reject(frame, reason), None, time_s)
+            return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, time_s)
         answer = self._classifier.answer([frame], [row])[0]
-        return self._told(answer.prediction, answer.probabilities, time_s)
+        return self._smoothed_and_compared(answer.prediction, answer.probabilities, time_s)
 
     def outage(self, outage: Outage) -> tuple[Prediction, bool]:
         """The report that the source is away: told as it is, since no answer stands for frames that do not come."""
@@ -49,7 +54,9 @@ class SourcePipeline:
         away = self._classifier.report_missing(Missing("no_decision", reason, outage.name, None, outage.captured_at))
         return self._compared(away)
 
-    def _told(self, prediction: Prediction, probabilities: NDArray[np.float32] | None, time_s: float) -> tuple[Prediction, bool]:
+    def _smoothed_and_compared(
+        self, prediction: Prediction, probabilities: NDArray[np.float32] | None, time_s: float
+    ) -> tuple[Prediction, bool]:
         if self._smoother is not None:
             prediction = self._smoothed(self._smoother, prediction, probabilities, time_s)
         return self._compared(prediction)
@@ -59,8 +66,12 @@ class SourcePipeline:
         changed, self._before = now != self._before, now
         return prediction, changed
 
-    def _smoothed(self, smoother: Smoother, prediction: Prediction, probabilities: NDArray[np.float32] | None, time_s: float) -> Prediction:
+    def _smoothed(
+        self, smoother: Smoother, prediction: Prediction, probabilities: NDArray[np.float32] | None, time_s: float
+    ) -> Prediction:
         stands = smoother.update(time_s, prediction.status, probabilities)
         label = None if stands.index is None else self._classifier.labels[stands.index]
         reason = prediction.reason if stands.status == prediction.status == "no_decision" else stands.reason
-        return replace(prediction, status=stands.status, reason=reason, label=label, index=stands.index, score=stands.score)
+        return replace(
+            prediction, status=stands.status, reason=reason, label=label, index=stands.index, score=stands.score
+        )

@@ -1,4 +1,4 @@
-"""From sources to answers: pictures read ahead, videos frame by frame, cameras at their newest frame."""
+"""From sources to answers: images read ahead, videos frame by frame, cameras at their newest frame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgecnn.errors import InputNotFoundError, PictureError, SourceError, UsageError
+from edgecnn.errors import ImageError, InputNotFoundError, SourceError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Missing, Prediction, Status
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
@@ -31,24 +31,25 @@ if TYPE_CHECKING:
 __all__ = ["AnswerStream", "Answered", "StreamOptions", "answer_stream"]
 
 Answered: TypeAlias = "tuple[Frame | None, Prediction]"
-"""A frame and its answer; no frame where a picture could not be read or a camera is away."""
+"""A frame and its answer; no frame where an image could not be read or a camera is away."""
 
 Answers: TypeAlias = "Generator[Answered, None, None]"
-Judgements: TypeAlias = "Generator[_Judged, None, None]"
+StreamAnswers: TypeAlias = "Generator[_StreamAnswer, None, None]"
 
-_MOST_READERS = 4
-"""Threads that decode ahead: a picture of 12 megapixels takes 36 MB."""
+_MAX_READERS = 4
+"""Threads that decode ahead: an image of 12 megapixels takes 36 MB."""
 
 
 @dataclass(frozen=True)
 class StreamOptions:
     """How a stream of answers is made."""
 
-    batch: int = 1  # pictures an inference
+    batch: int = 1  # images an inference
     every: int = 1  # take every N-th frame
     max_frames: int | None = None  # stop after so many
     live: LiveOptions | None = None  # how cameras and streams are watched; None: as usual
-    health: HealthThresholds | None = field(default_factory=HealthThresholds)  # of videos, cameras and streams; None: every frame is fit
+    # Of videos, cameras and streams; None: every frame is fit
+    health: HealthThresholds | None = field(default_factory=HealthThresholds)
     smoothing: SmoothingOptions | None = None  # of the same; None: each frame's answer stands alone
     on_change: bool = False  # only answers that differ from the one before
 
@@ -74,7 +75,10 @@ class _Unreadable:
 
 
 class AnswerStream(Iterator[Answered]):
-    """Answers as they are ready. Closing it, leaving its ``with`` block or dropping it ends its readers and capture processes."""
+    """Answers as they are ready.
+
+    Closing it, leaving its ``with`` block or dropping it ends its readers and capture processes.
+    """
 
     def __init__(self, answers: Answers, cameras: Cameras | None, statuses: Counter[Status]) -> None:
         self._answers = answers
@@ -101,7 +105,9 @@ class AnswerStream(Iterator[Answered]):
         self.close()
 
 
-def answer_stream(classifier: FrameClassifier, sources: Sequence[str | os.PathLike[str]], options: StreamOptions) -> AnswerStream:
+def answer_stream(
+    classifier: FrameClassifier, sources: Sequence[str | os.PathLike[str]], options: StreamOptions
+) -> AnswerStream:
     """Files first, in the order given, then all cameras and streams together for as long as they are read.
 
     Raises:
@@ -109,13 +115,13 @@ def answer_stream(classifier: FrameClassifier, sources: Sequence[str | os.PathLi
         SourceError: while iterating, where a camera cannot be opened and another try cannot help.
     """
     if not sources:
-        raise UsageError("no source: name a picture, a folder, a video, a camera or a stream")
+        raise UsageError("no source: name an image, a folder, a video, a camera or a stream")
     addresses = [parse_address(source) for source in sources]
-    parts: list[Judgements] = []
+    parts: list[StreamAnswers] = []
     for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
         texts = [a.text for a in group]
-        if kind == "pictures":
-            parts.append(_pictures(classifier, expand_sources(texts), options))
+        if kind == "images":
+            parts.append(_images(classifier, expand_sources(texts), options))
         else:
             parts += [_video(classifier, text, options) for text in texts]
     cameras = _cameras([a for a in addresses if a.live], classifier, options)
@@ -131,11 +137,13 @@ def _cameras(addresses: Sequence[Address], classifier: FrameClassifier, options:
     from edgecnn.runtime.sources.capture.live_options import LiveOptions  # noqa: PLC0415
     from edgecnn.runtime.sources.capture.several_cameras import Cameras  # noqa: PLC0415  # files need none of it
 
-    return Cameras(addresses, replace(options.live or LiveOptions(), every=options.every, max_pixels=classifier.max_pixels))
+    return Cameras(
+        addresses, replace(options.live or LiveOptions(), every=options.every, max_pixels=classifier.max_pixels)
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
+class _StreamAnswer:
     """What a source gave, and whether its answer is another than before."""
 
     frame: Frame | None
@@ -143,31 +151,31 @@ class _Judged:
     changed: bool = True
 
 
-def _in_turn(parts: Sequence[Judgements], options: StreamOptions, statuses: Counter[Status]) -> Answers:
+def _in_turn(parts: Sequence[StreamAnswers], options: StreamOptions, statuses: Counter[Status]) -> Answers:
     frames = 0
     for part in parts:
         with closing(part):
-            for judged in part:
-                statuses[judged.prediction.status] += 1
-                if judged.changed or not options.on_change:
-                    yield judged.frame, judged.prediction
-                frames += judged.prediction.frame is not None
+            for evaluated in part:
+                statuses[evaluated.prediction.status] += 1
+                if evaluated.changed or not options.on_change:
+                    yield evaluated.frame, evaluated.prediction
+                frames += evaluated.prediction.frame is not None
                 if frames == options.max_frames:
                     return
 
 
-def _pictures(classifier: FrameClassifier, paths: Iterable[str], options: StreamOptions) -> Judgements:
+def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOptions) -> StreamAnswers:
     def load(numbered: tuple[int, str]) -> _Prepared | _Unreadable:
         index, path = numbered
         try:
             frame = read_frame(path, index, classifier.max_pixels)
-        except (PictureError, InputNotFoundError) as error:
+        except (ImageError, InputNotFoundError) as error:
             return _Unreadable(path, index, str(error).removeprefix(f"{path}: "))
         return _Prepared(frame, classifier.fit(frame))
 
     from edgecnn.runtime.streaming.prefetch import map_ahead  # noqa: PLC0415  # cameras need no readers
 
-    readers = min(_MOST_READERS, allowed_threads())
+    readers = min(_MAX_READERS, allowed_threads())
     chosen = islice(enumerate(paths), 0, None, options.every)
     waiting: list[_Prepared] = []
     for loaded in map_ahead(load, chosen, readers, readers + options.batch):
@@ -177,37 +185,41 @@ def _pictures(classifier: FrameClassifier, paths: Iterable[str], options: Stream
             yield from _answers(classifier, waiting)
             waiting = []
         if isinstance(loaded, _Unreadable):
-            yield _Judged(None, classifier.report_missing(Missing("error", loaded.reason, loaded.source, loaded.index)))
+            yield _StreamAnswer(
+                None, classifier.report_missing(Missing("error", loaded.reason, loaded.source, loaded.index))
+            )
     yield from _answers(classifier, waiting)
 
 
-def _answers(classifier: FrameClassifier, prepared: Sequence[_Prepared]) -> Iterator[_Judged]:
+def _answers(classifier: FrameClassifier, prepared: Sequence[_Prepared]) -> Iterator[_StreamAnswer]:
     frames = [p.frame for p in prepared]
     for frame, answer in zip(frames, classifier.answer(frames, [p.row for p in prepared]), strict=True):
-        yield _Judged(frame, answer.prediction)
+        yield _StreamAnswer(frame, answer.prediction)
 
 
-def _video(classifier: FrameClassifier, path: str, options: StreamOptions) -> Judgements:
+def _video(classifier: FrameClassifier, path: str, options: StreamOptions) -> StreamAnswers:
     from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415
-    from edgecnn.runtime.streaming.source_pipeline import SourcePipeline  # noqa: PLC0415  # pictures need none of it
+    from edgecnn.runtime.streaming.source_pipeline import SourcePipeline  # noqa: PLC0415  # images need none of it
 
-    judge, index = SourcePipeline(classifier, options.health, options.smoothing), 0
+    backend, index = SourcePipeline(classifier, options.health, options.smoothing), 0
     try:
         for frame in read_video(path, options.every, classifier.max_pixels):
             index = frame.index + 1
-            yield _Judged(frame, *judge.frame(frame))
-    except (PictureError, SourceError) as error:
-        yield _Judged(None, classifier.report_missing(Missing("error", str(error).removeprefix(f"{path}: "), path, index)))
+            yield _StreamAnswer(frame, *backend.frame(frame))
+    except (ImageError, SourceError) as error:
+        yield _StreamAnswer(
+            None, classifier.report_missing(Missing("error", str(error).removeprefix(f"{path}: "), path, index))
+        )
 
 
-def _live(classifier: FrameClassifier, cameras: Cameras, options: StreamOptions) -> Judgements:
+def _live(classifier: FrameClassifier, cameras: Cameras, options: StreamOptions) -> StreamAnswers:
     from edgecnn.runtime.streaming.source_pipeline import SourcePipeline  # noqa: PLC0415  # files need none of it
 
-    judges: dict[str, SourcePipeline] = {}
+    pipelines: dict[str, SourcePipeline] = {}
     with cameras:
         for news in cameras:
-            judge = judges.setdefault(news.name, SourcePipeline(classifier, options.health, options.smoothing))
+            backend = pipelines.setdefault(news.name, SourcePipeline(classifier, options.health, options.smoothing))
             if isinstance(news, Frame):
-                yield _Judged(news, *judge.frame(news))
+                yield _StreamAnswer(news, *backend.frame(news))
             else:
-                yield _Judged(None, *judge.outage(news))
+                yield _StreamAnswer(None, *backend.outage(news))

@@ -1,4 +1,7 @@
-"""What of the machine this process may use: a container is told to use less than the machine shows it (control groups, both versions)."""
+"""What of the machine this process may use.
+
+A container is told to use less than the machine shows it (control groups, both versions).
+"""
 
 from __future__ import annotations
 
@@ -39,13 +42,17 @@ def _quotas_v2(root: Path) -> Iterator[float]:
 
 def _quotas_v1(root: Path) -> Iterator[float]:
     for folder in _folders(root, "cpu"):
-        for quota, period_us in zip(_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us"), strict=False):
+        for quota, period_us in zip(
+            _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us"), strict=False
+        ):
             if quota.isdigit() and period_us.isdigit() and int(period_us):  # -1 is no limit
                 yield int(quota) / int(period_us)
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """The group of this process and those that hold it, each of which may limit it; a container may see its own as the root.
+    """The group of this process and those that hold it, each of which may limit it.
+
+    A container may see its own as the root.
 
     Args:
         root: of the file system.
@@ -54,7 +61,9 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
     for line in "\n".join(_read(root / "proc/self/cgroup")).splitlines():
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
         if controller in controllers.split(","):
-            for name in dict.fromkeys((controllers, controller)):  # version 1's folder bears all of a line's controllers, or a link each
+            for name in dict.fromkeys(
+                (controllers, controller)
+            ):  # version 1's folder bears all of a line's controllers, or a link each
                 top = root / "sys/fs/cgroup" / name
                 group = top / path.strip("/")
                 yield from (folder for folder in (group, *group.parents) if folder == top or top in folder.parents)

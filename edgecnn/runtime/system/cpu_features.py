@@ -32,10 +32,12 @@ _ARM_INT8 = frozenset(("asimddp", "i8mm"))
 
 # Linux's arch/arm64/include/asm/cputype.h, implementer 0x41
 _ARM_CORES = {
-    "0xd03": "Cortex-A53", "0xd04": "Cortex-A35", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72", "0xd09": "Cortex-A73",
-    "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1", "0xd40": "Neoverse-V1", "0xd41": "Cortex-A78", "0xd42": "Cortex-A78AE",
-    "0xd44": "Cortex-X1", "0xd46": "Cortex-A510", "0xd47": "Cortex-A710", "0xd48": "Cortex-X2", "0xd49": "Neoverse-N2", "0xd4d": "Cortex-A715",
-    "0xd4e": "Cortex-X3", "0xd4f": "Neoverse-V2", "0xd80": "Cortex-A520", "0xd81": "Cortex-A720", "0xd82": "Cortex-X4",
+    "0xd03": "Cortex-A53", "0xd04": "Cortex-A35", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72", "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1", "0xd40": "Neoverse-V1", "0xd41": "Cortex-A78", "0xd42": "Cortex-A78AE",
+    "0xd44": "Cortex-X1", "0xd46": "Cortex-A510", "0xd47": "Cortex-A710", "0xd48": "Cortex-X2",
+    "0xd49": "Neoverse-N2", "0xd4d": "Cortex-A715", "0xd4e": "Cortex-X3", "0xd4f": "Neoverse-V2",
+    "0xd80": "Cortex-A520", "0xd81": "Cortex-A720", "0xd82": "Cortex-X4",
 }  # fmt: skip
 
 
@@ -56,7 +58,10 @@ def _blocks(root: Path = _ROOT) -> tuple[dict[str, str], ...]:
     except OSError:
         return ()
     parts = [part for part in text.split("\n\n") if part.strip()]
-    return tuple({key.strip(): value.strip() for key, _, value in (line.partition(":") for line in part.splitlines())} for part in parts)
+    return tuple(
+        {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in part.splitlines())}
+        for part in parts
+    )
 
 
 def _first(names: Iterable[str], root: Path) -> str:
@@ -81,7 +86,10 @@ def cpu_flags(root: Path = _ROOT) -> frozenset[str]:
 def core_kinds(root: Path = _ROOT) -> tuple[CoreKind, ...]:
     """An ARM processor's kinds of cores, the fastest first; empty on x86 and where the system does not tell."""
     kinds = Counter(
-        (_ARM_CORES.get(block["CPU part"], f"ARM core {block['CPU part']}"), _capacity(block.get("processor", ""), root))
+        (
+            _ARM_CORES.get(block["CPU part"], f"ARM core {block['CPU part']}"),
+            _capacity(block.get("processor", ""), root),
+        )
         for block in _blocks(root)
         if "CPU part" in block
     )
@@ -111,20 +119,30 @@ def is_x86() -> bool:
 
 
 def has_vnni() -> bool:
-    """Whether products of uint8 and int8 are summed without saturating; taken for granted where the system does not tell."""
+    """Whether products of uint8 and int8 are summed without saturating.
+
+    Taken for granted where the system does not tell.
+    """
     flags = cpu_flags()
     return not is_x86() or not flags or bool(flags & _VNNI)
 
 
 def has_fast_int8() -> bool | None:
-    """Whether it has instructions for sums of int8 products: VNNI or AMX, dotprod or i8mm; None where the system does not tell."""
+    """Whether it has instructions for sums of int8 products.
+
+    VNNI or AMX, dotprod or i8mm; None where the system does not tell.
+    """
     flags = cpu_flags()
     return bool(flags & (_VNNI if is_x86() else _ARM_INT8)) if flags else None
 
 
 def present_cores(root: Path = _ROOT) -> int:
     """Cores of the machine, without their second threads, where the system tells these apart."""
-    return len({(block.get("physical id"), block["core id"]) for block in _blocks(root) if "core id" in block}) or os.cpu_count() or 1
+    return (
+        len({(block.get("physical id"), block["core id"]) for block in _blocks(root) if "core id" in block})
+        or os.cpu_count()
+        or 1
+    )
 
 
 def allowed_threads() -> int:
@@ -138,7 +156,8 @@ def allowed_threads() -> int:
 def physical_cores(root: Path = _ROOT) -> int:
     """Cores without their second threads, at most those this process may use: the threads that an inference gains from.
 
-    Of a container's 1.5 processors that is one: two threads would use up their time before the period is over, and wait for the next.
+    Of a container's 1.5 processors that is one: two threads would use up their time before the period is over, and wait
+    for the next.
     """
     quota = cpu_quota(root)
     return max(1, min(present_cores(root), allowed_threads(), *([int(quota)] if quota else [])))

@@ -1,4 +1,7 @@
-"""How a machine is just now: memory, heat, supply of power, clock; whatever Linux shows of it, and nothing elsewhere."""
+"""How a machine is just now.
+
+Memory, heat, supply of power, clock; whatever Linux shows of it, and nothing elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ __all__ = ["Heat", "Memory", "busy", "clock_held_low", "heat", "memory", "offlin
 _ROOT = Path("/")
 _PLAUSIBLE_C = (1.0, 150.0)  # sensors that are switched off tell 0, or nonsense
 _USUAL_LIMIT_C = 80.0  # where a Raspberry Pi begins to slow down; for zones that do not tell their own
-_LEAST_LIMIT_C = 60.0  # a lower one starts a fan, and slows nothing
+_MIN_LIMIT_C = 60.0  # a lower one starts a fan, and slows nothing
 _FIRMWARE = "sys/devices/platform/soc/soc:firmware/get_throttled"
 _VCGENCMD_TIMEOUT_S = 2.0
 
-# Raspberry Pi's documentation of `vcgencmd get_throttled`: bits for now, and sixteen higher for since it was switched on
+# Raspberry Pi's documentation of `vcgencmd get_throttled`: bits for now, and sixteen higher for since it was switched
+# on
 _THROTTLED = {0: "too little voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
 
 
@@ -45,7 +49,10 @@ class Heat:
 
 def memory(root: Path = _ROOT) -> Memory | None:
     """By /proc/meminfo."""
-    sizes = {name: rest.split()[:1] for name, _, rest in (line.partition(":") for line in _read(root / "proc/meminfo").splitlines())}
+    sizes = {
+        name: rest.split()[:1]
+        for name, _, rest in (line.partition(":") for line in _read(root / "proc/meminfo").splitlines())
+    }
     try:
         return Memory(int(sizes["MemTotal"][0]) * 1024, int(sizes["MemAvailable"][0]) * 1024)
     except (KeyError, IndexError, ValueError):
@@ -53,7 +60,8 @@ def memory(root: Path = _ROOT) -> Memory | None:
 
 
 def busy() -> float | None:
-    """The programs that wanted to run in the last minute, where these, without this one, are more than the processor has threads; else None."""
+    """The programs that wanted to run in the last minute, where these, without this one, are more than the processor
+    has threads; else None."""
     try:
         load = os.getloadavg()[0]
     except (OSError, AttributeError):  # Windows has none
@@ -63,7 +71,11 @@ def busy() -> float | None:
 
 def heat(root: Path = _ROOT) -> Heat | None:
     """The thermal zone nearest to where it slows the processor down."""
-    zones = [zone for folder in sorted((root / "sys/class/thermal").glob("thermal_zone*")) if (zone := _zone(folder)) is not None]
+    zones = [
+        zone
+        for folder in sorted((root / "sys/class/thermal").glob("thermal_zone*"))
+        if (zone := _zone(folder)) is not None
+    ]
     return max(zones, key=lambda zone: zone.temperature_c - zone.limit_c, default=None)
 
 
@@ -71,8 +83,12 @@ def _zone(folder: Path) -> Heat | None:
     temperature_c = _celsius(folder / "temp")
     if temperature_c is None or not _PLAUSIBLE_C[0] <= temperature_c <= _PLAUSIBLE_C[1]:
         return None
-    slowing = [_celsius(kind.with_name(kind.name.replace("type", "temp"))) for kind in folder.glob("trip_point_*_type") if _read(kind) == "passive"]
-    limit_c = min((t for t in slowing if t is not None and t >= _LEAST_LIMIT_C), default=_USUAL_LIMIT_C)
+    slowing = [
+        _celsius(kind.with_name(kind.name.replace("type", "temp")))
+        for kind in folder.glob("trip_point_*_type")
+        if _read(kind) == "passive"
+    ]
+    limit_c = min((t for t in slowing if t is not None and t >= _MIN_LIMIT_C), default=_USUAL_LIMIT_C)
     return Heat(_read(folder / "type") or folder.name, temperature_c, limit_c)
 
 
@@ -100,16 +116,23 @@ def _vcgencmd() -> str:
     if program is None:
         return ""
     try:
-        done = subprocess.run([program, "get_throttled"], capture_output=True, text=True, timeout=_VCGENCMD_TIMEOUT_S, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            [program, "get_throttled"], capture_output=True, text=True, timeout=_VCGENCMD_TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout.strip()
 
 
 def clock_held_low(root: Path = _ROOT) -> bool:
-    """Whether the governor keeps the lowest clock. Of Intel's and AMD's own drivers `powersave` is the usual one, and raises it."""
+    """Whether the governor keeps the lowest clock.
+
+    Of Intel's and AMD's own drivers `powersave` is the usual one, and raises it.
+    """
     folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
-    return _read(folder / "scaling_governor") == "powersave" and not _read(folder / "scaling_driver").startswith(("intel_pstate", "amd-pstate"))
+    return _read(folder / "scaling_governor") == "powersave" and not _read(folder / "scaling_driver").startswith(
+        ("intel_pstate", "amd-pstate")
+    )
 
 
 def offline_cores(root: Path = _ROOT) -> int:

@@ -14,10 +14,13 @@ __all__ = ["start_python"]
 _PACKAGES = Path(__file__).parents[3]  # the folder that holds edgecnn
 
 
-def start_python(arguments: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
+def start_python(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
     """Runs ``python`` with the arguments, its standard input and output piped, its standard error discarded.
 
-    It starts in the packages' folder: Python looks for modules where it starts, and the user's folder may hold anything.
+    It starts in the packages' folder: Python looks for modules where it starts, and the user's folder may hold
+    anything.
 
     Args:
         arguments: of the interpreter, as ``-m`` and one of our own modules.

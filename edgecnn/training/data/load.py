@@ -1,4 +1,4 @@
-"""Takes in a folder of pictures for training: reads each once, leaves out what cannot be read, splits the rest."""
+"""Takes in a folder of images for training: reads each once, leaves out what cannot be read, splits the rest."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.dataset import Picture, PictureFolder, scan_folder
+from edgecnn.data.dataset import ImageFile, ImageFolder, scan_folder
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.split_record import Split, SplitRecord, data_sha256
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
-from edgecnn.data_quality.image_stats import Fault, PictureFacts, read_facts
+from edgecnn.data_quality.image_stats import Fault, ImageStats, read_facts
 from edgecnn.data_quality.near_duplicates import Copies, find_copies
 from edgecnn.errors import DataError
 from edgecnn.progress import Reporter
-from edgecnn.training.data.split import split_pictures
+from edgecnn.training.data.split import split_images
 
-__all__ = ["Sample", "TrainingData", "take_in"]
+__all__ = ["Sample", "TrainingData", "load_training_data"]
 
-_MOST_COMPARED = 100_000  # pictures, each with each: 60,000 took four minutes
+_MAX_COMPARED = 100_000  # images, each with each: 60,000 took four minutes
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A readable picture with its label and its side of the split."""
+    """A readable image with its label and its side of the split."""
 
     path: Path
     label: int
@@ -44,7 +44,7 @@ class TrainingData:
     labels: tuple[str, ...]
     samples: tuple[Sample, ...]
     skipped: tuple[Skipped, ...]
-    duplicates: int  # pictures that are a copy of another
+    duplicates: int  # images that are a copy of another
     findings: tuple[Finding, ...] = ()  # of the examination, the worst first
 
     def of(self, split: Split) -> list[Sample]:
@@ -58,84 +58,102 @@ class TrainingData:
 
     @property
     def sha256(self) -> str:
-        """One hash of all pictures and their labels."""
+        """One hash of all images and their labels."""
         return data_sha256(f"{s.digest} {self.labels[s.label]}" for s in self.samples)
 
 
-def take_in(root: Path, val_split: float, test_split: float, seed: int, reporter: Reporter, workers: int | None = None) -> TrainingData:
-    """Reads every picture once and splits them; a split that the folder brings is kept.
+def load_training_data(
+    root: Path, val_split: float, test_split: float, seed: int, reporter: Reporter, workers: int | None = None
+) -> TrainingData:
+    """Reads every image once and splits them; a split that the folder brings is kept.
 
     Raises:
         InputNotFoundError: no such folder.
-        DataError: fewer than two classes, or a class with fewer than two readable pictures.
+        DataError: fewer than two classes, or a class with fewer than two readable images.
         UsageError: shares that cannot be split off.
     """
     folder = scan_folder(root)
     _require_classes(folder)
     facts, faults = _read_all(folder, reporter, workers)
-    _require_pictures(folder, [f.picture for f in facts], len(faults))
+    _require_images(folder, [f.file for f in facts], len(faults))
     index = {name: i for i, name in enumerate(folder.class_names)}
-    labels = [index[f.picture.class_name or ""] for f in facts]
+    labels = [index[f.file.class_name or ""] for f in facts]
     copies = _find_copies(facts, reporter)
     groups = list(copies.groups)
-    pictures = [f.picture for f in facts]
-    splits = _ready(pictures, labels, groups, val_split, seed) if folder.ready_split else split_pictures(labels, groups, val_split, test_split, seed)
-    samples = tuple(Sample(f.picture.path, label, split, f.digest) for f, label, split in zip(facts, labels, splits, strict=True))
-    skipped = tuple(Skipped(str(fault.picture.path), fault.reason) for fault in faults)
+    images = [f.file for f in facts]
+    splits = (
+        _ready(images, labels, groups, val_split, seed)
+        if folder.ready_split
+        else split_images(labels, groups, val_split, test_split, seed)
+    )
+    samples = tuple(
+        Sample(f.file.path, label, split, f.digest) for f, label, split in zip(facts, labels, splits, strict=True)
+    )
+    skipped = tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults)
     findings = check_data(folder, facts, faults, copies)
     return TrainingData(root, folder.class_names, samples, skipped, len(groups) - len(set(groups)), findings)
 
 
-def _require_classes(folder: PictureFolder) -> None:
+def _require_classes(folder: ImageFolder) -> None:
     if len(folder.class_names) < 2:
-        found = f"one class ('{folder.class_names[0]}')" if folder.class_names else "pictures but no class folders"
-        raise DataError(f"{folder.root}: {found}, training needs two; put the pictures of each class into a folder of its own")
-    unknown = {p.class_name or "" for p in folder.pictures} - set(folder.class_names)
+        found = f"one class ('{folder.class_names[0]}')" if folder.class_names else "images but no class folders"
+        raise DataError(
+            f"{folder.root}: {found}, training needs two; put the images of each class into a folder of its own"
+        )
+    unknown = {p.class_name or "" for p in folder.images} - set(folder.class_names)
     if unknown:
-        raise DataError(f"{folder.root}: the class '{min(unknown)}' is in val or test, but not in train; add it there, or remove it")
+        raise DataError(
+            f"{folder.root}: the class '{min(unknown)}' is in val or test, but not in train; add it there, or remove it"
+        )
 
 
-def _read_all(folder: PictureFolder, reporter: Reporter, workers: int | None) -> tuple[list[PictureFacts], list[Fault]]:
-    progress = reporter.stage("reading pictures")
-    facts: list[PictureFacts] = []
+def _read_all(folder: ImageFolder, reporter: Reporter, workers: int | None) -> tuple[list[ImageStats], list[Fault]]:
+    progress = reporter.stage("reading images")
+    facts: list[ImageStats] = []
     faults: list[Fault] = []
     with ThreadPoolExecutor(workers or default_workers()) as pool:
-        for i, found in enumerate(pool.map(read_facts, folder.pictures)):
+        for i, found in enumerate(pool.map(read_facts, folder.images)):
             if isinstance(found, Fault):
                 faults.append(found)
-                reporter.say(f"skipped {found.picture.path}: {found.reason}")
+                reporter.say(f"skipped {found.file.path}: {found.reason}")
             else:
                 facts.append(found)
-            progress(i + 1, len(folder.pictures))
+            progress(i + 1, len(folder.images))
     return facts, faults
 
 
-def _find_copies(facts: Sequence[PictureFacts], reporter: Reporter) -> Copies:
+def _find_copies(facts: Sequence[ImageStats], reporter: Reporter) -> Copies:
     """Byte for byte or nearly; in very large sets byte for byte alone, which is said."""
     digests = [f.digest for f in facts]
-    if len(facts) <= _MOST_COMPARED:
+    if len(facts) <= _MAX_COMPARED:
         return find_copies(digests, np.stack([f.thumbnail for f in facts]), reporter.stage("looking for copies"))
-    reporter.say(f"{len(facts):,} pictures: copies are looked for byte for byte alone, near ones up to {_MOST_COMPARED:,} pictures")
+    reporter.say(
+        f"{len(facts):,} images: copies are looked for byte for byte alone, near ones up to {_MAX_COMPARED:,} images"
+    )
     first: dict[str, int] = {}
     return Copies(tuple(first.setdefault(digest, i) for i, digest in enumerate(digests)), (), look_alike=False)
 
 
-def _require_pictures(folder: PictureFolder, kept: list[Picture], skipped: int) -> None:
-    """Checked after reading: a class whose pictures are all broken is as empty as one without any."""
+def _require_images(folder: ImageFolder, kept: list[ImageFile], skipped: int) -> None:
+    """Checked after reading: a class whose images are all broken is as empty as one without any."""
     counts = Counter(p.class_name or "" for p in kept if p.split in (None, "train"))
     small = [name for name in folder.class_names if counts[name] < 2]
     if small:
         shown = ", ".join(f"'{name}' has {counts[name]}" for name in small[:5]) + (" …" if len(small) > 5 else "")
-        unread = f" ({skipped} pictures could not be read)" if skipped else ""
-        raise DataError(f"{folder.root}: a class needs at least two pictures, {shown}{unread}; add pictures or remove the folder")
+        unread = f" ({skipped} images could not be read)" if skipped else ""
+        raise DataError(
+            f"{folder.root}: a class needs at least two images, {shown}{unread}; add images or remove the folder"
+        )
 
 
-def _ready(pictures: list[Picture], labels: list[int], groups: list[int], val_split: float, seed: int) -> list[Split]:
+def _ready(images: list[ImageFile], labels: list[int], groups: list[int], val_split: float, seed: int) -> list[Split]:
     """The folder's own split. Without `val`, that is split off from `train`; `test` is never touched for it."""
-    splits: list[Split] = [picture.split or "train" for picture in pictures]
+    splits: list[Split] = [image.split or "train" for image in images]
     if "val" in splits:
         return splits
     train = [i for i, split in enumerate(splits) if split == "train"]
-    for i, split in zip(train, split_pictures([labels[i] for i in train], [groups[i] for i in train], val_split, 0.0, seed), strict=True):
+    for i, split in zip(
+        train, split_images([labels[i] for i in train], [groups[i] for i in train], val_split, 0.0, seed), strict=True
+    ):
         splits[i] = split
     return splits

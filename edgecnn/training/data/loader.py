@@ -1,4 +1,4 @@
-"""Batches of augmented pictures, made ahead in threads while the network computes."""
+"""Batches of augmented images, made ahead in threads while the network computes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgecnn.training.optim.distributed import ALONE, World
 
 __all__ = ["TrainingBatch", "steps_an_epoch", "training_batches"]
 
-_MIXING = 1  # sets its random numbers apart from those of a picture
+_MIXING = 1  # sets its random numbers apart from those of an image
 _AHEAD = 2  # batches made while one is being computed: two, so that a slow one does not stop the network
 
 
@@ -30,19 +30,22 @@ class TrainingBatch:
 
     images: Image  # uint8 [N, H, W, 3] RGB
     targets: NDArray[np.float32]  # [N, C], rows sum to 1
-    weights: NDArray[np.float32]  # [N], of each picture's loss
+    weights: NDArray[np.float32]  # [N], of each image's loss
     indices: NDArray[np.int64]  # [N], places in the training set
-    whole: int  # pictures of the step over all processes
+    whole: int  # images of the step over all processes
 
 
-def steps_an_epoch(pictures: int, batch: int, processes: int = 1) -> int:
-    """A last batch of one picture is left out, since batch-norm cannot estimate from it; so is one with less than a picture a process."""
-    full, rest = divmod(pictures, batch)
+def steps_an_epoch(images: int, batch: int, processes: int = 1) -> int:
+    """A last batch of one image is left out, since batch-norm cannot estimate from it.
+
+    So is one with less than an image a process.
+    """
+    full, rest = divmod(images, batch)
     return max(1, full + (1 if rest >= max(2, processes) else 0))
 
 
 def training_batches(
-    pictures: TrainingSet,
+    training_set: TrainingSet,
     size: int,
     batch: int,
     rule: Augmentation,
@@ -55,25 +58,26 @@ def training_batches(
 ) -> Iterator[TrainingBatch]:
     """One epoch, shuffled, from step ``first`` on.
 
-    Order and augmentation depend on seed, epoch and place in the order alone, so a resumed run sees the same. Mixing also depends on how many
+    Order and augmentation depend on seed, epoch and place in the order alone, so a resumed run sees the same. Mixing
+    also depends on how many
     processes share a step: each mixes its own part.
 
     Args:
-        pictures: what to train on.
-        size: side of the batch's pictures, in pixels.
-        batch: pictures a step, over all processes; each takes every so-manieth.
-        rule: what happens to the pictures.
+        training_set: what to train on.
+        size: side of the batch's images, in pixels.
+        batch: images a step, over all processes; each takes every so-manieth.
+        rule: what happens to the images.
         seed, epoch: of the order and the augmentation; epochs below zero are views of frozen features.
         first: the step to begin with.
         workers: threads that augment.
         world: the processes that share each step.
     """
     key = epoch % 2**32
-    order = pictures.order(np.random.default_rng((seed, key)))
+    order = training_set.order(np.random.default_rng((seed, key)))
     starts = range(0, steps_an_epoch(len(order), batch, world.size) * batch, batch)
 
     def one(place: int) -> Image:
-        return augment(pictures.pixels[order[place]], size, size, rule, np.random.default_rng((seed, key, place)))
+        return augment(training_set.pixels[order[place]], size, size, rule, np.random.default_rng((seed, key, place)))
 
     with ThreadPoolExecutor(workers) as pool, _one_opencv_thread():
         waiting: deque[tuple[int, list[int], list[Future[Image]]]] = deque()
@@ -93,13 +97,15 @@ def training_batches(
             begin_one()
             indices = order[places]
             images = np.stack([image.result() for image in made])
-            images, targets = mix(images, pictures.targets[indices], rule, np.random.default_rng((seed, key, _MIXING, places[0])))
-            yield TrainingBatch(images, targets, pictures.weights[indices], indices, whole)
+            images, targets = mix(
+                images, training_set.targets[indices], rule, np.random.default_rng((seed, key, _MIXING, places[0]))
+            )
+            yield TrainingBatch(images, targets, training_set.weights[indices], indices, whole)
 
 
 @contextmanager
 def _one_opencv_thread() -> Iterator[None]:
-    """Pictures are augmented side by side already; OpenCV's own threads would only push the network's off their cores."""
+    """Images are augmented side by side already; OpenCV's own threads would only push the network's off their cores."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

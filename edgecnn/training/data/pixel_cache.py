@@ -1,4 +1,7 @@
-"""Pictures decoded once, in a memory-mapped file: read from the disk's cache where memory is short, and never held twice."""
+"""Images decoded once, in a memory-mapped file.
+
+Read from the disk's cache where memory is short, and never held twice.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from edgecnn.errors import OutputError
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 
-__all__ = ["cache_pictures"]
+__all__ = ["cache_images"]
 
 
-def cache_pictures(
+def cache_images(
     paths: Sequence[Path],
     height: int,
     width: int,
@@ -27,37 +30,41 @@ def cache_pictures(
     progress: Progress,
     workers: int | None = None,
 ) -> Image:
-    """Reads pictures into one array on disk: uint8 ``[N, height, width, 3]``.
+    """Reads images into one array on disk: uint8 ``[N, height, width, 3]``.
 
     The file has no name once it is open, so it goes with the process, however that ends.
 
     Raises:
         OutputError: the disk is full, or ``folder`` cannot be written.
-        PictureError: a picture cannot be read any more.
+        ImageError: an image cannot be read any more.
     """
     shape = (len(paths), height, width, 3)
     size = int(np.prod(shape))
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             _reserve(file.fileno(), size)
-            pictures = np.memmap(file, np.uint8, "r+", shape=shape)
+            images = np.memmap(file, np.uint8, "r+", shape=shape)
     except OSError as error:
         why = error.strerror or str(error)
         raise OutputError(
-            f"{folder}: {size / 1e6:,.0f} MB for decoded pictures cannot be written: {why}; free space or name another --out"
+            f"{folder}: {size / 1e6:,.0f} MB for decoded images cannot be written: {why}; free space or name another "
+            "--out"
         ) from error
 
     def load(i: int) -> None:
-        pictures[i] = read(paths[i])
+        images[i] = read(paths[i])
 
     with ThreadPoolExecutor(workers or default_workers()) as pool:
         for i, _ in enumerate(pool.map(load, range(len(paths)))):
             progress(i + 1, len(paths))
-    return pictures
+    return images
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Claims the space at once: writing to a mapped file on a full disk would kill the process (SIGBUS) instead of raising."""
+    """Claims the space at once.
+
+    Writing to a mapped file on a full disk would kill the process (SIGBUS) instead of raising.
+    """
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:

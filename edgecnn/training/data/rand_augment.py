@@ -13,91 +13,94 @@ from edgecnn.preprocess import Image
 __all__ = ["OPERATIONS", "rand_augment"]
 
 
-def rand_augment(picture: Image, count: int, magnitude: float, random: np.random.Generator) -> Image:
-    """Applies ``count`` operations to uint8 ``[H, W, 3]`` RGB; ``magnitude`` is a fraction of each one's largest strength."""
-    picture = np.ascontiguousarray(picture)
+def rand_augment(image: Image, count: int, magnitude: float, random: np.random.Generator) -> Image:
+    """Applies ``count`` operations to uint8 ``[H, W, 3]`` RGB.
+
+    ``magnitude`` is a fraction of each one's largest strength.
+    """
+    image = np.ascontiguousarray(image)
     for choice in random.integers(len(OPERATIONS), size=count):
         sign = 1.0 if random.random() < 0.5 else -1.0
-        picture = OPERATIONS[choice](picture, sign * magnitude)
-    return picture
+        image = OPERATIONS[choice](image, sign * magnitude)
+    return image
 
 
-def _identity(picture: Image, _strength: float) -> Image:
-    return picture
+def _identity(image: Image, _strength: float) -> Image:
+    return image
 
 
-def _autocontrast(picture: Image, _strength: float) -> Image:
-    low, high = picture.min((0, 1)).astype(np.float32), picture.max((0, 1)).astype(np.float32)
+def _autocontrast(image: Image, _strength: float) -> Image:
+    low, high = image.min((0, 1)).astype(np.float32), image.max((0, 1)).astype(np.float32)
     span = np.where(high > low, high - low, 255.0)
     ramp = (np.arange(256, dtype=np.float32)[:, None] - np.where(high > low, low, 0.0)) * 255.0 / span
-    return _look_up(picture, ramp)
+    return _look_up(image, ramp)
 
 
-def _equalize(picture: Image, _strength: float) -> Image:
-    return np.stack([cv2.equalizeHist(np.ascontiguousarray(picture[..., c])) for c in range(3)], -1)
+def _equalize(image: Image, _strength: float) -> Image:
+    return np.stack([cv2.equalizeHist(np.ascontiguousarray(image[..., c])) for c in range(3)], -1)
 
 
-def _solarize(picture: Image, strength: float) -> Image:
+def _solarize(image: Image, strength: float) -> Image:
     values = np.arange(256, dtype=np.float32)
-    return _look_up(picture, np.where(values < 256 * (1 - abs(strength)), values, 255 - values))
+    return _look_up(image, np.where(values < 256 * (1 - abs(strength)), values, 255 - values))
 
 
-def _posterize(picture: Image, strength: float) -> Image:
+def _posterize(image: Image, strength: float) -> Image:
     bits = 8 - round(4 * abs(strength))
-    return _look_up(picture, (np.arange(256) >> (8 - bits) << (8 - bits)).astype(np.float32))
+    return _look_up(image, (np.arange(256) >> (8 - bits) << (8 - bits)).astype(np.float32))
 
 
-def _contrast(picture: Image, strength: float) -> Image:
-    mean = float(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).mean())
-    return _look_up(picture, (np.arange(256, dtype=np.float32) - mean) * (1 + 0.9 * strength) + mean)
+def _contrast(image: Image, strength: float) -> Image:
+    mean = float(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).mean())
+    return _look_up(image, (np.arange(256, dtype=np.float32) - mean) * (1 + 0.9 * strength) + mean)
 
 
-def _brightness(picture: Image, strength: float) -> Image:
-    return _look_up(picture, np.arange(256, dtype=np.float32) * (1 + 0.9 * strength))
+def _brightness(image: Image, strength: float) -> Image:
+    return _look_up(image, np.arange(256, dtype=np.float32) * (1 + 0.9 * strength))
 
 
-def _saturation(picture: Image, strength: float) -> Image:
-    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return cv2.addWeighted(picture, 1 + 0.9 * strength, grey, -0.9 * strength, 0)  # type: ignore[return-value]
+def _saturation(image: Image, strength: float) -> Image:
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, 1 + 0.9 * strength, grey, -0.9 * strength, 0)  # type: ignore[return-value]
 
 
-def _sharpness(picture: Image, strength: float) -> Image:
-    smooth = cv2.filter2D(picture, -1, _SMOOTH)
-    return cv2.addWeighted(picture, 1 + 0.9 * strength, smooth, -0.9 * strength, 0)  # type: ignore[return-value]
+def _sharpness(image: Image, strength: float) -> Image:
+    smooth = cv2.filter2D(image, -1, _SMOOTH)
+    return cv2.addWeighted(image, 1 + 0.9 * strength, smooth, -0.9 * strength, 0)  # type: ignore[return-value]
 
 
-def _rotate(picture: Image, strength: float) -> Image:
-    height, width = picture.shape[:2]
-    return _warp(picture, cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 30 * strength, 1.0))
+def _rotate(image: Image, strength: float) -> Image:
+    height, width = image.shape[:2]
+    return _warp(image, cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 30 * strength, 1.0))
 
 
-def _shear_x(picture: Image, strength: float) -> Image:
-    return _warp(picture, np.array([[1, 0.3 * strength, -0.15 * strength * picture.shape[0]], [0, 1, 0]]))
+def _shear_x(image: Image, strength: float) -> Image:
+    return _warp(image, np.array([[1, 0.3 * strength, -0.15 * strength * image.shape[0]], [0, 1, 0]]))
 
 
-def _shear_y(picture: Image, strength: float) -> Image:
-    return _warp(picture, np.array([[1, 0, 0], [0.3 * strength, 1, -0.15 * strength * picture.shape[1]]]))
+def _shear_y(image: Image, strength: float) -> Image:
+    return _warp(image, np.array([[1, 0, 0], [0.3 * strength, 1, -0.15 * strength * image.shape[1]]]))
 
 
-def _translate_x(picture: Image, strength: float) -> Image:
-    return _warp(picture, np.array([[1, 0, 0.45 * strength * picture.shape[1]], [0, 1, 0]]))
+def _translate_x(image: Image, strength: float) -> Image:
+    return _warp(image, np.array([[1, 0, 0.45 * strength * image.shape[1]], [0, 1, 0]]))
 
 
-def _translate_y(picture: Image, strength: float) -> Image:
-    return _warp(picture, np.array([[1, 0, 0], [0, 1, 0.45 * strength * picture.shape[0]]]))
+def _translate_y(image: Image, strength: float) -> Image:
+    return _warp(image, np.array([[1, 0, 0], [0, 1, 0.45 * strength * image.shape[0]]]))
 
 
-def _warp(picture: Image, matrix: ArrayLike) -> Image:
-    height, width = picture.shape[:2]
+def _warp(image: Image, matrix: ArrayLike) -> Image:
+    height, width = image.shape[:2]
     matrix = np.asarray(matrix, np.float64)
     flags, border = cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
-    return cv2.warpAffine(picture, matrix, (width, height), flags=flags, borderMode=border, borderValue=_GREY)  # type: ignore[return-value]
+    return cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=border, borderValue=_GREY)  # type: ignore[return-value]
 
 
-def _look_up(picture: Image, table: NDArray[np.floating]) -> Image:
+def _look_up(image: Image, table: NDArray[np.floating]) -> Image:
     """``table``: ``[256]`` for all channels, or ``[256, 3]``."""
     bytes_ = np.clip(np.round(table), 0, 255).astype(np.uint8)
-    return cv2.LUT(picture, bytes_[None] if bytes_.ndim > 1 else bytes_)  # type: ignore[return-value]
+    return cv2.LUT(image, bytes_[None] if bytes_.ndim > 1 else bytes_)  # type: ignore[return-value]
 
 
 _GREY = (127, 127, 127)
@@ -119,4 +122,4 @@ OPERATIONS: tuple[Callable[[Image, float], Image], ...] = (
     _translate_x,
     _translate_y,
 )
-"""The paper's fourteen; each takes a picture and a strength in -1..1, of which some use the size alone."""
+"""The paper's fourteen; each takes an image and a strength in -1..1, of which some use the size alone."""

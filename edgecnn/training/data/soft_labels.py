@@ -1,4 +1,4 @@
-"""What the network is to answer for each training picture, how much it counts, and how often it is shown."""
+"""What the network is to answer for each training image, how much it counts, and how often it is shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Balance = Literal["none", "weights", "sampling"]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Decoded training pictures with all that is known of them."""
+    """Decoded training images with all that is known of them."""
 
     pixels: Image  # uint8 [N, H, W, 3] RGB
     labels: NDArray[np.int64]  # [N], the folder each lies in
@@ -37,13 +37,13 @@ class TrainingSet:
         return len(self.labels)
 
     def order(self, random: np.random.Generator) -> NDArray[np.int64]:
-        """One epoch's pictures."""
+        """One epoch's images."""
         if self.chances is None:
             return random.permutation(len(self))
         return random.choice(len(self), len(self), p=self.chances)
 
     def head(self, count: int) -> TrainingSet:
-        """The first pictures alone, each once, for timing."""
+        """The first images alone, each once, for timing."""
         return TrainingSet(self.pixels[:count], self.labels[:count], self.targets[:count], self.weights[:count])
 
 
@@ -62,7 +62,9 @@ def make_training_set(pixels: Image, data: TrainingData, balance: Balance, soft_
 
 
 def read_soft_labels(path: Path, labels: Sequence[str]) -> dict[str, dict[int, float]]:
-    """Reads ``path,label,probability`` rows: for each picture (relative to the data folder) probabilities of some classes by index.
+    """Reads ``path,label,probability`` rows.
+
+    For each image (relative to the data folder) probabilities of some classes by index.
 
     Raises:
         InputNotFoundError: no such file.
@@ -73,7 +75,9 @@ def read_soft_labels(path: Path, labels: Sequence[str]) -> dict[str, dict[int, f
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path}: no such file; give a CSV with the columns path,label,probability") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; save it as UTF-8 text") from error
+        raise DataError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; save it as UTF-8 text"
+        ) from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
     missing = [name for name in ("path", "label", "probability") if name not in (reader.fieldnames or ())]
     if missing:
@@ -85,9 +89,9 @@ def read_soft_labels(path: Path, labels: Sequence[str]) -> dict[str, dict[int, f
         if row["label"] not in index:
             raise DataError(f"{where}: the label '{row['label']}' is no class; there are {', '.join(labels[:8])}")
         probability = _probability(row["probability"], where)
-        of_picture = found[(row["path"] or "").replace("\\", "/")]
-        of_picture[index[row["label"]]] = probability
-        if sum(of_picture.values()) > 1 + 1e-6:
+        of_image = found[(row["path"] or "").replace("\\", "/")]
+        of_image[index[row["label"]]] = probability
+        if sum(of_image.values()) > 1 + 1e-6:
             raise DataError(f"{where}: the probabilities of {row['path']} add up to more than 1; correct them")
     return dict(found)
 
@@ -102,19 +106,27 @@ def _probability(text: str | None, where: str) -> float:
     return value
 
 
-def _soften(samples: Sequence[Sample], data: TrainingData, found: dict[str, dict[int, float]], path: Path) -> list[tuple[int, NDArray[np.float32]]]:
-    """Targets of the pictures that the table names.
+def _soften(
+    samples: Sequence[Sample], data: TrainingData, found: dict[str, dict[int, float]], path: Path
+) -> list[tuple[int, NDArray[np.float32]]]:
+    """Targets of the images that the table names.
 
-    What a picture's rows leave of 1 goes to its folder's class, or, where a row speaks of that one, evenly to the classes that none speaks of.
+    What an image's rows leave of 1 goes to its folder's class, or, where a row speaks of that one, evenly to the
+    classes that none speaks of.
     """
     place = {s.path.relative_to(data.root).as_posix(): i for i, s in enumerate(samples)}
-    known = {s.path.relative_to(data.root).as_posix() for s in data.samples} | {Path(s.path).relative_to(data.root).as_posix() for s in data.skipped}
+    known = {s.path.relative_to(data.root).as_posix() for s in data.samples} | {
+        Path(s.path).relative_to(data.root).as_posix() for s in data.skipped
+    }
     lost = sorted(set(found) - known)
     if lost:
-        raise DataError(f"{path}: {len(lost)} of {len(found)} pictures are not in {data.root}, the first is '{lost[0]}'; paths are relative to it")
+        raise DataError(
+            f"{path}: {len(lost)} of {len(found)} images are not in {data.root}, the first is '{lost[0]}'; paths are "
+            "relative to it"
+        )
     result = []
     for name, rows in found.items():
-        if name not in place:  # held out, or skipped: soft labels teach, they do not judge
+        if name not in place:  # held out, or skipped: soft labels teach, they do not evaluate
             continue
         i = place[name]
         target = np.zeros(len(data.labels), np.float32)

@@ -1,4 +1,4 @@
-"""Splits pictures into train, val and test: stratified, seeded, the same picture never on two sides."""
+"""Splits images into train, val and test: stratified, seeded, the same image never on two sides."""
 
 from __future__ import annotations
 
@@ -10,55 +10,68 @@ import numpy as np
 from edgecnn.data.split_record import Split
 from edgecnn.errors import UsageError
 
-__all__ = ["split_pictures"]
+__all__ = ["split_images"]
 
 
-def split_pictures(labels: Sequence[int], groups: Sequence[int], val_split: float, test_split: float, seed: int) -> list[Split]:
-    """Assigns each picture a split.
+def split_images(
+    labels: Sequence[int], groups: Sequence[int], val_split: float, test_split: float, seed: int
+) -> list[Split]:
+    """Assigns each image a split.
 
-    Groups (of the same picture) stay together. Each class gives its share; classes too small to give a whole picture are pooled, and the
-    pool gives its share. Every class keeps at least one picture to train on.
+    Groups (of the same image) stay together. Each class gives its share; classes too small to give a whole image are
+    pooled, and the
+    pool gives its share. Every class keeps at least one image to train on.
 
     Args:
-        labels: class index of each picture.
-        groups: group number of each picture.
+        labels: class index of each image.
+        groups: group number of each image.
         val_split, test_split: shares held out, as fractions.
-        seed: the same seed gives the same split of the same pictures.
+        seed: the same seed gives the same split of the same images.
 
     Raises:
         UsageError: shares that leave nothing to train or to validate on.
     """
     if not 0 < val_split < 1 or not 0 <= test_split < 1 or val_split + test_split >= 1:
-        raise UsageError(f"--val-split {val_split:g} and --test-split {test_split:g}: expected fractions above 0 (test: 0 or more), together below 1")
+        raise UsageError(
+            f"--val-split {val_split:g} and --test-split {test_split:g}: expected fractions above 0 (test: 0 or "
+            "more), together below 1"
+        )
     members: dict[int, list[int]] = defaultdict(list)
     for i, group in enumerate(groups):
         members[group].append(i)
     random = np.random.default_rng(seed)
     order = [sorted(members)[k] for k in random.permutation(len(members))]
-    left = Counter(labels)  # pictures of each class that may still be trained on
+    left = Counter(labels)  # images of each class that may still be trained on
     result: list[Split] = ["train"] * len(labels)
     owed: dict[Split, float] = {"test": test_split * len(labels), "val": val_split * len(labels)}
     for stratum in _strata(order, members, labels, min(s for s in (val_split, test_split) if s)):
-        pictures = sum(len(members[group]) for group in stratum)
-        wanted: dict[Split, int] = {"test": round(test_split * pictures), "val": round(val_split * pictures)}
+        images = sum(len(members[group]) for group in stratum)
+        wanted: dict[Split, int] = {"test": round(test_split * images), "val": round(val_split * images)}
         missing = dict(wanted)
         for group in stratum:
             taken = members[group]
-            fitting = [split for split in missing if missing[split] >= len(taken)]  # a larger group would swallow the share
+            # A larger group would swallow the share
+            fitting = [split for split in missing if missing[split] >= len(taken)]
             spare = all(left[c] > n for c, n in Counter(labels[i] for i in taken).items())
             if fitting and spare:
-                split = max(fitting, key=lambda s: (missing[s] / wanted[s], owed[s]))  # in turn, where there is not enough for both
+                # In turn, where there is not enough for both
+                split = max(fitting, key=lambda s: (missing[s] / wanted[s], owed[s]))
                 missing[split] -= len(taken)
                 owed[split] -= len(taken)
                 left.subtract(labels[i] for i in taken)
                 for i in taken:
                     result[i] = split
     if "val" not in result:
-        raise UsageError(f"--val-split {val_split:g} of {len(labels)} pictures leaves none to validate on; change the shares, or add pictures")
+        raise UsageError(
+            f"--val-split {val_split:g} of {len(labels)} images leaves none to validate on; change the shares, or "
+            "add images"
+        )
     return result
 
 
-def _strata(order: Sequence[int], members: dict[int, list[int]], labels: Sequence[int], least_share: float) -> list[list[int]]:
+def _strata(
+    order: Sequence[int], members: dict[int, list[int]], labels: Sequence[int], least_share: float
+) -> list[list[int]]:
     """Groups by class, in shuffled order; the classes whose share rounds to nothing are pooled in one stratum."""
     by_class: dict[int, list[int]] = defaultdict(list)
     for group in order:

@@ -1,1 +1,1 @@
-"""What a trained network does with one picture, in pictures for a learner: ``edgecnn explain``."""
+"""What a trained network does with one image, in images for a learner: ``edgecnn explain``."""

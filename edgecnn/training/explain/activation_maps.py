@@ -1,7 +1,9 @@
 """Where a network looked: class-activation maps by Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
 
-The last feature map that still has places is weighed, channel by channel, by the mean gradient of the class's score; what speaks for the class stays.
-For networks that average that map and put a linear layer on it, this is the class-activation map of Zhou et al. (2016, arXiv 1512.04150).
+The last feature map that still has places is weighed, channel by channel, by the mean gradient of the class's score;
+what speaks for the class stays.
+For networks that average that map and put a linear layer on it, this is the class-activation map of Zhou et al. (2016,
+arXiv 1512.04150).
 """
 
 from __future__ import annotations
@@ -25,11 +27,11 @@ def activation_maps(network: ImageClassifier, inputs: Tensor, classes: Sequence[
 
     Args:
         network: in evaluation mode; its weights stay as they are.
-        inputs: normalised pictures, float ``[N, 3, H, W]``.
-        classes: N class indices, one a picture.
+        inputs: normalised images, float ``[N, 3, H, W]``.
+        classes: N class indices, one an image.
 
     Returns:
-        ``[N, H, W]``, 0 to 1 in each picture; all 0 where nothing speaks for its class.
+        ``[N, H, W]``, 0 to 1 in each image; all 0 where nothing speaks for its class.
 
     Raises:
         CheckpointError: no convolution of the network leaves more than one place.
@@ -41,7 +43,8 @@ def activation_maps(network: ImageClassifier, inputs: Tensor, classes: Sequence[
         with torch.enable_grad():
             logits = network(inputs.detach().requires_grad_())  # a graph is kept even where every weight is frozen
             scores = _scores(logits)[torch.arange(len(inputs)), torch.as_tensor(classes, device=logits.device)]
-            (gradient,) = torch.autograd.grad(scores.sum(), found[-1])  # pictures do not touch each other in evaluation mode
+            # Images do not touch each other in evaluation mode
+            (gradient,) = torch.autograd.grad(scores.sum(), found[-1])
     finally:
         hook.remove()
     weights = gradient.mean((2, 3), keepdim=True)  # [N, C, 1, 1]
@@ -52,9 +55,11 @@ def activation_maps(network: ImageClassifier, inputs: Tensor, classes: Sequence[
 
 
 def map_layer(network: ImageClassifier, inputs: Tensor) -> nn.Module:
-    """The module whose output is the last feature map with places: of the last convolution, through its norm, activation and residual sum.
+    """The module whose output is the last feature map with places.
 
-    Found by looking at one picture, ``[1, 3, H, W]``, go through. Raises :class:`CheckpointError` where there is none.
+    Of the last convolution, through its norm, activation and residual sum.
+
+    Found by looking at one image, ``[1, 3, H, W]``, go through. Raises :class:`CheckpointError` where there is none.
     """
     outputs: list[tuple[nn.Module, tuple[int, int]]] = []  # in the order of completion: a block after its layers
 
@@ -69,10 +74,13 @@ def map_layer(network: ImageClassifier, inputs: Tensor) -> nn.Module:
     finally:
         for hook in hooks:
             hook.remove()
-    last = max((i for i, (module, (h, w)) in enumerate(outputs) if isinstance(module, nn.Conv2d) and h * w > 1), default=None)
+    last = max(
+        (i for i, (module, (h, w)) in enumerate(outputs) if isinstance(module, nn.Conv2d) and h * w > 1), default=None
+    )
     if last is None:
         raise CheckpointError(
-            f"{type(network).__name__}: no convolution's output has more than one place, so there is no class-activation map; use larger pictures"
+            f"{type(network).__name__}: no convolution's output has more than one place, so there is no "
+            "class-activation map; use larger images"
         )
     return [module for module, size in outputs[last:] if size == outputs[last][1]][-1]
 

@@ -1,4 +1,4 @@
-"""One picture through one network, explained: pictures and an index.html that holds them all."""
+"""One image through one network, explained: images and an index.html that holds them all."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from edgecnn.atomic import make_folder, write_bytes, write_text
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.html_page import encoded, image_tag, page, text
 from edgecnn.evaluation.ood_threshold import rejected
-from edgecnn.preprocess import Image, fit, read_picture
+from edgecnn.preprocess import Image, fit, read_image
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import Plate, feature_plate, filter_plate, input_plate, map_plate, step_plate
 from edgecnn.training.tensors import normalize
-from edgecnn.training.torch_backend import TorchJudge, open_checkpoint
+from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 
 __all__ = ["Explained", "Scored", "draw_plates", "explain"]
 
-_MOST_CHANNELS = 32
+_MAX_CHANNELS = 32
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Explained:
     """What ``edgecnn explain`` reports."""
 
     checkpoint: str
-    picture: str
+    image: str
     label: str  # of the best score, unknown or not
     index: int
     score: float
@@ -44,12 +44,12 @@ class Explained:
     files: tuple[str, ...]
 
 
-def explain(checkpoint: Path, picture: Path, out: Path, classes: int = 3, *, force: bool = False) -> Explained:
-    """Writes pictures of what a network does with one picture, and a page that shows them.
+def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force: bool = False) -> Explained:
+    """Writes images of what a network does with one image, and a page that shows them.
 
     Args:
         checkpoint: of ``edgecnn train``.
-        picture: a picture file.
+        image: an image file.
         out: a folder that holds nothing yet.
         classes: how many of the best classes get a class-activation map.
         force: write into a folder that holds something.
@@ -57,81 +57,98 @@ def explain(checkpoint: Path, picture: Path, out: Path, classes: int = 3, *, for
     Raises:
         UsageError: ``classes`` below 1, or the folder holds something.
         InputNotFoundError, CheckpointError: the checkpoint cannot be read, or has no convolutions.
-        InputNotFoundError, PictureError: the picture cannot be read.
+        InputNotFoundError, ImageError: the image cannot be read.
         OutputError: the folder cannot be written.
     """
     if classes < 1:
         raise UsageError(f"--classes {classes}: expected at least 1")
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UsageError(f"{out}: holds something already; name another --out, or write into it by --force")
-    judge = open_checkpoint(checkpoint)
-    original = read_picture(picture)
-    seen = fit(original, judge.manifest.input, judge.manifest.preprocess)
-    probabilities, unknown_scores = judge.answers(seen[None])
+    backend = open_checkpoint(checkpoint)
+    original = read_image(image)
+    seen = fit(original, backend.manifest.input, backend.manifest.preprocess)
+    probabilities, unknown_scores = backend.answers(seen[None])
     scores = probabilities[0]
     best = [int(i) for i in (-scores).argsort(kind="stable")[:classes]]
-    labels = judge.manifest.labels
+    labels = backend.manifest.labels
     answers = [(i, labels[i], float(scores[i])) for i in best]
-    plates = draw_plates(judge, original, seen, answers)
+    plates = draw_plates(backend, original, seen, answers)
     make_folder(out)
     for plate in plates:
-        write_bytes(out / f"{plate.name}.png", encoded(plate.picture, "png"))
-    write_text(out / "index.html", _index(checkpoint, picture, judge, answers, plates))
+        write_bytes(out / f"{plate.name}.png", encoded(plate.image, "png"))
+    write_text(out / "index.html", _index(checkpoint, image, backend, answers, plates))
     return Explained(
         checkpoint=str(checkpoint),
-        picture=str(picture),
+        image=str(image),
         label=labels[best[0]],
         index=best[0],
         score=float(scores[best[0]]),
-        unknown=bool(rejected(judge.manifest.unknown, scores.max(keepdims=True) if unknown_scores is None else unknown_scores)[0]),
+        unknown=bool(
+            rejected(backend.manifest.unknown, scores.max(keepdims=True) if unknown_scores is None else unknown_scores)[
+                0
+            ]
+        ),
         top=tuple(Scored(label, score) for _, label, score in answers),
         out=str(out),
         files=(str(out / "index.html"), *(str(out / f"{plate.name}.png") for plate in plates)),
     )
 
 
-def draw_plates(judge: TorchJudge, original: Image, seen: Image, answers: Sequence[tuple[int, str, float]]) -> list[Plate]:
-    """All pictures, in the order of the network.
+def draw_plates(
+    backend: TorchBackend, original: Image, seen: Image, answers: Sequence[tuple[int, str, float]]
+) -> list[Plate]:
+    """All images, in the order of the network.
 
     Args:
-        judge: the network with its manifest.
+        backend: the network with its manifest.
         original: uint8 ``[h, w, 3]`` RGB.
         seen: the same in the network's size.
         answers: index, label and score of the classes to draw maps for.
     """
-    inputs = normalize(seen[None], judge.manifest.normalization, next(judge.network.parameters()).device)
-    outputs = watch(judge.network, inputs)
-    deeper = [feature_plate(output, number, _MOST_CHANNELS) for number, output in enumerate(several_depths(outputs), 1)]
+    inputs = normalize(seen[None], backend.manifest.normalization, next(backend.network.parameters()).device)
+    outputs = watch(backend.network, inputs)
+    deeper = [feature_plate(output, number, _MAX_CHANNELS) for number, output in enumerate(several_depths(outputs), 1)]
     return [
         input_plate(original, seen),
-        filter_plate(first_convolution(outputs), 2 * _MOST_CHANNELS),
+        filter_plate(first_convolution(outputs), 2 * _MAX_CHANNELS),
         step_plate(outputs),
         *deeper,
-        map_plate(judge.network, inputs, seen, answers),
+        map_plate(backend.network, inputs, seen, answers),
     ]
 
 
-def _index(checkpoint: Path, picture: Path, judge: TorchJudge, answers: Sequence[tuple[int, str, float]], plates: Sequence[Plate]) -> str:
+def _index(
+    checkpoint: Path,
+    image: Path,
+    backend: TorchBackend,
+    answers: Sequence[tuple[int, str, float]],
+    plates: Sequence[Plate],
+) -> str:
     rows = "".join(
-        f'<tr><td>{text(label)}</td><td class="bar"><div style="width:{100 * score:.1f}%"></div></td><td>{score:.3f}</td></tr>'
+        f'<tr><td>{text(label)}</td><td class="bar"><div style="width:{100 * score:.1f}%"></div></td>'
+        f"<td>{score:.3f}</td></tr>"
         for _, label, score in answers
     )
-    parameters = sum(p.numel() for p in judge.network.parameters())
+    parameters = sum(p.numel() for p in backend.network.parameters())
     head = (
-        f"<p>{text(picture.name)}, by {text(checkpoint)}: {text(judge.manifest.training.model)}, {parameters:,} numbers that were learned.</p>"
+        f"<p>{text(image.name)}, by {text(checkpoint)}: {text(backend.manifest.training.model)}, {parameters:,} "
+        "numbers that were learned.</p>"
         f"<table><tbody>{rows}</tbody></table>"
-        "<p>The scores of all classes add up to 1: softmax has turned the last layer's numbers into shares. What follows is how they came about, "
-        "from the picture to the answer.</p>"
+        "<p>The scores of all classes add up to 1: softmax has turned the last layer's numbers into shares. What "
+        "follows is how they came about, "
+        "from the image to the answer.</p>"
     )
     shown = "".join(
-        f'<section><h2>{text(plate.title)}</h2><div class="sheet">{_image(plate)}</div><p>{text(plate.words)}</p></section>' for plate in plates
+        f'<section><h2>{text(plate.title)}</h2><div class="sheet">{_image(plate)}</div>'
+        f"<p>{text(plate.words)}</p></section>"
+        for plate in plates
     )
     title = f"{answers[0][1]} ({answers[0][2]:.2f}): how the network came to it"
     return page(title, _STYLE, f"<h1>{text(title)}</h1>{head}{shown}")
 
 
 def _image(plate: Plate) -> str:
-    return image_tag(plate.picture, plate.title, plate.picture.shape[1], plate.picture.shape[0], "png")
+    return image_tag(plate.image, plate.title, plate.image.shape[1], plate.image.shape[0], "png")
 
 
 _STYLE = """
@@ -146,7 +163,8 @@ section { break-inside: avoid; }
 table { border-collapse: collapse; }
 td { padding: 0.2rem 0.8rem 0.2rem 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .bar { width: 14rem; }
-.bar div { background: #1f5fa8; height: 0.8rem; min-width: 1px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+.bar div { background: #1f5fa8; height: 0.8rem; min-width: 1px;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 @media (max-width: 40rem) { body { padding: 0.8rem; } .bar { width: 7rem; } }
 @media print { @page { margin: 14mm; } body { padding: 0; max-width: none; font-size: 10pt; } }
 """

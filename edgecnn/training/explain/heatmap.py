@@ -1,4 +1,4 @@
-"""A class-activation map laid over its picture."""
+"""A class-activation map laid over its image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from edgecnn.preprocess import Image
 
 __all__ = ["overlay"]
 
-_LEAST, _MOST = 0.1, 0.6  # how much of the colour covers the picture, cold and hot: its outlines stay to be seen everywhere
+# How much of the colour covers the image, cold and hot: its outlines stay to be seen everywhere
+_LEAST, _MOST = (
+    0.1,
+    0.6,
+)
 
 
-def overlay(picture: Image, heat: NDArray[np.float32]) -> Image:
-    """The picture greyed, uint8 ``[H, W, 3]`` RGB, under a map ``[H, W]`` of 0 (blue) to 1 (red)."""
-    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    colors = cv2.cvtColor(cv2.applyColorMap(np.round(heat * 255).astype(np.uint8), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+def overlay(image: Image, heat: NDArray[np.float32]) -> Image:
+    """The image greyed, uint8 ``[H, W, 3]`` RGB, under a map ``[H, W]`` of 0 (blue) to 1 (red)."""
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    colors = cv2.cvtColor(
+        cv2.applyColorMap(np.round(heat * 255).astype(np.uint8), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB
+    )
     cover = (_LEAST + (_MOST - _LEAST) * heat)[:, :, None]
     return cast("Image", np.round((1 - cover) * grey + cover * colors).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What the layers of a network give for one picture."""
+"""What the layers of a network give for one image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU, nn.LeakyReLU,
 
 @dataclass(frozen=True)
 class LayerOutput:
-    """What one layer gave for one picture."""
+    """What one layer gave for one image."""
 
     name: str  # where it is in the network
     module: nn.Module
@@ -31,12 +31,16 @@ class LayerOutput:
 
 
 def watch(network: ImageClassifier, inputs: Tensor) -> list[LayerOutput]:
-    """Every innermost layer's feature map with more than one place, in the order of computation; ``inputs`` is one picture, ``[1, 3, H, W]``."""
+    """Every innermost layer's feature map with more than one place, in the order of computation.
+
+    ``inputs`` is one image, ``[1, 3, H, W]``.
+    """
     found: list[LayerOutput] = []
 
     def remember(name: str, module: nn.Module, output: object) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
-            found.append(LayerOutput(name, module, output[0].detach().float().cpu().clone()))  # a copy: the next layer may work in place
+            # A copy: the next layer may work in place
+            found.append(LayerOutput(name, module, output[0].detach().float().cpu().clone()))
 
     hooks = [
         module.register_forward_hook(lambda m, _inputs, output, name=name: remember(name, m, output))
@@ -57,7 +61,10 @@ def first_convolution(outputs: Sequence[LayerOutput]) -> LayerOutput:
     for output in outputs:
         if isinstance(output.module, nn.Conv2d):
             return output
-    raise CheckpointError("the network has no convolution whose output has more than one place, so there is nothing to show; use larger pictures")
+    raise CheckpointError(
+        "the network has no convolution whose output has more than one place, so there is nothing to show; use "
+        "larger images"
+    )
 
 
 def first_steps(outputs: Sequence[LayerOutput], most: int = 4) -> list[LayerOutput]:
@@ -72,7 +79,8 @@ def first_steps(outputs: Sequence[LayerOutput], most: int = 4) -> list[LayerOutp
 
 
 def several_depths(outputs: Sequence[LayerOutput], most: int = 4) -> list[LayerOutput]:
-    """Of each size of feature map the last after an activation (after a convolution where there is none), from shallow to deep."""
+    """Of each size of feature map the last after an activation (after a convolution where there is none), from shallow
+    to deep."""
     kinds = _ACTIVATIONS if any(isinstance(o.module, _ACTIVATIONS) for o in outputs) else (nn.Conv2d,)
     by_size = {output.size: output for output in outputs if isinstance(output.module, kinds)}
     depths = list(by_size.values())

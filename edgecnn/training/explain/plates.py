@@ -1,4 +1,4 @@
-"""The pictures that explain a network's answer, each with words for a learner."""
+"""The images that explain a network's answer, each with words for a learner."""
 
 from __future__ import annotations
 
@@ -21,21 +21,26 @@ __all__ = ["Plate", "feature_plate", "filter_plate", "input_plate", "map_plate",
 
 _LARGE_PX, _SMALL_PX = 224, 96
 _COLUMNS = 8
-_KINDS = ((nn.Conv2d, "convolution"), (nn.BatchNorm2d, "batch norm"), (nn.MaxPool2d, "max-pooling"), (nn.AvgPool2d, "average pooling"))
+_KINDS = (
+    (nn.Conv2d, "convolution"),
+    (nn.BatchNorm2d, "batch norm"),
+    (nn.MaxPool2d, "max-pooling"),
+    (nn.AvgPool2d, "average pooling"),
+)
 
 
 @dataclass(frozen=True)
 class Plate:
-    """One picture with its words."""
+    """One image with its words."""
 
     name: str  # of the file, without its ending
     title: str
     words: str
-    picture: Image
+    image: Image
 
 
 def input_plate(original: Image, seen: Image) -> Plate:
-    """The picture as it came and as the network takes it, whole and by colour; both uint8 ``[h, w, 3]`` RGB."""
+    """The image as it came and as the network takes it, whole and by colour; both uint8 ``[h, w, 3]`` RGB."""
     planes = [np.repeat(seen[:, :, i : i + 1], 3, 2) for i in range(3)]
     tiles = [
         Tile(original, f"as it is: {original.shape[1]} x {original.shape[0]}"),
@@ -43,26 +48,31 @@ def input_plate(original: Image, seen: Image) -> Plate:
         *(Tile(plane, name) for plane, name in zip(planes, ("red", "green", "blue"), strict=True)),
     ]
     words = (
-        "A network takes pictures of one size only. To it this one is three tables of numbers from 0 (black) to 255 (white): how much red, green and "
+        "A network takes images of one size only. To it this one is three tables of numbers from 0 (black) to 255 "
+        "(white): how much red, green and "
         "blue light fell on each place. Nothing in the numbers says what they show."
     )
-    return Plate("input", "The picture as the network sees it", words, draw_sheet("Input", tiles, _LARGE_PX, 5))
+    return Plate("input", "The image as the network sees it", words, draw_sheet("Input", tiles, _LARGE_PX, 5))
 
 
 def filter_plate(first: LayerOutput, most: int) -> Plate:
-    """The weights of the first convolution, each filter as a small picture."""
+    """The weights of the first convolution, each filter as a small image."""
     weights = _weights(first)  # [out, in, k, k]
     shown = weights[:most]
-    largest = np.abs(shown).reshape(len(shown), -1).max(1).clip(1e-12)  # each filter by its own: some are weak, all have a form
+    # Each filter by its own: some are weak, all have a form
+    largest = np.abs(shown).reshape(len(shown), -1).max(1).clip(1e-12)
     colors = 0.5 + 0.5 * shown / largest[:, None, None, None]
     if weights.shape[1] != 3:  # no colours: the mean over the input's channels
         colors = colors.mean(1, keepdims=True).repeat(3, 1)
     tiles = [Tile(np.round(c.transpose(1, 2, 0) * 255).astype(np.uint8), f"{i}") for i, c in enumerate(colors)]
     k = weights.shape[2]
     words = (
-        f"The first convolution has {len(weights)} filters of {k} x {k} places. Each is slid over the picture; where what lies under it resembles "
-        "it, the result is large. Grey is a weight of 0, a bright colour asks for light of that colour, a dark one for its absence. A filter that is "
-        "bright on one side and dark on the other finds edges; one of a single colour finds that colour. Nobody drew them: they come from training. "
+        f"The first convolution has {len(weights)} filters of {k} x {k} places. Each is slid over the image; where "
+        "what lies under it resembles "
+        "it, the result is large. Grey is a weight of 0, a bright colour asks for light of that colour, a dark one "
+        "for its absence. A filter that is "
+        "bright on one side and dark on the other finds edges; one of a single colour finds that colour. Nobody "
+        "drew them: they come from training. "
         "They begin as noise, and after a short training, or one in small steps, they still look like it."
     )
     title = f"Filters of the first convolution{_of(len(shown), len(weights))}"
@@ -80,7 +90,12 @@ def step_plate(outputs: Sequence[LayerOutput]) -> Plate:
         scale = Scale("RdBu_r", -reach, reach) if values.min() < 0 else Scale("magma", 0.0, reach)
         tiles.append(Tile(scale.paint(values), f"{_kind(step.module)}, {step.size[1]} x {step.size[0]}"))
     words = " ".join([f"Filter {channel}, step by step.", *dict.fromkeys(_step_words(step.module) for step in steps)])
-    return Plate("steps", "One filter's way through the first layers", words, draw_sheet(f"Filter {channel}", tiles, _LARGE_PX, 4))
+    return Plate(
+        "steps",
+        "One filter's way through the first layers",
+        words,
+        draw_sheet(f"Filter {channel}", tiles, _LARGE_PX, 4),
+    )
 
 
 def feature_plate(output: LayerOutput, number: int, most: int) -> Plate:
@@ -94,14 +109,22 @@ def feature_plate(output: LayerOutput, number: int, most: int) -> Plate:
     height, width = output.size
     title = f"After {output.name} ({_kind(output.module)}): {width} x {height}{_of(len(shown), channels, 'strongest ')}"
     words = (
-        f"Depth {number}: {channels} feature maps of {width} x {height} places, each the answer of one filter everywhere in the picture; bright is a "
+        f"Depth {number}: {channels} feature maps of {width} x {height} places, each the answer of one filter "
+        "everywhere in the image; bright is a "
         f"strong one. {_DEPTH_WORDS[min(number, len(_DEPTH_WORDS)) - 1]}"
     )
-    return Plate(f"features-{number}", f"Feature maps, depth {number}", words, draw_sheet(title, tiles, _SMALL_PX, _COLUMNS, scale))
+    return Plate(
+        f"features-{number}",
+        f"Feature maps, depth {number}",
+        words,
+        draw_sheet(title, tiles, _SMALL_PX, _COLUMNS, scale),
+    )
 
 
-def map_plate(network: ImageClassifier, inputs: Tensor, seen: Image, answers: Sequence[tuple[int, str, float]]) -> Plate:
-    """Class-activation maps over the picture; ``answers``: index, label and score, best first."""
+def map_plate(
+    network: ImageClassifier, inputs: Tensor, seen: Image, answers: Sequence[tuple[int, str, float]]
+) -> Plate:
+    """Class-activation maps over the image; ``answers``: index, label and score, best first."""
     maps = activation_maps(network, inputs.expand(len(answers), -1, -1, -1), [index for index, _, _ in answers])
     tiles = [Tile(seen, "input")]
     tiles += [
@@ -109,8 +132,10 @@ def map_plate(network: ImageClassifier, inputs: Tensor, seen: Image, answers: Se
         for heat, (_, label, score) in zip(maps, answers, strict=True)
     ]
     words = (
-        "Where the evidence for each class lies: red places speak for it, blue ones do not (Grad-CAM at the last feature map). Each map is on a "
-        "scale of its own, so an unlikely class has red places too. A map that lies on the background tells that the network goes by the background."
+        "Where the evidence for each class lies: red places speak for it, blue ones do not (Grad-CAM at the last "
+        "feature map). Each map is on a "
+        "scale of its own, so an unlikely class has red places too. A map that lies on the background tells that "
+        "the network goes by the background."
     )
     sheet = draw_sheet("What speaks for each class", tiles, _LARGE_PX, 4, Scale("turbo", 0.0, 1.0))
     return Plate("activation-maps", "What the answer rests on", words, sheet)
@@ -123,10 +148,13 @@ def telling_channel(values: Tensor) -> int:
 
 
 _DEPTH_WORDS = (
-    "Near the picture the maps still look like it: edges, colours, light and dark.",
-    "Deeper, a place sees more of the picture, and a map answers to combinations: corners, patterns, parts.",
+    "Near the image the maps still look like it: edges, colours, light and dark.",
+    "Deeper, a place sees more of the image, and a map answers to combinations: corners, patterns, parts.",
     "Deeper still, the maps are coarse and mostly dark: a channel is silent unless its part of an object is there.",
-    "This deep, a bright place says that something is there, roughly where, and no more how it looks. The classifier weighs these.",
+    (
+        "This deep, a bright place says that something is there, roughly where, and no more how it looks. The "
+        "classifier weighs these."
+    ),
 )
 
 
@@ -137,7 +165,8 @@ def _step_words(module: nn.Module) -> str:
         return "Batch norm shifts and stretches them, so that no channel is much louder than the others."
     if isinstance(module, nn.MaxPool2d):
         return (
-            "Max-pooling keeps the largest number of each small square: half the width and height, and a pattern may move by a place without "
+            "Max-pooling keeps the largest number of each small square: half the width and height, and a pattern "
+            "may move by a place without "
             "changing the result."
         )
     if isinstance(module, nn.ReLU | nn.ReLU6):
@@ -156,4 +185,10 @@ def _kind(module: nn.Module) -> str:
 
 
 def _of(shown: int, of: int, which: str = "") -> str:
-    return f", {of} channels" if shown == of and which else "" if shown == of else f", the {which or 'first '}{shown} of {of}"
+    return (
+        f", {of} channels"
+        if shown == of and which
+        else ""
+        if shown == of
+        else f", the {which or 'first '}{shown} of {of}"
+    )

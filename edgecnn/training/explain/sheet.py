@@ -1,4 +1,4 @@
-"""Sheets: small pictures in rows, each with its caption, pixel for pixel, under a title and with a scale of colours."""
+"""Sheets: small images in rows, each with its caption, pixel for pixel, under a title and with a scale of colours."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _CHARACTER_PX, _TITLE_CHARACTER_PX = 6.2, 9.0  # the mean width of one, in capti
 
 @dataclass(frozen=True)
 class Tile:
-    """One small picture."""
+    """One small image."""
 
-    picture: Image
+    image: Image
     caption: str
 
 
@@ -64,34 +64,41 @@ def draw_sheet(title: str, tiles: Sequence[Tile], tile_px: int, columns: int, sc
     Returns:
         uint8 ``[H, W, 3]`` RGB.
     """
-    shown = [resized(tile.picture, tile_px) for tile in tiles]
+    shown = [resized(tile.image, tile_px) for tile in tiles]
     columns = min(columns, len(tiles))
     rows = math.ceil(len(tiles) / columns)
     cell_width, cell_height = max(p.shape[1] for p in shown), max(p.shape[0] for p in shown)
-    width = 2 * _MARGIN + max(columns * cell_width + (columns - 1) * _GAP, round(_TITLE_CHARACTER_PX * len(title)), _BAR_PX[0])
+    width = 2 * _MARGIN + max(
+        columns * cell_width + (columns - 1) * _GAP, round(_TITLE_CHARACTER_PX * len(title)), _BAR_PX[0]
+    )
     height = 2 * _MARGIN + _TITLE_PX + rows * (cell_height + _CAPTION_PX + _GAP) - _GAP + (_SCALE_PX if scale else 0)
     canvas = np.full((height, width, 3), 255, np.uint8)
     captions: list[tuple[str, int, int]] = []
-    for i, (picture, tile) in enumerate(zip(shown, tiles, strict=True)):
+    for i, (image, tile) in enumerate(zip(shown, tiles, strict=True)):
         top = _MARGIN + _TITLE_PX + i // columns * (cell_height + _CAPTION_PX + _GAP)
         left = _MARGIN + i % columns * (cell_width + _GAP)
-        canvas[top + _CAPTION_PX : top + _CAPTION_PX + picture.shape[0], left : left + picture.shape[1]] = picture
+        canvas[top + _CAPTION_PX : top + _CAPTION_PX + image.shape[0], left : left + image.shape[1]] = image
         captions.append((_shortened(tile.caption, cell_width), left, top + _CAPTION_PX - 5))
     if scale:
         top = height - _MARGIN - _BAR_PX[1]
-        canvas[top : top + _BAR_PX[1], _MARGIN : _MARGIN + _BAR_PX[0]] = scale.paint(np.linspace(scale.low, scale.high, _BAR_PX[0])[None])
+        canvas[top : top + _BAR_PX[1], _MARGIN : _MARGIN + _BAR_PX[0]] = scale.paint(
+            np.linspace(scale.low, scale.high, _BAR_PX[0])[None]
+        )
         captions.append((f"{scale.low:.2g}", _MARGIN, top - 4))
         captions.append((f"{scale.high:.2g}", _MARGIN + _BAR_PX[0] - 18, top - 4))
     return _with_words(canvas, title, captions)
 
 
-def resized(picture: Image, longer_px: int) -> Image:
-    """To ``longer_px`` on the longer side: much larger with every pixel a square, a little larger smoothly, smaller by the mean of pixels."""
-    height, width = picture.shape[:2]
+def resized(image: Image, longer_px: int) -> Image:
+    """To ``longer_px`` on the longer side.
+
+    Much larger with every pixel a square, a little larger smoothly, smaller by the mean of pixels.
+    """
+    height, width = image.shape[:2]
     factor = longer_px / max(height, width)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     how = cv2.INTER_NEAREST_EXACT if factor >= 2 else cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
-    return cast("Image", cv2.resize(picture, size, interpolation=how))
+    return cast("Image", cv2.resize(image, size, interpolation=how))
 
 
 def _with_words(canvas: Image, title: str, captions: Sequence[tuple[str, int, int]]) -> Image:
@@ -101,9 +108,13 @@ def _with_words(canvas: Image, title: str, captions: Sequence[tuple[str, int, in
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
         drawn = FigureCanvasAgg(figure)
         figure.figimage(canvas, 0, 0, origin="upper")
-        figure.text(_MARGIN / width, 1 - (_MARGIN + 13) / height, _drawable(title), fontsize=10, weight="bold", parse_math=False)
+        figure.text(
+            _MARGIN / width, 1 - (_MARGIN + 13) / height, _drawable(title), fontsize=10, weight="bold", parse_math=False
+        )
         for words, left, baseline in captions:
-            figure.text(left / width, 1 - baseline / height, _drawable(words), fontsize=7.5, color="#333333", parse_math=False)
+            figure.text(
+                left / width, 1 - baseline / height, _drawable(words), fontsize=7.5, color="#333333", parse_math=False
+            )
         drawn.draw()  # type: ignore[no-untyped-call]
         return np.array(drawn.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
 

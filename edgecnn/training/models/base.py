@@ -12,13 +12,14 @@ __all__ = ["ImageClassifier"]
 
 
 class ImageClassifier(nn.Module):
-    """A network in two parts, so that features can be cached, exported and judged apart from the classifier.
+    """A network in two parts, so that features can be cached, exported and evaluated apart from the classifier.
 
     ``classifier`` is the last linear layer and what belongs to it (dropout); the rest computes the features.
     """
 
     classifier: nn.Module
-    memory_format: ClassVar[torch.memory_format] = torch.channels_last  # how weights should lie for training: as OpenCV's pixels lie
+    # How weights should lie for training: as OpenCV's pixels lie
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
@@ -30,5 +31,5 @@ class ImageClassifier(nn.Module):
         return logits
 
     def early_parts(self) -> list[nn.Module]:
-        """The parts that see a picture first, in order: what fine-tuning may leave as it is."""
+        """The parts that see an image first, in order: what fine-tuning may leave as it is."""
         return []

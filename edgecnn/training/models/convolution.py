@@ -11,9 +11,12 @@ __all__ = ["Convolution", "SameConv"]
 
 
 class Convolution(nn.Conv2d):
-    """``torch.nn.Conv2d`` with ``kernel // 2`` of zeros on each side, and :mod:`~edgecnn.training.models.depthwise`'s backward pass."""
+    """``torch.nn.Conv2d`` with ``kernel // 2`` of zeros on each side, and :mod:`~edgecnn.training.models.depthwise`'s
+    backward pass."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, groups: int = 1, bias: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, groups: int = 1, bias: bool = True
+    ) -> None:
         super().__init__(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -32,7 +35,9 @@ class SameConv(Convolution):
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """By other weights."""
         pads: list[int] = []
-        for size, kernel, stride in zip((x.shape[3], x.shape[2]), self.kernel_size[::-1], self.stride[::-1], strict=True):
+        for size, kernel, stride in zip(
+            (x.shape[3], x.shape[2]), self.kernel_size[::-1], self.stride[::-1], strict=True
+        ):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]  # left, right, top, bottom
         if pads[0] == pads[1] and pads[2] == pads[3]:  # symmetric: the convolution pads faster than a copy does

@@ -1,11 +1,15 @@
 """Depthwise convolution with a quick backward pass in bfloat16 on a CPU.
 
-oneDNN, torch's library for a CPU, has no bfloat16 kernel for two gradients and falls back to a reference one: that of the input at stride 2, and that
-of a 5 x 5 weight. In EfficientNet-Lite0 the two took more than half of a training step. Both are sums that its quick 3 x 3 kernels can compute:
+oneDNN, torch's library for a CPU, has no bfloat16 kernel for two gradients and falls back to a reference one: that of
+the input at stride 2, and that
+of a 5 x 5 weight. In EfficientNet-Lite0 the two took more than half of a training step. Both are sums that its quick 3
+x 3 kernels can compute:
 
-* At stride 2 the input's even and odd rows and columns each get their gradient from taps of their own: four convolutions of the output's gradient
+* At stride 2 the input's even and odd rows and columns each get their gradient from taps of their own: four
+convolutions of the output's gradient
   with up to 3 x 3 taps (the transposed convolution in its sub-pixel form, Shi et al., arXiv 1609.07009).
-* The 25 taps of a 5 x 5 weight are covered by four blocks of 3 x 3, each the weight's gradient for a shifted part of the input.
+* The 25 taps of a 5 x 5 weight are covered by four blocks of 3 x 3, each the weight's gradient for a shifted part of
+the input.
 """
 
 from __future__ import annotations
@@ -22,7 +26,10 @@ Pair = tuple[int, int]
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, groups: int) -> Tensor:
-    """As ``torch.nn.functional.conv2d``: ``[N, C, H, W]`` and ``[O, C / groups, K, K]`` -> ``[N, O, H', W']``, autocast included."""
+    """As ``torch.nn.functional.conv2d``.
+
+    ``[N, C, H, W]`` and ``[O, C / groups, K, K]`` -> ``[N, O, H', W']``, autocast included.
+    """
     if not (torch.is_grad_enabled() and _falls_back(x, weight, stride, groups)):
         return functional.conv2d(x, weight, bias, stride, padding, 1, groups)
     x, weight = x.bfloat16(), weight.bfloat16()  # here, not within: the gradients of the casts are autograd's
@@ -31,10 +38,14 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, paddi
 
 
 def _falls_back(x: Tensor, weight: Tensor, stride: Pair, groups: int) -> bool:
-    if x.device.type != "cpu" or not (torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16):
+    if x.device.type != "cpu" or not (
+        torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    ):
         return False
     depthwise = groups == x.shape[1] == weight.shape[0] and groups > 1
-    return depthwise and ((stride == (2, 2) and weight.shape[2:] in ((3, 3), (5, 5))) or (stride == (1, 1) and weight.shape[2:] == (5, 5)))
+    return depthwise and (
+        (stride == (2, 2) and weight.shape[2:] in ((3, 3), (5, 5))) or (stride == (1, 1) and weight.shape[2:] == (5, 5))
+    )
 
 
 class _Depthwise(torch.autograd.Function):
@@ -86,7 +97,9 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int, paddi
     result = torch.empty_like(weight)
     for row in (0, 2):
         for column in (0, 2):
-            part = padded[:, :, row : row + height, column : column + width].contiguous(memory_format=torch.channels_last)
+            part = padded[:, :, row : row + height, column : column + width].contiguous(
+                memory_format=torch.channels_last
+            )
             block = result[:, :, row : row + 3, column : column + 3]
             block.copy_(_native(grad, part, block, stride, (0, 0), (False, True)))
     return result

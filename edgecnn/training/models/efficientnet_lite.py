@@ -1,7 +1,8 @@
 """EfficientNet-Lite 0 to 2: EfficientNet without squeeze-excitation, with ReLU6, made for int8.
 
 Source: Tan and Le, "EfficientNet" (arXiv 1905.11946), and the Lite variants of the TensorFlow TPU models' repository
-(``efficientnet/lite``). Batch-norm epsilon 1e-3, TensorFlow's SAME padding. The stem and the head are never scaled, nor the repeats of the first
+(``efficientnet/lite``). Batch-norm epsilon 1e-3, TensorFlow's SAME padding. The stem and the head are never scaled, nor
+the repeats of the first
 and the last stage.
 """
 
@@ -40,7 +41,10 @@ LITE0, LITE1, LITE2 = Scale(1.0, 1.0), Scale(1.0, 1.1), Scale(1.1, 1.2)
 
 
 class EfficientNetLite(StagedNetwork):
-    """With 1,000 classes Lite0 has 4,652,008 parameters, Lite1 5,416,680, Lite2 6,092,072; made for 224, 240 and 260 pixels."""
+    """With 1,000 classes Lite0 has 4,652,008 parameters, Lite1 5,416,680, Lite2 6,092,072.
+
+    Made for 224, 240 and 260 pixels.
+    """
 
     def __init__(self, classes: int, scale: Scale = LITE0, dropout: float = 0.2) -> None:
         super().__init__(classes, _scaled(scale), STYLE, dropout)

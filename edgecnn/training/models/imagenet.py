@@ -10,7 +10,7 @@ from edgecnn.errors import UsageError
 from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.models.weights import load_pretrained
-from edgecnn.training.torch_backend import TorchJudge
+from edgecnn.training.torch_backend import TorchBackend
 
 __all__ = ["imagenet_classes", "pretrained_imagenet"]
 
@@ -24,7 +24,7 @@ def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(row["id"] for row in rows), tuple(row["name"] for row in rows)
 
 
-def pretrained_imagenet(name: str) -> TorchJudge:
+def pretrained_imagenet(name: str) -> TorchBackend:
     """A built-in network with its ImageNet weights.
 
     Raises:
@@ -41,10 +41,12 @@ def pretrained_imagenet(name: str) -> TorchJudge:
         labels=labels,
         ids=ids,
         input=InputSpec(spec.imgsz, spec.imgsz),
-        preprocess=PreprocessSpec(resize="crop", interpolation="area", crop_fraction=spec.imgsz / (spec.imgsz + CROP_PADDING)),
+        preprocess=PreprocessSpec(
+            resize="crop", interpolation="area", crop_fraction=spec.imgsz / (spec.imgsz + CROP_PADDING)
+        ),
         normalization=spec.normalization,
         unknown=UnknownRule(),
         training=TrainingRecord(name, spec.weights.package, "", None, None),
         created_by=f"edgecnn {__version__}",
     )
-    return TorchJudge(network, manifest, None, name)
+    return TorchBackend(network, manifest, None, name)

@@ -1,7 +1,9 @@
 """Inverted residual blocks, of which the MobileNets since the second and EfficientNet-Lite are made.
 
-Source: Sandler et al., "MobileNetV2" (arXiv 1801.04381); squeeze-and-excitation in them: Howard et al., "Searching for MobileNetV3"
-(arXiv 1905.02244). The batch-norm momentum is torch's 0.1 in every network: the papers' 0.01 (0.99 as TensorFlow counts) is made for hundreds of
+Source: Sandler et al., "MobileNetV2" (arXiv 1801.04381); squeeze-and-excitation in them: Howard et al., "Searching for
+MobileNetV3"
+(arXiv 1905.02244). The batch-norm momentum is torch's 0.1 in every network: the papers' 0.01 (0.99 as TensorFlow
+counts) is made for hundreds of
 epochs of ImageNet, and after 150 steps it leaves the running statistics far behind.
 """
 
@@ -16,7 +18,16 @@ from torch import Tensor, nn
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.convolution import Convolution, SameConv
 
-__all__ = ["ConvNorm", "InvertedResidual", "SqueezeExcitation", "Stage", "StagedNetwork", "Style", "divisible_by_8", "initialize_convolutions"]
+__all__ = [
+    "ConvNorm",
+    "InvertedResidual",
+    "SqueezeExcitation",
+    "Stage",
+    "StagedNetwork",
+    "Style",
+    "divisible_by_8",
+    "initialize_convolutions",
+]
 
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280  # of every network in stages
 
@@ -44,16 +55,29 @@ class Stage:
 class ConvNorm(nn.Sequential):
     """Convolution without bias, batch-norm, and the style's activation unless the block is to end linear."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, style: Style, *, stride: int = 1, groups: int = 1, linear: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        style: Style,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        linear: bool = False,
+    ) -> None:
         kind = SameConv if style.tensorflow_padding else Convolution
         convolution = kind(inputs, outputs, kernel, stride, groups=groups, bias=False)
-        super().__init__(convolution, nn.BatchNorm2d(outputs, eps=style.epsilon), *([] if linear else [style.activation()]))
+        super().__init__(
+            convolution, nn.BatchNorm2d(outputs, eps=style.epsilon), *([] if linear else [style.activation()])
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, C, H, W]`` -> ``[N, outputs, H', W']``.
 
-        While the rest trains beside frozen statistics, batch-norm is a factor and an offset a channel: they join the convolution's weights, through
-        which their gradients flow, and a pass over the pictures is saved each way.
+        While the rest trains beside frozen statistics, batch-norm is a factor and an offset a channel: they join the
+        convolution's weights, through
+        which their gradients flow, and a pass over the images is saved each way.
         """
         convolution, norm = self[0], self[1]
         assert isinstance(convolution, Convolution)
@@ -64,14 +88,19 @@ class ConvNorm(nn.Sequential):
         assert norm.running_var is not None
         assert norm.running_mean is not None
         factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # [outputs]
-        y = convolution.convolve(x, convolution.weight * factor[:, None, None, None], norm.bias - norm.running_mean * factor)
+        y = convolution.convolve(
+            x, convolution.weight * factor[:, None, None, None], norm.bias - norm.running_mean * factor
+        )
         for place in range(2, len(self)):
             y = self[place](y)
         return y
 
 
 class SqueezeExcitation(nn.Module):
-    """Weighs channels by what their means say: pool, two 1 x 1 convolutions through a quarter of the channels, hard sigmoid."""
+    """Weighs channels by what their means say.
+
+    Pool, two 1 x 1 convolutions through a quarter of the channels, hard sigmoid.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -91,9 +120,12 @@ class SqueezeExcitation(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expand (1 x 1), depthwise, squeeze-and-excitation where asked, project (1 x 1, linear), and the input added where shapes agree."""
+    """Expand (1 x 1), depthwise, squeeze-and-excitation where asked, project (1 x 1, linear), and the input added where
+    shapes agree."""
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, kernel: int, stride: int, style: Style, *, squeeze: bool = False) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, outputs: int, kernel: int, stride: int, style: Style, *, squeeze: bool = False
+    ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             *([ConvNorm(inputs, hidden, 1, style)] if hidden != inputs else []),
@@ -110,7 +142,7 @@ class InvertedResidual(nn.Module):
 
 
 class StagedNetwork(ImageClassifier):
-    """Stem, stages of inverted residuals, a 1 x 1 convolution, mean, dropout and a linear layer; any picture size."""
+    """Stem, stages of inverted residuals, a 1 x 1 convolution, mean, dropout and a linear layer; any image size."""
 
     classifier: nn.Sequential
 
@@ -138,7 +170,9 @@ def _blocks(stages: Sequence[Stage], style: Style) -> nn.Sequential:
     for stage in stages:
         for repeat in range(stage.repeats):
             stride = stage.stride if repeat == 0 else 1
-            blocks.append(InvertedResidual(channels, channels * stage.expansion, stage.outputs, stage.kernel, stride, style))
+            blocks.append(
+                InvertedResidual(channels, channels * stage.expansion, stage.outputs, stage.kernel, stride, style)
+            )
             channels = stage.outputs
     return nn.Sequential(*blocks)
 

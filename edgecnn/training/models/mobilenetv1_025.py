@@ -1,7 +1,11 @@
-"""MobileNetV1 with a quarter of its channels, of the MLPerf Tiny benchmark's visual wake words: is there a person in the picture?
+"""MobileNetV1 with a quarter of its channels, of the MLPerf Tiny benchmark's visual wake words.
 
-Source: Howard et al., "MobileNets" (arXiv 1704.04861), as the reference model ``vww_model.py`` of MLPerf Tiny (Banbury et al., arXiv 2106.07597)
-builds it: 96 x 96 pictures, two classes, ReLU where the paper's code has ReLU6, convolutions with biases, TensorFlow's SAME padding. 221,794
+Is there a person in the image?
+
+Source: Howard et al., "MobileNets" (arXiv 1704.04861), as the reference model ``vww_model.py`` of MLPerf Tiny (Banbury
+et al., arXiv 2106.07597)
+builds it: 96 x 96 images, two classes, ReLU where the paper's code has ReLU6, convolutions with biases, TensorFlow's
+SAME padding. 221,794
 parameters as Keras counts, 5,472 of them running statistics.
 """
 
@@ -22,14 +26,17 @@ HALVED_BY = (2, 4, 6, 12)  # the blocks whose depthwise convolution has stride 2
 
 
 class MobileNetV1Quarter(ImageClassifier):
-    """A convolution and thirteen depthwise separable ones; any picture size, the pooling is global."""
+    """A convolution and thirteen depthwise separable ones; any image size, the pooling is global."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.stem = _conv_norm(3, WIDTHS[0], 3, stride=2)
         self.blocks = nn.Sequential(
             *(
-                nn.Sequential(_conv_norm(inputs, inputs, 3, stride=2 if i in HALVED_BY else 1, groups=inputs), _conv_norm(inputs, outputs, 1))
+                nn.Sequential(
+                    _conv_norm(inputs, inputs, 3, stride=2 if i in HALVED_BY else 1, groups=inputs),
+                    _conv_norm(inputs, outputs, 1),
+                )
                 for i, (inputs, outputs) in enumerate(pairwise(WIDTHS), 1)
             )
         )
@@ -49,4 +56,8 @@ class MobileNetV1Quarter(ImageClassifier):
 
 
 def _conv_norm(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(SameConv(inputs, outputs, kernel, stride, groups=groups), nn.BatchNorm2d(outputs, eps=1e-3), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        SameConv(inputs, outputs, kernel, stride, groups=groups),
+        nn.BatchNorm2d(outputs, eps=1e-3),
+        nn.ReLU(inplace=True),
+    )

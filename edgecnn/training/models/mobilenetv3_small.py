@@ -1,7 +1,9 @@
-"""MobileNetV3-Small: 2,542,856 parameters with 1,000 classes; 224 x 224 pictures.
+"""MobileNetV3-Small: 2,542,856 parameters with 1,000 classes; 224 x 224 images.
 
-Source: Howard et al., "Searching for MobileNetV3" (arXiv 1905.02244), table 2. Padding, batch-norm epsilon 1e-3 and the order of tensors are
-torchvision's (``mobilenet_v3_small``), so that weights trained there fit; the count is torchvision's too, the paper rounds to 2.5 M.
+Source: Howard et al., "Searching for MobileNetV3" (arXiv 1905.02244), table 2. Padding, batch-norm epsilon 1e-3 and the
+order of tensors are
+torchvision's (``mobilenet_v3_small``), so that weights trained there fit; the count is torchvision's too, the paper
+rounds to 2.5 M.
 """
 
 from __future__ import annotations
@@ -46,14 +48,20 @@ STEM_CHANNELS, HEAD_CHANNELS, EMBEDDING = 16, 576, 1024
 
 
 class MobileNetV3Small(ImageClassifier):
-    """Width 1.0; any picture size, the pooling is global. The features are taken after the layer that follows the pooling."""
+    """Width 1.0; any image size, the pooling is global.
+
+    The features are taken after the layer that follows the pooling.
+    """
 
     def __init__(self, classes: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.stem = ConvNorm(3, STEM_CHANNELS, 3, HARD_SWISH, stride=2)
         inputs = (STEM_CHANNELS, *(block.outputs for block in BLOCKS))
         self.blocks = nn.Sequential(
-            *(InvertedResidual(n, b.hidden, b.outputs, b.kernel, b.stride, b.style, squeeze=b.squeeze) for n, b in zip(inputs, BLOCKS, strict=False))
+            *(
+                InvertedResidual(n, b.hidden, b.outputs, b.kernel, b.stride, b.style, squeeze=b.squeeze)
+                for n, b in zip(inputs, BLOCKS, strict=False)
+            )
         )
         self.head = ConvNorm(BLOCKS[-1].outputs, HEAD_CHANNELS, 1, HARD_SWISH)
         self.pool = nn.AdaptiveAvgPool2d(1)

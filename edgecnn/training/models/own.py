@@ -1,6 +1,7 @@
 """A network of your own, as one of the built-in ones: features, and a classifier on them.
 
-Its last linear layer becomes the classifier, and what goes into that layer the features, so that features can be cached, the classifier fitted on
+Its last linear layer becomes the classifier, and what goes into that layer the features, so that features can be
+cached, the classifier fitted on
 them, and both exported. Which layer that is, one forward pass tells.
 """
 
@@ -24,7 +25,7 @@ __all__ = ["OWN", "OwnNetwork", "own_manifest", "own_network", "own_spec"]
 OWN = "custom"
 """What a checkpoint says in place of a built-in network's name."""
 
-_EXAMPLES = 4  # pictures of noise that a network is tried on
+_EXAMPLES = 4  # images of noise that a network is tried on
 _TOLERANCE = 1e-4
 
 
@@ -39,7 +40,10 @@ class OwnNetwork(ImageClassifier):
         self.classifier = classifier
 
     def features(self, images: Tensor) -> Tensor:
-        """Normalised images, float ``[N, 3, H, W]`` -> what goes into the last linear layer, ``[N, D]``; the logits where there is none."""
+        """Normalised images, float ``[N, 3, H, W]`` -> what goes into the last linear layer, ``[N, D]``.
+
+        The logits where there is none.
+        """
         features: Tensor = self.body(images.contiguous())
         return features
 
@@ -48,13 +52,16 @@ def own_network(network: nn.Module, classes: int, imgsz: int, classifier: str | 
     """A copy of a network as an :class:`ImageClassifier`, on the CPU; the network itself is left as it is.
 
     Args:
-        network: normalised images, float ``[N, 3, imgsz, imgsz]``, to logits ``[N, classes]``, or ``[N, 1]`` for two classes.
+        network: normalised images, float ``[N, 3, imgsz, imgsz]``, to logits ``[N, classes]``, or ``[N, 1]`` for
+            two classes.
         classes: how many there are to tell apart.
-        imgsz: side of the pictures, in pixels.
-        classifier: name of the last linear layer, as ``network.named_modules()`` gives it; None: found by a forward pass.
+        imgsz: side of the images, in pixels.
+        classifier: name of the last linear layer, as ``network.named_modules()`` gives it; None: found by a forward
+            pass.
 
     Raises:
-        UsageError: the network does not take such pictures, gives something else than logits for so many classes, or ``classifier`` is not its
+        UsageError: the network does not take such images, gives something else than logits for so many classes, or
+            ``classifier`` is not its
             last layer.
     """
     if isinstance(network, OwnNetwork):  # split already
@@ -74,30 +81,45 @@ def own_network(network: nn.Module, classes: int, imgsz: int, classifier: str | 
     if made is not None and _agree(made, examples, expected):
         return made.train()
     if classifier is not None:
-        raise UsageError(f"{name}: '{classifier}' is not the linear layer that gives its logits; leave classifier out, or name that layer")
+        raise UsageError(
+            f"{name}: '{classifier}' is not the linear layer that gives its logits; leave classifier out, or name "
+            "that layer"
+        )
     return OwnNetwork(whole, nn.Identity()).train()
 
 
-def own_spec(network: nn.Module, imgsz: int = 224, normalization: Normalization | None = None, classifier: str | None = None) -> ModelSpec:
+def own_spec(
+    network: nn.Module, imgsz: int = 224, normalization: Normalization | None = None, classifier: str | None = None
+) -> ModelSpec:
     """A network of your own as training takes it.
 
     Args:
         network: as :func:`own_network` takes it; its weights are where training begins.
-        imgsz: side of the pictures that it is made for, in pixels.
+        imgsz: side of the images that it is made for, in pixels.
         normalization: of the pixels that it takes; None: ``(pixel - 127) / 128``.
         classifier: name of its last linear layer; None: found.
     """
-    return ModelSpec(OWN, lambda classes, side: own_network(network, classes, side, classifier), imgsz, normalization or Normalization())
+    return ModelSpec(
+        OWN,
+        lambda classes, side: own_network(network, classes, side, classifier),
+        imgsz,
+        normalization or Normalization(),
+    )
 
 
-def own_manifest(labels: Sequence[str], imgsz: int, normalization: Normalization | None = None, preprocess: PreprocessSpec | None = None) -> Manifest:
+def own_manifest(
+    labels: Sequence[str],
+    imgsz: int,
+    normalization: Normalization | None = None,
+    preprocess: PreprocessSpec | None = None,
+) -> Manifest:
     """The manifest of a network that was trained elsewhere: what its file has to say of it.
 
     Args:
         labels: of its logits, in order.
-        imgsz: side of the pictures that it takes, in pixels.
+        imgsz: side of the images that it takes, in pixels.
         normalization: of the pixels that it takes; None: ``(pixel - 127) / 128``.
-        preprocess: how its pictures were resized in training; None: stretched, by area.
+        preprocess: how its images were resized in training; None: stretched, by area.
     """
     return Manifest(
         labels=tuple(labels),
@@ -125,9 +147,16 @@ def _run(network: nn.Module, images: Tensor) -> tuple[Tensor, str | None]:
     try:
         with torch.no_grad():
             found = network(images)
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:  # somebody's code, on pictures it may not be made for
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+    ) as error:  # somebody's code, on images it may not be made for
         raise UsageError(
-            f"{type(network).__name__}: does not take pictures [N, 3, {images.shape[2]}, {images.shape[3]}]: {_first_line(error)}; "
+            f"{type(network).__name__}: does not take images [N, 3, {images.shape[2]}, {images.shape[3]}]: "
+            f"{_first_line(error)}; "
             "correct the network, or give the imgsz that it is made for"
         ) from error
     finally:
@@ -140,9 +169,14 @@ def _check_logits(network: nn.Module, found: object, classes: int) -> None:
     name = type(network).__name__
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != _EXAMPLES or not found.is_floating_point():
         shape = f"[{', '.join(map(str, found.shape))}]" if isinstance(found, Tensor) else f"a {type(found).__name__}"
-        raise UsageError(f"{name}: gave {shape} for {_EXAMPLES} pictures, expected logits [{_EXAMPLES}, {classes}]; return those alone")
+        raise UsageError(
+            f"{name}: gave {shape} for {_EXAMPLES} images, expected logits [{_EXAMPLES}, {classes}]; return those alone"
+        )
     if found.shape[1] != classes and not (found.shape[1] == 1 and classes == 2):
-        raise UsageError(f"{name}: gives {found.shape[1]} logits, there are {classes} classes; give it a last layer with {classes} outputs")
+        raise UsageError(
+            f"{name}: gives {found.shape[1]} logits, there are {classes} classes; give it a last layer with "
+            f"{classes} outputs"
+        )
     if found.shape[1] > 1 and bool((found >= 0).all()) and bool(((found.sum(1) - 1).abs() < 1e-5).all()):
         raise UsageError(f"{name}: gives probabilities, expected logits; leave its softmax out, the export adds one")
 
@@ -163,8 +197,14 @@ def _agree(made: OwnNetwork, images: Tensor, expected: Tensor) -> bool:
     try:
         with torch.no_grad():
             features = made.features(images)
-            return features.ndim == 2 and torch.allclose(made.classifier(features), expected, rtol=_TOLERANCE, atol=_TOLERANCE)
-    except (RuntimeError, TypeError, AttributeError):  # somebody's code may look into the layer that is not there any more
+            return features.ndim == 2 and torch.allclose(
+                made.classifier(features), expected, rtol=_TOLERANCE, atol=_TOLERANCE
+            )
+    except (
+        RuntimeError,
+        TypeError,
+        AttributeError,
+    ):  # somebody's code may look into the layer that is not there any more
         return False
 
 

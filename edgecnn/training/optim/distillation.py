@@ -1,4 +1,7 @@
-"""Knowledge distillation: a larger trained network shows a smaller one how sure to be (Hinton et al., arXiv 1503.02531)."""
+"""Knowledge distillation.
+
+A larger trained network shows a smaller one how sure to be (Hinton et al., arXiv 1503.02531).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _SHARE = 0.7  # of the loss; the rest is the labels'
 
 
 class Teacher:
-    """Answers the very pictures that the student sees, augmentation included (Beyer et al., arXiv 2106.05237)."""
+    """Answers the very images that the student sees, augmentation included (Beyer et al., arXiv 2106.05237)."""
 
     def __init__(self, network: ImageClassifier, side: int, rule: Normalization, device: torch.device) -> None:
         self._network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -32,7 +35,8 @@ class Teacher:
     def blend(self, labels_loss: Tensor, logits: Tensor, images: Image) -> Tensor:
         """The labels' loss ``[N]`` and the divergence from the teacher, weighed together: ``[N]``.
 
-        ``logits`` are the student's ``[N, C]``; ``images`` uint8 ``[N, H, W, 3]``, resized where the teacher takes another size.
+        ``logits`` are the student's ``[N, C]``; ``images`` uint8 ``[N, H, W, 3]``, resized where the teacher takes
+        another size.
         """
         student = functional.log_softmax(two_columns(logits).float() / _TEMPERATURE, 1)
         shown = functional.log_softmax(self._answers(images).float() / _TEMPERATURE, 1)
@@ -52,7 +56,8 @@ def load_teacher(path: Path, labels: tuple[str, ...], device: torch.device) -> T
     checkpoint = load_checkpoint(path)
     if checkpoint.manifest.labels != labels:
         raise CheckpointError(
-            f"{path}: the teacher knows {', '.join(checkpoint.manifest.labels[:6])}, the data holds {', '.join(labels[:6])}; "
+            f"{path}: the teacher knows {', '.join(checkpoint.manifest.labels[:6])}, the data holds "
+            f"{', '.join(labels[:6])}; "
             "train the teacher on the same classes"
         )
     manifest = checkpoint.manifest

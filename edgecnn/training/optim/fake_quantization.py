@@ -1,10 +1,15 @@
-"""Quantization-aware training: the network computes as if in eight bits, and its weights learn to bear it (Jacob et al., arXiv 1712.05877).
+"""Quantization-aware training.
 
-torchao finds where to round and rounds (its pt2e flow: ``prepare_qat_pt2e``, with the types of x86: uint8 activations, int8 weights a channel). The
-rounding form shares its parameters with the network, so what is learnt is an ordinary checkpoint: exported and quantized like any other, for any
+The network computes as if in eight bits, and its weights learn to bear it (Jacob et al., arXiv 1712.05877).
+
+torchao finds where to round and rounds (its pt2e flow: ``prepare_qat_pt2e``, with the types of x86: uint8 activations,
+int8 weights a channel). The
+rounding form shares its parameters with the network, so what is learnt is an ordinary checkpoint: exported and
+quantized like any other, for any
 target, through the same gates.
 
-Batch-norm is made neutral first: its scale goes into the convolution's weights, which are what the device rounds, and its shift stays as the bias.
+Batch-norm is made neutral first: its scale goes into the convolution's weights, which are what the device rounds, and
+its shift stays as the bias.
 """
 
 from __future__ import annotations
@@ -26,11 +31,13 @@ _CONVOLUTION, _BATCH_NORM = torch.ops.aten.conv2d.default, torch.ops.aten.batch_
 
 
 def fake_quantized(network: ImageClassifier, imgsz: int) -> nn.Module:
-    """A form of ``network`` that rounds weights and activations; its batch-norm is made neutral in place, which changes no answer.
+    """A form of ``network`` that rounds weights and activations.
+
+    Its batch-norm is made neutral in place, which changes no answer.
 
     Args:
         network: its parameters become those of the form.
-        imgsz: side of its pictures in pixels; the form takes float ``[N, 3, imgsz, imgsz]``.
+        imgsz: side of its images in pixels; the form takes float ``[N, 3, imgsz, imgsz]``.
 
     Raises:
         MissingExtraError: torchao is not installed.
@@ -38,7 +45,8 @@ def fake_quantized(network: ImageClassifier, imgsz: int) -> nn.Module:
     """
     if find_spec("torchao") is None:
         raise MissingExtraError("--qat needs torchao, not installed here; run pip install 'edgecnn[qat]'")
-    os.environ.setdefault("TORCHAO_FORCE_SKIP_LOADING_SO_FILES", "1")  # its CUDA kernels, which it would complain about at length
+    # Its CUDA kernels, which it would complain about at length
+    os.environ.setdefault("TORCHAO_FORCE_SKIP_LOADING_SO_FILES", "1")
     for name in ("torch.utils._pytree", "torchao"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e  # noqa: PLC0415  # an extra of its own
@@ -66,7 +74,11 @@ def fake_quantized(network: ImageClassifier, imgsz: int) -> nn.Module:
 def ranges(form: nn.Module) -> dict[str, Tensor]:
     """What a resumed run needs of a form: the ranges that it rounds in."""
     parameters = {name for name, _ in form.named_parameters()}
-    return {name: value.detach().clone() for name, value in form.state_dict().items() if name not in parameters and "activation_post_process" in name}
+    return {
+        name: value.detach().clone()
+        for name, value in form.state_dict().items()
+        if name not in parameters and "activation_post_process" in name
+    }
 
 
 def set_ranges(form: nn.Module, found: dict[str, Tensor]) -> None:

@@ -1,4 +1,7 @@
-"""Fits the classifier on frozen features: seconds where fine-tuning takes minutes, and the place where fine-tuning should begin."""
+"""Fits the classifier on frozen features.
+
+Seconds where fine-tuning takes minutes, and the place where fine-tuning should begin.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from edgecnn.training.tensors import normalize
 
 __all__ = ["LabelledFeatures", "compute_features", "fit_head"]
 
-_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # L2; the one with the least NLL on the validation pictures is kept
+_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # L2; the one with the least NLL on the validation images is kept
 _STEPS = 200
 
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """Features ``[N, D]`` of pictures, their targets ``[N, C]`` and how much each counts ``[N]``."""
+    """Features ``[N, D]`` of images, their targets ``[N, C]`` and how much each counts ``[N]``."""
 
     features: Tensor
     targets: Tensor
@@ -41,9 +44,18 @@ class LabelledFeatures:
 
 
 def compute_features(
-    network: ImageClassifier, rule: Normalization, batches: Iterator[TrainingBatch], count: int, progress: Progress, *, mixed: bool = True
+    network: ImageClassifier,
+    rule: Normalization,
+    batches: Iterator[TrainingBatch],
+    count: int,
+    progress: Progress,
+    *,
+    mixed: bool = True,
 ) -> LabelledFeatures:
-    """Features of the network as it is; ``count`` pictures in all, for the progress bar; ``mixed``: in bfloat16 where the device has it."""
+    """Features of the network as it is.
+
+    ``count`` images in all, for the progress bar; ``mixed``: in bfloat16 where the device has it.
+    """
     network.eval()
     device = next(network.parameters()).device
     features, targets, weights, indices = [], [], [], []
@@ -62,8 +74,9 @@ def compute_features(
 def fit_head(linear: nn.Linear, train: LabelledFeatures, val: LabelledFeatures, progress: Progress) -> None:
     """Sets a linear layer to the logistic regression of targets on features, by L-BFGS.
 
-    All features are divided by one number, not each by its own deviation: that would make much of features that hardly vary. On cropped pictures
-    a classifier so fitted had an NLL of 4.2, this one 0.8 (solar cells, both fitted on the pictures as they are).
+    All features are divided by one number, not each by its own deviation: that would make much of features that hardly
+    vary. On cropped images
+    a classifier so fitted had an NLL of 4.2, this one 0.8 (solar cells, both fitted on the images as they are).
     """
     mean, deviation = train.features.mean(0), train.features.std()
     x, x_val = (train.features - mean) / deviation, (val.features - mean) / deviation

@@ -32,8 +32,13 @@ class LearningRates:
     suggestion: float
 
 
-def find_learning_rate(network: ImageClassifier, setup: Setup, batches: Sequence[TrainingBatch], progress: Progress) -> LearningRates:
-    """Trains a copy of the network for at most a hundred steps; ``batches`` are gone through again where they are fewer."""
+def find_learning_rate(
+    network: ImageClassifier, setup: Setup, batches: Sequence[TrainingBatch], progress: Progress
+) -> LearningRates:
+    """Trains a copy of the network for at most a hundred steps.
+
+    ``batches`` are gone through again where they are fewer.
+    """
     recipe = replace(setup.recipe, schedule="constant", warmup=0.0, average=0.0)
     rates: list[float] = []
     losses: list[float] = []

@@ -17,10 +17,14 @@ _NEVER, _STEP_BYTES = 2**31 - 1, 64 * 1024 * 1024
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Within, glibc gives no freed memory back to the system, and takes more of it in large steps; afterwards all at once.
+    """Within, glibc gives no freed memory back to the system, and takes more of it in large steps.
 
-    By default every block above 32 MiB, as activations are, is mapped anew each time it is allocated, and the kernel clears it page by page: a
-    sixth of a training step and more on a CPU. Elsewhere than on glibc, and where the environment sets ``MALLOC_MMAP_MAX_`` itself, nothing changes.
+    Afterwards all at once.
+
+    By default every block above 32 MiB, as activations are, is mapped anew each time it is allocated, and the kernel
+    clears it page by page: a
+    sixth of a training step and more on a CPU. Elsewhere than on glibc, and where the environment sets
+    ``MALLOC_MMAP_MAX_`` itself, nothing changes.
     """
     set_option = None if "MALLOC_MMAP_MAX_" in os.environ else _function("mallopt")
     if set_option is None:

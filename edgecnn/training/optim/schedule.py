@@ -10,7 +10,10 @@ __all__ = ["learning_rate"]
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """At ``step`` of ``steps``: a linear rise over the warm-up, then constant, or half a cosine down to nothing (arXiv 1608.03983)."""
+    """At ``step`` of ``steps``.
+
+    A linear rise over the warm-up, then constant, or half a cosine down to nothing (arXiv 1608.03983).
+    """
     rising = max(1, round(recipe.warmup * steps)) if recipe.warmup else 0
     if step < rising:
         return recipe.lr * (step + 1) / rising

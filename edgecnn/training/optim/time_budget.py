@@ -26,7 +26,13 @@ class Plan:
 
 
 def plan_epochs(
-    learner: Learner, batch: TrainingBatch, steps: int, validation_s: float, left_s: float, recipe: Recipe, options: TrainOptions
+    learner: Learner,
+    batch: TrainingBatch,
+    steps: int,
+    validation_s: float,
+    left_s: float,
+    recipe: Recipe,
+    options: TrainOptions,
 ) -> Plan:
     """Times steps that change nothing.
 

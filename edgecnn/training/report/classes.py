@@ -1,4 +1,7 @@
-"""Which class was taken for which: a matrix as long as it can be read, else the pairs with the most mistakes; and how each class fared."""
+"""Which class was taken for which.
+
+A matrix as long as it can be read, else the pairs with the most mistakes; and how each class fared.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from edgecnn.training.report.markup import figure_text, section, table
 
 __all__ = ["class_section", "confusion_section"]
 
-MOST_MATRIX_CLASSES = 30  # above that a matrix is a carpet: the most confused pairs are listed instead
-MOST_PAIRS = 30
+MAX_MATRIX_CLASSES = 30  # above that a matrix is a carpet: the most confused pairs are listed instead
+MAX_PAIRS = 30
 
 
 def confusion_section(metrics: Metrics) -> str:
     """The matrix, or the most confused pairs."""
     confusion = np.array(metrics.confusion, np.int64)  # [C, C] row: truth, column: answer
     labels = [c.label for c in metrics.per_class]
-    if len(labels) <= MOST_MATRIX_CLASSES:
+    if len(labels) <= MAX_MATRIX_CLASSES:
         return section("Confusion matrix", _matrix(confusion, labels), _HOW_MATRIX)
     return section("Most confused classes", _pairs(confusion, labels), _HOW_PAIRS)
 
@@ -31,12 +34,16 @@ def _matrix(confusion: NDArray[np.int64], labels: Sequence[str]) -> str:
     names = [text(label) for label in labels]
     heads = "".join(f'<th scope="col" title="{name}"><span>{name}</span></th>' for name in names)
     rows = "".join(
-        f'<tr><th scope="row" title="{names[i]}"><span>{names[i]}</span></th>{"".join(_cell(row, i, j, names) for j in range(len(names)))}</tr>'
+        f'<tr><th scope="row" title="{names[i]}"><span>{names[i]}</span></th>'
+        f"{''.join(_cell(row, i, j, names) for j in range(len(names)))}</tr>"
         for i, row in enumerate(confusion)
     )
     size = "few" if len(labels) <= 6 else "many"
     corner = '<td class="corner">truth ↓<br>answer →</td>'
-    return f'<div class="scroll" tabindex="0"><table class="matrix {size}"><thead><tr>{corner}{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return (
+        f'<div class="scroll" tabindex="0"><table class="matrix {size}"><thead><tr>{corner}{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _cell(row: NDArray[np.int64], i: int, j: int, names: Sequence[str]) -> str:
@@ -47,36 +54,50 @@ def _cell(row: NDArray[np.int64], i: int, j: int, names: Sequence[str]) -> str:
     share = count / int(row.sum())
     color = "31,95,168" if i == j else "214,105,22"
     ink = ";color:#fff" if share > 0.6 else ""
-    return f'<td style="background:rgba({color},{0.12 + 0.88 * share:.2f}){ink}" title="{names[i]} answered as {names[j]}: {count}">{count}</td>'
+    style = f"background:rgba({color},{0.12 + 0.88 * share:.2f}){ink}"
+    return f'<td style="{style}" title="{names[i]} answered as {names[j]}: {count}">{count}</td>'
 
 
 def _pairs(confusion: NDArray[np.int64], labels: Sequence[str]) -> str:
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]  # stable: ties in the order of the labels
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_PAIRS]  # stable: ties in the order of the labels
     places = [divmod(int(k), len(labels)) for k in order if wrong.flat[k]]
     if not places:
         return "<p>No class was taken for another.</p>"
-    rows = [(text(labels[i]), text(labels[j]), f"{wrong[i, j]:,}", figure_text(float(wrong[i, j] / confusion[i].sum()))) for i, j in places]
-    return table(("Truth", "Answer", "Pictures", "Share of the truth"), rows, names=2)
+    rows = [
+        (text(labels[i]), text(labels[j]), f"{wrong[i, j]:,}", figure_text(float(wrong[i, j] / confusion[i].sum())))
+        for i, j in places
+    ]
+    return table(("Truth", "Answer", "Images", "Share of the truth"), rows, names=2)
 
 
 def class_section(classes: Sequence[ClassMetrics]) -> str:
     """A row a class, the weakest first."""
     worst_first = sorted(classes, key=lambda c: math.inf if c.f1 is None else c.f1)
-    rows = [(text(c.label), f"{c.images:,}", *(figure_text(v) for v in (c.precision, c.recall, c.f1))) for c in worst_first]
-    return section("Classes, the weakest first", table(("Class", "Pictures", "Precision", "Recall", "F1"), rows, names=1), _HOW_CLASSES)
+    rows = [
+        (text(c.label), f"{c.images:,}", *(figure_text(v) for v in (c.precision, c.recall, c.f1))) for c in worst_first
+    ]
+    return section(
+        "Classes, the weakest first",
+        table(("Class", "Images", "Precision", "Recall", "F1"), rows, names=1),
+        _HOW_CLASSES,
+    )
 
 
 _HOW_MATRIX = (
-    "Each row is a true class, each column an answer: blue on the diagonal is right, orange beside it a mistake, stronger the larger its share of "
-    "the row. Two classes that trade mistakes look alike to the network; see whether their pictures are labelled rightly, or give it more of them."
+    "Each row is a true class, each column an answer: blue on the diagonal is right, orange beside it a mistake, "
+    "stronger the larger its share of "
+    "the row. Two classes that trade mistakes look alike to the network; see whether their images are labelled "
+    "rightly, or give it more of them."
 )
 _HOW_PAIRS = (
-    "The pairs with the most mistakes, one row each: pictures of the first class that were answered as the second. A pair that appears both ways "
-    "round looks alike to the network; see whether their pictures are labelled rightly, or give it more of them."
+    "The pairs with the most mistakes, one row each: images of the first class that were answered as the second. A "
+    "pair that appears both ways "
+    "round looks alike to the network; see whether their images are labelled rightly, or give it more of them."
 )
 _HOW_CLASSES = (
-    "Precision: of the answers that name the class, the share that are right. Recall: of the pictures of the class, the share that are found. F1 is "
+    "Precision: of the answers that name the class, the share that are right. Recall: of the images of the class, "
+    "the share that are found. F1 is "
     "high only where both are. A dash stands where nothing can be said: the class was never answered, or never shown."
 )

@@ -14,11 +14,11 @@ from edgecnn.evaluation.metrics import Metrics
 from edgecnn.preprocess import Image
 from edgecnn.training.run.history import EpochRow
 
-__all__ = ["DataFinding", "JudgedPart", "Mistake", "ReportInput"]
+__all__ = ["DataFinding", "EvaluatedPart", "Mistake", "ReportInput"]
 
 
 class DataFinding(Protocol):
-    """What an examination of the pictures found; ``doctor`` has the same four words for it."""
+    """What an examination of the images found; ``doctor`` has the same four words for it."""
 
     @property
     def level(self) -> str:
@@ -39,18 +39,18 @@ class DataFinding(Protocol):
 
 @dataclass(frozen=True)
 class Mistake:
-    """One validation picture with a wrong answer."""
+    """One validation image with a wrong answer."""
 
     path: Path
     truth: str
     answer: str
     score: float  # probability of the wrong answer
-    evidence: Image | None = None  # uint8 [h, w, 3] RGB: the picture under the class-activation map of the wrong answer
+    evidence: Image | None = None  # uint8 [h, w, 3] RGB: the image under the class-activation map of the wrong answer
 
 
 @dataclass(frozen=True)
-class JudgedPart:
-    """One part of the pictures, judged. Where its probabilities are not at hand, only shares have an interval."""
+class EvaluatedPart:
+    """One part of the images, evaluated. Where its probabilities are not at hand, only shares have an interval."""
 
     metrics: Metrics
     probabilities: NDArray[np.floating] | None = None  # [N, C]
@@ -62,12 +62,12 @@ class ReportInput:
     """All that a report shows."""
 
     title: str
-    facts: Sequence[tuple[str, str]]  # label, value: network, pictures, seconds …
+    facts: Sequence[tuple[str, str]]  # label, value: network, images, seconds …
     command: str  # that repeats the run
-    surroundings: Sequence[tuple[str, str]]  # label, value: versions, processor, seed, hash of the data
+    environment: Sequence[tuple[str, str]]  # label, value: versions, processor, seed, hash of the data
     history: Sequence[EpochRow]
-    val: JudgedPart
+    val: EvaluatedPart
     mistakes: Sequence[Mistake]  # worst first
     skipped: Sequence[tuple[str, str]]  # path, reason
-    test: JudgedPart | None = None  # pictures that chose nothing, where some were set aside
-    findings: Sequence[DataFinding] | None = None  # None: the pictures were not examined
+    test: EvaluatedPart | None = None  # images that chose nothing, where some were set aside
+    findings: Sequence[DataFinding] | None = None  # None: the images were not examined

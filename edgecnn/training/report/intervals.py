@@ -1,4 +1,4 @@
-"""How far chance may have moved a figure: 95 % intervals over the pictures that it was measured on."""
+"""How far chance may have moved a figure: 95 % intervals over the images that it was measured on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.evaluation.metrics import ECE_BINS, wilson_interval
-from edgecnn.training.report.content import JudgedPart
+from edgecnn.training.report.content import EvaluatedPart
 
 __all__ = ["Interval", "Intervals", "intervals"]
 
@@ -28,7 +28,7 @@ class Intervals:
     ece: Interval | None
 
 
-def intervals(part: JudgedPart, seed: int = 0) -> Intervals:
+def intervals(part: EvaluatedPart, seed: int = 0) -> Intervals:
     """Wilson's for shares; for the others the bootstrap (Efron 1979), ``seed`` being that of the draws."""
     metrics = part.metrics
     right = sum(row[i] for i, row in enumerate(metrics.confusion))
@@ -38,13 +38,15 @@ def intervals(part: JudgedPart, seed: int = 0) -> Intervals:
         return Intervals(top1, top5, None, None, None)
     drawn = _resampled(part.probabilities, part.truth, np.random.default_rng(seed))
     f1_low, f1_high = _spread(drawn[:, 0])
-    if right == metrics.images:  # every draw is perfect, which tells nothing of the pictures that were not drawn
+    if right == metrics.images:  # every draw is perfect, which tells nothing of the images that were not drawn
         f1_low = top1[0]
     return Intervals(top1, top5, (f1_low, f1_high), _spread(drawn[:, 1]), _reflected(metrics.ece, _spread(drawn[:, 2])))
 
 
-def _resampled(probabilities: NDArray[np.floating], truth: NDArray[np.integer], random: np.random.Generator) -> NDArray[np.float64]:
-    """Macro-F1, NLL and ECE of pictures drawn with replacement: ``[draws, 3]``."""
+def _resampled(
+    probabilities: NDArray[np.floating], truth: NDArray[np.integer], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Macro-F1, NLL and ECE of images drawn with replacement: ``[draws, 3]``."""
     p, y = np.asarray(probabilities, np.float64), np.asarray(truth, np.intp)
     count, classes = p.shape
     answers, confidence = p.argmax(1), p.max(1)
@@ -72,5 +74,8 @@ def _spread(values: NDArray[np.float64]) -> Interval:
 
 
 def _reflected(figure: float, drawn: Interval) -> Interval:
-    """The basic bootstrap: draws of an ECE lie above it, as it lies above the truth, since noise in a bin is a gap; so they are mirrored."""
+    """The basic bootstrap: draws of an ECE lie above it, as it lies above the truth, since noise in a bin is a gap.
+
+    So they are mirrored.
+    """
     return max(0.0, min(figure, 2 * figure - drawn[1])), max(figure, 2 * figure - drawn[0])

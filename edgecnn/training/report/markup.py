@@ -15,11 +15,19 @@ def section(title: str, content: str, reading: str = "") -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], names: int) -> str:
-    """A table that scrolls within itself when it is long. Cells are HTML already; the first ``names`` columns are words, the others figures."""
+    """A table that scrolls within itself when it is long.
+
+    Cells are HTML already; the first ``names`` columns are words, the others figures.
+    """
     kinds = ['class="name"' if k < names else 'class="number"' for k in range(len(heads))]
     head = "".join(f'<th scope="col" {kind}>{text}</th>' for kind, text in zip(kinds, heads, strict=True))
-    body = "".join("<tr>" + "".join(f"<td {k}>{cell}</td>" for k, cell in zip(kinds, row, strict=True)) + "</tr>" for row in rows)
-    return f'<div class="scroll long" tabindex="0"><table class="list"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    body = "".join(
+        "<tr>" + "".join(f"<td {k}>{cell}</td>" for k, cell in zip(kinds, row, strict=True)) + "</tr>" for row in rows
+    )
+    return (
+        f'<div class="scroll long" tabindex="0"><table class="list"><thead><tr>{head}</tr></thead><tbody>'
+        f"{body}</tbody></table></div>"
+    )
 
 
 def figure_text(value: float | None) -> str:

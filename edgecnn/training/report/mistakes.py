@@ -10,28 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import EdgeCNNError
-from edgecnn.preprocess import Image, fit, read_picture
+from edgecnn.preprocess import Image, fit, read_image
 from edgecnn.training.data.load import Sample
 from edgecnn.training.explain.activation_maps import activation_maps
 from edgecnn.training.explain.heatmap import overlay
 from edgecnn.training.report.content import Mistake
-from edgecnn.training.report.worst import MOST_MISTAKES
+from edgecnn.training.report.worst import MAX_MISTAKES
 from edgecnn.training.tensors import normalize
-from edgecnn.training.torch_backend import TorchJudge
+from edgecnn.training.torch_backend import TorchBackend
 
 __all__ = ["find_mistakes"]
 
-_LONGER_PX = 320  # of the picture under a map: twice a thumbnail, for paper and fine screens
+_LONGER_PX = 320  # of the image under a map: twice a thumbnail, for paper and fine screens
 
 
-def find_mistakes(samples: Sequence[Sample], probabilities: NDArray[np.floating], labels: Sequence[str], judge: TorchJudge | None) -> list[Mistake]:
+def find_mistakes(
+    samples: Sequence[Sample], probabilities: NDArray[np.floating], labels: Sequence[str], backend: TorchBackend | None
+) -> list[Mistake]:
     """Those samples whose likeliest class is wrong, the most confident first.
 
     Args:
-        samples: N pictures.
+        samples: N images.
         probabilities: ``[N, C]``.
         labels: C names.
-        judge: what the worst mistakes rest on is asked of it; None: nobody is asked.
+        backend: what the worst mistakes rest on is asked of it; None: nobody is asked.
     """
     answers, confidence = probabilities.argmax(1), probabilities.max(1)
     wrong = sorted((i for i, s in enumerate(samples) if answers[i] != s.label), key=lambda i: -confidence[i])
@@ -41,23 +43,26 @@ def find_mistakes(samples: Sequence[Sample], probabilities: NDArray[np.floating]
             truth=labels[samples[i].label],
             answer=labels[answers[i]],
             score=float(confidence[i]),
-            evidence=_evidence(judge, samples[i].path, int(answers[i])) if judge and place < MOST_MISTAKES else None,
+            evidence=_evidence(backend, samples[i].path, int(answers[i])) if backend and place < MAX_MISTAKES else None,
         )
         for place, i in enumerate(wrong)
     ]
 
 
-def _evidence(judge: TorchJudge, path: Path, answer: int) -> Image | None:
-    """The picture under its class-activation map, in the picture's own proportions where it was stretched; None where it cannot be had.
+def _evidence(backend: TorchBackend, path: Path, answer: int) -> Image | None:
+    """The image under its class-activation map, in the image's own proportions where it was stretched.
 
-    A network of the user's own may do what cannot be differentiated: a report without maps is better than a run that fails at its end.
+    None where it cannot be had.
+
+    A network of the user's own may do what cannot be differentiated: a report without maps is better than a run that
+    fails at its end.
     """
-    manifest = judge.manifest
+    manifest = backend.manifest
     try:
-        original = read_picture(path)
+        original = read_image(path)
         seen = fit(original, manifest.input, manifest.preprocess)
-        inputs = normalize(seen[None], manifest.normalization, next(judge.network.parameters()).device)
-        heat = activation_maps(judge.network, inputs, [answer])[0]
+        inputs = normalize(seen[None], manifest.normalization, next(backend.network.parameters()).device)
+        heat = activation_maps(backend.network, inputs, [answer])[0]
     except (EdgeCNNError, RuntimeError):
         return None
     if manifest.preprocess.resize != "stretch":

@@ -23,7 +23,7 @@ __all__ = ["ReliabilityBin", "learning_plots", "reliability_bins", "reliability_
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The pictures whose confidence lies in (low, high]."""
+    """The images whose confidence lies in (low, high]."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ def learning_plots(history: Sequence[EpochRow]) -> str:
     with mpl.rc_context(_PLOT_STYLE):
         return _side_by_side(
             _plot(_loss_figure(history), "Training and validation loss over the epochs"),
-            _plot(_top1_figure(history), "Top-1 on the validation pictures over the epochs"),
+            _plot(_top1_figure(history), "Top-1 on the validation images over the epochs"),
         )
 
 
@@ -46,15 +46,23 @@ def reliability_plots(bins: Sequence[ReliabilityBin]) -> str:
     with mpl.rc_context(_PLOT_STYLE):
         return _side_by_side(
             _plot(_reliability_figure(bins), "Share of right answers against confidence"),
-            _plot(_counts_figure(bins), "Number of pictures against confidence"),
+            _plot(_counts_figure(bins), "Number of images against confidence"),
         )
 
 
-def reliability_bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = ECE_BINS) -> tuple[ReliabilityBin, ...]:
-    """The bins of the expected calibration error that hold pictures, in order; ``confidence`` and ``correct`` are ``[N]``."""
+def reliability_bins(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_], bins: int = ECE_BINS
+) -> tuple[ReliabilityBin, ...]:
+    """The bins of the expected calibration error that hold images, in order.
+
+    ``confidence`` and ``correct`` are ``[N]``.
+    """
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # as expected_calibration_error does
     members = [(int(b), bin_of == b) for b in np.unique(bin_of)]
-    return tuple(ReliabilityBin(b / bins, (b + 1) / bins, int(m.sum()), int(correct[m].sum()), float(confidence[m].mean())) for b, m in members)
+    return tuple(
+        ReliabilityBin(b / bins, (b + 1) / bins, int(m.sum()), int(correct[m].sum()), float(confidence[m].mean()))
+        for b, m in members
+    )
 
 
 def stage_starts(history: Sequence[EpochRow]) -> list[EpochRow]:
@@ -63,7 +71,7 @@ def stage_starts(history: Sequence[EpochRow]) -> list[EpochRow]:
 
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#c45a0c", "#767676"
-_MOST_MARKERS = 40  # epochs whose points can still be told apart
+_MAX_MARKERS = 40  # epochs whose points can still be told apart
 
 _PLOT_STYLE: dict[Any, Any] = {  # matplotlib types the keys as a literal of all its settings, and only from 3.11 on
     "svg.fonttype": "none",  # text stays text
@@ -96,7 +104,10 @@ def _plot(figure: Figure, description: str) -> str:
 
 
 def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    """A figure 440 CSS pixels wide: two fit side by side on a desk, and one on a phone with its words still readable."""
+    """A figure 440 CSS pixels wide.
+
+    Two fit side by side on a desk, and one on a phone with its words still readable.
+    """
     figure = Figure(figsize=(4.6, 3.2), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=10.5)
@@ -108,7 +119,15 @@ def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 def _loss_figure(history: Sequence[EpochRow]) -> Figure:
     figure, axes = _axes("Loss", "epoch", "nats")
     epochs, marker = [row.epoch for row in history], _marker(history)
-    axes.plot(epochs, [row.train_loss for row in history], color=_ORANGE, linestyle="--", marker=marker, markersize=4, label="training")
+    axes.plot(
+        epochs,
+        [row.train_loss for row in history],
+        color=_ORANGE,
+        linestyle="--",
+        marker=marker,
+        markersize=4,
+        label="training",
+    )
     axes.plot(epochs, [row.val_loss for row in history], color=_BLUE, marker=marker, markersize=4, label="validation")
     axes.set_ylim(bottom=0)
     axes.legend()
@@ -118,7 +137,7 @@ def _loss_figure(history: Sequence[EpochRow]) -> Figure:
 
 def _top1_figure(history: Sequence[EpochRow]) -> Figure:
     best = max(history, key=lambda row: (row.val_top1, -row.val_loss))  # as the best checkpoint is chosen
-    title = f"Top-1 on validation pictures: best {figure_text(best.val_top1)}, epoch {best.epoch}"
+    title = f"Top-1 on validation images: best {figure_text(best.val_top1)}, epoch {best.epoch}"
     figure, axes = _axes(title, "epoch", "share answered right")
     shares = [row.val_top1 for row in history]
     axes.plot([row.epoch for row in history], shares, color=_BLUE, marker=_marker(history), markersize=4)
@@ -137,7 +156,7 @@ def _epoch_axis(axes: Axes, history: Sequence[EpochRow]) -> None:
 
 
 def _marker(history: Sequence[EpochRow]) -> str:
-    return "o" if len(history) <= _MOST_MARKERS else ""
+    return "o" if len(history) <= _MAX_MARKERS else ""
 
 
 def _reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
@@ -149,18 +168,27 @@ def _reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
     below = [max(0.0, share - low) for share, (low, _) in zip(shares, spans, strict=True)]
     above = [max(0.0, high - share) for share, (_, high) in zip(shares, spans, strict=True)]
     _bars(axes, bins, shares)
-    axes.errorbar([b.confidence for b in bins], shares, yerr=[below, above], fmt="o", markersize=4, color=_ORANGE, linewidth=1)
+    axes.errorbar(
+        [b.confidence for b in bins], shares, yerr=[below, above], fmt="o", markersize=4, color=_ORANGE, linewidth=1
+    )
     axes.set_ylim(0, 1.02)
     return figure
 
 
 def _counts_figure(bins: Sequence[ReliabilityBin]) -> Figure:
-    figure, axes = _axes("How often is it that confident?", "confidence", "pictures")
+    figure, axes = _axes("How often is it that confident?", "confidence", "images")
     _bars(axes, bins, [b.images for b in bins])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
 def _bars(axes: Axes, bins: Sequence[ReliabilityBin], heights: Sequence[float]) -> None:
-    axes.bar([b.low for b in bins], heights, width=[b.high - b.low for b in bins], align="edge", color="#a9c6e8", edgecolor="white")
+    axes.bar(
+        [b.low for b in bins],
+        heights,
+        width=[b.high - b.low for b in bins],
+        align="edge",
+        color="#a9c6e8",
+        edgecolor="white",
+    )
     axes.set_xlim(0, 1.01)

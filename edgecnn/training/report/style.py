@@ -41,16 +41,18 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
 .matrix th { font-weight: 500; line-height: 1.15; overflow-wrap: break-word; }
 .matrix tbody th { position: sticky; left: 0; background: #fff; text-align: right; padding-right: 0.5rem; }
 .matrix tbody th span { width: max-content; max-width: 12rem; margin-left: auto;
-  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
+  display: -webkit-box;
+  -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
 .matrix .corner { color: #666; font-size: 0.72rem; text-align: right; padding-right: 0.5rem; vertical-align: bottom; }
 .matrix thead th { vertical-align: bottom; padding-bottom: 0.3rem; }
 .few td { min-width: 4rem; height: 3rem; font-size: 1rem; }
 .few thead th { padding: 0 0.3rem 0.3rem; }
-.few thead th span { max-width: 7rem; margin: 0 auto; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
+.few thead th span { max-width: 7rem; margin: 0 auto; display: -webkit-box;
+  -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
 .many { font-size: 0.74rem; }
 .many td { min-width: 1.75rem; height: 1.65rem; padding: 0 0.15rem; }
-.many thead th span { display: block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 10rem; margin: 0 auto;
-  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.many thead th span { display: block; writing-mode: vertical-rl; transform: rotate(180deg); max-height: 10rem;
+  margin: 0 auto; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .many tbody th span { -webkit-line-clamp: 2; max-height: 2.3em; }
 .card p.range { color: #1c1c1c; margin-bottom: 0.3rem; font-variant-numeric: tabular-nums; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: 1rem; }
@@ -60,7 +62,8 @@ table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tab
 .mistake p { margin: 0; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
 .mistake .name { color: #666; }
 .key { color: #666; }
-.thumbnail { height: 160px; display: flex; align-items: center; justify-content: center; background: #f1f1f1; margin-bottom: 0.3rem; }
+.thumbnail { height: 160px; display: flex; align-items: center; justify-content: center; background: #f1f1f1;
+  margin-bottom: 0.3rem; }
 .thumbnail img { display: block; max-width: 100%; height: auto; }
 .thumbnail p { color: #666; }
 .level { font-weight: 600; white-space: nowrap; }

@@ -1,4 +1,4 @@
-"""The worst mistakes as pictures, each beside what its wrong answer rests on."""
+"""The worst mistakes as images, each beside what its wrong answer rests on."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import cv2
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.html_page import image_tag, text
-from edgecnn.preprocess import Image, read_picture
+from edgecnn.preprocess import Image, read_image
 from edgecnn.training.report.content import Mistake
 from edgecnn.training.report.markup import section
 
-__all__ = ["MOST_MISTAKES", "mistake_section"]
+__all__ = ["MAX_MISTAKES", "mistake_section"]
 
-MOST_MISTAKES = 24
+MAX_MISTAKES = 24
 THUMBNAIL_PX = 160  # the longer side
 
 
 def mistake_section(mistakes: Sequence[Mistake]) -> str:
     """The first few of ``mistakes``, which come worst first."""
     if not mistakes:
-        return section("Worst mistakes", "<p>None: every validation picture was answered right.</p>")
-    shown = mistakes[:MOST_MISTAKES]
+        return section("Worst mistakes", "<p>None: every validation image was answered right.</p>")
+    shown = mistakes[:MAX_MISTAKES]
     figures = "".join(_mistake(m) for m in shown)
     count = f"{len(mistakes):,} in all" + (f", the worst {len(shown)} shown" if len(mistakes) > len(shown) else "")
     mapped = any(m.evidence is not None for m in shown)
@@ -37,34 +37,37 @@ def _mistake(mistake: Mistake) -> str:
         f'<p><span class="key">truth</span> {text(mistake.truth)}</p>'
         f'<p><span class="key">answer</span> <b>{text(mistake.answer)}</b> {mistake.score:.2f}</p>'
     )
-    pictures = _picture(mistake)
+    images = _image(mistake)
     if mistake.evidence is not None:
-        pictures += _thumbnail(mistake.evidence, f"what speaks for {mistake.answer}")
-    return f'<figure class="mistake"><div class="thumbnails">{pictures}</div><figcaption>{words}</figcaption></figure>'
+        images += _thumbnail(mistake.evidence, f"what speaks for {mistake.answer}")
+    return f'<figure class="mistake"><div class="thumbnails">{images}</div><figcaption>{words}</figcaption></figure>'
 
 
-def _picture(mistake: Mistake) -> str:
+def _image(mistake: Mistake) -> str:
     """Words where it cannot be read any more."""
     try:
-        return _thumbnail(read_picture(mistake.path), mistake.path.name)
+        return _thumbnail(read_image(mistake.path), mistake.path.name)
     except EdgeCNNError:
         return '<div class="thumbnail"><p>cannot be read any more</p></div>'
 
 
-def _thumbnail(picture: Image, alt: str) -> str:
-    height, width = picture.shape[:2]
+def _thumbnail(image: Image, alt: str) -> str:
+    height, width = image.shape[:2]
     factor = min(1.0, THUMBNAIL_PX / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    small: Image = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # cv2's stubs know no dtype
-    zoom = max(1, THUMBNAIL_PX // max(size))  # a picture of 32 pixels would be a speck: the browser shows it in whole multiples
+    small: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # cv2's stubs know no dtype
+    # An image of 32 pixels would be a speck: the browser shows it in whole multiples
+    zoom = max(1, THUMBNAIL_PX // max(size))
     return f'<div class="thumbnail">{image_tag(small, alt, size[0] * zoom, size[1] * zoom)}</div>'
 
 
 _HOW_MISTAKES = (
-    "The wrong answers given with the most confidence (the figure beside the answer). Look at these first: they are often pictures with a wrong "
+    "The wrong answers given with the most confidence (the figure beside the answer). Look at these first: they are "
+    "often images with a wrong "
     "label, with both things on them, or of a kind that training saw too little of."
 )
 _HOW_MAPS = (
-    "Beside each picture lies what its answer rests on: red places spoke for it (Grad-CAM). Red on the background means that the network goes by "
-    "the background; pictures of the class on other backgrounds help. Where none is red, no place alone spoke for it."
+    "Beside each image lies what its answer rests on: red places spoke for it (Grad-CAM). Red on the background "
+    "means that the network goes by "
+    "the background; images of the class on other backgrounds help. Where none is red, no place alone spoke for it."
 )

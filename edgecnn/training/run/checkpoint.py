@@ -1,4 +1,4 @@
-"""Checkpoints: the weights with all that rebuilds the network, judges it and goes on with its training.
+"""Checkpoints: the weights with all that rebuilds the network, evaluates it and goes on with its training.
 
 Plain values and tensors alone, so that ``torch.load(weights_only=True)`` reads them: a checkpoint cannot run code.
 """
@@ -36,7 +36,8 @@ class Progressed:
 
     recipe: dict[str, Any]
     options: dict[str, Any]
-    learner: dict[str, Any]  # the optimizer's state, and the weights as trained where the checkpoint's are their average
+    # The optimizer's state, and the weights as trained where the checkpoint's are their average
+    learner: dict[str, Any]
     history: tuple[EpochRow, ...]  # one a finished epoch
     best_top1: float
     best_nll: float
@@ -44,8 +45,8 @@ class Progressed:
     seconds: float  # spent so far
     planned_epochs: int
     step: int  # steps done of the epoch after the last of the history
-    loss_sum: float  # over the pictures of those steps
-    seen: int  # pictures of those steps
+    loss_sum: float  # over the images of those steps
+    seen: int  # images of those steps
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,19 @@ class Checkpoint:
     record: SplitRecord
     weights: dict[str, Tensor]
     progressed: Progressed | None = None  # in last.pt alone
-    unknown: dict[str, Tensor] = field(default_factory=dict)  # of the fitted rejection score, see edgecnn.training.calibration.ood_score
+    # Of the fitted rejection score, see edgecnn.training.calibration.ood_score
+    unknown: dict[str, Tensor] = field(default_factory=dict)
 
     def build(self, network: nn.Module | None = None) -> ImageClassifier:
         """The network with these weights, in evaluation mode.
 
         Args:
-            network: for the checkpoint of a network of your own: one of the same layers, with any weights; it is left as it is.
+            network: for the checkpoint of a network of your own: one of the same layers, with any weights; it is
+                left as it is.
 
         Raises:
-            CheckpointError: the weights do not fit; or the network is somebody's own and not given, or given and not needed.
+            CheckpointError: the weights do not fit; or the network is somebody's own and not given, or given and
+                not needed.
             UsageError: the network given cannot be used.
         """
         built = self._unfilled(network)
@@ -74,7 +78,9 @@ class Checkpoint:
             built.load_state_dict(self.weights)
         except (RuntimeError, TypeError, AttributeError) as error:
             remedy = "train again" if network is None else "give the network that was trained"
-            raise CheckpointError(f"the weights do not fit {self.model}: {str(error).splitlines()[0]}; {remedy}") from error
+            raise CheckpointError(
+                f"the weights do not fit {self.model}: {str(error).splitlines()[0]}; {remedy}"
+            ) from error
         return built.eval()
 
     def _unfilled(self, network: nn.Module | None) -> ImageClassifier:
@@ -83,7 +89,8 @@ class Checkpoint:
             if network is None:
                 raise CheckpointError(
                     "the checkpoint holds the weights of a network of your own, which it cannot build; "
-                    "give that network in Python: network=…, as docs/own-network.md shows, and use the exported file from there on"
+                    "give that network in Python: network=…, as docs/own-network.md shows, and use the exported "
+                    "file from there on"
                 )
             return own_network(network, classes, side)
         if network is not None:
@@ -112,7 +119,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def save_last(last: Path, previous: Path, checkpoint: Checkpoint) -> None:
-    """Writes the checkpoint to resume from and keeps the one before, should a disk spoil this one. Raises :class:`OutputError`."""
+    """Writes the checkpoint to resume from and keeps the one before, should a disk spoil this one.
+
+    Raises :class:`OutputError`.
+    """
     if last.exists():
         with suppress(OSError), atomic_path(previous) as kept:
             kept.unlink()
@@ -121,7 +131,10 @@ def save_last(last: Path, previous: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_last(last: Path, previous: Path, reporter: Reporter) -> Checkpoint:
-    """The checkpoint to resume from, or the one before where that is damaged, which is said. Raises as :func:`load_checkpoint`."""
+    """The checkpoint to resume from, or the one before where that is damaged, which is said.
+
+    Raises as :func:`load_checkpoint`.
+    """
     try:
         return load_checkpoint(last)
     except (CheckpointError, InputNotFoundError) as error:
@@ -146,13 +159,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # broken bytes make the unpickler raise whatever they will
         raise CheckpointError(
-            f"{path}: not a checkpoint that can be read: {_first_line(error)}; give a weights/best.pt of `edgecnn train`"
+            f"{path}: not a checkpoint that can be read: {_first_line(error)}; give a weights/best.pt of `edgecnn "
+            "train`"
         ) from error
     if not isinstance(content, dict) or "edgecnn_checkpoint" not in content:
-        raise CheckpointError(f"{path}: a torch file, but no checkpoint of EdgeCNN; give a weights/best.pt of `edgecnn train`")
+        raise CheckpointError(
+            f"{path}: a torch file, but no checkpoint of EdgeCNN; give a weights/best.pt of `edgecnn train`"
+        )
     if content["edgecnn_checkpoint"] != FORMAT:
         raise CheckpointError(
-            f"{path}: checkpoint format {content['edgecnn_checkpoint']}, this program reads {FORMAT}; update EdgeCNN or train again"
+            f"{path}: checkpoint format {content['edgecnn_checkpoint']}, this program reads {FORMAT}; update EdgeCNN "
+            "or train again"
         )
     try:
         return Checkpoint(
@@ -170,13 +187,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _progressed(found: dict[str, Any] | None) -> Progressed | None:
-    return None if found is None else Progressed(**{**found, "history": tuple(EpochRow(**row) for row in found["history"])})
+    return (
+        None
+        if found is None
+        else Progressed(**{**found, "history": tuple(EpochRow(**row) for row in found["history"])})
+    )
 
 
 def _intact(content: dict[str, Any], path: Path, key: str) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = content[key]
     if _digest(tensors) != content[f"{key}_sha256"]:
-        raise CheckpointError(f"{path}: its weights are not those that were written: the file is damaged; take another, or train again")
+        raise CheckpointError(
+            f"{path}: its weights are not those that were written: the file is damaged; take another, or train again"
+        )
     return tensors
 
 

@@ -1,4 +1,4 @@
-"""What a run depends on beside its options and its pictures: versions and the processor."""
+"""What a run depends on beside its options and its images: versions and the processor."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ import torch
 
 from edgecnn._version import __version__
 
-__all__ = ["surroundings"]
+__all__ = ["environment"]
 
 
-def surroundings(device: torch.device) -> list[tuple[str, str]]:
+def environment(device: torch.device) -> list[tuple[str, str]]:
     """Names and values, for a person who wants to repeat a run."""
     versions = (
-        f"edgecnn {__version__}, torch {torch.__version__}, Python {platform.python_version()}, numpy {np.__version__}, OpenCV {cv2.__version__}"
+        f"edgecnn {__version__}, torch {torch.__version__}, Python {platform.python_version()}, numpy "
+        f"{np.__version__}, OpenCV {cv2.__version__}"
     )
     found = [("versions", versions), ("system", f"{platform.system()} {platform.release()}, {platform.machine()}")]
-    found.append(("processor", f"{_processor()}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"))
+    found.append(
+        ("processor", f"{_processor()}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
+    )
     if device.type == "cuda":
         found.append(("GPU", f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"))
     return found

@@ -20,7 +20,7 @@ class EpochRow:
 
     epoch: int  # the first is 1
     stage: str
-    train_loss: float  # mean over the epoch, on augmented pictures
+    train_loss: float  # mean over the epoch, on augmented images
     val_loss: float  # mean, in nats, after the epoch
     val_top1: float  # a fraction
     lr: float  # at the epoch's last batch
@@ -32,7 +32,10 @@ _COLUMNS = tuple(field.name for field in fields(EpochRow))
 
 
 def write_results_csv(path: Path, rows: Sequence[EpochRow]) -> None:
-    """Writes a header row and a row an epoch, the whole file at once: no reader sees half of it. Raises :class:`OutputError`."""
+    """Writes a header row and a row an epoch, the whole file at once.
+
+    No reader sees half of it. Raises :class:`OutputError`.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -57,11 +60,15 @@ def read_results_csv(path: Path) -> list[EpochRow]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
     missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
-        raise CheckpointError(f"{path}: no column {missing[0]!r} in its header row; give the results.csv of a run folder")
+        raise CheckpointError(
+            f"{path}: no column {missing[0]!r} in its header row; give the results.csv of a run folder"
+        )
     try:
         return [_row(values) for values in reader]
     except (csv.Error, TypeError, ValueError) as error:  # TypeError: a row cut short
-        raise CheckpointError(f"{path}: line {reader.line_num} is no epoch: {error}; mend that line, or train again") from error
+        raise CheckpointError(
+            f"{path}: line {reader.line_num} is no epoch: {error}; mend that line, or train again"
+        ) from error
 
 
 def _row(values: Mapping[str, str]) -> EpochRow:

@@ -36,11 +36,15 @@ class Interruption:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
-                if callable(signal.getsignal(signum)):  # an ignored signal stays ignored, and a default one ends the process as ever
+                if callable(
+                    signal.getsignal(signum)
+                ):  # an ignored signal stays ignored, and a default one ends the process as ever
                     self._before[signum] = signal.signal(signum, self._hold)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         if kind is None:

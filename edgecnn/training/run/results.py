@@ -16,14 +16,14 @@ from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.training.data.load import Sample, TrainingData
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.options import TrainOptions, TrainResult
-from edgecnn.training.report import DataFinding, JudgedPart, ReportInput, write_report
+from edgecnn.training.report import DataFinding, EvaluatedPart, ReportInput, write_report
 from edgecnn.training.report.mistakes import find_mistakes
-from edgecnn.training.run.environment import surroundings
+from edgecnn.training.run.environment import environment
 from edgecnn.training.run.history import EpochRow
 from edgecnn.training.run.resume_command import repeat_command
 from edgecnn.training.run.run_folder import RunFolder
 from edgecnn.training.setup import Setup
-from edgecnn.training.torch_backend import TorchJudge
+from edgecnn.training.torch_backend import TorchBackend
 
 __all__ = ["Outcome", "write_results"]
 
@@ -38,13 +38,13 @@ class Outcome:
     data: TrainingData
     manifest: Manifest
     history: tuple[EpochRow, ...]
-    metrics: Metrics  # of the best checkpoint on the validation pictures
+    metrics: Metrics  # of the best checkpoint on the validation images
     probabilities: NDArray[np.float32]  # [N, C], the same
-    test: Metrics | None  # of the same on pictures that chose nothing
+    test: Metrics | None  # of the same on images that chose nothing
     seconds: float
     network: ImageClassifier | None = None  # with the best weights: what the worst mistakes rest on is asked of it
     test_probabilities: NDArray[np.float32] | None = None  # [N, C]
-    findings: Sequence[DataFinding] | None = None  # of an examination of the pictures; None: there was none
+    findings: Sequence[DataFinding] | None = None  # of an examination of the images; None: there was none
 
 
 def write_results(outcome: Outcome, parameters: int) -> TrainResult:
@@ -89,23 +89,23 @@ def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
         title=f"{result.model} on {outcome.data.root.name}",
         facts=_facts(outcome, result),
         command=repeat_command(outcome.options, outcome.setup, len(outcome.history)),
-        surroundings=[
-            *surroundings(outcome.setup.device),
+        environment=[
+            *environment(outcome.setup.device),
             ("seed", str(outcome.options.seed)),
             ("data SHA-256", outcome.data.sha256),
         ],
         history=outcome.history,
-        val=JudgedPart(outcome.metrics, outcome.probabilities, _truth(val)),
-        test=JudgedPart(outcome.test, outcome.test_probabilities, _truth(test)) if outcome.test else None,
-        mistakes=find_mistakes(val, outcome.probabilities, outcome.data.labels, _judge(outcome)),
+        val=EvaluatedPart(outcome.metrics, outcome.probabilities, _truth(val)),
+        test=EvaluatedPart(outcome.test, outcome.test_probabilities, _truth(test)) if outcome.test else None,
+        mistakes=find_mistakes(val, outcome.probabilities, outcome.data.labels, _backend(outcome)),
         skipped=[(s.path, s.reason) for s in outcome.data.skipped],
         findings=outcome.findings,
     )
 
 
-def _judge(outcome: Outcome) -> TorchJudge | None:
+def _backend(outcome: Outcome) -> TorchBackend | None:
     """Without the rule for `unknown`, which needs more than the network and has no say in what is a mistake."""
-    return TorchJudge(outcome.network, outcome.manifest.replace(unknown=UnknownRule())) if outcome.network else None
+    return TorchBackend(outcome.network, outcome.manifest.replace(unknown=UnknownRule())) if outcome.network else None
 
 
 def _truth(samples: Sequence[Sample]) -> NDArray[np.int64]:
@@ -116,14 +116,20 @@ def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
     unknown = outcome.manifest.unknown
     tested = f", {outcome.test.images:,} to test" if outcome.test else ""
     return [
-        ("network", f"{result.model}, {result.parameters:,} parameters, {outcome.setup.imgsz} x {outcome.setup.imgsz} pixels"),
+        (
+            "network",
+            f"{result.model}, {result.parameters:,} parameters, {outcome.setup.imgsz} x {outcome.setup.imgsz} pixels",
+        ),
         ("recipe", f"{outcome.setup.recipe.name}, {result.epochs} epochs"),
-        ("pictures", f"{result.train_images:,} to train, {result.val_images:,} to validate{tested}"),
+        ("images", f"{result.train_images:,} to train, {result.val_images:,} to validate{tested}"),
         ("of them", f"{outcome.data.duplicates} copies of others; {len(result.skipped)} more could not be read"),
-        ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} pictures a second while training"),
+        ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} images a second while training"),
         ("temperature", f"{outcome.manifest.temperature:g}"),
         (
             f"unknown {'above' if unknown.in_graph else 'below'}",
-            f"{unknown.score} {unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the validation pictures",
+            (
+                f"{unknown.score} {unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the "
+                "validation images"
+            ),
         ),
     ]

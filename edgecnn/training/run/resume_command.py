@@ -13,7 +13,10 @@ from edgecnn.training.setup import Setup
 __all__ = ["NOT_REPEATED", "repeat_command"]
 
 NOT_REPEATED = frozenset(("out", "resume", "force", "tensorboard", "time_budget_min", "find_lr"))
-"""What decides nothing, and what other options are the outcome of: a time budget ends as epochs, a search as a learning rate."""
+"""What decides nothing, and what other options are the outcome of.
+
+A time budget ends as epochs, a search as a learning rate.
+"""
 
 _OTHERWISE = {"flip": "--no-flip"}  # an option whose flag says that it is off
 
@@ -36,14 +39,18 @@ def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
         "augment": setup.recipe.augmentation,
         "device": setup.device.type,
     }
-    given: dict[str, Any] = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in NOT_REPEATED} | settled
+    given: dict[str, Any] = {
+        f.name: getattr(options, f.name) for f in fields(options) if f.name not in NOT_REPEATED
+    } | settled
     command = ["edgecnn", "train", str(given.pop("data"))]
     own = given["model"] == OWN
     if own:
         del given["model"]
     for name, value in given.items():
         command += _words(name, value)
-    return shlex.join(command) + ("  # from Python, with your own network: train(TrainOptions(...), network=...)" if own else "")
+    return shlex.join(command) + (
+        "  # from Python, with your own network: train(TrainOptions(...), network=...)" if own else ""
+    )
 
 
 def _words(name: str, value: object) -> list[str]:

@@ -23,7 +23,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The checkpoint that did best on the validation pictures."""
+        """The checkpoint that did best on the validation images."""
         return self.root / "weights" / "best.pt"
 
     @property
@@ -43,7 +43,7 @@ class RunFolder:
 
     @property
     def split(self) -> Path:
-        """Which picture was on which side."""
+        """Which image was on which side."""
         return self.root / "split.csv"
 
     @property
@@ -58,7 +58,7 @@ class RunFolder:
 
     @property
     def diverged(self) -> Path:
-        """The pictures of the step after which there were no numbers any more."""
+        """The images of the step after which there were no numbers any more."""
         return self.root / "diverged.txt"
 
     @property
@@ -92,13 +92,17 @@ def open_run(out: Path | None, *, resume: bool, force: bool) -> RunFolder:
             raise UsageError("--resume: name the run to go on with, by --out RUN")
         run = RunFolder(out)
         if not run.last.exists() and not run.previous.exists():
-            raise InputNotFoundError(f"{run.last}: no such checkpoint, so there is nothing to resume; check --out, or train without --resume")
+            raise InputNotFoundError(
+                f"{run.last}: no such checkpoint, so there is nothing to resume; check --out, or train without --resume"
+            )
         return run
     if out is None:
         return RunFolder(next_free(Path("runs") / "train"))
     run = RunFolder(out)
     if run.holds_a_run and not force:
-        raise UsageError(f"{out}: holds a run already; go on with it by --resume, replace it by --force, or name another --out")
+        raise UsageError(
+            f"{out}: holds a run already; go on with it by --resume, replace it by --force, or name another --out"
+        )
     make_folder(run.root)
     return run
 
@@ -113,7 +117,10 @@ def write_split_csv(path: Path, data: TrainingData) -> None:
 
 
 def next_free(parent: Path) -> Path:
-    """The next numbered folder; made, not only looked up, so that two runs started together get two. Raises :class:`OutputError`."""
+    """The next numbered folder.
+
+    Made, not only looked up, so that two runs started together get two. Raises :class:`OutputError`.
+    """
     number = 1
     make_folder(parent)
     while True:
@@ -123,4 +130,6 @@ def next_free(parent: Path) -> Path:
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise OutputError(f"{parent}: cannot be written: {error.strerror}; permit writing there, or name another --out") from error
+            raise OutputError(
+                f"{parent}: cannot be written: {error.strerror}; permit writing there, or name another --out"
+            ) from error

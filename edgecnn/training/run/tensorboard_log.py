@@ -1,6 +1,7 @@
 """``RUN/tensorboard/``: what each epoch gave, for TensorBoard; written where the package ``tensorboardX`` is installed.
 
-tensorboardX and not ``torch.utils.tensorboard``, which needs the whole of TensorBoard, its web server included, on the machine that trains.
+tensorboardX and not ``torch.utils.tensorboard``, which needs the whole of TensorBoard, its web server included, on the
+machine that trains.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ TAGS = {
 class TensorBoardLog:
     """Writes a point a curve after each epoch; does nothing where tensorboardX is not installed, and says so once.
 
-    By tensorboardX's ``EventsWriter``, not its ``SummaryWriter``: that one writes in a thread, where a full disk goes unheard.
+    By tensorboardX's ``EventsWriter``, not its ``SummaryWriter``: that one writes in a thread, where a full disk goes
+    unheard.
 
     Args:
         folder: where the event files go.
@@ -69,13 +71,18 @@ class TensorBoardLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def add(self, row: EpochRow) -> None:
         """Writes an epoch, at once, so that TensorBoard shows a run as it goes. Raises :class:`OutputError`."""
         if self._writer is not None:
-            self._write(row.epoch, summary={"value": [{"tag": tag, "simple_value": getattr(row, field)} for tag, field in TAGS.items()]})
+            self._write(
+                row.epoch,
+                summary={"value": [{"tag": tag, "simple_value": getattr(row, field)} for tag, field in TAGS.items()]},
+            )
 
     def close(self) -> None:
         """Ends the event file, in which everything stands already."""
@@ -95,4 +102,7 @@ class TensorBoardLog:
             raise self._cannot_write(error) from error
 
     def _cannot_write(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._folder}: cannot be written: {error.strerror or error}; free space, permit writing there, or name another --out")
+        return OutputError(
+            f"{self._folder}: cannot be written: {error.strerror or error}; free space, permit writing there, or "
+            "name another --out"
+        )

@@ -50,28 +50,35 @@ def _model(activation: str, **attributes: float) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(model)
 
 
-def _run(model: onnx.ModelProto, pictures: np.ndarray) -> np.ndarray:
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"image": pictures})[0]
+def _run(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+        None, {"image": images}
+    )[0]
 
 
 @pytest.fixture
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (8, SIZE, SIZE, 3), np.uint8)
 
 
-@pytest.mark.parametrize(("activation", "attributes"), [("HardSwish", {}), ("HardSigmoid", {}), ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5})])
+@pytest.mark.parametrize(
+    ("activation", "attributes"),
+    [("HardSwish", {}), ("HardSigmoid", {}), ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5})],
+)
 def test_written_out_they_are_the_same_and_in_int8_no_float_is_left(
-    activation: str, attributes: dict[str, float], pictures: np.ndarray, tmp_path: Path
+    activation: str, attributes: dict[str, float], images: np.ndarray, tmp_path: Path
 ) -> None:
     plain = _model(activation, **attributes)
     model = onnx.ModelProto()
     model.CopyFrom(plain)
     assert write_out_hard_sigmoids(model)
-    np.testing.assert_allclose(_run(model, pictures), _run(plain, pictures), atol=1e-6)
-    ranges = hard_sigmoid_ranges(model, find_ranges(model, collect_histograms(model, pictures, Silent().stage("")), "minmax"))
+    np.testing.assert_allclose(_run(model, images), _run(plain, images), atol=1e-6)
+    ranges = hard_sigmoid_ranges(
+        model, find_ranges(model, collect_histograms(model, images, Silent().stage("")), "minmax")
+    )
     quantized = to_qdq(model, ranges, Normalization(127, 64.0), TARGETS["x86"])
     onnx.save(quantized, tmp_path / "int8.onnx")
-    assert np.abs(_run(quantized, pictures) - _run(plain, pictures)).max() < 0.02
+    assert np.abs(_run(quantized, images) - _run(plain, images)).max() < 0.02
     found = check_fusion(tmp_path / "int8.onnx")
     assert found.fused == ("conv", "linear")
     assert found.whole

@@ -11,7 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from exporters.graph.passes import fold_pad_into_conv, mean_to_global_average_pool, remove_dead_nodes
 
 
-def model_of(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], shape: list[int], output: list[int]) -> onnx.ModelProto:
+def model_of(
+    nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], shape: list[int], output: list[int]
+) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "g",
@@ -23,7 +25,9 @@ def model_of(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], shape:
 
 
 def run(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(["y"], {"x": x})[0]
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+        ["y"], {"x": x}
+    )[0]
 
 
 X = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
@@ -48,12 +52,16 @@ def test_uneven_padding_becomes_the_convolutions_own() -> None:
     assert np.array_equal(run(model, X), expected)
 
 
-@pytest.mark.parametrize("model", [padded([0, 0, 0, 0, 0, 0, 1, 1], mode="reflect"), padded([0, 0, 0, 0, 0, 0, 1, 1], value=1.0)])
+@pytest.mark.parametrize(
+    "model", [padded([0, 0, 0, 0, 0, 0, 1, 1], mode="reflect"), padded([0, 0, 0, 0, 0, 0, 1, 1], value=1.0)]
+)
 def test_padding_that_a_convolution_cannot_do_stays(model: onnx.ModelProto) -> None:
     assert not fold_pad_into_conv(model)
 
 
-@pytest.mark.parametrize(("axes", "keepdims", "changes"), [([2, 3], 1, True), ([-1, -2], 1, True), ([1], 1, False), ([2, 3], 0, False)])
+@pytest.mark.parametrize(
+    ("axes", "keepdims", "changes"), [([2, 3], 1, True), ([-1, -2], 1, True), ([1], 1, False), ([2, 3], 0, False)]
+)
 def test_only_the_mean_over_height_and_width_becomes_a_pool(axes: list[int], keepdims: int, changes: bool) -> None:
     shape = [1, 3, 1, 1] if changes else ([1, 3] if keepdims == 0 else [1, 1, 8, 8])
     nodes = [helper.make_node("ReduceMean", ["x", "axes"], ["y"], keepdims=keepdims)]

@@ -17,8 +17,8 @@ from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.registry import find_model
 from exporters import QuantizeOptions, QuantizeResult, export_onnx, quantize
 from exporters.graph.blocks import find_blocks
-from exporters.quantization.acceptance import Attempt, Gates, Jury, Measured
-from exporters.quantization.eval_images import choose_pictures
+from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Measured
+from exporters.quantization.eval_images import choose_images
 from exporters.quantization.qdq import never_quantized
 from exporters.quantize import decide
 
@@ -33,14 +33,25 @@ def harmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def mixed(harmed: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> QuantizeResult:
-    return quantize(harmed, shapes, tmp_path_factory.mktemp("mixed") / "q.onnx", QuantizeOptions(method="minmax", max_drop=0.1, min_speedup=0.0))
+    return quantize(
+        harmed,
+        shapes,
+        tmp_path_factory.mktemp("mixed") / "q.onnx",
+        QuantizeOptions(method="minmax", max_drop=0.1, min_speedup=0.0),
+    )
 
 
 @pytest.mark.parametrize(("name", "size"), [("resnet8", 32), ("mobilenetv2", 32), ("threeconv", 48)])
 def test_blocks_hold_every_layer_once_and_at_least_two_each(name: str, size: int, tmp_path: Path) -> None:
     spec = find_model(name)
     manifest = Manifest(
-        ("a", "b", "c"), InputSpec(size, size), PreprocessSpec(), spec.normalization, UnknownRule(), TrainingRecord(name, "", "", None, None), "t"
+        ("a", "b", "c"),
+        InputSpec(size, size),
+        PreprocessSpec(),
+        spec.normalization,
+        UnknownRule(),
+        TrainingRecord(name, "", "", None, None),
+        "t",
     )
     torch.manual_seed(0)
     export_onnx(spec.build(3, size).eval(), tmp_path / "m.onnx", manifest=manifest)
@@ -48,7 +59,9 @@ def test_blocks_hold_every_layer_once_and_at_least_two_each(name: str, size: int
     blocks = find_blocks(model, frozenset(never_quantized(model)))
     assert len(blocks) > 1
     assert all(len(block.computing) >= 2 for block in blocks)
-    assert Counter(n for block in blocks for n in block.computing) == Counter(n.name for n in model.graph.node if n.op_type in COMPUTING)
+    assert Counter(n for block in blocks for n in block.computing) == Counter(
+        n.name for n in model.graph.node if n.op_type in COMPUTING
+    )
 
 
 def test_the_block_that_int8_harms_is_found_and_stays_float(mixed: QuantizeResult, harmed: Path) -> None:
@@ -81,8 +94,12 @@ def test_a_mixed_file_says_so_proves_itself_and_runs_as_it_means_to(mixed: Quant
     assert fusion.fused
 
 
-def test_where_speed_forbids_it_nothing_is_searched_and_the_float_model_ships(harmed: Path, shapes: Path, tmp_path: Path) -> None:
-    result = quantize(harmed, shapes, tmp_path / "q.onnx", QuantizeOptions(method="minmax", max_drop=0.1, min_speedup=1000))
+def test_where_speed_forbids_it_nothing_is_searched_and_the_float_model_ships(
+    harmed: Path, shapes: Path, tmp_path: Path
+) -> None:
+    result = quantize(
+        harmed, shapes, tmp_path / "q.onnx", QuantizeOptions(method="minmax", max_drop=0.1, min_speedup=1000)
+    )
     assert result.decision == "fp32"
     assert len(result.attempts) == 1
     assert (tmp_path / "q.onnx").read_bytes() == harmed.read_bytes()
@@ -90,10 +107,27 @@ def test_where_speed_forbids_it_nothing_is_searched_and_the_float_model_ships(ha
 
 def test_where_no_block_helps_the_reason_names_both_failures(tiny_model: Path, shapes: Path) -> None:
     session = open_session(tiny_model, "cpu")
-    jury = Jury.call(tiny_model, choose_pictures(shapes, session, 10, 0), Gates(0.005, 1.1), Silent())
-    whole = Attempt("int8", (), Measured(0.9, 2.0), Measured(0.7, 1.0), 0.2, 0.004, 0.8, 0.1, 400, 2.0, accurate=False, fast=True)
-    slow = Attempt("mixed", ("a … b",), Measured(0.9, 2.0), Measured(0.9, 1.9), 0.0, 0.004, 0.99, 0.01, 400, 1.05, accurate=True, fast=False)
-    decision, reason = decide((whole, slow), jury)
+    acceptance = AcceptanceTest.from_float(
+        tiny_model, choose_images(shapes, session, 10, 0), Gates(0.005, 1.1), Silent()
+    )
+    whole = Attempt(
+        "int8", (), Measured(0.9, 2.0), Measured(0.7, 1.0), 0.2, 0.004, 0.8, 0.1, 400, 2.0, accurate=False, fast=True
+    )
+    slow = Attempt(
+        "mixed",
+        ("a … b",),
+        Measured(0.9, 2.0),
+        Measured(0.9, 1.9),
+        0.0,
+        0.004,
+        0.99,
+        0.01,
+        400,
+        1.05,
+        accurate=True,
+        fast=False,
+    )
+    decision, reason = decide((whole, slow), acceptance)
     assert decision == "fp32"
     assert "top-1 drop 0.2000" in reason
     assert "nor does it hold with 1 block in float: 1.05x" in reason

@@ -33,11 +33,13 @@ def _quantized(name: str, size: int, folder: Path) -> onnx.ModelProto:
     torch.manual_seed(0)
     path, spec = folder / f"{name}.onnx", find_model(name)
     record = TrainingRecord(name, "", "", None, None)
-    manifest = Manifest(("a", "b"), InputSpec(size, size), PreprocessSpec(), spec.normalization, UnknownRule(), record, "a test")
+    manifest = Manifest(
+        ("a", "b"), InputSpec(size, size), PreprocessSpec(), spec.normalization, UnknownRule(), record, "a test"
+    )
     export_onnx(spec.build(2, size).eval(), path, manifest=manifest)
     model = onnx.load(path)
-    pictures = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
-    ranges = find_ranges(model, collect_histograms(model, pictures, Silent().stage("")), "minmax")
+    images = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
+    ranges = find_ranges(model, collect_histograms(model, images, Silent().stage("")), "minmax")
     return to_qdq(model, ranges, open_session(path, "cpu").manifest.normalization, TARGETS["x86"])
 
 
@@ -47,14 +49,14 @@ def test_a_folded_stem_answers_the_same_to_the_bit(name: str, size: int, tmp_pat
     model = _quantized(name, size, tmp_path)
     folded = fold_stem(model)
     assert folded is not None
-    pictures = np.random.default_rng(1).integers(0, 256, (3, size, size, 3), np.uint8)
-    found = _session(folded, tmp_path / "optimized.onnx").run(None, {"image": pictures})
-    for mine, theirs in zip(found, _session(model).run(None, {"image": pictures}), strict=True):
+    images = np.random.default_rng(1).integers(0, 256, (3, size, size, 3), np.uint8)
+    found = _session(folded, tmp_path / "optimized.onnx").run(None, {"image": images})
+    for mine, theirs in zip(found, _session(model).run(None, {"image": images}), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     nodes = onnx.load(tmp_path / "optimized.onnx").graph.node
     stem = next(n for n in nodes if n.op_type == "QLinearConv")
     assert stem.domain == "com.microsoft"  # channels last: the quick one
-    assert [n.op_type for n in nodes if stem.input[0] in n.output] == ["Reshape"]  # no byte of the picture moves
+    assert [n.op_type for n in nodes if stem.input[0] in n.output] == ["Reshape"]  # no byte of the image moves
 
 
 @pytest.mark.parametrize(("name", "size"), [("efficientnet_lite0", 34), ("resnet8", 32)])

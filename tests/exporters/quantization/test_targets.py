@@ -24,13 +24,23 @@ ACTIVATIONS = ("Relu", "Clip")
 def results(tiny_model: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, QuantizeResult]:
     folder = tmp_path_factory.mktemp("targets")
     paths: dict[TargetName, Path] = {name: folder / f"{name}.onnx" for name in TARGETS}
-    return {r.target: r for r in quantize_for(tiny_model, shapes, paths, QuantizeOptions(method="percentile", max_drop=1.0, min_speedup=0.0))}
+    return {
+        r.target: r
+        for r in quantize_for(
+            tiny_model, shapes, paths, QuantizeOptions(method="percentile", max_drop=1.0, min_speedup=0.0)
+        )
+    }
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_every_targets_file_answers_nearly_as_float_does(name: str, results: dict[str, QuantizeResult], tiny_model: Path) -> None:
+def test_every_targets_file_answers_nearly_as_float_does(
+    name: str, results: dict[str, QuantizeResult], tiny_model: Path
+) -> None:
     images = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
-    a, b = open_session(tiny_model, "cpu").probabilities(images), open_session(results[name].file, "auto").probabilities(images)
+    a, b = (
+        open_session(tiny_model, "cpu").probabilities(images),
+        open_session(results[name].file, "auto").probabilities(images),
+    )
     assert np.abs(a - b).max() < 0.05
     assert results[name].decision == "int8"
 
@@ -45,13 +55,17 @@ def test_what_is_compared_and_corrected_is_what_ships(name: str, results: dict[s
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_the_runner_tells_the_file_made_for_tensorrt_from_the_others(name: str, results: dict[str, QuantizeResult]) -> None:
+def test_the_runner_tells_the_file_made_for_tensorrt_from_the_others(
+    name: str, results: dict[str, QuantizeResult]
+) -> None:
     file = Path(results[name].file)
     assert int8_form(parse_model(file.read_bytes(), file)) == ("tensorrt" if name == "tensorrt" else "other")
 
 
 @pytest.mark.parametrize("name", ["tensorrt", "openvino"])
-def test_where_the_target_is_not_here_speed_is_unknown_and_accuracy_decides(name: str, results: dict[str, QuantizeResult]) -> None:
+def test_where_the_target_is_not_here_speed_is_unknown_and_accuracy_decides(
+    name: str, results: dict[str, QuantizeResult]
+) -> None:
     assert results[name].speedup is None
     assert results[name].quantized.latency_ms is None
     assert "speed is not known" in results[name].reason
@@ -63,7 +77,9 @@ def test_arm64_has_signed_activations_and_no_activation_node(results: dict[str, 
     assert not [n for n in model.graph.node if n.op_type in ACTIVATIONS]
 
 
-def test_openvino_has_zero_points_of_0_and_signs_where_something_is_negative(results: dict[str, QuantizeResult]) -> None:
+def test_openvino_has_zero_points_of_0_and_signs_where_something_is_negative(
+    results: dict[str, QuantizeResult],
+) -> None:
     model = onnx.load(results["openvino"].file)
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     zero_points = [constants[n.input[2]] for n in model.graph.node if n.op_type == "QuantizeLinear"]
@@ -72,7 +88,9 @@ def test_openvino_has_zero_points_of_0_and_signs_where_something_is_negative(res
     assert not [n for n in model.graph.node if n.op_type in ACTIVATIONS]
 
 
-def test_tensorrt_has_zero_points_of_0_float_biases_and_a_pair_for_each_reader(results: dict[str, QuantizeResult], tiny_model: Path) -> None:
+def test_tensorrt_has_zero_points_of_0_float_biases_and_a_pair_for_each_reader(
+    results: dict[str, QuantizeResult], tiny_model: Path
+) -> None:
     model = onnx.load(results["tensorrt"].file)
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     made = {name: node for node in model.graph.node for name in node.output}
@@ -86,10 +104,14 @@ def test_tensorrt_has_zero_points_of_0_float_biases_and_a_pair_for_each_reader(r
     for node in (n for n in model.graph.node if n.op_type in ("Conv", "Gemm")):
         assert constants[node.input[2]].dtype == np.float32
     float_model = onnx.load(tiny_model)
-    assert [n.name for n in model.graph.node if n.op_type in ACTIVATIONS] == [n.name for n in float_model.graph.node if n.op_type in ACTIVATIONS]
+    assert [n.name for n in model.graph.node if n.op_type in ACTIVATIONS] == [
+        n.name for n in float_model.graph.node if n.op_type in ACTIVATIONS
+    ]
 
 
-def test_several_targets_cost_one_calibration(tiny_model: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_targets_cost_one_calibration(
+    tiny_model: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import sys
 
     module, calls = sys.modules[quantize_module.__module__], []

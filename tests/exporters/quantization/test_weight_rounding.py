@@ -31,7 +31,9 @@ def test_no_neighbouring_integers_do_better_than_the_chosen_ones() -> None:
         for k, step in itertools.product(range(4), (-1, 1)):
             other = row.copy()
             other[k] = np.clip(other[k] + step, -7, 7)
-            assert found <= _cost(other, scale, exact, covariance) * (1 + 1e-2)  # the covariance is regularised a little
+            assert found <= _cost(other, scale, exact, covariance) * (
+                1 + 1e-2
+            )  # the covariance is regularised a little
 
 
 def test_chosen_weights_disturb_the_output_less_than_the_nearest() -> None:
@@ -52,7 +54,9 @@ def test_each_channel_goes_by_a_covariance_of_its_own_and_stays_within_the_level
     together = round_weights(weights, np.abs(weights).max(1) / 63, covariances, levels=63)
     assert np.abs(together.integers.astype(int)).max() <= 63
     for i in range(3):
-        alone = round_weights(weights[i : i + 1], np.abs(weights[i : i + 1]).max(1) / 63, covariances[i : i + 1], levels=63)
+        alone = round_weights(
+            weights[i : i + 1], np.abs(weights[i : i + 1]).max(1) / 63, covariances[i : i + 1], levels=63
+        )
         np.testing.assert_array_equal(alone.integers[0], together.integers[i])
 
 
@@ -64,8 +68,13 @@ def test_a_channel_without_weights_or_without_inputs_is_no_fault() -> None:
     np.testing.assert_allclose(chosen.integers * chosen.scales[:, None], weights, atol=0.002)
 
 
-@pytest.mark.parametrize(("groups", "channels", "stride", "pads"), [(6, 6, 1, (1, 1, 1, 1)), (6, 6, 2, (0, 0, 1, 1)), (1, 3, 2, (0, 1, 1, 0))])
-def test_the_covariance_tells_the_variance_of_the_convolutions_output(groups: int, channels: int, stride: int, pads: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("groups", "channels", "stride", "pads"),
+    [(6, 6, 1, (1, 1, 1, 1)), (6, 6, 2, (0, 0, 1, 1)), (1, 3, 2, (0, 1, 1, 0))],
+)
+def test_the_covariance_tells_the_variance_of_the_convolutions_output(
+    groups: int, channels: int, stride: int, pads: tuple[int, ...]
+) -> None:
     torch.manual_seed(0)
     weight = torch.randn(6, channels // groups, 3, 3)
     gathered = PatchCovariance(tuple(weight.shape), (stride, stride), pads, groups)
@@ -74,7 +83,9 @@ def test_the_covariance_tells_the_variance_of_the_convolutions_output(groups: in
         x = torch.randn(2, channels, 9, 8) + 1
         gathered.add(x.numpy())
         top, left, bottom, right = pads
-        outputs.append(functional.conv2d(functional.pad(x, (left, right, top, bottom)), weight, stride=stride, groups=groups))
+        outputs.append(
+            functional.conv2d(functional.pad(x, (left, right, top, bottom)), weight, stride=stride, groups=groups)
+        )
     flat = weight.flatten(1).double().numpy()
     found = np.einsum("ok,okl,ol->o", flat, np.broadcast_to(gathered.result(), (6, *gathered.result().shape[1:])), flat)
     wanted = torch.cat(outputs).double().var((0, 2, 3), correction=0).numpy()

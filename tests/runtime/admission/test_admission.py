@@ -32,7 +32,10 @@ HARMLESS = {"19000-nodes", "no-inputs"}  # odd, and let in; of the mutated ones 
 PROMISED_S = 10
 WITHOUT_RULES = (
     "-c",
-    "import sys; from edgecnn.runtime.admission import sandbox as c; c.check_structure = lambda *a: None; c.CPU_SECONDS, c._WALL_SECONDS = 2, 60; c.main()",
+    (
+        "import sys; from edgecnn.runtime.admission import sandbox as c; c.check_structure = lambda *a: None; "
+        "c.CPU_SECONDS, c._WALL_SECONDS = 2, 60; c.main()"
+    ),
 )
 
 
@@ -55,8 +58,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     pids: list[int] = []
     start = admission._start
 
-    def counted(picture: tuple[int, int]) -> subprocess.Popen[bytes]:
-        child = start(picture)
+    def counted(image: tuple[int, int]) -> subprocess.Popen[bytes]:
+        child = start(image)
         pids.append(child.pid)
         return child
 
@@ -94,7 +97,10 @@ def _run_here(content: bytes) -> None:
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     for batch in (1, 5):
         for shade in (0, 77, 255):
-            feeds = {i.name: np.full([d if isinstance(d, int) else batch for d in i.shape], shade, np.uint8) for i in session.get_inputs()}
+            feeds = {
+                i.name: np.full([d if isinstance(d, int) else batch for d in i.shape], shade, np.uint8)
+                for i in session.get_inputs()
+            }
             session.run(None, feeds)
 
 
@@ -122,10 +128,14 @@ def test_looking_into_a_hostile_file_gives_one_line_too(name: str, tmp_path: Pat
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are Unix's")
-def test_the_probe_holds_where_the_rules_are_blind(name: str, why: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_probe_holds_where_the_rules_are_blind(
+    name: str, why: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two lines of defence: here the second alone."""
     monkeypatch.setattr(admission, "_CHILD", WITHOUT_RULES)
-    monkeypatch.setattr(admission, "_SECONDS", 60)  # the child's own limit is of processor time, which a busy machine gives late
+    monkeypatch.setattr(
+        admission, "_SECONDS", 60
+    )  # the child's own limit is of processor time, which a busy machine gives late
     with pytest.raises(ModelError, match=why):
         admit(as_file(HOSTILE[name]))
 
@@ -144,8 +154,12 @@ def test_weights_in_another_file_are_refused_by_whatever_name_that_file_has(tmp_
 def test_nothing_that_opens_a_users_file_does_so_before_it_was_let_in(tmp_path: Path, tiny_model: Path) -> None:
     path = tmp_path / "some.onnx"
     path.write_bytes(HOSTILE["smallest-number-by-minus-1"])
-    pictures = np.zeros((1, 32, 32, 3), np.uint8)
-    for opens in (lambda: open_session(path), lambda: check_fusion(path), lambda: compare_layers(tiny_model, path, pictures)):
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    for opens in (
+        lambda: open_session(path),
+        lambda: check_fusion(path),
+        lambda: compare_layers(tiny_model, path, images),
+    ):
         with pytest.raises(ModelError, match="crashes onnxruntime"):
             opens()
 
@@ -172,7 +186,9 @@ def test_a_verdict_holds_for_other_processes(tiny_model: Path, cache: Path) -> N
         subprocess.run([sys.executable, "-c", program, str(tiny_model), may_probe], check=True, timeout=60)
 
 
-def test_a_refusal_is_remembered_with_its_reason(cache: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_remembered_with_its_reason(
+    cache: Path, started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = as_file(HOSTILE["loop-2^40"])
     said = []
     for _ in range(2):
@@ -194,8 +210,12 @@ def test_the_verdict_is_on_the_bytes_and_not_on_the_name(cache: Path, tmp_path: 
         admit(read_model_file(path))
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "[" * 100_000, '{"why": null}', '{"why": 3, "rules": 1, "onnxruntime": "x"}', "\x00" * 9])
-def test_a_damaged_verdict_is_none(damage: str, cache: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", "[" * 100_000, '{"why": null}', '{"why": 3, "rules": 1, "onnxruntime": "x"}', "\x00" * 9]
+)
+def test_a_damaged_verdict_is_none(
+    damage: str, cache: Path, started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = as_file(harmless())
     admit(file)
     (cache / f"{file.sha256}.json").write_text(damage)
@@ -205,7 +225,9 @@ def test_a_damaged_verdict_is_none(damage: str, cache: Path, started: list[int],
 
 
 @pytest.mark.parametrize("key", ["onnxruntime", "rules"])
-def test_a_verdict_of_another_version_is_none(key: str, cache: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verdict_of_another_version_is_none(
+    key: str, cache: Path, started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What did not kill one version of onnxruntime may kill the next."""
     file = as_file(harmless())
     admit(file)
@@ -232,7 +254,9 @@ def test_verdicts_that_others_may_write_are_not_trusted(
     assert len(caplog.messages) == 1
 
 
-def test_a_link_in_place_of_the_folder_is_not_followed(cache: Path, tmp_path: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_in_place_of_the_folder_is_not_followed(
+    cache: Path, tmp_path: Path, started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "theirs").mkdir()
     cache.parent.mkdir()
     cache.symlink_to(tmp_path / "theirs")
@@ -243,7 +267,12 @@ def test_a_link_in_place_of_the_folder_is_not_followed(cache: Path, tmp_path: Pa
 @pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere", "file"])
 @pytest.mark.skipif(sys.platform != "linux", reason="these places are Linux's")
 def test_a_device_that_cannot_write_goes_on_and_says_so_once(
-    place: str, cache: Path, tmp_path: Path, started: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    place: str,
+    cache: Path,
+    tmp_path: Path,
+    started: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("EDGECNN_CACHE", str(tmp_path / "file") if place == "file" else place)
@@ -281,7 +310,9 @@ def test_a_trusted_file_is_not_probed(tiny_model: Path, cache: Path, started: li
     assert not started
 
 
-def test_a_stalled_probe_is_ended_and_not_remembered(cache: Path, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_probe_is_ended_and_not_remembered(
+    cache: Path, started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A machine that was busy for a moment says nothing of the model."""
     monkeypatch.setattr(admission, "_SECONDS", 0.2)
     monkeypatch.setattr(admission, "_CHILD", ("-c", "import sys, time; sys.stdin.buffer.read(); time.sleep(60)"))
@@ -302,7 +333,9 @@ def test_a_stalled_probe_is_ended_and_not_remembered(cache: Path, started: list[
         ('import sys; sys.stdin.buffer.read(); print(\'{"why": null, "onnxruntime": "1.0"}\')', "ran onnxruntime 1.0"),
     ],
 )
-def test_a_probe_that_fails_by_itself_lets_nothing_in(program: str, said: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_fails_by_itself_lets_nothing_in(
+    program: str, said: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(admission, "_CHILD", ("-c", program))
     file = as_file(harmless())
     with pytest.raises(ModelError, match=said):
@@ -321,10 +354,12 @@ def test_a_probe_dies_with_the_program_that_asked_for_it(tmp_path: Path, cache: 
     (tmp_path / "slow.onnx").write_bytes(HOSTILE["slow"])
     program = (
         "import sys\nfrom edgecnn.runtime.admission import admission\nstart = admission._start\n"
-        "def told(picture):\n    child = start(picture)\n    print(child.pid, flush=True)\n    return child\n"
+        "def told(image):\n    child = start(image)\n    print(child.pid, flush=True)\n    return child\n"
         "admission._start = told\nfrom edgecnn.runtime.session.opening import open_session\nopen_session(sys.argv[1])"
     )
-    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "slow.onnx")], stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "slow.onnx")], stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         _wait(lambda: "admission.sandbox" in _command(child))
@@ -348,7 +383,9 @@ def _wait(until) -> None:
         time.sleep(0.02)
 
 
-def test_a_module_in_the_working_folder_is_not_taken_for_ours(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_in_the_working_folder_is_not_taken_for_ours(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise SystemExit(9)")
     (tmp_path / "json.py").write_text("raise SystemExit(9)")
     monkeypatch.chdir(tmp_path)
@@ -365,7 +402,9 @@ def test_several_threads_may_ask_at_once(cache: Path) -> None:
         except ModelError as error:
             found.append(str(error))
 
-    threads = [threading.Thread(target=ask, args=(content,)) for content in (harmless(), HOSTILE["expand-2^40"], harmless())]
+    threads = [
+        threading.Thread(target=ask, args=(content,)) for content in (harmless(), HOSTILE["expand-2^40"], harmless())
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -375,14 +414,20 @@ def test_several_threads_may_ask_at_once(cache: Path) -> None:
 
 def test_a_model_that_asks_for_less_than_its_share_of_memory_is_let_in(cache: Path) -> None:
     """A network's activations are larger than its file."""
-    admit(as_file(one("Tile", "times", weights=[longs("times", 1, 1, 256, 512)])))  # 100 MB a picture
+    admit(as_file(one("Tile", "times", weights=[longs("times", 1, 1, 256, 512)])))  # 100 MB an image
 
 
-def test_larger_pictures_may_take_more_memory(cache: Path) -> None:
+def test_larger_images_may_take_more_memory(cache: Path) -> None:
     """As many channels, of 8 x 8 pixels and of a megapixel."""
     for side in (8, 1024):
-        picture = value("image", UINT8, ["batch", side, side, 3])
-        admit(as_file(with_pixels([node("Tile", ["x", "times"], ["probabilities"])], [longs("times", 1, 25, 1, 1)], inputs=[picture])))  # 300 MB
+        image = value("image", UINT8, ["batch", side, side, 3])
+        admit(
+            as_file(
+                with_pixels(
+                    [node("Tile", ["x", "times"], ["probabilities"])], [longs("times", 1, 25, 1, 1)], inputs=[image]
+                )
+            )
+        )  # 300 MB
 
 
 def test_a_device_or_a_pipe_is_no_model_file() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecnn.errors import InputNotFoundError, PictureError, ProviderError, UsageError
+from edgecnn.errors import ImageError, InputNotFoundError, ProviderError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.analysis.benchmark import BenchmarkResult, Percentiles, benchmark
 from edgecnn.runtime.classifier import Classifier
@@ -25,7 +25,19 @@ QUICK = 0.1  # seconds
 def test_the_result_has_the_keys_of_the_contract(tiny_model: Path) -> None:
     found = benchmark(tiny_model, ep="cpu", threads=1, seconds=QUICK)
     assert list(BenchmarkResult.__dataclass_fields__) == [
-        *("ep", "threads", "batch", "latency_ms", "session_run_ms_p50", "overhead_ratio", "images_per_s", "load_ms", "rss_mb", "cpu", "nodes"),
+        *(
+            "ep",
+            "threads",
+            "batch",
+            "latency_ms",
+            "session_run_ms_p50",
+            "overhead_ratio",
+            "images_per_s",
+            "load_ms",
+            "rss_mb",
+            "cpu",
+            "nodes",
+        ),
     ]
     assert list(Percentiles.__dataclass_fields__) == ["p50", "p95", "p99"]
     assert (found.ep, found.threads, found.batch) == ("cpu", 1, 1)
@@ -42,8 +54,8 @@ def test_the_figures_agree_with_one_another(tiny_model: Path) -> None:
     assert found.rss_mb is None or 10 < found.rss_mb < 100_000
 
 
-def test_a_batch_is_timed_a_call_and_counted_a_picture(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call of four pictures that takes 20 ms or more gives at most 200 pictures a second."""
+def test_a_batch_is_timed_a_call_and_counted_an_image(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call of four images that takes 20 ms or more gives at most 200 images a second."""
     answer = Classifier.batch
 
     def slow(self: Classifier, images: list[object]) -> list[Prediction]:
@@ -58,7 +70,9 @@ def test_a_batch_is_timed_a_call_and_counted_a_picture(tiny_model: Path, monkeyp
     assert found.session_run_ms_p50 < found.latency_ms.p50
 
 
-def test_whole_way_and_bare_network_take_turns_on_the_same_pixels(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_way_and_bare_network_take_turns_on_the_same_pixels(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Taking turns, both see the same machine; the whole way runs the network once itself."""
     events: list[str] = []
     seen: list[Image] = []
@@ -91,18 +105,18 @@ def test_it_measures_about_as_long_as_asked(tiny_model: Path) -> None:
 
 
 def test_a_source_is_decoded_each_time(tiny_model: Path, tmp_path: Path) -> None:
-    """A large picture makes the decoding show."""
-    picture = tmp_path / "large.png"
-    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 256, (800, 1000, 3), np.uint8))
-    decoded = benchmark(tiny_model, threads=1, seconds=QUICK, source=picture)
+    """A large image makes the decoding show."""
+    image = tmp_path / "large.png"
+    cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 256, (800, 1000, 3), np.uint8))
+    decoded = benchmark(tiny_model, threads=1, seconds=QUICK, source=image)
     assert decoded.latency_ms.p50 > benchmark(tiny_model, threads=1, seconds=QUICK).latency_ms.p50
 
 
 def test_a_source_that_cannot_be_read_is_named(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match=r"gone\.jpg"):
         benchmark(tiny_model, seconds=QUICK, source=tmp_path / "gone.jpg")
-    (tmp_path / "no.jpg").write_bytes(b"no picture")
-    with pytest.raises(PictureError, match=r"no\.jpg"):
+    (tmp_path / "no.jpg").write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"no\.jpg"):
         benchmark(tiny_model, seconds=QUICK, source=tmp_path / "no.jpg")
 
 
@@ -117,7 +131,9 @@ def test_a_source_that_cannot_be_read_is_named(tiny_model: Path, tmp_path: Path)
         ({"threads": 0}, "--threads"),
     ],
 )
-def test_numbers_that_cannot_be_used_are_refused_by_name_before_the_model_is_read(options: dict[str, float], named: str) -> None:
+def test_numbers_that_cannot_be_used_are_refused_by_name_before_the_model_is_read(
+    options: dict[str, float], named: str
+) -> None:
     with pytest.raises(UsageError, match=named):
         benchmark("there-is-no.onnx", **options)  # type: ignore[arg-type]
 

@@ -17,7 +17,17 @@ from edgecnn.runtime.onnx_file import proto as onnx_proto
 from edgecnn.runtime.session.model_file import check_session
 
 FLOAT, INT8, INT64 = 1, 3, 7
-CONTRACT_KEYS = {"manifest", "sha256", "size_bytes", "opset", "operators", "quantized_nodes", "float_nodes", "parameters", "macs"}
+CONTRACT_KEYS = {
+    "manifest",
+    "sha256",
+    "size_bytes",
+    "opset",
+    "operators",
+    "quantized_nodes",
+    "float_nodes",
+    "parameters",
+    "macs",
+}
 
 
 def manifest() -> Manifest:
@@ -72,10 +82,14 @@ def graph(tmp_path: Path) -> Graph:
 
 def test_a_convolution_and_a_classifier_are_counted_as_by_hand(graph: Graph) -> None:
     """8 x 3 x 3 x 3 weights used at 16 x 16 places, 8 x 1 x 3 x 3 at as many, 2 x 8 once; 8 + 8 + 2 biases."""
-    graph.weight("w1", 8, 3, 3, 3).weight("b1", 8).weight("w2", 8, 1, 3, 3).weight("b2", 8).weight("w3", 2, 8).weight("b3", 2)
+    graph.weight("w1", 8, 3, 3, 3).weight("b1", 8).weight("w2", 8, 1, 3, 3).weight("b2", 8).weight("w3", 2, 8).weight(
+        "b3", 2
+    )
     graph.node("Conv", "x w1 b1", "c1", "first").node("Relu", "c1", "r1").node("Conv", "r1 w2 b2", "c2", "depthwise")
     graph.node("GlobalAveragePool", "c2", "g").node("Flatten", "g", "f").node("Gemm", "f w3 b3", "y", "classifier")
-    graph.shape("x", "N", 3, 32, 32, where="input").shape("c1", "N", 8, 16, 16).shape("c2", "N", 8, 16, 16).shape("y", "N", 2, where="output")
+    graph.shape("x", "N", 3, 32, 32, where="input").shape("c1", "N", 8, 16, 16).shape("c2", "N", 8, 16, 16).shape(
+        "y", "N", 2, where="output"
+    )
     found = graph.inspect()
     assert found.parameters == 8 * 27 + 8 + 8 * 9 + 8 + 2 * 8 + 2
     assert found.macs == 16 * 16 * (8 * 27 + 8 * 9) + 2 * 8
@@ -85,16 +99,22 @@ def test_a_convolution_and_a_classifier_are_counted_as_by_hand(graph: Graph) -> 
     assert found.opset == 18
 
 
-def test_a_batch_that_the_file_fixes_counts_as_one_picture(graph: Graph) -> None:
+def test_a_batch_that_the_file_fixes_counts_as_one_image(graph: Graph) -> None:
     graph.weight("w", 4, 3, 1, 1).node("Conv", "x w", "y").shape("y", 8, 4, 5, 5, where="output")
     assert graph.inspect().macs == 4 * 3 * 5 * 5
 
 
-def test_a_node_is_int8_where_picture_and_weight_come_from_dequantizers(graph: Graph) -> None:
+def test_a_node_is_int8_where_image_and_weight_come_from_dequantizers(graph: Graph) -> None:
     """Its weight counts, its scales and zero points do not; its shape is found behind the QuantizeLinear."""
-    graph.weight("w", 4, 3, 3, 3, kind=INT8).weight("ws", 4).weight("wz", 4, kind=INT8).weight("b", 4, kind=6).weight("s").weight("z", kind=2)
-    graph.node("DequantizeLinear", "x s z", "xf").node("DequantizeLinear", "w ws wz", "wf").node("DequantizeLinear", "b ws", "bf")
-    graph.node("Conv", "xf wf bf", "c", "int8 conv").node("QuantizeLinear", "c s z", "cq").node("DequantizeLinear", "cq s z", "cf")
+    graph.weight("w", 4, 3, 3, 3, kind=INT8).weight("ws", 4).weight("wz", 4, kind=INT8).weight("b", 4, kind=6).weight(
+        "s"
+    ).weight("z", kind=2)
+    graph.node("DequantizeLinear", "x s z", "xf").node("DequantizeLinear", "w ws wz", "wf").node(
+        "DequantizeLinear", "b ws", "bf"
+    )
+    graph.node("Conv", "xf wf bf", "c", "int8 conv").node("QuantizeLinear", "c s z", "cq").node(
+        "DequantizeLinear", "cq s z", "cf"
+    )
     graph.weight("v", 2, 4, 1, 1).node("Conv", "cf v", "y", "float conv")
     graph.shape("cq", "N", 4, 10, 10).shape("y", "N", 2, 10, 10, where="output")
     found = graph.inspect()
@@ -105,7 +125,9 @@ def test_a_node_is_int8_where_picture_and_weight_come_from_dequantizers(graph: G
 
 def test_integer_operators_are_int8_by_themselves(graph: Graph) -> None:
     graph.weight("w", 4, 3, 1, 1, kind=INT8).weight("b", 4, kind=6).weight("s").weight("z", kind=2)
-    graph.node("QLinearConv", "x s z w s z s z b", "c", "conv").weight("m", 4, 2, kind=INT8).node("QLinearMatMul", "c s z m s z s z", "y", "product")
+    graph.node("QLinearConv", "x s z w s z s z b", "c", "conv").weight("m", 4, 2, kind=INT8).node(
+        "QLinearMatMul", "c s z m s z s z", "y", "product"
+    )
     found = graph.inspect()
     assert found.quantized_nodes == ("conv", "product")
     assert found.parameters == 12 + 4 + 8
@@ -114,19 +136,25 @@ def test_integer_operators_are_int8_by_themselves(graph: Graph) -> None:
 def test_a_weight_may_be_rearranged_on_its_way_and_counts_once_for_all_that_share_it(graph: Graph) -> None:
     """Nor does the shape that a Reshape takes count."""
     graph.weight("w", 6, 2).weight("to", 2, kind=INT64).node("Reshape", "w to", "r").node("Transpose", "r", "t")
-    graph.node("MatMul", "x t", "y").node("MatMul", "y t", "z").shape("y", "N", 7, 3).shape("z", "N", 7, 3, where="output")
+    graph.node("MatMul", "x t", "y").node("MatMul", "y t", "z").shape("y", "N", 7, 3).shape(
+        "z", "N", 7, 3, where="output"
+    )
     found = graph.inspect()
     assert found.parameters == 12
     assert found.macs == 2 * 7 * 12
 
 
 def test_the_bias_of_a_matrix_product_counts_where_it_is_added(graph: Graph) -> None:
-    graph.weight("w", 4, 2).weight("b", 2).node("MatMul", "x w", "m").node("Add", "m b", "y").weight("shift", 9).node("Add", "x shift", "other")
+    graph.weight("w", 4, 2).weight("b", 2).node("MatMul", "x w", "m").node("Add", "m b", "y").weight("shift", 9).node(
+        "Add", "x shift", "other"
+    )
     assert graph.inspect().parameters == 8 + 2
 
 
 def test_a_transposed_convolution_uses_each_weight_at_each_place_of_its_input(graph: Graph) -> None:
-    graph.weight("w", 4, 2, 2, 2).node("ConvTranspose", "x w", "y").shape("x", "N", 4, 8, 8, where="input").shape("y", "N", 2, 16, 16, where="output")
+    graph.weight("w", 4, 2, 2, 2).node("ConvTranspose", "x w", "y").shape("x", "N", 4, 8, 8, where="input").shape(
+        "y", "N", 2, 16, 16, where="output"
+    )
     assert graph.inspect().macs == 8 * 8 * 4 * 2 * 2 * 2
 
 
@@ -136,7 +164,9 @@ def test_a_product_of_two_activations_costs_a_row_an_output(graph: Graph) -> Non
 
 
 def test_without_a_shape_the_work_is_unknown_not_guessed(graph: Graph) -> None:
-    graph.weight("w", 4, 3, 3, 3).node("Conv", "x w", "c").node("MaxPool", "c", "y").shape("y", "N", 4, 2, 2, where="output")
+    graph.weight("w", 4, 3, 3, 3).node("Conv", "x w", "c").node("MaxPool", "c", "y").shape(
+        "y", "N", 4, 2, 2, where="output"
+    )
     assert graph.inspect().macs is None
 
 
@@ -151,8 +181,16 @@ def test_a_node_without_a_name_goes_by_what_it_makes(graph: Graph) -> None:
 
 
 def test_inputs_and_outputs_are_described(graph: Graph) -> None:
-    found = graph.node("Relu", "x", "y").shape("x", "batch", 3, where="input").shape("y", "batch", 3, where="output").inspect()
-    assert [(t.name, t.type, t.shape) for t in (*found.inputs, *found.outputs)] == [("x", "float", ("batch", 3)), ("y", "float", ("batch", 3))]
+    found = (
+        graph.node("Relu", "x", "y")
+        .shape("x", "batch", 3, where="input")
+        .shape("y", "batch", 3, where="output")
+        .inspect()
+    )
+    assert [(t.name, t.type, t.shape) for t in (*found.inputs, *found.outputs)] == [
+        ("x", "float", ("batch", 3)),
+        ("y", "float", ("batch", 3)),
+    ]
 
 
 def test_a_damaged_graph_is_an_error_of_the_file(graph: Graph) -> None:
@@ -161,11 +199,15 @@ def test_a_damaged_graph_is_an_error_of_the_file(graph: Graph) -> None:
 
 
 def test_a_graph_that_runs_in_a_circle_does_not_hang(graph: Graph) -> None:
-    graph.node("Identity", "a", "b").node("Identity", "b", "a").node("Conv", "x a", "y").node("Relu", "p", "q").node("Relu", "q", "p")
+    graph.node("Identity", "a", "b").node("Identity", "b", "a").node("Conv", "x a", "y").node("Relu", "p", "q").node(
+        "Relu", "q", "p"
+    )
     assert graph.node("Conv", "x w", "p").inspect().macs is None
 
 
-def test_a_file_without_manifest_is_refused_in_the_words_of_the_runner(graph: Graph, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_file_without_manifest_is_refused_in_the_words_of_the_runner(
+    graph: Graph, tiny_model: Path, tmp_path: Path
+) -> None:
     del graph.model.metadata_props[:]
     with pytest.raises(ManifestError) as here:
         graph.node("Relu", "x", "y").inspect()
@@ -203,7 +245,9 @@ def test_the_file_itself_is_described(tiny_model: Path) -> None:
     json.dumps(found.manifest)
 
 
-def test_quantizing_changes_neither_weights_nor_work_but_where_they_run(tiny_model: Path, tiny_int8_model: Path) -> None:
+def test_quantizing_changes_neither_weights_nor_work_but_where_they_run(
+    tiny_model: Path, tiny_int8_model: Path
+) -> None:
     float_file, int8_file = inspect_model(tiny_model), inspect_model(tiny_int8_model)
     assert float_file.float_nodes
     assert float_file.quantized_nodes == ()

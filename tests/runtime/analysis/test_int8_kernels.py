@@ -78,9 +78,15 @@ def test_a_convolution_that_loses_its_quantizer_is_named(model, tmp_path: Path) 
 
 def test_a_conversion_between_int8_nodes_is_a_stray(model, tmp_path: Path) -> None:
     """An operator that has no int8 form, in the middle."""
-    dequantize = next(n for n in model.graph.node if n.op_type == "DequantizeLinear" and _after(model, n.output[0]).op_type == "GlobalAveragePool")
+    dequantize = next(
+        n
+        for n in model.graph.node
+        if n.op_type == "DequantizeLinear" and _after(model, n.output[0]).op_type == "GlobalAveragePool"
+    )
     pool = _after(model, dequantize.output[0])
-    model.graph.node.insert(list(model.graph.node).index(pool), onnx.helper.make_node("Sin", [dequantize.output[0]], ["sine"], name="sine"))
+    model.graph.node.insert(
+        list(model.graph.node).index(pool), onnx.helper.make_node("Sin", [dequantize.output[0]], ["sine"], name="sine")
+    )
     pool.input[0] = "sine"
     found = check_fusion(_save(model, tmp_path))
     assert {f.operator for f in found.stray} >= {"DequantizeLinear"}
@@ -88,7 +94,9 @@ def test_a_conversion_between_int8_nodes_is_a_stray(model, tmp_path: Path) -> No
 
 
 def test_a_stem_of_three_channels_is_slow_by_name(tiny_int8_model: Path) -> None:
-    assert [f.why for f in check_fusion(tiny_int8_model).slow] == ["3 channels in, 16 out: quick are multiples of 4, at least 16 out"]
+    assert [f.why for f in check_fusion(tiny_int8_model).slow] == [
+        "3 channels in, 16 out: quick are multiples of 4, at least 16 out"
+    ]
 
 
 def test_what_cannot_be_loaded_is_refused(tmp_path: Path) -> None:

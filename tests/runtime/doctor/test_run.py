@@ -54,7 +54,9 @@ def test_a_machine_is_ok_unless_something_is_a_fault() -> None:
     assert Finding is FindingItself
 
 
-@pytest.mark.parametrize("names", [("opencv-python", "opencv-contrib-python-headless"), ("onnxruntime", "onnxruntime-gpu")])
+@pytest.mark.parametrize(
+    "names", [("opencv-python", "opencv-contrib-python-headless"), ("onnxruntime", "onnxruntime-gpu")]
+)
 def test_two_packages_that_overwrite_each_other_are_a_fault_with_the_way_out(
     names: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,13 +64,18 @@ def test_two_packages_that_overwrite_each_other_are_a_fault_with_the_way_out(
     monkeypatch.syspath_prepend(tmp_path)
     found = examine()
     assert not found.ok
-    assert any(all(name in f.what and name in f.remedy for name in names) and "uninstall" in f.remedy for f in of(found, "fault"))
+    assert any(
+        all(name in f.what and name in f.remedy for name in names) and "uninstall" in f.remedy
+        for f in of(found, "fault")
+    )
 
 
 def test_a_plugin_provider_beside_onnxruntime_is_no_clash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = of(examine(), "fault")
     install(tmp_path, "onnxruntime-ep-openvino", "onnxruntime-qnn")
-    (tmp_path / "onnxruntime_qnn-9.9.dist-info" / "RECORD").write_text("onnxruntime_qnn/__init__.py,,\n")  # an older one brought onnxruntime itself
+    (tmp_path / "onnxruntime_qnn-9.9.dist-info" / "RECORD").write_text(
+        "onnxruntime_qnn/__init__.py,,\n"
+    )  # an older one brought onnxruntime itself
     monkeypatch.syspath_prepend(tmp_path)
     assert of(examine(), "fault") == before
 
@@ -136,7 +143,7 @@ def test_a_package_that_does_not_load_is_a_fault_with_the_remedy(
     assert remedy in fault["remedy"]
 
 
-def test_opencv_tells_what_it_reads_pictures_and_videos_with() -> None:
+def test_opencv_tells_what_it_reads_images_and_videos_with() -> None:
     (found,) = (f for f in of(examine(), "ok") if f.where == "OpenCV")
     for word in (cv2.__version__, "JPEG through", "video"):
         assert word in found.what
@@ -157,7 +164,13 @@ def with_cameras(monkeypatch: pytest.MonkeyPatch, *found: Camera) -> None:
 
 
 def test_cameras_are_listed_and_one_that_may_not_be_opened_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    shut = Camera(1, "/dev/video1", "C270", "v4l2", "may not be opened by this user; sudo usermod -aG video $USER, then log in again")
+    shut = Camera(
+        1,
+        "/dev/video1",
+        "C270",
+        "v4l2",
+        "may not be opened by this user; sudo usermod -aG video $USER, then log in again",
+    )
     with_cameras(monkeypatch, Camera(0, "/dev/video0", "C920", "v4l2"), shut, Camera(0, None, "imx708", "csi"))
     found = [f for f in examine().findings if f.where == "camera"]
     assert [f.level for f in found] == ["ok", "warning", "ok"]
@@ -186,10 +199,14 @@ def test_the_last_finding_is_the_command_that_is_recommended() -> None:
 
 def test_the_command_takes_the_first_camera_that_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor_environment, "_clash", lambda *names: None)
-    with_cameras(monkeypatch, Camera(0, "/dev/video0", "shut", "v4l2", "may not be opened; do"), Camera(2, "/dev/video2", "C920", "v4l2"))
+    with_cameras(
+        monkeypatch,
+        Camera(0, "/dev/video0", "shut", "v4l2", "may not be opened; do"),
+        Camera(2, "/dev/video2", "C920", "v4l2"),
+    )
     assert shlex.split(examine().recommended or "")[3] == "2"
     with_cameras(monkeypatch)
-    assert shlex.split(examine().recommended or "")[3] == "picture.jpg"
+    assert shlex.split(examine().recommended or "")[3] == "image.jpg"
 
 
 @pytest.mark.parametrize(
@@ -251,9 +268,12 @@ def test_a_race_gives_everyone_as_many_turns(tiny_model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "fast", "counts"), [(1, None, (1,)), (2, None, (1, 2)), (4, None, (1, 2, 4)), (6, 2, (1, 2, 3, 4, 6)), (16, None, (1, 4, 8, 16))]
+    ("cores", "fast", "counts"),
+    [(1, None, (1,)), (2, None, (1, 2)), (4, None, (1, 2, 4)), (6, 2, (1, 2, 3, 4, 6)), (16, None, (1, 4, 8, 16))],
 )
-def test_numbers_of_threads_that_are_tried(cores: int, fast: int | None, counts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_of_threads_that_are_tried(
+    cores: int, fast: int | None, counts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(model_timing, "physical_cores", lambda: cores)
     monkeypatch.setattr(model_timing, "fast_cores", lambda: fast)
     assert model_timing.thread_counts() == counts
@@ -273,13 +293,17 @@ def changed(model: Path, folder: Path, before: bytes, after: bytes) -> Path:
 
 
 @pytest.mark.parametrize("fixture", ["tiny_model", "tiny_int8_model"])
-def test_a_model_that_answers_as_where_it_was_made_is_ok_with_figures(fixture: str, request: pytest.FixtureRequest) -> None:
+def test_a_model_that_answers_as_where_it_was_made_is_ok_with_figures(
+    fixture: str, request: pytest.FixtureRequest
+) -> None:
     found = examine(request.getfixturevalue(fixture))
     assert found.ok
     assert any("max_abs_diff" in f.what and "tolerance" in f.what for f in of(found, "ok"))
 
 
-def test_a_model_that_answers_otherwise_is_a_fault_with_figures_not_an_exception(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_model_that_answers_otherwise_is_a_fault_with_figures_not_an_exception(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     found = examine(changed(tiny_model, tmp_path, b'"probabilities": [0.', b'"probabilities": [9.'))
     fault, *_ = of(found, "fault")  # one a provider
     assert not found.ok
@@ -310,13 +334,23 @@ def test_where_two_runners_are_alike_that_is_said(tiny_model: Path, monkeypatch:
     assert (found.recommended or "").endswith("--threads 1")
 
 
-def test_a_provider_that_is_known_to_fail_is_not_tried_and_told_with_why(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reasons = (Reason("tensorrt", "library", "libnvinfer.so.10 cannot be loaded", "bring it"), Reason("cuda", "hardware", "an NVIDIA GPU", ""))
+def test_a_provider_that_is_known_to_fail_is_not_tried_and_told_with_why(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = (
+        Reason("tensorrt", "library", "libnvinfer.so.10 cannot be loaded", "bring it"),
+        Reason("cuda", "hardware", "an NVIDIA GPU", ""),
+    )
     monkeypatch.setattr(doctor_model, "missing_providers", lambda: reasons)
-    monkeypatch.setattr(doctor_model, "available", lambda: tuple(PROVIDERS[name] for name in ("tensorrt", "cuda", "cpu")))
+    monkeypatch.setattr(
+        doctor_model, "available", lambda: tuple(PROVIDERS[name] for name in ("tensorrt", "cuda", "cpu"))
+    )
     found = examine(tiny_model)
     assert found.ok
-    assert [(f.level, f.where, f.remedy) for f in found.findings[:2]] == [("warning", "tensorrt", "bring it"), ("note", "cuda", "")]
+    assert [(f.level, f.where, f.remedy) for f in found.findings[:2]] == [
+        ("warning", "tensorrt", "bring it"),
+        ("note", "cuda", ""),
+    ]
     with pytest.raises(ProviderError):
         examine(tiny_model, "xnnpack")
 
@@ -337,7 +371,9 @@ def test_golden_samples_that_cannot_be_read_are_a_fault(tiny_model: Path, tmp_pa
     assert any("golden samples are broken" in f.what for f in of(found, "fault"))
 
 
-def test_a_provider_that_is_not_here_is_an_error_alone_and_a_warning_where_another_may_stand_in(tiny_model: Path) -> None:
+def test_a_provider_that_is_not_here_is_an_error_alone_and_a_warning_where_another_may_stand_in(
+    tiny_model: Path,
+) -> None:
     with pytest.raises(ProviderError, match="xnnpack"):
         examine(tiny_model, "xnnpack")
     found = examine(tiny_model, "xnnpack,cpu")

@@ -22,14 +22,16 @@ HEIGHT, WIDTH = 240, 320
 
 
 def scene(seed: int = 0) -> np.ndarray:
-    """A sharp picture of many boxes, [300, 400, 3]."""
+    """A sharp image of many boxes, [300, 400, 3]."""
     random = np.random.default_rng(seed)
-    picture = np.full((300, 400, 3), 110, np.uint8)
+    image = np.full((300, 400, 3), 110, np.uint8)
     for _ in range(400):
         x, y = random.integers(0, (400, 300))
         w, h = random.integers(10, 60, 2)
-        cv2.rectangle(picture, (int(x), int(y)), (int(x + w), int(y + h)), [int(c) for c in random.integers(30, 220, 3)], -1)
-    return picture
+        cv2.rectangle(
+            image, (int(x), int(y)), (int(x + w), int(y + h)), [int(c) for c in random.integers(30, 220, 3)], -1
+        )
+    return image
 
 
 def clip(count: int, seed: int = 0, noise: float = 2.0) -> list[np.ndarray]:
@@ -96,19 +98,22 @@ def test_a_night_a_letterbox_a_wall_and_a_white_background_are_fit() -> None:
         assert reasons(FrameHealth(), frames([image])) == []
 
 
-def test_a_picture_that_stays_the_same_is_frozen_and_one_that_moves_again_is_not() -> None:
+def test_an_image_that_stays_the_same_is_frozen_and_one_that_moves_again_is_not() -> None:
     moving = clip(40)
     health = FrameHealth(HealthThresholds(still_s=1.0))
     shown = frames(moving[:10] + [moving[10]] * 60 + moving[11:])
     found = [health.check(frame, now_s=frame.captured_monotonic_s) for frame in shown]
     assert found[:30] == [None] * 30
-    assert all((reason or "").startswith("frozen: the same picture for") for reason in found[45:70])
+    assert all((reason or "").startswith("frozen: the same image for") for reason in found[45:70])
     assert found[70:] == [None] * 29
 
 
 def test_a_still_scene_with_a_sensor_s_noise_is_not_frozen() -> None:
     random = np.random.default_rng(0)
-    still = [np.clip(scene()[:HEIGHT, :WIDTH] + random.normal(0, 1, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8) for _ in range(60)]
+    still = [
+        np.clip(scene()[:HEIGHT, :WIDTH] + random.normal(0, 1, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
+        for _ in range(60)
+    ]
     assert reasons(FrameHealth(HealthThresholds(still_s=0.5)), frames(still)) == []
 
 
@@ -119,7 +124,7 @@ def test_each_frame_with_a_part_that_slips_is_torn_and_a_cut_is_not() -> None:
     assert reasons(FrameHealth(), frames([*one, *other])) == []
 
 
-def test_a_small_camera_s_picture_enlarged_by_repeating_pixels_has_no_seam() -> None:
+def test_a_small_camera_s_image_enlarged_by_repeating_pixels_has_no_seam() -> None:
     small = [cv2.resize(image, (80, 60), interpolation=cv2.INTER_AREA) for image in clip(20, noise=4.0)]
     enlarged = [cv2.resize(image, (640, 480), interpolation=cv2.INTER_NEAREST) for image in small]
     assert reasons(FrameHealth(), frames(enlarged)) == []
@@ -140,7 +145,7 @@ def test_a_frame_of_a_stream_may_not_be_old_one_of_a_video_may() -> None:
     assert FrameHealth().check(replace(old, kind="video"), now_s) is None
 
 
-def test_a_picture_file_is_what_its_user_says() -> None:
+def test_an_image_file_is_what_its_user_says() -> None:
     black = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), "a.jpg")
     assert FrameHealth().check(black, now_s=black.captured_monotonic_s + 100) is None
 
@@ -175,17 +180,20 @@ def test_learnt_limits_refuse_what_the_defaults_let_pass() -> None:
 def test_a_freeze_that_is_encoded_anew_is_told_by_limits_that_know_the_noise() -> None:
     own = clip(60, 2, noise=3.0)
     learnt = replace(learn_thresholds(frames(own)).thresholds, still_s=1.0)
-    whole = [cv2.imdecode(cv2.imencode(".jpg", own[-1], [cv2.IMWRITE_JPEG_QUALITY, q])[1], cv2.IMREAD_COLOR) for q in (95, 70)]
-    repeated = [whole[i % 25 == 0] for i in range(90)]  # a whole picture every 25 frames, in lower quality
+    whole = [
+        cv2.imdecode(cv2.imencode(".jpg", own[-1], [cv2.IMWRITE_JPEG_QUALITY, q])[1], cv2.IMREAD_COLOR)
+        for q in (95, 70)
+    ]
+    repeated = [whole[i % 25 == 0] for i in range(90)]  # a whole image every 25 frames, in lower quality
     assert reasons(FrameHealth(replace(HealthThresholds(), still_s=1.0)), frames([*own, *repeated])) == []
     health = FrameHealth(learnt)
     found = [health.check(frame, now_s=frame.captured_monotonic_s) for frame in frames([*own, *repeated, *own])]
     assert found[:60] == [None] * 60
     assert all((reason or "").startswith("frozen:") for reason in found[60 + 31 : 60 + 90])
-    assert found[60 + 92 :] == [None] * 58  # two changes may be a whole picture, three are movement
+    assert found[60 + 92 :] == [None] * 58  # two changes may be a whole image, three are movement
 
 
-def test_a_seam_that_most_frames_have_is_part_of_the_picture() -> None:
+def test_a_seam_that_most_frames_have_is_part_of_the_image() -> None:
     upper, lower = clip(40, 0), clip(40, 1)
     two_views = frames([np.concatenate([u[:120], v[:120]]) for u, v in zip(upper, lower, strict=True)])
     assert reasons(FrameHealth(), two_views).count("torn") > 35
@@ -206,7 +214,15 @@ def test_nothing_is_learnt_from_a_camera_that_is_broken_or_too_little_of_it() ->
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"dark_level": 300}, {"dark_level": 24.5}, {"bright_share": 1.5}, {"still_s": math.nan}, {"still_breaks": True}, {"seam_share": -0.1}]
+    "wrong",
+    [
+        {"dark_level": 300},
+        {"dark_level": 24.5},
+        {"bright_share": 1.5},
+        {"still_s": math.nan},
+        {"still_breaks": True},
+        {"seam_share": -0.1},
+    ],
 )
 def test_a_limit_that_is_none_is_refused(wrong: dict) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
@@ -227,7 +243,16 @@ def test_thresholds_come_back_from_their_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1, "still_s": "long"}', '{"schema": 1, "still_s": -1}', '{"schema": 1, "x": 1}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"schema": 2}',
+        '{"schema": 1, "still_s": "long"}',
+        '{"schema": 1, "still_s": -1}',
+        '{"schema": 1, "x": 1}',
+    ],
 )
 def test_a_file_of_something_else_is_refused_by_name(text: str, tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text(text)
@@ -245,20 +270,27 @@ def test_an_unfit_frame_of_a_video_gets_no_label_unless_the_gates_are_off(tiny_m
     classifier = Classifier(tiny_model, ep="cpu", threads=1, threshold=0.0)
     answers = [p for _, p in classifier.stream(tmp_path / "clip.mkv")]
     assert [p.status for p in answers] == ["ok"] * 3 + ["no_decision"] + ["ok"] * 2
-    assert (answers[3].label, answers[3].top, answers[3].frame, answers[3].media_time_s) == (None, (), 3, pytest.approx(0.3))
+    assert (answers[3].label, answers[3].top, answers[3].frame, answers[3].media_time_s) == (
+        None,
+        (),
+        3,
+        pytest.approx(0.3),
+    )
     assert (answers[3].reason or "").startswith("black:")
     assert {p.status for _, p in classifier.stream(tmp_path / "clip.mkv", health=None)} == {"ok"}
 
 
-def test_a_smoothed_answer_passes_over_a_single_unfit_frame_and_tells_changes_alone(tiny_model: Path, tmp_path: Path) -> None:
-    from shapes import shape_picture
+def test_a_smoothed_answer_passes_over_a_single_unfit_frame_and_tells_changes_alone(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    from shapes import shape_image
 
     from edgecnn.runtime.smoothing.smoother import SmoothingOptions
 
     writer = VideoWriter(tmp_path / "clip.mkv", 10.0)
     for name in ("circle", "square", "circle"):
         for seed in range(12):
-            writer.add(shape_picture(name, {"circle": (2, 6), "square": (1, 11)}[name][seed % 2], 96))
+            writer.add(shape_image(name, {"circle": (2, 6), "square": (1, 11)}[name][seed % 2], 96))
             if seed == 6:
                 writer.add(np.zeros((96, 96, 3), np.uint8))
     writer.close()

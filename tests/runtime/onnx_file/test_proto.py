@@ -29,11 +29,24 @@ def test_fields_are_read_by_the_numbers_that_onnx_publishes() -> None:
     """Written here byte by byte after onnx.proto, so that a wrong number in the schema shows."""
     weight = field(1, 2) + field(1, 3) + field(2, 1) + field(8, b"w") + field(9, bytes(24))
     attribute = field(1, b"group") + field(3, 4) + field(8, 7) + field(8, 9)
-    node = field(1, b"x") + field(1, b"w") + field(2, b"y") + field(3, b"the node") + field(4, b"Conv") + field(5, attribute) + field(7, b"")
+    node = (
+        field(1, b"x")
+        + field(1, b"w")
+        + field(2, b"y")
+        + field(3, b"the node")
+        + field(4, b"Conv")
+        + field(5, attribute)
+        + field(7, b"")
+    )
     shape = field(1, field(2, b"batch")) + field(1, field(1, 5))
     value = field(1, b"x") + field(2, field(1, field(1, 2) + field(2, shape)))
     graph = field(1, node) + field(5, weight) + field(11, value) + field(12, field(1, b"y")) + field(13, field(1, b"z"))
-    content = field(1, 8) + field(7, graph) + field(8, field(1, b"") + field(2, 18)) + field(14, field(1, b"key") + field(2, b"value"))
+    content = (
+        field(1, 8)
+        + field(7, graph)
+        + field(8, field(1, b"") + field(2, 18))
+        + field(14, field(1, b"key") + field(2, b"value"))
+    )
     content += field(25, field(1, b"f") + field(7, field(4, b"Relu")) + field(10, b"mine"))
 
     model = parse_model(content, WHERE)
@@ -47,7 +60,11 @@ def test_fields_are_read_by_the_numbers_that_onnx_publishes() -> None:
     assert (model.graph.output[0].name, model.graph.value_info[0].name) == ("y", "z")
     assert (model.ir_version, model.opset_import[0].version) == (8, 18)
     assert (model.metadata_props[0].key, model.metadata_props[0].value) == ("key", "value")
-    assert (model.functions[0].name, model.functions[0].domain, model.functions[0].node[0].op_type) == ("f", "mine", "Relu")
+    assert (model.functions[0].name, model.functions[0].domain, model.functions[0].node[0].op_type) == (
+        "f",
+        "mine",
+        "Relu",
+    )
 
 
 def test_a_model_file_says_the_same_here_as_to_onnxruntime(tiny_model: Path) -> None:
@@ -59,7 +76,9 @@ def test_a_model_file_says_the_same_here_as_to_onnxruntime(tiny_model: Path) -> 
     assert {p.key: p.value for p in model.metadata_props} == session.get_modelmeta().custom_metadata_map
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04" + bytes(60), b"\x89PNG\r\n\x1a\n" + bytes(60), b"\xff" * 100])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a model", b"PK\x03\x04" + bytes(60), b"\x89PNG\r\n\x1a\n" + bytes(60), b"\xff" * 100]
+)
 def test_bytes_that_are_no_model_give_one_line_that_names_the_file(content: bytes) -> None:
     with pytest.raises(ModelError, match=r"^some\.onnx: .*export") as caught:
         parse_model(content, WHERE)

@@ -22,7 +22,9 @@ def network(lowest: int, highest: int) -> bytes:
     return int8_convolutions(weights, 2, 100.0)
 
 
-@pytest.mark.parametrize(("lowest", "highest", "bits"), [(-64, 63, 7), (-65, 63, 8), (-64, 64, 8), (-127, 127, 8), (0, 0, 7)])
+@pytest.mark.parametrize(
+    ("lowest", "highest", "bits"), [(-64, 63, 7), (-65, 63, 8), (-64, 64, 8), (-127, 127, 8), (0, 0, 7)]
+)
 def test_bits_are_those_of_the_largest_weight(lowest: int, highest: int, bits: int) -> None:
     assert weight_bits(network(lowest, highest), HERE) == bits
 
@@ -37,14 +39,18 @@ def test_a_file_with_the_other_number_is_the_same_graph_and_runs(bits: int, tiny
     content = tiny_int8_model.read_bytes()
     made = with_weight_bits(content, bits, tiny_int8_model)  # type: ignore[arg-type]
     assert weight_bits(made, HERE) == bits
-    assert [n.op_type for n in parse_model(made, HERE).graph.node] == [n.op_type for n in parse_model(content, HERE).graph.node]
+    assert [n.op_type for n in parse_model(made, HERE).graph.node] == [
+        n.op_type for n in parse_model(content, HERE).graph.node
+    ]
     session = open_on_cpu(made, new_options())
     assert np.isfinite(session.run(["probabilities"], {"image": np.zeros((1, 32, 32, 3), np.uint8)})[0]).all()
 
 
 def test_what_has_these_bits_already_is_not_changed() -> None:
     content = network(-100, 100)
-    assert parse_model(with_weight_bits(content, 8, HERE), HERE, with_data=True) == parse_model(content, HERE, with_data=True)
+    assert parse_model(with_weight_bits(content, 8, HERE), HERE, with_data=True) == parse_model(
+        content, HERE, with_data=True
+    )
 
 
 def test_both_are_timed_here(tiny_int8_model: Path) -> None:
@@ -57,7 +63,9 @@ def test_both_are_timed_here(tiny_int8_model: Path) -> None:
     ("seven_ms", "eight_ms", "faster", "words"),
     [(2.0, 3.0, 7, "eight cost 1.50x"), (3.0, 2.0, 8, "seven cost 1.50x"), (2.0, 2.1, None, "equally fast")],
 )
-def test_the_faster_form_is_named_with_what_the_other_costs(seven_ms: float, eight_ms: float, faster: int | None, words: str) -> None:
+def test_the_faster_form_is_named_with_what_the_other_costs(
+    seven_ms: float, eight_ms: float, faster: int | None, words: str
+) -> None:
     found = WeightBitsTiming(seven_ms, eight_ms)
     assert found.faster == faster
     assert words in str(found)

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runtime.providers import availability as provider_reasons
-from edgecnn.runtime.providers.availability import Machine, Reason, missing_in, missing_library, missing_providers, this_machine
+from edgecnn.runtime.providers.availability import (
+    Machine,
+    Reason,
+    missing_in,
+    missing_library,
+    missing_providers,
+    this_machine,
+)
 from edgecnn.runtime.providers.registry import PROVIDERS, available
 
 PLAIN = Machine("Linux", x86=True, intel=False, snapdragon=False, nvidia="none")
@@ -60,7 +67,9 @@ def test_what_the_machine_is_not_made_for_names_what_it_would_have_to_be(monkeyp
         (Machine("Linux", x86=False, intel=False, snapdragon=False, nvidia="none"), "xnnpack"),
     ],
 )
-def test_what_fits_the_machine_and_is_not_built_in_names_the_package(machine: Machine, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fits_the_machine_and_is_not_built_in_names_the_package(
+    machine: Machine, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built_in(monkeypatch, "cpu")
     reason = reasons(machine)[name]
     assert (reason.kind, reason.remedy) == ("package", PROVIDERS[name].remedy)
@@ -83,7 +92,9 @@ def test_a_gpu_without_its_driver_asks_for_the_driver(monkeypatch: pytest.Monkey
         ("libx.so", "onnxruntime-gpu"),
     ],
 )
-def test_a_library_that_is_missing_is_named_with_what_brings_it(library: str, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_is_missing_is_named_with_what_brings_it(
+    library: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built_in(monkeypatch, "cuda", "cpu")
     reason = reasons(Machine("Linux", x86=True, intel=False, snapdragon=False, nvidia="driver"), library)["cuda"]
     assert (reason.kind, reason.what) == ("library", f"{library} cannot be loaded")
@@ -120,8 +131,20 @@ def test_the_loader_names_a_library_that_another_needs(compiler: str, tmp_path: 
     for name in ("needed", "provider"):
         (tmp_path / f"{name}.c").write_text(f"int {name}(void) {{ return 1; }}\n")
     needed, provider = tmp_path / "libneeded.so.9", tmp_path / "libonnxruntime_providers_x.so"
-    subprocess.run([compiler, "-shared", "-fPIC", f"-Wl,-soname,{needed.name}", "-o", needed, tmp_path / "needed.c"], check=True)
-    linked = [compiler, "-shared", "-fPIC", "-Wl,--no-as-needed", "-o", provider, tmp_path / "provider.c", needed, f"-Wl,-rpath,{tmp_path}"]
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", f"-Wl,-soname,{needed.name}", "-o", needed, tmp_path / "needed.c"], check=True
+    )
+    linked = [
+        compiler,
+        "-shared",
+        "-fPIC",
+        "-Wl,--no-as-needed",
+        "-o",
+        provider,
+        tmp_path / "provider.c",
+        needed,
+        f"-Wl,-rpath,{tmp_path}",
+    ]
     subprocess.run(linked, check=True)
     assert missing_in(provider) is None
     assert missing_in(provider, "libnowhere.so.1") == "libnowhere.so.1"

@@ -23,7 +23,9 @@ def _preload() -> None:
     print("Please follow the instructions to install CUDA.")
 
 
-def test_what_onnxruntime_prints_is_read_and_not_passed_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_onnxruntime_prints_is_read_and_not_passed_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(onnxruntime, "preload_dlls", _preload, raising=False)
     assert missing_cuda_libraries(tensorrt=False)[:2] == ("libcudnn.so.9", "libcublas.so.13")
     assert capsys.readouterr().out == ""
@@ -41,7 +43,9 @@ def test_the_driver_is_looked_for_by_loading_it(has_driver: bool, monkeypatch: p
     assert missing_cuda_libraries(tensorrt=False) == (() if has_driver else ("libcuda.so.1",))
 
 
-def test_tensorrts_library_goes_by_the_version_that_the_provider_was_linked_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorrts_library_goes_by_the_version_that_the_provider_was_linked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "capi").mkdir()
     (tmp_path / "capi" / "libonnxruntime_providers_tensorrt.so").write_bytes(b"ELF \0libnvinfer.so.99\0libc.so.6\0")
     monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "__init__.py"))
@@ -50,8 +54,12 @@ def test_tensorrts_library_goes_by_the_version_that_the_provider_was_linked_with
     assert "libnvinfer.so.99" not in missing_cuda_libraries(tensorrt=False)
 
 
-@pytest.mark.skipif(not GPU_BUILD or not PROVIDERS["cuda"].missing_libraries, reason="no onnxruntime-gpu that lacks a library")
-def test_onnxruntime_gpu_without_its_libraries_is_an_error_that_names_them(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.skipif(
+    not GPU_BUILD or not PROVIDERS["cuda"].missing_libraries, reason="no onnxruntime-gpu that lacks a library"
+)
+def test_onnxruntime_gpu_without_its_libraries_is_an_error_that_names_them(
+    tiny_model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     missing = PROVIDERS["cuda"].missing_libraries
     with pytest.raises(ProviderError) as refused:
         open_session(tiny_model, "cuda")

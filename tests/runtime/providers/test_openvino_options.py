@@ -36,7 +36,10 @@ def test_properties_in_capitals_are_the_devices(tmp_path: Path) -> None:
 
 def test_other_options_are_passed_on_where_the_provider_reads_them() -> None:
     assert openvino_options({"precision": "FP32"}, "CPU", 1)["precision"] == "FP32"
-    assert openvino_options({"reshape_input": "image[1,32,32,3]"}, "CPU", 1, passed_on=("reshape_input",))["reshape_input"] == "image[1,32,32,3]"
+    assert (
+        openvino_options({"reshape_input": "image[1,32,32,3]"}, "CPU", 1, passed_on=("reshape_input",))["reshape_input"]
+        == "image[1,32,32,3]"
+    )
     with pytest.raises(ProviderError, match="no option 'precision'"):
         openvino_options({"precision": "FP32"}, "CPU", 1, passed_on=("reshape_input",))
 

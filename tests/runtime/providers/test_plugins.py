@@ -1,4 +1,7 @@
-"""Plugin providers are found by their packages and loaded once; what does not load, or has no device here, says so in a line."""
+"""Plugin providers are found by their packages and loaded once.
+
+What does not load, or has no device here, says so in a line.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ def test_a_plugin_goes_by_what_follows_the_prefix_or_by_its_module(tmp_path: Pat
     _module(tmp_path, "onnxruntime_other", "")
     program = "from edgecnn.runtime.providers.registry import parse\nprint([(p.name, p.module) for p in parse('some-chip,onnxruntime_other')])"
     done = _python(program, tmp_path)
-    assert done.stdout.strip() == "[('some-chip', 'onnxruntime_ep_some_chip'), ('onnxruntime-other', 'onnxruntime_other')]", done.stderr
+    assert (
+        done.stdout.strip() == "[('some-chip', 'onnxruntime_ep_some_chip'), ('onnxruntime-other', 'onnxruntime_other')]"
+    ), done.stderr
 
 
 @pytest.mark.skipif(not _installed, reason="onnxruntime-ep-openvino is not installed")
@@ -60,7 +65,9 @@ def test_modules_that_do_not_bear_onnxruntimes_name_are_never_imported() -> None
         ("", "does not tell where its library is"),
     ],
 )
-def test_a_plugin_that_does_not_load_is_one_line_with_the_reason(text: str, reason: str, tmp_path: Path, tiny_model: Path) -> None:
+def test_a_plugin_that_does_not_load_is_one_line_with_the_reason(
+    text: str, reason: str, tmp_path: Path, tiny_model: Path
+) -> None:
     _module(tmp_path, "onnxruntime_ep_broken", text)
     program = f"""
 import logging
@@ -82,11 +89,15 @@ print(open_session({str(tiny_model)!r}, "auto").ep in ("cpu", "openvino"))
 @pytest.mark.skipif(_installed, reason="onnxruntime-ep-openvino is installed")
 def test_without_its_package_openvino_is_an_error_that_names_the_extra(tiny_model: Path) -> None:
     if not OPENVINO.built_in:
-        with pytest.raises(ProviderError, match=r"onnxruntime-ep-openvino is not installed; pip install 'edgecnn\[openvino\]'"):
+        with pytest.raises(
+            ProviderError, match=r"onnxruntime-ep-openvino is not installed; pip install 'edgecnn\[openvino\]'"
+        ):
             open_session(tiny_model, "openvino")
 
 
-@pytest.mark.skipif(not _installed or _why_not is None, reason="onnxruntime-ep-openvino is not installed, or has a device here")
+@pytest.mark.skipif(
+    not _installed or _why_not is None, reason="onnxruntime-ep-openvino is not installed, or has a device here"
+)
 def test_an_installed_plugin_without_a_device_says_so(tiny_model: Path) -> None:
     if not OPENVINO.built_in:
         with pytest.raises(ProviderError, match="finds no device here"):
@@ -115,9 +126,17 @@ def test_openvino_runs_the_models_and_passes_their_golden_samples(tiny_model: Pa
 @needs_openvino
 def test_openvinos_properties_reach_it_and_wrong_ones_are_one_line(tiny_model: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    session = open_session(tiny_model, "openvino", options=RunOptions(provider_options={"device_type": "cpu", "NUM_STREAMS": "1"}))
+    session = open_session(
+        tiny_model, "openvino", options=RunOptions(provider_options={"device_type": "cpu", "NUM_STREAMS": "1"})
+    )
     assert session.probabilities(images).shape == (2, 2)
-    for wrong in ({"nonsense": "1"}, {"NONSENSE": "1"}, {"INFERENCE_NUM_THREADS": "many"}, {"device_type": "TOASTER"}, {"load_config": "gone.json"}):
+    for wrong in (
+        {"nonsense": "1"},
+        {"NONSENSE": "1"},
+        {"INFERENCE_NUM_THREADS": "many"},
+        {"device_type": "TOASTER"},
+        {"load_config": "gone.json"},
+    ):
         with pytest.raises(ProviderError) as refused:
             open_session(tiny_model, "openvino", options=RunOptions(provider_options=wrong))
         assert next(iter(wrong)) in str(refused.value)

@@ -20,7 +20,9 @@ from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.race import clearly_quicker
 
 CPU = PROVIDERS["cpu"]
-TWIN = Provider("twin", CPU.full_name, "", raced=True)  # the CPU provider under another name: a second one that really runs
+TWIN = Provider(
+    "twin", CPU.full_name, "", raced=True
+)  # the CPU provider under another name: a second one that really runs
 CARD = Provider("card", CPU.full_name, "")
 
 
@@ -38,7 +40,14 @@ def here(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return found
 
 
-def auto(model: Path, here: SimpleNamespace, providers: Iterable[Provider], *, quicker: bool = False, failing: Iterable[str] = ()) -> str:
+def auto(
+    model: Path,
+    here: SimpleNamespace,
+    providers: Iterable[Provider],
+    *,
+    quicker: bool = False,
+    failing: Iterable[str] = (),
+) -> str:
     here.providers, here.quicker, here.failing = tuple(providers), quicker, tuple(failing)
     return open_session(model, "auto").ep
 
@@ -52,7 +61,9 @@ def test_a_device_of_its_own_goes_before_the_processor_without_a_race(tiny_model
     assert auto(tiny_model, here, (CARD, TWIN, CPU), quicker=False) == "card"
 
 
-def test_who_fails_the_golden_samples_is_passed_over_however_quick(tiny_model: Path, here: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
+def test_who_fails_the_golden_samples_is_passed_over_however_quick(
+    tiny_model: Path, here: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
     assert auto(tiny_model, here, (CARD, TWIN, CPU), quicker=True, failing=("card", "twin")) == "cpu"
     assert "golden samples fail on card" in caplog.text
 

@@ -39,7 +39,9 @@ def start_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdicts, "_here", {})
 
 
-def test_the_first_start_proves_and_the_next_remembers(tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_start_proves_and_the_next_remembers(
+    tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     open_session(tiny_model, threads=1)
     assert replays == ["cpu"]
     start_anew(monkeypatch)
@@ -54,7 +56,9 @@ def test_whoever_asks_for_a_proof_gets_one_at_every_start(tiny_model: Path, repl
 
 
 @pytest.mark.parametrize("changed", ["cpu_name", "cpu_flags", "__version__", "threads", "onnxruntime"])
-def test_under_other_circumstances_it_is_proven_anew(changed: str, tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_other_circumstances_it_is_proven_anew(
+    changed: str, tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     open_session(tiny_model, threads=1)
     if changed == "onnxruntime":  # another build of the same version
         other = tiny_model.parent / "tiny.int8.onnx"
@@ -67,7 +71,9 @@ def test_under_other_circumstances_it_is_proven_anew(changed: str, tiny_model: P
     assert replays == ["cpu", "cpu"]
 
 
-def test_what_failed_is_not_taken_for_proven(tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_failed_is_not_taken_for_proven(
+    tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as failing:
         failing.setattr(golden_module, "replay", lambda *_: GoldenReplay(1, 1.0, 0.001))
         with pytest.raises(GateError):
@@ -76,7 +82,9 @@ def test_what_failed_is_not_taken_for_proven(tiny_model: Path, replays: list[str
     assert replays == ["cpu"]
 
 
-def test_a_provider_that_goes_first_is_proven_at_every_start(tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_goes_first_is_proven_at_every_start(
+    tiny_model: Path, replays: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     open_session(tiny_model, threads=1)
     card = Provider("card", PROVIDERS["cpu"].full_name, "")
     monkeypatch.setattr(session_module, "available", lambda: (card, PROVIDERS["cpu"]))

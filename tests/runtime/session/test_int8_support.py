@@ -10,7 +10,7 @@ import pytest
 from edgecnn.errors import ProviderError
 from edgecnn.runtime.onnx_file.proto import _Model, parse_model
 from edgecnn.runtime.providers.registry import PROVIDERS
-from edgecnn.runtime.session.int8_support import check_int8, file_instead, int8_form
+from edgecnn.runtime.session.int8_support import check_int8, int8_form, suggest_alternative
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.opening import open_session
 
@@ -24,7 +24,12 @@ def _layer(*, signed: bool = True, weights_from_float: bool = True, int32_bias: 
     def node(kind: str, inputs: str, output: str) -> None:
         graph.node.add(op_type=kind, input=inputs.split(), output=[output])
 
-    for name, kind in (("zero", INT8 if signed else UINT8), ("weight_zero", INT8), ("integers", INT8), ("bias_integers", INT32)):
+    for name, kind in (
+        ("zero", INT8 if signed else UINT8),
+        ("weight_zero", INT8),
+        ("integers", INT8),
+        ("bias_integers", INT32),
+    ):
         graph.initializer.add(name=name, data_type=kind)
     node("QuantizeLinear", "image scale zero", "quantized")
     node("DequantizeLinear", "quantized scale zero", "pixels")
@@ -62,7 +67,9 @@ def test_the_committed_models_are_float_and_int8(tiny_model: Path, tiny_int8_mod
 
 
 @pytest.mark.parametrize("ep", ["cuda", "tensorrt"])
-def test_an_int8_file_is_refused_before_anything_is_opened_with_the_float_file_beside_it(ep: str, tiny_int8_model: Path) -> None:
+def test_an_int8_file_is_refused_before_anything_is_opened_with_the_float_file_beside_it(
+    ep: str, tiny_int8_model: Path
+) -> None:
     with pytest.raises(ProviderError, match=r"tiny\.int8\.onnx is an int8 file.*give the float file .*tiny\.onnx"):
         open_session(tiny_int8_model, ep)
 
@@ -74,18 +81,22 @@ def test_other_providers_and_float_files_are_let_through(tiny_model: Path, tiny_
             check_int8(read_model_file(tiny_int8_model), PROVIDERS[name])
 
 
-def test_where_the_next_provider_is_named_an_int8_file_runs_there(tiny_int8_model: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_where_the_next_provider_is_named_an_int8_file_runs_there(
+    tiny_int8_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assert open_session(tiny_int8_model, "cuda,cpu").ep == "cpu"
     assert "has no int8 convolutions" in caplog.text
 
 
 def test_without_a_file_beside_it_the_refusal_says_how_to_make_one(tmp_path: Path) -> None:
-    assert "edgecnn export" in file_instead(tmp_path / "m.int8.onnx", "cuda")
-    assert "--target tensorrt" in file_instead(tmp_path / "m.int8.onnx", "tensorrt")
+    assert "edgecnn export" in suggest_alternative(tmp_path / "m.int8.onnx", "cuda")
+    assert "--target tensorrt" in suggest_alternative(tmp_path / "m.int8.onnx", "tensorrt")
 
 
 def test_tensorrt_is_given_the_file_that_was_made_for_it_where_there_is_one(tmp_path: Path) -> None:
     for name in ("m.onnx", "m.int8.onnx", "m.int8.tensorrt.onnx"):
         (tmp_path / name).touch()
-    assert file_instead(tmp_path / "m.int8.onnx", "tensorrt") == f"give {tmp_path / 'm.int8.tensorrt.onnx'}"
-    assert file_instead(tmp_path / "m.int8.tensorrt.onnx", "cuda") == f"give the float file {tmp_path / 'm.onnx'}"
+    assert suggest_alternative(tmp_path / "m.int8.onnx", "tensorrt") == f"give {tmp_path / 'm.int8.tensorrt.onnx'}"
+    assert (
+        suggest_alternative(tmp_path / "m.int8.tensorrt.onnx", "cuda") == f"give the float file {tmp_path / 'm.onnx'}"
+    )

@@ -51,17 +51,28 @@ def test_an_onnxruntime_that_does_not_tell_gives_none_and_no_guess() -> None:
 def test_nodes_are_counted_by_short_names_and_layers_left_to_the_cpu_apart() -> None:
     cuda = _Part("CUDAExecutionProvider", ("Conv", "Relu", "Gemm"))
     cpu = _Part("CPUExecutionProvider", ("Shape", "QLinearConv", "Conv"))
-    assert _read(cuda, cpu, _Part("StrangersProvider", ("Add",))) == Placement({"cuda": 3, "cpu": 3, "StrangersProvider": 1}, heavy_elsewhere=2)
+    assert _read(cuda, cpu, _Part("StrangersProvider", ("Add",))) == Placement(
+        {"cuda": 3, "cpu": 3, "StrangersProvider": 1}, heavy_elsewhere=2
+    )
 
 
-def test_a_provider_that_runs_no_node_is_an_error_not_a_slower_answer(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.runtime.session.opening.placement", lambda *_: Placement({"elsewhere": 13}, heavy_elsewhere=3))
+def test_a_provider_that_runs_no_node_is_an_error_not_a_slower_answer(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edgecnn.runtime.session.opening.placement", lambda *_: Placement({"elsewhere": 13}, heavy_elsewhere=3)
+    )
     with pytest.raises(ProviderError, match=r"runs none of .*tiny\.onnx"):
         open_session(tiny_model, "cpu")
 
 
-def test_layers_left_to_the_cpu_are_told(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr("edgecnn.runtime.session.opening.placement", lambda *_: Placement({"cpu": 10, "elsewhere": 3}, heavy_elsewhere=2))
+def test_layers_left_to_the_cpu_are_told(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(
+        "edgecnn.runtime.session.opening.placement",
+        lambda *_: Placement({"cpu": 10, "elsewhere": 3}, heavy_elsewhere=2),
+    )
     open_session(tiny_model, "cpu")
     assert "2 convolutions and matrix products do not run on cpu" in caplog.text
 

@@ -49,7 +49,9 @@ def test_auto_takes_a_provider_that_passes_the_golden_samples(tiny_model: Path, 
 
 
 @pytest.mark.parametrize("ep", ["auto", "cpu"])
-def test_asked_to_prove_itself_a_model_replays_its_samples_or_is_refused(ep: str, tiny_model: Path, tmp_path: Path) -> None:
+def test_asked_to_prove_itself_a_model_replays_its_samples_or_is_refused(
+    ep: str, tiny_model: Path, tmp_path: Path
+) -> None:
     assert open_session(tiny_model, ep, prove=True).ep in ("cpu", available()[0].name)
     bare = tmp_path / "bare.onnx"
     bare.write_bytes(tiny_model.read_bytes().replace(b"edgecnn.golden", b"edgecnn.g-lden"))

@@ -14,7 +14,13 @@ from edgecnn.runtime.session import ort_options as ort_session
 from edgecnn.runtime.session.golden_replay import replay
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.ort_errors import first_line
-from edgecnn.runtime.session.ort_options import EXACT_INT8, int8_saturates, new_options, open_on_cpu, saturates_when_tried
+from edgecnn.runtime.session.ort_options import (
+    EXACT_INT8,
+    int8_saturates,
+    new_options,
+    open_on_cpu,
+    saturates_when_tried,
+)
 
 ENTRY, VALUE = EXACT_INT8
 CHANNELS, SCALE = 32, 8192.0
@@ -65,7 +71,9 @@ def test_the_entry_is_set_on_x86_without_vnni_and_nowhere_else(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("tried", [True, False])
-def test_where_the_system_does_not_tell_flags_the_processor_is_tried(tried: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_system_does_not_tell_flags_the_processor_is_tried(
+    tried: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert entry_where(monkeypatch, x86=True, flags="", tried=tried) == (VALUE if tried else None)
 
 
@@ -92,7 +100,10 @@ def test_no_other_place_makes_session_options() -> None:
 
 def test_shared_constants_are_refused_with_the_remedy() -> None:
     """What onnxruntime says of a slimmed file on x86 without VNNI, cut to what matters."""
-    said = RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: graph.cc:4164 Attempt to replace the existing tensor")
+    said = RuntimeError(
+        "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: graph.cc:4164 Attempt to replace the "
+        "existing tensor"
+    )
     assert "onnxslim" in first_line(said)
     assert "export or quantize it again" in first_line(said)
 

@@ -131,7 +131,7 @@ def test_a_label_does_not_outlive_the_gap() -> None:
     assert changes(told) == ["cat", "no_decision", "cat"]
     silent = next(i for i, s in enumerate(told) if i > 19 and s.status == "no_decision")
     assert silent / RATE == pytest.approx(1.9 + STEADY.gap_s + 1 / RATE)
-    assert told[-21].reason == "smoothing: no frame could be judged for 3.0 s"
+    assert told[-21].reason == "smoothing: no frame could be evaluated for 3.0 s"
 
 
 def test_a_gap_without_any_frame_begins_anew_and_is_no_change_of_its_own() -> None:
@@ -156,11 +156,15 @@ def test_time_that_goes_back_begins_anew() -> None:
 
 
 def test_nothing_seen_yet_is_no_decision_and_no_change() -> None:
-    assert play(STEADY, votes(("no_decision", 1))) == [Smoothed("no_decision", None, None, False, "smoothing: no frame could be judged yet")]
+    assert play(STEADY, votes(("no_decision", 1))) == [
+        Smoothed("no_decision", None, None, False, "smoothing: no frame could be evaluated yet")
+    ]
 
 
 def test_in_a_tie_the_label_that_stands_stays() -> None:
-    assert changes(play(SmoothingOptions("majority", window_s=0.2), votes(("dog", 4), *[("cat", 1), ("dog", 1)] * 5))) == ["dog"]
+    assert changes(
+        play(SmoothingOptions("majority", window_s=0.2), votes(("dog", 4), *[("cat", 1), ("dog", 1)] * 5))
+    ) == ["dog"]
 
 
 def test_frames_that_come_slower_than_the_window_are_still_seen() -> None:

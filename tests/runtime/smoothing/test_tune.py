@@ -1,4 +1,4 @@
-"""Smoothing is fitted to what was asked for, counted as it says, and judged on clips that it was not fitted on."""
+"""Smoothing is fitted to what was asked for, counted as it says, and evaluated on clips that it was not fitted on."""
 
 from __future__ import annotations
 
@@ -10,14 +10,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from shapes import CLASSES, shape_picture
+from shapes import CLASSES, shape_image
 
 from edgecnn import Classifier
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.runtime.smoothing.clips import Clip, Span, find_clips, read_clip
 from edgecnn.runtime.smoothing.false_alarms import UNLABELLED, Counted, Track, count, tally
 from edgecnn.runtime.smoothing.smoother import Smoother, SmoothingOptions
-from edgecnn.runtime.smoothing.tune import RAW, TuneOptions, choose_settings, fit_smoothing, halves, judge_smoothing, run_model, tune
+from edgecnn.runtime.smoothing.tune import (
+    RAW,
+    TuneOptions,
+    choose_settings,
+    fit_smoothing,
+    halves,
+    run_model,
+    score_smoothing,
+    tune,
+)
 from edgecnn.runtime.sources.frame import Frame
 
 RATE = 10
@@ -41,12 +50,16 @@ def noisy(label: int, seconds: float, seed: int, wrong: float = 0.02) -> Track:
 
 
 def raw_stands(made: Track) -> np.ndarray:
-    return np.array([UNKNOWN if s == "unknown" else int(p.argmax()) for s, p in zip(made.statuses, made.probabilities, strict=True)])
+    return np.array(
+        [UNKNOWN if s == "unknown" else int(p.argmax()) for s, p in zip(made.statuses, made.probabilities, strict=True)]
+    )
 
 
 def test_a_change_to_a_label_that_is_not_true_is_a_false_alarm() -> None:
     made = track([PART] * 10, [PART, PART, FAULT, FAULT, PART, EMPTY, PART, UNKNOWN, PART, PART])
-    assert count(made, raw_stands(made), 0, None).false_alarms == 2  # FAULT once, however long; EMPTY; unknown names no label
+    assert (
+        count(made, raw_stands(made), 0, None).false_alarms == 2
+    )  # FAULT once, however long; EMPTY; unknown names no label
     assert count(made, raw_stands(made), 0, EMPTY).false_alarms == 1
 
 
@@ -101,27 +114,33 @@ def test_counts_are_those_of_the_smoother_itself() -> None:
     made = noisy(PART, 60, 7, wrong=0.4)
     for settings in (RAW, SmoothingOptions("average", 0.5, 0.5, 0.3), SmoothingOptions("majority", 1.0, 0.8, 0.6, 0.5)):
         smoother = Smoother(LABELS, settings)
-        told = [smoother.update(t, s, p) for t, s, p in zip(made.times_s.tolist(), made.statuses, made.probabilities, strict=True)]
+        told = [
+            smoother.update(t, s, p)
+            for t, s, p in zip(made.times_s.tolist(), made.statuses, made.probabilities, strict=True)
+        ]
         alarms = sum(s.changed and s.index in (EMPTY, FAULT) for s in told)
-        counts = judge_smoothing([made], settings)
+        counts = score_smoothing([made], settings)
         assert counts.false_alarms == alarms
         assert counts.right == pytest.approx(sum(s.index == PART for s in told) / len(told))
 
 
 def test_the_fit_keeps_the_budget_that_raw_answers_break() -> None:
     tracks = [noisy(label, 120, seed) for seed, label in enumerate((PART, FAULT, PART, FAULT))]
-    assert judge_smoothing(tracks, RAW).per_hour > 100
+    assert score_smoothing(tracks, RAW).per_hour > 100
     found, tried = fit_smoothing(tracks, TuneOptions(budget_per_h=5))
-    assert judge_smoothing(tracks, found).per_hour <= 5
-    assert judge_smoothing(tracks, found).right > 0.98
+    assert score_smoothing(tracks, found).per_hour <= 5
+    assert score_smoothing(tracks, found).right > 0.98
     assert tried > 100
 
 
 def test_a_smoothed_change_may_be_as_late_as_its_window_and_hold() -> None:
     made = track([PART] * 10 + [EMPTY] * 20, [PART] * 4 + [FAULT] * 3 + [PART] * 3 + [EMPTY] * 20)
     slow = SmoothingOptions("average", window_s=0.5, enter=0.5, leave=0, hold_s=0.3)
-    assert judge_smoothing([track([PART] * 10 + [EMPTY] * 20, [FAULT] * 7 + [PART] * 5 + [EMPTY] * 18)], slow).false_alarms == 1  # FAULT, not PART
-    assert judge_smoothing([made], slow).false_alarms == 0
+    assert (
+        score_smoothing([track([PART] * 10 + [EMPTY] * 20, [FAULT] * 7 + [PART] * 5 + [EMPTY] * 18)], slow).false_alarms
+        == 1
+    )  # FAULT, not PART
+    assert score_smoothing([made], slow).false_alarms == 0
 
 
 QUICK, SLOW, DEAF = (SmoothingOptions(hold_s=hold_s) for hold_s in (0.0, 0.5, 1.0))
@@ -138,7 +157,9 @@ def test_the_budget_goes_before_everything_else() -> None:
 
 
 def test_within_the_budget_missed_labels_count_as_much_as_wrong_time() -> None:
-    quiet = Counted(0, HOUR, 0.99 * HOUR, (0.1,), 1)  # always the background: right for long, but half of the labels are missed
+    quiet = Counted(
+        0, HOUR, 0.99 * HOUR, (0.1,), 1
+    )  # always the background: right for long, but half of the labels are missed
     assert choose_settings({DEAF: [quiet], SLOW: [Counted(1, HOUR, 0.95 * HOUR, (2.0, 2.0), 0)]}, 1) == SLOW
 
 
@@ -152,7 +173,7 @@ def test_among_those_that_are_as_good_the_quickest_is_taken_and_then_the_quietes
 def test_a_budget_without_need_is_fitted_without_delay() -> None:
     tracks = [track([EMPTY] * 50 + [PART] * 50, [EMPTY] * 50 + [PART] * 50)] * 2
     found, _ = fit_smoothing(tracks, TuneOptions(budget_per_h=0))
-    assert judge_smoothing(tracks, found).mean_delay_s == 0
+    assert score_smoothing(tracks, found).mean_delay_s == 0
 
 
 def test_no_setting_is_tried_that_may_take_longer_than_permitted() -> None:
@@ -165,24 +186,26 @@ def test_no_setting_is_tried_that_may_take_longer_than_permitted() -> None:
 
 def test_a_budget_out_of_reach_gives_what_comes_nearest() -> None:
     random = np.random.default_rng(0)
-    tracks = [track([PART] * 600, np.repeat(random.integers(0, 3, 6), 100).tolist()) for _ in range(2)]  # wrong for ten seconds at a time
+    tracks = [
+        track([PART] * 600, np.repeat(random.integers(0, 3, 6), 100).tolist()) for _ in range(2)
+    ]  # wrong for ten seconds at a time
     found, _ = fit_smoothing(tracks, TuneOptions(budget_per_h=1))
-    counts = judge_smoothing(tracks, found)
-    assert 1 < counts.per_hour <= judge_smoothing(tracks, RAW).per_hour
+    counts = score_smoothing(tracks, found)
+    assert 1 < counts.per_hour <= score_smoothing(tracks, RAW).per_hour
 
 
 TINY = Path(__file__).parents[2] / "models" / "tiny.int8.onnx"
 
 
 @cache
-def clear_picture(name: str) -> np.ndarray:
-    """The one that the tiny model is surest of: it knows three pictures of four. Or black."""
+def clear_image(name: str) -> np.ndarray:
+    """The one that the tiny model is surest of: it knows three images of four. Or black."""
     if name == "black":
         return np.zeros((48, 48, 3), np.uint8)
     classifier = Classifier(TINY, ep="cpu", threads=1, threshold=0.0)
-    pictures = [shape_picture(name, seed) for seed in range(7000, 7030)]
-    answers = [classifier(picture) for picture in pictures]
-    return pictures[max(range(30), key=lambda i: (answers[i].score or 0) if answers[i].label == name else 0)]
+    images = [shape_image(name, seed) for seed in range(7000, 7030)]
+    answers = [classifier(image) for image in images]
+    return images[max(range(30), key=lambda i: (answers[i].score or 0) if answers[i].label == name else 0)]
 
 
 def write_clip(path: Path, names: list[str], fps: float = 10.0) -> Path:
@@ -190,7 +213,7 @@ def write_clip(path: Path, names: list[str], fps: float = 10.0) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (48, 48))
     assert writer.isOpened()
     for name in names:
-        writer.write(clear_picture(name))
+        writer.write(clear_image(name))
     writer.release()
     return path
 
@@ -198,7 +221,7 @@ def write_clip(path: Path, names: list[str], fps: float = 10.0) -> Path:
 def write_frames(folder: Path, names: list[str]) -> Path:
     folder.mkdir(parents=True)
     for index, name in enumerate(names):
-        cv2.imwrite(str(folder / f"{index:04d}.png"), clear_picture(name))
+        cv2.imwrite(str(folder / f"{index:04d}.png"), clear_image(name))
     return folder
 
 
@@ -218,7 +241,9 @@ def classifier() -> Classifier:
     return Classifier(TINY, ep="cpu", threads=1, threshold=0.0)
 
 
-def test_clips_of_videos_and_frames_are_fitted_on_one_half_and_checked_on_the_other(clips: Path, classifier: Classifier) -> None:
+def test_clips_of_videos_and_frames_are_fitted_on_one_half_and_checked_on_the_other(
+    clips: Path, classifier: Classifier
+) -> None:
     result = tune(classifier, [clips], TuneOptions(budget_per_h=30, fps=10))
     assert (result.clips, result.frames) == (8, 2 * 2 * (45 + 30))
     assert result.fitted.hours * 3600 == pytest.approx(15)
@@ -268,12 +293,20 @@ def test_a_row_about_time_that_the_clip_does_not_have_is_refused(tmp_path: Path,
     with pytest.raises(DataError, match=r"no frame from 2 to 3 s, its last is at 0\.9 s"):
         run_model(classifier, Clip(path, (Span(0, 1, 0), Span(2, 3, 1))), TuneOptions(budget_per_h=1))
     with pytest.raises(DataError, match="there is but one"):
-        run_model(classifier, Clip(write_clip(tmp_path / "one.mp4", ["circle"]), (Span(0, math.inf, 0),)), TuneOptions(budget_per_h=1))
+        run_model(
+            classifier,
+            Clip(write_clip(tmp_path / "one.mp4", ["circle"]), (Span(0, math.inf, 0),)),
+            TuneOptions(budget_per_h=1),
+        )
 
 
-def test_a_clip_whose_time_goes_back_is_refused(tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    frame = Frame(clear_picture("circle"), "v.mp4")
-    monkeypatch.setattr("edgecnn.runtime.smoothing.tune.read_clip", lambda *_: iter([(0.0, frame), (0.2, frame), (0.1, frame)]))
+def test_a_clip_whose_time_goes_back_is_refused(
+    tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = Frame(clear_image("circle"), "v.mp4")
+    monkeypatch.setattr(
+        "edgecnn.runtime.smoothing.tune.read_clip", lambda *_: iter([(0.0, frame), (0.2, frame), (0.1, frame)])
+    )
     with pytest.raises(DataError, match="go back"):
         run_model(classifier, Clip(tmp_path / "v.mp4", (Span(0, math.inf, 0),)), TuneOptions(budget_per_h=1))
 
@@ -313,7 +346,9 @@ def test_frames_without_a_rate_are_refused(clips: Path, classifier: Classifier) 
         ("path,start_s,end_s,label\nv.mp4,0,2,circle\nv.mp4,1,3,square\n", "v.mp4 shows two things at 1 s"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_refused_by_its_line(text: str, why: str, tmp_path: Path, classifier: Classifier) -> None:
+def test_a_table_that_cannot_be_used_is_refused_by_its_line(
+    text: str, why: str, tmp_path: Path, classifier: Classifier
+) -> None:
     write_clip(tmp_path / "v.mp4", ["circle"] * 3)
     (tmp_path / "t.txt").write_text("no video")
     (tmp_path / "t.csv").write_text(text)
@@ -327,7 +362,7 @@ def test_folders_that_hold_no_clips_are_refused_by_name(tmp_path: Path, classifi
     with pytest.raises(DataError, match="no class folders"):
         find_clips([tmp_path], classifier.manifest)
     (tmp_path / "circle").mkdir()
-    cv2.imwrite(str(tmp_path / "circle" / "1.png"), shape_picture("circle", 1))  # a picture is no clip
+    cv2.imwrite(str(tmp_path / "circle" / "1.png"), shape_image("circle", 1))  # an image is no clip
     with pytest.raises(DataError, match="circle: no clips"):
         find_clips([tmp_path], classifier.manifest)
     write_clip(tmp_path / "circle" / "1.mp4", ["circle"] * 3)
@@ -343,16 +378,24 @@ def test_what_lies_beside_class_folders_is_not_left_out_unnoticed(tmp_path: Path
     (tmp_path / "t.csv").write_text("path,start_s,end_s,label\nshift.mp4,,,circle\n")
     with pytest.raises(DataError, match=r"t\.csv: .* name it too"):
         find_clips([tmp_path], classifier.manifest)
-    assert [clip.path for clip in find_clips([tmp_path, tmp_path / "t.csv"], classifier.manifest)] == [tmp_path / "circle" / "1.mp4", shift]
+    assert [clip.path for clip in find_clips([tmp_path, tmp_path / "t.csv"], classifier.manifest)] == [
+        tmp_path / "circle" / "1.mp4",
+        shift,
+    ]
 
 
 def test_a_table_of_a_video_that_is_not_there_names_the_video_alone(tmp_path: Path, classifier: Classifier) -> None:
     (tmp_path / "t.csv").write_text("path,start_s,end_s,label\nnope.mp4,0,1,circle\n")
-    with pytest.raises(InputNotFoundError, match=r"line 2: .*nope\.mp4: no such video or folder of frames; check the path$"):
+    with pytest.raises(
+        InputNotFoundError, match=r"line 2: .*nope\.mp4: no such video or folder of frames; check the path$"
+    ):
         find_clips([tmp_path / "t.csv"], classifier.manifest)
 
 
-@pytest.mark.parametrize("wrong", [{"budget_per_h": -1}, {"budget_per_h": math.nan}, {"fps": 0}, {"every": 0}, {"max_delay_s": -1}, {"gap_s": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"budget_per_h": -1}, {"budget_per_h": math.nan}, {"fps": 0}, {"every": 0}, {"max_delay_s": -1}, {"gap_s": 0}],
+)
 def test_options_that_cannot_work_are_refused(wrong: dict) -> None:
     with pytest.raises(UsageError):
         replace(TuneOptions(budget_per_h=1), **wrong)

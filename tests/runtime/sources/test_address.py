@@ -23,9 +23,9 @@ from edgecnn.runtime.sources.redaction import without_passwords
         ("HTTPS://host/video", "http"),
         ("fake:", "fake"),
         ("videotestsrc ! videoconvert ! appsink", "gstreamer"),
-        ("-", "pictures"),
-        ("pictures/*.png", "pictures"),
-        ("nowhere.mp4", "pictures"),
+        ("-", "images"),
+        ("images/*.png", "images"),
+        ("nowhere.mp4", "images"),
     ],
 )
 def test_the_kind_is_told_by_the_text(text: str, kind: str) -> None:
@@ -34,7 +34,7 @@ def test_the_kind_is_told_by_the_text(text: str, kind: str) -> None:
 
 def test_a_file_that_exists_is_a_file_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, kind in (("0", "pictures"), ("a ! b", "pictures"), ("clip.MP4", "video")):
+    for name, kind in (("0", "images"), ("a ! b", "images"), ("clip.MP4", "video")):
         Path(name).write_bytes(b"x")
         assert parse_address(name).kind == kind
 
@@ -88,5 +88,5 @@ def test_a_pipeline_may_be_longer_than_a_file_s_name() -> None:
 
 
 def test_an_address_without_a_password_is_shown_as_it_is() -> None:
-    for text in ("rtsp://cam:554/h264?channel=1", "http://cam/video", "/dev/video0", "pictures/a@b.png"):
+    for text in ("rtsp://cam:554/h264?channel=1", "http://cam/video", "/dev/video0", "images/a@b.png"):
         assert without_passwords(text) == text

@@ -1,4 +1,7 @@
-"""Cameras are found without starting them, and named by number, path or name; what cannot be had is told in one line."""
+"""Cameras are found without starting them, and named by number, path or name.
+
+What cannot be had is told in one line.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def test_a_driver_that_may_not_be_asked_leaves_the_first_node_of_each_device(two
     assert [c.index for c in find_cameras(two.sys, two.dev, lambda path: None)] == [0, 2]
 
 
-def test_a_driver_that_says_it_takes_no_pictures_is_believed(tree: Tree) -> None:
+def test_a_driver_that_says_it_takes_no_images_is_believed(tree: Tree) -> None:
     tree.add(0, "loopback", captures=False)
     assert tree.find() == ()
 
@@ -93,7 +96,12 @@ def test_video10_comes_after_video2(tree: Tree) -> None:
 
 
 def test_a_raspberry_pi_has_its_sensor_and_not_its_codecs_and_processors(tree: Tree) -> None:
-    for number, name in ((0, "unicam-image"), (10, "bcm2835-codec-decode"), (14, "bcm2835-isp-capture0"), (20, "pispbe-output0")):
+    for number, name in (
+        (0, "unicam-image"),
+        (10, "bcm2835-codec-decode"),
+        (14, "bcm2835-isp-capture0"),
+        (20, "pispbe-output0"),
+    ):
         tree.add(number, name)
     tree.add_chip(0, "imx708 10-001a")
     tree.add_chip(1, "dw9807 10-000c")  # focuses the lens
@@ -104,7 +112,7 @@ def test_a_raspberry_pi_has_its_sensor_and_not_its_codecs_and_processors(tree: T
         tree.resolve("camera:IMX708")
     with pytest.raises(SourceError, match="unicam-image.*libcamera.*csi:"):
         tree.resolve("0")
-    with pytest.raises(SourceError, match="processes pictures"):
+    with pytest.raises(SourceError, match="processes images"):
         tree.resolve("10")
 
 
@@ -127,7 +135,9 @@ def test_a_whole_name_goes_before_names_that_hold_it(tree: Tree) -> None:
 
 
 def test_a_name_that_several_have_is_an_error_that_lists_them(two: Tree) -> None:
-    with pytest.raises(SourceError, match="2 cameras.*video0 'HD Pro Webcam C920'.*video2 'USB Camera: C270'") as raised:
+    with pytest.raises(
+        SourceError, match="2 cameras.*video0 'HD Pro Webcam C920'.*video2 'USB Camera: C270'"
+    ) as raised:
         two.resolve("c")
     assert "\n" not in str(raised.value)
 
@@ -139,9 +149,9 @@ def test_a_camera_that_is_not_there_is_an_error_that_lists_what_is(two: Tree, so
 
 
 def test_a_metadata_node_asked_for_is_told_from_a_camera(two: Tree) -> None:
-    with pytest.raises(SourceError, match="that node of 'HD Pro Webcam C920' gives no pictures.*video0"):
+    with pytest.raises(SourceError, match="that node of 'HD Pro Webcam C920' gives no images.*video0"):
         two.resolve("1")
-    with pytest.raises(SourceError, match="gives no pictures"):
+    with pytest.raises(SourceError, match="gives no images"):
         two.resolve(str(two.dev / "video1"))
 
 
@@ -151,14 +161,18 @@ def test_without_any_camera_that_is_said(tree: Tree) -> None:
         tree.resolve("0")
 
 
-def test_where_the_system_lists_no_cameras_a_number_is_taken_on_trust(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_system_lists_no_cameras_a_number_is_taken_on_trust(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert tree.resolve("1") == Camera(1, None, "camera 1", "unknown")
     with pytest.raises(SourceError, match="does not list its cameras: give a number"):
         tree.resolve("facetime")
 
 
-def test_a_camera_that_this_user_may_not_open_is_told_with_the_group(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_camera_that_this_user_may_not_open_is_told_with_the_group(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree.add(0, "C920")
     monkeypatch.setattr(cameras.os, "access", lambda path, mode: False)  # root may open everything
     (camera,) = tree.find()
@@ -182,7 +196,18 @@ def test_a_file_that_is_no_video_device_answers_no_query(tmp_path: Path) -> None
 
 def capability(capabilities: int, device_caps: int) -> bytes:
     """struct v4l2_capability, as the kernel's header lays it out."""
-    return struct.pack("=16s32s32sIII3I", b"uvcvideo", b"HD Pro Webcam C920", b"usb-0000:00:14.0-1", 0x60100, capabilities, device_caps, 0, 0, 0)
+    return struct.pack(
+        "=16s32s32sIII3I",
+        b"uvcvideo",
+        b"HD Pro Webcam C920",
+        b"usb-0000:00:14.0-1",
+        0x60100,
+        capabilities,
+        device_caps,
+        0,
+        0,
+        0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +220,9 @@ def capability(capabilities: int, device_caps: int) -> bytes:
         (0x84004000, 0x04004000, False),  # a codec: memory to memory
     ],
 )
-def test_what_a_driver_says_is_read_as_the_kernel_lays_it_out(capabilities: int, device_caps: int, captures: bool) -> None:
+def test_what_a_driver_says_is_read_as_the_kernel_lays_it_out(
+    capabilities: int, device_caps: int, captures: bool
+) -> None:
     answer = capability(capabilities, device_caps)
     assert len(answer) == 104 == cameras._QUERYCAP >> 16 & 0x3FFF  # the size is part of the request's number
     assert cameras._read_capability(answer) == NodeFacts("HD Pro Webcam C920", "usb-0000:00:14.0-1", captures)

@@ -10,7 +10,8 @@ import pytest
 from edgecnn import Classifier, open_source
 from edgecnn.runtime.sources import LiveOptions, LiveSource, Outage, parse_address
 
-# As picamera2's manual has it (sections 3 and 4): capture_array gives RGB888 as B, G, R; a camera that is not there raises IndexError
+# As picamera2's manual has it (sections 3 and 4): capture_array gives RGB888 as B, G, R; a camera that is not there
+# raises IndexError
 PICAMERA2 = """
 import time
 import numpy as np

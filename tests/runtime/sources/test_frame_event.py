@@ -7,16 +7,16 @@ import sys
 import threading
 import time
 
-from edgecnn.runtime.sources.capture.frame_event import News
+from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 
 PARTED = """
 import signal, threading, time
-from edgecnn.runtime.sources.capture.frame_event import News
+from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 
 class Parted(BaseException):
     pass
 
-parted, armed, over, news = 0, False, threading.Event(), News()
+parted, armed, over, news = 0, False, threading.Event(), FrameEvent()
 
 def part(*_):
     global parted
@@ -24,13 +24,13 @@ def part(*_):
         parted += 1
         raise Parted
 
-def ring():
+def notify():
     while not over.is_set():
-        news.ring()
+        news.notify()
         time.sleep(0.0001)
 
 signal.signal(signal.SIGALRM, part)
-ringing = threading.Thread(target=ring)
+ringing = threading.Thread(target=notify)
 ringing.start()
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0003)
 end = time.monotonic() + 1.5
@@ -48,20 +48,20 @@ print(parted, ringing.is_alive())
 """
 
 
-def test_a_ring_before_the_wait_is_heard_and_heard_once() -> None:
-    news = News()
-    news.ring()
-    news.ring()
+def test_a_notification_before_the_wait_is_heard_and_heard_once() -> None:
+    news = FrameEvent()
+    news.notify()
+    news.notify()
     news.wait(60.0)
     begun = time.monotonic()
     news.wait(0.05)
     assert time.monotonic() - begun >= 0.04
 
 
-def test_a_ring_ends_a_wait() -> None:
-    news = News()
+def test_a_notification_ends_a_wait() -> None:
+    news = FrameEvent()
     begun = time.monotonic()
-    threading.Timer(0.05, news.ring).start()
+    threading.Timer(0.05, news.notify).start()
     news.wait(60.0)
     assert time.monotonic() - begun < 30
 

@@ -21,7 +21,9 @@ def test_nothing_is_due_before_two_frames_have_come() -> None:
     assert counted().next_within_s(1.0) == counted(1.0).next_within_s(1.0) == 0
 
 
-@pytest.mark.parametrize(("now_s", "left_s"), [(1.15, 0), (1.196, 0), (1.198, 0.004), (1.2, 0.002), (1.203, 0), (9.0, 0)])
+@pytest.mark.parametrize(
+    ("now_s", "left_s"), [(1.15, 0), (1.196, 0), (1.198, 0.004), (1.2, 0.002), (1.203, 0), (9.0, 0)]
+)
 def test_a_frame_is_waited_for_from_shortly_before_it_is_due_until_shortly_after(now_s: float, left_s: float) -> None:
     assert counted(1.0, 1.1).next_within_s(now_s) == pytest.approx(left_s, abs=1e-9)
 

@@ -20,7 +20,7 @@ def has_gstreamer() -> bool:
 
 
 @pytest.mark.skipif(not has_gstreamer(), reason="needs an OpenCV with GStreamer for the system's Python")
-def test_whatever_the_pipelines_format_the_picture_is_in_blue_green_red() -> None:
+def test_whatever_the_pipelines_format_the_image_is_in_blue_green_red() -> None:
     """OpenCV alone hands out I420 and NV12 as one grey plane and RGBA as if it were BGRA."""
     formats = ("BGR", "RGB", "BGRx", "RGBA", "I420", "NV12", "YUY2", "UYVY")
     script = Path(__file__).parents[2] / "gstreamer_colours.py"
@@ -31,7 +31,9 @@ def test_whatever_the_pipelines_format_the_picture_is_in_blue_green_red() -> Non
         assert (blue < 4, green < 4, red > 250) == (True, True, True)
 
 
-@pytest.mark.parametrize("pipeline", ["videotestsrc ! fakesink", "videotestsrc ! tee name=t ! appsink t. ! fakesink", " ! appsink"])
+@pytest.mark.parametrize(
+    "pipeline", ["videotestsrc ! fakesink", "videotestsrc ! tee name=t ! appsink t. ! fakesink", " ! appsink"]
+)
 def test_a_pipeline_that_does_not_end_in_appsink_is_an_error(pipeline: str) -> None:
     with open_source(pipeline) as opened, pytest.raises(SourceError, match="ends in appsink"):
         next(opened)

@@ -63,7 +63,7 @@ def test_a_slow_reader_gets_the_newest_frame_not_the_next() -> None:
     assert counters.captured > counters.delivered + 50
 
 
-def test_mjpeg_gives_the_server_s_pictures() -> None:
+def test_mjpeg_gives_the_server_s_images() -> None:
     with mjpeg_camera() as camera, open_source(camera.url) as source:
         frame = next(source)
     assert frame.image.shape == (64, 64, 3)
@@ -75,7 +75,7 @@ def test_mjpeg_without_lengths_is_read_by_its_boundaries() -> None:
         assert [next(source).image.shape for _ in range(3)] == [(64, 64, 3)] * 3
 
 
-def test_a_picture_over_http_is_one_frame_and_the_end() -> None:
+def test_an_image_over_http_is_one_frame_and_the_end() -> None:
     with mjpeg_camera(content_type="image/jpeg") as camera, open_source(camera.url) as source:
         assert [frame.image.shape for frame in source] == [(64, 64, 3)]
 
@@ -130,7 +130,13 @@ def test_a_disconnect_is_told_and_survived(fault: str) -> None:
         later = next(source)
     assert later.index > first.index
     assert told[-1].retry_in_s <= QUICK.longest_wait_s
-    expected = {"fin": "ended", "reset": "reset|ended", "stall": "nothing came|no frame", "404": "404", "closed": "refused|ended"}[fault]
+    expected = {
+        "fin": "ended",
+        "reset": "reset|ended",
+        "stall": "nothing came|no frame",
+        "404": "404",
+        "closed": "refused|ended",
+    }[fault]
     assert any(word in told[-1].reason for word in expected.split("|")), told
     assert source.counters.connections == 2
     assert source.counters.outages == 1
@@ -171,7 +177,10 @@ def test_a_camera_that_is_absent_at_the_start_is_waited_for() -> None:
 def test_with_fail_fast_it_is_an_error() -> None:
     with mjpeg_camera() as camera:
         camera.set_fault("closed")
-        with open_source(camera.url, live=LiveOptions(fail_fast=True)) as source, pytest.raises(SourceError, match="refused"):
+        with (
+            open_source(camera.url, live=LiveOptions(fail_fast=True)) as source,
+            pytest.raises(SourceError, match="refused"),
+        ):
             next(source)
 
 
@@ -228,7 +237,7 @@ def test_a_stream_of_which_nothing_can_be_decoded_is_told_as_such() -> None:
     assert outage.reason.startswith("no frame for 1 s that can be decoded: frame: ")
 
 
-def test_a_broken_picture_over_http_is_an_error() -> None:
+def test_a_broken_image_over_http_is_an_error() -> None:
     with mjpeg_camera(content_type="image/jpeg") as camera:
         camera.frames = [camera.frames[0][:500]]
         with open_source(camera.url) as source, pytest.raises(SourceError, match="cut short"):
@@ -293,17 +302,28 @@ def test_a_hung_capture_process_is_replaced() -> None:
 
 
 def test_a_killed_runner_leaves_no_process_behind() -> None:
-    program = "from edgecnn import open_source\nwith open_source('fake:') as s:\n    for f in s: print(f.index, flush=True)"
+    program = (
+        "from edgecnn import open_source\nwith open_source('fake:') as s:\n    for f in s: print(f.index, flush=True)"
+    )
     runner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert runner.stdout is not None
     runner.stdout.readline()
     children = Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text().split()
-    grandchildren = [c for t in Path(f"/proc/{runner.pid}/task").iterdir() for c in (t / "children").read_text().split()]
+    grandchildren = [
+        c for t in Path(f"/proc/{runner.pid}/task").iterdir() for c in (t / "children").read_text().split()
+    ]
     assert set(children) <= set(grandchildren)
     assert grandchildren
     runner.kill()
     runner.wait()
-    assert until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in grandchildren))
+    assert until(
+        lambda: (
+            not any(
+                Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()
+                for pid in grandchildren
+            )
+        )
+    )
 
 
 def test_two_cameras_are_answered_together(tiny_model: Path) -> None:

@@ -25,7 +25,9 @@ def has_server() -> bool:
     return python.exists() and subprocess.run([python, "-c", PROBE], capture_output=True, check=False).returncode == 0
 
 
-pytestmark = pytest.mark.skipif(not has_server(), reason="needs GStreamer's RTSP server and x264enc for the system's Python")
+pytestmark = pytest.mark.skipif(
+    not has_server(), reason="needs GStreamer's RTSP server and x264enc for the system's Python"
+)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Where pictures come from."""
+"""Where images come from."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import cv2
 import pytest
-from shapes import shape_picture
+from shapes import shape_image
 
 from edgecnn import open_source
-from edgecnn.errors import DataError, InputNotFoundError, PictureError, SourceError
+from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.runtime.sources import expand_sources
 from edgecnn.runtime.sources.frame import now_rfc3339
 
 
-def test_a_folder_gives_its_pictures_sorted_without_hidden_or_other_files(tmp_path: Path) -> None:
+def test_a_folder_gives_its_images_sorted_without_hidden_or_other_files(tmp_path: Path) -> None:
     for name in ("b.png", "a.png", "sub/c.PNG", ".hidden.png", "notes.txt"):
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
@@ -28,7 +28,7 @@ def test_a_folder_gives_its_pictures_sorted_without_hidden_or_other_files(tmp_pa
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), shape_picture("circle", 0))
+    cv2.imwrite(str(tmp_path / "a.png"), shape_image("circle", 0))
     (tmp_path / "again").symlink_to(tmp_path)
     assert len(list(expand_sources([str(tmp_path)]))) == 1
 
@@ -39,7 +39,7 @@ def test_a_glob_gives_what_it_matches(tmp_path: Path) -> None:
     assert [Path(p).name for p in expand_sources([str(tmp_path / "a*.png")])] == ["a1.png", "a2.png"]
 
 
-def test_a_pattern_of_folders_gives_each_picture_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pattern_of_folders_gives_each_image_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("p/a/1.png", "p/a/2.png", "p/b/1.png"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def test_a_pattern_of_folders_gives_each_picture_once(tmp_path: Path, monkeypatc
 
 def test_a_video_that_a_pattern_matches_is_told_as_one(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"")
-    with pytest.raises(PictureError, match=r"v\.mp4: a video among pictures; name it as a source of its own"):
+    with pytest.raises(ImageError, match=r"v\.mp4: a video among images; name it as a source of its own"):
         next(open_source(tmp_path / "v.*"))
 
 
@@ -67,11 +67,11 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -
 
 def test_standard_input_gives_a_path_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
-    os.write(write, "one picture.png\nümlaut.png\n\nlast.png".encode())
+    os.write(write, "one image.png\nümlaut.png\n\nlast.png".encode())
     os.close(write)
     with os.fdopen(read, encoding="utf-8") as lines:
         monkeypatch.setattr(sys, "stdin", lines)
-        assert list(expand_sources(["-"])) == ["one picture.png", "ümlaut.png", "last.png"]
+        assert list(expand_sources(["-"])) == ["one image.png", "ümlaut.png", "last.png"]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])
@@ -90,7 +90,7 @@ def test_what_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
     for missing in ("nowhere.png", str(tmp_path / "*.png")):
         with pytest.raises(InputNotFoundError, match=r"\.png"):
             open_source(missing)
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         open_source(tmp_path)
 
 
@@ -99,9 +99,9 @@ def test_a_scheme_that_there_is_not_is_named() -> None:
         open_source("ftp://host/a.jpg")
 
 
-def test_an_unreadable_picture_is_an_error_when_its_turn_comes(tmp_path: Path) -> None:
+def test_an_unreadable_image_is_an_error_when_its_turn_comes(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"text")
-    with pytest.raises(PictureError, match=r"a\.png"):
+    with pytest.raises(ImageError, match=r"a\.png"):
         next(open_source(tmp_path))
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from shapes import shape_picture
+from shapes import shape_image
 
 from edgecnn import Classifier, open_source
-from edgecnn.errors import InputNotFoundError, PictureError, SourceError
+from edgecnn.errors import ImageError, InputNotFoundError, SourceError
 from edgecnn.runtime.sources.counting import count_frames
 from edgecnn.runtime.sources.video import read_video, video_rate
 
@@ -20,7 +20,7 @@ def write_video(path: Path, frames: int, fps: float = 10.0, codec: str = "mp4v",
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (side, side))
     assert writer.isOpened()
     for index in range(frames):
-        writer.write(shape_picture("circle" if index < frames / 2 else "square", index, side))
+        writer.write(shape_image("circle" if index < frames / 2 else "square", index, side))
     writer.release()
     return path
 
@@ -46,18 +46,23 @@ def test_a_video_that_breaks_off_is_told_at_its_end(tmp_path: Path) -> None:
     whole = write_video(tmp_path / "whole.mkv", 100, codec="MJPG").read_bytes()
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises((PictureError, SourceError), match=r"cut\.mkv: (breaks off after \d+ of|no frame)"):
+    with pytest.raises((ImageError, SourceError), match=r"cut\.mkv: (breaks off after \d+ of|no frame)"):
         list(read_video(str(cut)))
 
 
-def test_a_name_that_is_no_utf_8_is_told_and_what_follows_is_answered(video: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_no_utf_8_is_told_and_what_follows_is_answered(
+    video: Path, tiny_model: Path, tmp_path: Path
+) -> None:
     odd = tmp_path / os.fsdecode(b"v\xff.mp4")  # OpenCV 5.0 would end the process
     odd.write_bytes(video.read_bytes())
-    picture = tmp_path / "a.png"
-    cv2.imwrite(str(picture), shape_picture("circle", 0))
-    stream = Classifier(tiny_model, ep="cpu", threads=1).stream(odd, picture)
+    image = tmp_path / "a.png"
+    cv2.imwrite(str(image), shape_image("circle", 0))
+    stream = Classifier(tiny_model, ep="cpu", threads=1).stream(odd, image)
     first, second = (prediction for _, prediction in stream)
-    assert (first.status, first.reason) == ("error", "its name is not UTF-8, which OpenCV needs of a video's; rename it")
+    assert (first.status, first.reason) == (
+        "error",
+        "its name is not UTF-8, which OpenCV needs of a video's; rename it",
+    )
     assert second.status == "ok"
     assert count_frames([odd]) is None
 
@@ -77,20 +82,22 @@ def test_the_rate_is_the_file_s(video: Path) -> None:
     assert video_rate(str(video)) == 10.0
 
 
-def test_a_stream_answers_pictures_and_videos_in_the_order_given(video: Path, shapes: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_stream_answers_images_and_videos_in_the_order_given(
+    video: Path, shapes: Path, tiny_model: Path, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    pictures = sorted((shapes / "circle").iterdir())[:2]
+    images = sorted((shapes / "circle").iterdir())[:2]
     classifier = Classifier(tiny_model, ep="cpu", threads=1, threshold=0.0)
-    answered = list(classifier.stream(pictures[0], video, broken, pictures[1], every=1))
+    answered = list(classifier.stream(images[0], video, broken, images[1], every=1))
     sources = [p.source for _, p in answered]
-    assert sources == [str(pictures[0]), *[str(video)] * 30, str(broken), str(pictures[1])]
+    assert sources == [str(images[0]), *[str(video)] * 30, str(broken), str(images[1])]
     assert answered[-2][0] is None
     assert answered[-2][1].status == "error"
     assert answered[5][1].media_time_s == pytest.approx(0.4)
 
 
-def test_every_frame_of_a_video_is_answered_as_its_picture(video: Path, tiny_model: Path) -> None:
+def test_every_frame_of_a_video_is_answered_as_its_image(video: Path, tiny_model: Path) -> None:
     classifier = Classifier(tiny_model, ep="cpu", threads=1, threshold=0.0)
     for frame, prediction in classifier.stream(video, every=7, health=None):
         assert frame is not None

@@ -12,7 +12,16 @@ import pytest
 from edgecnn.runtime.doctor.machine import examine_machine
 from edgecnn.runtime.system import cpu_features
 from edgecnn.runtime.system.cgroups import cpu_quota, memory_limit_bytes
-from edgecnn.runtime.system.cpu_features import CoreKind, core_kinds, cpu_flags, cpu_name, fast_cores, has_fast_int8, physical_cores, present_cores
+from edgecnn.runtime.system.cpu_features import (
+    CoreKind,
+    core_kinds,
+    cpu_flags,
+    cpu_name,
+    fast_cores,
+    has_fast_int8,
+    physical_cores,
+    present_cores,
+)
 from edgecnn.runtime.system.machine_state import clock_held_low, heat, memory, offline_cores, power_faults
 
 
@@ -48,8 +57,14 @@ def test_of_several_groups_the_narrowest_counts(tmp_path: Path) -> None:
 
 
 def test_the_older_control_groups_are_read_too(tmp_path: Path) -> None:
-    write(tmp_path, "proc/self/cgroup", "4:memory:/docker/c0ffee\n2:cpu,cpuacct:/docker/c0ffee\n1:name=systemd:/docker/c0ffee")
-    write(tmp_path, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000")  # the path of the group is the host's, not the container's
+    write(
+        tmp_path,
+        "proc/self/cgroup",
+        "4:memory:/docker/c0ffee\n2:cpu,cpuacct:/docker/c0ffee\n1:name=systemd:/docker/c0ffee",
+    )
+    write(
+        tmp_path, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000"
+    )  # the path of the group is the host's, not the container's
     write(tmp_path, "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000")
     write(tmp_path, "sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824")
     assert (cpu_quota(tmp_path), memory_limit_bytes(tmp_path)) == (2.0, 1 << 30)
@@ -68,20 +83,31 @@ def test_the_older_control_groups_without_a_limit(tmp_path: Path) -> None:
 
 def x86(root: Path, cores: int, flags: str = "avx2 avx512_vnni") -> None:
     """Two threads a core."""
-    blocks = [f"processor\t: {i}\nmodel name\t: Some CPU\nphysical id\t: 0\ncore id\t\t: {i // 2}\nflags\t\t: {flags}\n" for i in range(2 * cores)]
+    blocks = [
+        f"processor\t: {i}\nmodel name\t: Some CPU\nphysical id\t: 0\ncore id\t\t: {i // 2}\nflags\t\t: {flags}\n"
+        for i in range(2 * cores)
+    ]
     write(root, "proc/cpuinfo", "\n".join(blocks))
 
 
 def arm(root: Path, parts: list[tuple[str, int]], board: str) -> None:
     """Cores by their part numbers and capacities."""
-    blocks = [f"processor\t: {i}\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: {part}\n" for i, (part, _) in enumerate(parts)]
+    blocks = [
+        f"processor\t: {i}\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: {part}\n"
+        for i, (part, _) in enumerate(parts)
+    ]
     write(root, "proc/cpuinfo", "\n".join([*blocks, f"Model\t\t: {board}\n"]))
     for i, (_, capacity) in enumerate(parts):
         write(root, f"sys/devices/system/cpu/cpu{i}/cpu_capacity", str(capacity))
 
 
-@pytest.mark.parametrize(("quota", "threads"), [(None, 4), ("150000 100000", 1), ("50000 100000", 1), ("300000 100000", 3), ("900000 100000", 4)])
-def test_threads_are_as_many_as_the_cores_that_are_ours(quota: str | None, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("quota", "threads"),
+    [(None, 4), ("150000 100000", 1), ("50000 100000", 1), ("300000 100000", 3), ("900000 100000", 4)],
+)
+def test_threads_are_as_many_as_the_cores_that_are_ours(
+    quota: str | None, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cpu_features, "allowed_threads", lambda: 8)
     x86(tmp_path, 4)
     if quota:
@@ -90,7 +116,9 @@ def test_threads_are_as_many_as_the_cores_that_are_ours(quota: str | None, threa
     assert (present_cores(tmp_path), physical_cores(tmp_path)) == (4, threads)
 
 
-def test_two_kinds_of_cores_are_told_apart_and_the_board_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_kinds_of_cores_are_told_apart_and_the_board_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cpu_features, "allowed_threads", lambda: 8)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     arm(tmp_path, [("0xd05", 530)] * 4 + [("0xd0b", 1024)] * 4, "Radxa ROCK 5B")
@@ -112,9 +140,12 @@ def test_cores_that_are_alike_and_parts_that_are_not_known(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("on_x86", "flags", "fast"), [(True, "avx2", False), (True, "amx_int8", True), (False, "asimd", False), (False, "i8mm", True)]
+    ("on_x86", "flags", "fast"),
+    [(True, "avx2", False), (True, "amx_int8", True), (False, "asimd", False), (False, "i8mm", True)],
 )
-def test_fast_int8_needs_an_instruction_for_it(on_x86: bool, flags: str, fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_int8_needs_an_instruction_for_it(
+    on_x86: bool, flags: str, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cpu_features, "is_x86", lambda: on_x86)
     monkeypatch.setattr(cpu_features, "cpu_flags", lambda: frozenset(flags.split()))
     assert has_fast_int8() is fast
@@ -122,7 +153,9 @@ def test_fast_int8_needs_an_instruction_for_it(on_x86: bool, flags: str, fast: b
     assert has_fast_int8() is None
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not tell which processors a process may use")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="this system does not tell which processors a process may use"
+)
 def test_a_process_that_may_use_less_than_the_machine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
@@ -134,9 +167,17 @@ def test_a_process_that_may_use_less_than_the_machine_is_told(tmp_path: Path, mo
 # Memory, heat, power, clock
 
 
-def test_a_machine_that_shows_nothing_has_nothing_to_tell_of_its_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_shows_nothing_has_nothing_to_tell_of_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert (memory(tmp_path), heat(tmp_path), power_faults(tmp_path), clock_held_low(tmp_path), offline_cores(tmp_path)) == (
+    assert (
+        memory(tmp_path),
+        heat(tmp_path),
+        power_faults(tmp_path),
+        clock_held_low(tmp_path),
+        offline_cores(tmp_path),
+    ) == (
         None,
         None,
         None,
@@ -151,7 +192,9 @@ def test_little_memory_is_a_warning_and_a_limit_counts(tmp_path: Path) -> None:
     assert whats(tmp_path, "ok", "memory") == ["4.1 GB, 2.0 GB available"]
     write(tmp_path, "proc/self/cgroup", "0::/")
     write(tmp_path, "sys/fs/cgroup/memory.max", "209715200")
-    assert whats(tmp_path, "warning", "memory") == ["4.1 GB, 2.0 GB available; this process may use 210 MB (its control group)"]
+    assert whats(tmp_path, "warning", "memory") == [
+        "4.1 GB, 2.0 GB available; this process may use 210 MB (its control group)"
+    ]
 
 
 def zone(root: Path, number: int, kind: str, millidegrees: int, trips: dict[str, int]) -> None:
@@ -174,7 +217,11 @@ def test_the_zone_nearest_to_slowing_down_is_told_and_a_hot_one_is_a_warning(tmp
 
 @pytest.mark.parametrize(
     ("bits", "level", "words"),
-    [("0", "ok", "nothing"), ("50005", "warning", "too little voltage, throttled"), ("50000", "note", "since it was switched on")],
+    [
+        ("0", "ok", "nothing"),
+        ("50005", "warning", "too little voltage, throttled"),
+        ("50000", "note", "since it was switched on"),
+    ],
 )
 def test_what_a_raspberry_pi_complains_of_is_told(bits: str, level: str, words: str, tmp_path: Path) -> None:
     write(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", bits)
@@ -204,7 +251,9 @@ def test_processors_that_are_switched_off_are_told(tmp_path: Path) -> None:
     assert "3 processors switched off" in whats(tmp_path, "note", "cores")
 
 
-def test_other_programs_are_told_where_they_are_more_than_the_processor_has_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_programs_are_told_where_they_are_more_than_the_processor_has_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (65.5, 0, 0), raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     assert any("65.5" in what for what in whats(tmp_path, "note", "load"))

@@ -20,10 +20,12 @@ WIDTH = 64
 
 
 def features(count: int, seed: int, first: int = 0) -> torch.Tensor:
-    """Non-negative features that live on ten directions, as those of one kind of picture do, and a little noise."""
+    """Non-negative features that live on ten directions, as those of one kind of image do, and a little noise."""
     directions = torch.rand(20, WIDTH, generator=torch.Generator().manual_seed(7))[first : first + 10]
     generator = torch.Generator().manual_seed(seed)
-    return torch.rand(count, 10, generator=generator) @ directions + 0.02 * torch.rand(count, WIDTH, generator=generator)
+    return torch.rand(count, 10, generator=generator) @ directions + 0.02 * torch.rand(
+        count, WIDTH, generator=generator
+    )
 
 
 def logits(count: int) -> torch.Tensor:
@@ -72,7 +74,7 @@ def test_the_energy_is_higher_where_all_logits_are_low() -> None:
 @pytest.mark.parametrize(
     ("train", "why"),
     [
-        (features(19, 0), "too few pictures"),
+        (features(19, 0), "too few images"),
         (features(100, 0)[:, :7], "too few features"),
         (torch.ones(100, WIDTH), "all alike"),
         (torch.full((100, WIDTH), float("nan")), "no numbers"),
@@ -88,11 +90,13 @@ def test_features_that_carry_no_distance_leave_the_largest_probability(train: to
 def test_the_threshold_on_probabilities_is_for_those_after_temperature() -> None:
     hot, cold = (fit_unknown(features(9, 0), features(100, 1), logits(100), temperature=t).rule for t in (2.0, 0.5))
     for rule, t in ((hot, 2.0), (cold, 0.5)):
-        assert rejected(rule, (logits(100) / t).softmax(1).amax(1).numpy()).mean() == pytest.approx(rule.false_reject_rate)
+        assert rejected(rule, (logits(100) / t).softmax(1).amax(1).numpy()).mean() == pytest.approx(
+            rule.false_reject_rate
+        )
     assert hot.threshold < cold.threshold
 
 
-def test_too_few_validation_pictures_give_a_rule_that_rejects_nothing() -> None:
+def test_too_few_validation_images_give_a_rule_that_rejects_nothing() -> None:
     assert fit_unknown(features(200, 0), features(39, 1), logits(39)).rule == UnknownRule()
     assert fit_unknown(features(200, 0), features(40, 1), logits(40)).rule != UnknownRule()
 
@@ -111,7 +115,7 @@ def test_a_distance_without_its_tensors_is_refused() -> None:
         fit_unknown(features(3, 0), features(100, 1), logits(100), score="feature_distance")
 
 
-def test_the_pictures_it_is_fitted_on_are_spread_evenly() -> None:
+def test_the_images_it_is_fitted_on_are_spread_evenly() -> None:
     assert spread(5) == [0, 1, 2, 3, 4]
     assert spread(101, 3) == [0, 50, 100]
     assert len(set(spread(12345))) == 1000
@@ -120,7 +124,10 @@ def test_the_pictures_it_is_fitted_on_are_spread_evenly() -> None:
 def test_a_checkpoint_brings_the_score_back_and_one_without_is_read(trained: TrainResult, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(Path(trained.best_checkpoint))
     fit = fit_unknown(features(200, 0), features(100, 1), logits(100))
-    save_checkpoint(tmp_path / "with.pt", replace(checkpoint, manifest=checkpoint.manifest.replace(unknown=fit.rule), unknown=fit.tensors))
+    save_checkpoint(
+        tmp_path / "with.pt",
+        replace(checkpoint, manifest=checkpoint.manifest.replace(unknown=fit.rule), unknown=fit.tensors),
+    )
     found = load_checkpoint(tmp_path / "with.pt")
     assert found.manifest.unknown == fit.rule
     assert all(torch.equal(found.unknown[k], fit.tensors[k]) for k in ("mean", "basis"))

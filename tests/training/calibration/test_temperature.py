@@ -34,7 +34,7 @@ def test_logits_that_are_all_right_sharpen_only_as_far_as_the_prior_lets_them(co
 
 
 def test_evidence_of_less_than_a_nat_leaves_the_temperature_at_one() -> None:
-    """Thirty-one pictures of a calibrated model: whatever the NLL's own minimum is, it explains nothing."""
+    """Thirty-one images of a calibrated model: whatever the NLL's own minimum is, it explains nothing."""
     logits, truth = _logits(1.0, count=31)
     grid = np.linspace(0.05, 5, 500)
     nll = [_nll(logits, truth, t) for t in grid]

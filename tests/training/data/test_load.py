@@ -9,45 +9,47 @@ from pathlib import Path
 
 import cv2
 import pytest
-from shapes import CLASSES, shape_picture, write_shapes
+from shapes import CLASSES, shape_image, write_shapes
 
 from edgecnn.errors import DataError, InputNotFoundError
 from edgecnn.progress import Silent
-from edgecnn.training.data.load import TrainingData, take_in
+from edgecnn.training.data.load import TrainingData, load_training_data
 
 
 def _take_in(root: Path, val_split: float = 0.2, test_split: float = 0.0, seed: int = 0) -> TrainingData:
-    return take_in(root, val_split, test_split, seed, Silent(), 2)
+    return load_training_data(root, val_split, test_split, seed, Silent(), 2)
 
 
-def test_every_picture_is_taken_in_with_its_class_and_digest(pictures: Path) -> None:
-    data = _take_in(pictures, 0.2, 0.1)
+def test_every_image_is_taken_in_with_its_class_and_digest(images: Path) -> None:
+    data = _take_in(images, 0.2, 0.1)
     assert data.labels == CLASSES
     assert data.skipped == ()
-    assert sorted(s.path for s in data.samples) == sorted(pictures.rglob("*.png"))
+    assert sorted(s.path for s in data.samples) == sorted(images.rglob("*.png"))
     for sample in data.samples:
         assert data.labels[sample.label] == sample.path.parent.name
         assert sample.digest == hashlib.sha256(sample.path.read_bytes()).hexdigest()
-    assert Counter((s.label, s.split) for s in data.samples) == {(c, s): n for c in (0, 1) for s, n in (("train", 14), ("val", 4), ("test", 2))}
+    assert Counter((s.label, s.split) for s in data.samples) == {
+        (c, s): n for c in (0, 1) for s, n in (("train", 14), ("val", 4), ("test", 2))
+    }
 
 
-def test_the_record_knows_which_side_each_picture_was_on(pictures: Path) -> None:
-    data = _take_in(pictures, 0.2, 0.1)
+def test_the_record_knows_which_side_each_image_was_on(images: Path) -> None:
+    data = _take_in(images, 0.2, 0.1)
     assert all(data.record.split_of(s.digest) == s.split for s in data.samples)
     assert data.record.split_of(hashlib.sha256(b"never seen").hexdigest()) is None
 
 
-def test_the_hash_of_the_data_depends_on_pictures_and_not_on_names(tmp_path: Path) -> None:
+def test_the_hash_of_the_data_depends_on_images_and_not_on_names(tmp_path: Path) -> None:
     first, second = write_shapes(tmp_path / "a", 5), write_shapes(tmp_path / "b", 5)
     (second / "circle" / "0000.png").rename(second / "circle" / "zzz.png")
     assert _take_in(first).sha256 == _take_in(second).sha256
-    cv2.imwrite(str(second / "circle" / "one more.png"), shape_picture("circle", 99))
+    cv2.imwrite(str(second / "circle" / "one more.png"), shape_image("circle", 99))
     assert _take_in(first).sha256 != _take_in(second).sha256
 
 
-def test_unreadable_pictures_are_listed_and_left_out(tmp_path: Path) -> None:
+def test_unreadable_images_are_listed_and_left_out(tmp_path: Path) -> None:
     root = write_shapes(tmp_path, 6)
-    broken = {root / "circle" / "text.jpg": b"no picture", root / "square" / "empty.png": b""}
+    broken = {root / "circle" / "text.jpg": b"no image", root / "square" / "empty.png": b""}
     broken[root / "square" / "cut.png"] = (root / "square" / "0000.png").read_bytes()[:200]
     for path, content in broken.items():
         path.write_bytes(content)
@@ -58,11 +60,11 @@ def test_unreadable_pictures_are_listed_and_left_out(tmp_path: Path) -> None:
     assert not set(broken) & {s.path for s in data.samples}
 
 
-def test_a_class_with_too_few_readable_pictures_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_class_with_too_few_readable_images_is_refused_by_name(tmp_path: Path) -> None:
     root = write_shapes(tmp_path, 4)
     for path in sorted((root / "square").iterdir())[1:]:
         path.write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"'square' has 1.*3 pictures could not be read"):
+    with pytest.raises(DataError, match=r"'square' has 1.*3 images could not be read"):
         _take_in(root)
 
 
@@ -79,8 +81,8 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
         _take_in(tmp_path)
 
 
-def test_pictures_without_class_folders_are_refused(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), shape_picture("circle", 0))
+def test_images_without_class_folders_are_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), shape_image("circle", 0))
     with pytest.raises(DataError, match="no class folders"):
         _take_in(tmp_path)
 
@@ -106,7 +108,9 @@ def test_without_val_it_is_split_off_from_train_and_test_is_left_alone(tmp_path:
     write_shapes(tmp_path / "test", 5, first_seed=50)
     data = _take_in(tmp_path)
     sides = Counter((s.path.relative_to(tmp_path).parts[0], s.label, s.split) for s in data.samples)
-    assert sides == {(f, c, s): n for c in (0, 1) for f, s, n in (("train", "train", 8), ("train", "val", 2), ("test", "test", 5))}
+    assert sides == {
+        (f, c, s): n for c in (0, 1) for f, s, n in (("train", "train", 8), ("train", "val", 2), ("test", "test", 5))
+    }
 
 
 def test_a_class_that_train_lacks_is_refused_by_name(tmp_path: Path) -> None:

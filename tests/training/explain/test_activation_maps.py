@@ -1,4 +1,7 @@
-"""Class-activation maps: equal to CAM where that is defined, for every kind of network, and right about where the evidence is."""
+"""Class-activation maps.
+
+Equal to CAM where that is defined, for every kind of network, and right about where the evidence is.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ def test_for_networks_that_pool_and_weigh_it_is_the_class_activation_map_of_zhou
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("name", MODELS)
-def test_every_network_gives_maps_from_0_to_1_in_the_pictures_size(name: str, classes: int) -> None:
+def test_every_network_gives_maps_from_0_to_1_in_the_images_size(name: str, classes: int) -> None:
     torch.manual_seed(1)
     side = 64
     network = find_model(name).build(classes, side)
@@ -76,7 +79,15 @@ def test_every_network_gives_maps_from_0_to_1_in_the_pictures_size(name: str, cl
 
 def test_a_network_of_the_users_own_has_maps_too() -> None:
     torch.manual_seed(0)
-    body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3), nn.SiLU(), nn.Flatten(), nn.Linear(8 * 13 * 13, 3))
+    body = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.SiLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3),
+        nn.SiLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 13 * 13, 3),
+    )
     network = own_network(body, 3, 32).eval()
     maps = activation_maps(network, torch.rand(2, 3, 32, 32), [0, 2])
     assert maps.shape == (2, 32, 32)
@@ -102,7 +113,7 @@ def test_of_one_logit_the_two_classes_have_maps_of_their_own() -> None:
     assert np.abs(against - speaks_for).max() > 0.5
 
 
-def test_a_picture_has_the_same_map_alone_and_in_company() -> None:
+def test_an_image_has_the_same_map_alone_and_in_company() -> None:
     torch.manual_seed(0)
     network = _shuffled(ResNet8(3))
     images = torch.rand(4, 3, 32, 32)
@@ -112,7 +123,9 @@ def test_a_picture_has_the_same_map_alone_and_in_company() -> None:
 
 
 def test_the_layer_is_the_last_with_places_through_norm_and_activation() -> None:
-    efficientnet, resnet, threeconv = (find_model(name).build(2, 40).eval() for name in ("efficientnet_lite0", "resnet8", "threeconv"))
+    efficientnet, resnet, threeconv = (
+        find_model(name).build(2, 40).eval() for name in ("efficientnet_lite0", "resnet8", "threeconv")
+    )
     assert map_layer(efficientnet, torch.zeros(1, 3, 64, 64)) is efficientnet.head
     assert map_layer(resnet, torch.zeros(1, 3, 32, 32)) is resnet.blocks
     assert map_layer(threeconv, torch.zeros(1, 3, 40, 40)) is threeconv.convolutions[7]  # the last ReLU, before pooling

@@ -1,4 +1,4 @@
-"""edgecnn explain: pictures that show what was computed, for every network, and a page that needs nothing else."""
+"""edgecnn explain: images that show what was computed, for every network, and a page that needs nothing else."""
 
 from __future__ import annotations
 
@@ -29,38 +29,46 @@ from edgecnn.training.torch_backend import open_checkpoint
 
 
 @pytest.fixture(scope="module")
-def explained(trained: TrainResult, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Explained:
-    picture = min((pictures / "circle").iterdir())
-    return explain(Path(trained.best_checkpoint), picture, tmp_path_factory.mktemp("explain") / "out", classes=2)
+def explained(trained: TrainResult, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Explained:
+    image = min((images / "circle").iterdir())
+    return explain(Path(trained.best_checkpoint), image, tmp_path_factory.mktemp("explain") / "out", classes=2)
 
 
-def test_every_picture_is_written_beside_a_page_that_holds_them_all(explained: Explained) -> None:
+def test_every_image_is_written_beside_a_page_that_holds_them_all(explained: Explained) -> None:
     names = [Path(f).name for f in explained.files]
     assert names[0] == "index.html"
-    assert {"input.png", "filters.png", "steps.png", "features-1.png", "features-2.png", "features-3.png", "activation-maps.png"} == set(names[1:])
+    assert {
+        "input.png",
+        "filters.png",
+        "steps.png",
+        "features-1.png",
+        "features-2.png",
+        "features-3.png",
+        "activation-maps.png",
+    } == set(names[1:])
     page = Path(explained.files[0]).read_text()
     inside = [base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', page)]
     assert inside == [Path(f).read_bytes() for f in explained.files[1:]]
     assert "default-src 'none'" in page
     for file in explained.files[1:]:
-        picture = cv2.imread(file)
-        assert picture is not None
-        assert min(picture.shape[:2]) > 100
+        image = cv2.imread(file)
+        assert image is not None
+        assert min(image.shape[:2]) > 100
 
 
 def test_the_prediction_is_what_the_checkpoint_says(explained: Explained) -> None:
-    judge = open_checkpoint(Path(explained.checkpoint))
-    picture = cv2.cvtColor(cv2.imread(explained.picture), cv2.COLOR_BGR2RGB)
-    seen = cv2.resize(picture, (32, 32), interpolation=cv2.INTER_AREA)
-    p = judge.probabilities(seen[None])[0]
+    backend = open_checkpoint(Path(explained.checkpoint))
+    image = cv2.cvtColor(cv2.imread(explained.image), cv2.COLOR_BGR2RGB)
+    seen = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA)
+    p = backend.probabilities(seen[None])[0]
     assert explained.index == p.argmax()
     assert explained.score == pytest.approx(p.max(), abs=1e-6)
-    assert [s.label for s in explained.top] == [judge.manifest.labels[i] for i in (-p).argsort()]
+    assert [s.label for s in explained.top] == [backend.manifest.labels[i] for i in (-p).argsort()]
     assert sum(s.score for s in explained.top) == pytest.approx(1, abs=1e-5)
 
 
 def test_a_folder_that_holds_something_is_left_alone_without_force(explained: Explained) -> None:
-    arguments = Path(explained.checkpoint), Path(explained.picture), Path(explained.out), 1
+    arguments = Path(explained.checkpoint), Path(explained.image), Path(explained.out), 1
     with pytest.raises(UsageError, match="--force"):
         explain(*arguments)
     assert len(explain(*arguments, force=True).top) == 1
@@ -70,9 +78,9 @@ def test_what_is_not_there_is_named_and_nothing_is_written(explained: Explained,
     with pytest.raises(InputNotFoundError, match=r"nowhere\.jpg"):
         explain(Path(explained.checkpoint), tmp_path / "nowhere.jpg", tmp_path / "out")
     with pytest.raises(InputNotFoundError, match=r"none\.pt"):
-        explain(tmp_path / "none.pt", Path(explained.picture), tmp_path / "out")
+        explain(tmp_path / "none.pt", Path(explained.image), tmp_path / "out")
     with pytest.raises(UsageError, match="--classes 0"):
-        explain(Path(explained.checkpoint), Path(explained.picture), tmp_path / "out", 0)
+        explain(Path(explained.checkpoint), Path(explained.image), tmp_path / "out", 0)
     assert not (tmp_path / "out").exists()
 
 
@@ -108,12 +116,12 @@ def test_a_filters_colours_are_its_weights_grey_being_none() -> None:
         network.convolutions[0].weight.zero_()
         network.convolutions[0].weight[0, 0] = 1  # red light, everywhere
         network.convolutions[0].weight[1, 2, 0] = -1  # no blue in the top row
-    sheet = filter_plate(watch(network, torch.rand(1, 3, 50, 50))[0], 32).picture.astype(int)
+    sheet = filter_plate(watch(network, torch.rand(1, 3, 50, 50))[0], 32).image.astype(int)
     for color in ((255, 128, 128), (128, 128, 0), (128, 128, 128)):
         assert (np.abs(sheet - color).max(2) <= 1).sum() > 1000
 
 
-def test_larger_pictures_of_few_pixels_keep_square_pixels() -> None:
+def test_larger_images_of_few_pixels_keep_square_pixels() -> None:
     small = np.random.default_rng(0).integers(0, 256, (3, 3, 3)).astype(np.uint8)
     large = resized(small, 66)
     assert large.shape == (66, 66, 3)
@@ -129,19 +137,19 @@ def test_words_in_any_script_are_drawn_without_a_warning() -> None:
 
 
 def test_cold_places_stay_grey_blue_and_hot_ones_turn_red() -> None:
-    picture = np.full((4, 4, 3), 128, np.uint8)
+    image = np.full((4, 4, 3), 128, np.uint8)
     heat = np.zeros((4, 4), np.float32)
     heat[0, 0] = 1
-    drawn = overlay(picture, heat).astype(int)
+    drawn = overlay(image, heat).astype(int)
     assert drawn[0, 0, 0] - drawn[0, 0, 2] > 40
     assert np.abs(drawn[3, 3] - 128).max() < 20
 
 
-def test_a_label_that_is_html_shows_as_words(trained: TrainResult, pictures: Path, tmp_path: Path) -> None:
+def test_a_label_that_is_html_shows_as_words(trained: TrainResult, images: Path, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(Path(trained.best_checkpoint))
     manifest = checkpoint.manifest.replace(labels=("<script>alert(1)</script>", '"><img src=x>'))
     save_checkpoint(tmp_path / "nasty.pt", replace(checkpoint, manifest=manifest))
-    found = explain(tmp_path / "nasty.pt", min((pictures / "circle").iterdir()), tmp_path / "out")
+    found = explain(tmp_path / "nasty.pt", min((images / "circle").iterdir()), tmp_path / "out")
     page = Path(found.files[0]).read_text()
     assert "<script" not in page
     assert "<img src=x" not in page
@@ -157,9 +165,9 @@ def test_a_label_that_is_html_shows_as_words(trained: TrainResult, pictures: Pat
     ],
 )
 def test_it_is_unknown_where_the_models_own_rule_says_so(
-    rule: UnknownRule, unknown: bool, trained: TrainResult, pictures: Path, tmp_path: Path
+    rule: UnknownRule, unknown: bool, trained: TrainResult, images: Path, tmp_path: Path
 ) -> None:
     checkpoint = load_checkpoint(Path(trained.best_checkpoint))
     save_checkpoint(tmp_path / "ruled.pt", replace(checkpoint, manifest=checkpoint.manifest.replace(unknown=rule)))
-    found = explain(tmp_path / "ruled.pt", min((pictures / "circle").iterdir()), tmp_path / "out", 1)
+    found = explain(tmp_path / "ruled.pt", min((images / "circle").iterdir()), tmp_path / "out", 1)
     assert found.unknown is unknown

@@ -38,10 +38,18 @@ def _far(found: Tensor, wanted: Tensor) -> float:
         (3, 1, 7, 8, 1),  # left to torch
     ],
 )
-def test_gradients_of_depthwise_convolutions_are_those_of_torch(kernel: int, stride: int, height: int, width: int, padding: int, bias: bool) -> None:
+def test_gradients_of_depthwise_convolutions_are_those_of_torch(
+    kernel: int, stride: int, height: int, width: int, padding: int, bias: bool
+) -> None:
     torch.manual_seed(0)
     channels = 12
-    x = torch.randn(3, channels, height, width).bfloat16().float().contiguous(memory_format=torch.channels_last).requires_grad_()
+    x = (
+        torch.randn(3, channels, height, width)
+        .bfloat16()
+        .float()
+        .contiguous(memory_format=torch.channels_last)
+        .requires_grad_()
+    )
     weight = torch.randn(channels, 1, kernel, kernel).bfloat16().float().requires_grad_()
     offset = torch.randn(channels).bfloat16().float().requires_grad_() if bias else None
     wanted = functional.conv2d(x, weight, offset, stride, padding, 1, channels)
@@ -81,7 +89,12 @@ def test_batch_norm_with_frozen_statistics_learns_the_same_within_the_convolutio
     torch.manual_seed(0)
     folded = ConvNorm(6, 8, 3, RELU, stride=2)
     norm = folded[1]
-    nn.init.uniform_(norm.running_mean), nn.init.uniform_(norm.running_var, 0.5, 2.0), nn.init.uniform_(norm.weight), nn.init.normal_(norm.bias)
+    (
+        nn.init.uniform_(norm.running_mean),
+        nn.init.uniform_(norm.running_var, 0.5, 2.0),
+        nn.init.uniform_(norm.weight),
+        nn.init.normal_(norm.bias),
+    )
     apart = copy.deepcopy(folded)
     folded.train()[1].eval()
     apart.eval()  # batch-norm on its own

@@ -30,7 +30,10 @@ def _running_statistics(network: nn.Module) -> int:
 
 
 def test_threeconv_has_the_parameters_of_the_lectures_network() -> None:
-    """By hand, as Keras's summary prints it: three convolutions 3 x 3, side 150 -> 74 -> 36 -> 17, dense 512, one logit."""
+    """By hand, as Keras's summary prints it.
+
+    Three convolutions 3 x 3, side 150 -> 74 -> 36 -> 17, dense 512, one logit.
+    """
     convolutions = (27 + 1) * 32 + (9 * 32 + 1) * 64 + (9 * 64 + 1) * 128
     assert convolutions + (17 * 17 * 128 + 1) * 512 + 513 == 19_034_177
     assert _parameters(find_model("threeconv").build(2, 150)) == 19_034_177
@@ -43,20 +46,30 @@ def test_resnet8_has_the_parameters_of_mlperf_tiny() -> None:
 
 
 def test_efficientnet_lite0_has_the_published_parameters() -> None:
-    """4,652,008 with 1,000 classes: 4.7 M in the table of the TPU repository (``efficientnet/lite``), the exact count of the published weights."""
+    """4,652,008 with 1,000 classes.
+
+    4.7 M in the table of the TPU repository (``efficientnet/lite``), the exact count of the published weights.
+    """
     assert _parameters(find_model("efficientnet_lite0").build(1000, 224)) == 4_652_008
 
 
 @pytest.mark.parametrize(("scale", "parameters", "millions"), [(LITE1, 5_416_680, 5.4), (LITE2, 6_092_072, 6.1)])
-def test_larger_efficientnet_lites_have_the_published_parameters(scale: object, parameters: int, millions: float) -> None:
-    """5.4 M and 6.1 M in the table of the TPU repository (``efficientnet/lite/README.md``); the exact counts are the published weights'."""
+def test_larger_efficientnet_lites_have_the_published_parameters(
+    scale: object, parameters: int, millions: float
+) -> None:
+    """5.4 M and 6.1 M in the table of the TPU repository (``efficientnet/lite/README.md``).
+
+    The exact counts are the published weights'.
+    """
     found = _parameters(EfficientNetLite(1000, scale))  # type: ignore[arg-type]
     assert found == parameters
     assert round(found / 1e6, 1) == millions
 
 
 def test_mobilenetv1_has_the_parameters_of_mlperf_tiny_as_keras_counts_and_as_are_trained() -> None:
-    """By hand from the layers of MLPerf Tiny's ``vww_model.py``: every convolution has a bias, every one a batch-norm of two trained and two
+    """By hand from the layers of MLPerf Tiny's ``vww_model.py``.
+
+    Every convolution has a bias, every one a batch-norm of two trained and two
     running numbers a channel, then a dense layer of two; Keras's total counts the running ones."""
     widths = (8, 16, 32, 32, 64, 64, 128, 128, 128, 128, 128, 128, 256, 256)
     convolutions = (27 + 1) * 8 + sum((9 + 1) * a + (a + 1) * b for a, b in pairwise(widths))
@@ -80,14 +93,20 @@ def test_mobilenetv3_small_has_torchvisions_parameters() -> None:
 
 def test_mobilenetv3_has_squeeze_and_hard_swish_where_its_paper_has_them() -> None:
     network = MobileNetV3Small(2)
-    assert [any(isinstance(m, SqueezeExcitation) for m in block.modules()) for block in network.blocks] == [True, False, False, *[True] * 8]
+    assert [any(isinstance(m, SqueezeExcitation) for m in block.modules()) for block in network.blocks] == [
+        True,
+        False,
+        False,
+        *[True] * 8,
+    ]
     swish = [any(isinstance(m, nn.Hardswish) for m in block.modules()) for block in network.blocks]
     assert swish == [False] * 3 + [True] * 8
 
 
 # The papers' code: nearest multiple of 8, but never more than a tenth less
 @pytest.mark.parametrize(
-    ("channels", "rounded"), [(4, 8), (12, 16), (11.9, 16), (17.6, 16), (26.4, 24), (44, 48), (123.2, 120), (211.2, 208), (352, 352)]
+    ("channels", "rounded"),
+    [(4, 8), (12, 16), (11.9, 16), (17.6, 16), (26.4, 24), (44, 48), (123.2, 120), (211.2, 208), (352, 352)],
 )
 def test_scaled_channels_are_rounded_to_eights(channels: float, rounded: int) -> None:
     assert divisible_by_8(channels) == rounded
@@ -103,7 +122,8 @@ def test_squeeze_and_excitation_weighs_whole_channels_between_nothing_and_all() 
     assert share.max() <= 1
 
 
-# TensorFlow's documented arithmetic: total = max((ceil(n / s) - 1) * s + k - n, 0), the smaller half above and to the left
+# TensorFlow's documented arithmetic: total = max((ceil(n / s) - 1) * s + k - n, 0), the smaller half above and to the
+# left
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "before", "after"),
     [
@@ -132,7 +152,10 @@ def test_same_conv_pads_as_tensorflow_does(size: int, kernel: int, stride: int, 
 def test_same_conv_pads_height_and_width_apart() -> None:
     x, convolution = torch.ones(1, 1, 8, 7), SameConv(1, 1, 3, 2, bias=False)
     nn.init.ones_(convolution.weight)
-    rows, columns = torch.tensor([3.0, 3, 3, 2]), torch.tensor([2.0, 3, 3, 2])  # 8 rows: padded below alone; 7 columns: on both sides
+    rows, columns = (
+        torch.tensor([3.0, 3, 3, 2]),
+        torch.tensor([2.0, 3, 3, 2]),
+    )  # 8 rows: padded below alone; 7 columns: on both sides
     torch.testing.assert_close(convolution(x)[0, 0].detach(), rows[:, None] * columns)
 
 
@@ -151,7 +174,9 @@ def test_same_conv_pads_height_and_width_apart() -> None:
         ("mobilenetv3_small", 40, 6, 1024, 6),
     ],
 )
-def test_logits_are_the_classifier_of_the_features(name: str, side: int, classes: int, features: int, logits: int) -> None:
+def test_logits_are_the_classifier_of_the_features(
+    name: str, side: int, classes: int, features: int, logits: int
+) -> None:
     torch.manual_seed(1)
     network = find_model(name).build(classes, side).eval()
     x = torch.randn(2, 3, side, side)
@@ -169,7 +194,9 @@ def test_a_loss_reaches_every_parameter(name: str) -> None:
     nn.functional.cross_entropy(network(torch.randn(4, 3, 64, 64)), torch.tensor([0, 1, 2, 1])).backward()
     gradients = {n: p.grad for n, p in network.named_parameters()}
     assert [n for n, g in gradients.items() if g is None or not torch.isfinite(g).all()] == []
-    assert [n for n, g in gradients.items() if g is not None and g.ndim > 1 and not g.any()] == []  # batch-norm takes biases before it out
+    assert [
+        n for n, g in gradients.items() if g is not None and g.ndim > 1 and not g.any()
+    ] == []  # batch-norm takes biases before it out
 
 
 @pytest.fixture(scope="module")
@@ -177,11 +204,16 @@ def table() -> dict[str, ModelRow]:
     return {row.name: row for row in model_table()}
 
 
-# As published: the TPU repository's table, arXiv 1801.04381 table 4, arXiv 1905.02244 table 3, MLPerf Tiny (12.5 M in arXiv 2106.07597)
+# As published: the TPU repository's table, arXiv 1801.04381 table 4, arXiv 1905.02244 table 3, MLPerf Tiny (12.5 M in
+# arXiv 2106.07597)
 @pytest.mark.parametrize(
     ("name", "millions", "within"),
     [
-        ("efficientnet_lite0", 407, 0.06),  # the TPU repository's figures are 4.6 to 5.7 % above the layers' own arithmetic
+        (
+            "efficientnet_lite0",
+            407,
+            0.06,
+        ),  # the TPU repository's figures are 4.6 to 5.7 % above the layers' own arithmetic
         ("efficientnet_lite1", 631, 0.06),
         ("efficientnet_lite2", 899, 0.06),
         ("mobilenetv2", 300, 0.01),
@@ -189,7 +221,9 @@ def table() -> dict[str, ModelRow]:
         ("resnet8", 12.5, 0.01),
     ],
 )
-def test_multiply_accumulates_are_those_published(name: str, millions: float, within: float, table: dict[str, ModelRow]) -> None:
+def test_multiply_accumulates_are_those_published(
+    name: str, millions: float, within: float, table: dict[str, ModelRow]
+) -> None:
     assert table[name].macs / 1e6 == pytest.approx(millions, rel=within)
 
 
@@ -235,7 +269,7 @@ def test_counting_the_table_leaves_the_random_numbers_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_picture_too_small_for_threeconv_is_refused_and_the_smallest_is_taken() -> None:
+def test_an_image_too_small_for_threeconv_is_refused_and_the_smallest_is_taken() -> None:
     with pytest.raises(UsageError, match="--imgsz is 21"):
         find_model("threeconv").build(2, 21)
     assert find_model("threeconv").build(2, 22)(torch.zeros(1, 3, 22, 22)).shape == (1, 1)

@@ -1,4 +1,7 @@
-"""A network of your own: split where its last linear layer is, left as it was, kept by a checkpoint that only its owner can open."""
+"""A network of your own.
+
+Split where its last linear layer is, left as it was, kept by a checkpoint that only its owner can open.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,7 @@ def convolutional(classes: int = 3) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, classes, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def pictures(count: int = 5) -> Tensor:
+def images(count: int = 5) -> Tensor:
     return torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
 
 
@@ -81,10 +84,10 @@ def test_the_last_linear_layer_becomes_the_classifier_and_its_input_the_features
     for network, width in ((Plain(), 20), (sequential(), 4)):
         own = own_network(network, 3, SIDE).eval()
         with torch.inference_mode():
-            features = own.features(pictures())
+            features = own.features(images())
             assert features.shape == (5, width)
-            torch.testing.assert_close(own(pictures()), network.eval()(pictures()))
-            torch.testing.assert_close(own.classifier(features), own(pictures()))
+            torch.testing.assert_close(own(images()), network.eval()(images()))
+            torch.testing.assert_close(own.classifier(features), own(images()))
         assert isinstance(own.classifier, nn.Linear)
 
 
@@ -103,16 +106,20 @@ def test_every_parameter_is_there_once_and_learns() -> None:
     network = Plain()
     own = own_network(network, 3, SIDE)
     assert sum(p.numel() for p in own.parameters()) == sum(p.numel() for p in network.parameters())
-    nn.functional.cross_entropy(own(pictures()), torch.tensor([0, 1, 2, 1, 0])).backward()
+    nn.functional.cross_entropy(own(images()), torch.tensor([0, 1, 2, 1, 0])).backward()
     assert all(p.grad is not None for p in own.parameters())
 
 
-@pytest.mark.parametrize("network", [convolutional(), Twice(), Reused(), LooksInside()], ids=["convolutional", "twice", "reused", "looks-inside"])
+@pytest.mark.parametrize(
+    "network",
+    [convolutional(), Twice(), Reused(), LooksInside()],
+    ids=["convolutional", "twice", "reused", "looks-inside"],
+)
 def test_a_network_that_cannot_be_split_is_kept_whole(network: nn.Module) -> None:
     own = own_network(network, 3, SIDE).eval()
     assert isinstance(own.classifier, nn.Identity)
     with torch.inference_mode():
-        torch.testing.assert_close(own(pictures()), network.eval()(pictures()))
+        torch.testing.assert_close(own(images()), network.eval()(images()))
 
 
 def test_the_last_layer_may_be_named_and_a_wrong_name_is_refused() -> None:
@@ -122,14 +129,14 @@ def test_the_last_layer_may_be_named_and_a_wrong_name_is_refused() -> None:
             own_network(Plain(), 3, SIDE, classifier=name)
 
 
-def test_a_network_that_views_its_activations_flat_takes_pictures_stored_channels_last() -> None:
+def test_a_network_that_views_its_activations_flat_takes_images_stored_channels_last() -> None:
     own = own_network(Plain(), 3, SIDE).to(memory_format=OwnNetwork.memory_format)  # type: ignore[call-overload]
     with torch.inference_mode():
-        assert own(pictures().to(memory_format=torch.channels_last)).shape == (5, 3)
+        assert own(images().to(memory_format=torch.channels_last)).shape == (5, 3)
 
 
 def test_a_network_with_one_logit_is_one_for_two_classes() -> None:
-    assert own_network(Plain(1), 2, SIDE)(pictures()).shape == (5, 1)
+    assert own_network(Plain(1), 2, SIDE)(images()).shape == (5, 1)
     with pytest.raises(UsageError, match="gives 1 logits, there are 3 classes"):
         own_network(Plain(1), 3, SIDE)
 
@@ -139,8 +146,8 @@ def test_a_network_with_one_logit_is_one_for_two_classes() -> None:
     [
         (Plain(4), "gives 4 logits, there are 3 classes"),
         (nn.Sequential(sequential(), nn.Softmax(1)), "gives probabilities, expected logits"),
-        (nn.Conv2d(3, 3, 3), r"gave \[4, 3, 14, 14\] for 4 pictures"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(10, 3)), r"does not take pictures \[N, 3, 16, 16\]"),
+        (nn.Conv2d(3, 3, 3), r"gave \[4, 3, 14, 14\] for 4 images"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(10, 3)), r"does not take images \[N, 3, 16, 16\]"),
         (nn.Sequential(nn.Flatten()), "has no parameters"),
         (nn.LSTM(SIDE, 3, batch_first=True), "LSTM: "),
     ],
@@ -175,18 +182,23 @@ def saved(tmp_path: Path) -> tuple[Path, OwnNetwork]:
     torch.manual_seed(4)
     own = own_network(Plain(), 3, SIDE)
     save_checkpoint(
-        tmp_path / "best.pt", Checkpoint(OWN, own_manifest("abc", SIDE), SplitRecord.of({"train": [], "val": [], "test": []}), own.state_dict())
+        tmp_path / "best.pt",
+        Checkpoint(
+            OWN, own_manifest("abc", SIDE), SplitRecord.of({"train": [], "val": [], "test": []}), own.state_dict()
+        ),
     )
     return tmp_path / "best.pt", own.eval()
 
 
 def test_a_checkpoint_of_an_own_network_opens_with_that_network(saved: tuple[Path, OwnNetwork]) -> None:
     path, own = saved
-    judge = open_checkpoint(path, Plain())
+    backend = open_checkpoint(path, Plain())
     with torch.inference_mode():
-        torch.testing.assert_close(judge.network(pictures()), own(pictures()))
-    assert not judge.network.training
-    assert torch.equal(load_checkpoint(path).build(own_network(Plain(), 3, SIDE)).classifier.weight, own.classifier.weight)  # type: ignore[arg-type]
+        torch.testing.assert_close(backend.network(images()), own(images()))
+    assert not backend.network.training
+    assert torch.equal(
+        load_checkpoint(path).build(own_network(Plain(), 3, SIDE)).classifier.weight, own.classifier.weight
+    )  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_of_an_own_network_without_it_asks_for_it(saved: tuple[Path, OwnNetwork]) -> None:

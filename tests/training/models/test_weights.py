@@ -26,7 +26,10 @@ each_pretrained = pytest.mark.parametrize(
     "spec",
     [
         pytest.param(
-            spec, marks=pytest.mark.skipif(not spec.weights or find_spec(spec.weights.module) is None, reason="its package is not installed")
+            spec,
+            marks=pytest.mark.skipif(
+                not spec.weights or find_spec(spec.weights.module) is None, reason="its package is not installed"
+            ),
         )
         for spec in PRETRAINED
     ],
@@ -69,12 +72,14 @@ def test_every_tensor_of_the_published_weights_gets_to_its_place(spec: ModelSpec
     own = network.state_dict()
     assert len(own) == len(published)
     for (name, tensor), (their_name, theirs) in zip(own.items(), published.items(), strict=True):
-        assert name.rpartition(".")[2] == their_name.rpartition(".")[2], "a mean loaded as a variance has the same shape"
+        assert name.rpartition(".")[2] == their_name.rpartition(".")[2], (
+            "a mean loaded as a variance has the same shape"
+        )
         assert torch.equal(tensor, theirs)
 
 
 @each_pretrained
-def test_published_weights_tell_pictures_apart_and_stay_finite(spec: ModelSpec) -> None:
+def test_published_weights_tell_images_apart_and_stay_finite(spec: ModelSpec) -> None:
     assert spec.weights
     network = spec.build(spec.weights.classes, spec.imgsz)
     load_pretrained(network, spec.weights)
@@ -100,7 +105,9 @@ def test_weights_with_one_byte_changed_are_refused_by_name(tmp_path: Path, monke
 def test_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"a.weight": torch.zeros(3)}, tmp_path / "other.pth")
     content = (tmp_path / "other.pth").read_bytes()
-    weights = replace(_package(tmp_path, "other_weights", content, monkeypatch), sha256=hashlib.sha256(content).hexdigest())
+    weights = replace(
+        _package(tmp_path, "other_weights", content, monkeypatch), sha256=hashlib.sha256(content).hexdigest()
+    )
     with pytest.raises(CheckpointError, match="not this network's"):
         load_pretrained(find_model("resnet8").build(2, 32), weights)
     assert "other_weights" not in sys.modules
@@ -143,7 +150,9 @@ def test_malicious_package_weights_are_never_executed(tmp_path: Path, monkeypatc
     sentinel = tmp_path / "sentinel"
     torch.save({"a": Evil(sentinel)}, tmp_path / "evil.pth")
     content = (tmp_path / "evil.pth").read_bytes()
-    weights = replace(_package(tmp_path, "evil_weights", content, monkeypatch), sha256=hashlib.sha256(content).hexdigest())
+    weights = replace(
+        _package(tmp_path, "evil_weights", content, monkeypatch), sha256=hashlib.sha256(content).hexdigest()
+    )
     with pytest.raises(pickle.UnpicklingError):
         load_pretrained(find_model("resnet8").build(2, 32), weights)
     assert not sentinel.exists()

@@ -18,7 +18,7 @@ from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.optim.fake_quantization import fake_quantized
 from edgecnn.training.run.checkpoint import load_checkpoint
-from edgecnn.training.setup import settle
+from edgecnn.training.setup import resolve_options
 
 NETWORKS = [("resnet8", 32), ("mobilenetv3_small", 32), ("efficientnet_lite0", 32)]
 
@@ -71,7 +71,11 @@ def test_making_neutral_twice_changes_nothing() -> None:
 @pytest.fixture(scope="module")
 def trained(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("qat") / "float"
-    return Path(train(TrainOptions(shapes, out, model="resnet8", weights="none", epochs=3, device="cpu", precision="fp32")).best_checkpoint)
+    return Path(
+        train(
+            TrainOptions(shapes, out, model="resnet8", weights="none", epochs=3, device="cpu", precision="fp32")
+        ).best_checkpoint
+    )
 
 
 def test_a_run_goes_on_from_a_checkpoint_and_gives_an_ordinary_one(trained: Path, shapes: Path, tmp_path: Path) -> None:
@@ -111,4 +115,4 @@ def _train_one_epoch_of_two(options: TrainOptions) -> None:
 def test_what_the_checkpoint_says_cannot_be_said_again(trained: Path, shapes: Path) -> None:
     for given in ({"model": "resnet8"}, {"preset": "scratch"}, {"imgsz": 64}, {"weights": "none"}):
         with pytest.raises(UsageError, match=f"leave --{next(iter(given))} out"):
-            settle(TrainOptions(shapes, qat=trained, **given))
+            resolve_options(TrainOptions(shapes, qat=trained, **given))

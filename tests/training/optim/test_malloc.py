@@ -45,5 +45,12 @@ def test_the_users_own_setting_is_left_alone() -> None:
 
 
 def _run(environment: dict[str, str]) -> list[int]:
-    done = subprocess.run([sys.executable, "-c", _PROGRAM], env=os.environ | environment, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
     return [int(word) for word in done.stdout.split()]

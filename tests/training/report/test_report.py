@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import OutputError
-from edgecnn.evaluation.metrics import expected_calibration_error, judge, wilson_interval
-from edgecnn.training.report import JudgedPart, Mistake, ReportInput, write_report
+from edgecnn.evaluation.metrics import compute_metrics, expected_calibration_error, wilson_interval
+from edgecnn.training.report import EvaluatedPart, Mistake, ReportInput, write_report
 from edgecnn.training.report.intervals import intervals
 from edgecnn.training.report.plots import reliability_bins
 from edgecnn.training.run.history import EpochRow
@@ -24,31 +24,36 @@ from edgecnn.training.run.history import EpochRow
 NASTY = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{x}$ & {braces}", "猫咪", "w" * 300]
 
 
-def _report(labels: Sequence[str], images: int = 200, epochs: int = 3, skill: float = 2.0, **changes: object) -> ReportInput:
+def _report(
+    labels: Sequence[str], images: int = 200, epochs: int = 3, skill: float = 2.0, **changes: object
+) -> ReportInput:
     """A report of made-up answers, the better the larger ``skill``; what is given replaces a field."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, len(labels), images)
     logits = rng.normal(size=(images, len(labels)))
     logits[np.arange(images), truth] += skill
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    history = [EpochRow(i + 1, "head" if i == 0 else "all", 1 / (i + 1), 0.9 / (i + 1), 1 - 0.5 / (i + 1), 1e-3, 2.0, 100.0) for i in range(epochs)]
+    history = [
+        EpochRow(i + 1, "head" if i == 0 else "all", 1 / (i + 1), 0.9 / (i + 1), 1 - 0.5 / (i + 1), 1e-3, 2.0, 100.0)
+        for i in range(epochs)
+    ]
     fields: dict[str, object] = {
         "title": "resnet8 on shapes",
         "facts": [("network", "resnet8")],
         "command": "edgecnn train 'my  data' --lr 0.001",
-        "surroundings": [("seed", "0")],
+        "environment": [("seed", "0")],
         "history": history,
-        "val": JudgedPart(judge(p, truth.tolist(), labels), p, truth),
+        "val": EvaluatedPart(compute_metrics(p, truth.tolist(), labels), p, truth),
         "mistakes": [],
         "skipped": [],
     }
     return ReportInput(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def _certain(images: int, right: bool) -> JudgedPart:
-    """Pictures of the first class, all answered with 0.9 for the right or the wrong one."""
+def _certain(images: int, right: bool) -> EvaluatedPart:
+    """Images of the first class, all answered with 0.9 for the right or the wrong one."""
     p, truth = np.tile([0.9, 0.1], (images, 1)), np.full(images, 0 if right else 1)
-    return JudgedPart(judge(p, truth.tolist(), ["a", "b"]), p, truth)
+    return EvaluatedPart(compute_metrics(p, truth.tolist(), ["a", "b"]), p, truth)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def _page(tmp_path: Path, report: ReportInput) -> Page:
     return Page(tmp_path / "report.html")
 
 
-def _picture(path: Path, height: int, width: int, rgb: tuple[int, int, int] = (200, 40, 40)) -> Path:
+def _image(path: Path, height: int, width: int, rgb: tuple[int, int, int] = (200, 40, 40)) -> Path:
     cv2.imwrite(str(path), np.full((height, width, 3), rgb[::-1], np.uint8))
     return path
 
@@ -118,7 +123,7 @@ def test_any_number_of_classes_and_epochs_gives_a_well_formed_page(tmp_path: Pat
 
 
 def test_nothing_is_fetched_from_anywhere(tmp_path: Path) -> None:
-    mistakes = [Mistake(_picture(tmp_path / "a.png", 30, 30), "cat", "dog", 0.9)]
+    mistakes = [Mistake(_image(tmp_path / "a.png", 30, 30), "cat", "dog", 0.9)]
     page = _page(tmp_path, _report(["cat", "dog"], mistakes=mistakes))
     for _, attributes in page.tags:
         for name in ("src", "href", "xlink:href", "srcset", "data", "action"):
@@ -131,13 +136,16 @@ def test_nothing_is_fetched_from_anywhere(tmp_path: Path) -> None:
 
 def test_a_users_words_show_as_words_wherever_they_stand(tmp_path: Path) -> None:
     mistakes = [Mistake(tmp_path / "<i>.jpg", NASTY[0], NASTY[1], 0.9)]
-    history = [EpochRow(1, NASTY[0], 1.0, 1.0, 0.5, 1e-3, 1.0, 1.0), EpochRow(2, NASTY[1], 1.0, 1.0, 0.5, 1e-3, 1.0, 1.0)]
+    history = [
+        EpochRow(1, NASTY[0], 1.0, 1.0, 0.5, 1e-3, 1.0, 1.0),
+        EpochRow(2, NASTY[1], 1.0, 1.0, 0.5, 1e-3, 1.0, 1.0),
+    ]
     report = _report(
         NASTY,
         title=NASTY[0],
         facts=[(NASTY[0], NASTY[1])],
         command=NASTY[0],
-        surroundings=[(NASTY[0], NASTY[1])],
+        environment=[(NASTY[0], NASTY[1])],
         findings=[Found("fault", *NASTY[:3])],
         mistakes=mistakes,
         skipped=[(NASTY[0], NASTY[1])],
@@ -161,7 +169,9 @@ def test_many_classes_with_nasty_names_are_escaped_too(tmp_path: Path) -> None:
 
 def test_a_file_name_that_is_no_unicode_does_not_stop_the_report(tmp_path: Path) -> None:
     name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
-    page = _page(tmp_path, _report(["a", "b"], mistakes=[Mistake(tmp_path / name, "a", "b", 0.5)], skipped=[(name, "no picture")]))
+    page = _page(
+        tmp_path, _report(["a", "b"], mistakes=[Mistake(tmp_path / name, "a", "b", 0.5)], skipped=[(name, "no image")])
+    )
     assert page.text.count("caf\\udce9.jpg") == 2
 
 
@@ -175,7 +185,7 @@ def test_the_headline_gives_the_figures_and_what_chance_may_have_done(tmp_path: 
     for low, high in (found.top1, found.macro_f1, found.ece, found.nll):
         assert f"{low:.3f} to {high:.3f}" in text
     assert "Top-5" not in text
-    assert "of 200 validation pictures" in text
+    assert "of 200 validation images" in text
 
 
 def test_the_matrix_shows_every_count_up_to_thirty_classes(tmp_path: Path) -> None:
@@ -187,26 +197,29 @@ def test_the_matrix_shows_every_count_up_to_thirty_classes(tmp_path: Path) -> No
 
 def test_above_thirty_classes_the_most_confused_pairs_are_listed_instead(tmp_path: Path) -> None:
     labels = [f"class {i}" for i in range(40)]
-    probabilities = np.eye(40)[[5] * 7 + [7] * 3 + list(range(40))]  # class 3 taken for 5 seven times, class 4 for 7 three times
-    metrics = judge(probabilities, [3] * 7 + [4] * 3 + list(range(40)), labels)
-    page = _page(tmp_path, _report(labels, val=JudgedPart(metrics)))
+    probabilities = np.eye(40)[
+        [5] * 7 + [7] * 3 + list(range(40))
+    ]  # class 3 taken for 5 seven times, class 4 for 7 three times
+    metrics = compute_metrics(probabilities, [3] * 7 + [4] * 3 + list(range(40)), labels)
+    page = _page(tmp_path, _report(labels, val=EvaluatedPart(metrics)))
     assert 'class="matrix' not in page.source
     rows = re.findall(
-        r'<tr><td class="name">(.*?)</td><td class="name">(.*?)</td><td class="number">(.*?)</td><td class="number">(.*?)</td></tr>', page.source
+        r'<tr><td class="name">(.*?)</td><td class="name">(.*?)</td><td class="number">(.*?)</td><td class="number">(.*?)</td></tr>',
+        page.source,
     )
     assert rows == [("class 3", "class 5", "7", "0.875"), ("class 4", "class 7", "3", "0.750")]
 
 
 def test_many_classes_all_told_apart_are_said_to_be(tmp_path: Path) -> None:
     labels = [f"class {i}" for i in range(40)]
-    page = _page(tmp_path, _report(labels, val=JudgedPart(judge(np.eye(40), range(40), labels))))
+    page = _page(tmp_path, _report(labels, val=EvaluatedPart(compute_metrics(np.eye(40), range(40), labels))))
     assert "No class was taken for another." in page.text
 
 
 def test_the_weakest_class_comes_first_and_a_class_never_shown_last(tmp_path: Path) -> None:
     probabilities = np.eye(4)[[0, 0, 1, 1, 0, 0]]
-    metrics = judge(probabilities, [0, 0, 1, 1, 1, 2], ["good", "middling", "never right", "never shown"])
-    source = _page(tmp_path, _report(["a", "b"], val=JudgedPart(metrics))).source
+    metrics = compute_metrics(probabilities, [0, 0, 1, 1, 1, 2], ["good", "middling", "never right", "never shown"])
+    source = _page(tmp_path, _report(["a", "b"], val=EvaluatedPart(metrics))).source
     table = source[source.index("Classes, the weakest first") :]
     rows = re.findall(r'<td class="name">(.*?)</td><td class="number">(\d+)</td><td class="number">(.*?)</td>', table)
     assert [name for name, _, _ in rows] == ["never right", "good", "middling", "never shown"]
@@ -233,8 +246,8 @@ def test_bins_that_are_all_right_or_all_wrong_are_drawn(tmp_path: Path, images: 
     assert page.source.count("<svg") == 4
 
 
-def test_mistakes_show_the_picture_in_its_colours_and_the_words_beside_it(tmp_path: Path) -> None:
-    path = _picture(tmp_path / "photo.png", 300, 600, rgb=(200, 40, 90))
+def test_mistakes_show_the_image_in_its_colours_and_the_words_beside_it(tmp_path: Path) -> None:
+    path = _image(tmp_path / "photo.png", 300, 600, rgb=(200, 40, 90))
     page = _page(tmp_path, _report(["cat", "dog"], mistakes=[Mistake(path, "the truth", "the answer", 0.876)]))
     (image,) = page.images()
     assert image.shape == (80, 160, 3)
@@ -244,17 +257,17 @@ def test_mistakes_show_the_picture_in_its_colours_and_the_words_beside_it(tmp_pa
 
 
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (1, 3000), (3000, 1), (160, 160), (161, 159)])
-def test_a_picture_of_any_shape_becomes_a_thumbnail_of_at_most_160_pixels(tmp_path: Path, size: tuple[int, int]) -> None:
-    page = _page(tmp_path, _report(["a", "b"], mistakes=[Mistake(_picture(tmp_path / "p.png", *size), "a", "b", 0.5)]))
+def test_an_image_of_any_shape_becomes_a_thumbnail_of_at_most_160_pixels(tmp_path: Path, size: tuple[int, int]) -> None:
+    page = _page(tmp_path, _report(["a", "b"], mistakes=[Mistake(_image(tmp_path / "p.png", *size), "a", "b", 0.5)]))
     (image,) = page.images()
     assert max(image.shape) <= 160
     (shown,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert max(int(shown["width"] or 0), int(shown["height"] or 0)) <= 160
 
 
-def test_a_picture_that_is_gone_or_broken_is_shown_as_its_name(tmp_path: Path) -> None:
+def test_an_image_that_is_gone_or_broken_is_shown_as_its_name(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     mistakes = [Mistake(tmp_path / "gone.jpg", "a", "b", 0.9), Mistake(broken, "a", "b", 0.8)]
     page = _page(tmp_path, _report(["a", "b"], mistakes=mistakes))
     assert list(page.images()) == []
@@ -264,7 +277,7 @@ def test_a_picture_that_is_gone_or_broken_is_shown_as_its_name(tmp_path: Path) -
 
 
 def test_the_worst_24_mistakes_are_shown_and_all_are_counted(tmp_path: Path) -> None:
-    path = _picture(tmp_path / "p.png", 8, 8)
+    path = _image(tmp_path / "p.png", 8, 8)
     page = _page(tmp_path, _report(["a", "b"], mistakes=[Mistake(path, "a", "b", 1 - i / 100) for i in range(30)]))
     assert len(list(page.images())) == 24
     assert "30 in all, the worst 24 shown" in page.text
@@ -274,14 +287,14 @@ def test_the_worst_24_mistakes_are_shown_and_all_are_counted(tmp_path: Path) -> 
 
 def test_nothing_wrong_and_nothing_skipped_are_said_in_words(tmp_path: Path) -> None:
     text = _page(tmp_path, _report(["a", "b"], skill=20)).text
-    assert "every validation picture was answered right" in text
-    assert "every picture could be read" in text
+    assert "every validation image was answered right" in text
+    assert "every image could be read" in text
 
 
-def test_facts_and_skipped_pictures_are_all_there(tmp_path: Path) -> None:
+def test_facts_and_skipped_images_are_all_there(tmp_path: Path) -> None:
     skipped = [(f"cat/{i}.jpg", f"reason {i}") for i in range(300)]
     text = _page(tmp_path, _report(["a", "b"], skipped=skipped)).text
-    assert "Skipped pictures (300)" in text
+    assert "Skipped images (300)" in text
     assert all(word in text for pair in skipped for word in pair)
     assert "edgecnn train 'my  data' --lr 0.001" in text  # two spaces: the command can be copied
 
@@ -326,7 +339,7 @@ def test_with_five_classes_the_first_five_answers_count_too(tmp_path: Path) -> N
     assert found.top5 == wilson_interval(round(report.val.metrics.top5 * 200), 200)
 
 
-def test_intervals_hold_their_figures_and_narrow_with_more_pictures() -> None:
+def test_intervals_hold_their_figures_and_narrow_with_more_images() -> None:
     for labels in (["a", "b"], [f"class {i}" for i in range(10)]):
         few, many = (_report(labels, images=n, skill=1.0).val for n in (60, 6000))
         for name in ("top1", "macro_f1", "nll", "ece"):
@@ -336,38 +349,40 @@ def test_intervals_hold_their_figures_and_narrow_with_more_pictures() -> None:
             assert high_of_many - low_of_many < (high - low) / 3
 
 
-def test_a_bootstrapped_interval_covers_what_many_pictures_would_give() -> None:
-    """Of 40 samples of 100 pictures from one source, most of the intervals hold the figure of 20,000 pictures."""
+def test_a_bootstrapped_interval_covers_what_many_images_would_give() -> None:
+    """Of 40 samples of 100 images from one source, most of the intervals hold the figure of 20,000 images."""
     rng = np.random.default_rng(3)
     truth = rng.integers(0, 3, 20_000)
     logits = rng.normal(size=(20_000, 3))
     logits[np.arange(20_000), truth] += 1.0
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    known = judge(p, truth.tolist(), ["a", "b", "c"])
+    known = compute_metrics(p, truth.tolist(), ["a", "b", "c"])
     held = {"macro_f1": 0, "nll": 0}
     for i in range(40):
         part = slice(100 * i, 100 * i + 100)
-        found = intervals(JudgedPart(judge(p[part], truth[part].tolist(), ["a", "b", "c"]), p[part], truth[part]))
+        found = intervals(
+            EvaluatedPart(compute_metrics(p[part], truth[part].tolist(), ["a", "b", "c"]), p[part], truth[part])
+        )
         for name in held:
             low, high = getattr(found, name)
             held[name] += low <= getattr(known, name) <= high
     assert min(held.values()) >= 33
 
 
-def test_no_mistake_among_a_few_pictures_is_no_proof_of_perfection() -> None:
+def test_no_mistake_among_a_few_images_is_no_proof_of_perfection() -> None:
     found = intervals(_certain(20, right=True))
     assert found.macro_f1 == found.top1
     assert found.top1[0] < 0.9
 
 
-def test_test_pictures_have_their_figures_where_there_are_any(tmp_path: Path) -> None:
+def test_test_images_have_their_figures_where_there_are_any(tmp_path: Path) -> None:
     other = _report(["a", "b"], images=50, skill=0.3).val
     page = _page(tmp_path, _report(["a", "b"], test=other))
-    assert "of 50 test pictures" in page.text
+    assert "of 50 test images" in page.text
     assert f"{other.metrics.top1:.3f}" in page.text
-    assert "test pictures" not in _page(tmp_path, _report(["a", "b"])).text
+    assert "test images" not in _page(tmp_path, _report(["a", "b"])).text
     low, high = wilson_interval(round(other.metrics.top1 * 50), 50)
-    bare = _page(tmp_path, _report(["a", "b"], test=JudgedPart(other.metrics))).text
+    bare = _page(tmp_path, _report(["a", "b"], test=EvaluatedPart(other.metrics))).text
     assert f"{low:.3f} to {high:.3f}" in bare
 
 
@@ -381,15 +396,15 @@ def test_findings_come_the_gravest_first_with_place_and_remedy(tmp_path: Path) -
     assert text.index("one class") < text.index("small class") < text.index("copies")
     assert "add another" in text
     assert "nothing found" in _page(tmp_path, _report(["a", "b"], findings=[])).text
-    assert "What the pictures tell" not in _page(tmp_path, _report(["a", "b"])).text
+    assert "What the images tell" not in _page(tmp_path, _report(["a", "b"])).text
 
 
 def test_a_mistake_lies_beside_the_map_of_what_it_rests_on(tmp_path: Path) -> None:
-    path = _picture(tmp_path / "p.png", 100, 200)
+    path = _image(tmp_path / "p.png", 100, 200)
     evidence = np.full((160, 320, 3), (10, 200, 10), np.uint8)
     page = _page(tmp_path, _report(["a", "b"], mistakes=[Mistake(path, "a", "b", 0.9, evidence)]))
-    picture, shown = page.images()
-    assert picture.shape[:2] == shown.shape[:2] == (80, 160)
+    image, shown = page.images()
+    assert image.shape[:2] == shown.shape[:2] == (80, 160)
     assert np.abs(shown.astype(int) - (10, 200, 10)).max() < 12
     assert "Grad-CAM" in page.text
     assert "Grad-CAM" not in _page(tmp_path, _report(["a", "b"], mistakes=[Mistake(path, "a", "b", 0.9)])).text

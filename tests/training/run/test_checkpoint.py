@@ -33,14 +33,19 @@ def test_what_is_saved_is_what_is_loaded(name: str, trained: TrainResult, tmp_pa
     second = load_checkpoint(tmp_path / "again.pt")
     assert (second.model, second.manifest, second.record) == (first.model, first.manifest, first.record)
     assert list(second.weights) == list(first.weights)
-    assert all(torch.equal(second.weights[k], v) and second.weights[k].dtype == v.dtype for k, v in first.weights.items())
+    assert all(
+        torch.equal(second.weights[k], v) and second.weights[k].dtype == v.dtype for k, v in first.weights.items()
+    )
     assert (second.progressed is None) == (first.progressed is None) == (name == "best_checkpoint")
     if first.progressed and second.progressed:
         assert second.progressed.history == first.progressed.history
         assert second.progressed.recipe == first.progressed.recipe
         state = first.progressed.learner["optimizer"]["state"]
         assert state
-        assert all(torch.equal(second.progressed.learner["optimizer"]["state"][k]["exp_avg"], v["exp_avg"]) for k, v in state.items())
+        assert all(
+            torch.equal(second.progressed.learner["optimizer"]["state"][k]["exp_avg"], v["exp_avg"])
+            for k, v in state.items()
+        )
 
 
 def test_the_network_built_from_a_checkpoint_answers_as_its_weights_do(best: Path) -> None:
@@ -90,7 +95,9 @@ def test_a_byte_changed_in_the_weights_is_refused_by_name(best: Path) -> None:
         load_checkpoint(best)
 
 
-@pytest.mark.parametrize("content", [{"a": torch.zeros(2)}, torch.zeros(3), [1, 2], "text"], ids=["dict", "tensor", "list", "text"])
+@pytest.mark.parametrize(
+    "content", [{"a": torch.zeros(2)}, torch.zeros(3), [1, 2], "text"], ids=["dict", "tensor", "list", "text"]
+)
 def test_a_foreign_torch_file_is_refused_by_name(content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "foreign.pt")
     with pytest.raises(CheckpointError, match=r"foreign\.pt: a torch file, but no checkpoint of EdgeCNN"):

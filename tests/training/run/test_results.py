@@ -17,10 +17,10 @@ from edgecnn.manifest import PreprocessSpec
 from edgecnn.training.data.load import Sample
 from edgecnn.training.options import TrainOptions, TrainResult
 from edgecnn.training.report.mistakes import find_mistakes
-from edgecnn.training.run.environment import surroundings
+from edgecnn.training.run.environment import environment
 from edgecnn.training.run.resume_command import NOT_REPEATED, repeat_command
-from edgecnn.training.setup import settle
-from edgecnn.training.torch_backend import TorchJudge, open_checkpoint
+from edgecnn.training.setup import resolve_options
+from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 
 
 def _parse(command: list[str]) -> dict[str, object]:
@@ -37,17 +37,27 @@ def _parse(command: list[str]) -> dict[str, object]:
     [
         TrainOptions(Path("my  data"), seed=3, lr=0.00123456789, val_split=1 / 3),
         TrainOptions(Path("d"), preset="classic", flip=False, workers=2, patience=3, balance="sampling", compile=True),
-        TrainOptions(Path("d"), model="resnet8", weights="none", soft_labels=Path("s.csv"), precision="fp32", out=Path("o"), force=True),
+        TrainOptions(
+            Path("d"),
+            model="resnet8",
+            weights="none",
+            soft_labels=Path("s.csv"),
+            precision="fp32",
+            out=Path("o"),
+            force=True,
+        ),
     ],
 )
 def test_the_printed_command_is_understood_and_gives_the_same_run(options: TrainOptions) -> None:
-    setup = settle(options)
+    setup = resolve_options(options)
     words = shlex.split(repeat_command(options, setup, 7))
     assert words[:2] == ["edgecnn", "train"]
     parsed = _parse(words[2:])
     parsed["flip"] = not parsed.pop("no_flip")
-    again = TrainOptions(**{f.name: parsed[f.name] for f in fields(TrainOptions) if f.name in parsed and f.name not in NOT_REPEATED})
-    settled = settle(again)
+    again = TrainOptions(
+        **{f.name: parsed[f.name] for f in fields(TrainOptions) if f.name in parsed and f.name not in NOT_REPEATED}
+    )
+    settled = resolve_options(again)
     assert replace(settled, loader_threads=setup.loader_threads) == setup
     for field in fields(TrainOptions):
         if field.name not in NOT_REPEATED | {"device"} and getattr(options, field.name) is not None:
@@ -56,8 +66,10 @@ def test_the_printed_command_is_understood_and_gives_the_same_run(options: Train
 
 def test_epochs_of_a_time_budget_are_those_that_fitted() -> None:
     options = TrainOptions(Path("d"), time_budget_min=5)
-    assert "--epochs 7 " in repeat_command(options, settle(options), 7)
-    assert "--epochs 9 " in repeat_command(replace(options, time_budget_min=None, epochs=9), settle(replace(options, epochs=9)), 7)
+    assert "--epochs 7 " in repeat_command(options, resolve_options(options), 7)
+    assert "--epochs 9 " in repeat_command(
+        replace(options, time_budget_min=None, epochs=9), resolve_options(replace(options, epochs=9)), 7
+    )
 
 
 def test_a_runs_report_tells_how_to_repeat_it(trained: TrainResult) -> None:
@@ -66,18 +78,18 @@ def test_a_runs_report_tells_how_to_repeat_it(trained: TrainResult) -> None:
         assert words in page
     assert torch.__version__ in page
     assert re.search(r"data SHA-256</th><td><span class=\"word\">[0-9a-f]{64}<", page)
-    assert "test pictures" in page
+    assert "test images" in page
     assert page.count('class="range"') == 8  # four figures of validation, four of test
 
 
 def test_surroundings_name_versions_and_the_processor() -> None:
-    found = dict(surroundings(torch.device("cpu")))
+    found = dict(environment(torch.device("cpu")))
     assert torch.__version__ in found["versions"]
     assert len(found["processor"].split(",")[0]) > 2
 
 
 @pytest.fixture(scope="module")
-def judge(trained: TrainResult) -> TorchJudge:
+def backend(trained: TrainResult) -> TorchBackend:
     return open_checkpoint(Path(trained.best_checkpoint))
 
 
@@ -88,12 +100,14 @@ def _samples(folder: Path, count: int, size: tuple[int, int] = (60, 30)) -> list
     return [Sample(folder / f"{i}.png", 0, "val", f"{i}") for i in range(count)]
 
 
-def test_mistakes_are_the_wrong_answers_the_surest_first_with_maps_for_the_worst(judge: TorchJudge, tmp_path: Path) -> None:
+def test_mistakes_are_the_wrong_answers_the_surest_first_with_maps_for_the_worst(
+    backend: TorchBackend, tmp_path: Path
+) -> None:
     samples = _samples(tmp_path, 30)
     sure = np.linspace(0.55, 0.95, 30)
     probabilities = np.stack([1 - sure, sure], 1)
     probabilities[3] = 0.9, 0.1  # right
-    found = find_mistakes(samples, probabilities, ("circle", "square"), judge)
+    found = find_mistakes(samples, probabilities, ("circle", "square"), backend)
     assert [m.path.stem for m in found] == [str(i) for i in range(29, -1, -1) if i != 3]
     assert {(m.truth, m.answer) for m in found} == {("circle", "square")}
     assert [m.evidence is not None for m in found] == [True] * 24 + [False] * 5
@@ -101,17 +115,17 @@ def test_mistakes_are_the_wrong_answers_the_surest_first_with_maps_for_the_worst
 
 
 @pytest.mark.parametrize(("resize", "shape"), [("stretch", (60, 30)), ("letterbox", (32, 32)), ("crop", (32, 32))])
-def test_a_map_has_the_pictures_own_proportions_where_it_was_stretched(
-    judge: TorchJudge, resize: str, shape: tuple[int, int], tmp_path: Path
+def test_a_map_has_the_images_own_proportions_where_it_was_stretched(
+    backend: TorchBackend, resize: str, shape: tuple[int, int], tmp_path: Path
 ) -> None:
-    stretched = TorchJudge(judge.network, judge.manifest.replace(preprocess=PreprocessSpec(resize=resize)))  # type: ignore[arg-type]
+    stretched = TorchBackend(backend.network, backend.manifest.replace(preprocess=PreprocessSpec(resize=resize)))  # type: ignore[arg-type]
     (mistake,) = find_mistakes(_samples(tmp_path, 1), np.array([[0.1, 0.9]]), ("circle", "square"), stretched)
     assert mistake.evidence is not None
     assert mistake.evidence.shape == (*shape, 3)
 
 
-def test_a_mistake_whose_picture_is_gone_has_no_map(judge: TorchJudge, tmp_path: Path) -> None:
+def test_a_mistake_whose_image_is_gone_has_no_map(backend: TorchBackend, tmp_path: Path) -> None:
     samples = _samples(tmp_path, 1)
     samples[0].path.unlink()
-    (mistake,) = find_mistakes(samples, np.array([[0.1, 0.9]]), ("circle", "square"), judge)
+    (mistake,) = find_mistakes(samples, np.array([[0.1, 0.9]]), ("circle", "square"), backend)
     assert mistake.evidence is None

@@ -69,10 +69,16 @@ def test_a_resumed_run_hides_what_was_logged_beyond_where_it_goes_on(tmp_path: P
         log.add(_row(2))
     marks = [event.step for event in _events(tmp_path) if event.HasField("session_log")]
     assert marks == [2]
-    assert [value.step for value in _events(tmp_path) if value.HasField("summary")] == [1, 2, 2]  # the earlier file is whole
+    assert [value.step for value in _events(tmp_path) if value.HasField("summary")] == [
+        1,
+        2,
+        2,
+    ]  # the earlier file is whole
 
 
-def test_without_the_package_it_is_said_once_and_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_it_is_said_once_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
 
     class Listening(Silent):

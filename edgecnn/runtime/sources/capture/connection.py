@@ -56,7 +56,13 @@ class Failed:
 
 
 Event: TypeAlias = "Arrived | Passed | Dropped | Ended | Failed"
-_EVENTS: dict[str, Callable[..., Event]] = {"frame": Arrived, "passed": Passed, "dropped": Dropped, "end": Ended, "failed": Failed}
+_EVENTS: dict[str, Callable[..., Event]] = {
+    "frame": Arrived,
+    "passed": Passed,
+    "dropped": Dropped,
+    "end": Ended,
+    "failed": Failed,
+}
 
 
 class Connection:
@@ -71,7 +77,9 @@ class Connection:
         OSError: no process could be started.
     """
 
-    def __init__(self, order: CaptureOrder, inherited: tuple[int, ...], hear: Callable[[Arrived | Passed | Dropped], None]) -> None:
+    def __init__(
+        self, order: CaptureOrder, inherited: tuple[int, ...], hear: Callable[[Arrived | Passed | Dropped], None]
+    ) -> None:
         self._hear = hear
         self._heard_s = time.monotonic()
         self._begun = self._arrived = False
@@ -91,7 +99,8 @@ class Connection:
             raise
 
     def wait(self, open_s: float, stall_s: float, closing: threading.Event) -> Ended | Failed:
-        """Returns when the process has ended, was ended for silence (``open_s`` before the first frame, ``stall_s`` after), or at ``closing``."""
+        """Returns when the process has ended, was ended for silence (``open_s`` before the first frame, ``stall_s``
+        after), or at ``closing``."""
         while self._listener.is_alive() and not closing.is_set():
             limit_s = stall_s if self._begun else open_s
             left_s = self._heard_s + limit_s - time.monotonic()
@@ -100,7 +109,7 @@ class Connection:
                 return Failed(self._why_silent(limit_s), silent=True)
             self._listener.join(min(left_s, 0.1))
         self._stop()
-        if isinstance(self._end, Ended) and self._dropped and not self._arrived:  # a picture, and a broken one
+        if isinstance(self._end, Ended) and self._dropped and not self._arrived:  # an image, and a broken one
             return Failed(self._dropped, permanent=True)
         return self._end
 
@@ -130,7 +139,10 @@ class Connection:
         self._hear(event)
 
     def _stop(self, grace_s: float = 0.3) -> None:
-        """Its input's end is its sign to go; one that hangs is killed, one that outlasts even that (in a driver) is left to the system."""
+        """Its input's end is its sign to go.
+
+        One that hangs is killed, one that outlasts even that (in a driver) is left to the system.
+        """
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()

@@ -1,29 +1,33 @@
-"""A bell that threads ring and one waits for."""
+"""An event that several threads set and one waits for."""
 
 from __future__ import annotations
 
 import queue
 from contextlib import suppress
 
-__all__ = ["News"]
+__all__ = ["FrameEvent"]
 
 
-class News:
-    """Rung often before it is heard, it is heard once.
+class FrameEvent:
+    """Set several times before the waiter looks, it wakes the waiter once.
 
-    A :class:`threading.Condition` would do, were it not for signals: an exception out of a handler (Ctrl-C, SIGTERM) can leave its lock held, or let
+    A :class:`threading.Condition` would do, were it not for signals: an exception out of a handler (Ctrl-C, SIGTERM)
+    can leave its lock held, or let
     go of twice. :class:`queue.SimpleQueue` is one step of C, which no handler parts.
     """
 
     def __init__(self) -> None:
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wakes the one who waits; say first what there is to be seen."""
-        if self._bell.empty():
-            self._bell.put(None)
+        if self._queue.empty():
+            self._queue.put(None)
 
     def wait(self, timeout_s: float) -> None:
-        """Until it rings, or has rung since the last time; look then whether there is anything: it may have been seen before."""
+        """Returns when it is set, or was set since the last wait.
+
+        Then check for news, which may have been seen already.
+        """
         with suppress(queue.Empty):
-            self._bell.get(timeout=timeout_s)
+            self._queue.get(timeout=timeout_s)

@@ -20,7 +20,9 @@ class FrameRate:
         """A frame has come, at this time of the monotonic clock."""
         if self._last_s is not None:
             interval_s = now_s - self._last_s
-            self._interval_s = interval_s if self._interval_s is None else self._interval_s + _WEIGHT * (interval_s - self._interval_s)
+            self._interval_s = (
+                interval_s if self._interval_s is None else self._interval_s + _WEIGHT * (interval_s - self._interval_s)
+            )
         self._last_s = now_s
 
     def next_within_s(self, now_s: float) -> float:

@@ -1,7 +1,11 @@
-"""The newest frame of a camera in memory that two processes share: the writer never waits, the reader never sees half a frame.
+"""The newest frame of a camera in memory that two processes share.
 
-Three slots, written in turn. A slot's number is 0 while it is being written, else its frame's; a reader copies a slot and keeps the copy only if
-the number was the wanted one before and after (a seqlock; Lameter, "Effective Synchronization on Linux/NUMA Systems", 2005). The memory has no
+The writer never waits, the reader never sees half a frame.
+
+Three slots, written in turn. A slot's number is 0 while it is being written, else its frame's; a reader copies a slot
+and keeps the copy only if
+the number was the wanted one before and after (a seqlock; Lameter, "Effective Synchronization on Linux/NUMA Systems",
+2005). The memory has no
 name in the file system, so that nothing is left behind, however the processes end.
 """
 
@@ -51,7 +55,10 @@ class NewestFrame:
         return () if sys.platform == "win32" else (self._descriptor,)
 
     def write(self, image: Image, number: int) -> None:
-        """Puts a frame, uint8 ``[H, W, 3]``, under its number (1, 2, …) into the slot whose turn it is. The caller sees to the capacity."""
+        """Puts a frame, uint8 ``[H, W, 3]``, under its number (1, 2, …) into the slot whose turn it is.
+
+        The caller sees to the capacity.
+        """
         slot = number % _SLOTS
         self._numbers[slot] = 0
         np.copyto(self._slot(slot, image.size).reshape(image.shape), image)  # [H * W * 3] -> [H, W, 3]

@@ -1,9 +1,12 @@
 """A camera or a stream as the runner sees it: its newest frame, or the news that it has gone away.
 
-Each connection is a capture process of its own (:mod:`edgecnn.runtime.sources.capture.worker`). A thread here watches it: one that falls silent is
-killed; after one that ended comes the next, after a wait that doubles from 0.5 s to 4 s and begins anew with the first frame.
+Each connection is a capture process of its own (:mod:`edgecnn.runtime.sources.capture.worker`). A thread here watches
+it: one that falls silent is
+killed; after one that ended comes the next, after a wait that doubles from 0.5 s to 4 s and begins anew with the first
+frame.
 
-Between that thread and the reader stand queues of C alone: a signal's exception in the reader, wherever it strikes, leaves no lock held or half
+Between that thread and the reader stand queues of C alone: a signal's exception in the reader, wherever it strikes,
+leaves no lock held or half
 released.
 """
 
@@ -21,7 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 from edgecnn.errors import SourceError
 from edgecnn.runtime.sources.address import Address
 from edgecnn.runtime.sources.capture.connection import Arrived, Connection, Dropped, Failed, Passed
-from edgecnn.runtime.sources.capture.frame_event import News
+from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.runtime.sources.capture.frame_rate import FrameRate
 from edgecnn.runtime.sources.capture.latest_frame import NewestFrame
 from edgecnn.runtime.sources.capture.live_options import Counters, Ended, LiveOptions, Outage
@@ -37,27 +40,38 @@ Item = TypeVar("Item")
 
 log = logging.getLogger("edgecnn")
 
-_SILENT_CONNECTION = 8 / 9  # of `stall_s`: a socket that says nothing ends a little before, so that its own reason is the one told
+# Of `stall_s`: a socket that says nothing ends a little before, so that its own reason is the one told
+_SILENT_CONNECTION = 8 / 9
 
 
 class LiveSource:
-    """Frames of a camera or a stream, newest first, until it is closed. Iterating waits through outages; :meth:`take` tells of them.
+    """Frames of a camera or a stream, newest first, until it is closed.
+
+    Iterating waits through outages; :meth:`take` tells of them.
 
     Args:
         address: what to read.
         options: how to watch it.
         name: what it is called; None: its address without passwords.
-        news: rung whenever there is something to take; several sources may share one.
+        news: model whenever there is something to take; several sources may share one.
 
     Raises (while iterating or taking):
-        SourceError: it cannot be opened and another try cannot help; with ``fail_fast`` also where it is not there at the start.
+        SourceError: it cannot be opened and another try cannot help; with ``fail_fast`` also where it is not there
+            at the start.
     """
 
-    def __init__(self, address: Address, options: LiveOptions | None = None, news: News | None = None, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        options: LiveOptions | None = None,
+        news: FrameEvent | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
         self.name = name or address.name
         self._address = address
         self._options = options or LiveOptions()
-        self._news = news or News()
+        self._news = news or FrameEvent()
         self._closing = threading.Event()
         self._memory = NewestFrame(3 * self._options.max_pixels)
         self._newest: deque[Arrived] = deque(maxlen=1)
@@ -94,16 +108,23 @@ class LiveSource:
         return bool(self._newest or self._outage) or self._over is not None or self._closing.is_set()
 
     def await_due(self) -> None:
-        """Waits, some milliseconds at most, where the newest frame is about to be replaced by the next: deciding on the old one would be a waste.
+        """Waits, some milliseconds at most, where the newest frame is about to be replaced by the next.
+
+        Deciding on the old one would be a waste.
 
         So a frame that is taken is younger than the interval between two.
         """
         number = self._next_number
-        while self._newest and self._next_number == number and (left_s := self._rate.next_within_s(time.monotonic())) > 0:
+        while (
+            self._newest and self._next_number == number and (left_s := self._rate.next_within_s(time.monotonic())) > 0
+        ):
             self._news.wait(left_s)
 
     def take(self) -> Frame | Outage | Ended | None:
-        """The newest frame that was not taken yet, else the last outage that was not told yet, else None; never waits."""
+        """The newest frame that was not taken yet, else the last outage that was not told yet, else None.
+
+        Never waits.
+        """
         over = self._over  # looked at first, so that what came before the end is told before it
         newest = _popped(self._newest)
         if newest is None:
@@ -112,7 +133,16 @@ class LiveSource:
         if image is None:  # overwritten meanwhile: a newer one is there, or will be within a frame's time
             return None
         self._delivered += 1
-        return Frame(image, self.name, newest.index, None, newest.decode_ms, newest.captured_at, newest.captured_monotonic_s, kind="stream")
+        return Frame(
+            image,
+            self.name,
+            newest.index,
+            None,
+            newest.decode_ms,
+            newest.captured_at,
+            newest.captured_monotonic_s,
+            kind="stream",
+        )
 
     def close(self) -> None:
         """Ends the capture process, within a second also where it hangs in a read. May be called again."""
@@ -124,7 +154,7 @@ class LiveSource:
     def stop(self) -> None:
         """Lets it end, without waiting; :meth:`close` waits."""
         self._closing.set()
-        self._news.ring()
+        self._news.notify()
 
     def __enter__(self) -> Self:
         return self
@@ -148,7 +178,9 @@ class LiveSource:
                 open_s = min(1.5 * open_s, options.longest_open_s)
             wait_s = options.first_wait_s if began else wait_s
             self._count(outages=int(began), failed_attempts=int(not began), stalls=int(end.silent and began))
-            self._tell(Outage(self.name, end.reason, wait_s, now_rfc3339()), first=began or not self.counters.connections)
+            self._tell(
+                Outage(self.name, end.reason, wait_s, now_rfc3339()), first=began or not self.counters.connections
+            )
             self._closing.wait(wait_s)
             wait_s = min(2 * wait_s, options.longest_wait_s)
         return None
@@ -182,27 +214,38 @@ class LiveSource:
             self._outage.clear()
             self._rate.count(time.monotonic())
             self._newest.append(event)
-            return self._news.ring()
+            return self._news.notify()
 
         try:
             end = Connection(order, self._memory.descriptors, hear).wait(open_s, o.stall_s, self._closing)
-        except (OSError, RuntimeError, MemoryError) as error:  # no descriptors, processes, threads or memory left: there may be some later
-            return Failed(f"the capture process does not start: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}")
+        except (
+            OSError,
+            RuntimeError,
+            MemoryError,
+        ) as error:  # no descriptors, processes, threads or memory left: there may be some later
+            return Failed(
+                "the capture process does not start: "
+                f"{getattr(error, 'strerror', None) or str(error) or type(error).__name__}"
+            )
         return replace(end, reason=self._address.hide(end.reason)) if isinstance(end, Failed) else end
 
     def _count(self, **more: int) -> None:
         with self._counting:
-            self._watched = replace(self._watched, **{name: getattr(self._watched, name) + n for name, n in more.items()})
+            self._watched = replace(
+                self._watched, **{name: getattr(self._watched, name) + n for name, n in more.items()}
+            )
 
     def _tell(self, outage: Outage, *, first: bool) -> None:
-        if first and outage.retry_in_s == self._options.first_wait_s:  # a line an outage, not one an attempt: a camera may be off for weeks
+        if (
+            first and outage.retry_in_s == self._options.first_wait_s
+        ):  # a line an outage, not one an attempt: a camera may be off for weeks
             log.warning("%s: offline: %s; it is tried again until it is back", self.name, outage.reason)
         self._outage.append(outage)
-        self._news.ring()
+        self._news.notify()
 
     def _finish(self, how: Ended | SourceError) -> None:
         self._over = how
-        self._news.ring()
+        self._news.notify()
 
 
 def _here() -> str:

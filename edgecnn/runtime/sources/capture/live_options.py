@@ -16,7 +16,9 @@ class LiveOptions:
     every: int = 1  # decode every N-th frame alone
     max_pixels: int = MAX_PIXELS  # of a frame; larger ones are dropped
     stall_s: float = 4.5  # silence after which a connection counts as lost
-    open_s: float = 6.0  # the same before the first frame; grows by half with each attempt that was silent, to `longest_open_s`
+    open_s: float = (
+        6.0  # the same before the first frame; grows by half with each attempt that was silent, to `longest_open_s`
+    )
     longest_open_s: float = 20.0
     first_wait_s: float = 0.5  # before the second attempt
     longest_wait_s: float = 4.0
@@ -48,4 +50,4 @@ class Outage:
 
 @dataclass(frozen=True)
 class Ended:
-    """A source has given all it had: a picture over HTTP."""
+    """A source has given all it had: an image over HTTP."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edgecnn.runtime.sources.address import Address
-from edgecnn.runtime.sources.capture.frame_event import News
+from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.runtime.sources.capture.live import LiveSource
 from edgecnn.runtime.sources.capture.live_options import Counters, Ended, LiveOptions, Outage
 from edgecnn.runtime.sources.frame import Frame
@@ -29,7 +29,7 @@ class Cameras:
         self._addresses = addresses
         self._options = options
         self._sources: tuple[LiveSource, ...] = ()
-        self._news = News()
+        self._news = FrameEvent()
 
     @property
     def counters(self) -> dict[str, Counters]:
@@ -38,7 +38,8 @@ class Cameras:
 
     def __enter__(self) -> Self:
         self._sources = tuple(
-            LiveSource(address, self._options, self._news, name=name) for address, name in zip(self._addresses, _names(self._addresses), strict=True)
+            LiveSource(address, self._options, self._news, name=name)
+            for address, name in zip(self._addresses, _names(self._addresses), strict=True)
         )
         return self
 
@@ -64,7 +65,8 @@ class Cameras:
 
 
 def _names(addresses: Sequence[Address]) -> list[str]:
-    """A name each: without their passwords two addresses may be alike, and each camera is judged by its own frames."""
+    """A name each: without their passwords two addresses may be alike, and each camera is evaluated by its own
+    frames."""
     seen = Counter[str]()
     names = []
     for address in addresses:

@@ -1,9 +1,12 @@
-"""The capture process: reads one camera or stream until it breaks, and puts each frame where the runner finds the newest.
+"""The capture process: reads one camera or stream until it breaks, and puts each frame where the runner finds the
+newest.
 
-A process, since a native read may hang for ever and only the end of its process ends it (OpenCV issue 22677); since a decoder that crashes takes
+A process, since a native read may hang for ever and only the end of its process ends it (OpenCV issue 22677); since a
+decoder that crashes takes
 nothing else along; and since frames are taken off the source at its own pace whatever the runner does.
 
-It is told what to do in one line of JSON on standard input (an address may hold a password, which a command line would show to every user of the
+It is told what to do in one line of JSON on standard input (an address may hold a password, which a command line would
+show to every user of the
 machine), answers in lines of JSON on standard output, and ends when its input does: with its parent, however that ends.
 """
 
@@ -20,7 +23,7 @@ from typing import IO, Any
 
 import cv2
 
-from edgecnn.errors import PictureError
+from edgecnn.errors import ImageError
 from edgecnn.runtime.sources.capture.latest_frame import NewestFrame
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
 from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError
@@ -29,7 +32,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Does as the line on standard input says, and ends with status 0 whatever became of the source: the messages tell."""
+    """Does as the line on standard input says, and ends with status 0 whatever became of the source.
+
+    The messages tell.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the runner ends its children itself
     messages = _own_standard_output()
     order = CaptureOrder(**json.loads(sys.stdin.buffer.readline()))
@@ -75,7 +81,7 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
             try:
                 _put(arrival, memory, number, index, tell)
                 number += 1
-            except PictureError as error:
+            except ImageError as error:
                 tell(event="dropped", index=index, reason=str(error))
         tell(event="end")
     except GrabError as error:
@@ -101,7 +107,9 @@ def _put(arrival: Arrival, memory: NewestFrame, number: int, index: int, tell: A
     decode_ms = (time.perf_counter() - start) * 1e3
     height, width = image.shape[:2]
     if image.size > memory.capacity:
-        raise PictureError(f"frame: {width} x {height} pixels are more than the limit of {memory.capacity // 3 / 1e6:g} megapixels")
+        raise ImageError(
+            f"frame: {width} x {height} pixels are more than the limit of {memory.capacity // 3 / 1e6:g} megapixels"
+        )
     memory.write(image, number)
     tell(
         event="frame",

@@ -26,10 +26,13 @@ def grab_csi(source: str) -> Grabber:
         camera.configure(camera.create_video_configuration(main={"size": (1280, 720), "format": "RGB888"}))
         camera.start()
     except (RuntimeError, IndexError, OSError) as error:
-        raise GrabError(f"the camera does not open ({error}); `rpicam-hello --list-cameras` shows what is connected") from error
+        raise GrabError(
+            f"the camera does not open ({error}); `rpicam-hello --list-cameras` shows what is connected"
+        ) from error
     try:
         while True:
-            image = camera.capture_array("main")  # picamera2's RGB888 lies in memory as B, G, R (its manual, section 4.2.2)
+            # Picamera2's RGB888 lies in memory as B, G, R (its manual, section 4.2.2)
+            image = camera.capture_array("main")
             yield Arrival(partial(as_bgr, image))
     except (RuntimeError, OSError) as error:
         raise GrabError(f"the camera gives no more frames ({error})") from error

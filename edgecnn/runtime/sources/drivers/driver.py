@@ -1,4 +1,7 @@
-"""What a capture process gets out of a camera or a stream: frames as they arrive, each decoded only where it is wanted."""
+"""What a capture process gets out of a camera or a stream.
+
+Frames as they arrive, each decoded only where it is wanted.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import cv2
 import numpy as np
 
-from edgecnn.errors import PictureError
+from edgecnn.errors import ImageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.frame import now_rfc3339
 
@@ -34,7 +37,7 @@ class GrabError(Exception):
 class Arrival:
     """A frame that has arrived and is not decoded yet."""
 
-    decode: Callable[[], Image]  # to uint8 [H, W, 3] BGR; valid until the next arrival; raises PictureError
+    decode: Callable[[], Image]  # to uint8 [H, W, 3] BGR; valid until the next arrival; raises ImageError
     captured_monotonic_s: float = field(default_factory=time.monotonic)
     captured_at: str = field(default_factory=now_rfc3339)
 
@@ -44,7 +47,10 @@ Grabber = Iterator[Arrival]
 
 
 def opencv_takes(name: str) -> bool:
-    """Whether a path or address is text that OpenCV's bindings take: one in bytes that are no UTF-8 ends the process (5.0)."""
+    """Whether a path or address is text that OpenCV's bindings take.
+
+    One in bytes that are no UTF-8 ends the process (5.0).
+    """
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -53,7 +59,10 @@ def opencv_takes(name: str) -> bool:
 
 
 def split_address(url: str) -> SplitResult:
-    """The parts of an address of a host. Raises :class:`GrabError`, permanent, where it names none, or a port that there is not."""
+    """The parts of an address of a host.
+
+    Raises :class:`GrabError`, permanent, where it names none, or a port that there is not.
+    """
     try:
         parts = urlsplit(url)
         named = parts.hostname is not None and (parts.port is None or parts.port > 0)
@@ -65,14 +74,17 @@ def split_address(url: str) -> SplitResult:
 
 
 def as_bgr(image: object) -> Image:
-    """What a camera's driver gave, as uint8 ``[H, W, 3]`` BGR: grey and alpha occur. Raises :class:`PictureError` for anything else."""
+    """What a camera's driver gave, as uint8 ``[H, W, 3]`` BGR.
+
+    Grey and alpha occur. Raises :class:`ImageError` for anything else.
+    """
     if not isinstance(image, np.ndarray) or image.size == 0:
-        raise PictureError("the camera gave an empty frame")
+        raise ImageError("the camera gave an empty frame")
     if image.dtype != np.uint8 or image.ndim not in (2, 3):
-        raise PictureError(f"the camera gave {image.dtype} {list(image.shape)}, expected eight bits")
+        raise ImageError(f"the camera gave {image.dtype} {list(image.shape)}, expected eight bits")
     channels = 1 if image.ndim == 2 else image.shape[2]
     if channels == 3:
         return image
     if channels not in (1, 4):
-        raise PictureError(f"the camera gave {channels} channels, expected 1, 3 or 4")
+        raise ImageError(f"the camera gave {channels} channels, expected 1, 3 or 4")
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR)  # type: ignore[return-value]  # cv2's stubs know no dtype

@@ -1,4 +1,7 @@
-"""A camera made by code, for trying out without one: a disc that becomes a square and back, wandering over a noisy ground."""
+"""A camera made by code, for trying out without one.
+
+A disc that becomes a square and back, wandering over a noisy ground.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError
 
 __all__ = ["FakeCamera", "draw_frame", "grab_fake", "parse_fake"]
 
-_PATTERN = re.compile(r"fake:(?:(?P<width>\d+)x(?P<height>\d+))?(?:@(?P<fps>\d+(?:\.\d+)?))?(?:,outage=(?P<outage>\d+))?")
+_PATTERN = re.compile(
+    r"fake:(?:(?P<width>\d+)x(?P<height>\d+))?(?:@(?P<fps>\d+(?:\.\d+)?))?(?:,outage=(?P<outage>\d+))?"
+)
 _SHAPE_S = 5.0  # how long it stays a disc, or a square
 _SHIFTS = 64  # of the noise from frame to frame, pixels each way
 

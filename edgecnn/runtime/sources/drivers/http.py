@@ -1,4 +1,4 @@
-"""Pictures and MJPEG streams over HTTP, told apart by their content type."""
+"""Images and MJPEG streams over HTTP, told apart by their content type."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["grab_http"]
 
 
 def grab_http(url: str, max_pixels: int, timeout_s: float) -> Grabber:
-    """Frames of an MJPEG stream until it breaks; of a picture one, then the end.
+    """Frames of an MJPEG stream until it breaks; of an image one, then the end.
 
     User name and password of the address go to the server alone, by basic or digest authentication as it asks.
 
     Raises:
-        GrabError: refused, not found, silent for ``timeout_s``, or neither picture nor MJPEG.
+        GrabError: refused, not found, silent for ``timeout_s``, or neither image nor MJPEG.
     """
     with _open(url, timeout_s) as response:
         kind = response.headers.get("Content-Type", "").strip()
@@ -34,7 +34,9 @@ def grab_http(url: str, max_pixels: int, timeout_s: float) -> Grabber:
             yield _arrival(_whole(response, timeout_s), max_pixels)
         else:
             shown = kind.partition(";")[0] or "no content type"
-            raise GrabError(f"the server sends {shown}, expected image/… or multipart/x-mixed-replace (MJPEG)", permanent=True)
+            raise GrabError(
+                f"the server sends {shown}, expected image/… or multipart/x-mixed-replace (MJPEG)", permanent=True
+            )
 
 
 def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
@@ -47,11 +49,17 @@ def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
         passwords.add_password(None, whole_host, unquote(parts.username), unquote(parts.password or ""))
     handlers = urllib.request.HTTPBasicAuthHandler(passwords), urllib.request.HTTPDigestAuthHandler(passwords)
     try:
-        request = urllib.request.Request(bare, headers={"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*"})  # noqa: S310
+        request = urllib.request.Request(  # noqa: S310
+            bare, headers={"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*"}
+        )
         return cast("http.client.HTTPResponse", urllib.request.build_opener(*handlers).open(request, timeout=timeout_s))
     except urllib.error.HTTPError as error:
         error.close()
-        hint = ": check user name and password, as in http://user:password@host/" if error.code == http.client.UNAUTHORIZED else ""
+        hint = (
+            ": check user name and password, as in http://user:password@host/"
+            if error.code == http.client.UNAUTHORIZED
+            else ""
+        )
         raise GrabError(f"the server answers {error.code} {error.reason}{hint}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise GrabError(_why(error, timeout_s)) from error
@@ -69,15 +77,15 @@ def _mjpeg(response: Stream, boundary: bytes, max_pixels: int, timeout_s: float)
 
 
 def _whole(response: IO[bytes], timeout_s: float) -> bytes:
-    """A picture's bytes, within the time and size that one may take."""
+    """An image's bytes, within the time and size that one may take."""
     content, end = bytearray(), time.monotonic() + 4 * timeout_s  # a byte a second would never time out
     try:
         while piece := response.read(2**16):
             content += piece
             if len(content) > MAX_PART_BYTES:
-                raise GrabError(f"the picture is larger than {MAX_PART_BYTES // 2**20} MiB", permanent=True)
+                raise GrabError(f"the image is larger than {MAX_PART_BYTES // 2**20} MiB", permanent=True)
             if time.monotonic() > end:
-                raise GrabError(f"the picture took more than {4 * timeout_s:g} s")
+                raise GrabError(f"the image took more than {4 * timeout_s:g} s")
     except (OSError, http.client.HTTPException) as error:
         raise GrabError(_why(error, timeout_s)) from error
     return bytes(content)

@@ -1,6 +1,7 @@
 """The parts of ``multipart/x-mixed-replace``: how cameras send JPEG after JPEG over HTTP (RFC 2046, section 5.1).
 
-Cameras differ: some give no Content-Length, some repeat the dashes in the boundary they announce, some announce none. What is read is bounded, so
+Cameras differ: some give no Content-Length, some repeat the dashes in the boundary they announce, some announce none.
+What is read is bounded, so
 that a server cannot fill the memory.
 """
 
@@ -19,7 +20,7 @@ _MAX_HEADER_LINES = 64
 
 
 class BadStreamError(Exception):
-    """What arrives is no multipart stream, or is larger than any picture."""
+    """What arrives is no multipart stream, or is larger than any image."""
 
 
 class Stream(Protocol):
@@ -57,7 +58,11 @@ def iterate_parts(stream: Stream, boundary: bytes) -> Iterator[bytes]:
 
 
 def _is_boundary(line: bytes, boundary: bytes) -> bool:
-    return line.startswith(b"--") and line.strip().strip(b"-") == boundary.strip(b"-") if boundary else line.startswith(b"--")
+    return (
+        line.startswith(b"--") and line.strip().strip(b"-") == boundary.strip(b"-")
+        if boundary
+        else line.startswith(b"--")
+    )
 
 
 def _find_boundary(stream: Stream, boundary: bytes) -> bool:

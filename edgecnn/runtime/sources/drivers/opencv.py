@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import cv2
 
-from edgecnn.errors import PictureError, SourceError
+from edgecnn.errors import ImageError, SourceError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.cameras import resolve_camera
 from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError, as_bgr, opencv_takes, split_address
@@ -21,12 +21,17 @@ _LONG_MS = 60_000
 
 
 def grab_camera(source: str) -> Grabber:
-    """Frames of a local camera by number, path or name. Raises :class:`GrabError`, permanent where there is no such camera."""
+    """Frames of a local camera by number, path or name.
+
+    Raises :class:`GrabError`, permanent where there is no such camera.
+    """
     try:
         camera = resolve_camera(source)
     except SourceError as error:
         raise GrabError(str(error).removeprefix(f"{source}: "), permanent=True) from error
-    backend = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_DSHOW}.get(sys.platform, cv2.CAP_ANY)
+    backend = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_DSHOW}.get(
+        sys.platform, cv2.CAP_ANY
+    )
     capture = cv2.VideoCapture(camera.index, backend)
     if not capture.isOpened():
         raise GrabError("the camera does not open: another program may be using it")
@@ -35,17 +40,32 @@ def grab_camera(source: str) -> Grabber:
 
 
 def grab_rtsp(url: str, timeout_s: float) -> Grabber:
-    """Frames of an RTSP stream over TCP, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` says otherwise. Raises :class:`GrabError`."""
+    """Frames of an RTSP stream over TCP, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` says otherwise.
+
+    Raises :class:`GrabError`.
+    """
     parts = split_address(url)
     try:  # FFmpeg tells no reason, and waits longer
         socket.create_connection((parts.hostname, parts.port or _RTSP_PORT), timeout_s).close()
     except OSError as error:
-        why = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
+        why = (
+            f"no answer within {timeout_s:g} s"
+            if isinstance(error, TimeoutError)
+            else (error.strerror or str(error)).lower()
+        )
         raise GrabError(why) from error
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    # One decoding thread: more of them hold back as many frames. Silence is for the runner to notice, which kills this process: at its own
+    # One decoding thread: more of them hold back as many frames. Silence is for the runner to notice, which kills this
+    # process: at its own
     # timeout FFmpeg gives out the decoder's last frame, seconds old, as if it had just come
-    settings = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _LONG_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _LONG_MS, cv2.CAP_PROP_N_THREADS, 1)
+    settings = (
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+        _LONG_MS,
+        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+        _LONG_MS,
+        cv2.CAP_PROP_N_THREADS,
+        1,
+    )
     capture = _open(url, cv2.CAP_FFMPEG, settings)
     if not capture.isOpened():
         raise GrabError("the server answers, the stream does not open: check path, user name and password")
@@ -53,18 +73,30 @@ def grab_rtsp(url: str, timeout_s: float) -> Grabber:
 
 
 def grab_gstreamer(pipeline: str) -> Grabber:
-    """Frames of a GStreamer pipeline that ends in ``appsink``, whatever its own format is. Raises :class:`GrabError`."""
+    """Frames of a GStreamer pipeline that ends in ``appsink``, whatever its own format is.
+
+    Raises :class:`GrabError`.
+    """
     in_bgr = _in_bgr(pipeline)
-    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):  # the list of backends names plugins too that are not there
-        raise GrabError("this OpenCV was built without GStreamer, as PyPI's are; build OpenCV 5 with it", permanent=True)
+    if not cv2.videoio_registry.hasBackend(
+        cv2.CAP_GSTREAMER
+    ):  # the list of backends names plugins too that are not there
+        raise GrabError(
+            "this OpenCV was built without GStreamer, as PyPI's are; build OpenCV 5 with it", permanent=True
+        )
     capture = _open(in_bgr, cv2.CAP_GSTREAMER, ())
     if not capture.isOpened():
-        raise GrabError("the pipeline does not start: try it with gst-launch-1.0; its appsink may have no name of its own")
+        raise GrabError(
+            "the pipeline does not start: try it with gst-launch-1.0; its appsink may have no name of its own"
+        )
     yield from _frames(capture, "the pipeline ended")
 
 
 def _in_bgr(pipeline: str) -> str:
-    """The pipeline with its frames converted last: OpenCV hands out I420 as one grey plane, half as high again, and RGBA as if it were BGRA."""
+    """The pipeline with its frames converted last.
+
+    OpenCV hands out I420 as one grey plane, half as high again, and RGBA as if it were BGRA.
+    """
     before, _, sink = pipeline.rpartition("!")
     if not before.strip() or not sink.strip().startswith("appsink"):
         raise GrabError("expected a pipeline that ends in appsink, as in v4l2src ! appsink", permanent=True)
@@ -85,9 +117,9 @@ def _frames(capture: cv2.VideoCapture, ended: str) -> Grabber:
         try:
             found, image = capture.retrieve()
         except cv2.error as error:
-            raise PictureError(str(error).splitlines()[0]) from error
+            raise ImageError(str(error).splitlines()[0]) from error
         if not found:
-            raise PictureError("the camera gave an empty frame")
+            raise ImageError("the camera gave an empty frame")
         return as_bgr(image)
 
     try:

@@ -1,4 +1,4 @@
-"""Pictures made by code, and their bytes in every format."""
+"""Images made by code, and their bytes in every format."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def blocks(height: int = 32, width: int = 48) -> np.ndarray:
     return colors.repeat(16, 0).repeat(16, 1)
 
 
-def encoded(picture: np.ndarray | Pil.Image, kind: str, **options: object) -> bytes:
-    image = picture if isinstance(picture, Pil.Image) else Pil.fromarray(picture)
+def encoded(image: np.ndarray | Pil.Image, kind: str, **options: object) -> bytes:
+    image = image if isinstance(image, Pil.Image) else Pil.fromarray(image)
     with io.BytesIO() as out:
         image.save(out, kind, **options)
         return out.getvalue()
@@ -41,4 +41,9 @@ def png_of_size(width: int, height: int) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     pixels = zlib.compress(bytes((1 + (width + 7) // 8) * height), 1)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
