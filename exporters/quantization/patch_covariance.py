@@ -43,7 +43,7 @@ class PatchCovariance:
         )
         for first in range(0, count, step):
             part = slice(first, first + step)
-            # [count, K, P]
+            # float32, count x K x P
             patches = self._patches(padded[:, part]) if self._depthwise else self._patches(padded).flatten(0, 1)[None]
             self._products[part] += patches @ patches.transpose(1, 2)
             self._sums[part] += patches.sum(2)
