@@ -20,6 +20,8 @@ import pytest
 
 COMMANDS = (
     "train",
+    "capture",
+    "health",
     "val",
     "explain",
     "export",

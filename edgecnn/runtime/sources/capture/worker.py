@@ -143,7 +143,9 @@ def _open(order: CaptureOrder) -> Grabber:
         return grab_opencv.grab_camera(order.address)
     if order.kind == "rtsp":
         return grab_opencv.grab_rtsp(order.address, order.timeout_s)
-    return grab_opencv.grab_gstreamer(order.address)
+    if order.kind == "gstreamer":
+        return grab_opencv.grab_gstreamer(order.address)
+    raise AssertionError(f"no driver for sources of the kind '{order.kind}'")
 
 
 if __name__ == "__main__":
