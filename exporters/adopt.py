@@ -46,7 +46,7 @@ from exporters.foreign.adopted_graph import Scores, build_adopted
 from exporters.foreign.read import ForeignModel, Layout, ends_in, read_foreign, read_labels
 from exporters.golden import choose, synthetic_images
 from exporters.graph.metadata import describe, write_unchecked
-from exporters.to_onnx import ExportResult, Parity, tensor_infos
+from exporters.to_onnx import ExportResult, Parity
 
 __all__ = ["AdoptOptions", "adopt"]
 
@@ -130,17 +130,7 @@ def adopt(
         _write(adopted, temporary, model)
         written = read_model_file(temporary)
         admit_own(replace(written, path=path))
-    return ExportResult(
-        file=str(path),
-        sha256=written.sha256,
-        size_bytes=len(written.content),
-        opset=adopted.opset_import[0].version,
-        ir_version=adopted.ir_version,
-        inputs=tensor_infos(adopted.graph.input),
-        outputs=tensor_infos(adopted.graph.output),
-        parity=parity,
-        seconds=time.perf_counter() - start,
-    )
+    return ExportResult.of(path, written, adopted, parity, time.perf_counter() - start)
 
 
 def _statistics(

@@ -31,7 +31,7 @@ from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.admission.admission import admit_own
 from edgecnn.runtime.session.golden_samples import GoldenSamples
-from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.base import ImageClassifier
@@ -111,6 +111,29 @@ class ExportResult:
     parity: Parity
     seconds: float
 
+    @classmethod
+    def of(cls, path: Path, written: ModelFile, model: onnx.ModelProto, parity: Parity, seconds: float) -> ExportResult:
+        """The report of a file that was written.
+
+        Args:
+            path: where it lies now.
+            written: its bytes.
+            model: the same as a graph.
+            parity: how near its answers are to the original's.
+            seconds: how long it took.
+        """
+        return cls(
+            file=str(path),
+            sha256=written.sha256,
+            size_bytes=len(written.content),
+            opset=model.opset_import[0].version,
+            ir_version=model.ir_version,
+            inputs=tensor_infos(model.graph.input),
+            outputs=tensor_infos(model.graph.output),
+            parity=parity,
+            seconds=seconds,
+        )
+
 
 def export_onnx(
     source: str | Path | TorchBackend | nn.Module,
@@ -157,34 +180,23 @@ def export_onnx(
         session = open_session(temporary, "cpu", trusted=True)
         golden = _golden(session, manifest, images, options)
         parity = _parity(backend, session, images, which, reporter)
-        tolerance = _PARITY_TOLERANCE[options.precision]
-        if not parity.max_abs_diff <= tolerance:
-            raise GateError(
-                f"{path}: the exported graph differs from torch by {parity.max_abs_diff:.2g} in a probability "
-                f"(allowed {tolerance:g}); "
-                "not written; please report the network"
-            )
-        if parity.unknown_max_diff is not None and not parity.unknown_max_diff <= tolerance:
-            raise GateError(
-                f"{path}: the exported graph differs from torch by {parity.unknown_max_diff:.2g} in an unknown score "
-                f"(allowed {tolerance:g}); "
-                "not written; please report the network"
-            )
+        _check_parity(path, parity, _PARITY_TOLERANCE[options.precision])
         describe(model, manifest, backend.split_record, golden)
         write_unchecked(model, temporary)
         written = read_model_file(temporary)
         admit_own(replace(written, path=path))
-    return ExportResult(
-        file=str(path),
-        sha256=written.sha256,
-        size_bytes=len(written.content),
-        opset=model.opset_import[0].version,
-        ir_version=model.ir_version,
-        inputs=tensor_infos(model.graph.input),
-        outputs=tensor_infos(model.graph.output),
-        parity=parity,
-        seconds=time.perf_counter() - start,
-    )
+    return ExportResult.of(path, written, model, parity, time.perf_counter() - start)
+
+
+def _check_parity(path: Path, parity: Parity, tolerance: float) -> None:
+    """Raises :class:`GateError` where the graph differs from torch by more than ``tolerance``; a NaN always does."""
+    differences = (("a probability", parity.max_abs_diff), ("an unknown score", parity.unknown_max_diff))
+    for what, difference in differences:
+        if difference is not None and not difference <= tolerance:
+            raise GateError(
+                f"{path}: the exported graph differs from torch by {difference:.2g} in {what} (allowed {tolerance:g}); "
+                "not written; please report the network"
+            )
 
 
 def _open_source(

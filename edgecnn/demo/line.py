@@ -85,70 +85,53 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
         raise UsageError(f"{out}: holds something already; name another --out")
     start = time.monotonic()
     make_folder(out)
+    augment = None
     if data is None:
-        data, augment = out / "data", "symmetric"
-        reporter.say(LICENCE)
-        reporter.stage("writing images")(0, 1)
-        write_solar_cells(data)
-    else:
-        augment = None
+        data, augment = _write_images(out, reporter), "symmetric"
     clock = _Clock()
-    trained = train(
-        TrainOptions(data=data, out=out / "run", augment=augment, time_budget_min=_FOR_TRAINING * time_budget_min),
-        reporter,
-    )
+    training_min = _FOR_TRAINING * time_budget_min
+    trained = train(TrainOptions(data=data, out=out / "run", augment=augment, time_budget_min=training_min), reporter)
     train_s = clock.lap()
     exported = export_onnx(trained.best_checkpoint, out / "model.onnx", None, reporter)
     export_s = clock.lap()
     quantized = quantize(exported.file, data, out / "model.int8.onnx", QuantizeOptions(max_drop=0.01), reporter)
     quantize_s = clock.lap()
-    verified = verify(
-        trained.best_checkpoint,
-        [exported.file, quantized.file],
-        data,
-        max_drop=0.01,
-        min_agreement=0.95,
-        progress=reporter.stage("verifying"),
-    )
-    if verified.first_divergence:
-        raise GateError(
-            f"{verified.first_divergence.file}: {verified.first_divergence.reason}; the checkpoint and its files do "
-            "not agree"
-        )
+    files = [exported.file, quantized.file]
+    progress = reporter.stage("verifying")
+    verified = verify(trained.best_checkpoint, files, data, max_drop=0.01, min_agreement=0.95, progress=progress)
+    if found := verified.first_divergence:
+        raise GateError(f"{found.file}: {found.reason}; the checkpoint and its files do not agree")
     verify_s = clock.lap()
     reporter.stage("benchmarking")(0, 1)
     measured = benchmark(quantized.file, ep="cpu", threads=1, seconds=3)
     benchmark_s = clock.lap()
     predicted = _predict(Path(quantized.file), data, out, reporter)
     predict_s = clock.lap()
+    int8_top1 = verified.stages[2].top1
     stages = (
         StageRow("train", train_s, trained.val_top1, Path(trained.best_checkpoint).stat().st_size, None),
         StageRow("export", export_s, verified.stages[1].top1, exported.size_bytes, quantized.float_.latency_ms),
         StageRow(
-            f"quantize: {quantized.decision}",
-            quantize_s,
-            verified.stages[2].top1,
-            quantized.size_bytes,
-            _shipped_ms(quantized),
+            f"quantize: {quantized.decision}", quantize_s, int8_top1, quantized.size_bytes, _shipped_ms(quantized)
         ),
-        StageRow("verify", verify_s, verified.stages[2].top1, None, None),
+        StageRow("verify", verify_s, int8_top1, None, None),
         StageRow("benchmark", benchmark_s, None, None, measured.latency_ms.p50),
         StageRow("predict", predict_s, predicted.right / max(predicted.images, 1), None, None),
     )
+    seconds = time.monotonic() - start
     result = DemoResult(
-        str(out),
-        str(data),
-        time.monotonic() - start,
-        stages,
-        trained,
-        exported,
-        quantized,
-        verified,
-        measured,
-        predicted,
+        str(out), str(data), seconds, stages, trained, exported, quantized, verified, measured, predicted
     )
     write_text(out / "summary.json", json.dumps(asdict(result), indent=1, default=str))
     return result
+
+
+def _write_images(out: Path, reporter: Reporter) -> Path:
+    """The folder of solar cells, written below ``out``."""
+    reporter.say(LICENCE)
+    reporter.stage("writing images")(0, 1)
+    write_solar_cells(out / "data")
+    return out / "data"
 
 
 def _shipped_ms(result: QuantizeResult) -> float | None:
