@@ -1,10 +1,8 @@
 """The manifest: what a model file says of itself, as frozen dataclasses and as JSON in its metadata.
 
 It is the only place that says how an image becomes a tensor. Reading is strict: an unknown schema version, a missing
-key or a value of the
-wrong kind is an error that names it. Keys that a later writer of the same schema version added are ignored. The JSON
-Schema is
-``docs/manifest.schema.json``.
+key or a value of the wrong kind is an error that names it. Keys that a later writer of the same schema version added
+are ignored. The JSON Schema is ``docs/manifest.schema.json``.
 """
 
 from __future__ import annotations
@@ -76,8 +74,7 @@ class UnknownRule:
     """When the answer is `unknown`, and the share of genuine images that is lost to it.
 
     Two directions: a ``max_probability`` below the threshold is unknown; ``energy`` and ``feature_distance``, which the
-    graph gives as
-    ``unknown_score``, are unknown above it. See ``docs/unknown.md``.
+    graph gives as ``unknown_score``, are unknown above it. See ``docs/unknown.md``.
     """
 
     score: UnknownScore = "max_probability"

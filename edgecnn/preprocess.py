@@ -3,21 +3,15 @@
 An image file, its bytes or an array -> uint8 ``[H, W, 3]`` RGB of the model's size.
 
 Training's validation, calibration, verification and the device all call :func:`preprocess`, driven by the manifest.
-OpenCV alone decodes and
-resizes: Pillow gives other pixels. What unusual images become (the same everywhere):
+OpenCV alone decodes and resizes: Pillow gives other pixels. What unusual images become (the same everywhere):
 
-==================  ======================================================================================
-EXIF orientation    applied
-grey                the grey level in all three channels
-alpha               left out; the stored colours stay as they are, transparent or not (in a TIFF they are multiplied by
-it)
-16 bits a channel   the upper eight bits (in a TIFF in colour rounded)
-palette             the palette's colours
-CMYK JPEG           OpenCV's conversion, without colour profiles
-animation           the first frame
-cut short           refused (OpenCV would fill a JPEG up with grey)
-over 64 megapixels  refused, from the header, before anything is decoded (``max_pixels``)
-==================  ======================================================================================
+==================  ====================================================================================== EXIF
+orientation    applied grey                the grey level in all three channels alpha               left out; the stored
+colours stay as they are, transparent or not (in a TIFF they are multiplied by it) 16 bits a channel   the upper eight
+bits (in a TIFF in colour rounded) palette             the palette's colours CMYK JPEG           OpenCV's conversion,
+without colour profiles animation           the first frame cut short           refused (OpenCV would fill a JPEG up
+with grey) over 64 megapixels  refused, from the header, before anything is decoded (``max_pixels``) ==================
+======================================================================================
 """
 
 from __future__ import annotations

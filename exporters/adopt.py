@@ -1,8 +1,7 @@
 """Gives anyone's ONNX classifier the graph contract and a manifest, after it has been held against what it was.
 
 What another exporter leaves to the code around the model moves into the file: the order of colours, the normalisation,
-softmax, and how an image
-becomes one of the model's size.
+softmax, and how an image becomes one of the model's size.
 """
 
 from __future__ import annotations

@@ -35,8 +35,7 @@ def match_rejection(
     images.
 
     Not to the stated share: where the images are not those that the threshold was fitted on, what float does is what
-    int8 has to do.
-    None, and the file as it was, where the rule rejects nothing or the images are too few.
+    int8 has to do. None, and the file as it was, where the rule rejects nothing or the images are too few.
     """
     scores = int8_readings.rejection_scores
     if rule == UnknownRule() or len(scores) < _MIN_IMAGES:

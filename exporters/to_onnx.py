@@ -148,8 +148,7 @@ def export_onnx(
 
     Args:
         source: a checkpoint, the name of a built-in network (with ``weights="imagenet"``), or a trained network:
-            normalised images, float
-            ``[N, 3, H, W]``, to logits ``[N, C]``. A network is left as it is.
+            normalised images, float ``[N, 3, H, W]``, to logits ``[N, C]``. A network is left as it is.
         path: the ``.onnx`` file to write. It appears only after the checks.
         options: how to export.
         reporter: told of stages and progress.

@@ -2,8 +2,7 @@
 (docs/benchmarks.md).
 
 A device may start it for every image. What is not plain here (a wrong option, ``--help``) is left to Typer, so that its
-answers are the same;
-tests/cli/test_quick_predict.py holds that both read the same options alike.
+answers are the same; tests/cli/test_quick_predict.py holds that both read the same options alike.
 """
 
 from __future__ import annotations

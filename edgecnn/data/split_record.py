@@ -2,8 +2,8 @@
 file.
 
 By content, because folders move and files are renamed. In the model file each image costs four bytes of its SHA-256
-(one in 2^32 other
-images is mistaken for it), so that evaluating a model on its own training images is noticed on any machine.
+(one in 2^32 other images is mistaken for it), so that evaluating a model on its own training images is noticed on any
+machine.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Lays one thumbnail over a part of another, and says how alike they then are.
 
 The way from one image to a crop of it is a stretch and a shift along each axis, four numbers; they are found by
-Gauss-Newton steps on the
-grey levels, together with a gain (Lucas and Kanade 1981; Baker and Matthews, "Lucas-Kanade 20 years on", part 3, 2003:
-slow changes of
-brightness are projected out of image and slopes). All pairs of a batch go through each step at once.
+Gauss-Newton steps on the grey levels, together with a gain (Lucas and Kanade 1981; Baker and Matthews, "Lucas-Kanade 20
+years on", part 3, 2003: slow changes of brightness are projected out of image and slopes). All pairs of a batch go
+through each step at once.
 """
 
 from __future__ import annotations

@@ -3,10 +3,8 @@
 A classifier would learn that first, and fail where it is not so.
 
 Each property of the files is held against each class: how much more frequent is it in the class than in the others? For
-figures (size,
-shape, compression) that is the largest distance between the two distributions, Kolmogorov's and Smirnov's D, which also
-names the value that
-parts them best.
+figures (size, shape, compression) that is the largest distance between the two distributions, Kolmogorov's and
+Smirnov's D, which also names the value that parts them best.
 """
 
 from __future__ import annotations

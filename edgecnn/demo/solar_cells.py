@@ -1,8 +1,8 @@
 """The demo's images: solar cells by electroluminescence, from the registry package ``elpv-dataset``.
 
 Buerhop-Lutz et al., "A Benchmark for Visual Identification of Defective Solar Cells in Electroluminescence Imagery" (EU
-PVSEC 2018);
-Deitsch et al. (Solar Energy 185, 2019): a support vector machine reaches 82.44 %, a convolutional network 88.42 %.
+PVSEC 2018); Deitsch et al. (Solar Energy 185, 2019): a support vector machine reaches 82.44 %, a convolutional network
+88.42 %.
 """
 
 from __future__ import annotations

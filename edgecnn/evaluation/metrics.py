@@ -114,8 +114,8 @@ def ece_band(
     Its middle 95 % over simulated truths.
 
     The ECE of few images is never 0, however well calibrated the model is; one above this band is more than chance.
-    Consistency resampling,
-    after Bröcker and Smith, "Increasing the Reliability of Reliability Diagrams" (2007), with the images held fixed.
+    Consistency resampling, after Bröcker and Smith, "Increasing the Reliability of Reliability Diagrams" (2007), with
+    the images held fixed.
 
     Args:
         probabilities: ``[N, C]``, rows that sum to 1.

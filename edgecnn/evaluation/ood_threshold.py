@@ -29,8 +29,7 @@ def fit_threshold(rule: UnknownRule, scores: NDArray[np.floating], rate: float =
     these.
 
     The rank is that of split conformal prediction (Angelopoulos and Bates, arXiv 2107.07511): ``floor(rate (N + 1)) -
-    1`` of the images lie
-    beyond the threshold.
+    1`` of the images lie beyond the threshold.
 
     Args:
         rule: names the score, and so which side is unknown.

@@ -3,9 +3,8 @@
 What a frame costs beside its network is mostly this.
 
 For other than whole factors OpenCV turns each byte into a float by itself, and again for each row of the result that it
-belongs to.
-Turned into floats before, a band of rows at a time, the bytes take vector instructions for it; sums and rounding stay
-what they are.
+belongs to. Turned into floats before, a band of rows at a time, the bytes take vector instructions for it; sums and
+rounding stay what they are.
 """
 
 from __future__ import annotations

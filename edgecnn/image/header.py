@@ -1,8 +1,7 @@
 """What the first bytes of an image tell before anything is decoded: its format, its size, whether it is whole.
 
 Read here and not by the decoder, because a decoder allocates before it refuses (a 109 KB PNG of 30,000 x 30,000 pixels
-took 5.2 GB), and
-because OpenCV fills the missing part of a JPEG that was cut short with grey and says nothing.
+took 5.2 GB), and because OpenCV fills the missing part of a JPEG that was cut short with grey and says nothing.
 """
 
 from __future__ import annotations

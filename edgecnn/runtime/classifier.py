@@ -35,8 +35,7 @@ class Classifier(FrameClassifier):
         ep: execution provider, see :func:`edgecnn.runtime.session.opening.open_session`.
         threads: of one inference; None: as ``options`` say.
         threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below
-            it is ``unknown``,
-            an unknown score above it.
+            it is ``unknown``, an unknown score above it.
         topk: how many classes ``Prediction.top`` reports.
         allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together
             with ``deny``.
@@ -79,15 +78,13 @@ class Classifier(FrameClassifier):
         """Frame and prediction, one by one as they are ready.
 
         Images are read ahead; a video gives each of its frames, a camera or a stream its newest. What cannot be read
-        and a camera that is away
-        are reported, without a frame, and passed over. Several cameras are read at once.
+        and a camera that is away are reported, without a frame, and passed over. Several cameras are read at once.
 
         Args:
             sources: images, folders, globs, ``-``, videos, cameras, streams; see
                 :func:`edgecnn.runtime.sources.address.parse_address`.
             options: fields of :class:`edgecnn.runtime.streaming.stream.StreamOptions`: ``batch``, ``every``,
-                ``max_frames``, ``live``, ``health``,
-                ``smoothing``, ``on_change``.
+                ``max_frames``, ``live``, ``health``, ``smoothing``, ``on_change``.
 
         Raises:
             TypeError: no such option.

@@ -157,8 +157,7 @@ def decide(
         topk: how many classes to report.
         unknown_score: what the graph gave; None where the manifest's rule goes by the largest probability.
         allowed_indices: the classes that may be an answer, at least one; None: all. Where another is likelier than
-            all of these, the answer is
-            ``unknown``.
+            all of these, the answer is ``unknown``.
 
     Returns:
         ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no

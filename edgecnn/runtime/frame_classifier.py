@@ -50,8 +50,7 @@ class FrameClassifier:
         ep: execution provider, see :func:`edgecnn.runtime.session.opening.open_session`.
         threads: of one inference; None: as ``options`` say.
         threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below
-            it is ``unknown``,
-            an unknown score above it.
+            it is ``unknown``, an unknown score above it.
         topk: how many classes ``Prediction.top`` reports.
         allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together
             with ``deny``.

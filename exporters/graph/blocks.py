@@ -1,9 +1,8 @@
 """Divides a network into blocks that can stay float each by itself: contiguous, entered and left through one tensor.
 
 A single float convolution between int8 neighbours does not stay float: onnxruntime quantizes it again at load, one
-scale for all its channels
-(``weight_bias_quantization.cc``). Within a block of two or more no convolution stands between a DequantizeLinear and a
-QuantizeLinear of its own.
+scale for all its channels (``weight_bias_quantization.cc``). Within a block of two or more no convolution stands
+between a DequantizeLinear and a QuantizeLinear of its own.
 """
 
 from __future__ import annotations

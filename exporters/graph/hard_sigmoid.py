@@ -1,9 +1,8 @@
 """Hard sigmoid and hard swish in int8, where onnxruntime has no kernel for either.
 
 ``hard_sigmoid(x) = clip(x / 6 + 1/2, 0, 1)``. A uint8 tensor times 1/6 is the same bytes with a sixth of the scale, and
-a uint8 result whose range is
-0 to 1 cuts off below and above by itself: what is left is one addition of a constant, ``QLinearAdd``. Hard swish is
-that times ``x``, ``QLinearMul``.
+a uint8 result whose range is 0 to 1 cuts off below and above by itself: what is left is one addition of a constant,
+``QLinearAdd``. Hard swish is that times ``x``, ``QLinearMul``.
 """
 
 from __future__ import annotations

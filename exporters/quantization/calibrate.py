@@ -3,8 +3,7 @@
 Two passes over the images, a histogram a tensor, never the activations themselves.
 
 onnxruntime's own calibrators keep every activation of every image (or lose some on the way, see its issue 18893), and
-its default entropy
-method can only answer what min-max does.
+its default entropy method can only answer what min-max does.
 """
 
 from __future__ import annotations

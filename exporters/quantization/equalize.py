@@ -2,12 +2,10 @@
 small ones.
 
 One scale holds a whole activation in int8, and a channel a tenth as large as the largest has 25 levels left. Where
-nothing but additions (and Relu,
-which scales along) lies between the convolutions that make a tensor and those that read it, a factor a channel can move
-from the ones to the others:
-the network stays the same in float. That is cross-layer equalization (Nagel et al., arXiv 1906.04721), taken where the
-bottlenecks of inverted
-residuals are linear; across ReLU6, which caps each channel at the same value, it must not be.
+nothing but additions (and Relu, which scales along) lies between the convolutions that make a tensor and those that
+read it, a factor a channel can move from the ones to the others: the network stays the same in float. That is
+cross-layer equalization (Nagel et al., arXiv 1906.04721), taken where the bottlenecks of inverted residuals are linear;
+across ReLU6, which caps each channel at the same value, it must not be.
 """
 
 from __future__ import annotations

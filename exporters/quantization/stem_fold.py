@@ -1,12 +1,10 @@
 """Puts the first convolution of an int8 model on onnxruntime's quick path, which three channels of colour miss.
 
 onnxruntime's quickest int8 convolution asks for a multiple of four input channels (``convsym.cpp`` of its MLAS). Four
-neighbouring pixels of a row
-lie in memory as twelve numbers: read as one pixel of twelve channels, an image of width ``W`` is one of width ``W /
-4``, and no byte moves. A stem
-of stride 2 then has stride 1 across, and gives two of its output columns at once, as twice the channels, which lie as
-the columns would. The weights
-are the same integers and zeros, so the answers are the same to the bit.
+neighbouring pixels of a row lie in memory as twelve numbers: read as one pixel of twelve channels, an image of width
+``W`` is one of width ``W / 4``, and no byte moves. A stem of stride 2 then has stride 1 across, and gives two of its
+output columns at once, as twice the channels, which lie as the columns would. The weights are the same integers and
+zeros, so the answers are the same to the bit.
 """
 
 from __future__ import annotations

@@ -1,15 +1,12 @@
 """What the int8 form looks like for a processor or a provider.
 
 `x86`: uint8 activations with a zero point, so that Relu and Clip vanish, and int8 weights, as VNNI multiplies them;
-pixels enter as they are.
-`arm64`: int8 activations, since its dot products multiply signed by signed; with a zero point, which costs nothing
-there (the kernels take it out
-through the sums of the weights), keeps the eighth bit of what Relu gives, and lets Relu and Clip vanish again.
-`tensorrt`: zero points are 0, biases and weights float, each reader has its own pair
-(:mod:`exporters.quantization.tensorrt`).
-`openvino`: zero points are 0, uint8 where nothing is negative and int8 elsewhere: 2.1 times its float speed, where it
-runs `x86` at 1.9, and at
-1.6 with the stem folded (docs/benchmarks.md).
+pixels enter as they are. `arm64`: int8 activations, since its dot products multiply signed by signed; with a zero
+point, which costs nothing there (the kernels take it out through the sums of the weights), keeps the eighth bit of what
+Relu gives, and lets Relu and Clip vanish again. `tensorrt`: zero points are 0, biases and weights float, each reader
+has its own pair (:mod:`exporters.quantization.tensorrt`). `openvino`: zero points are 0, uint8 where nothing is
+negative and int8 elsewhere: 2.1 times its float speed, where it runs `x86` at 1.9, and at 1.6 with the stem folded
+(docs/benchmarks.md).
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Lets a model file in, or refuses it, before this process opens it.
 
 onnxruntime can be killed by a file, which no ``try`` catches, and kept busy for ever by another. A file that was never
-seen is therefore parsed,
-held to rules and run once in a child process with limits on time and memory. The verdict is kept by the hash of the
-bytes that were tried, so that
-a known model starts at full speed. docs/untrusted-models.md says what this promises, and what not.
+seen is therefore parsed, held to rules and run once in a child process with limits on time and memory. The verdict is
+kept by the hash of the bytes that were tried, so that a known model starts at full speed. docs/untrusted-models.md says
+what this promises, and what not.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Known operators, one flat graph, sizes that no image decides.
 
-Reads what :mod:`edgecnn.runtime.onnx_file.proto` parsed; nothing here runs the model.
-Where the rules are of no use, since onnxruntime itself falls over
-a graph that follows them, the probe in :mod:`edgecnn.runtime.admission.admission` finds out.
+Reads what :mod:`edgecnn.runtime.onnx_file.proto` parsed; nothing here runs the model. Where the rules are of no use,
+since onnxruntime itself falls over a graph that follows them, the probe in :mod:`edgecnn.runtime.admission.admission`
+finds out.
 """
 
 from __future__ import annotations

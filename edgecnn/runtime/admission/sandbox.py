@@ -3,8 +3,7 @@
 Opens and runs a stranger's model where nothing is lost if that ends the process.
 
 Reads ``PARENT HEIGHT WIDTH`` as arguments and the model on standard input, and writes one JSON line, or dies of what
-the model does. Imports as
-little as it can, since every first sight of a model pays for it.
+the model does. Imports as little as it can, since every first sight of a model pays for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Remembers by hash which model files were let in and which were not, for this process and for the next ones.
 
 One small JSON file a model, in a folder that this user alone may write to. What is not there, damaged, or of another
-version of the rules or of
-onnxruntime, is not known: the model is probed again.
+version of the rules or of onnxruntime, is not known: the model is probed again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What onnxruntime makes of an int8 file when it loads it: which nodes run in int8, which fell back to float, and why.
 
 A QDQ file says in float what may run in int8; whether it does is onnxruntime's decision at load, taken in silence. Here
-the graph that it decided on
-is written out and read.
+the graph that it decided on is written out and read.
 """
 
 from __future__ import annotations

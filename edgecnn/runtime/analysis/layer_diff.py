@@ -1,8 +1,7 @@
 """Where two files of one network part: tensor by tensor, in the order of the graph.
 
 Export and quantization keep the names of tensors, so the same name is the same quantity. An int8 file's tensors are
-read behind their
-DequantizeLinear, as the next layer sees them.
+read behind their DequantizeLinear, as the next layer sees them.
 """
 
 from __future__ import annotations

@@ -37,10 +37,9 @@ def learn_thresholds(frames: Iterable[Frame]) -> LearntHealth:
     """Limits from about a minute of a camera's own frames while it works as it should.
 
     Sharpness may fall to 0.7 of the camera's own least, the burnt-out share may rise by half of what is left to 1, and
-    frames count as the same
-    where they differ by less than half of what its noise makes the quietest parts of two frames differ. A seam or a
-    filling that most frames have
-    is part of the image: several views in one, a bar of text. What is dark depends on the hour: that limit stays.
+    frames count as the same where they differ by less than half of what its noise makes the quietest parts of two
+    frames differ. A seam or a filling that most frames have is part of the image: several views in one, a bar of text.
+    What is dark depends on the hour: that limit stays.
 
     Raises:
         DataError: too few frames, or most of them unfit by the default limits.

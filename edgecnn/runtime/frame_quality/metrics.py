@@ -1,8 +1,8 @@
 """What can be told of a frame's health in a tenth of a millisecond: from a few of its pixels.
 
 A frame is measured between two inferences, when nothing of this is in the processor's caches: there, each function that
-is used for the first time
-costs more than what it does. Hence few functions, used often, and plain numbers where there are few.
+is used for the first time costs more than what it does. Hence few functions, used often, and plain numbers where there
+are few.
 """
 
 from __future__ import annotations

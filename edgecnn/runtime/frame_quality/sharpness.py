@@ -25,9 +25,8 @@ def sharpness(image: Image, columns: NDArray[np.uint8]) -> float | None:
     Of a blurred edge an eighth to a quarter.
 
     Both are largest values, not means: contrast cancels out, and noise, which is everywhere but small, hardly counts.
-    Of all lines with contrast
-    the upper quarter decides, since a sharp object may stand before a blurred ground; of the two directions the softer
-    one, since movement blurs one.
+    Of all lines with contrast the upper quarter decides, since a sharp object may stand before a blurred ground; of the
+    two directions the softer one, since movement blurs one.
 
     Args:
         image: uint8 ``[H, W, 3]``.

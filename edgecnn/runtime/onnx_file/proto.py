@@ -1,9 +1,8 @@
 """Reads an ONNX file's structure with protobuf alone, which onnxruntime brings: a device has no onnx package.
 
 The schema is the part of ``onnx.proto`` (Apache-2.0, field numbers are its public format) that is asked for here, in a
-pool of its own, so
-that it never meets the onnx package's. Fields that it does not name, the weights' bytes among them, are skipped by the
-parser.
+pool of its own, so that it never meets the onnx package's. Fields that it does not name, the weights' bytes among them,
+are skipped by the parser.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """How many bits the int8 weights of a model file use, and the same file with the other number.
 
 A weight of seven bits lies in -64 … 63. On x86 processors without VNNI onnxruntime multiplies such weights quickly and
-exactly; weights of eight
-bits take a slower way there (:mod:`edgecnn.runtime.session.ort_options`).
+exactly; weights of eight bits take a slower way there (:mod:`edgecnn.runtime.session.ort_options`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Plugin providers: libraries in packages of their own, which the plain onnxruntime loads at run time.
 
 onnxruntime's "Plugin Execution Provider Libraries" describes them. Each is registered once in a process, when it is
-first asked for: that loads its
-library, 12 to 31 ms for OpenVINO's.
+first asked for: that loads its library, 12 to 31 ms for OpenVINO's.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 The same bytes on the same processor and onnxruntime compute the same at the next start.
 
-The proof stands with the file's verdict (:mod:`edgecnn.runtime.admission.verdict_cache`),
-for the CPU provider alone: a GPU's driver changes under an onnxruntime
-that stays.
+The proof stands with the file's verdict (:mod:`edgecnn.runtime.admission.verdict_cache`), for the CPU provider alone: a
+GPU's driver changes under an onnxruntime that stays.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Golden samples: images with what the model answered where it was made, replayed on the device before it is trusted.
 
 In the metadata key ``edgecnn.golden``, as JSON: ``{"tolerance": 0.001, "samples": [{"png": BASE64, "probabilities":
-[...],
-"unknown_score": 0.71}]}``, the score only where the graph gives one. A sample's image is already of the model's size,
-so that a program in
-any language can replay it: decode the PNG (RGB), run, compare.
+[...], "unknown_score": 0.71}]}``, the score only where the graph gives one. A sample's image is already of the model's
+size, so that a program in any language can replay it: decode the PNG (RGB), run, compare.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
 An int8 file that runs in float is slower than the float file it was made from.
 
 CUDA has no int8 convolutions (onnxruntime's "Quantize ONNX Models": on GPUs int8 goes through TensorRT), so each would
-be turned back into float at
-run time. TensorRT takes pairs with zero points of 0, and no int32 biases: what `edgecnn quantize --target tensorrt`
-writes.
+be turned back into float at run time. TensorRT takes pairs with zero points of 0, and no int32 biases: what `edgecnn
+quantize --target tensorrt` writes.
 """
 
 from __future__ import annotations

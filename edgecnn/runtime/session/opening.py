@@ -42,10 +42,8 @@ def open_session(
     Args:
         path: the ``.onnx`` file.
         ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the
-            best here that passes the
-            replay of the model's golden samples (a model without any runs on the CPU). OpenVINO and plugins have to
-            beat the CPU
-            provider by a tenth first, in a race of seven images.
+            best here that passes the replay of the model's golden samples (a model without any runs on the CPU).
+            OpenVINO and plugins have to beat the CPU provider by a tenth first, in a race of seven images.
         threads: of one inference; None: as ``options`` say.
         prove: replay the golden samples on a named provider too, and refuse a model that has none.
         trusted: open it without :func:`edgecnn.runtime.admission.admission.admit`; for files that this very program

@@ -1,13 +1,10 @@
 """The one place that makes onnxruntime's session options, so that all sessions compute int8 exactly.
 
 On x86 processors without VNNI (most desktops, every older server) onnxruntime's CPU provider adds pairs of products of
-uint8 and int8 in 16 bits,
-and saturates in silence: weights of more than seven bits give wrong answers there. The entry
-``session.x64quantprecision`` (onnxruntime's
-``onnxruntime_session_options_config_keys.h``) has it multiply such weights as uint8, which is exact and slower. It is
-set where it is needed and
-nowhere else: on a Xeon with VNNI, where nothing saturates, onnxruntime 1.32 takes the slower way too, 1.5 times the
-time of an eight-bit file.
+uint8 and int8 in 16 bits, and saturates in silence: weights of more than seven bits give wrong answers there. The entry
+``session.x64quantprecision`` (onnxruntime's ``onnxruntime_session_options_config_keys.h``) has it multiply such weights
+as uint8, which is exact and slower. It is set where it is needed and nowhere else: on a Xeon with VNNI, where nothing
+saturates, onnxruntime 1.32 takes the slower way too, 1.5 times the time of an eight-bit file.
 """
 
 from __future__ import annotations

@@ -236,8 +236,8 @@ def choose_settings(tried: Mapping[SmoothingOptions, Sequence[Counted]], budget_
     """The best within the budget, or those that exceed it least.
 
     Best is the share of the time that is right less the share of labels that are missed: rare ones count, however long
-    the background lasts. Among
-    those that are alike in this the quickest, among these the one with the fewest false alarms.
+    the background lasts. Among those that are alike in this the quickest, among these the one with the fewest false
+    alarms.
     """
 
     def rank(settings: SmoothingOptions) -> tuple[float, ...]:

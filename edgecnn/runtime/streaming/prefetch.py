@@ -28,8 +28,8 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers
     """Yields ``function(item)`` for each item, in order, while up to ``window`` later ones are worked on.
 
     An item that is slow to come (a line on standard input) holds back no result of those before it: a thread of its own
-    asks for it. The caller
-    waits in queues of C alone, so that a signal's exception leaves no lock held that a worker would wait for.
+    asks for it. The caller waits in queues of C alone, so that a signal's exception leaves no lock held that a worker
+    would wait for.
 
     Raises:
         What the function raises, at its item's turn; what iterating over the items raises, at their end.

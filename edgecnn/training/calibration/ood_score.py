@@ -3,10 +3,8 @@
 What is measured, how it is fitted, and the torch twin of the nodes that compute it.
 
 No unknown image is at hand when a model is trained, so the kind of score is settled by what was measured beforehand
-(``docs/unknown.md``)
-and only its parameters and its threshold are fitted here: the parameters on training images, the threshold on
-validation images alone,
-since a network knows its training images too well.
+(``docs/unknown.md``) and only its parameters and its threshold are fitted here: the parameters on training images, the
+threshold on validation images alone, since a network knows its training images too well.
 """
 
 from __future__ import annotations
@@ -53,9 +51,8 @@ class FeatureDistance(nn.Module):
     """Distance of an image's features from what training images span: 0 inside the subspace, at most 2.
 
     ``|z - V V'z|`` with ``z = f / |f| - mean``: the residual outside the principal subspace of ViM (Wang et al., arXiv
-    2203.10807), here on
-    features of length 1, as in Mahalanobis++ (Mueller and Hein, arXiv 2505.18032), and from their mean. Computed as
-    ``sqrt(|z|^2 - |V'z|^2)``: one product with a thin matrix, since V has orthonormal columns.
+    2203.10807), here on features of length 1, as in Mahalanobis++ (Mueller and Hein, arXiv 2505.18032), and from their
+    mean. Computed as ``sqrt(|z|^2 - |V'z|^2)``: one product with a thin matrix, since V has orthonormal columns.
     """
 
     def __init__(self, mean: Tensor, basis: Tensor) -> None:
@@ -131,8 +128,7 @@ def fit_unknown(
         val_logits: ``[N, C]``, two columns of a one-logit network.
         temperature: that the probabilities will have.
         score: which; ``auto`` is the feature distance, or the largest probability where the features cannot carry
-            one (fewer than 20 training
-            images, fewer than 8 features, or all of them alike).
+            one (fewer than 20 training images, fewer than 8 features, or all of them alike).
         rate: share of genuine images that may be lost.
 
     Raises:

@@ -18,10 +18,9 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.integer]) -> 
     1 where the images say too little against it.
 
     The NLL's own minimum (Guo et al., arXiv 1706.04599) hangs on the few images that come out wrong, and where none
-    does it lies at 0. So
-    ``log T`` has a normal prior around 0, which a hundred mistakes outweigh. And a network that is calibrated already
-    is left alone: there
-    any temperature is noise, and made the NLL of other images higher (solar cells).
+    does it lies at 0. So ``log T`` has a normal prior around 0, which a hundred mistakes outweigh. And a network that
+    is calibrated already is left alone: there any temperature is noise, and made the NLL of other images higher (solar
+    cells).
     """
     z, y = torch.from_numpy(logits).double(), torch.from_numpy(truth.astype(np.int64))
     grid = torch.logspace(np.log10(0.05), np.log10(20), 400, dtype=torch.float64)

@@ -59,8 +59,7 @@ def training_batches(
     """One epoch, shuffled, from step ``first`` on.
 
     Order and augmentation depend on seed, epoch and place in the order alone, so a resumed run sees the same. Mixing
-    also depends on how many
-    processes share a step: each mixes its own part.
+    also depends on how many processes share a step: each mixes its own part.
 
     Args:
         training_set: what to train on.

@@ -19,8 +19,7 @@ def split_images(
     """Assigns each image a split.
 
     Groups (of the same image) stay together. Each class gives its share; classes too small to give a whole image are
-    pooled, and the
-    pool gives its share. Every class keeps at least one image to train on.
+    pooled, and the pool gives its share. Every class keeps at least one image to train on.
 
     Args:
         labels: class index of each image.

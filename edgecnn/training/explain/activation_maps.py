@@ -1,9 +1,8 @@
 """Where a network looked: class-activation maps by Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
 
 The last feature map that still has places is weighed, channel by channel, by the mean gradient of the class's score;
-what speaks for the class stays.
-For networks that average that map and put a linear layer on it, this is the class-activation map of Zhou et al. (2016,
-arXiv 1512.04150).
+what speaks for the class stays. For networks that average that map and put a linear layer on it, this is the
+class-activation map of Zhou et al. (2016, arXiv 1512.04150).
 """
 
 from __future__ import annotations

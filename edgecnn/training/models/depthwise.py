@@ -1,9 +1,8 @@
 """Depthwise convolution with a quick backward pass in bfloat16 on a CPU.
 
 oneDNN, torch's library for a CPU, has no bfloat16 kernel for two gradients and falls back to a reference one: that of
-the input at stride 2, and that
-of a 5 x 5 weight. In EfficientNet-Lite0 the two took more than half of a training step. Both are sums that its quick 3
-x 3 kernels can compute:
+the input at stride 2, and that of a 5 x 5 weight. In EfficientNet-Lite0 the two took more than half of a training step.
+Both are sums that its quick 3 x 3 kernels can compute:
 
 * At stride 2 the input's even and odd rows and columns each get their gradient from taps of their own: four
 convolutions of the output's gradient

@@ -2,8 +2,7 @@
 
 Source: Tan and Le, "EfficientNet" (arXiv 1905.11946), and the Lite variants of the TensorFlow TPU models' repository
 (``efficientnet/lite``). Batch-norm epsilon 1e-3, TensorFlow's SAME padding. The stem and the head are never scaled, nor
-the repeats of the first
-and the last stage.
+the repeats of the first and the last stage.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Inverted residual blocks, of which the MobileNets since the second and EfficientNet-Lite are made.
 
 Source: Sandler et al., "MobileNetV2" (arXiv 1801.04381); squeeze-and-excitation in them: Howard et al., "Searching for
-MobileNetV3"
-(arXiv 1905.02244). The batch-norm momentum is torch's 0.1 in every network: the papers' 0.01 (0.99 as TensorFlow
-counts) is made for hundreds of
-epochs of ImageNet, and after 150 steps it leaves the running statistics far behind.
+MobileNetV3" (arXiv 1905.02244). The batch-norm momentum is torch's 0.1 in every network: the papers' 0.01 (0.99 as
+TensorFlow counts) is made for hundreds of epochs of ImageNet, and after 150 steps it leaves the running statistics far
+behind.
 """
 
 from __future__ import annotations
@@ -76,8 +75,7 @@ class ConvNorm(nn.Sequential):
         """``[N, C, H, W]`` -> ``[N, outputs, H', W']``.
 
         While the rest trains beside frozen statistics, batch-norm is a factor and an offset a channel: they join the
-        convolution's weights, through
-        which their gradients flow, and a pass over the images is saved each way.
+        convolution's weights, through which their gradients flow, and a pass over the images is saved each way.
         """
         convolution, norm = self[0], self[1]
         assert isinstance(convolution, Convolution)

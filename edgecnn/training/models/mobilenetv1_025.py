@@ -3,10 +3,8 @@
 Is there a person in the image?
 
 Source: Howard et al., "MobileNets" (arXiv 1704.04861), as the reference model ``vww_model.py`` of MLPerf Tiny (Banbury
-et al., arXiv 2106.07597)
-builds it: 96 x 96 images, two classes, ReLU where the paper's code has ReLU6, convolutions with biases, TensorFlow's
-SAME padding. 221,794
-parameters as Keras counts, 5,472 of them running statistics.
+et al., arXiv 2106.07597) builds it: 96 x 96 images, two classes, ReLU where the paper's code has ReLU6, convolutions
+with biases, TensorFlow's SAME padding. 221,794 parameters as Keras counts, 5,472 of them running statistics.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """MobileNetV2: 3,504,872 parameters with 1,000 classes; 224 x 224 images.
 
 Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks" (arXiv 1801.04381), table 2. Padding,
-batch-norm epsilon and the
-order of tensors are torchvision's (``mobilenet_v2``), so that weights trained there fit.
+batch-norm epsilon and the order of tensors are torchvision's (``mobilenet_v2``), so that weights trained there fit.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """MobileNetV3-Small: 2,542,856 parameters with 1,000 classes; 224 x 224 images.
 
 Source: Howard et al., "Searching for MobileNetV3" (arXiv 1905.02244), table 2. Padding, batch-norm epsilon 1e-3 and the
-order of tensors are
-torchvision's (``mobilenet_v3_small``), so that weights trained there fit; the count is torchvision's too, the paper
-rounds to 2.5 M.
+order of tensors are torchvision's (``mobilenet_v3_small``), so that weights trained there fit; the count is
+torchvision's too, the paper rounds to 2.5 M.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A network of your own, as one of the built-in ones: features, and a classifier on them.
 
 Its last linear layer becomes the classifier, and what goes into that layer the features, so that features can be
-cached, the classifier fitted on
-them, and both exported. Which layer that is, one forward pass tells.
+cached, the classifier fitted on them, and both exported. Which layer that is, one forward pass tells.
 """
 
 from __future__ import annotations
@@ -61,8 +60,7 @@ def own_network(network: nn.Module, classes: int, imgsz: int, classifier: str | 
 
     Raises:
         UsageError: the network does not take such images, gives something else than logits for so many classes, or
-            ``classifier`` is not its
-            last layer.
+            ``classifier`` is not its last layer.
     """
     if isinstance(network, OwnNetwork):  # split already
         same = copy.deepcopy(network).cpu().eval()

@@ -3,10 +3,8 @@
 The network computes as if in eight bits, and its weights learn to bear it (Jacob et al., arXiv 1712.05877).
 
 torchao finds where to round and rounds (its pt2e flow: ``prepare_qat_pt2e``, with the types of x86: uint8 activations,
-int8 weights a channel). The
-rounding form shares its parameters with the network, so what is learnt is an ordinary checkpoint: exported and
-quantized like any other, for any
-target, through the same gates.
+int8 weights a channel). The rounding form shares its parameters with the network, so what is learnt is an ordinary
+checkpoint: exported and quantized like any other, for any target, through the same gates.
 
 Batch-norm is made neutral first: its scale goes into the convolution's weights, which are what the device rounds, and
 its shift stays as the bias.

@@ -75,8 +75,8 @@ def fit_head(linear: nn.Linear, train: LabelledFeatures, val: LabelledFeatures, 
     """Sets a linear layer to the logistic regression of targets on features, by L-BFGS.
 
     All features are divided by one number, not each by its own deviation: that would make much of features that hardly
-    vary. On cropped images
-    a classifier so fitted had an NLL of 4.2, this one 0.8 (solar cells, both fitted on the images as they are).
+    vary. On cropped images a classifier so fitted had an NLL of 4.2, this one 0.8 (solar cells, both fitted on the
+    images as they are).
     """
     mean, deviation = train.features.mean(0), train.features.std()
     x, x_val = (train.features - mean) / deviation, (val.features - mean) / deviation

@@ -22,9 +22,8 @@ def kept_memory() -> Iterator[None]:
     Afterwards all at once.
 
     By default every block above 32 MiB, as activations are, is mapped anew each time it is allocated, and the kernel
-    clears it page by page: a
-    sixth of a training step and more on a CPU. Elsewhere than on glibc, and where the environment sets
-    ``MALLOC_MMAP_MAX_`` itself, nothing changes.
+    clears it page by page: a sixth of a training step and more on a CPU. Elsewhere than on glibc, and where the
+    environment sets ``MALLOC_MMAP_MAX_`` itself, nothing changes.
     """
     set_option = None if "MALLOC_MMAP_MAX_" in os.environ else _function("mallopt")
     if set_option is None:

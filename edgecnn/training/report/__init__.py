@@ -3,8 +3,7 @@
 One file that needs nothing else, to keep, send or print.
 
 Curves and reliability are SVG by matplotlib and hold no word of the user's; the confusion matrix is an HTML table,
-because labels come in
-every script and length, and a browser knows how to set them.
+because labels come in every script and length, and a browser knows how to set them.
 """
 
 from edgecnn.training.report.content import DataFinding, EvaluatedPart, Mistake, ReportInput

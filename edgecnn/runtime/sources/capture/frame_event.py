@@ -12,8 +12,7 @@ class FrameEvent:
     """Set several times before the waiter looks, it wakes the waiter once.
 
     A :class:`threading.Condition` would do, were it not for signals: an exception out of a handler (Ctrl-C, SIGTERM)
-    can leave its lock held, or let
-    go of twice. :class:`queue.SimpleQueue` is one step of C, which no handler parts.
+    can leave its lock held, or let go of twice. :class:`queue.SimpleQueue` is one step of C, which no handler parts.
     """
 
     def __init__(self) -> None:

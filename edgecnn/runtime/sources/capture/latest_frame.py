@@ -3,10 +3,9 @@
 The writer never waits, the reader never sees half a frame.
 
 Three slots, written in turn. A slot's number is 0 while it is being written, else its frame's; a reader copies a slot
-and keeps the copy only if
-the number was the wanted one before and after (a seqlock; Lameter, "Effective Synchronization on Linux/NUMA Systems",
-2005). The memory has no
-name in the file system, so that nothing is left behind, however the processes end.
+and keeps the copy only if the number was the wanted one before and after (a seqlock; Lameter, "Effective
+Synchronization on Linux/NUMA Systems", 2005). The memory has no name in the file system, so that nothing is left
+behind, however the processes end.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
 """A camera or a stream as the runner sees it: its newest frame, or the news that it has gone away.
 
 Each connection is a capture process of its own (:mod:`edgecnn.runtime.sources.capture.worker`). A thread here watches
-it: one that falls silent is
-killed; after one that ended comes the next, after a wait that doubles from 0.5 s to 4 s and begins anew with the first
-frame.
+it: one that falls silent is killed; after one that ended comes the next, after a wait that doubles from 0.5 s to 4 s
+and begins anew with the first frame.
 
 Between that thread and the reader stand queues of C alone: a signal's exception in the reader, wherever it strikes,
-leaves no lock held or half
-released.
+leaves no lock held or half released.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 newest.
 
 A process, since a native read may hang for ever and only the end of its process ends it (OpenCV issue 22677); since a
-decoder that crashes takes
-nothing else along; and since frames are taken off the source at its own pace whatever the runner does.
+decoder that crashes takes nothing else along; and since frames are taken off the source at its own pace whatever the
+runner does.
 
 It is told what to do in one line of JSON on standard input (an address may hold a password, which a command line would
-show to every user of the
-machine), answers in lines of JSON on standard output, and ends when its input does: with its parent, however that ends.
+show to every user of the machine), answers in lines of JSON on standard output, and ends when its input does: with its
+parent, however that ends.
 """
 
 from __future__ import annotations

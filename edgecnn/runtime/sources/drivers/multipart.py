@@ -1,8 +1,7 @@
 """The parts of ``multipart/x-mixed-replace``: how cameras send JPEG after JPEG over HTTP (RFC 2046, section 5.1).
 
 Cameras differ: some give no Content-Length, some repeat the dashes in the boundary they announce, some announce none.
-What is read is bounded, so
-that a server cannot fill the memory.
+What is read is bounded, so that a server cannot fill the memory.
 """
 
 from __future__ import annotations
