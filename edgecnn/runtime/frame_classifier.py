@@ -45,24 +45,7 @@ class Answer:
 class FrameClassifier:
     """Classifies frames with a model file that EdgeCNN exported.
 
-    Args:
-        model: the ``.onnx`` file.
-        ep: execution provider, see :func:`edgecnn.runtime.session.opening.open_session`.
-        threads: of one inference; None: as ``options`` say.
-        threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below
-            it is ``unknown``, an unknown score above it.
-        topk: how many classes ``Prediction.top`` reports.
-        allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together
-            with ``deny``.
-        deny: the labels that may not.
-        max_pixels: refuse larger images.
-        prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so
-            where the model has any.
-        options: threads, power, memory and what the provider is told, see
-            :class:`edgecnn.runtime.session.run_options.RunOptions`.
-
-    Raises:
-        InputNotFoundError, ModelError, ManifestError, ProviderError, GateError: the model cannot be opened here.
+    Arguments and errors are those of :class:`edgecnn.runtime.classifier.Classifier`, which adds sources and streams.
     """
 
     def __init__(
