@@ -8,20 +8,22 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from edgecnn.errors import MissingExtraError
 
-_missing = [name for name in ("torch", "onnx", "onnxscript") if find_spec(name) is None]
-if _missing:
-    raise MissingExtraError(
-        f"exporters needs {', '.join(_missing)}, not installed here; run pip install 'edgecnn[train]'"
-    )
-
-from exporters.adopt import AdoptOptions, adopt  # noqa: E402  # after the check, whose message names the extra
-from exporters.quantize import QuantizeOptions, QuantizeResult, quantize, quantize_for  # noqa: E402
-from exporters.to_onnx import ExportOptions, ExportResult, export_onnx  # noqa: E402
-from exporters.verify import verify  # noqa: E402
+if TYPE_CHECKING:
+    from exporters.adopt_onnx import adopt as adopt
+    from exporters.options import AdoptOptions as AdoptOptions
+    from exporters.options import ExportOptions as ExportOptions
+    from exporters.options import QuantizeOptions as QuantizeOptions
+    from exporters.to_int8 import QuantizeResult as QuantizeResult
+    from exporters.to_int8 import quantize as quantize
+    from exporters.to_int8 import quantize_for as quantize_for
+    from exporters.to_onnx import ExportResult as ExportResult
+    from exporters.to_onnx import export_onnx as export_onnx
+    from exporters.verify_models import verify as verify
 
 __all__ = [
     "AdoptOptions",
@@ -35,3 +37,34 @@ __all__ = [
     "quantize_for",
     "verify",
 ]
+
+_MODULES = {
+    "AdoptOptions": "options",
+    "ExportOptions": "options",
+    "ExportResult": "to_onnx",
+    "QuantizeOptions": "options",
+    "QuantizeResult": "to_int8",
+    "adopt": "adopt_onnx",
+    "export_onnx": "to_onnx",
+    "quantize": "to_int8",
+    "quantize_for": "to_int8",
+    "verify": "verify_models",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imported when first used; without the extra the error names it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'exporters' has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"exporters.{_MODULES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(("edgecnn", "exporters")):
+            raise
+        raise MissingExtraError(
+            f"exporters needs {error.name}, which is not installed; run pip install 'edgecnn[train]'"
+        ) from error
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

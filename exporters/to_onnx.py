@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
@@ -44,11 +43,10 @@ from exporters.golden import choose, synthetic_images
 from exporters.graph.fp16 import to_fp16
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.graph.passes import PASSES, run_passes
+from exporters.options import OPSET, ExportOptions
 
 __all__ = [
     "IR_VERSION",
-    "OPSET",
-    "ExportOptions",
     "ExportResult",
     "Parity",
     "TensorInfo",
@@ -56,23 +54,9 @@ __all__ = [
     "tensor_infos",
 ]
 
-OPSET, IR_VERSION = 18, 8  # read by every onnxruntime since 1.14
+IR_VERSION = 8  # read by every onnxruntime since 1.14
 _PARITY_IMAGES = 256
 _PARITY_TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2}
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """Options of ``edgecnn export``."""
-
-    weights: str | None = None  # `imagenet`, for a built-in name
-    precision: Literal["fp32", "fp16"] = "fp32"
-    layout: Literal["nhwc-uint8", "nchw-float32"] = "nhwc-uint8"
-    opset: int = OPSET
-    golden: Literal["synthetic", "data", "none"] = "synthetic"
-    data: Path | None = (
-        None  # images for the parity check, and for golden samples where asked; None: the run's own held-out ones
-    )
 
 
 @dataclass(frozen=True)

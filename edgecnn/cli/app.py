@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import typer
 
 from edgecnn.cli.failures import exit_status
 
-__all__ = ["app", "run"]
+__all__ = ["COMMANDS", "app", "run"]
+
+COMMANDS = (
+    "train",
+    "val",
+    "explain",
+    "export",
+    "adopt",
+    "quantize",
+    "verify",
+    "predict",
+    "capture",
+    "health",
+    "tune",
+    "benchmark",
+    "inspect",
+    "doctor",
+    "demo",
+)
+"""Modules of :mod:`edgecnn.cli.commands`, in the order of the help."""
 
 
 class _Commands(typer.core.TyperGroup):
@@ -36,40 +56,6 @@ app = typer.Typer(
 
 def run() -> None:
     """Reads the command line and runs its command."""
-    from edgecnn.cli.commands import (
-        adopt,
-        benchmark,
-        capture,
-        demo,
-        doctor,
-        explain,
-        export,
-        health,
-        inspect,
-        predict,
-        quantize,
-        train,
-        tune,
-        val,
-        verify,
-    )
-
-    for module in (
-        train,
-        val,
-        explain,
-        export,
-        adopt,
-        quantize,
-        verify,
-        predict,
-        capture,
-        health,
-        tune,
-        benchmark,
-        inspect,
-        doctor,
-        demo,
-    ):
-        module.register(app)
+    for name in COMMANDS:
+        import_module(f"edgecnn.cli.commands.{name}").register(app)
     app(prog_name="edgecnn")

@@ -1,74 +1,110 @@
-"""Options that several commands have in common."""
+"""Options that several commands have in common, as options classes to inherit from."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from edgecnn.command_options import Option
 
 if TYPE_CHECKING:
     from edgecnn.evaluation.parity import VerifiableModel
+    from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
     from edgecnn.runtime.session.run_options import RunOptions
 
 __all__ = [
-    "Arena",
-    "Ep",
-    "EpOption",
-    "Health",
-    "Json",
-    "Out",
-    "Power",
-    "StrictEp",
+    "HealthOption",
+    "JsonOption",
+    "ProviderOption",
+    "SessionOptions",
+    "StreamStartOption",
     "open_model",
     "require_extra",
-    "run_options",
 ]
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
-Ep = Annotated[
-    str,
-    typer.Option(
-        help=(
-            "Execution provider, or several in order: cpu, cuda, tensorrt, openvino …; auto: the best that passes "
-            "the golden samples."
+
+@dataclass(frozen=True, kw_only=True)
+class JsonOption:
+    """``--json``."""
+
+    json: Annotated[bool, Option("Print the result as one JSON object on standard output.", repeated=False)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderOption:
+    """``--ep``."""
+
+    ep: Annotated[
+        str,
+        Option(
+            "Execution provider: cpu, cuda, tensorrt, openvino …; several in order of preference, with commas; or "
+            "auto: the best one here on which the golden samples pass."
+        ),
+    ] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions(ProviderOption):
+    """How an onnxruntime session runs."""
+
+    threads: Annotated[int | None, Option("CPU threads per inference.", default="the physical cores")] = None
+    power: Annotated[
+        Literal["normal", "low"],
+        Option("low: threads sleep between inferences instead of spinning; saves energy, costs latency."),
+    ] = "normal"
+    arena: Annotated[
+        bool,
+        Option("Keep the CPU provider's memory between inferences; without, less memory.", flag="--arena/--no-arena"),
+    ] = True
+    strict_ep: Annotated[bool, Option("Refuse a model if the provider leaves any node to the CPU.")] = False
+    ep_option: Annotated[
+        tuple[str, ...],
+        Option("Option passed unchanged to the first provider named; may be repeated.", metavar="KEY=VALUE"),
+    ] = ()
+
+    def run_options(self) -> RunOptions:
+        """The same for :func:`edgecnn.runtime.session.opening.open_session`. Raises :class:`UsageError`."""
+        from edgecnn.runtime.session.run_options import RunOptions, read_provider_options
+
+        return RunOptions(
+            threads=self.threads,
+            power=self.power,
+            arena=self.arena,
+            strict=self.strict_ep,
+            provider_options=read_provider_options(self.ep_option),
         )
-    ),
-]
-EpOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY=VALUE", help="An option of the first provider named, passed to it as it is; may be repeated."
-    ),
-]
-Power = Annotated[
-    Literal["normal", "low"],
-    typer.Option(help="low: threads sleep between inferences instead of spinning, for devices that run on a battery."),
-]
-Arena = Annotated[
-    bool, typer.Option("--arena/--no-arena", help="Without, the CPU provider gives memory back after each inference.")
-]
-StrictEp = Annotated[
-    bool, typer.Option("--strict-ep", help="Refuse a model of which the provider leaves any node to the CPU.")
-]
-Health = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE|off",
-        help="Limits of frame health for cameras and videos, as `edgecnn health` learns them; off: every frame is fit.",
-        show_default="wide limits",
-    ),
-]
-Out = Annotated[Path | None, typer.Option("-o", "--out", help="The file to write.")]
 
 
-def run_options(
-    threads: int | None, power: Power, arena: Arena, strict_ep: StrictEp, ep_option: EpOption
-) -> RunOptions:
-    """What the options above say of a session."""
-    from edgecnn.runtime.session.run_options import RunOptions, read_provider_options
+@dataclass(frozen=True, kw_only=True)
+class HealthOption:
+    """``--health``."""
 
-    return RunOptions(threads, power, arena, strict_ep, provider_options=read_provider_options(ep_option or ()))
+    health: Annotated[
+        str | None,
+        Option(
+            "Frame health limits of cameras and videos: a file that `edgecnn health` wrote; off: accept every frame.",
+            metavar="FILE|off",
+            default="built-in wide limits",
+        ),
+    ] = None
+
+    def health_thresholds(self) -> HealthThresholds | None:
+        """The limits; None for ``off``. Raises :class:`InputNotFoundError` or :class:`UsageError`."""
+        if self.health == "off":
+            return None
+        from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+
+        return HealthThresholds() if self.health is None else HealthThresholds.load(Path(self.health))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamStartOption:
+    """``--fail-fast``."""
+
+    fail_fast: Annotated[
+        bool, Option("End with status 2 if a camera or stream cannot be opened at the start, instead of retrying.")
+    ] = False
 
 
 def open_model(path: Path, ep: str) -> VerifiableModel:

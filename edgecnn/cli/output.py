@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_json",
-    "examples",
     "nodes_by_provider",
     "note",
     "print_facts",
@@ -32,11 +31,6 @@ __all__ = [
     "print_table",
     "reporting",
 ]
-
-
-def examples(*lines: str) -> str:
-    """The end of a command's help; blank lines keep Typer from joining them."""
-    return "\n\n".join(("Examples:", *(f"  {line}" for line in lines)))
 
 
 def as_json(value: Any) -> Any:

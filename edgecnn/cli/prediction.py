@@ -7,13 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from edgecnn.cli.frame_health import read_health
 from edgecnn.cli.output import note
-from edgecnn.cli.prediction_lines import LineFormat, line_writer
+from edgecnn.cli.predict_options import PredictOptions
+from edgecnn.cli.prediction_lines import line_writer
 
 if TYPE_CHECKING:
     from edgecnn.runtime.classifier import Classifier
@@ -21,36 +19,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.smoothing.smoother import SmoothingOptions
     from edgecnn.runtime.sources import Counters, LiveOptions
 
-__all__ = ["PredictOptions", "predict"]
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """Every option of the command; their meaning stands in its help."""
-
-    model: Path
-    sources: tuple[str, ...]
-    topk: int = 5
-    threshold: float | None = None
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
-    ep: str = "auto"
-    threads: int | None = None
-    batch: int = 1
-    every: int = 1
-    max_frames: int | None = None
-    fail_fast: bool = False
-    health: str | None = None
-    smoothing: Path | None = None
-    on_change: bool = False
-    line_format: LineFormat = "text"
-    save: Path | None = None
-    show: bool = False
-    prove: bool = False
-    power: Literal["normal", "low"] = "normal"
-    arena: bool = True
-    strict_ep: bool = False
-    ep_option: tuple[str, ...] = ()
+__all__ = ["predict"]
 
 
 def predict(options: PredictOptions) -> int:
@@ -66,7 +35,6 @@ def predict(options: PredictOptions) -> int:
 
 def _open(o: PredictOptions) -> Classifier:
     from edgecnn.runtime.classifier import Classifier
-    from edgecnn.runtime.session.run_options import RunOptions, read_provider_options
 
     return Classifier(
         o.model,
@@ -76,9 +44,7 @@ def _open(o: PredictOptions) -> Classifier:
         allow=o.allow or None,
         deny=o.deny or None,
         prove=o.prove,
-        options=RunOptions(
-            o.threads, o.power, o.arena, o.strict_ep, provider_options=read_provider_options(o.ep_option)
-        ),
+        options=o.run_options(),
     )
 
 
@@ -97,14 +63,14 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
     from edgecnn.cli.image_progress import image_progress
     from edgecnn.runtime.sources.counting import count_frames
 
-    write, begun = line_writer(o.line_format), time.perf_counter()
+    write, begun = line_writer("jsonl" if o.json else o.line_format), time.perf_counter()
     stream = classifier.stream(
         *o.sources,
         batch=o.batch,
         every=o.every,
         max_frames=o.max_frames,
         live=_live_options(o),
-        health=read_health(o.health),
+        health=o.health_thresholds(),
         smoothing=_smoothing(o),
         on_change=o.on_change,
     )

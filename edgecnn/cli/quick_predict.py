@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgecnn.cli.failures import exit_status
-from edgecnn.cli.prediction import PredictOptions, predict
+from edgecnn.cli.predict_options import PredictOptions
+from edgecnn.cli.prediction import predict
 
 __all__ = ["predict_quickly", "read_predict"]
 
@@ -38,10 +39,10 @@ def predict_quickly(arguments: Sequence[str]) -> None:
 def read_predict(arguments: Sequence[str]) -> PredictOptions | None:
     """The options of ``predict`` (the words after it); None where Typer must read them."""
     if len(arguments) > 1 and not any(word.startswith("-") for word in arguments):
-        return PredictOptions(Path(arguments[0]), tuple(arguments[1:]))
-    from edgecnn.cli.predict_parser import NotPlainError, parse_predict
+        return PredictOptions(model=Path(arguments[0]), sources=tuple(arguments[1:]))
+    from edgecnn.cli.quick_parser import NotPlainError, parse_quickly
 
     try:
-        return PredictOptions(**parse_predict(arguments))
+        return parse_quickly(PredictOptions, arguments)
     except NotPlainError:
         return None

@@ -11,11 +11,11 @@ from edgecnn.errors import MissingExtraError
 if TYPE_CHECKING:
     from edgecnn.training.loop import train as train
     from edgecnn.training.options import TrainOptions as TrainOptions
-    from edgecnn.training.options import TrainResult as TrainResult
+    from edgecnn.training.result import TrainResult as TrainResult
 
 __all__ = ["TrainOptions", "TrainResult", "train"]
 
-_WHERE = {"TrainOptions": "options", "TrainResult": "options", "train": "loop"}
+_WHERE = {"TrainOptions": "options", "TrainResult": "result", "train": "loop"}
 
 
 def __getattr__(name: str) -> object:

@@ -38,7 +38,8 @@ from edgecnn.training.optim.lr_finder import find_learning_rate
 from edgecnn.training.optim.malloc import kept_memory
 from edgecnn.training.optim.schedule import learning_rate
 from edgecnn.training.optim.time_budget import plan_epochs
-from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import (
     Checkpoint,
     Progressed,
@@ -108,10 +109,7 @@ def _as_begun(
         raise CheckpointError(
             f"{run.last}: holds weights alone, so there is nothing to resume; start from it with --weights {run.last}"
         )
-    stored: dict[str, Any] = {**resumed.progressed.options, "data": options.data, "out": options.out, "resume": True}
-    for name in ("soft_labels", "teacher", "qat"):
-        stored[name] = Path(stored[name]) if stored[name] else None
-    begun = TrainOptions(**stored)
+    begun = TrainOptions.from_record(resumed.progressed.options, data=options.data, out=options.out, resume=True)
     return begun, resolve_options(begun, network)
 
 

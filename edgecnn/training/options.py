@@ -1,72 +1,110 @@
-"""What a training run is asked for, and what it gives."""
+"""The options of a training run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from edgecnn.data.loading import Skipped
+from edgecnn.command_options import Argument, Option, as_field_values
 
-__all__ = ["TrainOptions", "TrainResult"]
+__all__ = ["TrainOptions"]
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of ``edgecnn train``; None: the recipe's or the model's own value."""
+    """Options of ``edgecnn train``, each declared here alone; None: the recipe's or the network's own value."""
 
-    data: Path
-    out: Path | None = None  # None: the next free runs/train/N
-    model: str | None = None  # a built-in network; None: the preset's, else efficientnet_lite0
-    preset: str | None = None  # None: `transfer` with pretrained weights, else `scratch`
-    weights: str = "auto"  # `auto`, `none`, or a checkpoint
-    epochs: int | None = None
-    imgsz: int | None = None  # pixels, a multiple of nothing in particular
-    batch: int = 32
-    lr: float | None = None
-    layer_decay: float | None = (
-        None  # each part's learning rate, as a share of that of the next one from the image on; 1: all learn alike
-    )
-    augment: str | None = None
-    flip: bool = True  # False where left and right, up and down carry meaning, whatever the augmentation
-    balance: Literal["none", "weights", "sampling"] = "none"
-    soft_labels: Path | None = None  # a CSV, path,label,probability
-    teacher: Path | None = None  # a checkpoint to learn from
-    qat: Path | None = (
-        None  # a checkpoint to go on from as if in eight bits; it says which network, and how images are prepared
-    )
-    val_split: float = 0.2  # fraction
-    test_split: float = 0.0  # fraction
-    seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int | None = None
-    time_budget_min: float | None = None
-    patience: int | None = None  # epochs without a better one, after which the run ends
-    find_lr: bool = False  # try learning rates first
-    precision: Literal["auto", "fp32"] = "auto"  # auto: bfloat16 where the device computes in it
-    compile: bool = False
-    tensorboard: bool = False
-    resume: bool = False
-    force: bool = False  # replace an earlier run in `out`
+    data: Annotated[Path, Argument("Folder of images: one folder per class, or that under train, val and test.")]
+    model: Annotated[
+        str | None,
+        Option("Network; --list-models shows them.", default="the preset's, else efficientnet_lite0"),
+    ] = None
+    preset: Annotated[
+        str | None,
+        Option(
+            "Recipe: transfer, adapt, scratch or classic.",
+            default="transfer with pretrained weights, else scratch",
+        ),
+    ] = None
+    weights: Annotated[
+        str, Option("Initial weights: auto (pretrained ones if the network has them), none, or a checkpoint file.")
+    ] = "auto"
+    epochs: Annotated[int | None, Option("Number of epochs.", default="the recipe's")] = None
+    imgsz: Annotated[int | None, Option("Side of the input image in pixels.", default="the network's")] = None
+    batch: Annotated[int, Option("Batch size.")] = 32
+    lr: Annotated[float | None, Option("Maximum learning rate.", default="the recipe's")] = None
+    layer_decay: Annotated[
+        float | None,
+        Option(
+            "Layer-wise learning rate decay: factor from each part of the network to the one before it; 1: all "
+            "parts learn at the same rate.",
+            default="the recipe's",
+        ),
+    ] = None
+    augment: Annotated[
+        str | None,
+        Option(
+            "Data augmentation: none, light, standard, strong, symmetric (for images without an up or down), or tiny "
+            "(for 32 pixels).",
+            default="the recipe's",
+        ),
+    ] = None
+    flip: Annotated[
+        bool, Option("Never mirror images: for classes that differ by left and right.", flag="--no-flip")
+    ] = True
+    balance: Annotated[
+        Literal["none", "weights", "sampling"],
+        Option("Class-imbalance handling: weights in the loss, or sampling small classes more often."),
+    ] = "none"
+    soft_labels: Annotated[
+        Path | None,
+        Option("CSV file path,label,probability of labels that are not certain.", metavar="FILE"),
+    ] = None
+    qat: Annotated[
+        Path | None,
+        Option("Quantization-aware training from this checkpoint; needs the extra edgecnn[qat].", metavar="FILE"),
+    ] = None
+    teacher: Annotated[
+        Path | None,
+        Option("Knowledge distillation from this checkpoint of a larger network.", metavar="FILE"),
+    ] = None
+    val_split: Annotated[float, Option("Fraction of the images held out for validation.")] = 0.2
+    test_split: Annotated[
+        float, Option("Fraction of the images held out for a final test, which nothing is chosen by.")
+    ] = 0.0
+    seed: Annotated[int, Option("Random seed of split, initial weights, order and augmentation.")] = 0
+    device: Annotated[Literal["auto", "cpu", "cuda"], Option("Device to train on.")] = "auto"
+    workers: Annotated[int | None, Option("Threads that read images.", default="the number of cores, at most 8")] = None
+    time_budget_min: Annotated[
+        float | None,
+        Option("Time limit in minutes; the number of epochs is planned to fit.", flag="--time-budget", repeated=False),
+    ] = None
+    patience: Annotated[
+        int | None,
+        Option("Early stopping: end after N epochs without improvement.", metavar="N", default="no early stopping"),
+    ] = None
+    find_lr: Annotated[
+        bool, Option("Run a learning rate range test first, and train with the rate found.", repeated=False)
+    ] = False
+    precision: Annotated[
+        Literal["auto", "fp32"],
+        Option("Number format of the computation; auto: bfloat16 where the device computes in it, else fp32."),
+    ] = "auto"
+    compile: Annotated[
+        bool, Option("Compile the network with torch.compile: takes minutes, pays off in long runs.")
+    ] = False
+    tensorboard: Annotated[bool, Option("Write TensorBoard event files into the run folder.", repeated=False)] = False
+    out: Annotated[
+        Path | None, Option("Run folder.", short="-o", metavar="DIR", default="runs/train/N", repeated=False)
+    ] = None
+    resume: Annotated[
+        bool, Option("Continue the run in --out with the options it was started with.", repeated=False)
+    ] = False
+    force: Annotated[bool, Option("Replace the run in --out.", repeated=False)] = False
 
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What ``edgecnn train`` reports; keys as in the contract."""
-
-    run_dir: str
-    best_checkpoint: str
-    last_checkpoint: str
-    model: str
-    parameters: int  # trained ones: running statistics not counted
-    labels: tuple[str, ...]
-    epochs: int
-    train_images: int
-    val_images: int
-    val_top1: float
-    val_macro_f1: float
-    val_ece: float
-    test_top1: float | None
-    seconds: float
-    images_per_s: float  # of the epochs: images trained on, forward and backward
-    skipped: tuple[Skipped, ...]
+    @staticmethod
+    def from_record(record: Mapping[str, Any], **changes: Any) -> TrainOptions:
+        """The options that a checkpoint recorded, with some changed."""
+        return TrainOptions(**as_field_values(TrainOptions, record) | changes)

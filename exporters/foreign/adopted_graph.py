@@ -18,7 +18,8 @@ from edgecnn.runtime.session.ort_errors import first_line
 from exporters.foreign.read import ForeignModel
 from exporters.graph.batch_norm import fold_batch_norm
 from exporters.graph.passes import PASSES, run_passes
-from exporters.to_onnx import IR_VERSION, OPSET
+from exporters.options import OPSET
+from exporters.to_onnx import IR_VERSION
 
 __all__ = ["Scores", "build_adopted"]
 

@@ -6,16 +6,14 @@ import ast
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from edgecnn.errors import InputNotFoundError, ModelError, UsageError
 from exporters.graph.float_model import load_float_model
+from exporters.options import Layout
 
-__all__ = ["ForeignModel", "Layout", "read_foreign", "read_labels"]
-
-Layout = Literal["nchw", "nhwc"]
+__all__ = ["ForeignModel", "read_foreign", "read_labels"]
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import Literal
 
 from onnxruntime.quantization import QuantType
 
 from edgecnn.runtime.system.cpu_features import has_vnni
+from exporters.options import TargetName
 
-__all__ = ["TARGETS", "Target", "TargetName"]
-
-TargetName = Literal["x86", "arm64", "tensorrt", "openvino"]
+__all__ = ["TARGETS", "Target"]
 
 _X86, _ARM = ("x86_64", "amd64"), ("aarch64", "arm64")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import subprocess
 import sys
@@ -13,8 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from edgecnn.cli.commands import predict as typer_predict
-from edgecnn.cli.predict_parser import _parser
-from edgecnn.cli.prediction import PredictOptions
+from edgecnn.cli.predict_options import PredictOptions
 from edgecnn.cli.quick_predict import read_predict
 
 LINES = [
@@ -31,7 +29,7 @@ LINES = [
 
 def by_typer(line: str, monkeypatch: pytest.MonkeyPatch) -> PredictOptions | None:
     seen: list[PredictOptions] = []
-    monkeypatch.setattr(typer_predict, "run", lambda options: seen.append(options) or 0)
+    monkeypatch.setattr(typer_predict, "classify", lambda options: seen.append(options) or 0)
     app = typer.Typer()
     typer_predict.register(app)
     done = CliRunner().invoke(app, line.split())
@@ -59,13 +57,6 @@ def test_both_read_a_line_alike(line: str, monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_what_is_not_plain_is_left_to_typer(line: str) -> None:
     assert read_predict(line.split()) is None
-
-
-def test_the_quick_way_knows_every_option_of_the_other() -> None:
-    quick = {option for action in _parser()._actions for option in action.option_strings or [action.dest]}
-    names = set(inspect.signature(typer_predict.predict).parameters)
-    known = {name.removeprefix("--").replace("-", "_") for name in quick} - {"no_arena"}
-    assert known == names
 
 
 @pytest.mark.parametrize(

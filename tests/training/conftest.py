@@ -10,7 +10,8 @@ import torch
 from shapes import write_shapes
 
 from edgecnn.training.loop import train
-from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
 
 IMAGES_A_CLASS = 20
 

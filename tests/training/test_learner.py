@@ -18,7 +18,8 @@ from edgecnn.training.learner import Learner, cpu_weights
 from edgecnn.training.optim.distillation import load_teacher
 from edgecnn.training.optim.lr_finder import find_learning_rate
 from edgecnn.training.optim.time_budget import plan_epochs
-from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
 from edgecnn.training.setup import Setup, build_network, resolve_options
 
 

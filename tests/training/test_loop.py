@@ -24,7 +24,8 @@ from edgecnn.errors import CheckpointError, EdgeCNNError, InputNotFoundError, Tr
 from edgecnn.preprocess import preprocess
 from edgecnn.progress import Silent
 from edgecnn.training.loop import train
-from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, load_last
 from edgecnn.training.torch_backend import open_checkpoint
 

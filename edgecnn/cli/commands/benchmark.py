@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import Arena, Ep, EpOption, Json, Power, StrictEp, run_options
-from edgecnn.cli.output import examples, nodes_by_provider, note, print_facts, print_json
+from edgecnn.cli.options import JsonOption, SessionOptions
+from edgecnn.cli.output import nodes_by_provider, note, print_facts, print_json
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument, Option
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(
-    "edgecnn benchmark model.int8.onnx --threads 1",
-    "edgecnn benchmark model.onnx --source image.jpg --seconds 10 --json",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkOptions(SessionOptions, JsonOption):
+    """Options of ``edgecnn benchmark``."""
+
+    model: Annotated[Path, Argument("Model file (.onnx).")]
+    batch: Annotated[int, Option("Batch size.")] = 1
+    seconds: Annotated[float, Option("Duration of the measurement in seconds.")] = 5.0
+    source: Annotated[
+        Path | None,
+        Option("Image file, decoded anew for each answer.", metavar="FILE", default="a 640 x 480 frame in memory"),
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(benchmark)
+    add_command(
+        app,
+        BenchmarkOptions,
+        benchmark,
+        "edgecnn benchmark model.int8.onnx --threads 1",
+        "edgecnn benchmark model.onnx --source image.jpg --seconds 10 --json",
+    )
 
 
-def benchmark(
-    model: Annotated[Path, typer.Argument(help="A model file.")],
-    ep: Ep = "auto",
-    threads: Annotated[int | None, typer.Option(help="Of one inference.", show_default="the physical cores")] = None,
-    batch: Annotated[int, typer.Option(help="Images an inference.")] = 1,
-    seconds: Annotated[float, typer.Option(help="How long to measure.")] = 5.0,
-    source: Annotated[
-        Path | None, typer.Option(help="An image file, decoded each time.", show_default="a 640 x 480 frame in memory")
-    ] = None,
-    power: Power = "normal",
-    arena: Arena = True,
-    strict_ep: StrictEp = False,
-    ep_option: EpOption = None,
-    json: Json = False,
-) -> None:
-    """Measure the way from a frame to an answer, against the bare network."""
+def benchmark(options: BenchmarkOptions) -> None:
+    """Measure the latency from frame to answer, and that of the network alone."""
     from edgecnn.runtime.analysis.benchmark import benchmark as run
 
-    options = run_options(threads, power, arena, strict_ep, ep_option)
-    if not json:
-        note(f"measuring for {seconds:g} s …")
-    result = run(model, ep=ep, batch=batch, seconds=seconds, source=source, options=options)
-    if json:
+    if not options.json:
+        note(f"measuring for {options.seconds:g} s …")
+    result = run(
+        options.model,
+        ep=options.ep,
+        batch=options.batch,
+        seconds=options.seconds,
+        source=options.source,
+        options=options.run_options(),
+    )
+    if options.json:
         print_json(result)
         return
     on_threads = f"{result.threads} thread{'s' * (result.threads != 1)}"
@@ -64,4 +73,4 @@ def benchmark(
         ("memory", "–" if result.rss_mb is None else f"{result.rss_mb:.0f} MB at most"),
         ("processor", result.cpu),
     ]
-    print_facts(str(model), rows)
+    print_facts(str(options.model), rows)

@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import Json, require_extra
-from edgecnn.cli.output import examples, note, print_json, print_table, reporting
+from edgecnn.cli.options import JsonOption, require_extra
+from edgecnn.cli.output import note, print_json, print_table, reporting
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Option
 
 __all__ = ["register"]
 
-_EXAMPLES = examples("edgecnn demo", "edgecnn demo --data my-images --out runs/mine --time-budget 20")
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions(JsonOption):
+    """Options of ``edgecnn demo``."""
+
+    data: Annotated[
+        Path | None,
+        Option(
+            "Folder of your own images, one folder per class.", metavar="DIR", default="2,624 photos of solar cells"
+        ),
+    ] = None
+    out: Annotated[
+        Path | None, Option("Output folder of all stages.", short="-o", metavar="DIR", default="runs/demo/N")
+    ] = None
+    time_budget: Annotated[float, Option("Time limit of all stages in minutes.")] = 10.0
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(demo)
+    add_command(
+        app,
+        DemoOptions,
+        demo,
+        "edgecnn demo",
+        "edgecnn demo --data my-images --out runs/mine --time-budget 20",
+    )
 
 
-def demo(
-    data: Annotated[
-        Path | None, typer.Option(help="Your own images, one folder a class.", show_default="2,624 solar cells")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder for everything.", show_default="runs/demo/N")
-    ] = None,
-    time_budget: Annotated[float, typer.Option(help="Minutes for everything.")] = 10.0,
-    json: Json = False,
-) -> None:
-    """Train, export, quantize, verify, benchmark and predict, on real images."""
+def demo(options: DemoOptions) -> None:
+    """Train, export, quantize, verify, benchmark and predict on real images, in one run."""
     require_extra("the demo")
     from edgecnn.demo.line import run_demo
     from edgecnn.training.run.run_folder import next_free
 
     with reporting() as reporter:
-        result = run_demo(data, out or next_free(Path("runs") / "demo"), time_budget, reporter)
-    if json:
+        result = run_demo(options.data, options.out or next_free(Path("runs") / "demo"), options.time_budget, reporter)
+    if options.json:
         print_json(result)
         return
     rows = [
@@ -57,7 +71,7 @@ def demo(
         rows,
     )
     print(result.quantize.reason)
-    if data is None:
+    if options.data is None:
         from edgecnn.demo.solar_cells import LICENCE
 
         print(LICENCE)

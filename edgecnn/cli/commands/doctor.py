@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import Ep, Json
-from edgecnn.cli.output import examples, note, print_findings, print_json, reporting
+from edgecnn.cli.options import JsonOption, ProviderOption
+from edgecnn.cli.output import note, print_findings, print_json, reporting
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument
 
 if TYPE_CHECKING:
     from edgecnn.runtime.doctor.run import Diagnosis
 
 __all__ = ["register"]
 
-_EXAMPLES = examples("edgecnn doctor", "edgecnn doctor model.int8.onnx", "edgecnn doctor data --json")
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions(ProviderOption, JsonOption):
+    """Options of ``edgecnn doctor``."""
+
+    target: Annotated[
+        Path | None,
+        Argument("Model file, whose golden samples are replayed here, or a folder of images; without, this machine."),
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(doctor)
+    add_command(
+        app,
+        DoctorOptions,
+        doctor,
+        "edgecnn doctor",
+        "edgecnn doctor model.int8.onnx",
+        "edgecnn doctor data --json",
+    )
 
 
-def doctor(
-    target: Annotated[
-        Path | None, typer.Argument(help="A model file, whose golden samples are replayed here, or a folder of images.")
-    ] = None,
-    ep: Ep = "auto",
-    json: Json = False,
-) -> None:
-    """Examine this machine; a model's golden samples on it; a folder of images."""
+def doctor(options: DoctorOptions) -> int:
+    """Check this machine, a model file's golden samples on it, or a folder of images."""
     from edgecnn.runtime.doctor.run import examine
 
     with reporting() as reporter:
-        result = examine(target, ep, reporter)
-    if json:
+        result = examine(options.target, options.ep, reporter)
+    if options.json:
         print_json(result)
     else:
         _print(result)
     faults = sum(finding.level == "fault" for finding in result.findings)
     if not result.ok:
         note(f"edgecnn: {faults} {'fault' if faults == 1 else 'faults'} found")
-        raise typer.Exit(3)
+        return 3
+    return 0
 
 
 def _print(result: Diagnosis) -> None:

@@ -2,61 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import Json, Out, require_extra
-from edgecnn.cli.output import examples, note, print_facts, print_json, reporting
+from edgecnn.cli.options import JsonOption, require_extra
+from edgecnn.cli.output import note, print_facts, print_json, reporting
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument, Option
+from exporters.options import ExportOptions
 
 if TYPE_CHECKING:
     from exporters import ExportResult
 
 __all__ = ["print_export", "register"]
 
-_EXAMPLES = examples(
-    "edgecnn export runs/train/1/weights/best.pt --out model.onnx",
-    "edgecnn export efficientnet_lite0 --weights imagenet --out imagenet.onnx",
-    "edgecnn export best.pt --precision fp16 --golden data --data data",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCommandOptions(ExportOptions, JsonOption):
+    """Options of an export, with its files."""
+
+    model: Annotated[str, Argument("Checkpoint, or the name of a built-in network with --weights imagenet.")]
+    out: Annotated[
+        Path | None, Option("Model file to write.", short="-o", metavar="FILE", default="the checkpoint's name, .onnx")
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(export)
+    add_command(
+        app,
+        ExportCommandOptions,
+        export,
+        "edgecnn export runs/train/1/weights/best.pt --out model.onnx",
+        "edgecnn export efficientnet_lite0 --weights imagenet --out imagenet.onnx",
+        "edgecnn export best.pt --precision fp16 --golden data --data data",
+    )
 
 
-def export(
-    model: Annotated[str, typer.Argument(help="A checkpoint, or a built-in network's name with --weights imagenet.")],
-    out: Out = None,
-    weights: Annotated[str | None, typer.Option(help="imagenet, with a built-in network's name.")] = None,
-    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16 is for GPUs.")] = "fp32",
-    layout: Annotated[
-        Literal["nhwc-uint8", "nchw-float32"],
-        typer.Option(help="nchw-float32: the classic float graph, for other tools."),
-    ] = "nhwc-uint8",
-    opset: Annotated[int, typer.Option(help="ONNX operator set.")] = 18,
-    golden: Annotated[
-        Literal["synthetic", "data", "none"], typer.Option(help="Images the file proves itself with; data: real ones.")
-    ] = "synthetic",
-    data: Annotated[
-        Path | None, typer.Option(help="Images to compare with torch on.", show_default="the run's own held-out ones")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Export to a self-describing ONNX file, held against torch."""
+def export(options: ExportCommandOptions) -> None:
+    """Export a checkpoint to a self-describing ONNX file, and compare its answers with torch's."""
     require_extra("export")
-    from exporters import ExportOptions, export_onnx
+    from exporters import export_onnx
 
-    target = out or (Path(model).with_suffix(".onnx") if model.endswith(".pt") else Path(f"{model}.onnx"))
-    options = ExportOptions(weights=weights, precision=precision, layout=layout, opset=opset, golden=golden, data=data)
+    model = options.model
+    target = options.out or (Path(model).with_suffix(".onnx") if model.endswith(".pt") else Path(f"{model}.onnx"))
     with reporting() as reporter:
         result = export_onnx(model, target, options, reporter)
-    if json:
+    if options.json:
         print_json(result)
         return
-    print_export(result, "against torch", quantizable=precision == "fp32")
+    print_export(result, "against torch", quantizable=options.precision == "fp32")
 
 
 def print_export(result: ExportResult, against: str, *, quantizable: bool = True) -> None:

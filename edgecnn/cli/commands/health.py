@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import Json
-from edgecnn.cli.output import as_json, examples, print_facts, print_json, reporting
+from edgecnn.cli.options import JsonOption
+from edgecnn.cli.output import as_json, print_facts, print_json, reporting
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument, Option
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(
-    "edgecnn health 0 --out health.json",
-    "edgecnn health rtsp://user:password@camera/stream --seconds 120 --out health.json",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class HealthOptions(JsonOption):
+    """Options of ``edgecnn health``."""
+
+    source: Annotated[str, Argument("Camera, stream or video, as for predict, while its images are good.")]
+    out: Annotated[Path, Option("File to write, for predict --health.", short="-o", metavar="FILE")] = Path(
+        "health.json"
+    )
+    seconds: Annotated[float, Option("Duration of the recording in seconds.")] = 60.0
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(health)
+    add_command(
+        app,
+        HealthOptions,
+        health,
+        "edgecnn health 0 --out health.json",
+        "edgecnn health rtsp://user:password@camera/stream --seconds 120 --out health.json",
+    )
 
 
-def health(
-    source: Annotated[
-        str, typer.Argument(help="A camera, a stream or a video, as for predict, while it works as it should.")
-    ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The file to write, for predict --health.")] = Path(
-        "health.json"
-    ),
-    seconds: Annotated[float, typer.Option(help="How long to watch.")] = 60.0,
-    json: Json = False,
-) -> None:
-    """Learn from a camera's own frames which ones are unfit: blurred, overexposed, frozen."""
+def health(options: HealthOptions) -> None:
+    """Learn the frame health limits of a camera: which frames are blurred, overexposed or frozen."""
     from edgecnn.atomic import check_writable
     from edgecnn.runtime.frame_quality.calibration import learn_thresholds
     from edgecnn.runtime.streaming.capture import frames_for
 
+    out = options.out
     check_writable(out)
     with reporting() as reporter:
-        learnt = learn_thresholds(frames_for(source, seconds, reporter.stage("watching")))
+        learnt = learn_thresholds(frames_for(options.source, options.seconds, reporter.stage("watching")))
     learnt.thresholds.save(out)
-    if json:
+    if options.json:
         print_json({"file": out, "frames": learnt.frames, "unfit": learnt.unfit, "thresholds": learnt.thresholds})
         return
     rows = [(name, f"{value:g}") for name, value in as_json(learnt.thresholds).items()]

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from edgecnn.cli.options import Ep, Json, require_extra
-from edgecnn.cli.output import as_json, examples, nodes_by_provider, note, print_facts, print_json
+from edgecnn.cli.options import JsonOption, require_extra
+from edgecnn.cli.output import as_json, nodes_by_provider, note, print_facts, print_json
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument, Option
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(
-    "edgecnn inspect model.onnx",
-    "edgecnn inspect model.int8.onnx --ep openvino",
-    "edgecnn inspect runs/train/1/weights/best.pt --json",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions(JsonOption):
+    """Options of ``edgecnn inspect``."""
+
+    model: Annotated[Path, Argument("Checkpoint or model file.")]
+    ep: Annotated[str, Option("Execution provider whose share of the nodes is shown.")] = "cpu"
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(inspect)
+    add_command(
+        app,
+        InspectOptions,
+        inspect,
+        "edgecnn inspect model.onnx",
+        "edgecnn inspect model.int8.onnx --ep openvino",
+        "edgecnn inspect runs/train/1/weights/best.pt --json",
+    )
 
 
-def inspect(
-    model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")], ep: Ep = "cpu", json: Json = False
-) -> None:
-    """Show what a model file says of itself, and what is in it."""
+def inspect(options: InspectOptions) -> None:
+    """Show the manifest of a model file or checkpoint, and its operators, size and providers."""
     from edgecnn.runtime.session.model_file import is_checkpoint
 
+    model = options.model
     found: dict[str, Any]
     if is_checkpoint(model):
         require_extra("inspecting a checkpoint")
@@ -43,8 +54,8 @@ def inspect(
         inspection = inspect_model(model)
         found = as_json(inspection)
         found["fusion"] = as_json(check_fusion(model)) if inspection.quantized_nodes else None
-        found |= _run_by(model, ep)
-    if json:
+        found |= _run_by(model, options.ep)
+    if options.json:
         print_json(found)
         return
     manifest = found["manifest"]

@@ -2,88 +2,92 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from edgecnn.cli.options import Json, Out, require_extra
-from edgecnn.cli.output import as_json, examples, note, print_json, print_table, reporting
+from edgecnn.cli.options import JsonOption, require_extra
+from edgecnn.cli.output import as_json, note, print_json, print_table, reporting
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument, Option
 from edgecnn.errors import UsageError
+from exporters.options import QuantizeOptions, TargetName
 
 if TYPE_CHECKING:
     from exporters import QuantizeResult
     from exporters.quantization.acceptance import Attempt
-    from exporters.quantization.targets import TargetName
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(
-    "edgecnn quantize model.onnx --data data --out model.int8.onnx",
-    "edgecnn quantize model.onnx --data data --max-drop 0.01 --min-speedup 1.5 --strict",
-    "edgecnn quantize model.onnx --data unlabelled --method mse --samples 500",
-    "edgecnn quantize model.onnx --data data --target x86,arm64,tensorrt",
-)
+
+def _read_targets(text: str) -> tuple[TargetName, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in get_args(TargetName):
+            raise UsageError(f"--target {text}: no target {name!r}; there are {', '.join(get_args(TargetName))}")
+    return cast("tuple[TargetName, ...]", names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeCommandOptions(QuantizeOptions, JsonOption):
+    """Options of a quantization, with its files."""
+
+    model: Annotated[Path, Argument("Float model file (.onnx).")]
+    data: Annotated[
+        Path,
+        Option("Folder of images to calibrate and evaluate on; without labels, agreement decides.", metavar="DIR"),
+    ]
+    out: Annotated[
+        Path | None, Option("Model file to write.", short="-o", metavar="FILE", default="the model's name, .int8.onnx")
+    ] = None
+    targets: Annotated[
+        tuple[TargetName, ...],
+        Option(
+            "Processor or runtime of the file: x86, arm64, tensorrt or openvino; several with commas, from one "
+            "calibration.",
+            flag="--target",
+            metavar="NAME",
+            default="x86",
+            parse=_read_targets,
+        ),
+    ] = ("x86",)
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(quantize)
+    add_command(
+        app,
+        QuantizeCommandOptions,
+        quantize,
+        "edgecnn quantize model.onnx --data data --out model.int8.onnx",
+        "edgecnn quantize model.onnx --data data --max-drop 0.01 --min-speedup 1.5 --strict",
+        "edgecnn quantize model.onnx --data unlabelled --method mse --samples 500",
+        "edgecnn quantize model.onnx --data data --target x86,arm64,tensorrt",
+    )
 
 
-def quantize(
-    model: Annotated[Path, typer.Argument(help="A float model file.")],
-    data: Annotated[Path, typer.Option(help="Images to calibrate and evaluate on; without labels agreement decides.")],
-    out: Out = None,
-    method: Annotated[
-        Literal["auto", "minmax", "mse", "entropy", "percentile"],
-        typer.Option(help="Activation ranges; auto: the least KL of several."),
-    ] = "auto",
-    samples: Annotated[int, typer.Option(help="Images to calibrate on.")] = 300,
-    target: Annotated[
-        str,
-        typer.Option(
-            help="What the file is for: x86, arm64, tensorrt or openvino; several, with commas, from one calibration."
-        ),
-    ] = "x86",
-    max_drop: Annotated[float, typer.Option(help="Largest loss of top-1, as a fraction.")] = 0.005,
-    min_speedup: Annotated[float, typer.Option(help="Least speed against the float file, at one thread.")] = 1.1,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="A failed gate ends with status 3 and writes nothing.")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Make the int8 form, and ship it only where it holds.
+def quantize(options: QuantizeCommandOptions) -> None:
+    """Quantize a float model file to int8, and keep that form only if its accuracy and speed hold.
 
-    Else with the blocks it harms in float, else the float model.
+    Otherwise the layers that int8 harms stay in float; if that does not help, the float model is written.
     """
     require_extra("quantization")
-    from exporters import QuantizeOptions, quantize_for
+    from exporters import quantize_for
 
-    targets = _targets(target)
-    out = out or model.with_suffix(".int8.onnx")
-    paths = {name: out if i == 0 else out.with_suffix(f".{name}{out.suffix}") for i, name in enumerate(targets)}
-    options = QuantizeOptions(method=method, samples=samples, max_drop=max_drop, min_speedup=min_speedup, strict=strict)
+    model, out = options.model, options.out or options.model.with_suffix(".int8.onnx")
+    paths = {name: out if i == 0 else out.with_suffix(f".{name}{out.suffix}") for i, name in enumerate(options.targets)}
     with reporting() as reporter:
-        results = quantize_for(model, data, paths, options, reporter)
+        results = quantize_for(model, options.data, paths, options, reporter)
     for skipped in results[0].skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
-    if json:
+    if options.json:
         print_json({**as_json(results[0]), "others": [as_json(result) for result in results[1:]]})
         return
     for result in results:
         _print(result, model)
-    note(f"next: edgecnn verify {model} {' '.join(r.file for r in results)} --data {data}")
-
-
-def _targets(text: str) -> tuple[TargetName, ...]:
-    from exporters.quantization.targets import TARGETS
-
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in TARGETS:
-            raise UsageError(f"--target {text}: no target {name!r}; there are {', '.join(TARGETS)}")
-    return cast("tuple[TargetName, ...]", names)
+    note(f"next: edgecnn verify {model} {' '.join(r.file for r in results)} --data {options.data}")
 
 
 def _print(result: QuantizeResult, model: Path) -> None:

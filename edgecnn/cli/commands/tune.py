@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.frame_health import read_health
-from edgecnn.cli.options import Ep, Health, Json
-from edgecnn.cli.output import as_json, examples, note, print_facts, print_json, print_table, reporting
+from edgecnn.cli.options import HealthOption, JsonOption, ProviderOption
+from edgecnn.cli.output import as_json, note, print_facts, print_json, print_table, reporting
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument, Option
 
 if TYPE_CHECKING:
     from edgecnn.runtime.smoothing.false_alarms import Counts
@@ -18,47 +20,46 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(
-    "edgecnn tune model.int8.onnx clips --budget 2 --background empty --out smoothing.json",
-    "edgecnn tune model.int8.onnx frames --fps 10 --budget 12 --max-delay 1.5",
-    "edgecnn tune model.int8.onnx clips/shift.csv --budget 0.5 --every 3 --json",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class TuneCommandOptions(ProviderOption, HealthOption, JsonOption):
+    """Options of ``edgecnn tune``."""
+
+    model: Annotated[Path, Argument("Model file (.onnx).")]
+    clips: Annotated[
+        tuple[Path, ...],
+        Argument(
+            "Class folders of videos, or of folders of frames; CSV tables path,start_s,end_s,label for videos that "
+            "show several classes."
+        ),
+    ]
+    budget: Annotated[float, Option("Maximum number of false alarms per hour.")]
+    out: Annotated[Path, Option("Settings file to write.", short="-o", metavar="FILE")] = Path("smoothing.json")
+    background: Annotated[str | None, Option("Label to which a change is no alarm.", metavar="LABEL")] = None
+    fps: Annotated[float | None, Option("Frames per second of folders of frames.")] = None
+    every: Annotated[
+        int, Option("Use every N-th frame: tune at the frame rate that the device reaches.", metavar="N")
+    ] = 1
+    max_delay: Annotated[float | None, Option("Maximum of window plus hold time, in seconds.", default="6")] = None
+    threshold: Annotated[float | None, Option("Rejection threshold, as for predict.", default="the model file's")] = (
+        None
+    )
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(tune)
+    add_command(
+        app,
+        TuneCommandOptions,
+        tune,
+        "edgecnn tune model.int8.onnx clips --budget 2 --background empty --out smoothing.json",
+        "edgecnn tune model.int8.onnx frames --fps 10 --budget 12 --max-delay 1.5",
+        "edgecnn tune model.int8.onnx clips/shift.csv --budget 0.5 --every 3 --json",
+    )
 
 
-def tune(
-    model: Annotated[Path, typer.Argument(help="A model file.")],
-    clips: Annotated[
-        list[Path],
-        typer.Argument(
-            help=(
-                "Class folders of videos or of folders with frames; tables path,start_s,end_s,label for videos that "
-                "show several."
-            )
-        ),
-    ],
-    budget: Annotated[float, typer.Option(help="False alarms an hour.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The settings' file.")] = Path("smoothing.json"),
-    background: Annotated[
-        str | None, typer.Option(metavar="LABEL", help="A label to which a change is no alarm.")
-    ] = None,
-    fps: Annotated[float | None, typer.Option(help="Rate of frames in folders.")] = None,
-    every: Annotated[int, typer.Option(help="Take every N-th frame: tune at the rate that the device reaches.")] = 1,
-    max_delay: Annotated[
-        float | None, typer.Option(help="Longest window and hold together, in seconds.", show_default="6")
-    ] = None,
-    health: Health = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Of unknown, as predict is given it.", show_default="the model's")
-    ] = None,
-    ep: Ep = "auto",
-    json: Json = False,
-) -> None:
-    """Fit smoothing to labelled clips, to a budget of false alarms an hour."""
+def tune(options: TuneCommandOptions) -> int:
+    """Fit the smoothing settings to labelled clips, within a budget of false alarms per hour."""
     import math
 
     from edgecnn.atomic import check_apart, check_writable
@@ -67,15 +68,21 @@ def tune(
     from edgecnn.runtime.smoothing.tune import TuneOptions
     from edgecnn.runtime.smoothing.tune import tune as run
 
-    options = TuneOptions(
-        budget, background, fps, every, math.inf if max_delay is None else max_delay, health=read_health(health)
+    out, budget = options.out, options.budget
+    wanted = TuneOptions(
+        budget_per_h=budget,
+        background=options.background,
+        fps=options.fps,
+        every=options.every,
+        max_delay_s=math.inf if options.max_delay is None else options.max_delay,
+        health=options.health_thresholds(),
     )
-    check_apart(out, model, *clips)
+    check_apart(out, options.model, *options.clips)
     check_writable(out)
-    with Classifier(model, ep=ep, threshold=threshold) as classifier, reporting() as reporter:
-        result = run(classifier, clips, options, reporter)
+    with Classifier(options.model, ep=options.ep, threshold=options.threshold) as classifier, reporting() as reporter:
+        result = run(classifier, options.clips, wanted, reporter)
     write_smoothing(out, result.options)
-    if json:
+    if options.json:
         print_json({**as_json(result), "out": out})
     else:
         _print(result, out)
@@ -84,7 +91,8 @@ def tune(
     if not result.passed:
         found = f"{_rate(result.checked.per_hour)} false alarms an hour on the checked half, the budget is {budget:g}"
         note(f"edgecnn: gate failed: {found}; {out} holds the settings all the same")
-        raise typer.Exit(3)
+        return 3
+    return 0
 
 
 def _print(result: TuneResult, out: Path) -> None:

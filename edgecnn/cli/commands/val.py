@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from edgecnn.cli.options import Ep, Json, open_model
-from edgecnn.cli.output import examples, note, print_facts, print_json, print_table, reporting
+from edgecnn.cli.options import JsonOption, ProviderOption, open_model
+from edgecnn.cli.output import note, print_facts, print_json, print_table, reporting
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument, Option
 
 __all__ = ["register"]
 
-_EXAMPLES = examples(
-    "edgecnn val model.onnx --data data",
-    "edgecnn val runs/train/1/weights/best.pt --data data --split all",
-    "edgecnn val model.int8.onnx --data photographs --ep cpu --json",
-)
+
+@dataclass(frozen=True, kw_only=True)
+class ValOptions(ProviderOption, JsonOption):
+    """Options of ``edgecnn val``."""
+
+    model: Annotated[Path, Argument("Checkpoint or model file.")]
+    data: Annotated[Path, Option("Folder of labelled images, one folder per class.", metavar="DIR")]
+    split: Annotated[
+        Literal["val", "test", "all"] | None,
+        Option("Images to evaluate on.", default="all; on the data that the model was trained on, the held-out images"),
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(val)
+    add_command(
+        app,
+        ValOptions,
+        val,
+        "edgecnn val model.onnx --data data",
+        "edgecnn val runs/train/1/weights/best.pt --data data --split all",
+        "edgecnn val model.int8.onnx --data photographs --ep cpu --json",
+    )
 
 
-def val(
-    model: Annotated[Path, typer.Argument(help="A checkpoint or a model file.")],
-    data: Annotated[Path, typer.Option(help="Labelled images: one folder a class.")],
-    split: Annotated[
-        Literal["val", "test", "all"] | None,
-        typer.Option(help="Which images.", show_default="all; the held-out ones of the run's own data"),
-    ] = None,
-    ep: Ep = "auto",
-    json: Json = False,
-) -> None:
+def val(options: ValOptions) -> None:
     """Evaluate a model on labelled images."""
     from edgecnn.evaluation.evaluation import validate
     from edgecnn.evaluation.metrics import wilson_interval
 
-    opened = open_model(model, ep)
+    opened = open_model(options.model, options.ep)
     with reporting() as reporter:
-        result = validate(opened, opened.split_record, data, split, reporter.stage("evaluating"))
+        result = validate(opened, opened.split_record, options.data, options.split, reporter.stage("evaluating"))
     for skipped in result.skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
     note(f"evaluated {result.note}, on {opened.ep}")
-    if json:
+    if options.json:
         print_json(result)
         return
     low, high = wilson_interval(round(result.top1 * result.images), result.images)
@@ -55,7 +62,7 @@ def val(
         ("ECE, NLL", f"{result.ece:.4f}, {result.nll:.4f}"),
         ("images", f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
     ]
-    print_facts(str(model), rows)
+    print_facts(str(options.model), rows)
     shown = [c for c in result.per_class if c.images][:20]
     classes = [(c.label, str(c.images), _share(c.precision), _share(c.recall), _share(c.f1)) for c in shown]
     print_table(

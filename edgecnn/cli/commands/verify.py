@@ -2,57 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import Ep, Json, open_model
-from edgecnn.cli.output import examples, note, print_json, print_table, reporting
+from edgecnn.cli.options import JsonOption, ProviderOption, open_model
+from edgecnn.cli.output import note, print_json, print_table, reporting
+from edgecnn.cli.typer_commands import add_command
+from edgecnn.command_options import Argument, Option
 
 __all__ = ["register"]
-
-_EXAMPLES = examples(
-    "edgecnn verify best.pt model.onnx model.int8.onnx --data data",
-    "edgecnn verify model.onnx model.int8.onnx --data data --min-agreement 0.99 --json",
-    "edgecnn verify best.pt model.int8.onnx --data data --report verify.html",
-)
 _SHOWN = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions(ProviderOption, JsonOption):
+    """Options of ``edgecnn verify``."""
+
+    reference: Annotated[Path, Argument("Checkpoint or model file that the others are compared with.")]
+    candidates: Annotated[tuple[Path, ...], Argument("Other forms of the same model.")]
+    data: Annotated[Path, Option("Folder of images; without labels, agreement alone decides.", metavar="DIR")]
+    max_drop: Annotated[float, Option("Maximum drop of top-1 accuracy, as a fraction.")] = 0.005
+    min_agreement: Annotated[
+        float, Option("Minimum fraction of images on which a candidate gives the reference's answer.")
+    ] = 0.98
+    report: Annotated[
+        Path | None, Option("Write an HTML page that shows the images whose answer changed.", metavar="FILE")
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog=_EXAMPLES)(verify)
+    add_command(
+        app,
+        VerifyOptions,
+        verify,
+        "edgecnn verify best.pt model.onnx model.int8.onnx --data data",
+        "edgecnn verify model.onnx model.int8.onnx --data data --min-agreement 0.99 --json",
+        "edgecnn verify best.pt model.int8.onnx --data data --report verify.html",
+    )
 
 
-def verify(
-    reference: Annotated[Path, typer.Argument(help="A checkpoint or a model file: what the others must equal.")],
-    candidates: Annotated[list[Path], typer.Argument(help="Other forms of the same model.")],
-    data: Annotated[Path, typer.Option(help="Images; without labels agreement alone decides.")],
-    max_drop: Annotated[float, typer.Option(help="Largest loss of top-1, as a fraction.")] = 0.005,
-    min_agreement: Annotated[float, typer.Option(help="Least share of equal answers.")] = 0.98,
-    ep: Ep = "auto",
-    report: Annotated[
-        Path | None, typer.Option(help="Write an HTML page with the images whose answer changed.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Hold forms of one model against each other, from image file to label."""
+def verify(options: VerifyOptions) -> int:
+    """Compare forms of one model with each other, from image file to label."""
     from edgecnn.evaluation.parity import compare_models
     from edgecnn.runtime.analysis.divergence import locate_divergence
 
-    opened = [open_model(path, ep) for path in (reference, *candidates)]
+    opened = [open_model(path, options.ep) for path in (options.reference, *options.candidates)]
     with reporting() as reporter:
         result = locate_divergence(
-            compare_models(opened[0], opened[1:], data, max_drop, min_agreement, reporter.stage("verifying")), opened
+            compare_models(
+                opened[0],
+                opened[1:],
+                options.data,
+                options.max_drop,
+                options.min_agreement,
+                reporter.stage("verifying"),
+            ),
+            opened,
         )
     note(f"evaluated {result.note}")
-    if report is not None:
+    if options.report is not None:
         from edgecnn.atomic import write_text
         from edgecnn.evaluation.parity_report import parity_page
 
-        write_text(report, parity_page(result))
-    if json:
+        write_text(options.report, parity_page(result))
+    if options.json:
         print_json(result)
     else:
         rows = [
@@ -82,4 +99,5 @@ def verify(
     if not result.passed:
         assert result.first_divergence is not None
         note(f"edgecnn: gate failed: {result.first_divergence.file}: {result.first_divergence.reason}")
-        raise typer.Exit(3)
+        return 3
+    return 0

@@ -19,7 +19,8 @@ from edgecnn.training.calibration.temperature import fit_temperature
 from edgecnn.training.data.load import TrainingData
 from edgecnn.training.data.pixel_cache import cache_images
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
 from edgecnn.training.run.history import EpochRow, write_results_csv
 from edgecnn.training.run.results import Outcome, write_results

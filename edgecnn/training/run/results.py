@@ -15,9 +15,10 @@ from edgecnn.evaluation.metrics import Metrics
 from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.training.data.load import Sample, TrainingData
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.options import TrainOptions
 from edgecnn.training.report import DataFinding, EvaluatedPart, ReportInput, write_report
 from edgecnn.training.report.mistakes import find_mistakes
+from edgecnn.training.result import TrainResult
 from edgecnn.training.run.environment import environment
 from edgecnn.training.run.history import EpochRow
 from edgecnn.training.run.resume_command import repeat_command

@@ -20,7 +20,7 @@ from exporters.graph.blocks import find_blocks
 from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Measured
 from exporters.quantization.eval_images import choose_images
 from exporters.quantization.qdq import never_quantized
-from exporters.quantize import decide
+from exporters.to_int8 import decide
 
 COMPUTING = ("Conv", "Gemm", "MatMul")
 

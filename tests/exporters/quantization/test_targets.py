@@ -14,8 +14,9 @@ from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.int8_support import int8_form
 from edgecnn.runtime.session.opening import open_session
 from exporters import QuantizeOptions, QuantizeResult, quantize_for
-from exporters import quantize as quantize_module
-from exporters.quantization.targets import TARGETS, TargetName
+from exporters import to_int8 as quantize_module
+from exporters.options import TargetName
+from exporters.quantization.targets import TARGETS
 
 ACTIVATIONS = ("Relu", "Clip")
 

@@ -13,7 +13,7 @@ from edgecnn.errors import CheckpointError
 from edgecnn.evaluation.ood_threshold import rejected
 from edgecnn.manifest import UnknownRule
 from edgecnn.training.calibration.ood_score import Energy, FeatureDistance, build_score, fit_unknown, spread
-from edgecnn.training.options import TrainResult
+from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
 
 WIDTH = 64

@@ -23,7 +23,7 @@ from edgecnn.training.explain.sheet import Scale, Tile, draw_sheet, resized
 from edgecnn.training.models.efficientnet_lite import EfficientNetLite
 from edgecnn.training.models.resnet8 import ResNet8
 from edgecnn.training.models.threeconv import ThreeConv
-from edgecnn.training.options import TrainResult
+from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
 from edgecnn.training.torch_backend import open_checkpoint
 

@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from edgecnn.training.loop import train
-from edgecnn.training.options import TrainOptions, TrainResult
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint
 
 

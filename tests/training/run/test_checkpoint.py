@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edgecnn.errors import CheckpointError, InputNotFoundError
-from edgecnn.training.options import TrainResult
+from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import FORMAT, load_checkpoint, save_checkpoint
 
 

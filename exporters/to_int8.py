@@ -27,19 +27,19 @@ from edgecnn.runtime.session.opening import open_session
 from exporters.graph.float_model import load_float_model
 from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
 from exporters.ood_threshold import Rejection, match_rejection
+from exporters.options import QuantizeOptions, TargetName
 from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Measured
 from exporters.quantization.calibrate import METHODS
 from exporters.quantization.candidates import AUTO, Calibrated, Candidate, calibrate, make_candidate, write_candidate
 from exporters.quantization.equalize import equalize
 from exporters.quantization.eval_images import choose_images
 from exporters.quantization.mixed_precision import measure_sensitivity, mixed_candidates
-from exporters.quantization.targets import TARGETS, Target, TargetName
+from exporters.quantization.targets import TARGETS, Target
 
 __all__ = [
     "Attempt",
     "Calibration",
     "Measured",
-    "QuantizeOptions",
     "QuantizeResult",
     "Rejection",
     "quantize",
@@ -50,19 +50,6 @@ Decision = Literal["int8", "mixed", "fp32"]
 
 _MIN_IMAGES = 4
 _EQUALIZED_ON = 32  # images
-
-
-@dataclass(frozen=True)
-class QuantizeOptions:
-    """Options of ``edgecnn quantize``."""
-
-    method: Literal["auto", "minmax", "mse", "entropy", "percentile"] = "auto"
-    samples: int = 300  # images to calibrate on
-    target: TargetName = "x86"
-    max_drop: float = 0.005  # of top-1, as a fraction
-    min_speedup: float = 1.1
-    strict: bool = False  # a failed gate is an error
-    seed: int = 0
 
 
 @dataclass(frozen=True)

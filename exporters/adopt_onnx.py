@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,11 +25,9 @@ from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, UsageError
 from edgecnn.manifest import (
     InputSpec,
-    Interpolation,
     Manifest,
     Normalization,
     PreprocessSpec,
-    Resize,
     TrainingRecord,
     UnknownRule,
 )
@@ -42,37 +40,17 @@ from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.ort_errors import first_line
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 from exporters.foreign.adopted_graph import Scores, build_adopted
-from exporters.foreign.read import ForeignModel, Layout, ends_in, read_foreign, read_labels
+from exporters.foreign.read import ForeignModel, ends_in, read_foreign, read_labels
 from exporters.golden import choose, synthetic_images
 from exporters.graph.metadata import describe, write_unchecked
+from exporters.options import AdoptOptions
 from exporters.to_onnx import ExportResult, Parity
 
-__all__ = ["AdoptOptions", "adopt"]
+__all__ = ["adopt"]
 
 _LARGEST_STATISTIC = 2.0  # of pixels from 0 to 1; what is meant for 0 to 255 is around a hundred
 _TOLERANCE = 1e-3  # of a probability
 _IMAGES = 256
-
-
-@dataclass(frozen=True)
-class AdoptOptions:
-    """Options of ``edgecnn adopt``.
-
-    Mean and standard deviation count pixels from 0 to 1, as torchvision does; one number, or one a colour.
-    """
-
-    labels: Path | None = None  # a label a line, or JSON; None: the file's own
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    color: Literal["rgb", "bgr"] = "rgb"  # what the network was trained on
-    resize: Resize = "stretch"
-    interpolation: Interpolation = "linear"
-    crop_fraction: float = 1.0
-    imgsz: tuple[int, int] | None = None  # height and width in pixels, where the file leaves them open
-    layout: Layout | None = None  # where the file leaves it open
-    output: str | None = None  # where the file gives several
-    data: Path | None = None  # images to compare on; None: synthetic ones
-    golden: Literal["synthetic", "data", "none"] = "synthetic"
 
 
 def adopt(
