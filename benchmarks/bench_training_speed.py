@@ -36,9 +36,9 @@ from edgecnn.training import TrainOptions, train
 from edgecnn.training.data.load import Sample, TrainingData, load_training_data
 from edgecnn.training.data.loader import TrainingBatch, training_batches
 from edgecnn.training.data.soft_labels import TrainingSet, make_training_set
+from edgecnn.training.layers.inverted_residual import ConvNorm
 from edgecnn.training.learner import Learner
 from edgecnn.training.models import depthwise
-from edgecnn.training.models.inverted_residual import ConvNorm
 from edgecnn.training.optim.linear_probe import LabelledFeatures, compute_features, fit_head
 from edgecnn.training.optim.malloc import kept_memory
 from edgecnn.training.setup import Setup, build_network, last_linear, resolve_options

@@ -6,9 +6,9 @@ The runner's names are here; training is in :mod:`edgecnn.training`, export and 
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from edgecnn._lazy import lazy_names
 from edgecnn._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -25,25 +25,20 @@ if TYPE_CHECKING:
 # imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-_WHERE = {
-    "Classifier": "edgecnn.runtime.classifier",
-    "EdgeCNNError": "edgecnn.errors",
-    "Frame": "edgecnn.runtime.sources",
-    "Manifest": "edgecnn.manifest",
-    "Prediction": "edgecnn.runtime.decision",
-    "Score": "edgecnn.runtime.decision",
-    "open_source": "edgecnn.runtime.sources",
-}
-
 __all__ = ["Classifier", "EdgeCNNError", "Frame", "Manifest", "Prediction", "Score", "__version__", "open_source"]
 
+_MODULES = {
+    "Classifier": "runtime.classifier",
+    "EdgeCNNError": "errors",
+    "Frame": "runtime.sources",
+    "Manifest": "manifest",
+    "Prediction": "runtime.decision",
+    "Score": "runtime.decision",
+    "open_source": "runtime.sources",
+}
 
-def __getattr__(name: str) -> object:
-    """Names are imported when first used, so that ``import edgecnn`` costs nothing and needs no onnxruntime."""
-    if name not in _WHERE:
-        raise AttributeError(f"module 'edgecnn' has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+__getattr__, _names = lazy_names(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*_names(), "__version__"})

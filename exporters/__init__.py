@@ -8,10 +8,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from edgecnn.errors import MissingExtraError
+from edgecnn._lazy import lazy_names
 
 if TYPE_CHECKING:
     from exporters.adopt_onnx import adopt as adopt
@@ -52,19 +51,4 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Imported when first used; without the extra the error names it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'exporters' has no attribute {name!r}")
-    try:
-        return getattr(import_module(f"exporters.{_MODULES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith(("edgecnn", "exporters")):
-            raise
-        raise MissingExtraError(
-            f"exporters needs {error.name}, which is not installed; run pip install 'edgecnn[train]'"
-        ) from error
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES, needs="train")

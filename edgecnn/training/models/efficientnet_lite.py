@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from edgecnn.training.models.inverted_residual import Stage, StagedNetwork, Style, divisible_by_8
+from edgecnn.training.layers.inverted_residual import Stage, StagedNetwork, Style, divisible_by_8
 
 __all__ = ["LITE0", "LITE1", "LITE2", "EfficientNetLite", "Scale"]
 

@@ -14,8 +14,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from edgecnn.training.layers.convolution import SameConv
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.convolution import SameConv
 
 __all__ = ["MobileNetV1Quarter"]
 

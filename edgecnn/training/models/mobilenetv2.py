@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from edgecnn.training.models.inverted_residual import Stage, StagedNetwork, Style
+from edgecnn.training.layers.inverted_residual import Stage, StagedNetwork, Style
 
 __all__ = ["MobileNetV2"]
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from edgecnn.training.layers.inverted_residual import ConvNorm, InvertedResidual, Style, initialize_convolutions
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.inverted_residual import ConvNorm, InvertedResidual, Style, initialize_convolutions
 
 __all__ = ["MobileNetV3Small"]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from edgecnn.training.layers.convolution import SameConv
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.convolution import SameConv
 
 __all__ = ["ResNet8"]
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from edgecnn.errors import UsageError
 from edgecnn.training.inspect_checkpoint import multiply_accumulates
-from edgecnn.training.models.convolution import SameConv
+from edgecnn.training.layers.convolution import SameConv
+from edgecnn.training.layers.inverted_residual import SqueezeExcitation, divisible_by_8
 from edgecnn.training.models.efficientnet_lite import LITE1, LITE2, EfficientNetLite
-from edgecnn.training.models.inverted_residual import SqueezeExcitation, divisible_by_8
 from edgecnn.training.models.mobilenetv1_025 import MobileNetV1Quarter
 from edgecnn.training.models.mobilenetv2 import MobileNetV2
 from edgecnn.training.models.mobilenetv3_small import MobileNetV3Small

@@ -5,13 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecnn.training.models.depthwise import convolve
+from edgecnn.training.layers.depthwise import convolve
 
 __all__ = ["Convolution", "SameConv"]
 
 
 class Convolution(nn.Conv2d):
-    """``torch.nn.Conv2d`` with ``kernel // 2`` of zeros on each side, and :mod:`~edgecnn.training.models.depthwise`'s
+    """``torch.nn.Conv2d`` with ``kernel // 2`` of zeros on each side, and :mod:`~edgecnn.training.layers.depthwise`'s
     backward pass."""
 
     def __init__(

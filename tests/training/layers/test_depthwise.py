@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgecnn.training.models.convolution import Convolution, SameConv
-from edgecnn.training.models.depthwise import convolve
-from edgecnn.training.models.inverted_residual import ConvNorm, Style
+from edgecnn.training.layers.convolution import Convolution, SameConv
+from edgecnn.training.layers.depthwise import convolve
+from edgecnn.training.layers.inverted_residual import ConvNorm, Style
 from edgecnn.training.models.registry import find_model
 
 RELU = Style(nn.ReLU)

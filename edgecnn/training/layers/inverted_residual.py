@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from edgecnn.training.layers.convolution import Convolution, SameConv
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.convolution import Convolution, SameConv
 
 __all__ = [
     "ConvNorm",
