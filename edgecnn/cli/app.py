@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from edgecnn._version import __version__
 from edgecnn.cli.failures import exit_status
 
 __all__ = ["COMMANDS", "app", "run"]
@@ -43,15 +44,28 @@ class _Commands(typer.core.TyperGroup):
             raise typer.Exit(status)
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # a callback of Typer's
+    if wanted:
+        print(f"edgecnn {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="edgecnn",
     cls=_Commands,
-    help="An image classifier from a folder of images to a decision on a device.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _edgecnn(
+    version: Annotated[  # acts by its callback
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """An image classifier from a folder of images to a decision on a device."""
 
 
 def run() -> None:

@@ -160,7 +160,7 @@ def select_eval_images(
         manifest: names the classes.
         record: what the model was trained on; None where nothing is remembered.
         which: a split, or None for every image that the model was not trained on.
-        labels_needed: whether images without labels are an error.
+        labels_needed: whether images without labels are an error, as for ``edgecnn val``.
 
     Raises:
         InputNotFoundError, DataError: no such folder, no images, a folder that names no class, or nothing left to
@@ -178,7 +178,7 @@ def select_eval_images(
     chosen, held_out, note = _choose(folder, seen, which)
     if not chosen:
         asked = f"the split '{which}' has no images here" if which else "the model was trained on every image in it"
-        raise DataError(f"{root}: {asked}; give other images, or --split all")
+        raise DataError(f"{root}: {asked}; give other images{', or --split all' if labels_needed else ''}")
     truth = tuple(class_index[p.class_name or ""] for p in chosen) if folder.class_names else None
     trained_on = tuple(p.path for p, split in zip(folder.images, seen, strict=True) if split == "train")
     return EvalImages(tuple(p.path for p in chosen), truth, held_out, note, trained_on)

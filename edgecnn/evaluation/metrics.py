@@ -144,9 +144,13 @@ def _bins(confidence: NDArray[np.floating], bins: int) -> NDArray[np.intp]:
 
 
 def mean_kl(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float:
-    """Mean Kullback-Leibler divergence of the candidate from the reference, in nats; both ``[N, C]``."""
+    """Mean Kullback-Leibler divergence of the candidate from the reference, in nats; both ``[N, C]``.
+
+    In its form for measures, ``p log(p / q) - p + q``, of which no term is negative: rows of float32 sum to 1 only
+    nearly, and the common form then gives divergences below 0.
+    """
     p, q = (np.maximum(np.asarray(a, np.float64), _TINY) for a in (reference, candidate))
-    return float((p * (np.log(p) - np.log(q))).sum(1).mean())
+    return max(0.0, float((p * (np.log(p) - np.log(q)) - p + q).sum(1).mean()))
 
 
 def signal_to_noise_db(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float | None:

@@ -18,6 +18,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from edgecnn import __version__
+
 COMMANDS = (
     "train",
     "capture",
@@ -50,6 +52,16 @@ def test_the_list_of_commands_shows_only_what_works(edgecnn) -> None:
     shown = edgecnn("--help").stdout
     assert all(command in shown for command in COMMANDS)
     assert not any(f" {later} " in shown for later in ("serve", "bundle"))
+
+
+def test_the_program_tells_its_version_and_completes_in_shells(edgecnn) -> None:
+    assert edgecnn("--version").stdout == f"edgecnn {__version__}\n"
+    assert "--install-completion" in edgecnn("--help").stdout
+
+
+def test_inspect_shows_figures_of_four_digits(tiny_model: Path, edgecnn) -> None:
+    shown = edgecnn("inspect", tiny_model, env={"COLUMNS": "200"}).stdout
+    assert not re.findall(r"\d\.\d{7,}", shown)
 
 
 @pytest.fixture(scope="module")

@@ -269,6 +269,8 @@ class TestTheRunsOwnData:
         everything = record_of(own, train=[path.relative_to(own).as_posix() for path in own.rglob("*.png")])
         with pytest.raises(DataError, match=r"trained on every image.*--split all"):
             select_eval_images(own, MANIFEST, everything)
+        with pytest.raises(DataError, match=r"give other images$"):  # verify and quantize have no --split
+            select_eval_images(own, MANIFEST, everything, labels_needed=False)
 
     def test_without_validation_images_the_test_images_evaluate(self, own: Path) -> None:
         rest = [path.relative_to(own).as_posix() for path in own.rglob("*.png") if path.name != "4.png"]

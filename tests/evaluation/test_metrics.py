@@ -194,3 +194,11 @@ def test_the_poisson_interval_goes_on_where_it_is_no_longer_solved_for() -> None
     assert 0.85 < next_low - low < 1.0
     assert 1.0 < next_high - high < 1.15
     assert poisson_interval(5000) == pytest.approx((5000 - 1.96 * 5000**0.5, 5000 + 1.96 * 5000**0.5), abs=3)
+
+
+def test_kl_is_never_negative_though_rows_of_float32_sum_to_one_only_nearly() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(1000), 4).astype(np.float32)
+    for step in range(-3, 4):
+        q = (p * np.float32(1 + step * 1e-7)).astype(np.float32)
+        assert 0 <= mean_kl(p, q) < 1e-6

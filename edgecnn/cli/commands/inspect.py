@@ -109,7 +109,9 @@ def _fusion(found: dict[str, Any] | None) -> list[tuple[str, str]]:
 
 
 def _value(value: Any) -> str:
-    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _number(value: int | None) -> str:
