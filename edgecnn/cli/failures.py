@@ -21,15 +21,15 @@ _signals: list[int] = []  # that ask the program to end, as they came
 def interrupt(signum: int, _frame: object) -> None:
     """Ctrl-C and SIGTERM, as an exception, so that files half written are removed.
 
-    Remembered too: code that was parted in its midst may make an error of its own of it, as torch's file writer does,
-    and locks of ``threading``.
+    Remembered too: code that is interrupted may raise an error of its own instead, as torch's file writer and the locks
+    of ``threading`` do.
     """
     _signals.append(signum)
     raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(_BY_SIGNAL + signum)
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """Runs a command; returns its exit status, or that of what it raised, having told of it."""
+    """Runs a command and returns its exit status; prints what it raised as one line."""
     try:
         return command()
     except KeyboardInterrupt:
@@ -39,7 +39,7 @@ def exit_status(command: Callable[[], int]) -> int:
     except Exception as error:
         if type(error).__module__.startswith(
             ("typer", "click")
-        ):  # wrong usage, for which Typer has a box, and its way to end
+        ):  # wrong usage, which Typer prints in a box, and Typer's own way to exit
             raise
         return _failed(*_line_and_status(error))
 
@@ -53,20 +53,26 @@ def _line_and_status(error: Exception) -> tuple[str, int]:
         return f"{error.filename or 'system'}: {error.strerror or error}; check the place and its permissions", 2
     if isinstance(error, ImportError) and not (error.name or "edgecnn").startswith(("edgecnn", "exporters")):
         return f"{error.name} cannot be imported ({error}); `edgecnn doctor` says what to do", 2
-    return f"a fault of the program: {type(error).__name__}: {error}; {DEBUG}=1 shows where, please report it", 1
+    return f"internal error: {type(error).__name__}: {error}; {DEBUG}=1 shows the traceback, please report it", 1
 
 
 def _interrupted() -> int:
     signum = _signals[-1] if _signals else signal.SIGINT
-    if signum != signal.SIGINT:  # whoever ends services in this way knows
+    if signum != signal.SIGINT:  # a service manager sent it, and expects no line
         return _BY_SIGNAL + signum
     return _report("interrupted; what was written so far is whole", _BY_SIGNAL + signum)
 
 
 def _report(line: str, status: int) -> int:
     with contextlib.suppress(OSError):
-        print(f"edgecnn: {' '.join(line.split())}", file=sys.stderr)
+        print(f"edgecnn: {_printable(line)}", file=sys.stderr)
     return status
+
+
+def _printable(text: str) -> str:
+    """One line; what a terminal would obey or could not show, as an escape: names of files may hold any bytes."""
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)
 
 
 def _failed(line: str, status: int) -> int:

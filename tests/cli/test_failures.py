@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.cli import failures
 from edgecnn.cli.failures import exit_status, interrupt
-from edgecnn.errors import UsageError
+from edgecnn.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -24,7 +24,7 @@ def test_an_error_that_a_signal_made_of_the_program_ends_it_as_the_signal_does(
             raise RuntimeError("cannot release un-acquired lock")
 
     assert exit_status(parted) == status
-    assert "fault of the program" not in capsys.readouterr().err
+    assert "internal error" not in capsys.readouterr().err
 
 
 def test_an_error_without_a_signal_keeps_its_own_status(
@@ -37,3 +37,11 @@ def test_an_error_without_a_signal_keeps_its_own_status(
 
     assert exit_status(refused) == 2
     assert capsys.readouterr().err == "edgecnn: error: no such thing; try another\n"
+
+
+def test_bytes_of_a_file_name_reach_no_terminal_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    def failing() -> int:
+        raise DataError("a\x1b[2Jb\x00\udcff\nsecond line; rename it")
+
+    assert exit_status(failing) == 2
+    assert capsys.readouterr().err == "edgecnn: error: a\\x1b[2Jb\\x00\\udcff second line; rename it\n"
