@@ -131,13 +131,13 @@ def test_the_sums_by_hand_are_torchs() -> None:
     assert f"1 - 0.1 x {kernel.grad[0, 2]:.4f} = {kernel.detach()[0, 2]:.4f}" in WORDS
     assert f"0.25 - 0.1 x {dense.grad:.4f} = {dense.detach():.4f}" in WORDS
     _, pooled, logit, loss = (v.detach() for v in forward())
-    after = f"a pooled {pooled:.4f}, a logit of {logit:.4f}, a share of dog of {torch.sigmoid(logit):.4f} and a loss of {loss:.4f}"
+    after = f"a pooled {pooled:.4f}, a logit of {logit:.4f}, a probability of dog of {torch.sigmoid(logit):.4f} and a loss of {loss:.4f}"
     assert after in WORDS
 
 
 def test_what_the_newer_recipe_wins_by_is_what_was_measured() -> None:
     measured = (ROOT / "docs" / "benchmarks.md").read_text()
-    table = PAGE[PAGE.index("## Why the newer recipe wins") :]
+    table = PAGE[PAGE.index("## Why the newer recipe is better") :]
     for line in table.splitlines():
         if line.startswith("| `"):
             for figure in re.findall(r"[\d.]+ (?:%|s)(?= )", line):
