@@ -1,4 +1,4 @@
-"""Results to standard output, progress and messages to standard error."""
+"""Results to standard output, messages to standard error."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import dataclasses
 import json
 import math
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
     from rich.table import Table
-    from typing_extensions import Self
 
     from edgecnn.data_quality.finding import Finding
-    from edgecnn.progress import Progress, Reporter
 
 __all__ = [
     "as_json",
@@ -29,7 +23,6 @@ __all__ = [
     "print_findings",
     "print_json",
     "print_table",
-    "reporting",
 ]
 
 
@@ -130,86 +123,3 @@ def _print(table: Table, rows: Sequence[Sequence[str]]) -> None:
     if not console.is_terminal:  # a file or a pipe has no width that a number might be cut to
         console.width = max(console.width, console.measure(table).maximum)
     console.print(table)
-
-
-@contextmanager
-def reporting() -> Iterator[Reporter]:
-    """A progress bar a stage on a terminal; elsewhere a line a stage, so that a log stays readable."""
-    if not sys.stderr.isatty():
-        with _Lines() as lines:
-            yield lines
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description:<28}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        yield _Bars(bars)
-
-
-class _Bars:
-    def __init__(self, bars: RichProgress) -> None:
-        self._bars = bars
-        self._task: TaskID | None = None
-
-    def stage(self, name: str) -> Progress:
-        self._finish()
-        task = self._bars.add_task(name, total=None, note="")
-        self._task = task
-
-        def progress(done: int, total: int, note: str = "") -> None:
-            self._bars.update(task, completed=done, total=total, note=note)
-
-        return progress
-
-    def say(self, line: str) -> None:
-        self._bars.console.print(line, highlight=False, markup=False)
-
-    def _finish(self) -> None:
-        """A stage that gave no count is over when the next begins."""
-        if self._task is not None:
-            task = next(t for t in self._bars.tasks if t.id == self._task)
-            total = task.total or 1
-            self._bars.update(self._task, completed=total, total=total)
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._name, self._begun, self._note = "", 0.0, ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._finish()
-
-    def stage(self, name: str) -> Progress:
-        self._finish()
-        self._name, self._begun, self._note = name, time.monotonic(), ""
-
-        def progress(done: int, total: int, note: str = "") -> None:  # noqa: ARG001  # a log has no bar
-            self._note = note
-
-        return progress
-
-    def say(self, line: str) -> None:
-        note(line)
-
-    def _finish(self) -> None:
-        if self._name:
-            note(f"{self._name}: {time.monotonic() - self._begun:.1f} s{f', {self._note}' if self._note else ''}")
-        self._name = ""

@@ -10,7 +10,8 @@ import typer
 
 from edgecnn.cli.commands.export import print_export
 from edgecnn.cli.options import JsonOption, require_extra
-from edgecnn.cli.output import print_json, reporting
+from edgecnn.cli.output import print_json
+from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
 from exporters.options import AdoptOptions

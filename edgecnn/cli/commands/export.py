@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.options import JsonOption, require_extra
-from edgecnn.cli.output import note, print_facts, print_json, reporting
+from edgecnn.cli.output import note, print_facts, print_json
+from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
 from exporters.options import ExportOptions

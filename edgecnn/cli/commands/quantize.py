@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from edgecnn.cli.options import JsonOption, require_extra
-from edgecnn.cli.output import as_json, note, print_json, print_table, reporting
+from edgecnn.cli.output import as_json, note, print_json, print_table
+from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
 from edgecnn.errors import UsageError
