@@ -113,6 +113,8 @@ class _Live(_Stages):
         self._task = task
 
         def progress(done: int, total: int, note: str = "") -> None:
+            if task != self._task:  # of a stage that is over
+                return
             self.note = note
             parts = (self.left(done / total if total else 0), note)
             self._bars.update(task, completed=done, total=total, note=", ".join(p for p in parts if p))
@@ -139,9 +141,11 @@ class _Lines(_Stages):
         """Begins a stage; the one before has ended."""
         self.finish()
         self.begin(name)
+        begun = self.begun
 
         def progress(done: int, total: int, note: str = "") -> None:  # noqa: ARG001  # a log has no bar
-            self.note = note
+            if begun == self.begun:  # else of a stage that is over
+                self.note = note
 
         return progress
 

@@ -19,11 +19,13 @@ with reporting() as reporter:
     reporter.plan([("reading", 1), ("calibrating the activation ranges", 3)])
     for name in ("reading", "calibrating the activation ranges", "epoch 3 of 13"):
         progress = reporter.stage(name)
+        if name == "reading": first = progress
         for done in range(1, 11):
             progress(done * 100, 1000, "loss 0.312, 48 images/s, best val 0.8612, run 14 min left, " * 2)
         bars = getattr(reporter, "_bars", None)
         if bars: bars.refresh()
         progress(1000, 1000, "loss 0.31, val 86.1 % (best)")
+    first(1, 1000, "of a stage that is over")
     reporter.say("[not markup] next: edgecnn export")
     if INTERRUPTED: raise KeyboardInterrupt
 """

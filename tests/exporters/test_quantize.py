@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from shapes import write_shapes
 
 from edgecnn.errors import DataError, GateError, ModelError, UsageError
-from edgecnn.progress import Silent
+from edgecnn.progress import Progress, Silent
 from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.session.opening import open_session
 from exporters import QuantizeOptions, quantize
@@ -22,10 +23,31 @@ from exporters.quantization.calibrate import METHODS, Histogram, collect_histogr
 OPEN_GATES = {"max_drop": 1.0, "min_speedup": 0.0}
 
 
+class Listening(Silent):
+    def __init__(self) -> None:
+        self.planned: list[str] = []
+        self.begun: list[str] = []
+
+    def plan(self, stages: Sequence[tuple[str, float]]) -> None:
+        self.planned = [name for name, share in stages if share > 0]
+
+    def stage(self, name: str) -> Progress:
+        self.begun.append(name)
+        return super().stage(name)
+
+
+HEARD = Listening()
+
+
 @pytest.fixture(scope="module")
 def int8(tiny_model: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory):
     path = tmp_path_factory.mktemp("int8") / "q.onnx"
-    return quantize(tiny_model, shapes, path, QuantizeOptions(**OPEN_GATES))
+    return quantize(tiny_model, shapes, path, QuantizeOptions(**OPEN_GATES), HEARD)
+
+
+def test_the_stages_are_those_of_the_plan_that_the_estimate_is_made_from(int8) -> None:
+    assert len(HEARD.planned) == 7
+    assert HEARD.begun == HEARD.planned
 
 
 def test_the_result_tells_what_was_measured(int8, shapes: Path) -> None:
