@@ -24,8 +24,15 @@ from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
+from exporters.graph.average_pools import count_inside, hanging_pools
+from exporters.graph.constant_folding import fold_constants
 from exporters.graph.float_model import load_float_model
+from exporters.graph.fp16 import widen
 from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
+from exporters.graph.padding import explicit_pads, fold_pad_into_conv
+from exporters.graph.passes import drop_identities, run_passes
+from exporters.graph.types import complete_types
+from exporters.graph.unquantizable import kept_float
 from exporters.ood_threshold import Rejection, match_rejection
 from exporters.options import QuantizeOptions, TargetName
 from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Measured
@@ -37,11 +44,13 @@ from exporters.quantization.candidates import (
     Candidate,
     calibrate,
     make_candidate,
+    observed_ranges,
     write_candidate,
 )
 from exporters.quantization.equalize import equalize
 from exporters.quantization.eval_images import choose_images
 from exporters.quantization.mixed_precision import measure_sensitivity, mixed_candidates
+from exporters.quantization.qdq import never_quantized
 from exporters.quantization.targets import TARGETS, Target
 
 __all__ = [
@@ -72,6 +81,15 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class KeptFloat:
+    """A node that integers cannot compute, or not as floats do."""
+
+    node: str
+    operator: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class QuantizeResult:
     """What ``edgecnn quantize`` reports.
 
@@ -94,6 +112,7 @@ class QuantizeResult:
     calibration: Calibration
     rejection: Rejection | None  # None where the model rejects nothing, or the images are too few to tell
     float_nodes: tuple[str, ...]  # what stays in float
+    kept_float: tuple[KeptFloat, ...]  # of these, what integers cannot compute, with the reason
     attempts: tuple[Attempt, ...]  # everything that was evaluated, in order
     note: str  # which images it was evaluated on
     skipped: tuple[Skipped, ...]
@@ -226,6 +245,7 @@ def _quantize_one(
             ),
             rejection=last.rejection,
             float_nodes=inspect_model(last.file).float_nodes,
+            kept_float=_kept_float(calibrated),
             attempts=tuple(trial.attempt for trial in trials),
             note=acceptance.chosen.note,
             skipped=(*skipped, *acceptance.expected.skipped),
@@ -294,11 +314,30 @@ def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
         raise UsageError(f"--method {options.method}: there are auto, {', '.join(METHODS)}")
 
 
+def _kept_float(calibrated: Calibrated) -> tuple[KeptFloat, ...]:
+    reasons = kept_float(calibrated.model, observed_ranges(calibrated))
+    outside = set(never_quantized(calibrated.model)) - set(hanging_pools(calibrated.model))
+    return tuple(
+        KeptFloat(node.name, node.op_type, reasons[node.name])
+        for node in calibrated.model.graph.node
+        if node.name in reasons and node.name not in outside
+    )
+
+
 def _prepare(path: Path, proto: ModelProto, session: ModelSession) -> None:
-    if session.manifest.precision != "fp32":
-        raise ModelError(f"{path}: is {session.manifest.precision}; quantize the fp32 file that `edgecnn export` wrote")
+    """Brings the graph into the form that calibration and quantization read. Raises :class:`ModelError`."""
+    manifest = session.manifest
+    adopted_half = manifest.precision == "fp16" and manifest.training.run == "adopted"  # there is no float32 file of it
+    if manifest.precision != "fp32" and not adopted_half:
+        raise ModelError(
+            f"{path}: is {manifest.precision}; quantize the fp32 file that `edgecnn export` or `edgecnn adopt` wrote"
+        )
     if proto.graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.UINT8:
         raise ModelError(f"{path}: has the layout nchw-float32; export it with --layout nhwc-uint8 to quantize it")
+    widen(proto)
+    fold_constants(proto)
+    run_passes(proto, (drop_identities, explicit_pads, fold_pad_into_conv, count_inside))
+    complete_types(proto)
     write_out_hard_sigmoids(proto)
 
 

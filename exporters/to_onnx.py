@@ -40,9 +40,10 @@ from edgecnn.training.models.registry import MODELS
 from edgecnn.training.tensors import two_columns
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 from exporters.golden import choose, synthetic_images
+from exporters.graph.export_passes import PASSES
 from exporters.graph.fp16 import to_fp16
 from exporters.graph.metadata import describe, write_unchecked
-from exporters.graph.passes import PASSES, run_passes
+from exporters.graph.passes import run_passes
 from exporters.options import OPSET, ExportOptions
 
 __all__ = [
@@ -94,6 +95,7 @@ class ExportResult:
     outputs: tuple[TensorInfo, ...]
     parity: Parity
     seconds: float
+    notes: tuple[str, ...] = ()  # what an adoption found out of the file
 
     @classmethod
     def of(cls, path: Path, written: ModelFile, model: onnx.ModelProto, parity: Parity, seconds: float) -> ExportResult:
@@ -178,7 +180,7 @@ def _check_parity(path: Path, parity: Parity, tolerance: float) -> None:
         if difference is not None and not difference <= tolerance:
             raise GateError(
                 f"{path}: the exported graph differs from torch by {difference:.2g} in {what} (allowed {tolerance:g}); "
-                "not written; please report the network"
+                "not written; use another opset, or write its forward with other operators"
             )
 
 

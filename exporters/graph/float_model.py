@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto
 
 from edgecnn.errors import InputNotFoundError, ModelError
 
-__all__ = ["load_float_model"]
+__all__ = ["check_float_graph", "load_float_model", "load_onnx"]
 
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _CONTROL_FLOW = ("If", "Loop", "Scan")
@@ -32,25 +32,41 @@ def load_float_model(path: Path) -> ModelProto:
         ModelError: it cannot be read, keeps weights elsewhere, is quantized already, or has control flow or others'
             operators.
     """
+    proto = load_onnx(path)
+    _refuse_external(path, proto)
+    check_float_graph(path, proto)
+    return proto
+
+
+def load_onnx(path: Path) -> ModelProto:
+    """Any ONNX file, without the weights that it keeps in other files.
+
+    Raises:
+        InputNotFoundError: no such file.
+        ModelError: it cannot be read, or holds no graph.
+    """
     try:
         proto = onnx.load(path, load_external_data=False)
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path}: no such model file; check the path") from error
     except Exception as error:  # protobuf's own has no name that onnx passes on
         raise ModelError(f"{path}: is no ONNX file, or cannot be read; give a .onnx file") from error
-    _refuse(path, proto)
+    if not proto.graph.node:
+        raise ModelError(f"{path}: holds no graph; give a .onnx file")
     return proto
 
 
-def _refuse(path: Path, proto: ModelProto) -> None:
-    if not proto.graph.node:
-        raise ModelError(f"{path}: holds no graph; give a .onnx file")
+def _refuse_external(path: Path, proto: ModelProto) -> None:
     external = next((t.name for t in _tensors(proto) if t.data_location == TensorProto.EXTERNAL), None)
     if external is not None:
         raise ModelError(
             f"{path}: keeps weights ({external}) in another file; save it as one file (onnx.save_model with "
             "save_as_external_data=False)"
         )
+
+
+def check_float_graph(path: Path, proto: ModelProto) -> None:
+    """Raises :class:`ModelError` where the graph is quantized already, or has control flow or others' operators."""
     for node in proto.graph.node:
         if node.domain not in _DOMAINS:
             raise ModelError(

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from edgecnn.preprocess import Image
+from edgecnn.runtime.session.model_session import filled_batch
 from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
 from exporters.graph.passes import producers, remove_dead_nodes
+from exporters.graph.types import batch_size
 
 __all__ = ["PartialRunner"]
 
@@ -41,24 +43,29 @@ class PartialRunner:
         if name == self._name:
             return
         kept: NDArray[Any] | None = None
-        for i, batch in enumerate(self.outputs(model, name)):
+        done = 0
+        for batch in self.outputs(model, name):
             if kept is None:
                 if batch[0].nbytes * len(self._values) > _MAX_BYTES:
                     return
                 kept = np.empty((len(self._values), *batch.shape[1:]), batch.dtype)
-            kept[i * _BATCH : i * _BATCH + len(batch)] = batch
+            kept[done : done + len(batch)] = batch
+            done += len(batch)
         assert kept is not None
         self._name, self._values = name, kept
 
     def outputs(self, model: ModelProto, name: str) -> Iterator[NDArray[Any]]:
         """A tensor, batch by batch, float32 but for the images; nothing is computed that it does not need."""
+        size = batch_size(model, _BATCH)
+        fixed = batch_size(model, 0)
+        batches = [self._values[i : i + size] for i in range(0, len(self._values), size)]
         if name == self._name:
-            yield from (self._values[i : i + _BATCH] for i in range(0, len(self._values), _BATCH))
+            yield from batches
             return
         session = _part(model, self._name, name)
-        for i in range(0, len(self._values), _BATCH):
-            found: Any = session.run(None, {self._name: self._values[i : i + _BATCH]})[0]
-            yield np.asarray(found)
+        for batch in batches:
+            found: Any = session.run(None, {self._name: filled_batch(batch, fixed) if fixed else batch})[0]
+            yield np.asarray(found)[: len(batch)]
 
 
 def _part(model: ModelProto, first: str, last: str) -> onnxruntime.InferenceSession:
@@ -68,8 +75,10 @@ def _part(model: ModelProto, first: str, last: str) -> onnxruntime.InferenceSess
     if maker is not None:
         part.graph.node.remove(maker)
         del part.graph.input[:]
-        part.graph.input.append(onnx.helper.make_tensor_value_info(first, onnx.TensorProto.FLOAT, None))
+        kinds = {v.name: v.type.tensor_type.elem_type for v in part.graph.value_info}
+        kind = kinds.get(first, onnx.TensorProto.FLOAT)
+        part.graph.input.append(onnx.helper.make_tensor_value_info(first, kind, None))
     del part.graph.output[:]
-    part.graph.output.append(onnx.helper.make_tensor_value_info(last, onnx.TensorProto.FLOAT, None))
+    part.graph.output.append(onnx.ValueInfoProto(name=last))  # onnxruntime infers the type
     remove_dead_nodes(part)
     return open_on_cpu(part.SerializeToString(), new_options())

@@ -95,7 +95,7 @@ def _owns_its_weights(model: ModelProto, node: NodeProto, read: Mapping[str, lis
 def _takes_factors(model: ModelProto, reader: NodeProto) -> bool:
     """Dense, or depthwise with one output a channel; in groups of several a channel's weights are not in one place."""
     weight, groups = constant(model.graph, reader.input[1]), attribute(reader, "group", 1)
-    return weight is not None and (groups == 1 or groups == len(weight))
+    return weight is not None and weight.ndim == 4 and (groups == 1 or groups == len(weight))
 
 
 def _largest(walk: PartialRunner, model: ModelProto, name: str) -> NDArray[np.float32]:

@@ -241,6 +241,7 @@ def _with(path: Path, **changes: object) -> Path:
             model.opset_import.append(helper.make_opsetid(value, 1))
         elif name == "operator":
             model.graph.node.append(helper.make_node(value, ["output", "s"], ["q"]))
+            model.graph.output[0].name = "q"
         elif name == "inputs":
             model.graph.input.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1]))
         elif name == "outputs":

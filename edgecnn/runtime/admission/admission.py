@@ -38,12 +38,13 @@ class _NoVerdictError(Exception):
     """The probe came to no end that says anything of the model."""
 
 
-def admit(model: ModelFile, image: tuple[int, int] | None = None) -> None:
+def admit(model: ModelFile, image: tuple[int, int] | None = None, *, remedy: str = _REMEDY) -> None:
     """Returns where the model may be opened in this process.
 
     Args:
         model: the bytes that will be run.
         image: height and width to try it on, where the file leaves them open.
+        remedy: what the error of a refused file advises.
 
     Raises:
         ModelError: it is refused, or could not be tried; the message says which.
@@ -58,7 +59,7 @@ def admit(model: ModelFile, image: tuple[int, int] | None = None) -> None:
             ) from error
         remember(model.sha256, verdict)
     if verdict.why is not None:
-        raise ModelError(f"{model.path}: refused, since {verdict.why}; {_REMEDY}")
+        raise ModelError(f"{model.path}: refused, since {verdict.why}; {remedy}")
 
 
 def admit_own(model: ModelFile) -> None:

@@ -31,8 +31,8 @@ def _words(text: str) -> frozenset[str]:
 
 _OWN_DOMAINS = ("", "ai.onnx")
 _ONNX = _words(
-    "Abs Acos Add And ArgMax ArgMin Asin Atan AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat "
-    "Constant ConstantOfShape "
+    "Abs Acos Add And ArgMax ArgMin Asin Atan Attention AveragePool BatchNormalization Cast CastLike Ceil Celu Clip "
+    "Concat Constant ConstantOfShape "
     "Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear "
     "Einsum Elu Equal Erf Exp "
     "Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool "

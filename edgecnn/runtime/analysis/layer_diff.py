@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from edgecnn.errors import ModelError
@@ -20,6 +21,7 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.admission.admission import admit
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.model_session import filled_batch
 from edgecnn.runtime.session.ort_errors import first_line
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 
@@ -115,10 +117,20 @@ class _Tensors:
                 model.graph.output.add(name=name)
         try:
             session = open_on_cpu(model.SerializeToString(), new_options(severity=SILENT))
-            found: list[NDArray[np.float32]] = session.run(names, {session.get_inputs()[0].name: images})
+            found: list[NDArray[np.float32]] = _run(session, names, images)
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
             raise ModelError(f"{self._path}: its layers cannot be read: {first_line(error)}") from error
         return found
+
+
+def _run(session: onnxruntime.InferenceSession, names: list[str], images: Image) -> list[NDArray[np.float32]]:
+    """All images at once, or in batches where the graph has a fixed one."""
+    value = session.get_inputs()[0]
+    size = value.shape[0] if isinstance(value.shape[0], int) else len(images)
+    parts = [
+        session.run(names, {value.name: filled_batch(images[i : i + size], size)}) for i in range(0, len(images), size)
+    ]
+    return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
 
 
 def _sqnr_db(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float:

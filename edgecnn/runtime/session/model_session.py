@@ -16,7 +16,7 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.session.model_file import Description, ModelFile
 from edgecnn.runtime.session.ort_errors import first_line
 
-__all__ = ["ModelSession", "Outputs"]
+__all__ = ["ModelSession", "Outputs", "filled_batch"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class ModelSession:
         self.description = description
         self._session = session
         self._float_input = session.get_inputs()[0].type == "tensor(float)"
+        batch = session.get_inputs()[0].shape[0]
+        self.fixed_batch: int | None = batch if isinstance(batch, int) else None
+        """The number of images that the graph takes at once; None: any. Others run in batches of that many."""
         names = [o.name for o in session.get_outputs()]
         self._given = frozenset(names)
 
@@ -101,12 +104,19 @@ class ModelSession:
             self.probabilities(grey)
 
     def _run(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
+        size = self.fixed_batch
+        if size is None or len(images) == size:
+            return self._run_batch(names, images)
+        parts = [self._run_batch(names, filled_batch(images[i : i + size], size)) for i in range(0, len(images), size)]
+        return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
+
+    def _run_batch(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
         try:
             return cast("list[NDArray[np.float32]]", self._session.run(names, {"image": self._feed(images)}))
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
+            remedy = "" if self.ep == "cpu" else "; try --ep cpu"
             raise ProviderError(
-                f"{self.path}: {self.ep} failed on {len(images)} images: {first_line(error)}; try another provider "
-                "with --ep"
+                f"{self.path}: {self.ep} failed on {len(images)} images: {first_line(error)}{remedy}"
             ) from error
 
     def _feed(self, images: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
@@ -114,3 +124,10 @@ class ModelSession:
             return images
         rule = self.manifest.normalization  # the layout nchw-float32 has no normalisation inside
         return np.ascontiguousarray(((images.astype(np.float32) - rule.zero_point) / rule.scale).transpose(0, 3, 1, 2))
+
+
+def filled_batch(images: Image, size: int) -> Image:
+    """A batch of ``size``, filled up with its last image."""
+    if len(images) == size:
+        return images
+    return np.concatenate([images, np.repeat(images[-1:], size - len(images), 0)])
