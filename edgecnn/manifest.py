@@ -37,7 +37,7 @@ SCHEMA = 1
 MANIFEST_KEY, LABELS_KEY, GOLDEN_KEY, SPLIT_KEY = "edgecnn", "labels", "edgecnn.golden", "edgecnn.split"
 
 Resize = Literal["stretch", "crop", "letterbox"]
-Interpolation = Literal["area", "linear", "cubic", "nearest"]
+Interpolation = Literal["area", "linear", "cubic", "nearest", "antialias", "antialias-cubic"]
 Precision = Literal["fp32", "fp16", "int8", "mixed"]
 UnknownScore = Literal["max_probability", "energy", "feature_distance"]
 

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import ImageError, InputNotFoundError
+from edgecnn.image.antialiased_resize import Filter, resize_antialiased
 from edgecnn.image.area_resize import resize_area
 from edgecnn.image.header import HeaderError, read_header
 from edgecnn.manifest import InputSpec, PreprocessSpec
@@ -46,6 +47,8 @@ _INTERPOLATION = {
     "cubic": cv2.INTER_CUBIC,
     "nearest": cv2.INTER_NEAREST_EXACT,  # samples pixel centres as Pillow does; INTER_NEAREST is half a pixel off
 }
+
+_ANTIALIASED: dict[str, Filter] = {"antialias": "bilinear", "antialias-cubic": "bicubic"}
 
 
 ColorOrder = Literal["bgr", "rgb"]
@@ -158,12 +161,16 @@ def _resize(image: Image, width: int, height: int, spec: PreprocessSpec) -> Imag
         return np.ascontiguousarray(image)
     if spec.interpolation == "area":
         return resize_area(image, width, height)
+    if spec.interpolation in _ANTIALIASED:
+        return resize_antialiased(image, width, height, _ANTIALIASED[spec.interpolation])
     return cv2.resize(image, (width, height), interpolation=_INTERPOLATION[spec.interpolation])  # type: ignore[return-value]
 
 
 def _crop(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
     """Shorter side to size / crop_fraction, each side rounded, then the centre: torchvision's Resize and CenterCrop."""
     image = _without_long_ends(image)
+    if spec.interpolation in _ANTIALIASED:
+        return _crop_as_torchvision(image, size, spec)
     height, width = image.shape[:2]
     factor = max(size.height / height, size.width / width) / spec.crop_fraction
     new_width, new_height = max(size.width, round(width * factor)), max(size.height, round(height * factor))
@@ -178,6 +185,20 @@ def _crop(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
     resized = _resize(image[from_rows, from_columns], columns.stop - columns.start, rows.stop - rows.start, spec)
     top, left = top - rows.start, left - columns.start
     return np.ascontiguousarray(resized[top : top + size.height, left : left + size.width])
+
+
+def _crop_as_torchvision(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
+    """As torchvision's Resize and CenterCrop to the pixel: the longer side rounded down, half a pixel to the even."""
+    height, width = image.shape[:2]
+    shorter = round(max(size.height, size.width) / spec.crop_fraction)
+    if height <= width:
+        new_height, new_width = shorter, int(shorter * width / height)
+    else:
+        new_height, new_width = int(shorter * height / width), shorter
+    top, left = round((new_height - size.height) / 2), round((new_width - size.width) / 2)
+    kind = _ANTIALIASED[spec.interpolation]
+    rows, columns = slice(top, top + size.height), slice(left, left + size.width)
+    return resize_antialiased(image, new_width, new_height, kind, rows=rows, columns=columns)
 
 
 def _needed(length: int, resized: int, first: int, count: int) -> tuple[slice, slice]:

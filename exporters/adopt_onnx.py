@@ -87,12 +87,7 @@ def adopt(
     mean, std = _statistics(foreign, options, questions)
     if questions:
         raise UsageError(f"{model}: does not say {'; nor '.join(questions)}")
-    content = foreign.proto.SerializeToString()
-    admit(
-        ModelFile(model, content, hashlib.sha256(content).hexdigest()),
-        (foreign.height, foreign.width),
-        remedy="export the network for inference as plain ONNX",
-    )
+    foreign, content = _admitted(foreign)
     fold_constants(foreign.proto)
     original = Original(foreign, content, mean, std, options.color)
     manifest = _manifest(foreign, labels, options, _integer_rule(mean, std))
@@ -116,6 +111,31 @@ def adopt(
         admit_own(replace(written, path=path))
     result = ExportResult.of(path, written, adopted, parity, time.perf_counter() - start)
     return replace(result, notes=_notes(foreign, scores, session))
+
+
+def _admitted(foreign: ForeignModel) -> tuple[ForeignModel, bytes]:
+    """The foreign model as it can be run, and its bytes as one file.
+
+    A file may say that its batch is free, and fail with two images; then its batch is 1.
+    """
+    try:
+        return foreign, _admit(foreign)
+    except ModelError:
+        if foreign.batch is not None:
+            raise
+        single = foreign.with_batch(1)
+        try:
+            return single, _admit(single)
+        except ModelError:
+            pass
+        raise
+
+
+def _admit(foreign: ForeignModel) -> bytes:
+    content = foreign.proto.SerializeToString()
+    file = ModelFile(foreign.path, content, hashlib.sha256(content).hexdigest())
+    admit(file, (foreign.height, foreign.width), remedy="export the network for inference as plain ONNX")
+    return content
 
 
 @dataclass(frozen=True)
@@ -152,7 +172,11 @@ def _build(
             found = _answers(session, images)
         except (ModelError, ProviderError) as error:
             if batch == foreign.batch:
-                raise ModelError(str(error)) from error
+                why = first_line(error.__cause__) if isinstance(error.__cause__, Exception) else str(error)
+                raise ModelError(
+                    f"{foreign.path}: the graph that it became cannot be run ({why}); export it with another opset or "
+                    "exporter"
+                ) from error
             continue
         difference = _difference(expected, found)
         if difference <= _TOLERANCE:
@@ -187,6 +211,8 @@ def _expected(original: Original, scores: Scores, images: Image, reporter: Repor
 
 
 def _difference(expected: NDArray[np.float64], found: NDArray[np.float32]) -> float:
+    if expected.shape != found.shape:  # a graph that mixes the images of a batch
+        return float("inf")
     return float(np.abs(expected - found).max())
 
 

@@ -116,7 +116,9 @@ class AdoptOptions:
     resize: Annotated[
         Resize, Option("How an image is fitted to the input size; crop: the centre, letterbox: with borders.")
     ] = "stretch"
-    interpolation: Annotated[Interpolation, Option("Resize interpolation.")] = "linear"
+    interpolation: Annotated[
+        Interpolation, Option("Resize interpolation; antialias: as torchvision and timm resize.")
+    ] = "linear"
     crop_fraction: Annotated[
         float, Option("With --resize crop: scale the shorter side to the input size / this fraction first.")
     ] = 1.0

@@ -52,6 +52,7 @@ from exporters.quantization.eval_images import choose_images
 from exporters.quantization.mixed_precision import measure_sensitivity, mixed_candidates
 from exporters.quantization.qdq import never_quantized
 from exporters.quantization.targets import TARGETS, Target
+from exporters.temporary_names import naming
 
 __all__ = [
     "Attempt",
@@ -223,7 +224,7 @@ def _quantize_one(
         decision, reason = decide([trial.attempt for trial in trials], acceptance)
         if options.strict and decision == "fp32":
             raise GateError(f"{acceptance.model}: {reason}; nothing was written, as --strict asks")
-        with atomic_path(path) as temporary:
+        with atomic_path(path) as temporary, naming(temporary, path):
             shutil.copyfile(acceptance.model if decision == "fp32" else last.file, temporary)
             admit_own(replace(read_model_file(temporary), path=path))
         return QuantizeResult(

@@ -45,6 +45,7 @@ from exporters.graph.fp16 import to_fp16
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.graph.passes import run_passes
 from exporters.options import OPSET, ExportOptions
+from exporters.temporary_names import naming
 
 __all__ = [
     "IR_VERSION",
@@ -160,7 +161,7 @@ def export_onnx(
     reporter.stage("exporting")(0, 1)
     model = _to_graph(backend, options)
     describe(model, manifest, backend.split_record, None)
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, naming(temporary, path):
         write_unchecked(model, temporary)
         session = open_session(temporary, "cpu", trusted=True)
         golden = _golden(session, manifest, images, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx.inliner
@@ -35,6 +35,15 @@ class ForeignModel:
     batch: int | None  # None: any number of images
     output: str
     labels: tuple[str, ...]  # of a ZipMap; empty where it has none
+
+    def with_batch(self, batch: int) -> ForeignModel:
+        """The same for a fixed number of images."""
+        proto = ModelProto.FromString(self.proto.SerializeToString())
+        image = next(value for value in proto.graph.input if value.name == self.input)
+        image.type.tensor_type.shape.dim[0].dim_value = batch
+        for value in proto.graph.output:
+            value.type.tensor_type.ClearField("shape")
+        return replace(self, proto=proto, batch=batch)
 
 
 def read_foreign(
