@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx.inliner
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnxruntime.quantization.onnx_model import ONNXModel
 
 from edgecnn.errors import ModelError, UsageError
 from exporters.foreign.external_data import include_external_data
@@ -16,6 +17,7 @@ from exporters.options import Layout
 
 __all__ = ["ForeignModel", "read_foreign"]
 
+_LEAST_IR = 4  # initializers need not be inputs
 _ZIP_MAP = "ZipMap"
 _REAL = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
@@ -69,6 +71,9 @@ def read_foreign(
     include_external_data(proto, path)
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto)
+    sortable = ONNXModel(proto)
+    sortable.topological_sort()  # converters to float16 append casts at the end
+    proto = sortable.model
     labels = _cut_zip_map(proto.graph, output)
     output = _choose_output(proto, path, output, questions)
     check_float_graph(path, proto)
@@ -152,7 +157,20 @@ def _choose_output(proto: ModelProto, path: Path, asked: str | None, questions: 
     del graph.output[:]
     graph.output.append(value)
     remove_dead_nodes(proto)
+    _keep_real_inputs(proto)
     return chosen
+
+
+def _keep_real_inputs(proto: ModelProto) -> None:
+    """Drops inputs that have a value of their own, as files before IR version 4 list their weights, or that nothing
+    reads."""
+    graph = proto.graph
+    constants = {t.name for t in graph.initializer}
+    read = {name for node in graph.node for name in node.input}
+    kept = [value for value in graph.input if value.name not in constants and value.name in read]
+    del graph.input[:]
+    graph.input.extend(kept)
+    proto.ir_version = max(proto.ir_version, _LEAST_IR)
 
 
 def _check_batch_norm(path: Path, graph: GraphProto) -> None:

@@ -143,8 +143,9 @@ class _Values:
         self.in_unit = self.lowest >= -1e-6 and self.highest <= 1 + tolerance
         self.sum_to_1 = self.in_unit and bool(np.abs(self.sums - 1).max() < tolerance)
         self.decided = bool(np.isin(exact, (0.0, 1.0)).all())
+        varies = bool(np.ptp(exact, axis=0).max() > 0)  # a network that answers all images alike says nothing
         self.same_sum = (
-            self.lowest >= 0 and self.columns > 1 and bool(np.ptp(self.sums) < 1e-3 * max(1e-6, self.sums.max()))
+            varies and self.lowest >= 0 and self.columns > 1 and bool(np.ptp(self.sums) < 1e-3 * self.sums.max())
         )
 
     def __str__(self) -> str:

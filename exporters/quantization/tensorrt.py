@@ -51,7 +51,8 @@ def restore_activations(model: ModelProto, reference: ModelProto) -> None:
         reference: the float model, which has them.
     """
     present = {node.name for node in model.graph.node}
-    for activation in reference.graph.node:
+    # The last of several in a row first: each is put before what comes out of it
+    for activation in reversed(reference.graph.node):
         made = producers(model.graph)
         if activation.op_type not in _ACTIVATIONS or activation.name in present or activation.output[0] not in made:
             continue
