@@ -55,3 +55,13 @@ def test_every_image_of_the_docs_is_shown_and_small() -> None:
     for image in (ROOT / "docs" / "images").iterdir():
         assert image.resolve() in shown, f"{name(image)} is on no page"
         assert image.stat().st_size < (100_000 if image.suffix == ".svg" else 250_000), name(image)
+
+
+def test_the_code_map_lists_every_package() -> None:
+    page = (ROOT / "docs" / "code-map.md").read_text()
+    listed = set(re.findall(r"^\| `([\w/]+)` \|", page, re.MULTILINE))
+    assert all((ROOT / folder).is_dir() for folder in listed), listed
+    packages = {
+        name(init.parent) for package in ("edgecnn", "exporters") for init in (ROOT / package).rglob("__init__.py")
+    }
+    assert packages - listed == {"edgecnn/cli/commands"}
