@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -61,3 +63,10 @@ def test_the_commands_of_the_readme_run_in_order(edgecnn, tmp_path: Path) -> Non
         assert done.returncode == 0 or (command == "verify" and done.returncode == 3), f"{command}: {done.stderr}"
         ran.append(command)
     assert ran[:5] == ["train", "export", "quantize", "verify", "predict"]
+
+
+def test_the_recording_shows_the_commands_of_the_readme() -> None:
+    svg = (ROOT / "docs" / "images" / "terminal.svg").read_text()
+    shown = html.unescape(re.sub(r"<[^>]+>", "", svg)).replace("\xa0", " ")
+    for command, *arguments in list(edgecnn_commands(README))[:4]:
+        assert shlex.join(["edgecnn", command, *arguments]) in shown
