@@ -4,11 +4,11 @@
     python scripts/record_terminal.py --out docs/images/terminal.svg --keep recording
 
 The commands run in a pseudo terminal, on images that ``draw_cats_and_dogs.py`` draws, and what they print is what is
-drawn. pyte (a terminal emulator; only this script needs it) follows the cursor, so a progress bar
-is drawn as it ended. ``terminal_svg.py`` draws.
+drawn. pyte (a terminal emulator; only this script needs it) follows the cursor, so a progress bar is drawn as it ended.
+``terminal_svg.py`` draws.
 
-``--keep`` leaves the run, its report and the model files in a folder; ``scripts/screenshot_report`` makes the image of
-the report from it.
+``--keep`` leaves the images, the run and the model files in a folder. ``scripts/screenshot_report`` makes the other
+image of the README, from the report of a run on photographs.
 """
 
 from __future__ import annotations
