@@ -27,6 +27,7 @@ _LONGEST_STEP = 0.1  # of a side
 _FURTHEST = 0.35  # of a side lost at one edge: farther than that the steps have gone astray
 # Standard deviation of the blur whose result counts as shading: exposure and vignetting, not what an image shows
 _SHADING_PX = 2.9
+_AT_ONCE = 32  # images whose structure is computed together: what lies between stays in a core's own cache
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,12 @@ def structure(images: Floats) -> Floats:
     Without shading and noise, each of length 1 (0 where there is none).
     """
     blur = _blur(images.shape[1], _SHADING_PX)
-    smooth = _smoothed(images)
-    flat = (smooth - blur @ smooth @ blur.T).reshape(len(images), -1)
-    return _unit(flat - flat.mean(1, keepdims=True))
+    found: Floats = np.empty((len(images), images.shape[1] * images.shape[2]), np.float32)
+    for i in range(0, len(images), _AT_ONCE):
+        smooth = _smoothed(images[i : i + _AT_ONCE])
+        flat = (smooth - blur @ smooth @ blur.T).reshape(len(smooth), -1)
+        found[i : i + _AT_ONCE] = _unit(flat - flat.mean(1, keepdims=True))
+    return found
 
 
 def _likeness(source: Floats, target: Floats, windows: Floats, common: Floats) -> Floats:

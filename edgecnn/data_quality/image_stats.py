@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from edgecnn.data.dataset import ImageFile
 from edgecnn.data.split_record import content_digest
-from edgecnn.data_quality.near_duplicates import THUMBNAIL_SIDE, Thumbnail, thumbnail
+from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE, Thumbnail, thumbnail
 from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
@@ -56,14 +58,22 @@ class ImageStats:
         return self.width * self.height
 
 
-def read_facts(file: ImageFile) -> ImageStats | Fault:
-    """Reads and decodes an image file, and keeps what is worth knowing; never raises for a bad file."""
+def read_facts(file: ImageFile, keep: Callable[[Image], None] | None = None) -> ImageStats | Fault:
+    """Reads and decodes an image file, and keeps what is worth knowing; never raises for a bad file.
+
+    Args:
+        file: which.
+        keep: is given the decoded image, uint8 ``[H, W, 3]`` RGB, so that nobody needs to decode it again.
+    """
     path: Path = file.path
     try:
         data = read_bytes(path)
-        return look_at(file, data, decode(data, name=str(path)))
+        image = decode(data, name=str(path))
     except (ImageError, InputNotFoundError) as error:
         return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])
+    if keep is not None:
+        keep(image)
+    return look_at(file, data, image)
 
 
 def look_at(file: ImageFile, data: bytes, image: Image) -> ImageStats:
@@ -74,7 +84,6 @@ def look_at(file: ImageFile, data: bytes, image: Image) -> ImageStats:
         image: uint8 ``[H, W, 3]`` RGB, as :func:`edgecnn.preprocess.decode` gives it.
     """
     height, width = image.shape[:2]
-    step = max(1, min(height, width) // _SAMPLED)
     patches = cv2.resize(image, (THUMBNAIL_SIDE // 4, THUMBNAIL_SIDE // 4), interpolation=cv2.INTER_AREA)
     chroma = int((patches.max(2) - patches.min(2)).max())
     return ImageStats(
@@ -87,7 +96,21 @@ def look_at(file: ImageFile, data: bytes, image: Image) -> ImageStats:
         height,
         exif_orientation(data),
         chroma <= _MAX_GREY_CHROMA,
-        float(np.std(image[::step, ::step]))
-        if chroma <= _MAX_GREY_CHROMA
-        else float(np.std(image[::step, ::step], axis=(0, 1)).max()),
+        _contrast(image, together=chroma <= _MAX_GREY_CHROMA),
     )
+
+
+def _contrast(image: Image, *, together: bool) -> float:
+    """Standard deviation of the levels, of all channels together or of the channel where it is largest.
+
+    By sums of whole numbers, which are exact; numpy's ``std`` took a third of the time that an image is looked at.
+    """
+    step = max(1, min(image.shape[:2]) // _SAMPLED)
+    seen = np.ascontiguousarray(image[::step, ::step])
+    count = seen.shape[0] * seen.shape[1]
+    sums = [round(x) for x in cv2.sumElems(seen)[:3]]
+    squares = [round(x) for x in cv2.sumElems(cv2.multiply(seen, seen, dtype=cv2.CV_32F))[:3]]
+    if together:
+        count, sums, squares = 3 * count, [sum(sums)], [sum(squares)]
+    variances = [(count * square - total * total) / count**2 for total, square in zip(sums, squares, strict=True)]
+    return math.sqrt(max(variances))

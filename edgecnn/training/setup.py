@@ -11,7 +11,7 @@ from torch import nn
 
 from edgecnn.data.loading import default_workers
 from edgecnn.errors import CheckpointError, UsageError
-from edgecnn.manifest import Normalization
+from edgecnn.manifest import Normalization, PreprocessSpec
 from edgecnn.training.data.augment import Augmentation, find_augmentation
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_spec
@@ -42,6 +42,16 @@ class Setup:
     start_from: Path | None  # a checkpoint whose weights the run starts from
     loader_threads: int
     compiled: bool  # by torch.compile
+
+    @property
+    def preprocess(self) -> PreprocessSpec:
+        """How an image becomes the network's input."""
+        return replace(self.recipe.preprocess, pad_value=self.normalization.zero_point)
+
+    @property
+    def cached_side(self) -> int:
+        """Pixels of the square that augmentation takes its crops from."""
+        return round(self.imgsz * self.augmentation.margin)
 
 
 def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None = None) -> Setup:

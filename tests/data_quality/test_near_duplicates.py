@@ -140,9 +140,9 @@ def test_joining_is_transitive() -> None:
 
 
 def test_images_in_different_blocks_of_the_comparison_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.data_quality.near_duplicates._ROWS", 4)
-    monkeypatch.setattr("edgecnn.data_quality.near_duplicates._COLUMNS", 6)
-    monkeypatch.setattr("edgecnn.data_quality.near_duplicates._BLOCK", 5)
+    monkeypatch.setattr("edgecnn.data_quality.copy_candidates._ROWS", 4)
+    monkeypatch.setattr("edgecnn.data_quality.copy_candidates._COLUMNS", 6)
+    monkeypatch.setattr("edgecnn.data_quality.copy_candidates._BLOCK", 5)
     scenes = [scene(seed) for seed in range(9)]
     copies = [jpeg(scenes[0], 50), jpeg(cropped(scenes[5], 0.1, 0.1, 0.1, 0.1), 80)]
     found = groups([*copies, *scenes])
