@@ -35,6 +35,7 @@ __all__ = [
     "SourceError",
     "TrainingError",
     "UsageError",
+    "first_line",
 ]
 
 
@@ -100,3 +101,8 @@ class GateError(EdgeCNNError):
     """A measured gate failed: what was measured did not reach what was asked for."""
 
     exit_status = 3
+
+
+def first_line(error: BaseException, longest: int = 160) -> str:
+    """What a library's error says, as one line of at most ``longest`` characters; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto
+from onnx import TensorProto
 
 from edgecnn._version import __version__
-from edgecnn.atomic import atomic_path, check_apart
+from edgecnn.atomic import check_apart
 from edgecnn.data.dataset import find_images
 from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, UsageError
@@ -33,18 +31,17 @@ from edgecnn.manifest import (
 )
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.admission.admission import admit, admit_own
+from edgecnn.runtime.admission.admission import admit
+from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
-from edgecnn.runtime.session.opening import open_session
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 from exporters.foreign.adopted_graph import Scores, build_adopted
 from exporters.foreign.read import ForeignModel, ends_in, read_foreign, read_labels
 from exporters.golden import choose, synthetic_images
-from exporters.graph.metadata import describe, write_unchecked
 from exporters.options import AdoptOptions
-from exporters.to_onnx import ExportResult, Parity
+from exporters.written import ExportResult, Parity, compare, write_examined
 
 __all__ = ["adopt"]
 
@@ -89,25 +86,28 @@ def adopt(
     scores = _kind_of_scores(foreign, labels, original(images[:8]))
     reporter.stage("adopting")(0, 1)
     adopted = build_adopted(foreign, manifest, mean, std, options.color, scores)
-    describe(adopted, manifest, None, None)
-    with atomic_path(path) as temporary:
-        _write(adopted, temporary, model)
-        session = open_session(temporary, "cpu", trusted=True)
-        parity = _compare(lambda batch: _probabilities(original(batch), scores), session, images, which, reporter)
+
+    def examine(session: ModelSession) -> tuple[Parity, GoldenSamples | None]:
+        progress = reporter.stage("comparing with the original")
+
+        def answers(batch: Image) -> tuple[NDArray[np.float64], None]:
+            return _probabilities(original(batch), scores), None
+
+        parity = compare(answers, session, images, which, progress)
         if not parity.max_abs_diff <= _TOLERANCE:
             raise GateError(
                 f"{model}: the adopted graph differs from it by {parity.max_abs_diff:.2g} in a probability (allowed "
-                f"{_TOLERANCE:g}); "
-                "not written; please report the network"
+                f"{_TOLERANCE:g}); not written; please report the network"
             )
-        if options.golden != "none":
-            synthetic = synthetic_images(manifest.input.height, manifest.input.width)
-            candidates = images if options.golden == "data" else synthetic
-            describe(adopted, manifest, None, choose(session, candidates, "fp32"))
-        _write(adopted, temporary, model)
-        written = read_model_file(temporary)
-        admit_own(replace(written, path=path))
-    return ExportResult.of(path, written, adopted, parity, time.perf_counter() - start)
+        if options.golden == "none":
+            return parity, None
+        synthetic = synthetic_images(manifest.input.height, manifest.input.width)
+        return parity, choose(session, images if options.golden == "data" else synthetic, "fp32")
+
+    try:
+        return write_examined(adopted, path, manifest, None, examine, start)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"{model}: onnx finds fault with the graph: {ort_reason(error)}; export it anew") from error
 
 
 def _statistics(
@@ -171,7 +171,11 @@ def _manifest(
         normalization=rule or Normalization(0, 1.0),  # the network's own first step does the rest
         unknown=UnknownRule(),
         training=TrainingRecord(
-            foreign.path.stem, "adopted", hashlib.sha256(foreign.path.read_bytes()).hexdigest(), None, None
+            model=foreign.path.stem,
+            run="adopted",
+            data_sha256=hashlib.sha256(foreign.path.read_bytes()).hexdigest(),
+            val_top1=None,
+            seed=None,
         ),
         created_by=f"edgecnn {__version__}",
     )
@@ -204,7 +208,7 @@ class _Original:
         try:
             self._session = open_on_cpu(content, new_options(severity=SILENT))
         except Exception as error:  # onnxruntime's own exceptions share no base
-            raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {first_line(error)}") from error
+            raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {ort_reason(error)}") from error
 
     def __call__(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> scores ``[N, C]``."""
@@ -226,7 +230,7 @@ class _Original:
         except Exception as error:
             raise ModelError(
                 f"{foreign.path}: onnxruntime cannot run it on {foreign.width} x {foreign.height} pixels: "
-                f"{first_line(error)}"
+                f"{ort_reason(error)}"
             ) from error
         return np.asarray(scores, np.float32).reshape(len(batch), -1)
 
@@ -258,29 +262,3 @@ def _probabilities(scores: NDArray[np.float32], kind: Scores) -> NDArray[np.floa
         return np.concatenate([1 - second, second], 1)
     powers = np.exp(exact - exact.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))
-
-
-def _write(model: ModelProto, path: Path, source: Path) -> None:
-    try:
-        write_unchecked(model, path)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ModelError(f"{source}: onnx finds fault with the graph: {first_line(error)}; export it anew") from error
-
-
-def _compare(
-    original: Callable[[Image], NDArray[np.float64]],
-    session: ModelSession,
-    images: Image,
-    which: str,
-    reporter: Reporter,
-) -> Parity:
-    progress = reporter.stage("comparing with the original")
-    largest, agreeing = 0.0, 0
-    for i in range(0, len(images), 32):
-        batch = images[i : i + 32]
-        expected, found = original(batch), session.probabilities(batch)
-        difference = float(np.abs(expected - found).max())
-        largest = difference if not difference <= largest else largest  # a NaN stays
-        agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
-        progress(min(i + 32, len(images)), len(images))
-    return Parity(len(images), which, largest, agreeing / len(images))

@@ -3,7 +3,6 @@ file with the reason."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
-from exporters.graph.float_model import load_float_model
+from exporters.graph.float_model import parse_float_model
 from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
 from exporters.ood_threshold import Rejection, match_rejection
 from exporters.options import QuantizeOptions, TargetName
@@ -71,7 +70,7 @@ class Calibration:
     tried: dict[str, float]  # mean KL to float of each attempt, on calibration images set aside for the choice
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class QuantizeResult:
     """What ``edgecnn quantize`` reports.
 
@@ -144,14 +143,17 @@ def quantize_for(
     for path in paths.values():
         check_apart(Path(path), model)
         check_writable(Path(path))
-    proto = load_float_model(model)
-    session = open_session(model, "cpu")
+    file = read_model_file(model)  # once: what is quantized, what is compared with and what ships instead are the same
+    proto = parse_float_model(model, file.content)
+    session = open_session(file, "cpu")
     _prepare(model, proto, session)
     chosen = choose_images(Path(data), session, options.samples, options.seed)
     reporter.plan(_plan(len(chosen.calibration), len(chosen.evaluated), _methods(options), len(paths)))
     images, skipped = _read(chosen.calibration, session, reporter)
     calibrated = calibrate(equalize(proto, images[:_EQUALIZED_ON]), session, images, reporter)
-    acceptance = AcceptanceTest.from_float(model, chosen, Gates(options.max_drop, options.min_speedup), reporter)
+    acceptance = AcceptanceTest.from_float(
+        session, file, chosen, Gates(options.max_drop, options.min_speedup), reporter
+    )
     targets = [(TARGETS[name], Path(path)) for name, path in paths.items()]
     return tuple(
         _quantize_one(calibrated, replace(acceptance, here=target.here), target, path, options, tuple(skipped))
@@ -203,9 +205,9 @@ def _quantize_one(
         last = trials[-1]
         decision, reason = decide([trial.attempt for trial in trials], acceptance)
         if options.strict and decision == "fp32":
-            raise GateError(f"{acceptance.model}: {reason}; nothing was written, as --strict asks")
+            raise GateError(f"{acceptance.file.path}: {reason}; nothing was written, as --strict asks")
         with atomic_path(path) as temporary:
-            shutil.copyfile(acceptance.model if decision == "fp32" else last.file, temporary)
+            temporary.write_bytes(acceptance.file.content if decision == "fp32" else last.file.read_bytes())
             admit_own(replace(read_model_file(temporary), path=path))
         return QuantizeResult(
             file=str(path),
@@ -222,7 +224,11 @@ def _quantize_one(
             speedup=last.attempt.speedup,
             size_bytes=path.stat().st_size,
             calibration=Calibration(
-                first.method, first.corrected, last.stem_folded, len(calibrated.fitted), first.tried
+                method=first.method,
+                corrected=first.corrected,
+                stem_folded=last.stem_folded,
+                images=len(calibrated.fitted),
+                tried=first.tried,
             ),
             rejection=last.rejection,
             float_nodes=inspect_model(last.file).float_nodes,
@@ -252,7 +258,7 @@ def _evaluate(
     folded = write_candidate(calibrated, candidate, path)
     attempt, found = acceptance.evaluate(path, "mixed" if blocks else "int8", blocks)
     rejection = match_rejection(path, calibrated.session.manifest.unknown, acceptance.expected, found)
-    return _Trial(candidate, path, folded, attempt, rejection)
+    return _Trial(candidate=candidate, file=path, stem_folded=folded, attempt=attempt, rejection=rejection)
 
 
 def decide(attempts: Sequence[Attempt], acceptance: AcceptanceTest) -> tuple[Decision, str]:

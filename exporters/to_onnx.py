@@ -10,29 +10,24 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
 from edgecnn._version import __version__
-from edgecnn.atomic import atomic_path, check_apart
+from edgecnn.atomic import check_apart
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.loading import fitted_batches
-from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
+from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError, first_line
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.admission.admission import admit_own
 from edgecnn.runtime.session.golden_samples import GoldenSamples
-from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
-from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.imagenet import pretrained_imagenet
 from edgecnn.training.models.own import OwnNetwork, own_network
@@ -41,82 +36,15 @@ from edgecnn.training.tensors import two_columns
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 from exporters.golden import choose, synthetic_images
 from exporters.graph.fp16 import to_fp16
-from exporters.graph.metadata import describe, write_unchecked
 from exporters.graph.passes import PASSES, run_passes
 from exporters.options import OPSET, ExportOptions
+from exporters.written import ExportResult, Parity, compare, write_examined
 
-__all__ = [
-    "IR_VERSION",
-    "ExportResult",
-    "Parity",
-    "TensorInfo",
-    "export_onnx",
-    "tensor_infos",
-]
+__all__ = ["IR_VERSION", "ExportResult", "Parity", "export_onnx"]
 
 IR_VERSION = 8  # read by every onnxruntime since 1.14
 _PARITY_IMAGES = 256
 _PARITY_TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2}
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """An input or output of the graph."""
-
-    name: str
-    type: str
-    shape: tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class Parity:
-    """The model file against torch, on the same images."""
-
-    images: int
-    image_source: str  # which they were
-    max_abs_diff: float  # of a probability
-    top1_agreement: float
-    unknown_max_diff: float | None = (
-        None  # of an unknown score, relative where it is larger than 1; None where the graph gives none
-    )
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """What ``edgecnn export`` reports; keys as in the contract."""
-
-    file: str
-    sha256: str
-    size_bytes: int
-    opset: int
-    ir_version: int
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    parity: Parity
-    seconds: float
-
-    @classmethod
-    def of(cls, path: Path, written: ModelFile, model: onnx.ModelProto, parity: Parity, seconds: float) -> ExportResult:
-        """The report of a file that was written.
-
-        Args:
-            path: where it lies now.
-            written: its bytes.
-            model: the same as a graph.
-            parity: how near its answers are to the original's.
-            seconds: how long it took.
-        """
-        return cls(
-            file=str(path),
-            sha256=written.sha256,
-            size_bytes=len(written.content),
-            opset=model.opset_import[0].version,
-            ir_version=model.ir_version,
-            inputs=tensor_infos(model.graph.input),
-            outputs=tensor_infos(model.graph.output),
-            parity=parity,
-            seconds=seconds,
-        )
 
 
 def export_onnx(
@@ -157,18 +85,13 @@ def export_onnx(
     images, which = _parity_images(backend, options)
     reporter.stage("exporting")(0, 1)
     model = _to_graph(backend, options)
-    describe(model, manifest, backend.split_record, None)
-    with atomic_path(path) as temporary:
-        write_unchecked(model, temporary)
-        session = open_session(temporary, "cpu", trusted=True)
-        golden = _golden(session, manifest, images, options)
-        parity = _parity(backend, session, images, which, reporter)
+
+    def examine(session: ModelSession) -> tuple[Parity, GoldenSamples | None]:
+        parity = compare(backend.answers, session, images, which, reporter.stage("comparing with torch"))
         _check_parity(path, parity, _PARITY_TOLERANCE[options.precision])
-        describe(model, manifest, backend.split_record, golden)
-        write_unchecked(model, temporary)
-        written = read_model_file(temporary)
-        admit_own(replace(written, path=path))
-    return ExportResult.of(path, written, model, parity, time.perf_counter() - start)
+        return parity, _golden(session, manifest, images, options)
+
+    return write_examined(model, path, manifest, backend.split_record, examine, start)
 
 
 def _check_parity(path: Path, parity: Parity, tolerance: float) -> None:
@@ -279,7 +202,7 @@ def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:  # of a network of the user's own
-        why = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+        why = first_line(error.__cause__ or error)
         raise UsageError(
             f"{_name(backend.network)}: torch cannot export it: {why}; write its forward without decisions on values"
         ) from error
@@ -369,33 +292,3 @@ def _golden(session: ModelSession, manifest: Manifest, images: Image, options: E
         return None
     candidates = images if options.golden == "data" else synthetic_images(manifest.input.height, manifest.input.width)
     return choose(session, candidates, manifest.precision)
-
-
-def _parity(backend: TorchBackend, session: ModelSession, images: Image, which: str, reporter: Reporter) -> Parity:
-    progress = reporter.stage("comparing with torch")
-    largest, agreeing = 0.0, 0
-    unknown: list[NDArray[np.float32]] = []
-    for i in range(0, len(images), 32):
-        batch = images[i : i + 32]
-        (expected, scores), (found, given) = backend.answers(batch), session.answers(batch)
-        difference = float(np.abs(expected - found).max())
-        largest = difference if not difference <= largest else largest  # a NaN stays
-        agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
-        if scores is not None and given is not None:
-            unknown.append(np.abs(scores - given) / np.maximum(np.abs(scores), 1))
-        progress(min(i + 32, len(images)), len(images))
-    return Parity(
-        len(images), which, largest, agreeing / len(images), float(np.concatenate(unknown).max()) if unknown else None
-    )
-
-
-def tensor_infos(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...]:
-    """Of a graph's inputs or outputs."""
-    return tuple(
-        TensorInfo(
-            v.name,
-            onnx.TensorProto.DataType.Name(v.type.tensor_type.elem_type).lower(),
-            tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim),
-        )
-        for v in values
-    )

@@ -10,14 +10,21 @@ from edgecnn.progress import Progress
 from edgecnn.runtime.analysis.divergence import locate_divergence
 from edgecnn.runtime.session.model_file import is_checkpoint
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.training.torch_backend import open_checkpoint
 
 __all__ = ["open_model", "verify"]
 
 
 def open_model(path: str | Path, ep: str = "cpu") -> VerifiableModel:
-    """A checkpoint on torch, or a model file on onnxruntime. Raises as the two openers do."""
-    return open_checkpoint(Path(path)) if is_checkpoint(Path(path)) else open_session(path, ep)
+    """A checkpoint on torch, or a model file on onnxruntime, which needs no torch. Raises as the two openers do.
+
+    Raises:
+        MissingExtraError: a checkpoint where torch is not installed.
+    """
+    if not is_checkpoint(Path(path)):
+        return open_session(path, ep)
+    from edgecnn.training import open_checkpoint  # noqa: PLC0415  # loads torch
+
+    return open_checkpoint(Path(path))
 
 
 def verify(

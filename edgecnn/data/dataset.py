@@ -181,7 +181,9 @@ def select_eval_images(
         raise DataError(f"{root}: {asked}; give other images{', or --split all' if labels_needed else ''}")
     truth = tuple(class_index[p.class_name or ""] for p in chosen) if folder.class_names else None
     trained_on = tuple(p.path for p, split in zip(folder.images, seen, strict=True) if split == "train")
-    return EvalImages(tuple(p.path for p in chosen), truth, held_out, note, trained_on)
+    return EvalImages(
+        paths=tuple(p.path for p in chosen), truth=truth, held_out=held_out, note=note, trained_on=trained_on
+    )
 
 
 def _class_indices(folder: ImageFolder, manifest: Manifest) -> dict[str, int]:

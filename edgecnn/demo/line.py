@@ -49,7 +49,7 @@ class Predicted:
     unknown: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DemoResult:
     """The summary of every stage."""
 
@@ -109,18 +109,51 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     predict_s = clock.lap()
     int8_top1 = verified.stages[2].top1
     stages = (
-        StageRow("train", train_s, trained.val_top1, Path(trained.best_checkpoint).stat().st_size, None),
-        StageRow("export", export_s, verified.stages[1].top1, exported.size_bytes, quantized.float_.latency_ms),
         StageRow(
-            f"quantize: {quantized.decision}", quantize_s, int8_top1, quantized.size_bytes, _shipped_ms(quantized)
+            stage="train",
+            seconds=train_s,
+            top1=trained.val_top1,
+            size_bytes=Path(trained.best_checkpoint).stat().st_size,
+            latency_ms=None,
         ),
-        StageRow("verify", verify_s, int8_top1, None, None),
-        StageRow("benchmark", benchmark_s, None, None, measured.latency_ms.p50),
-        StageRow("predict", predict_s, predicted.right / max(predicted.images, 1), None, None),
+        StageRow(
+            stage="export",
+            seconds=export_s,
+            top1=verified.stages[1].top1,
+            size_bytes=exported.size_bytes,
+            latency_ms=quantized.float_.latency_ms,
+        ),
+        StageRow(
+            stage=f"quantize: {quantized.decision}",
+            seconds=quantize_s,
+            top1=int8_top1,
+            size_bytes=quantized.size_bytes,
+            latency_ms=_shipped_ms(quantized),
+        ),
+        StageRow(stage="verify", seconds=verify_s, top1=int8_top1, size_bytes=None, latency_ms=None),
+        StageRow(
+            stage="benchmark", seconds=benchmark_s, top1=None, size_bytes=None, latency_ms=measured.latency_ms.p50
+        ),
+        StageRow(
+            stage="predict",
+            seconds=predict_s,
+            top1=predicted.right / max(predicted.images, 1),
+            size_bytes=None,
+            latency_ms=None,
+        ),
     )
     seconds = time.monotonic() - start
     result = DemoResult(
-        str(out), str(data), seconds, stages, trained, exported, quantized, verified, measured, predicted
+        out=str(out),
+        data=str(data),
+        seconds=seconds,
+        stages=stages,
+        train=trained,
+        export=exported,
+        quantize=quantized,
+        verify=verified,
+        benchmark=measured,
+        predict=predicted,
     )
     write_text(out / "summary.json", json.dumps(asdict(result), indent=1, default=str))
     return result

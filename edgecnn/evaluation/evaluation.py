@@ -87,11 +87,11 @@ def read_probabilities(
     if not rows:
         raise DataError(f"{paths[0].parent}: none of {len(paths)} images can be read; the first: {skipped[0].reason}")
     return DatasetPredictions(
-        tuple(indices),
-        np.concatenate(rows),
-        tuple(skipped),
-        time.perf_counter() - start,
-        np.concatenate(scores) if scores else None,
+        indices=tuple(indices),
+        probabilities=np.concatenate(rows),
+        skipped=tuple(skipped),
+        seconds=time.perf_counter() - start,
+        unknown_scores=np.concatenate(scores) if scores else None,
     )
 
 

@@ -125,7 +125,9 @@ def compare_models(
         for model, found in zip(models, predictions, strict=True)
     )
     first = next((d for s in stages if (d := _divergence(s, stages[0], max_drop, min_agreement))), None)
-    return VerifyResult(first is None, len(paths), stages, first, evaluated.note)
+    return VerifyResult(
+        passed=first is None, images=len(paths), stages=stages, first_divergence=first, note=evaluated.note
+    )
 
 
 def _read(

@@ -166,7 +166,7 @@ def decide(
     """
     values = probabilities.tolist() if len(probabilities) <= _FEW else probabilities
     if (fault := _fault(values, unknown_score)) is not None:
-        return Decision("no_decision", f"invalid output: {fault}", None, None, ())
+        return Decision(status="no_decision", reason=f"invalid output: {fault}", index=None, score=None, top=())
     ranked = _ranked(values, topk if allowed_indices is None else len(values))
     likeliest = ranked[0]
     order = ranked if allowed_indices is None else [i for i in ranked if i in allowed_indices][:topk]
@@ -175,19 +175,29 @@ def decide(
     top = tuple([Score(labels[i], score) for i, score in zip(order, scores, strict=True)])
     if best != likeliest:
         return Decision(
-            "unknown",
-            f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is likelier than any label asked for",
-            None,
-            None,
-            top,
+            status="unknown",
+            reason=f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is likelier than any label asked for",
+            index=None,
+            score=None,
+            top=top,
         )
     if unknown_score is None and score < threshold:
-        return Decision("unknown", f"score {score:.2f} is below the threshold {threshold:.2f}", None, None, top)
+        return Decision(
+            status="unknown",
+            reason=f"score {score:.2f} is below the threshold {threshold:.2f}",
+            index=None,
+            score=None,
+            top=top,
+        )
     if unknown_score is not None and unknown_score > threshold:
         return Decision(
-            "unknown", f"unknown score {unknown_score:.3f} is above the threshold {threshold:.3f}", None, None, top
+            status="unknown",
+            reason=f"unknown score {unknown_score:.3f} is above the threshold {threshold:.3f}",
+            index=None,
+            score=None,
+            top=top,
         )
-    return Decision("ok", None, best, score, top)
+    return Decision(status="ok", reason=None, index=best, score=score, top=top)
 
 
 def _fault(values: _Values, unknown_score: float | None) -> str | None:

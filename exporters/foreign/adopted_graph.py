@@ -14,7 +14,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from edgecnn._version import __version__
 from edgecnn.errors import ModelError
 from edgecnn.manifest import Manifest
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 from exporters.foreign.read import ForeignModel
 from exporters.graph.batch_norm import fold_batch_norm
 from exporters.graph.passes import PASSES, run_passes
@@ -79,7 +79,7 @@ def _recent(model: ModelProto, path: Path) -> ModelProto:
             model = onnx.version_converter.convert_version(model, OPSET)
         except Exception as error:
             raise ModelError(
-                f"{path}: uses operator set {version}, which onnx cannot convert to {OPSET}: {first_line(error)}"
+                f"{path}: uses operator set {version}, which onnx cannot convert to {OPSET}: {ort_reason(error)}"
             ) from error
     kept = [o for o in model.opset_import if o.domain in ("", "ai.onnx")]
     del model.opset_import[:], model.metadata_props[:]

@@ -16,7 +16,7 @@ from exporters.options import Layout
 __all__ = ["ForeignModel", "read_foreign", "read_labels"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ForeignModel:
     """A classifier's graph as it came, and how it is fed and read."""
 
@@ -72,15 +72,15 @@ def read_foreign(
         questions.append("the size of its images (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
     asked = size or (0, 0)
     return ForeignModel(
-        path,
-        proto,
-        image.name,
-        kind,
-        found,
-        height or asked[0],
-        width or asked[1],
-        shape[0],
-        _output(proto, path, output, questions),
+        path=path,
+        proto=proto,
+        input=image.name,
+        dtype=kind,
+        layout=found,
+        height=height or asked[0],
+        width=width or asked[1],
+        batch=shape[0],
+        output=_output(proto, path, output, questions),
     )
 
 

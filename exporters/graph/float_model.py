@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto
 
 from edgecnn.errors import InputNotFoundError, ModelError
 
-__all__ = ["load_float_model"]
+__all__ = ["load_float_model", "parse_float_model"]
 
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _CONTROL_FLOW = ("If", "Loop", "Scan")
@@ -33,11 +33,20 @@ def load_float_model(path: Path) -> ModelProto:
             operators.
     """
     try:
-        proto = onnx.load(path, load_external_data=False)
+        content = path.read_bytes()
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path}: no such model file; check the path") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; give a .onnx file") from error
+    return parse_float_model(path, content)
+
+
+def parse_float_model(path: Path, content: bytes) -> ModelProto:
+    """The same from a file's bytes. Raises :class:`ModelError`."""
+    try:
+        proto = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own has no name that onnx passes on
-        raise ModelError(f"{path}: is no ONNX file, or cannot be read; give a .onnx file") from error
+        raise ModelError(f"{path}: is no ONNX file, or is damaged; give a .onnx file") from error
     _refuse(path, proto)
     return proto
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from edgecnn.evaluation.evaluation import DatasetPredictions, read_probabilities
 from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.progress import Reporter
+from edgecnn.runtime.session.model_file import ModelFile
+from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from exporters.quantization.eval_images import QuantizationImages
-from exporters.quantization.speed import race
+from exporters.quantization.speed import one_thread, race
 
 __all__ = ["AcceptanceTest", "Attempt", "Gates", "Measured"]
 
@@ -44,7 +47,7 @@ class Gates:
         return max(0.0, 1 - 4 * self.max_drop)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """A candidate that was evaluated."""
 
@@ -69,9 +72,9 @@ class Attempt:
 
 @dataclass(frozen=True)
 class AcceptanceTest:
-    """Evaluates candidates against the float model; its answers are read once."""
+    """Evaluates candidates against the float model; its file is opened and its answers are read once."""
 
-    model: Path
+    file: ModelFile  # the float model
     chosen: QuantizationImages
     expected: DatasetPredictions
     truth: NDArray[np.intp] | None
@@ -80,11 +83,26 @@ class AcceptanceTest:
     here: bool = True  # whether speed can be measured on this machine
 
     @classmethod
-    def from_float(cls, model: Path, chosen: QuantizationImages, gates: Gates, reporter: Reporter) -> AcceptanceTest:
-        """Reads the float model's answers."""
-        expected = read_probabilities(open_session(model, "cpu"), chosen.evaluated, reporter.stage("evaluating float"))
+    def from_float(
+        cls, session: ModelSession, file: ModelFile, chosen: QuantizationImages, gates: Gates, reporter: Reporter
+    ) -> AcceptanceTest:
+        """Reads the float model's answers.
+
+        Args:
+            session: the float model, opened.
+            file: the same, for the race at one thread.
+            chosen: the images to evaluate on.
+            gates: what a candidate must hold.
+            reporter: told of stages and progress.
+        """
+        expected = read_probabilities(session, chosen.evaluated, reporter.stage("evaluating float"))
         truth = None if chosen.truth is None else np.array([chosen.truth[i] for i in expected.indices])
-        return cls(model, chosen, expected, truth, gates, reporter)
+        return cls(file=file, chosen=chosen, expected=expected, truth=truth, gates=gates, reporter=reporter)
+
+    @cached_property
+    def _racer(self) -> ModelSession:
+        """The float model at one thread, as long as anything is raced against it."""
+        return one_thread(self.file)
 
     def evaluate(
         self, candidate: Path, precision: Precision, float_blocks: Sequence[str] = ()
@@ -95,7 +113,7 @@ class AcceptanceTest:
             self.chosen.evaluated,
             self.reporter.stage(f"evaluating {precision}"),
         )
-        raced = race(self.model, candidate) if self.here else None
+        raced = race(self._racer, one_thread(candidate)) if self.here else None
         a, b = self.expected.probabilities.argmax(1), found.probabilities.argmax(1)
         agreement, count = float((a == b).mean()), len(a)
         drop, lost, won, right_float, right_int8 = None, 0, 0, None, None

@@ -38,7 +38,9 @@ def choose_images(data: Path, session: ModelSession, samples: int, seed: int) ->
         return _deal(evaluated, samples, seed)
     calibration = _pick(evaluated.trained_on, samples, seed)
     note = f"calibrated on {len(calibration)} training images, evaluated on {evaluated.note}"
-    return QuantizationImages(tuple(calibration), evaluated.paths, evaluated.truth, True, note)
+    return QuantizationImages(
+        calibration=tuple(calibration), evaluated=evaluated.paths, truth=evaluated.truth, held_out=True, note=note
+    )
 
 
 def _deal(every: EvalImages, samples: int, seed: int) -> QuantizationImages:
@@ -51,7 +53,11 @@ def _deal(every: EvalImages, samples: int, seed: int) -> QuantizationImages:
     truth = tuple(every.truth[i] for i in rest) if every.truth else None
     note = f"calibrated on {few} images, evaluated on the other {len(rest)}; the training saw none of them"
     return QuantizationImages(
-        tuple(every.paths[i] for i in sorted(order[:few])), tuple(every.paths[i] for i in rest), truth, True, note
+        calibration=tuple(every.paths[i] for i in sorted(order[:few])),
+        evaluated=tuple(every.paths[i] for i in rest),
+        truth=truth,
+        held_out=True,
+        note=note,
     )
 
 

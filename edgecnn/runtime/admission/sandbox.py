@@ -26,7 +26,7 @@ import onnxruntime
 from edgecnn.errors import ModelError
 from edgecnn.runtime.admission.rules import RefusedError, check_structure, plain
 from edgecnn.runtime.onnx_file.proto import parse_model
-from edgecnn.runtime.session.ort_errors import first_line, shares_constants
+from edgecnn.runtime.session.ort_errors import ort_reason, shares_constants
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 
 __all__ = ["CPU_SECONDS", "main"]
@@ -174,7 +174,7 @@ def _try_out(content: bytes, size: tuple[int, int]) -> None:
 
 def _refused(what: str, error: Exception) -> RefusedError:
     if shares_constants(error):
-        return RefusedError(first_line(error))
+        return RefusedError(ort_reason(error))
     text = " ".join(str(error).removeprefix("[ONNXRuntimeError] : ").split())
     if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
         return RefusedError(f"{what}: it asks for more memory than a model of its size may need")

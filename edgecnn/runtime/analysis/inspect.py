@@ -17,10 +17,11 @@ from edgecnn.errors import ManifestError, ModelError
 from edgecnn.manifest import MANIFEST_KEY, Manifest
 from edgecnn.runtime.admission.rules import RefusedError, check_counts
 from edgecnn.runtime.onnx_file.proto import parse_model
+from edgecnn.runtime.onnx_file.tensor_info import TensorInfo, tensor_infos
 from edgecnn.runtime.onnx_file.weight_bits import weight_bits
 from edgecnn.runtime.session.model_file import read_model_file
 
-__all__ = ["Inspection", "TensorInfo", "inspect_model"]
+__all__ = ["Inspection", "inspect_model"]
 
 Shape: TypeAlias = "tuple[int | None, ...]"
 """None: a dimension that the file does not fix."""
@@ -57,29 +58,9 @@ _SAME_SHAPE = (
     "HardSigmoid",
     "BatchNormalization",
 )
-_TYPES = {
-    1: "float",
-    2: "uint8",
-    3: "int8",
-    6: "int32",
-    7: "int64",
-    9: "bool",
-    10: "float16",
-    11: "double",
-    16: "bfloat16",
-}
 
 
-@dataclass(frozen=True)
-class TensorInfo:
-    """An input or output of the graph."""
-
-    name: str
-    type: str
-    shape: tuple[int | str, ...]  # a text: a dimension's name, `?` where it has none
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
     """What ``edgecnn inspect`` reports; keys as in the contract."""
 
@@ -129,8 +110,8 @@ def inspect_model(path: str | Path) -> Inspection:
         macs=None
         if called
         else _sum(graph.macs(node) for node in computing),  # what a function computes has no shapes in the file
-        inputs=_tensors(model.graph.input),
-        outputs=_tensors(model.graph.output),
+        inputs=tensor_infos(model.graph.input),
+        outputs=tensor_infos(model.graph.output),
     )
 
 
@@ -162,17 +143,6 @@ def _check_nodes(path: Path, nodes: Iterable[Any]) -> None:
 def _name(node: Any) -> str:
     """A node need not have a name; the tensor that it makes has."""
     return str(node.name or node.output[0])
-
-
-def _tensors(values: Any) -> tuple[TensorInfo, ...]:
-    return tuple(
-        TensorInfo(
-            v.name,
-            _TYPES.get(v.type.tensor_type.elem_type, f"type {v.type.tensor_type.elem_type}"),
-            tuple(d.dim_value or d.dim_param or "?" for d in v.type.tensor_type.shape.dim),
-        )
-        for v in values
-    )
 
 
 def _sum(numbers: Iterable[int | None]) -> int | None:

@@ -16,7 +16,7 @@ from edgecnn.errors import ModelError
 from edgecnn.runtime.admission.admission import admit
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import read_model_file
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 
 __all__ = ["Fault", "Fusion", "check_fusion"]
@@ -67,7 +67,7 @@ def check_fusion(path: str | Path) -> Fusion:
         try:
             open_on_cpu(file.content, options)
         except Exception as error:  # onnxruntime's own exceptions share no base
-            raise ModelError(f"{path}: onnxruntime cannot load it: {first_line(error)}; export it again") from error
+            raise ModelError(f"{path}: onnxruntime cannot load it: {ort_reason(error)}; export it again") from error
         loaded = _Nodes(parse_model(optimized_path.read_bytes(), optimized_path).graph)
     meant = [n for n in written.nodes if n.op_type in _COMPUTING]
     int8 = {_origin(n): n for n in loaded.nodes if _runs_in_int8(n)}

@@ -20,7 +20,7 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.admission.admission import admit
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import read_model_file
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 
 __all__ = ["LayerDifference", "compare_layers", "first_parting"]
@@ -117,7 +117,7 @@ class _Tensors:
             session = open_on_cpu(model.SerializeToString(), new_options(severity=SILENT))
             found: list[NDArray[np.float32]] = session.run(names, {session.get_inputs()[0].name: images})
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
-            raise ModelError(f"{self._path}: its layers cannot be read: {first_line(error)}") from error
+            raise ModelError(f"{self._path}: its layers cannot be read: {ort_reason(error)}") from error
         return found
 
 

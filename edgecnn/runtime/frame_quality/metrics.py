@@ -92,9 +92,9 @@ def measure_frame(image: Image) -> FrameMeasures:
     """Measures a frame, uint8 ``[H, W, 3]``."""
     columns = full_columns(image, _COLUMNS, _MAX_ROWS)
     return FrameMeasures(
-        columns,
-        cv2.mean(columns)[0],
-        sharpness(image, columns),
-        seam_share(image, columns),
-        filled_share(image, columns),
+        columns=columns,
+        mean=cv2.mean(columns)[0],
+        sharpness=sharpness(image, columns),
+        seam=seam_share(image, columns),
+        filled=filled_share(image, columns),
     )

@@ -101,7 +101,13 @@ def this_machine(root: Path = _ROOT) -> Machine:
     """
     chips = _read(root / "proc/device-tree/compatible") + cpu_name()
     snapdragon = "qcom" in chips or "snapdragon" in chips.lower() or "qualcomm" in chips.lower()
-    return Machine(platform.system(), is_x86(), is_x86() and "intel" in cpu_name().lower(), snapdragon, _nvidia(root))
+    return Machine(
+        system=platform.system(),
+        x86=is_x86(),
+        intel=is_x86() and "intel" in cpu_name().lower(),
+        snapdragon=snapdragon,
+        nvidia=_nvidia(root),
+    )
 
 
 def _nvidia(root: Path) -> Literal["driver", "device", "none"]:

@@ -19,7 +19,7 @@ import onnxruntime
 
 from edgecnn.errors import ProviderError
 from edgecnn.runtime.providers.openvino_options import DEVICE_TYPE, openvino_options
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 
 __all__ = ["add_plugin", "installed_modules", "is_installed", "why_unusable"]
 
@@ -85,7 +85,7 @@ def add_plugin(options: onnxruntime.SessionOptions, module: str, asked: Mapping[
     try:
         options.add_provider_for_devices([device], rest)
     except Exception as error:  # onnxruntime's own classes derive from Exception alone
-        raise ProviderError(f"{module} does not take these options ({first_line(error)})") from error
+        raise ProviderError(f"{module} does not take these options ({ort_reason(error)})") from error
     return str(device.ep_name)
 
 
@@ -96,7 +96,7 @@ def _register(module: str) -> str | None:
             try:
                 _names[module] = _load(module)
             except Exception as error:  # noqa: BLE001  # a stranger's package and library: whatever fails there is told
-                _faults[module] = f"{module} cannot be loaded: {first_line(error)}"
+                _faults[module] = f"{module} cannot be loaded: {ort_reason(error)}"
         return _faults.get(module)
 
 

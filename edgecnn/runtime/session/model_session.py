@@ -14,7 +14,7 @@ from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import ProviderError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.session.model_file import Description, ModelFile
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 
 __all__ = ["ModelSession", "Outputs"]
 
@@ -105,7 +105,7 @@ class ModelSession:
             return cast("list[NDArray[np.float32]]", self._session.run(names, {"image": self._feed(images)}))
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
             raise ProviderError(
-                f"{self.path}: {self.ep} failed on {len(images)} images: {first_line(error)}; try another provider "
+                f"{self.path}: {self.ep} failed on {len(images)} images: {ort_reason(error)}; try another provider "
                 "with --ep"
             ) from error
 

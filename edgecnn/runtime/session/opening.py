@@ -29,7 +29,7 @@ log = logging.getLogger("edgecnn")
 
 
 def open_session(
-    path: str | Path,
+    path: str | Path | ModelFile,
     ep: str = "auto",
     threads: int | None = None,
     *,
@@ -40,7 +40,7 @@ def open_session(
     """Opens a model file.
 
     Args:
-        path: the ``.onnx`` file.
+        path: the ``.onnx`` file, or what :func:`read_model_file` gave of it.
         ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the
             best here that passes the replay of the model's golden samples (a model without any runs on the CPU).
             OpenVINO and plugins have to beat the CPU provider by a tenth first, in a race of seven images.
@@ -61,7 +61,7 @@ def open_session(
     options = options or RunOptions()
     if threads is not None:
         options = replace(options, threads=threads)
-    model = read_model_file(path)
+    model = path if isinstance(path, ModelFile) else read_model_file(path)
     if not trusted:
         admit(model)
     if ep == "auto":

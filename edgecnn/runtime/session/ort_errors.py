@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import onnxruntime
 
-__all__ = ["first_line", "shares_constants", "silenced"]
+__all__ = ["ort_reason", "shares_constants", "silenced"]
 
 _CODE = re.compile(r"^\[ONNXRuntimeError\] : (?:\d+ : \w+ : )?")
 # File, line and C++ signature; a signature has no ") " inside
@@ -24,7 +24,7 @@ _WHY_SHARED = (
 _WARNING, _FATAL = 2, 4  # onnxruntime's severities; it begins with the first
 
 
-def first_line(error: Exception) -> str:
+def ort_reason(error: Exception) -> str:
     """The first line that says something, without error codes and places in C++ sources.
 
     For shared constants the remedy.

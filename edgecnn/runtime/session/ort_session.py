@@ -16,7 +16,7 @@ from edgecnn.runtime.providers.plugins import add_plugin
 from edgecnn.runtime.providers.registry import Provider, why_missing
 from edgecnn.runtime.session.model_file import ModelFile
 from edgecnn.runtime.session.node_placement import record_placement
-from edgecnn.runtime.session.ort_errors import first_line, silenced
+from edgecnn.runtime.session.ort_errors import ort_reason, silenced
 from edgecnn.runtime.session.run_options import RunOptions
 
 __all__ = ["start_engine"]
@@ -50,7 +50,7 @@ def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> t
         with silenced(when=bool(missing)):
             session = onnxruntime.InferenceSession(model.content, settings, **chosen, enable_fallback=0)
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
-        why = str(error) if isinstance(error, ProviderError) else first_line(error)
+        why = str(error) if isinstance(error, ProviderError) else ort_reason(error)
         if provider.name == "cpu":
             raise ModelError(
                 f"{model.path}: not a model that onnxruntime can load ({why}); give a .onnx file that `edgecnn "

@@ -44,7 +44,13 @@ class Track:
         """Some of its frames."""
         where = slice(start, stop)
         name = f"{self.name} [{self.times_s[start]:.1f} s …]"
-        return Track(name, self.times_s[where], self.statuses[where], self.probabilities[where], self.truth[where])
+        return Track(
+            name=name,
+            times_s=self.times_s[where],
+            statuses=self.statuses[where],
+            probabilities=self.probabilities[where],
+            truth=self.truth[where],
+        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,13 @@ def count(track: Track, stands: NDArray[np.intp], allowance_s: float, background
     found = tuple(delay for delay in delays if delay is not None)
     lasts_s = track.lasts_s
     right_s = float(lasts_s[(stands == truth) & (truth != UNLABELLED)].sum())
-    return Counted(int(false_alarms), track.labelled_s, right_s, found, len(delays) - len(found))
+    return Counted(
+        false_alarms=int(false_alarms),
+        labelled_s=track.labelled_s,
+        right_s=right_s,
+        delays_s=found,
+        missed=len(delays) - len(found),
+    )
 
 
 def tally(counted: Iterable[Counted]) -> Counts:

@@ -287,10 +287,10 @@ class Smoother:
 
     def _smoothed(self, label: int | None, *, changed: bool) -> Smoothed:
         if label is None:
-            return Smoothed("no_decision", None, None, changed, self._why_undecided())
+            return Smoothed(status="no_decision", index=None, score=None, changed=changed, reason=self._why_undecided())
         if label == len(self._labels):
-            return Smoothed("unknown", None, None, changed, self._why_unknown())
-        return Smoothed("ok", label, float(self._shares[label]), changed, None)
+            return Smoothed(status="unknown", index=None, score=None, changed=changed, reason=self._why_unknown())
+        return Smoothed(status="ok", index=label, score=float(self._shares[label]), changed=changed, reason=None)
 
     def _why_undecided(self) -> str:
         since = self._held.silent_since_s

@@ -173,7 +173,9 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
                 "s; correct the table"
             )
         truth[within] = span.label
-    track = Track(str(clip.path), times, statuses, np.stack(probabilities), truth)
+    track = Track(
+        name=str(clip.path), times_s=times, statuses=statuses, probabilities=np.stack(probabilities), truth=truth
+    )
     if track.labelled_s == 0:
         raise DataError(f"{clip.path}: its frames have no times that differ, or there is but one; leave the clip out")
     return track
@@ -264,7 +266,14 @@ def _grid(options: TuneOptions) -> list[SmoothingOptions]:
         *(("majority", w) for w in _WINDOWS_S),
     ]
     found = [
-        SmoothingOptions(method, window_s, enter, leave, hold_s, max(options.gap_s, window_s, hold_s))
+        SmoothingOptions(
+            method=method,
+            window_s=window_s,
+            enter=enter,
+            leave=leave,
+            hold_s=hold_s,
+            gap_s=max(options.gap_s, window_s, hold_s),
+        )
         for method, window_s in windows
         for enter, leave in _THRESHOLDS
         for hold_s in _HOLDS_S

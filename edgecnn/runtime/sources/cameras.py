@@ -230,7 +230,7 @@ def _captures(node: _Node, dev_root: Path, query: Query) -> bool:
 def _camera(node: _Node, dev_root: Path) -> Camera:
     path = dev_root / f"video{node.number}"
     name = "".join(letter for letter in node.name if letter.isprintable())  # the device says it, and may say anything
-    return Camera(node.number, str(path), name or path.name, "v4l2", _problem(path))
+    return Camera(index=node.number, path=str(path), name=name or path.name, kind="v4l2", problem=_problem(path))
 
 
 def _problem(path: Path) -> str:

@@ -24,7 +24,15 @@ def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
     captured_monotonic_s = time.monotonic()
     image = decode(read_bytes(path), name=path, max_pixels=max_pixels, color="bgr")
     decode_ms = (time.perf_counter() - start) * 1e3
-    return Frame(image, path, index, None, decode_ms, captured_at, captured_monotonic_s)
+    return Frame(
+        image=image,
+        name=path,
+        index=index,
+        media_time_s=None,
+        decode_ms=decode_ms,
+        captured_at=captured_at,
+        captured_monotonic_s=captured_monotonic_s,
+    )
 
 
 def expand_sources(sources: Iterable[str]) -> Iterator[str]:

@@ -40,7 +40,14 @@ def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Itera
             found, image = capture.retrieve()
             if not found:
                 break
-            yield Frame(as_bgr(image), path, index - 1, media_time_s, (time.perf_counter() - start) * 1e3, kind="video")
+            yield Frame(
+                image=as_bgr(image),
+                name=path,
+                index=index - 1,
+                media_time_s=media_time_s,
+                decode_ms=(time.perf_counter() - start) * 1e3,
+                kind="video",
+            )
     finally:
         capture.release()
     if not index:

@@ -51,7 +51,9 @@ class SourcePipeline:
     def outage(self, outage: Outage) -> tuple[Prediction, bool]:
         """The report that the source is away: told as it is, since no answer stands for frames that do not come."""
         reason = f"offline: {outage.reason}; next try in {outage.retry_in_s:g} s"
-        away = self._classifier.report_missing(Missing("no_decision", reason, outage.name, None, outage.captured_at))
+        away = self._classifier.report_missing(
+            Missing(status="no_decision", reason=reason, source=outage.name, frame=None, captured_at=outage.captured_at)
+        )
         return self._compared(away)
 
     def _smoothed_and_compared(

@@ -46,7 +46,7 @@ def pretrained_imagenet(name: str) -> TorchBackend:
         ),
         normalization=spec.normalization,
         unknown=UnknownRule(),
-        training=TrainingRecord(name, spec.weights.package, "", None, None),
+        training=TrainingRecord(model=name, run=spec.weights.package, data_sha256="", val_top1=None, seed=None),
         created_by=f"edgecnn {__version__}",
     )
     return TorchBackend(network, manifest, None, name)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn._version import __version__
-from edgecnn.errors import UsageError
+from edgecnn.errors import UsageError, first_line
 from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import ModelSpec
@@ -125,7 +125,7 @@ def own_manifest(
         preprocess=preprocess or PreprocessSpec(),
         normalization=normalization or Normalization(),
         unknown=UnknownRule(),
-        training=TrainingRecord(OWN, "", "", None, None),
+        training=TrainingRecord(model=OWN, run="", data_sha256="", val_top1=None, seed=None),
         created_by=f"edgecnn {__version__}",
     )
 
@@ -154,7 +154,7 @@ def _run(network: nn.Module, images: Tensor) -> tuple[Tensor, str | None]:
     ) as error:  # somebody's code, on images it may not be made for
         raise UsageError(
             f"{type(network).__name__}: does not take images [N, 3, {images.shape[2]}, {images.shape[3]}]: "
-            f"{_first_line(error)}; "
+            f"{first_line(error)}; "
             "correct the network, or give the imgsz that it is made for"
         ) from error
     finally:
@@ -204,7 +204,3 @@ def _agree(made: OwnNetwork, images: Tensor, expected: Tensor) -> bool:
         AttributeError,
     ):  # somebody's code may look into the layer that is not there any more
         return False
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -60,34 +60,34 @@ MODELS = {
     spec.name: spec
     for spec in (
         ModelSpec(
-            "efficientnet_lite0",
-            lambda classes, imgsz: EfficientNetLite(classes, LITE0),
-            224,
-            Normalization(127, 128.0),
-            _lite(
+            name="efficientnet_lite0",
+            build=lambda classes, imgsz: EfficientNetLite(classes, LITE0),
+            imgsz=224,
+            normalization=Normalization(127, 128.0),
+            weights=_lite(
                 0, "efficientnet-lite0-57934424.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
             ),
-            Published(1000, _TPU_LITE, 0.751, "ImageNet"),
+            published=Published(1000, _TPU_LITE, 0.751, "ImageNet"),
         ),
         ModelSpec(
-            "efficientnet_lite1",
-            lambda classes, imgsz: EfficientNetLite(classes, LITE1),
-            240,
-            Normalization(127, 128.0),
-            _lite(
+            name="efficientnet_lite1",
+            build=lambda classes, imgsz: EfficientNetLite(classes, LITE1),
+            imgsz=240,
+            normalization=Normalization(127, 128.0),
+            weights=_lite(
                 1, "efficientnet-lite1-77cc7160.pth", "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
             ),
-            Published(1000, _TPU_LITE, 0.767, "ImageNet"),
+            published=Published(1000, _TPU_LITE, 0.767, "ImageNet"),
         ),
         ModelSpec(
-            "efficientnet_lite2",
-            lambda classes, imgsz: EfficientNetLite(classes, LITE2),
-            260,
-            Normalization(127, 128.0),
-            _lite(
+            name="efficientnet_lite2",
+            build=lambda classes, imgsz: EfficientNetLite(classes, LITE2),
+            imgsz=260,
+            normalization=Normalization(127, 128.0),
+            weights=_lite(
                 2, "efficientnet-lite2-9656183e.pth", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
             ),
-            Published(1000, _TPU_LITE, 0.776, "ImageNet"),
+            published=Published(1000, _TPU_LITE, 0.776, "ImageNet"),
         ),
         ModelSpec(
             "mobilenetv3_small",

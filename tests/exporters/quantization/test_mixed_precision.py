@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -13,6 +14,7 @@ from harmed import write_harmed_model
 from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.int8_kernels import check_fusion
+from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.registry import find_model
 from exporters import QuantizeOptions, QuantizeResult, export_onnx, quantize
@@ -107,23 +109,31 @@ def test_where_speed_forbids_it_nothing_is_searched_and_the_float_model_ships(
 
 def test_where_no_block_helps_the_reason_names_both_failures(tiny_model: Path, shapes: Path) -> None:
     session = open_session(tiny_model, "cpu")
-    acceptance = AcceptanceTest.from_float(
-        tiny_model, choose_images(shapes, session, 10, 0), Gates(0.005, 1.1), Silent()
-    )
+    chosen = choose_images(shapes, session, 10, 0)
+    acceptance = AcceptanceTest.from_float(session, read_model_file(tiny_model), chosen, Gates(0.005, 1.1), Silent())
     whole = Attempt(
-        "int8", (), Measured(0.9, 2.0), Measured(0.7, 1.0), 0.2, 0.004, 0.8, 0.1, 400, 2.0, accurate=False, fast=True
+        precision="int8",
+        float_blocks=(),
+        float_=Measured(0.9, 2.0),
+        quantized=Measured(0.7, 1.0),
+        top1_drop=0.2,
+        interval=0.004,
+        agreement=0.8,
+        kl=0.1,
+        images=400,
+        speedup=2.0,
+        accurate=False,
+        fast=True,
     )
-    slow = Attempt(
-        "mixed",
-        ("a … b",),
-        Measured(0.9, 2.0),
-        Measured(0.9, 1.9),
-        0.0,
-        0.004,
-        0.99,
-        0.01,
-        400,
-        1.05,
+    slow = replace(
+        whole,
+        precision="mixed",
+        float_blocks=("a … b",),
+        quantized=Measured(0.9, 1.9),
+        top1_drop=0.0,
+        agreement=0.99,
+        kl=0.01,
+        speedup=1.05,
         accurate=True,
         fast=False,
     )

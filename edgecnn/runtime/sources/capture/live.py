@@ -132,13 +132,13 @@ class LiveSource:
             return None
         self._delivered += 1
         return Frame(
-            image,
-            self.name,
-            newest.index,
-            None,
-            newest.decode_ms,
-            newest.captured_at,
-            newest.captured_monotonic_s,
+            image=image,
+            name=self.name,
+            index=newest.index,
+            media_time_s=None,
+            decode_ms=newest.decode_ms,
+            captured_at=newest.captured_at,
+            captured_monotonic_s=newest.captured_monotonic_s,
             kind="stream",
         )
 
