@@ -120,22 +120,22 @@ def _above(scores: Floats, mask: NDArray[np.bool_], a: int, b: int, window: int,
     rows, columns = rows[kept], columns[kept]
     many = len(rows)
     return Candidates(
-        (rows + a).astype(np.int32),
-        (columns + b).astype(np.int32),
-        np.full(many, window, np.int8),
-        np.full(many, orientation, np.int8),
-        scores[rows, columns],
+        source=(rows + a).astype(np.int32),
+        target=(columns + b).astype(np.int32),
+        window=np.full(many, window, np.int8),
+        orientation=np.full(many, orientation, np.int8),
+        score=scores[rows, columns],
     )
 
 
 def _joined(parts: Sequence[Candidates]) -> Candidates:
     parts = parts or [_NONE]
     return Candidates(
-        np.concatenate([p.source for p in parts]),
-        np.concatenate([p.target for p in parts]),
-        np.concatenate([p.window for p in parts]),
-        np.concatenate([p.orientation for p in parts]),
-        np.concatenate([p.score for p in parts]),
+        source=np.concatenate([p.source for p in parts]),
+        target=np.concatenate([p.target for p in parts]),
+        window=np.concatenate([p.window for p in parts]),
+        orientation=np.concatenate([p.orientation for p in parts]),
+        score=np.concatenate([p.score for p in parts]),
     )
 
 

@@ -32,7 +32,7 @@ class Fault:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageStats:
     """A readable image. 4.5 KB, most of it the thumbnail."""
 
@@ -84,20 +84,28 @@ def look_at(file: ImageFile, data: bytes, image: Image) -> ImageStats:
         image: uint8 ``[H, W, 3]`` RGB, as :func:`edgecnn.preprocess.decode` gives it.
     """
     height, width = image.shape[:2]
-    patches = cv2.resize(image, (THUMBNAIL_SIDE // 4, THUMBNAIL_SIDE // 4), interpolation=cv2.INTER_AREA)
-    chroma = int((patches.max(2) - patches.min(2)).max())
+    grey = _is_grey(image)
     return ImageStats(
-        file,
-        content_digest(data),
-        thumbnail(image),
-        read_header(data).format,
-        len(data),
-        width,
-        height,
-        exif_orientation(data),
-        chroma <= _MAX_GREY_CHROMA,
-        _contrast(image, together=chroma <= _MAX_GREY_CHROMA),
+        file=file,
+        digest=content_digest(data),
+        thumbnail=thumbnail(image),
+        format=read_header(data).format,
+        size_bytes=len(data),
+        width=width,
+        height=height,
+        orientation=exif_orientation(data),
+        grey=grey,
+        contrast=_contrast(image, together=grey),
     )
+
+
+def _is_grey(image: Image) -> bool:
+    """Whether the channels are alike in each of 16 x 16 patches."""
+    mean = cv2.mean(image)[:3]
+    if max(mean) - min(mean) > _MAX_GREY_CHROMA + 2:  # then they differ as much in a patch too, roundings left out
+        return False
+    patches = cv2.resize(image, (THUMBNAIL_SIDE // 4, THUMBNAIL_SIDE // 4), interpolation=cv2.INTER_AREA)
+    return int((patches.max(2) - patches.min(2)).max()) <= _MAX_GREY_CHROMA
 
 
 def _contrast(image: Image, *, together: bool) -> float:

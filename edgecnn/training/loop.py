@@ -122,7 +122,17 @@ def _train(
     if world.leads:
         write_split_csv(run.split, prepared.data)
     checkpoints = RunCheckpoints(run, manifest, prepared.data.record, writes=world.leads)
-    loop = _Loop(options, setup, run, prepared, reporter, manifest, learner, state, checkpoints)
+    loop = _Loop(
+        options=options,
+        setup=setup,
+        run=run,
+        prepared=prepared,
+        reporter=reporter,
+        manifest=manifest,
+        learner=learner,
+        state=state,
+        checkpoints=checkpoints,
+    )
     if resumed:
         loop.replace_lost_best()
     elif setup.recipe.head_first:
@@ -139,7 +149,15 @@ def _train(
         loop.run_epochs()
     result = None
     if world.leads:
-        done = FinalizeContext(options, setup, run, prepared, manifest, tuple(state.history), reporter)
+        done = FinalizeContext(
+            options=options,
+            setup=setup,
+            run=run,
+            prepared=prepared,
+            manifest=manifest,
+            history=tuple(state.history),
+            reporter=reporter,
+        )
         result = finalize(done, network, lambda: state.seconds)
     agreed = world.agree(result)
     assert agreed is not None
@@ -158,7 +176,9 @@ def _manifest(options: TrainOptions, setup: Setup, run: RunFolder, prepared: Pre
         preprocess=setup.preprocess,
         normalization=setup.normalization,
         unknown=UnknownRule(),
-        training=TrainingRecord(setup.spec.name, run.root.name, prepared.data.sha256, None, options.seed),
+        training=TrainingRecord(
+            model=setup.spec.name, run=run.root.name, data_sha256=prepared.data.sha256, val_top1=None, seed=options.seed
+        ),
         created_by=f"edgecnn {__version__}",
     )
 
@@ -183,7 +203,7 @@ def _resume(
     reporter.say(f"resuming {run.root} after epoch {len(state.history)} of {state.epochs}{within}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Loop:
     """The epochs of a run. It changes the learner's weights and ``state``, nothing of its own."""
 

@@ -11,7 +11,7 @@ from edgecnn.manifest import Normalization, PreprocessSpec
 __all__ = ["RECIPES", "Recipe", "find_recipe"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How to train. Frozen, and stored in the checkpoint, so that a run can be resumed by it."""
 

@@ -28,7 +28,7 @@ _OWN_IMGSZ = 224  # pixels, of a network of the caller's own
 _TINY_IMGSZ = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setup:
     """What a run trains, and how."""
 

@@ -54,7 +54,7 @@ _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }  # as many as this process has: sums are added in the same order
-_EAGER = "import edgecnn.training.loop as loop; loop._SAVE_EVERY_S = 0.0; "  # saves after every step
+_EAGER = "import edgecnn.training.run.run_checkpoints as saving; saving._SAVE_EVERY_S = 0.0; "  # saves after every step
 
 
 def _stopped(

@@ -110,7 +110,7 @@ def load_training_data(
     )
     rows = {image: row for row, image in enumerate(folder.images)}
     samples = tuple(
-        Sample(f.file.path, label, split, f.digest, rows[f.file])
+        Sample(path=f.file.path, label=label, split=split, digest=f.digest, row=rows[f.file])
         for f, label, split in zip(facts, labels, splits, strict=True)
     )
     skipped = tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults)

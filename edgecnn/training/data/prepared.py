@@ -26,7 +26,7 @@ from edgecnn.training.setup import Setup
 __all__ = ["PreparedData", "prepare"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreparedData:
     """What a run trains on, and what it is validated on."""
 

@@ -61,7 +61,9 @@ def make_training_set(
             targets[i] = target
     share = 1 / (np.bincount(labels, minlength=classes)[labels] * classes)  # sums to 1: each class has the same part
     weights = (share * len(labels) if balance == "weights" else np.ones(len(labels))).astype(np.float32)
-    return TrainingSet(pixels, labels, targets, weights, share if balance == "sampling" else None)
+    return TrainingSet(
+        pixels=pixels, labels=labels, targets=targets, weights=weights, chances=share if balance == "sampling" else None
+    )
 
 
 def read_soft_labels(path: Path, labels: Sequence[str]) -> dict[str, dict[int, float]]:

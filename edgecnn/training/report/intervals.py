@@ -35,12 +35,18 @@ def intervals(part: EvaluatedPart, seed: int = 0) -> Intervals:
     top1 = wilson_interval(right, metrics.images)
     top5 = None if metrics.top5 is None else wilson_interval(round(metrics.top5 * metrics.images), metrics.images)
     if part.probabilities is None or part.truth is None or metrics.images < 2:
-        return Intervals(top1, top5, None, None, None)
+        return Intervals(top1=top1, top5=top5, macro_f1=None, nll=None, ece=None)
     drawn = _resampled(part.probabilities, part.truth, np.random.default_rng(seed))
     f1_low, f1_high = _spread(drawn[:, 0])
     if right == metrics.images:  # every draw is perfect, which tells nothing of the images that were not drawn
         f1_low = top1[0]
-    return Intervals(top1, top5, (f1_low, f1_high), _spread(drawn[:, 1]), _reflected(metrics.ece, _spread(drawn[:, 2])))
+    return Intervals(
+        top1=top1,
+        top5=top5,
+        macro_f1=(f1_low, f1_high),
+        nll=_spread(drawn[:, 1]),
+        ece=_reflected(metrics.ece, _spread(drawn[:, 2])),
+    )
 
 
 def _resampled(

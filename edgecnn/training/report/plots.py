@@ -60,7 +60,13 @@ def reliability_bins(
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # as expected_calibration_error does
     members = [(int(b), bin_of == b) for b in np.unique(bin_of)]
     return tuple(
-        ReliabilityBin(b / bins, (b + 1) / bins, int(m.sum()), int(correct[m].sum()), float(confidence[m].mean()))
+        ReliabilityBin(
+            low=b / bins,
+            high=(b + 1) / bins,
+            images=int(m.sum()),
+            right=int(correct[m].sum()),
+            confidence=float(confidence[m].mean()),
+        )
         for b, m in members
     )
 

@@ -30,7 +30,7 @@ from edgecnn.training.torch_backend import TorchBackend
 __all__ = ["FinalizeContext", "finalize"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinalizeContext:
     """A run whose last epoch is over."""
 
