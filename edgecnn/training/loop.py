@@ -20,7 +20,7 @@ from edgecnn._version import __version__
 from edgecnn.atomic import write_text
 from edgecnn.errors import CheckpointError, TrainingError
 from edgecnn.manifest import InputSpec, Manifest, TrainingRecord, UnknownRule
-from edgecnn.progress import Reporter, Silent
+from edgecnn.progress import Progress, Reporter, Silent
 from edgecnn.training.beginning import fit_classifier, suggest_lr
 from edgecnn.training.data.prepared import PreparedData, prepare
 from edgecnn.training.learner import Learner
@@ -63,7 +63,7 @@ def train(
         UsageError: an option that cannot be used.
         InputNotFoundError, DataError: the folder of images cannot be trained on.
         CheckpointError, MissingExtraError: the weights to start from cannot be had.
-        TrainingError: the loss is no number any more.
+        TrainingError: the loss, or a weight, is NaN or infinite.
         OutputError: the run folder cannot be written; what was written before is whole.
     """
     setup = resolve_options(options, network)  # before anything is made, so that a wrong option leaves nothing behind
@@ -203,6 +203,11 @@ def _resume(
     reporter.say(f"resuming {run.root} after epoch {len(state.history)} of {state.epochs}{within}")
 
 
+def _summary(row: EpochRow, *, best: bool) -> str:
+    """The figures of a finished epoch, for its line."""
+    return f"loss {row.train_loss:.2f}, val {row.val_top1:.1%}{' (best)' if best else ''}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Loop:
     """The epochs of a run. It changes the learner's weights and ``state``, nothing of its own."""
@@ -231,9 +236,11 @@ class _Loop:
         with Interruption() as interruption, log or nullcontext():
             for epoch in range(len(state.history), state.epochs):
                 start = time.monotonic()
-                row = self._epoch(epoch, interruption)
+                progress = self.reporter.stage(f"epoch {epoch + 1} of {state.epochs}")
+                row = self._epoch(epoch, interruption, progress)
                 state.add_epoch(row)
-                self.keep_if_best(row.val_loss, row.val_top1)
+                best = self.keep_if_best(row.val_loss, row.val_top1)
+                progress(self.prepared.steps, self.prepared.steps, _summary(row, best=best))
                 self.save_last()
                 if world.leads:
                     write_results_csv(self.run.results, state.history)
@@ -247,16 +254,18 @@ class _Loop:
                     break
 
     def validate(self) -> tuple[float, float]:
-        """NLL and top-1 of the evaluated weights. Raises :class:`TrainingError` where they are no numbers."""
+        """NLL and top-1 of the evaluated weights. Raises :class:`TrainingError` where these are NaN or infinite."""
         found = validate(self.learner.evaluated, self.manifest, self.prepared)
         if found is None:
-            raise TrainingError(self._diverged("the weights are no numbers any more"))
+            raise TrainingError(self._diverged("the weights are NaN or infinite"))
         return found
 
-    def keep_if_best(self, nll: float, top1: float) -> None:
-        """Writes best.pt where these are the best weights so far."""
-        if self.state.is_best(nll, top1):
+    def keep_if_best(self, nll: float, top1: float) -> bool:
+        """Writes best.pt if these are the best weights so far, and returns whether they are."""
+        best = self.state.is_best(nll, top1)
+        if best:
             self.checkpoints.save_best(self.setup, self.learner)
+        return best
 
     def save_last(self) -> None:
         """Writes last.pt."""
@@ -301,16 +310,15 @@ class _Loop:
             return f"{self.state.since_best} epochs without a better one"
         return None
 
-    def _epoch(self, epoch: int, interruption: Interruption) -> EpochRow:
+    def _epoch(self, epoch: int, interruption: Interruption, progress: Progress) -> EpochRow:
         """Trains on every image once and validates."""
         state, steps = self.state, self.prepared.steps
-        progress = self.reporter.stage(f"epoch {epoch + 1} of {state.epochs}")
         start, here = time.monotonic(), 0
         for step, batch in enumerate(self.prepared.training_batches(epoch, first=state.step), state.step):
             value = self.learner.step(batch, epoch * steps + step, state.epochs * steps)
             state.add_step(epoch, step, batch, value)
             if not math.isfinite(value):
-                raise TrainingError(self._diverged("the loss is no number any more"))
+                raise TrainingError(self._diverged("the loss is NaN or infinite"))
             here += batch.whole
             progress(state.step, steps, self._standing(epoch, here, time.monotonic() - start))
             if self._stop_asked(interruption):
@@ -344,11 +352,18 @@ class _Loop:
         return any(self.prepared.world.gather(interruption.asked))
 
     def _leave(self, interruption: Interruption) -> None:
-        self.reporter.say(
-            f"stopped; go on with: edgecnn train {shlex.quote(str(self.prepared.data.root))} --out "
-            f"{shlex.quote(str(self.run.root))} --resume"
+        """Raises what the signal raises. The last line that a user reads says how to continue."""
+        resume = (
+            f"edgecnn train {shlex.quote(str(self.prepared.data.root))} --out {shlex.quote(str(self.run.root))} "
+            "--resume"
         )
-        interruption.act()
+        try:
+            interruption.act()
+        except KeyboardInterrupt as stop:
+            raise KeyboardInterrupt(f"continue with: {resume}") from stop
+        except SystemExit:
+            self.reporter.say(f"stopped; continue with: {resume}")
+            raise
 
     def _diverged(self, what: str) -> str:
         """The message, with the newest step; its images are written to a file, since a line does not hold them."""

@@ -218,7 +218,8 @@ def test_ctrl_c_within_an_epoch_saves_that_step_exits_130_and_resumes_to_the_sam
     assert status == 130
     assert "Traceback" not in errors
     assert "interrupted" in errors
-    assert f"go on with: edgecnn train {images} --out {tmp_path / 'run'} --resume" in errors.replace("\n", " ")
+    resume = f"edgecnn: interrupted; continue with: edgecnn train {images} --out {tmp_path / 'run'} --resume"
+    assert errors.splitlines()[-1] == resume
     last = load_checkpoint(tmp_path / "run" / "weights" / "last.pt")
     assert last.progressed
     assert len(last.progressed.history) < _EPOCHS
@@ -367,7 +368,7 @@ def test_weights_that_a_last_step_made_no_numbers_are_never_the_best(small_optio
     """One batch, one epoch: the loss was still a number when the step that spoilt the weights was taken."""
     with pytest.raises(
         TrainingError,
-        match=r"the weights are no numbers any more in epoch 1, step 1 \(images .*; begin again with a lower --lr",
+        match=r"the weights are NaN or infinite in epoch 1, step 1 \(images .*; begin again with a lower --lr",
     ):
         train(small_options(tmp_path / "run", lr=1e36, epochs=1, batch=64))
     assert not (tmp_path / "run" / "weights" / "best.pt").exists()
