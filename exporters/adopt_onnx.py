@@ -1,7 +1,7 @@
-"""Gives anyone's ONNX classifier the graph contract and a manifest, after it has been held against what it was.
+"""Adopts an ONNX classifier of another exporter: adds manifest and preprocessing, and compares it with the original.
 
-What another exporter leaves to the code around the model moves into the file: the order of colours, the normalisation,
-softmax, and how an image becomes one of the model's size.
+The file then contains what other exporters leave to the calling code: channel order, normalization, softmax, and the
+resizing rule.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ _IMAGES = 256
 def adopt(
     model: str | Path, path: str | Path, options: AdoptOptions | None = None, reporter: Reporter | None = None
 ) -> ExportResult:
-    """Writes the model file that another exporter's classifier becomes.
+    """Converts a classifier of another exporter to a model file.
 
     Args:
         model: an ONNX file with one input, float or uint8 images, and an output of class scores: logits or
             probabilities.
-        path: the file to write. It appears only after its answers were found equal to the original's.
-        options: what the file does not say.
-        reporter: told of stages and progress.
+        path: the file to write. It is created only after its outputs match those of the original.
+        options: information that the ONNX file lacks.
+        reporter: receives stages and progress.
 
     Raises:
-        UsageError: something that the file leaves open and no option says; the message names the option.
+        UsageError: information is missing in the file and in the options. The message names the option.
         InputNotFoundError, ModelError: the file cannot be read, or cannot be adopted.
-        DataError: the images to compare on cannot be used.
-        GateError: the answers differ; nothing is written then.
+        DataError: the images for the comparison cannot be used.
+        GateError: the outputs differ; no file is written.
         OutputError: the file cannot be written.
     """
     start = time.perf_counter()
@@ -77,7 +77,7 @@ def adopt(
     labels = read_labels(options.labels, foreign.proto, model, questions)
     mean, std = _statistics(foreign, options, questions)
     if questions:
-        raise UsageError(f"{model}: does not say {'; nor '.join(questions)}")
+        raise UsageError(f"{model}: missing information, give it by options: {'; '.join(questions)}")
     file = read_model_file(model)
     admit(file, (foreign.height, foreign.width))
     original = _Original(foreign, file.content, mean, std, options.color)
@@ -97,7 +97,7 @@ def adopt(
         if not parity.max_abs_diff <= _TOLERANCE:
             raise GateError(
                 f"{model}: the adopted graph differs from it by {parity.max_abs_diff:.2g} in a probability (allowed "
-                f"{_TOLERANCE:g}); not written; please report the network"
+                f"{_TOLERANCE:g}); not written; please report this network as a bug"
             )
         if options.golden == "none":
             return parity, None
@@ -107,7 +107,9 @@ def adopt(
     try:
         return write_examined(adopted, path, manifest, None, examine, start)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ModelError(f"{model}: onnx finds fault with the graph: {ort_reason(error)}; export it anew") from error
+        raise ModelError(
+            f"{model}: onnx.checker reports an invalid graph: {ort_reason(error)}; export it again"
+        ) from error
 
 
 def _statistics(
@@ -120,7 +122,7 @@ def _statistics(
     if foreign.dtype == TensorProto.UINT8:
         if options.mean is not None or options.std is not None:
             raise UsageError(
-                f"--mean and --std: {foreign.path} takes uint8 pixels and normalises by itself; leave them out"
+                f"--mean and --std: {foreign.path} takes uint8 pixels and normalizes them itself; omit these options"
             )
         return np.zeros(1), np.ones(1)
     if options.mean is None or options.std is None:
@@ -128,7 +130,7 @@ def _statistics(
             name for name, value in (("--mean", options.mean), ("--std", options.std)) if value is None
         )
         questions.append(
-            f"how its pixels were normalised ({missing}, of pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and "
+            f"the normalization ({missing}, for pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and "
             "0.229,0.224,0.225)"
         )
         return np.zeros(1), np.ones(1)
@@ -136,7 +138,7 @@ def _statistics(
         if len(values) not in (1, 3) or not np.isfinite(values).all():
             raise UsageError(f"{name} {','.join(f'{v:g}' for v in values)}: expected one number, or three")
     if max(*map(abs, options.mean), *options.std) > _LARGEST_STATISTIC:
-        raise UsageError("--mean and --std: pixels are counted 0 to 1 here; divide by 255 what was meant for 0 to 255")
+        raise UsageError("--mean and --std: expected values for pixels from 0 to 1; divide values for 0 to 255 by 255")
     if min(options.std) <= 0:
         raise UsageError(f"--std {','.join(f'{v:g}' for v in options.std)}: expected above 0")
     return 255 * np.array(options.mean), 255 * np.array(options.std)
@@ -187,19 +189,19 @@ def _images(manifest: Manifest, options: AdoptOptions) -> tuple[Image, str]:
             raise UsageError("--golden data: name the images with --data")
         return synthetic_images(
             manifest.input.height, manifest.input.width
-        ), "synthetic images; name real ones with --data"
+        ), "synthetic images; give real ones with --data"
     if not options.data.is_dir():
         raise InputNotFoundError(f"--data {options.data}: no such folder; check the path")
     paths = find_images(options.data)
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _IMAGES)).astype(int)]
     loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
     if not sum(map(len, loaded)):
-        raise DataError(f"{options.data}: none of the images can be read")
+        raise DataError(f"{options.data}: no image can be read")
     return np.concatenate(loaded), f"{sum(map(len, loaded))} images of {options.data}"
 
 
 class _Original:
-    """The file as it came, fed as the code around it had to feed it."""
+    """The original file, with the preprocessing that its calling code needs."""
 
     def __init__(
         self, foreign: ForeignModel, content: bytes, mean: NDArray[np.float64], std: NDArray[np.float64], color: str
@@ -239,7 +241,10 @@ def _kind_of_scores(foreign: ForeignModel, labels: tuple[str, ...], found: NDArr
     """By the operator that the graph ends in, and by the values."""
     columns = found.shape[1]
     if columns != len(labels) and not (columns == 1 and len(labels) == 2):
-        raise UsageError(f"{foreign.path}: gives {columns} scores, there are {len(labels)} labels; give as many")
+        raise UsageError(
+            f"{foreign.path}: the number of scores ({columns}) differs from the number of labels "
+            f"({len(labels)}); correct --labels"
+        )
     last = ends_in(foreign.proto.graph, foreign.output)
     if columns == 1:
         return "probability" if last is not None and last.op_type == "Sigmoid" else "logit"

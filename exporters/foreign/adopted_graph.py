@@ -1,4 +1,4 @@
-"""The graph of an adopted classifier: what was around it, and itself in the middle."""
+"""The graph of an adopted classifier: preprocessing, the original graph, and softmax."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from exporters.to_onnx import IR_VERSION
 __all__ = ["Scores", "build_adopted"]
 
 Scores = Literal["logits", "probabilities", "logit", "probability"]
-"""What a network gives: a column a class, or one column, of the second class alone."""
+"""Output of a network: one column per class, or one column for the second class only."""
 
 
 def build_adopted(

@@ -1,4 +1,4 @@
-"""Reads what another exporter's classifier says of itself, and asks for the rest by name."""
+"""Reads a classifier of another exporter, and lists the information that the file lacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ForeignModel", "read_foreign", "read_labels"]
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignModel:
-    """A classifier's graph as it came, and how it is fed and read."""
+    """The original graph of a classifier, and its input and output formats."""
 
     path: Path
     proto: ModelProto
@@ -34,7 +34,7 @@ class ForeignModel:
 def read_foreign(
     path: Path, size: tuple[int, int] | None, layout: Layout | None, output: str | None, questions: list[str]
 ) -> ForeignModel:
-    """Reads the file; what it leaves open and no argument says is added to ``questions``.
+    """Reads the file. Adds information that neither file nor arguments give to ``questions``.
 
     Args:
         path: the file.
@@ -44,8 +44,8 @@ def read_foreign(
         questions: what is missing, each with the option that says it.
 
     Raises:
-        InputNotFoundError, ModelError: what cannot be read, or cannot be adopted.
-        UsageError: what contradicts the file.
+        InputNotFoundError, ModelError: the file cannot be read or cannot be adopted.
+        UsageError: an argument contradicts the file.
     """
     proto = load_float_model(path)
     constants = {t.name for t in proto.graph.initializer}
@@ -66,10 +66,10 @@ def read_foreign(
     height, width = (shape[2], shape[3]) if found == "nchw" else (shape[1], shape[2])
     if size is not None and (height or size[0], width or size[1]) != size:
         raise UsageError(
-            f"--imgsz {size[0]},{size[1]}: {path} is made for {height or 'any'},{width or 'any'}; leave the option out"
+            f"--imgsz {size[0]},{size[1]}: {path} is made for {height or 'any'},{width or 'any'}; omit the option"
         )
     if size is None and (height is None or width is None):
-        questions.append("the size of its images (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
+        questions.append("the input size (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
     asked = size or (0, 0)
     return ForeignModel(
         path=path,
@@ -94,7 +94,7 @@ def read_labels(file: Path | None, proto: ModelProto, path: Path, questions: lis
     if file is None:
         names = next((p.value for p in proto.metadata_props if p.key == "names"), None)
         if names is None:
-            questions.append("the names of its classes (--labels FILE, a label a line)")
+            questions.append("the labels (--labels FILE, one label per line)")
             return ()
         return _labels_of(ast.literal_eval, names, f"{path}: the metadata key 'names'")
     try:
@@ -102,7 +102,7 @@ def read_labels(file: Path | None, proto: ModelProto, path: Path, questions: lis
     except FileNotFoundError as error:
         raise InputNotFoundError(f"--labels {file}: no such file; check the path") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"--labels {file}: cannot be read as text; give a label a line in UTF-8") from error
+        raise ModelError(f"--labels {file}: cannot be read as text; give one label per line in UTF-8") from error
     if text.lstrip().startswith(("[", "{")):
         return _labels_of(json.loads, text, f"--labels {file}")
     return tuple(line.strip() for line in text.splitlines() if line.strip())
@@ -116,10 +116,10 @@ def _labels_of(parse, text: str, where: str) -> tuple[str, ...]:  # type: ignore
             found = [found[key] for key in sorted(found, key=int)]
     except (ValueError, SyntaxError, TypeError) as error:
         raise ModelError(
-            f"{where}: neither a list of labels nor an object of numbers and labels; give a label a line"
+            f"{where}: is neither a list of labels nor an object of numbers and labels; give one label per line"
         ) from error
     if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
-        raise ModelError(f"{where}: expected a list of labels; give a label a line")
+        raise ModelError(f"{where}: expected a list of labels; give one label per line")
     return tuple(found)
 
 
@@ -139,7 +139,7 @@ def _layout(path: Path, name: str, shape: list[int | None], asked: Layout | None
         )
     sure = [layout for layout in possible if channels[layout] == 3]
     if asked is None and len(sure) != 1:
-        questions.append(f"where the colours are in {_text(shape)} (--layout nchw, or nhwc)")
+        questions.append(f"the layout of the input {_text(shape)} (--layout nchw, or nhwc)")
     return asked or (sure or possible)[0]
 
 
@@ -152,7 +152,7 @@ def _output(proto: ModelProto, path: Path, asked: str | None, questions: list[st
     if asked is not None and asked not in names:
         raise UsageError(f"--output {asked}: {path} gives {', '.join(names)}")
     if asked is None and len(names) > 1:
-        questions.append(f"which of {', '.join(names)} has the classes (--output {names[0]})")
+        questions.append(f"which of the outputs {', '.join(names)} has the class scores (--output {names[0]})")
     return asked or names[0]
 
 

@@ -1,4 +1,4 @@
-"""Loads a float ONNX file to take it apart, and refuses what cannot be."""
+"""Loads a float ONNX file for graph changes, and refuses unsupported files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _QUANTIZED = (
 
 
 def load_float_model(path: Path) -> ModelProto:
-    """The graph of a file that can be taken apart.
+    """Loads the graph of a float ONNX file.
 
     Raises:
-        InputNotFoundError: no such file.
-        ModelError: it cannot be read, keeps weights elsewhere, is quantized already, or has control flow or others'
+        InputNotFoundError: the file does not exist.
+        ModelError: the file cannot be read, has external data, is already quantized, or has control flow or custom
             operators.
     """
     try:
@@ -46,18 +46,18 @@ def parse_float_model(path: Path, content: bytes) -> ModelProto:
     try:
         proto = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own has no name that onnx passes on
-        raise ModelError(f"{path}: is no ONNX file, or is damaged; give a .onnx file") from error
+        raise ModelError(f"{path}: is not an ONNX file, or cannot be read; give a .onnx file") from error
     _refuse(path, proto)
     return proto
 
 
 def _refuse(path: Path, proto: ModelProto) -> None:
     if not proto.graph.node:
-        raise ModelError(f"{path}: holds no graph; give a .onnx file")
+        raise ModelError(f"{path}: contains no graph; give a .onnx file")
     external = next((t.name for t in _tensors(proto) if t.data_location == TensorProto.EXTERNAL), None)
     if external is not None:
         raise ModelError(
-            f"{path}: keeps weights ({external}) in another file; save it as one file (onnx.save_model with "
+            f"{path}: stores weights ({external}) in an external data file; save it as one file (onnx.save_model with "
             "save_as_external_data=False)"
         )
     for node in proto.graph.node:
@@ -66,11 +66,9 @@ def _refuse(path: Path, proto: ModelProto) -> None:
                 f"{path}: the operator {node.domain}.{node.op_type} is not ONNX's own; export without custom operators"
             )
         if node.op_type in _CONTROL_FLOW:
-            raise ModelError(
-                f"{path}: has control flow ({node.op_type}); export a network whose steps do not depend on values"
-            )
+            raise ModelError(f"{path}: has control flow ({node.op_type}); export a network without control flow")
         if node.op_type in _QUANTIZED:
-            raise ModelError(f"{path}: is quantized already ({node.op_type}); give the float file")
+            raise ModelError(f"{path}: is already quantized ({node.op_type}); give the float file")
 
 
 def _tensors(proto: ModelProto) -> Iterator[TensorProto]:

@@ -1,4 +1,4 @@
-"""Sixteen-bit floats, for GPUs."""
+"""Converts models to float16, for GPUs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Int8 forms of one float model from one calibration: by method, by target, with blocks that stay float."""
+"""Int8 candidates of a float model from one calibration, by method, target and float blocks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CORRECTED_ON = 128  # images on which layers are corrected: 0.4 dB better than 4
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """A float model, and what its activations were on images; serves every target."""
+    """A float model and its activation histograms, for every target."""
 
     model: ModelProto
     session: ModelSession

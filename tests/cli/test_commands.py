@@ -419,4 +419,4 @@ def test_several_targets_give_several_files_and_one_object(
         "quantize", tiny_model, "--data", shapes, "--out", tmp_path / "q.onnx", "--target", "tensorrt", *gates
     )
     assert "int8 for tensorrt" in printed.stdout
-    assert "speed is not known" in printed.stdout
+    assert "speed cannot be measured" in printed.stdout

@@ -226,9 +226,9 @@ def with_manifest(**changes: object):
         (with_manifest(labels=["circle", "square", "star"]), "labels"),
         (with_manifest(schema=2), "schema version 2"),
         (with_manifest(input={"height": 31, "width": 32, "color": "RGB"}), "31"),
-        (lambda m: m.update(labels=json.dumps(["square", "circle"])), "other ones"),
+        (lambda m: m.update(labels=json.dumps(["square", "circle"])), "different labels"),
         (lambda m: m.update({"edgecnn.split": "?"}), "held-out"),
-        (lambda m: m.update(edgecnn="{"), "no JSON"),
+        (lambda m: m.update(edgecnn="{"), "not valid JSON"),
     ],
 )
 def test_a_manifest_that_contradicts_the_graph_is_refused_with_the_files_name(

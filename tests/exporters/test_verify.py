@@ -159,4 +159,4 @@ def test_the_report_shows_the_images_that_changed(tiny_model: Path, shapes: Path
     assert "<b>anger" not in found
     assert "default-src 'none'" in found
     assert "They part at" in found
-    assert "All forms hold" in parity_page(exporters.verify(tiny_model, [tiny_model], shapes))
+    assert "All forms pass" in parity_page(exporters.verify(tiny_model, [tiny_model], shapes))

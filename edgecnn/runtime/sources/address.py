@@ -1,4 +1,4 @@
-"""What kind of source a text names: images, a video file, a camera, a stream."""
+"""Parses a source address: images, a video file, a camera or a stream."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _SCHEMES: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Address:
-    """A source as its user named it.
+    """The address of a source, as the user gave it.
 
-    ``name`` is for people and logs; ``text`` may hold a password and is never printed.
+    ``name`` is for output and logs. ``text`` may contain a password and is never printed.
     """
 
     kind: Kind
@@ -43,9 +43,9 @@ class Address:
 
     @property
     def live(self) -> bool:
-        """Whether it goes on whether or not it is read.
+        """Whether the source is a camera or a stream.
 
-        Only its newest frame counts, and it may go away and come back.
+        Only its newest frame is used, and it may disconnect and reconnect.
         """
         return self.kind not in ("images", "video")
 
@@ -54,16 +54,16 @@ class Address:
         return self.kind in ("rtsp", "http")
 
     def hide(self, message: str) -> str:
-        """A message about this source without its passwords, wherever they stand in it."""
+        """Removes the passwords of this source from a message."""
         for secret in secrets_in(self.text, whole=self._of_host):
             message = message.replace(secret, "***")
         return without_passwords(message)
 
 
 def parse_address(source: str | os.PathLike[str]) -> Address:
-    """Tells the kind by the text alone; whether there is such a source shows when it is opened.
+    """Determines the kind of a source from its address, without opening it.
 
-    A file that exists is a file, whatever its name: ``0`` in the current folder is an image, ``/dev/video0`` a camera.
+    An existing file is always a file: ``0`` in the current folder is an image, ``/dev/video0`` a camera.
 
     Returns:
         ``-``, a file, a folder or a pattern: ``images``; a file with a video's suffix: ``video``; ``0``,

@@ -21,7 +21,7 @@ __all__ = ["MODELS", "ModelSpec", "Published", "find_model"]
 
 @dataclass(frozen=True)
 class Published:
-    """What the source of a network says of it."""
+    """Published values of a network."""
 
     classes: int  # that its sizes are given for
     source: str
@@ -31,7 +31,7 @@ class Published:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A network that ``--model`` can name."""
+    """A built-in network, as ``--model`` names it."""
 
     name: str
     build: Callable[[int, int], ImageClassifier]  # (classes, image side in pixels)
@@ -125,7 +125,7 @@ MODELS = {
 
 
 def find_model(name: str) -> ModelSpec:
-    """Raises :class:`UsageError` for a name that no built-in network has."""
+    """Returns the built-in network with this name. Raises :class:`UsageError` if there is none."""
     if name not in MODELS:
-        raise UsageError(f"--model {name}: no built-in network has that name; there are {', '.join(MODELS)}")
+        raise UsageError(f"--model {name}: unknown network; known networks:  {', '.join(MODELS)}")
     return MODELS[name]

@@ -1,6 +1,6 @@
 """Pretrained weights from registry packages.
 
-Found without importing the package, held to their hash, never unpickled unsafely.
+The package is not imported; the hash of the file is checked; nothing is unpickled unsafely.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def load_pretrained(network: nn.Module, weights: PretrainedWeights) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != weights.sha256:
         raise CheckpointError(
-            f"{path}: its SHA-256 is {found[:16]}…, expected {weights.sha256[:16]}…; install {weights.package} again"
+            f"{path}: its SHA-256 is {found[:16]}…, expected {weights.sha256[:16]}…; reinstall {weights.package}"
         )
     loaded: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     own = network.state_dict()
