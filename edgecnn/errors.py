@@ -35,7 +35,6 @@ __all__ = [
     "SourceError",
     "TrainingError",
     "UsageError",
-    "first_line",
 ]
 
 
@@ -101,8 +100,3 @@ class GateError(EdgeCNNError):
     """A gate failed: a measured value is outside the required limit."""
 
     exit_status = 3
-
-
-def first_line(error: BaseException, longest: int = 160) -> str:
-    """What a library's error says, as one line of at most ``longest`` characters; its type where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]

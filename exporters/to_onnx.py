@@ -22,7 +22,8 @@ from edgecnn._version import __version__
 from edgecnn.atomic import check_apart
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.loading import fitted_batches
-from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError, first_line
+from edgecnn.error_text import first_line
+from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn._version import __version__
-from edgecnn.errors import UsageError, first_line
+from edgecnn.error_text import first_line
+from edgecnn.errors import UsageError
 from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import ModelSpec
