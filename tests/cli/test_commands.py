@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -362,7 +361,6 @@ def test_a_signal_ends_it_with_its_own_status(
         process.stdin.write(f"{min(shapes.rglob('*.png'))}\n")
         process.stdin.flush()
         assert process.stdout.readline()
-        time.sleep(0.1)
         process.send_signal(sent)
         _, said = process.communicate(timeout=20)
     assert process.returncode == status
