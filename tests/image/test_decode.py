@@ -249,11 +249,11 @@ import resource, sys, time
 from edgecnn.errors import ImageError
 from edgecnn.preprocess import decode
 data = sys.stdin.buffer.read()
-before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
 try:
     decode(data)
 except ImageError as error:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.perf_counter() - start, error)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.process_time() - start, error)
 """
     found = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
     kib, seconds, message = found.stdout.decode().split(maxsplit=2)

@@ -8,8 +8,7 @@ import math
 import os
 import shutil
 import signal
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from command_line import start_fork
 from shapes import shape_image, write_shapes
 
 from edgecnn.errors import CheckpointError, EdgeCNNError, InputNotFoundError, TrainingError, UsageError
@@ -30,9 +30,7 @@ from edgecnn.training.run.checkpoint import load_checkpoint, load_last
 from edgecnn.training.torch_backend import open_checkpoint
 
 Options = Callable[..., TrainOptions]
-_EPOCHS = 30  # of the runs that are killed: seconds, where a kill takes milliseconds
-# A child of a test runner in the background ignores SIGINT; a shell's does not.
-_PROGRAM = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); runpy.run_module('edgecnn', run_name='__main__')"
+_EPOCHS = 12  # of the runs that are killed: a second and more, where a kill takes milliseconds
 
 
 def _weights(path: str | Path) -> dict[str, torch.Tensor]:
@@ -49,45 +47,41 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-_ONE_THREAD = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}  # as many as this process has: sums are added in the same order
-_EAGER = "import edgecnn.training.run.run_checkpoints as saving; saving._SAVE_EVERY_S = 0.0; "  # saves after every step
+# As many as this process has: sums are added in the same order
+_ONE_THREAD = "import torch; torch.set_num_threads(1); "
+# Saves after every step
+_EAGER = _ONE_THREAD + "import edgecnn.training.run.run_checkpoints as saving; saving._SAVE_EVERY_S = 0.0"
 
 
 def _stopped(
-    data: Path, out: Path, signum: signal.Signals, *, after_s: float = 0.0, program: str = _PROGRAM
-) -> tuple[int, str]:
-    """Begins a run by the command line and sends it a signal once there is something to resume from, and a while later."""
-    words = [
-        "train",
-        data,
-        "--out",
-        out,
-        "--model",
-        "resnet8",
-        "--weights",
-        "none",
-        "--epochs",
-        _EPOCHS,
-        "--batch",
-        8,
-        "--device",
-        "cpu",
-    ]
-    command = [sys.executable, "-c", program, *map(str, words)]
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=_ONE_THREAD
-    ) as process:
-        until = time.monotonic() + 120
-        while not (out / "weights" / "last.pt").exists() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.002)
-        time.sleep(after_s)
-        process.send_signal(signum)
-        _, errors = process.communicate(timeout=60)
-    return process.returncode, errors
+    words: list[object], out: Path, signum: signal.Signals, *, saves: int = 1, before: str = _ONE_THREAD
+) -> tuple[int | None, str]:
+    """Begins a run by the command line and sends it a signal as soon as `last.pt` has been seen to change so often."""
+    streams = Path(tempfile.mkdtemp(dir=out.parent))
+    last = out / "weights" / "last.pt"
+    seen = _identity(last)
+    process = start_fork(["train", *words, "--out", out], os.environ, streams, before=before)
+    while saves and process.is_alive():  # pytest's timeout ends a wait in vain
+        if (now := _identity(last)) != seen:
+            seen, saves = now, saves - 1
+        process.join(0.001)
+    os.kill(process.pid or 0, signum)
+    process.join(60)
+    return process.exitcode, (streams / "err").read_text()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Another for every file that took the place."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _begun(data: Path) -> list[object]:
+    recipe = ["--model", "resnet8", "--weights", "none", "--epochs", _EPOCHS, "--batch", 8, "--device", "cpu"]
+    return [data, *recipe]
 
 
 def test_a_run_folder_holds_all_files_of_the_contract(trained: TrainResult) -> None:
@@ -180,8 +174,8 @@ def never_stopped(small_options: Options, tmp_path_factory: pytest.TempPathFacto
 def test_a_run_killed_at_a_random_point_and_resumed_equals_one_that_was_never_stopped(
     seed: int, never_stopped: TrainResult, images: Path, tmp_path: Path
 ) -> None:
-    after_s = float(np.random.default_rng(seed).uniform(0, 0.6))
-    status, _ = _stopped(images, tmp_path / "killed", signal.SIGKILL, after_s=after_s, program=_EAGER + _PROGRAM)
+    saves = int(np.random.default_rng(seed).integers(1, 25))  # of 48, a step each
+    status, _ = _stopped(_begun(images), tmp_path / "killed", signal.SIGKILL, saves=saves, before=_EAGER)
     assert status == -signal.SIGKILL
     progressed = load_last(
         tmp_path / "killed/weights/last.pt", tmp_path / "killed/weights/last.previous.pt", Silent()
@@ -194,27 +188,16 @@ def test_a_run_killed_at_a_random_point_and_resumed_equals_one_that_was_never_st
 def test_a_run_killed_twice_still_equals_one_that_was_never_stopped(
     never_stopped: TrainResult, images: Path, tmp_path: Path
 ) -> None:
-    _stopped(images, tmp_path / "killed", signal.SIGKILL, program=_EAGER + _PROGRAM)
-    command = [
-        sys.executable,
-        "-c",
-        _EAGER + _PROGRAM,
-        "train",
-        str(images),
-        "--out",
-        str(tmp_path / "killed"),
-        "--resume",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_ONE_THREAD) as process:
-        time.sleep(3.0)
-        process.kill()
+    for words in (_begun(images), [images, "--resume"]):
+        status, _ = _stopped(words, tmp_path / "killed", signal.SIGKILL, saves=5, before=_EAGER)
+        assert status == -signal.SIGKILL
     assert _same_run(train(TrainOptions(data=images, out=tmp_path / "killed", resume=True)), never_stopped)
 
 
 def test_ctrl_c_within_an_epoch_saves_that_step_exits_130_and_resumes_to_the_same_weights(
     never_stopped: TrainResult, images: Path, tmp_path: Path
 ) -> None:
-    status, errors = _stopped(images, tmp_path / "run", signal.SIGINT, after_s=0.05)
+    status, errors = _stopped(_begun(images), tmp_path / "run", signal.SIGINT)
     assert status == 130
     assert "Traceback" not in errors
     assert "interrupted" in errors
@@ -230,7 +213,7 @@ def test_ctrl_c_within_an_epoch_saves_that_step_exits_130_and_resumes_to_the_sam
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_and_says_so(
     never_stopped: TrainResult, images: Path, tmp_path: Path
 ) -> None:
-    _stopped(images, tmp_path / "run", signal.SIGINT, after_s=0.3)
+    _stopped(_begun(images), tmp_path / "run", signal.SIGINT, saves=3)
     last = tmp_path / "run" / "weights" / "last.pt"
     last.write_bytes(last.read_bytes()[:-1000])
     said: list[str] = []
@@ -374,16 +357,35 @@ def test_weights_that_a_last_step_made_no_numbers_are_never_the_best(small_optio
     assert not (tmp_path / "run" / "weights" / "best.pt").exists()
 
 
-def test_a_run_with_a_time_budget_ends_by_it(small_options: Options, tmp_path: Path) -> None:
-    """All the epochs asked for would take an hour and more.
+class _Clock:
+    """Says a second more whenever it is asked."""
 
-    How exactly a budget is kept is no matter for a busy machine.
-    """
-    result = train(small_options(tmp_path / "run", epochs=100_000, time_budget_min=0.05))
-    assert 1 <= result.epochs < 10_000
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self) -> float:
+        self.asked += 1
+        return float(self.asked)
 
 
-def test_a_time_budget_plans_fewer_epochs_and_never_none(small_options: Options, tmp_path: Path) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+def test_a_run_with_a_time_budget_ends_by_it(small_options: Options, clock: _Clock, tmp_path: Path) -> None:
+    """More epochs are planned, by the time of single steps, than fit: saving takes time too."""
+    said: list[str] = []
+    result = train(small_options(tmp_path / "run", epochs=100_000, time_budget_min=1), _Listening(said))
+    planned = int(next(line for line in said if "epochs fit into" in line).split(": ")[1].split()[0])
+    assert 1 <= result.epochs < planned < 20
+    assert any("another would outlast the time budget" in line for line in said)
+    assert clock.asked < 60 + 10, "what is left, up to evaluation and report, is a tenth"
+
+
+def test_a_time_budget_plans_fewer_epochs_and_never_none(small_options: Options, clock: _Clock, tmp_path: Path) -> None:
     assert train(small_options(tmp_path / "short", epochs=50, time_budget_min=1e-6)).epochs == 1
     assert train(small_options(tmp_path / "long", epochs=2, time_budget_min=5)).epochs == 2
 
@@ -445,12 +447,12 @@ def test_training_learns_dark_from_light_on_images_it_never_saw(small_options: O
 def test_a_network_from_scratch_answers_its_training_images_as_well_as_its_weights_can(
     small_options: Options, tmp_path: Path
 ) -> None:
-    """By default on 200 images.
+    """By default, with as many steps as 200 images have in batches of 32.
 
     With its running statistics not far behind the same weights with the statistics of these very images.
     """
-    data = write_shapes(tmp_path / "data", 100, side=40, first_seed=100)
-    train(small_options(tmp_path / "run", data=data, epochs=None, batch=32, seed=2))
+    data = write_shapes(tmp_path / "data", 40, side=40, first_seed=100)
+    train(small_options(tmp_path / "run", data=data, epochs=None, batch=13, seed=2))
     backend = open_checkpoint(tmp_path / "run" / "weights" / "last.pt")
     rows = [row for row in _rows(tmp_path / "run" / "split.csv") if row["split"] == "train"]
     images = np.stack(

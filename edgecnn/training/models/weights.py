@@ -9,11 +9,12 @@ import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from edgecnn.errors import CheckpointError, MissingExtraError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["PretrainedWeights", "load_pretrained"]
 
@@ -40,6 +41,8 @@ def load_pretrained(network: nn.Module, weights: PretrainedWeights) -> None:
         MissingExtraError: the package is not installed.
         CheckpointError: the file is not the one that was published, or does not fit the network.
     """
+    import torch  # noqa: PLC0415  # describing weights needs none
+
     path = _find(weights)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != weights.sha256:

@@ -77,9 +77,14 @@ def test_there_are_more_hostile_files_than_promised() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(name: str) -> None:
-    """Refused in one line in time; or let in, and then it opens and runs in this very process."""
-    begun = time.monotonic()
+def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(name: str, tmp_path: Path) -> None:
+    """Refused in one line in time; or let in, and then it opens and runs in this very process. Inspected, one line too.
+
+    Each file is tried in one child; inspection takes the remembered verdict.
+    """
+    path = tmp_path / "some.onnx"
+    path.write_bytes(HOSTILE[name])
+    begun = _processor_s()
     try:
         admit(as_file(HOSTILE[name]))
     except ModelError as error:
@@ -90,7 +95,18 @@ def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(nam
     else:
         assert name in HARMLESS or name.startswith("mutated"), f"{name} was let in"
         _run_here(HOSTILE[name])
-    assert time.monotonic() - begun < PROMISED_S
+    assert _processor_s() - begun < PROMISED_S
+    try:
+        said = str(inspect_model(path).sha256)
+    except EdgeCNNError as error:
+        said = str(error)
+    assert said
+    assert "\n" not in said
+
+
+def _processor_s() -> float:
+    """Of this process and its children: what a busy machine does not lengthen."""
+    return sum(os.times()[:4])
 
 
 def _run_here(content: bytes) -> None:
@@ -102,18 +118,6 @@ def _run_here(content: bytes) -> None:
                 for i in session.get_inputs()
             }
             session.run(None, feeds)
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_looking_into_a_hostile_file_gives_one_line_too(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "some.onnx"
-    path.write_bytes(HOSTILE[name])
-    try:
-        said = str(inspect_model(path).sha256)
-    except EdgeCNNError as error:
-        said = str(error)
-    assert said
-    assert "\n" not in said
 
 
 @pytest.mark.parametrize(
@@ -363,7 +367,7 @@ def test_a_probe_dies_with_the_program_that_asked_for_it(tmp_path: Path, cache: 
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         _wait(lambda: "admission.sandbox" in _command(child))
-        time.sleep(0.5)  # it computes now
+        _wait(lambda: _computed_s(child) > 0.3)
         parent.send_signal(signal.SIGKILL)
     _wait(lambda: not _command(child))
 
@@ -376,10 +380,13 @@ def _command(pid: int) -> str:
         return ""
 
 
+def _computed_s(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def _wait(until) -> None:
-    end = time.monotonic() + 5
-    while not until():
-        assert time.monotonic() < end
+    while not until():  # pytest's timeout ends a wait in vain
         time.sleep(0.02)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,8 +11,13 @@ from edgecnn.runtime.streaming.prefetch import prefetch_map
 
 
 def test_results_come_in_order_whichever_is_ready_first() -> None:
+    later = threading.Event()
+
     def slow_first(item: int) -> int:
-        time.sleep(0.05 if item == 0 else 0)
+        if item == 0:
+            later.wait(20)
+        elif item == 3:
+            later.set()
         return item
 
     assert list(prefetch_map(slow_first, range(20), 4, 4)) == list(range(20))
@@ -22,9 +26,9 @@ def test_results_come_in_order_whichever_is_ready_first() -> None:
 def test_no_more_is_worked_ahead_than_the_window() -> None:
     begun: list[int] = []
     results = prefetch_map(lambda item: begun.append(item) or item, range(100), 2, 3)
-    next(results)
-    time.sleep(0.2)
-    assert len(begun) <= 1 + 3 + 1 + 1  # taken, waiting, offered, about to be offered
+    for taken in range(1, 90):
+        next(results)
+        assert len(begun) <= taken + 3 + 1 + 1  # taken, waiting, offered, about to be offered
     results.close()
 
 
