@@ -21,7 +21,7 @@ from edgecnn.training.options import TrainOptions
 from edgecnn.training.report.mistakes import find_mistakes
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.environment import environment
-from edgecnn.training.run.resume_command import repeat_command
+from edgecnn.training.run.repeat_command import repeat_command
 from edgecnn.training.setup import resolve_options
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 
