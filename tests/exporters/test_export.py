@@ -22,6 +22,15 @@ from edgecnn.training.models.registry import MODELS
 from edgecnn.training.torch_backend import TorchBackend
 from exporters import ExportOptions, export_onnx
 
+SIDES = {  # pixels; others than 48
+    "resnet8": 40,
+    "threeconv": 30,
+    "efficientnet_lite0": 64,
+    "efficientnet_lite2": 52,
+    "mobilenetv2": 56,
+    "mobilenetv3_small": 64,
+}
+
 
 def untrained(name: str, imgsz: int, classes: int = 3) -> TorchBackend:
     torch.manual_seed(0)
@@ -53,15 +62,7 @@ def untrained(name: str, imgsz: int, classes: int = 3) -> TorchBackend:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        ("resnet8", 40),
-        ("threeconv", 30),
-        ("efficientnet_lite0", 64),
-        ("efficientnet_lite2", 52),  # Lite1 lies between
-        ("mobilenetv1_025", 48),
-        ("mobilenetv2", 56),
-        ("mobilenetv3_small", 64),
-    ],
+    params=[(name, SIDES.get(name, 48)) for name in MODELS if name != "efficientnet_lite1"],  # between Lite0 and Lite2
     ids=lambda p: p[0],
 )
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TorchBackend, Path]:
