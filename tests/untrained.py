@@ -10,15 +10,15 @@ from edgecnn.training.torch_backend import TorchBackend
 
 __all__ = ["SIZES", "shared_backend", "untrained"]
 
-SIZES = {  # of the images of the shared files, pixels
+_SIDES = {  # pixels; others than 48
     "resnet8": 40,
-    "threeconv": 48,
     "efficientnet_lite0": 64,
-    "efficientnet_lite2": 52,  # Lite1 lies between
-    "mobilenetv1_025": 48,
+    "efficientnet_lite2": 52,
     "mobilenetv2": 36,
     "mobilenetv3_small": 40,
 }
+SIZES = {name: _SIDES.get(name, 48) for name in MODELS if name != "efficientnet_lite1"}  # between Lite0 and Lite2
+"""Sides of the images of the shared files, in pixels: every built-in network, a new one too."""
 _LABELS = {"threeconv": ("a", "b"), "mobilenetv2": ("circle", "square")}
 
 

@@ -1,7 +1,7 @@
 """Checks a dataset for problems that harm a model or make its evaluation wrong.
 
-The checks use statistics of images that were read before; they only list the folder. So training can run them without
-reading the images again.
+The checks use statistics of images that were read before. So training can run them without reading the images again.
+Beside these they list the folder, and read the first bytes of ignored files to tell whether they are images.
 """
 
 from __future__ import annotations

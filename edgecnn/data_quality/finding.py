@@ -16,5 +16,5 @@ class Finding:
 
     level: Level
     what: str
-    where: str
+    where: str  # the subject in a word (of a machine: docs/doctor.md lists them), or the files
     remedy: str  # empty where there is nothing to do

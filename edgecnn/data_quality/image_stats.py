@@ -18,7 +18,7 @@ from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
 from edgecnn.preprocess import Image, decode, read_bytes
 
-__all__ = ["Fault", "ImageStats", "look_at", "read_image_stats"]
+__all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]
 
 _MAX_GREY_CHROMA = 8  # levels between channels, over a patch: JPEG's rounding leaves a few
 _SAMPLED = 128  # pixels along the shorter side are enough to tell a blank image
@@ -73,10 +73,10 @@ def read_image_stats(file: ImageFile, keep: Callable[[Image], None] | None = Non
         return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])
     if keep is not None:
         keep(image)
-    return look_at(file, data, image)
+    return compute_image_stats(file, data, image)
 
 
-def look_at(file: ImageFile, data: bytes, image: Image) -> ImageStats:
+def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStats:
     """Computes the statistics of an image that was already decoded.
 
     Args:

@@ -21,11 +21,14 @@ from edgecnn.training.options import TrainOptions
 from edgecnn.training.recipe import Recipe, find_recipe
 from edgecnn.training.run.checkpoint import load_checkpoint
 
-__all__ = ["Setup", "build_network", "last_linear", "resolve_options"]
+__all__ = ["RECIPE_OPTIONS", "Setup", "build_network", "last_linear", "resolve_options"]
 
 _DEFAULT_MODEL = "efficientnet_lite0"
 _OWN_IMGSZ = 224  # pixels, of a network of the caller's own
 _TINY_IMGSZ = 64
+
+# Options that replace the recipe's value of the same name; the command that repeats a run states what they came to
+RECIPE_OPTIONS = ("epochs", "lr", "layer_decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +74,7 @@ def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None
     _require(8 <= imgsz <= 2048, f"--imgsz {imgsz}: expected 8 to 2048 pixels")
     recipe = replace(
         recipe,
-        epochs=recipe.epochs if options.epochs is None else options.epochs,
-        lr=recipe.lr if options.lr is None else options.lr,
-        layer_decay=recipe.layer_decay if options.layer_decay is None else options.layer_decay,
+        **{name: value for name in RECIPE_OPTIONS if (value := getattr(options, name)) is not None},
         augmentation=options.augment or _augmentation(recipe, imgsz),
         mixed_precision=recipe.mixed_precision and options.precision != "fp32",
     )

@@ -18,24 +18,7 @@ import cv2
 import pytest
 
 from edgecnn import __version__
-
-COMMANDS = (
-    "train",
-    "capture",
-    "health",
-    "val",
-    "explain",
-    "export",
-    "adopt",
-    "quantize",
-    "verify",
-    "tune",
-    "predict",
-    "benchmark",
-    "inspect",
-    "doctor",
-    "demo",
-)
+from edgecnn.cli.app import COMMANDS
 
 
 @pytest.mark.parametrize("command", COMMANDS)

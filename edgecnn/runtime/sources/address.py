@@ -5,25 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from edgecnn.runtime.sources.drivers.table import DRIVERS, SCHEMES, Kind
 from edgecnn.runtime.sources.redaction import secrets_in, without_passwords
 
 __all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address"]
 
-Kind = Literal["images", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake"]
-
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp"]
 )
-_SCHEMES: dict[str, Kind] = {
-    "rtsp": "rtsp",
-    "rtsps": "rtsp",
-    "http": "http",
-    "https": "http",
-    "csi": "csi",
-    "fake": "fake",
-}
 
 
 @dataclass(frozen=True)
@@ -47,11 +37,11 @@ class Address:
 
         Only its newest frame is used, and it may disconnect and reconnect.
         """
-        return self.kind not in ("images", "video")
+        return self.kind in DRIVERS
 
     @property
     def _of_host(self) -> bool:
-        return self.kind in ("rtsp", "http")
+        return self.kind in DRIVERS and DRIVERS[self.kind].of_host
 
     def hide(self, message: str) -> str:
         """Removes the passwords of this source from a message."""
@@ -67,9 +57,8 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
 
     Returns:
         ``-``, a file, a folder or a pattern: ``images``; a file with a video's suffix: ``video``; ``0``,
-        ``/dev/videoN``, ``camera:NAME``:
-        ``camera``; ``csi:``; ``rtsp://``; ``http://`` and ``https://``; ``fake:``; a text with `` ! ``: a GStreamer
-        pipeline.
+        ``/dev/videoN``, ``camera:NAME``: ``camera``; a text with `` ! ``: ``gstreamer``; a scheme of
+        :data:`~edgecnn.runtime.sources.drivers.table.SCHEMES`, as in ``rtsp://`` or ``csi:``: its kind.
     """
     text = os.fspath(source)
     if text.startswith(("/dev/video", "camera:")):
@@ -80,7 +69,7 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
         return Address("camera", text)
     if " ! " in text:
         return Address("gstreamer", text)
-    return Address(_SCHEMES.get(text.partition(":")[0].lower(), "images"), text)
+    return Address(SCHEMES.get(text.partition(":")[0].lower(), "images"), text)
 
 
 def _is_file(text: str) -> bool:

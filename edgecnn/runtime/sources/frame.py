@@ -31,7 +31,7 @@ def _rfc3339(second: int) -> str:
 class Frame:
     """A decoded image with its source, number and times."""
 
-    image: Image  # uint8 [H, W, 3]
+    image: Image  # uint8 [H, W, 3], its channels in the order of `color`
     name: str
     index: int = 0
     media_time_s: float | None = None

@@ -17,15 +17,19 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from typing import IO, Any
 
 import cv2
 
 from edgecnn.errors import ImageError
+from edgecnn.runtime.sources import drivers
 from edgecnn.runtime.sources.capture.latest_frame import LatestFrame
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
 from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, UndecodedFrame
+from edgecnn.runtime.sources.drivers.table import DRIVERS
 
 __all__ = ["main"]
 
@@ -121,27 +125,9 @@ def _put(arrival: UndecodedFrame, memory: LatestFrame, number: int, index: int, 
 
 def _open(order: CaptureOrder) -> FrameIterator:
     """Opens the driver of a source. Imports only the modules of this kind."""
-    if order.kind == "fake":
-        from edgecnn.runtime.sources.drivers.fake import read_fake  # noqa: PLC0415
-
-        return read_fake(order.address)
-    if order.kind == "http":
-        from edgecnn.runtime.sources.drivers.http import read_http  # noqa: PLC0415
-
-        return read_http(order.address, order.max_pixels, order.timeout_s)
-    if order.kind == "csi":
-        from edgecnn.runtime.sources.drivers.csi import read_csi  # noqa: PLC0415
-
-        return read_csi(order.address)
-    from edgecnn.runtime.sources.drivers import opencv as opencv_driver  # noqa: PLC0415
-
-    if order.kind == "camera":
-        return opencv_driver.read_camera(order.address)
-    if order.kind == "rtsp":
-        return opencv_driver.read_rtsp(order.address, order.timeout_s)
-    if order.kind == "gstreamer":
-        return opencv_driver.read_gstreamer(order.address)
-    raise AssertionError(f"no driver for sources of the kind '{order.kind}'")
+    driver = DRIVERS[order.kind]
+    read: Callable[..., FrameIterator] = getattr(import_module(f"{drivers.__name__}.{driver.module}"), driver.function)
+    return read(order.address, **{name: getattr(order, name) for name in driver.settings})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from edgecnn.runtime.sources.address import Kind
+from edgecnn.runtime.sources.drivers.table import Kind
 
 __all__ = ["CaptureOrder"]
 

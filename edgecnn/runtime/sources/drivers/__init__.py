@@ -1,1 +1,1 @@
-"""Drivers: one module per kind of camera or stream."""
+"""Drivers: one module per kind of camera or stream, listed in `table`."""
