@@ -289,7 +289,7 @@ def _counted(blocks: int) -> str:
 def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
     for target in targets:
         if target not in TARGETS:
-            raise UsageError(f"--target {target}: unknown target; known targets:  {', '.join(TARGETS)}")
+            raise UsageError(f"--target {target}: unknown target; known targets: {', '.join(TARGETS)}")
     if options.samples < _MIN_IMAGES:
         raise UsageError(f"--samples {options.samples}: expected at least {_MIN_IMAGES}")
     if options.max_drop < 0 or options.min_speedup < 0:

@@ -62,8 +62,8 @@ def read_image_stats(file: ImageFile, keep: Callable[[Image], None] | None = Non
     """Reads and decodes an image file and computes its statistics. Never raises for an unreadable file.
 
     Args:
-        file: which.
-        keep: is given the decoded image, uint8 ``[H, W, 3]`` RGB, so that nobody needs to decode it again.
+        file: the image file.
+        keep: receives the decoded image, uint8 ``[H, W, 3]`` RGB, so that it is decoded only once.
     """
     path: Path = file.path
     try:

@@ -2,9 +2,9 @@
 
 Three steps, each on fewer pairs than the one before:
 
-1. All pairs are compared coarsely (:mod:`edgecnn.data_quality.copy_candidates`).
-2. The pairs that come out alike are laid over each other (:mod:`edgecnn.data_quality.image_alignment`).
-3. Their structure is compared there (:mod:`edgecnn.data_quality.copy_verification`).
+1. Coarse comparison of all pairs (:mod:`edgecnn.data_quality.copy_candidates`).
+2. Alignment of similar pairs (:mod:`edgecnn.data_quality.image_alignment`).
+3. Comparison of their structure (:mod:`edgecnn.data_quality.copy_verification`).
 
 docs/doctor-data.md has the measured recall for each kind of copy, and the false positives.
 """

@@ -142,5 +142,5 @@ RECIPES = {
 def find_recipe(name: str) -> Recipe:
     """Returns the recipe with this name. Raises :class:`UsageError` if there is none."""
     if name not in RECIPES:
-        raise UsageError(f"--preset {name}: unknown recipe; known recipes:  {', '.join(RECIPES)}")
+        raise UsageError(f"--preset {name}: unknown recipe; known recipes: {', '.join(RECIPES)}")
     return RECIPES[name]

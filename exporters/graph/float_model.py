@@ -42,7 +42,7 @@ def load_float_model(path: Path) -> ModelProto:
 
 
 def parse_float_model(path: Path, content: bytes) -> ModelProto:
-    """The same from a file's bytes. Raises :class:`ModelError`."""
+    """Loads the graph from the bytes of a file. Raises :class:`ModelError`."""
     try:
         proto = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own has no name that onnx passes on

@@ -130,7 +130,7 @@ def _choose(devices: Sequence[Any], wanted: str | None, preferred: str | None) -
     fitting = [device for device, name in zip(devices, names, strict=True) if name.upper() == wanted.upper()]
     if not fitting:
         raise ProviderError(
-            f"no device '{wanted}' for {devices[0].ep_name} here; available devices:  {', '.join(dict.fromkeys(names))}"
+            f"no device '{wanted}' for {devices[0].ep_name} here; available devices: {', '.join(dict.fromkeys(names))}"
         )
     return fitting[0]
 

@@ -106,7 +106,7 @@ def read_smoothing(path: Path) -> SmoothingOptions:
 def _options(path: Path, found: dict[str, Any]) -> SmoothingOptions:
     names = [f.name for f in fields(SmoothingOptions)]
     if strange := sorted(found.keys() - set(names)):
-        raise UsageError(f"{path}: unknown setting '{strange[0]}'; known settings:  {', '.join(names)}")
+        raise UsageError(f"{path}: unknown setting '{strange[0]}'; known settings: {', '.join(names)}")
     try:
         return SmoothingOptions(**found)
     except UsageError as error:
