@@ -225,11 +225,11 @@ def _mean(each: list[_Fidelity]) -> _Fidelity:
 
     labelled = each[0].top1 is not None
     return _Fidelity(
-        of("float_top1") if labelled else None,
-        of("top1") if labelled else None,
-        of("agreement"),
-        of("kl"),
-        of("sqnr_db"),
+        float_top1=of("float_top1") if labelled else None,
+        top1=of("top1") if labelled else None,
+        agreement=of("agreement"),
+        kl=of("kl"),
+        sqnr_db=of("sqnr_db"),
     )
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from edgecnn.runtime.sources import open_source as open_source
 
 
-# By itself onnxruntime 1.32 keeps a number for this device and reports to Microsoft. It reads this once, when it is
-# imported.
+# By itself onnxruntime keeps a number for this device and reports to Microsoft, on Linux since 1.29. It reads this
+# once, when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["Classifier", "EdgeCNNError", "Frame", "Manifest", "Prediction", "Score", "__version__", "open_source"]

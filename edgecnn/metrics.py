@@ -18,8 +18,11 @@ __all__ = [
     "compute_metrics",
     "ece_band",
     "expected_calibration_error",
+    "judge",
     "mean_kl",
     "poisson_interval",
     "signal_to_noise_db",
     "wilson_interval",
 ]
+
+judge = compute_metrics  # its old name

@@ -35,7 +35,7 @@ from edgecnn.runtime.admission.admission import admit, admit_own
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 from exporters.foreign.adopted_graph import build_adopted
 from exporters.foreign.labels import read_labels
 from exporters.foreign.original import Original
@@ -47,7 +47,7 @@ from exporters.graph.fp16 import is_half_precision
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.options import AdoptOptions
 from exporters.temporary_names import naming
-from exporters.to_onnx import ExportResult, Parity
+from exporters.written import ExportResult, Parity
 
 __all__ = ["adopt"]
 
@@ -86,7 +86,7 @@ def adopt(
     labels = read_labels(options.labels, foreign.proto, foreign.labels, model, questions)
     mean, std = _statistics(foreign, options, questions)
     if questions:
-        raise UsageError(f"{model}: does not say {'; nor '.join(questions)}")
+        raise UsageError(f"{model}: missing information, give it by options: {'; '.join(questions)}")
     foreign, content = _admitted(foreign)
     fold_constants(foreign.proto)
     original = Original(foreign, content, mean, std, options.color)
@@ -172,7 +172,7 @@ def _build(
             found = _answers(session, images)
         except (ModelError, ProviderError) as error:
             if batch == foreign.batch:
-                why = first_line(error.__cause__) if isinstance(error.__cause__, Exception) else str(error)
+                why = ort_reason(error.__cause__) if isinstance(error.__cause__, Exception) else str(error)
                 raise ModelError(
                     f"{foreign.path}: the graph that it became cannot be run ({why}); export it with another opset or "
                     "exporter"
@@ -252,7 +252,7 @@ def _statistics(
     if foreign.dtype == TensorProto.UINT8:
         if options.mean is not None or options.std is not None:
             raise UsageError(
-                f"--mean and --std: {foreign.path} takes uint8 pixels and normalises by itself; leave them out"
+                f"--mean and --std: {foreign.path} takes uint8 pixels and normalizes them itself; omit these options"
             )
         return np.zeros(1), np.ones(1)
     if options.mean is None or options.std is None:
@@ -260,7 +260,7 @@ def _statistics(
             name for name, value in (("--mean", options.mean), ("--std", options.std)) if value is None
         )
         questions.append(
-            f"how its pixels were normalised ({missing}, of pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and "
+            f"the normalization ({missing}, for pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and "
             "0.229,0.224,0.225; pixels from 0 to 255 as they are: --mean 0 --std 1/255)"
         )
         return np.zeros(1), np.ones(1)
@@ -335,4 +335,4 @@ def _write(model: ModelProto, path: Path, source: Path) -> None:
     try:
         write_unchecked(model, path)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ModelError(f"{source}: onnx finds fault with the graph: {first_line(error)}; export it anew") from error
+        raise ModelError(f"{source}: onnx finds fault with the graph: {ort_reason(error)}; export it anew") from error

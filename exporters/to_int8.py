@@ -1,9 +1,8 @@
-"""Int8 where it holds: calibrate, quantize, evaluate on images that nothing was fitted on, race, and ship the better
-file with the reason."""
+"""Quantization: calibrates, quantizes, evaluates on held-out images, measures the speed, and writes the int8 file if it
+passes both gates."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from exporters.graph.average_pools import count_inside, hanging_pools
 from exporters.graph.constant_folding import fold_constants
-from exporters.graph.float_model import load_float_model
+from exporters.graph.float_model import parse_float_model
 from exporters.graph.fp16 import widen
 from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
 from exporters.graph.padding import explicit_pads, fold_pad_into_conv
@@ -72,7 +71,7 @@ _EQUALIZED_ON = 32  # images
 
 @dataclass(frozen=True)
 class Calibration:
-    """How the ranges were found."""
+    """How the activation ranges were calibrated."""
 
     method: str
     corrected: bool  # weights and biases, layer by layer
@@ -90,11 +89,11 @@ class KeptFloat:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class QuantizeResult:
-    """What ``edgecnn quantize`` reports.
+    """The report of ``edgecnn quantize``; field names are the JSON keys.
 
-    Keys as in the contract. Where `decision` is `fp32` the figures are the last rejected candidate's.
+    If `decision` is `fp32`, the metrics are those of the last rejected candidate.
     """
 
     file: str
@@ -126,22 +125,22 @@ def quantize(
     options: QuantizeOptions | None = None,
     reporter: Reporter | None = None,
 ) -> QuantizeResult:
-    """Makes the int8 form of a float model file, and ships it only if it holds.
+    """Quantizes a float model file to int8. The result must pass an accuracy gate and a speed gate.
 
-    Where int8 loses too much, the blocks that it harms most stay float; where it is too slow, or that does not help,
-    the float model ships.
+    If int8 loses too much accuracy, the most sensitive blocks stay float (mixed precision). If it is too slow, or mixed
+    precision does not help, the float model is written.
 
     Args:
         model: a float file that ``edgecnn export`` or ``edgecnn adopt`` wrote.
-        data: a folder of images; the run's own, or others. Without labels agreement is the gate.
+        data: a dataset: that of the training run, or another. Without labels the accuracy gate is agreement.
         path: the file to write: int8, mixed, or the float model where a gate failed.
-        options: how, and the gates.
-        reporter: told of stages and progress.
+        options: method, target and gates.
+        reporter: receives stages and progress.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the model cannot be used.
         DataError: the images cannot calibrate or evaluate it.
-        GateError: with ``strict``, where a gate failed; nothing is written then.
+        GateError: a gate failed and ``strict`` is set; no file is written.
         OutputError: the file cannot be written.
     """
     options = options or QuantizeOptions()
@@ -157,21 +156,24 @@ def quantize_for(
 ) -> tuple[QuantizeResult, ...]:
     """As :func:`quantize`, for several targets from one calibration.
 
-    ``paths`` has a file for each, ``options.target`` is not looked at.
+    ``paths`` has an output file per target; ``options.target`` is ignored.
     """
     options, reporter, model = options or QuantizeOptions(), reporter or Silent(), Path(model)
     _check(options, paths)
     for path in paths.values():
         check_apart(Path(path), model)
         check_writable(Path(path))
-    proto = load_float_model(model)
-    session = open_session(model, "cpu")
+    file = read_model_file(model)  # once: what is quantized, what is compared with and what ships instead are the same
+    proto = parse_float_model(model, file.content)
+    session = open_session(file, "cpu")
     _prepare(model, proto, session)
     chosen = choose_images(Path(data), session, options.samples, options.seed)
     reporter.plan(_plan(len(chosen.calibration), len(chosen.evaluated), _methods(options), len(paths)))
     images, skipped = _read(chosen.calibration, session, reporter)
     calibrated = calibrate(equalize(proto, images[:_EQUALIZED_ON]), session, images, reporter)
-    acceptance = AcceptanceTest.from_float(model, chosen, Gates(options.max_drop, options.min_speedup), reporter)
+    acceptance = AcceptanceTest.from_float(
+        session, file, chosen, Gates(options.max_drop, options.min_speedup), reporter
+    )
     targets = [(TARGETS[name], Path(path)) for name, path in paths.items()]
     return tuple(
         _quantize_one(calibrated, replace(acceptance, here=target.here), target, path, options, tuple(skipped))
@@ -223,9 +225,9 @@ def _quantize_one(
         last = trials[-1]
         decision, reason = decide([trial.attempt for trial in trials], acceptance)
         if options.strict and decision == "fp32":
-            raise GateError(f"{acceptance.model}: {reason}; nothing was written, as --strict asks")
+            raise GateError(f"{acceptance.file.path}: {reason}; no file was written because of --strict")
         with atomic_path(path) as temporary, naming(temporary, path):
-            shutil.copyfile(acceptance.model if decision == "fp32" else last.file, temporary)
+            temporary.write_bytes(acceptance.file.content if decision == "fp32" else last.file.read_bytes())
             admit_own(replace(read_model_file(temporary), path=path))
         return QuantizeResult(
             file=str(path),
@@ -242,7 +244,11 @@ def _quantize_one(
             speedup=last.attempt.speedup,
             size_bytes=path.stat().st_size,
             calibration=Calibration(
-                first.method, first.corrected, last.stem_folded, len(calibrated.fitted), first.tried
+                method=first.method,
+                corrected=first.corrected,
+                stem_folded=last.stem_folded,
+                images=len(calibrated.fitted),
+                tried=first.tried,
             ),
             rejection=last.rejection,
             float_nodes=inspect_model(last.file).float_nodes,
@@ -254,8 +260,8 @@ def _quantize_one(
 
 
 def _try_out(calibrated: Calibrated, first: Candidate, acceptance: AcceptanceTest, folder: Path) -> list[_Trial]:
-    """The whole in int8; where it is quick but not accurate enough, with more and more blocks in float, until both
-    gates hold or one cannot."""
+    """Tries the full int8 model. If it is fast but not accurate enough, keeps more and more blocks in float, until both
+    gates pass or the speed gate fails."""
     trials = [_evaluate(calibrated, first, (), acceptance, folder / "int8.onnx")]
     if trials[0].attempt.accurate or not trials[0].attempt.fast:
         return trials
@@ -273,11 +279,11 @@ def _evaluate(
     folded = write_candidate(calibrated, candidate, path)
     attempt, found = acceptance.evaluate(path, "mixed" if blocks else "int8", blocks)
     rejection = match_rejection(path, calibrated.session.manifest.unknown, acceptance.expected, found)
-    return _Trial(candidate, path, folded, attempt, rejection)
+    return _Trial(candidate=candidate, file=path, stem_folded=folded, attempt=attempt, rejection=rejection)
 
 
 def decide(attempts: Sequence[Attempt], acceptance: AcceptanceTest) -> tuple[Decision, str]:
-    """By point estimates; the reason says where the images are too few to resolve the accuracy gate."""
+    """Decides by point estimates. The reason says if there are too few images to resolve the accuracy gate."""
     first, last = attempts[0], attempts[-1]
     told = acceptance.explain(last)
     if last.holds and not last.float_blocks:
@@ -304,7 +310,7 @@ def _counted(blocks: int) -> str:
 def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
     for target in targets:
         if target not in TARGETS:
-            raise UsageError(f"--target {target}: there are {', '.join(TARGETS)}")
+            raise UsageError(f"--target {target}: unknown target; known targets: {', '.join(TARGETS)}")
     if options.samples < _MIN_IMAGES:
         raise UsageError(f"--samples {options.samples}: expected at least {_MIN_IMAGES}")
     if options.max_drop < 0 or options.min_speedup < 0:
@@ -312,7 +318,7 @@ def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
             f"--max-drop {options.max_drop:g} and --min-speedup {options.min_speedup:g}: expected 0 or more"
         )
     if options.method != "auto" and options.method not in METHODS:
-        raise UsageError(f"--method {options.method}: there are auto, {', '.join(METHODS)}")
+        raise UsageError(f"--method {options.method}: unknown method; known methods: auto, {', '.join(METHODS)}")
 
 
 def _kept_float(calibrated: Calibrated) -> tuple[KeptFloat, ...]:
@@ -331,10 +337,11 @@ def _prepare(path: Path, proto: ModelProto, session: ModelSession) -> None:
     adopted_half = manifest.precision == "fp16" and manifest.training.run == "adopted"  # there is no float32 file of it
     if manifest.precision != "fp32" and not adopted_half:
         raise ModelError(
-            f"{path}: is {manifest.precision}; quantize the fp32 file that `edgecnn export` or `edgecnn adopt` wrote"
+            f"{path}: its precision is {manifest.precision}; quantize the fp32 file that `edgecnn export` or `edgecnn "
+            "adopt` wrote"
         )
     if proto.graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.UINT8:
-        raise ModelError(f"{path}: has the layout nchw-float32; export it with --layout nhwc-uint8 to quantize it")
+        raise ModelError(f"{path}: its layout is nchw-float32; export it with --layout nhwc-uint8 to quantize it")
     widen(proto)
     fold_constants(proto)
     run_passes(proto, (drop_identities, explicit_pads, fold_pad_into_conv, count_inside))
@@ -353,6 +360,6 @@ def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> t
     found = np.concatenate(images)
     if len(found) < _MIN_IMAGES:
         raise DataError(
-            f"{paths[0].parent}: {len(found)} readable images to calibrate on, at least {_MIN_IMAGES} are needed"
+            f"{paths[0].parent}: {len(found)} readable images for calibration, at least {_MIN_IMAGES} are required"
         )
     return found, skipped

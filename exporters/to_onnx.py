@@ -1,4 +1,4 @@
-"""A checkpoint, or a built-in network, to a float model file that has been held against torch before it is there."""
+"""Exports a checkpoint or a built-in network to a float model file, after comparing its outputs with torch."""
 
 from __future__ import annotations
 
@@ -10,29 +10,25 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import Tensor, nn
 
 from edgecnn._version import __version__
-from edgecnn.atomic import atomic_path, check_apart
+from edgecnn.atomic import check_apart
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.loading import fitted_batches
+from edgecnn.error_text import first_line
 from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.admission.admission import admit_own
 from edgecnn.runtime.session.golden_samples import GoldenSamples
-from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
-from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.imagenet import pretrained_imagenet
 from edgecnn.training.models.own import OwnNetwork, own_network
@@ -42,84 +38,15 @@ from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 from exporters.golden import choose, synthetic_images
 from exporters.graph.export_passes import PASSES
 from exporters.graph.fp16 import to_fp16
-from exporters.graph.metadata import describe, write_unchecked
 from exporters.graph.passes import run_passes
 from exporters.options import OPSET, ExportOptions
-from exporters.temporary_names import naming
+from exporters.written import ExportResult, Parity, compare, write_examined
 
-__all__ = [
-    "IR_VERSION",
-    "ExportResult",
-    "Parity",
-    "TensorInfo",
-    "export_onnx",
-    "tensor_infos",
-]
+__all__ = ["IR_VERSION", "ExportResult", "Parity", "export_onnx"]
 
 IR_VERSION = 8  # read by every onnxruntime since 1.14
 _PARITY_IMAGES = 256
 _PARITY_TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2}
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """An input or output of the graph."""
-
-    name: str
-    type: str
-    shape: tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class Parity:
-    """The model file against torch, on the same images."""
-
-    images: int
-    image_source: str  # which they were
-    max_abs_diff: float  # of a probability
-    top1_agreement: float
-    unknown_max_diff: float | None = (
-        None  # of an unknown score, relative where it is larger than 1; None where the graph gives none
-    )
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """What ``edgecnn export`` reports; keys as in the contract."""
-
-    file: str
-    sha256: str
-    size_bytes: int
-    opset: int
-    ir_version: int
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    parity: Parity
-    seconds: float
-    notes: tuple[str, ...] = ()  # what an adoption found out of the file
-
-    @classmethod
-    def of(cls, path: Path, written: ModelFile, model: onnx.ModelProto, parity: Parity, seconds: float) -> ExportResult:
-        """The report of a file that was written.
-
-        Args:
-            path: where it lies now.
-            written: its bytes.
-            model: the same as a graph.
-            parity: how near its answers are to the original's.
-            seconds: how long it took.
-        """
-        return cls(
-            file=str(path),
-            sha256=written.sha256,
-            size_bytes=len(written.content),
-            opset=model.opset_import[0].version,
-            ir_version=model.ir_version,
-            inputs=tensor_infos(model.graph.input),
-            outputs=tensor_infos(model.graph.output),
-            parity=parity,
-            seconds=seconds,
-        )
 
 
 def export_onnx(
@@ -136,19 +63,19 @@ def export_onnx(
     Args:
         source: a checkpoint, the name of a built-in network (with ``weights="imagenet"``), or a trained network:
             normalised images, float ``[N, 3, H, W]``, to logits ``[N, C]``. A network is left as it is.
-        path: the ``.onnx`` file to write. It appears only after the checks.
-        options: how to export.
-        reporter: told of stages and progress.
-        manifest: what a network's file says of it; needed with a network, and with nothing else.
-        network: the network that a checkpoint's weights are of, where it is none of the built-in ones.
+        path: the ``.onnx`` file to write. It is created only after the checks pass.
+        options: export options.
+        reporter: receives stages and progress.
+        manifest: manifest for a network; required with a network, not allowed otherwise.
+        network: custom network for the weights of a checkpoint.
 
     Raises:
-        InputNotFoundError, CheckpointError, MissingExtraError: the source cannot be had.
-        UsageError: options that cannot be used; a network that cannot be used or exported.
-        ModelError: the network has operators that the runner refuses.
-        DataError: images were asked for and cannot be had.
-        GateError: the file does not answer as torch does; it is not written.
-        OutputError: it cannot be written, or is the checkpoint itself.
+        InputNotFoundError, CheckpointError, MissingExtraError: the source cannot be loaded.
+        UsageError: an option has an invalid value, or the network cannot be exported.
+        ModelError: the network has operators that the runtime does not support.
+        DataError: the images for the comparison cannot be used.
+        GateError: the outputs differ from torch; no file is written.
+        OutputError: the file cannot be written, or is the checkpoint itself.
     """
     start = time.perf_counter()
     options, reporter, path = options or ExportOptions(), reporter or Silent(), Path(path)
@@ -160,18 +87,13 @@ def export_onnx(
     images, which = _parity_images(backend, options)
     reporter.stage("exporting")(0, 1)
     model = _to_graph(backend, options)
-    describe(model, manifest, backend.split_record, None)
-    with atomic_path(path) as temporary, naming(temporary, path):
-        write_unchecked(model, temporary)
-        session = open_session(temporary, "cpu", trusted=True)
-        golden = _golden(session, manifest, images, options)
-        parity = _parity(backend, session, images, which, reporter)
+
+    def examine(session: ModelSession) -> tuple[Parity, GoldenSamples | None]:
+        parity = compare(backend.answers, session, images, which, reporter.stage("comparing with torch"))
         _check_parity(path, parity, _PARITY_TOLERANCE[options.precision])
-        describe(model, manifest, backend.split_record, golden)
-        write_unchecked(model, temporary)
-        written = read_model_file(temporary)
-        admit_own(replace(written, path=path))
-    return ExportResult.of(path, written, model, parity, time.perf_counter() - start)
+        return parity, _golden(session, manifest, images, options)
+
+    return write_examined(model, path, manifest, backend.split_record, examine, start)
 
 
 def _check_parity(path: Path, parity: Parity, tolerance: float) -> None:
@@ -181,7 +103,7 @@ def _check_parity(path: Path, parity: Parity, tolerance: float) -> None:
         if difference is not None and not difference <= tolerance:
             raise GateError(
                 f"{path}: the exported graph differs from torch by {difference:.2g} in {what} (allowed {tolerance:g}); "
-                "not written; use another opset, or write its forward with other operators"
+                "not written; please report this network as a bug"
             )
 
 
@@ -194,13 +116,13 @@ def _open_source(
     if isinstance(source, nn.Module):
         return _backend(source, manifest)
     if manifest is not None:
-        raise UsageError("manifest: goes with a network alone; a checkpoint and a built-in network have their own")
+        raise UsageError("manifest is only for a network object; checkpoints and built-in networks have their own")
     if isinstance(source, TorchBackend):
         return source
     if str(source) in MODELS and not Path(source).exists():
         if options.weights != "imagenet":
             raise UsageError(
-                f"{source}: a built-in network without training; add --weights imagenet, or give a checkpoint"
+                f"{source}: is an untrained built-in network; add --weights imagenet, or give a checkpoint"
             )
         return pretrained_imagenet(str(source))
     if options.weights is not None:
@@ -223,7 +145,7 @@ def _backend(network: nn.Module, manifest: Manifest | None) -> TorchBackend:
 
 
 class _DeviceGraph(nn.Module):
-    """What the device runs.
+    """The exported graph.
 
     Pixels in; probabilities, the embedding where the network has one, and the unknown score where the rule needs it
     out.
@@ -282,9 +204,10 @@ def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:  # of a network of the user's own
-        why = (str(error.__cause__ or error).strip().splitlines() or [type(error).__name__])[0]
+        why = first_line(error.__cause__ or error)
         raise UsageError(
-            f"{_name(backend.network)}: torch cannot export it: {why}; write its forward without decisions on values"
+            f"{_name(backend.network)}: torch cannot export it: {why}; write forward() without "
+            "conditions on tensor values"
         ) from error
     assert program is not None
     if not program.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
@@ -343,10 +266,8 @@ def _parity_images(backend: TorchBackend, options: ExportOptions) -> tuple[Image
             chosen = select_eval_images(run_data, manifest, backend.split_record, labels_needed=False)
             return _load(chosen.paths, manifest), chosen.note
     if options.golden == "data":
-        raise UsageError(
-            "--golden data: the images that the run was trained on are not there any more; give some with --data"
-        )
-    return synthetic_images(manifest.input.height, manifest.input.width), "synthetic images; name real ones with --data"
+        raise UsageError("--golden data: the dataset of the run does not exist any more; give images with --data")
+    return synthetic_images(manifest.input.height, manifest.input.width), "synthetic images; give real ones with --data"
 
 
 def _run_data(checkpoint: str) -> Path | None:
@@ -363,7 +284,7 @@ def _load(paths: Sequence[Path], manifest: Manifest) -> Image:
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PARITY_IMAGES)).astype(int)]
     loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
     if not sum(len(images) for images in loaded):
-        raise DataError(f"{paths[0].parent}: none of the images can be read")
+        raise DataError(f"{paths[0].parent}: no image can be read")
     return np.concatenate(loaded)
 
 
@@ -372,33 +293,3 @@ def _golden(session: ModelSession, manifest: Manifest, images: Image, options: E
         return None
     candidates = images if options.golden == "data" else synthetic_images(manifest.input.height, manifest.input.width)
     return choose(session, candidates, manifest.precision)
-
-
-def _parity(backend: TorchBackend, session: ModelSession, images: Image, which: str, reporter: Reporter) -> Parity:
-    progress = reporter.stage("comparing with torch")
-    largest, agreeing = 0.0, 0
-    unknown: list[NDArray[np.float32]] = []
-    for i in range(0, len(images), 32):
-        batch = images[i : i + 32]
-        (expected, scores), (found, given) = backend.answers(batch), session.answers(batch)
-        difference = float(np.abs(expected - found).max())
-        largest = difference if not difference <= largest else largest  # a NaN stays
-        agreeing += int((expected.argmax(1) == found.argmax(1)).sum())
-        if scores is not None and given is not None:
-            unknown.append(np.abs(scores - given) / np.maximum(np.abs(scores), 1))
-        progress(min(i + 32, len(images)), len(images))
-    return Parity(
-        len(images), which, largest, agreeing / len(images), float(np.concatenate(unknown).max()) if unknown else None
-    )
-
-
-def tensor_infos(values: Sequence[onnx.ValueInfoProto]) -> tuple[TensorInfo, ...]:
-    """Of a graph's inputs or outputs."""
-    return tuple(
-        TensorInfo(
-            v.name,
-            onnx.TensorProto.DataType.Name(v.type.tensor_type.elem_type).lower(),
-            tuple(d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim),
-        )
-        for v in values
-    )

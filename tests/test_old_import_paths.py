@@ -16,10 +16,13 @@ DEVICE = [
     ("edgecnn", "open_source"),
     ("edgecnn.errors", "PictureError"),
     ("edgecnn.metrics", "ece_band"),
+    ("edgecnn.metrics", "judge"),
     ("edgecnn.evaluation", "validate"),
     ("edgecnn.runtime.admission", "admit"),
     ("edgecnn.runtime.classifier", "Classifier"),
     ("edgecnn.runtime.doctor", "examine"),
+    ("edgecnn.runtime.frame_quality.checker", "FrameHealth"),
+    ("edgecnn.runtime.frame_quality.thresholds", "HealthThresholds"),
     ("edgecnn.runtime.providers", "PROVIDERS"),
     ("edgecnn.runtime.run_options", "RunOptions"),
     ("edgecnn.runtime.session", "ModelSession"),
@@ -33,6 +36,7 @@ DEVICE = [
 TRAINING = [
     ("edgecnn.training", "TrainOptions"),
     ("edgecnn.training", "train"),
+    ("edgecnn.training.judge", "TorchJudge"),
     ("edgecnn.training.judge", "open_checkpoint"),
     ("edgecnn.training.models.own", "own_spec"),
     ("edgecnn.training.unknown", "fit_unknown"),
@@ -51,3 +55,12 @@ def test_packages_list_the_names_that_they_load_when_asked() -> None:
     assert "open_session" in dir(import_module("edgecnn.runtime.session"))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         import_module("edgecnn.runtime.session").nonsense  # noqa: B018
+
+
+def test_old_names_inside_old_modules_are_the_new_ones() -> None:
+    from edgecnn.evaluation.metrics import compute_metrics
+    from edgecnn.metrics import judge
+
+    assert judge is compute_metrics
+    torch_backend = pytest.importorskip("edgecnn.training.torch_backend")
+    assert import_module("edgecnn.training.judge").TorchJudge is torch_backend.TorchBackend

@@ -32,8 +32,8 @@ def exit_status(command: Callable[[], int]) -> int:
     """Runs a command and returns its exit status; prints what it raised as one line."""
     try:
         return command()
-    except KeyboardInterrupt:
-        return _interrupted()
+    except KeyboardInterrupt as stop:
+        return _interrupted(str(stop))
     except BrokenPipeError:
         return _left_quietly()
     except Exception as error:
@@ -56,11 +56,11 @@ def _line_and_status(error: Exception) -> tuple[str, int]:
     return f"internal error: {type(error).__name__}: {error}; {DEBUG}=1 shows the traceback, please report it", 1
 
 
-def _interrupted() -> int:
+def _interrupted(how_to_continue: str = "") -> int:
     signum = _signals[-1] if _signals else signal.SIGINT
     if signum != signal.SIGINT:  # a service manager sent it, and expects no line
         return _BY_SIGNAL + signum
-    return _report("interrupted; what was written so far is whole", _BY_SIGNAL + signum)
+    return _report(f"interrupted; {how_to_continue or 'all files written so far are complete'}", _BY_SIGNAL + signum)
 
 
 def _report(line: str, status: int) -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from edgecnn.command_options import Option
 
 if TYPE_CHECKING:
-    from edgecnn.evaluation.parity import VerifiableModel
     from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
     from edgecnn.runtime.session.run_options import RunOptions
 
@@ -19,7 +18,6 @@ __all__ = [
     "ProviderOption",
     "SessionOptions",
     "StreamStartOption",
-    "open_model",
     "require_extra",
 ]
 
@@ -105,19 +103,6 @@ class StreamStartOption:
     fail_fast: Annotated[
         bool, Option("End with status 2 if a camera or stream cannot be opened at the start, instead of retrying.")
     ] = False
-
-
-def open_model(path: Path, ep: str) -> VerifiableModel:
-    """A checkpoint (which needs torch) or a model file (which does not)."""
-    from edgecnn.runtime.session.model_file import is_checkpoint
-    from edgecnn.runtime.session.opening import open_session
-
-    if not is_checkpoint(path):
-        return open_session(path, ep)
-    require_extra("evaluating a checkpoint")
-    from edgecnn.training.torch_backend import open_checkpoint
-
-    return open_checkpoint(path)
 
 
 def require_extra(what: str) -> None:

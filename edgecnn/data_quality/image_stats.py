@@ -1,7 +1,9 @@
-"""What one look at an image file tells of it, so that a data set can be examined after its images were let go."""
+"""Statistics of an image file, so that a dataset can be checked without keeping its images in memory."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +12,13 @@ import numpy as np
 
 from edgecnn.data.dataset import ImageFile
 from edgecnn.data.split_record import content_digest
-from edgecnn.data_quality.near_duplicates import THUMBNAIL_SIDE, Thumbnail, thumbnail
+from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE, Thumbnail, thumbnail
 from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
 from edgecnn.preprocess import Image, decode, read_bytes
 
-__all__ = ["Fault", "ImageStats", "look_at", "read_facts"]
+__all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]
 
 _MAX_GREY_CHROMA = 8  # levels between channels, over a patch: JPEG's rounding leaves a few
 _SAMPLED = 128  # pixels along the shorter side are enough to tell a blank image
@@ -24,15 +26,15 @@ _SAMPLED = 128  # pixels along the shorter side are enough to tell a blank image
 
 @dataclass(frozen=True)
 class Fault:
-    """An image that cannot be read."""
+    """An image that cannot be read, and the reason."""
 
     file: ImageFile
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageStats:
-    """A readable image. 4.5 KB, most of it the thumbnail."""
+    """Statistics of a readable image. Takes 4.5 KB, most of it the thumbnail."""
 
     file: ImageFile
     digest: str  # SHA-256 of the file
@@ -47,47 +49,76 @@ class ImageStats:
 
     @property
     def shorter_side(self) -> int:
-        """Pixels."""
+        """Length of the shorter side, in pixels."""
         return min(self.width, self.height)
 
     @property
     def pixels(self) -> int:
-        """Width times height."""
+        """Number of pixels: width times height."""
         return self.width * self.height
 
 
-def read_facts(file: ImageFile) -> ImageStats | Fault:
-    """Reads and decodes an image file, and keeps what is worth knowing; never raises for a bad file."""
+def read_image_stats(file: ImageFile, keep: Callable[[Image], None] | None = None) -> ImageStats | Fault:
+    """Reads and decodes an image file and computes its statistics. Never raises for an unreadable file.
+
+    Args:
+        file: the image file.
+        keep: receives the decoded image, uint8 ``[H, W, 3]`` RGB, so that it is decoded only once.
+    """
     path: Path = file.path
     try:
         data = read_bytes(path)
-        return look_at(file, data, decode(data, name=str(path)))
+        image = decode(data, name=str(path))
     except (ImageError, InputNotFoundError) as error:
         return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])
+    if keep is not None:
+        keep(image)
+    return compute_image_stats(file, data, image)
 
 
-def look_at(file: ImageFile, data: bytes, image: Image) -> ImageStats:
-    """The facts of an image that was read already.
+def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStats:
+    """Computes the statistics of an image that was already decoded.
 
     Args:
-        data: the whole file.
+        data: the complete file.
         image: uint8 ``[H, W, 3]`` RGB, as :func:`edgecnn.preprocess.decode` gives it.
     """
     height, width = image.shape[:2]
-    step = max(1, min(height, width) // _SAMPLED)
-    patches = cv2.resize(image, (THUMBNAIL_SIDE // 4, THUMBNAIL_SIDE // 4), interpolation=cv2.INTER_AREA)
-    chroma = int((patches.max(2) - patches.min(2)).max())
+    grey = _is_grey(image)
     return ImageStats(
-        file,
-        content_digest(data),
-        thumbnail(image),
-        read_header(data).format,
-        len(data),
-        width,
-        height,
-        exif_orientation(data),
-        chroma <= _MAX_GREY_CHROMA,
-        float(np.std(image[::step, ::step]))
-        if chroma <= _MAX_GREY_CHROMA
-        else float(np.std(image[::step, ::step], axis=(0, 1)).max()),
+        file=file,
+        digest=content_digest(data),
+        thumbnail=thumbnail(image),
+        format=read_header(data).format,
+        size_bytes=len(data),
+        width=width,
+        height=height,
+        orientation=exif_orientation(data),
+        grey=grey,
+        contrast=_contrast(image, together=grey),
     )
+
+
+def _is_grey(image: Image) -> bool:
+    """Whether the channels are alike in each of 16 x 16 patches."""
+    mean = cv2.mean(image)[:3]
+    if max(mean) - min(mean) > _MAX_GREY_CHROMA + 2:  # then they differ as much in a patch too, roundings left out
+        return False
+    patches = cv2.resize(image, (THUMBNAIL_SIDE // 4, THUMBNAIL_SIDE // 4), interpolation=cv2.INTER_AREA)
+    return int((patches.max(2) - patches.min(2)).max()) <= _MAX_GREY_CHROMA
+
+
+def _contrast(image: Image, *, together: bool) -> float:
+    """Standard deviation of the levels, of all channels together or of the channel where it is largest.
+
+    By sums of whole numbers, which are exact; numpy's ``std`` took a third of the time that an image is looked at.
+    """
+    step = max(1, min(image.shape[:2]) // _SAMPLED)
+    seen = np.ascontiguousarray(image[::step, ::step])
+    count = seen.shape[0] * seen.shape[1]
+    sums = [round(x) for x in cv2.sumElems(seen)[:3]]
+    squares = [round(x) for x in cv2.sumElems(cv2.multiply(seen, seen, dtype=cv2.CV_32F))[:3]]
+    if together:
+        count, sums, squares = 3 * count, [sum(sums)], [sum(squares)]
+    variances = [(count * square - total * total) / count**2 for total, square in zip(sums, squares, strict=True)]
+    return math.sqrt(max(variances))

@@ -2,4 +2,6 @@
 
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 
-__all__ = ["TorchBackend", "open_checkpoint"]
+__all__ = ["TorchBackend", "TorchJudge", "open_checkpoint"]
+
+TorchJudge = TorchBackend  # its old name

@@ -14,9 +14,12 @@ __all__ = ["TrainOptions"]
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of ``edgecnn train``, each declared here alone; None: the recipe's or the network's own value."""
+    """Options of ``edgecnn train``, declared only here. None means the value of the recipe or the network."""
 
     data: Annotated[Path, Argument("Folder of images: one folder per class, or that under train, val and test.")]
+    out: Annotated[
+        Path | None, Option("Run folder.", short="-o", metavar="DIR", default="runs/train/N", repeated=False)
+    ] = None
     model: Annotated[
         str | None,
         Option("Network; --list-models shows them.", default="the preset's, else efficientnet_lite0"),
@@ -96,9 +99,6 @@ class TrainOptions:
         bool, Option("Compile the network with torch.compile: takes minutes, pays off in long runs.")
     ] = False
     tensorboard: Annotated[bool, Option("Write TensorBoard event files into the run folder.", repeated=False)] = False
-    out: Annotated[
-        Path | None, Option("Run folder.", short="-o", metavar="DIR", default="runs/train/N", repeated=False)
-    ] = None
     resume: Annotated[
         bool, Option("Continue the run in --out with the options it was started with.", repeated=False)
     ] = False
@@ -106,5 +106,5 @@ class TrainOptions:
 
     @staticmethod
     def from_record(record: Mapping[str, Any], **changes: Any) -> TrainOptions:
-        """The options that a checkpoint recorded, with some changed."""
+        """Returns the options recorded in a checkpoint, with changes."""
         return TrainOptions(**as_field_values(TrainOptions, record) | changes)

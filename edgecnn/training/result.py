@@ -9,7 +9,7 @@ from edgecnn.data.loading import Skipped
 __all__ = ["TrainResult"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainResult:
     """What ``edgecnn train`` reports; keys as in the contract."""
 

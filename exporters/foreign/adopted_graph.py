@@ -14,7 +14,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from edgecnn._version import __version__
 from edgecnn.errors import ModelError
 from edgecnn.manifest import Manifest
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 from exporters.foreign.free_batch import free_batch
 from exporters.foreign.grey import GREY, grey_nodes
 from exporters.foreign.read import ForeignModel
@@ -109,7 +109,7 @@ def _recent(model: ModelProto, path: Path) -> ModelProto:
         except Exception as error:
             raise ModelError(
                 f"{path}: uses operator set {version}, which onnx.version_converter cannot convert to {OPSET} "
-                f"({first_line(error)}); export it with opset {OPSET}, or convert it where it was made"
+                f"({ort_reason(error)}); export it with opset {OPSET}, or convert it where it was made"
             ) from error
     kept = [o for o in model.opset_import if o.domain in ("", "ai.onnx")]
     del model.opset_import[:], model.metadata_props[:]

@@ -38,7 +38,7 @@ def read_labels(
     if file is None:
         names = next((p.value for p in proto.metadata_props if p.key == "names"), None)
         if names is None and not own:
-            questions.append("the names of its classes (--labels FILE, a label a line)")
+            questions.append("the labels (--labels FILE, one label per line)")
             return ()
         found = own or _labels_of(ast.literal_eval, names or "", f"{path}: the metadata key 'names'")
         return _checked(found, str(path))
@@ -56,7 +56,7 @@ def _read(file: Path) -> str:
     except FileNotFoundError as error:
         raise InputNotFoundError(f"--labels {file}: no such file; check the path") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"--labels {file}: cannot be read as text; give a label a line in UTF-8") from error
+        raise ModelError(f"--labels {file}: cannot be read as text; give one label per line in UTF-8") from error
 
 
 def _labels_of(parse: Callable[[str], Any], text: str, where: str) -> tuple[str, ...]:
@@ -66,10 +66,10 @@ def _labels_of(parse: Callable[[str], Any], text: str, where: str) -> tuple[str,
             found = _of_object(found)
     except (ValueError, SyntaxError, TypeError) as error:
         raise ModelError(
-            f"{where}: neither a list of labels nor an object of numbers and labels; give a label a line"
+            f"{where}: is neither a list of labels nor an object of numbers and labels; give one label per line"
         ) from error
     if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
-        raise ModelError(f"{where}: expected a list of labels; give a label a line")
+        raise ModelError(f"{where}: expected a list of labels; give one label per line")
     return tuple(label.strip() for label in found)
 
 

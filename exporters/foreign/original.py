@@ -12,7 +12,7 @@ from onnx import TensorProto
 
 from edgecnn.errors import ModelError
 from edgecnn.preprocess import Image
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 from exporters.foreign.grey import grey_levels
 from exporters.foreign.read import ForeignModel
@@ -41,7 +41,7 @@ class Original:
         try:
             self._session = open_on_cpu(content, new_options(severity=SILENT))
         except Exception as error:  # onnxruntime's own exceptions share no base
-            raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {first_line(error)}") from error
+            raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {ort_reason(error)}") from error
 
     def __call__(self, images: Image, *, singly: bool = False) -> NDArray[Any]:
         """uint8 ``[N, H, W, 3]`` RGB -> scores ``[N, C]`` in the network's own type.
@@ -89,7 +89,7 @@ class Original:
         except Exception as error:
             raise ModelError(
                 f"{foreign.path}: onnxruntime cannot run it on {foreign.width} x {foreign.height} pixels: "
-                f"{first_line(error)}"
+                f"{ort_reason(error)}"
             ) from error
         found = np.asarray(scores)
         if not found.size or found.size % len(batch) or (len(batch) > 1 and found.shape[0] != len(batch)):

@@ -71,9 +71,7 @@ def read_foreign(
     include_external_data(proto, path)
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto)
-    sortable = ONNXModel(proto)
-    sortable.topological_sort()  # converters to float16 append casts at the end
-    proto = sortable.model
+    proto = _sorted(proto)
     labels = _cut_zip_map(proto.graph, output)
     output = _choose_output(proto, path, output, questions)
     check_float_graph(path, proto)
@@ -84,10 +82,10 @@ def read_foreign(
     height, width = (shape[2], shape[3]) if found == "nchw" else (shape[1], shape[2])
     if size is not None and (height or size[0], width or size[1]) != size:
         raise UsageError(
-            f"--imgsz {size[0]},{size[1]}: {path} is made for {height or 'any'},{width or 'any'}; leave the option out"
+            f"--imgsz {size[0]},{size[1]}: {path} is made for {height or 'any'},{width or 'any'}; omit the option"
         )
     if size is None and (height is None or width is None):
-        questions.append("the size of its images (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
+        questions.append("the input size (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
     asked = size or (0, 0)
     return ForeignModel(
         path=path,
@@ -102,6 +100,20 @@ def read_foreign(
         output=output,
         labels=labels,
     )
+
+
+def _sorted(proto: ModelProto) -> ModelProto:
+    """With every node behind those that it reads: converters to float16 append casts at the end.
+
+    A graph that cannot be sorted is left as it is; onnxruntime says what is wrong with it.
+    """
+    sortable = ONNXModel(ModelProto.FromString(proto.SerializeToString()))
+    try:
+        sortable.topological_sort()
+    except AssertionError:  # a cycle, or a tensor that nothing makes
+        return proto
+    found: ModelProto = sortable.model
+    return found
 
 
 def _image_input(path: Path, graph: GraphProto) -> ValueInfoProto:
@@ -150,7 +162,7 @@ def _choose_output(proto: ModelProto, path: Path, asked: str | None, questions: 
     real = [str(o.name) for o in graph.output if o.type.tensor_type.elem_type in _REAL]
     possible = real if len(real) == 1 else names  # the other outputs hold the class that was picked
     if asked is None and len(possible) > 1:
-        questions.append(f"which of {', '.join(names)} has the classes (--output {names[0]})")
+        questions.append(f"which of the outputs {', '.join(names)} has the class scores (--output {names[0]})")
     chosen = asked or possible[0]
     known = next((v for v in (*graph.output, *graph.value_info) if v.name == chosen), None)
     value = ValueInfoProto(name=chosen) if known is None else ValueInfoProto.FromString(known.SerializeToString())
@@ -203,7 +215,7 @@ def _layout(path: Path, name: str, shape: list[int | None], asked: Layout | None
         )
     sure = [layout for layout in possible if channels[layout] is not None]
     if asked is None and len(sure) != 1:
-        questions.append(f"where the colours are in {_text(shape)} (--layout nchw, or nhwc)")
+        questions.append(f"the layout of the input {_text(shape)} (--layout nchw, or nhwc)")
     return asked or (sure or possible)[0]
 
 

@@ -108,7 +108,9 @@ def kind_of_scores(
     _check_numbers(path, output, found)
     columns = found.shape[1]
     if columns != classes and not (columns == 1 and classes == 2):
-        raise UsageError(f"{path}: gives {columns} scores, there are {classes} labels; give as many")
+        raise UsageError(
+            f"{path}: the number of scores ({columns}) differs from the number of labels ({classes}); correct --labels"
+        )
     sources = list(_sources(graph, output))
     _check_sources(path, output, sources)
     values = _Values(found)

@@ -1,4 +1,4 @@
-"""Sixteen-bit floats, for GPUs: networks turned into them, and back."""
+"""Converts models to float16, for GPUs, and float16 models back to float32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors of a network one after the other, on the same images, without beginning at the images each time."""
+"""Computes tensors of a network one after the other on the same images, without starting again from the images."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ _MAX_BYTES = 2**26  # of a tensor kept for all images
 
 
 class PartialRunner:
-    """Where it stands, a tensor is kept for all images; tensors behind it are computed from there.
+    """Stores one tensor for all images, and computes later tensors from it.
 
-    The model is given each time, since its weights may change; those before the place where the walk stands must not
-    change any more.
+    Each call gets the model, because its weights may change. Weights before the stored tensor must not change any more.
     """
 
     def __init__(self, images: Image) -> None:
-        """Begins at the images, uint8 ``[N, H, W, 3]``."""
+        """Starts at the images, uint8 ``[N, H, W, 3]``."""
         self._name = "image"
         self._values: NDArray[Any] = images
 

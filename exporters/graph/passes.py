@@ -36,7 +36,9 @@ def run_passes(model: ModelProto, passes: tuple[Pass, ...]) -> ModelProto:
             try:
                 onnx.checker.check_model(model)
             except onnx.checker.ValidationError as error:
-                raise AssertionError(f"the graph pass {step.__name__} broke the graph: {error}") from error
+                raise AssertionError(
+                    f"internal error: the graph pass {step.__name__} made the graph invalid: {error}"
+                ) from error
     return model
 
 

@@ -1,24 +1,24 @@
-"""Both gates: what a candidate answers on images that nothing was fitted on, and how fast it is.
-
-What was tried stays as a row of a table.
-"""
+"""The acceptance test of a candidate: an accuracy gate on held-out images, and a speed gate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.evaluation.evaluation import DatasetPredictions, read_probabilities
+from edgecnn.evaluation.evaluate import DatasetPredictions, read_probabilities
 from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.progress import Reporter
+from edgecnn.runtime.session.model_file import ModelFile
+from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from exporters.quantization.eval_images import QuantizationImages
-from exporters.quantization.speed import race
+from exporters.quantization.speed import one_thread, race
 
 __all__ = ["AcceptanceTest", "Attempt", "Gates", "Measured"]
 
@@ -33,7 +33,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Gates:
-    """What a candidate must hold."""
+    """The limits that a candidate must meet."""
 
     max_drop: float  # of top-1, as a fraction
     min_speedup: float
@@ -44,7 +44,7 @@ class Gates:
         return max(0.0, 1 - 4 * self.max_drop)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """A candidate that was evaluated."""
 
@@ -63,15 +63,15 @@ class Attempt:
 
     @property
     def holds(self) -> bool:
-        """Both gates."""
+        """Whether the candidate passes both gates."""
         return self.accurate and self.fast
 
 
 @dataclass(frozen=True)
 class AcceptanceTest:
-    """Evaluates candidates against the float model; its answers are read once."""
+    """Compares candidates with the float model, whose file is opened once and which runs once."""
 
-    model: Path
+    file: ModelFile  # the float model
     chosen: QuantizationImages
     expected: DatasetPredictions
     truth: NDArray[np.intp] | None
@@ -80,22 +80,37 @@ class AcceptanceTest:
     here: bool = True  # whether speed can be measured on this machine
 
     @classmethod
-    def from_float(cls, model: Path, chosen: QuantizationImages, gates: Gates, reporter: Reporter) -> AcceptanceTest:
-        """Reads the float model's answers."""
-        expected = read_probabilities(open_session(model, "cpu"), chosen.evaluated, reporter.stage("evaluating float"))
+    def from_float(
+        cls, session: ModelSession, file: ModelFile, chosen: QuantizationImages, gates: Gates, reporter: Reporter
+    ) -> AcceptanceTest:
+        """Creates the test: runs the float model on the evaluation images.
+
+        Args:
+            session: the float model, opened.
+            file: the same, for the race at one thread.
+            chosen: the images to evaluate on.
+            gates: what a candidate must hold.
+            reporter: told of stages and progress.
+        """
+        expected = read_probabilities(session, chosen.evaluated, reporter.stage("evaluating float"))
         truth = None if chosen.truth is None else np.array([chosen.truth[i] for i in expected.indices])
-        return cls(model, chosen, expected, truth, gates, reporter)
+        return cls(file=file, chosen=chosen, expected=expected, truth=truth, gates=gates, reporter=reporter)
+
+    @cached_property
+    def _racer(self) -> ModelSession:
+        """The float model at one thread, as long as anything is raced against it."""
+        return one_thread(self.file)
 
     def evaluate(
         self, candidate: Path, precision: Precision, float_blocks: Sequence[str] = ()
     ) -> tuple[Attempt, DatasetPredictions]:
-        """What the candidate answers, and how fast."""
+        """Measures accuracy and speed of a candidate."""
         found = read_probabilities(
             open_session(candidate, "cpu", trusted=True),
             self.chosen.evaluated,
             self.reporter.stage(f"evaluating {precision}"),
         )
-        raced = race(self.model, candidate) if self.here else None
+        raced = race(self._racer, one_thread(candidate)) if self.here else None
         a, b = self.expected.probabilities.argmax(1), found.probabilities.argmax(1)
         agreement, count = float((a == b).mean()), len(a)
         drop, lost, won, right_float, right_int8 = None, 0, 0, None, None
@@ -125,10 +140,10 @@ class AcceptanceTest:
 
         And whether the images can resolve the first.
         """
-        speed = "speed is not known on this machine"
+        speed = "the speed cannot be measured on this machine"
         if attempt.speedup is not None:
-            speed = f"{attempt.speedup:.2f}x the speed (at least {self.gates.min_speedup:g}x asked)"
-        accuracy = f"agrees with float on {attempt.agreement:.2%} (at least {self.gates.min_agreement:.2%} asked)"
+            speed = f"{attempt.speedup:.2f}x the speed (at least {self.gates.min_speedup:g}x required)"
+        accuracy = f"agrees with float on {attempt.agreement:.2%} (at least {self.gates.min_agreement:.2%} required)"
         if attempt.top1_drop is not None:
             accuracy = f"top-1 drop {attempt.top1_drop:.4f} (at most {self.gates.max_drop:g} allowed)"
         both = ((accuracy, attempt.accurate), (speed, attempt.fast))

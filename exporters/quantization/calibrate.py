@@ -1,6 +1,4 @@
-"""Finds the range of every activation, streaming.
-
-Two passes over the images, a histogram a tensor, never the activations themselves.
+"""Calibration: finds the range of every activation, with two passes over the images and one histogram per tensor.
 
 onnxruntime's own calibrators keep every activation of every image (or lose some on the way, see its issue 18893), and
 its default entropy method can only answer what min-max does.

@@ -1,4 +1,4 @@
-"""Int8 forms of one float model from one calibration: by method, by target, with blocks that stay float."""
+"""Int8 candidates of a float model from one calibration, by method, target and float blocks."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _BATCH = 8
 CORRECTED_ON = 128  # images on which layers are corrected: 0.4 dB better than 48
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """A float model, and what its activations were on images; serves every target."""
+    """A float model and its activation histograms, for every target."""
 
     model: ModelProto
     session: ModelSession
@@ -74,7 +74,14 @@ def calibrate(model: ModelProto, session: ModelSession, images: Image, reporter:
     aside = max(1, len(images) // 4)
     fitted, compared = images[aside:], images[:aside]
     histograms = collect_histograms(model, fitted, reporter.stage("calibrating"))
-    return Calibrated(model, session, histograms, fitted, compared, _answers(session, compared))
+    return Calibrated(
+        model=model,
+        session=session,
+        histograms=histograms,
+        fitted=fitted,
+        compared=compared,
+        expected=_answers(session, compared),
+    )
 
 
 def make_candidate(
@@ -90,7 +97,7 @@ def make_candidate(
             name = f"{method}, layers corrected" if corrected else method
             tried[name] = divergence(calibrated, model, folder)
             if tried[name] <= min(tried.values()):
-                best = Candidate(model, target, method, corrected, tried)
+                best = Candidate(model=model, target=target, method=method, corrected=corrected, tried=tried)
     assert best is not None
     return best
 

@@ -1,5 +1,4 @@
-"""Makes the channels of a linear stream about equally large, so that one scale for all of them wastes few levels on the
-small ones.
+"""Cross-layer equalization: makes the ranges of the channels of a tensor similar, so that one scale suits all of them.
 
 One scale holds a whole activation in int8, and a channel a tenth as large as the largest has 25 levels left. Where
 nothing but additions (and Relu, which scales along) lies between the convolutions that make a tensor and those that

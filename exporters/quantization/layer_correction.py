@@ -1,4 +1,4 @@
-"""Takes the error of quantization out of each layer, in order, each seeing the already quantized input.
+"""Corrects the quantization error of each layer, in graph order, on already quantized inputs.
 
 Two steps a layer:
 

@@ -1,7 +1,4 @@
-"""Which blocks to leave in float where int8 loses too much.
-
-Those that give back most accuracy for the time they cost.
-"""
+"""Mixed precision: chooses the blocks to keep in float by accuracy gain per additional latency."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from exporters.quantization.candidates import (
     write_candidate,
 )
 from exporters.quantization.qdq import never_quantized
-from exporters.quantization.speed import race
+from exporters.quantization.speed import one_thread, race
 
 __all__ = ["Sensitivity", "measure_sensitivity", "mixed_candidates"]
 
@@ -58,12 +55,14 @@ def measure_sensitivity(
     plain = plain_candidate(calibrated, candidate, frozenset())
     write_candidate(calibrated, plain, whole)
     base = divergence(calibrated, plain.model, folder)
+    whole_session = one_thread(whole)
     found = []
     for i, block in enumerate(blocks, 1):
         tried = plain_candidate(calibrated, candidate, frozenset(block.nodes))
         write_candidate(calibrated, tried, part)
         kl = divergence(calibrated, tried.model, folder)
-        found.append(Sensitivity(block, kl, base - kl, 1 / race(whole, part, _ROUNDS, least_seconds=0.2).speedup - 1))
+        speedup = race(whole_session, one_thread(part), _ROUNDS, least_seconds=0.2).speedup
+        found.append(Sensitivity(block, kl, base - kl, 1 / speedup - 1))
         progress(i, len(blocks), block.name)
     return sorted((s for s in found if s.gain > 0), key=lambda s: s.worth, reverse=True)
 

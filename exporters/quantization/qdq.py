@@ -1,6 +1,6 @@
 """From a float model and its activations' ranges to an int8 model that onnxruntime fuses.
 
-Uint8 activations, int8 weights a channel.
+Uint8 activations, per-channel int8 weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measures two models against each other on this machine: rounds in turn, medians, one thread."""
+"""Compares the speed of two models on this machine: alternating rounds, medians, one thread."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecnn.runtime.session.model_file import ModelFile
+from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 
-__all__ = ["Race", "race"]
+__all__ = ["Race", "one_thread", "race"]
 
 _ROUNDS, _WARM_UP = 60, 5
 _MIN_SECONDS, _MAX_SECONDS = 1.0, 20.0
@@ -26,12 +28,14 @@ class Race:
     speedup: float  # first / second
 
 
-def race(first: Path, second: Path, rounds: int = _ROUNDS, least_seconds: float = _MIN_SECONDS) -> Race:
-    """Runs both models on one image in turn, at one thread. Neighbouring runs share what else the machine is doing.
+def one_thread(model: Path | ModelFile) -> ModelSession:
+    """A model as it is raced. It was evaluated before, so it is no stranger's."""
+    return open_session(model, "cpu", threads=1, trusted=True)
 
-    Both were evaluated before, so neither is a stranger's.
-    """
-    sessions = [open_session(path, "cpu", threads=1, trusted=True) for path in (first, second)]
+
+def race(first: ModelSession, second: ModelSession, rounds: int = _ROUNDS, least_seconds: float = _MIN_SECONDS) -> Race:
+    """Runs both models on one image in turn. Neighbouring runs share what else the machine is doing."""
+    sessions = (first, second)
     image = np.random.default_rng(0).integers(0, 256, (1, *sessions[0].input_shape), np.uint8)
     times: tuple[list[float], list[float]] = ([], [])
     start = time.perf_counter()

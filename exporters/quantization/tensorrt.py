@@ -1,6 +1,6 @@
-"""A QDQ model as TensorRT reads it.
+"""Converts a QDQ model to the form that TensorRT reads.
 
-Https://docs.nvidia.com/deeplearning/tensorrt, "Working with quantized types", explicit quantization.
+https://docs.nvidia.com/deeplearning/tensorrt, "Working with quantized types", explicit quantization.
 
 Its zero points are 0, so no Relu may vanish; it takes no int32 biases behind a DequantizeLinear and wants weights as
 floats with a pair of their own; and a pair serves one reader. What is computed stays the same: the floats are those

@@ -35,10 +35,10 @@ CHANGES = {
     "darker": ("", lambda p: (p * 0.7).astype(np.uint8)),
     "grey": ("", lambda p: cv2.cvtColor(cv2.cvtColor(p, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)),
     "mirrored": ("mirrored", lambda p: jpeg(p[:, ::-1], 85)),
-    "upside down": ("upside down", lambda p: jpeg(p[::-1], 85)),
-    "turned": ("turned by 90°", lambda p: jpeg(np.rot90(p).copy(), 85)),
-    "turned the other way": ("turned by 90°", lambda p: jpeg(np.rot90(p, -1).copy(), 85)),
-    "turned over": ("turned by 180°", lambda p: jpeg(p[::-1, ::-1].copy(), 85)),
+    "flipped vertically": ("flipped vertically", lambda p: jpeg(p[::-1], 85)),
+    "turned": ("rotated by 90°", lambda p: jpeg(np.rot90(p).copy(), 85)),
+    "turned the other way": ("rotated by 90°", lambda p: jpeg(np.rot90(p, -1).copy(), 85)),
+    "turned over": ("rotated by 180°", lambda p: jpeg(p[::-1, ::-1].copy(), 85)),
     "5 % off each side": ("cropped", lambda p: jpeg(cropped(p, 0.05, 0.05, 0.05, 0.05), 85)),
     "10 % off each side": ("cropped", lambda p: jpeg(cropped(p, 0.1, 0.1, 0.1, 0.1), 85)),
     "15 % off each side": ("cropped", lambda p: jpeg(cropped(p, 0.15, 0.15, 0.15, 0.15), 85)),
@@ -140,9 +140,9 @@ def test_joining_is_transitive() -> None:
 
 
 def test_images_in_different_blocks_of_the_comparison_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.data_quality.near_duplicates._ROWS", 4)
-    monkeypatch.setattr("edgecnn.data_quality.near_duplicates._COLUMNS", 6)
-    monkeypatch.setattr("edgecnn.data_quality.near_duplicates._BLOCK", 5)
+    monkeypatch.setattr("edgecnn.data_quality.copy_candidates._ROWS", 4)
+    monkeypatch.setattr("edgecnn.data_quality.copy_candidates._COLUMNS", 6)
+    monkeypatch.setattr("edgecnn.data_quality.copy_candidates._BLOCK", 5)
     scenes = [scene(seed) for seed in range(9)]
     copies = [jpeg(scenes[0], 50), jpeg(cropped(scenes[5], 0.1, 0.1, 0.1, 0.1), 80)]
     found = groups([*copies, *scenes])

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edgecnn.cli.options import JsonOption, ProviderOption, open_model
+from edgecnn.cli.options import JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -43,8 +43,9 @@ def register(app: typer.Typer) -> None:
 
 def val(options: ValOptions) -> None:
     """Evaluate a model on labelled images."""
-    from edgecnn.evaluation.evaluation import validate
+    from edgecnn.evaluation.evaluate import validate
     from edgecnn.evaluation.metrics import wilson_interval
+    from exporters.verify_models import open_model
 
     opened = open_model(options.model, options.ep)
     with reporting() as reporter:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import JsonOption, ProviderOption, open_model
+from edgecnn.cli.options import JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -50,6 +50,7 @@ def verify(options: VerifyOptions) -> int:
     """Compare forms of one model with each other, from image file to label."""
     from edgecnn.evaluation.parity import compare_models
     from edgecnn.runtime.analysis.divergence import locate_divergence
+    from exporters.verify_models import open_model
 
     opened = [open_model(path, options.ep) for path in (options.reference, *options.candidates)]
     with reporting() as reporter:

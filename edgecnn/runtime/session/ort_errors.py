@@ -1,4 +1,4 @@
-"""What onnxruntime and its providers say, as one line that a user can read."""
+"""Converts error messages of onnxruntime to one readable line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import onnxruntime
 
-__all__ = ["first_line", "shares_constants", "silenced"]
+__all__ = ["ort_reason", "shares_constants", "silenced"]
 
 _CODE = re.compile(r"^\[ONNXRuntimeError\] : (?:\d+ : \w+ : )?")
 # File, line and C++ signature; a signature has no ") " inside
@@ -24,10 +24,10 @@ _WHY_SHARED = (
 _WARNING, _FATAL = 2, 4  # onnxruntime's severities; it begins with the first
 
 
-def first_line(error: Exception) -> str:
-    """The first line that says something, without error codes and places in C++ sources.
+def ort_reason(error: Exception) -> str:
+    """Returns the first informative line of an error, without error codes and C++ source locations.
 
-    For shared constants the remedy.
+    For shared constants, returns cause and remedy instead.
     """
     if shares_constants(error):
         return _WHY_SHARED
@@ -39,7 +39,7 @@ def first_line(error: Exception) -> str:
 
 
 def shares_constants(error: Exception) -> bool:
-    """Whether onnxruntime refused a file because nodes share a constant that exact int8 has to replace.
+    """Whether onnxruntime refused a file because nodes share a constant, which exact int8 must replace.
 
     See :mod:`edgecnn.runtime.session.ort_options`.
     """
@@ -56,8 +56,7 @@ def _bare(line: str) -> str:
 
 @contextmanager
 def silenced(*, when: bool) -> Iterator[None]:
-    """Keeps onnxruntime's process-wide logger from printing on standard error what is told better by an error of
-    ours."""
+    """Silences onnxruntime's process-wide logger while EdgeCNN reports the error itself."""
     if when:
         onnxruntime.set_default_logger_severity(_FATAL)
     try:

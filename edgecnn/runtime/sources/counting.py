@@ -1,4 +1,4 @@
-"""How many images and frames sources will give, for a progress bar."""
+"""Counts the images and frames of sources, for a progress bar."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import cv2
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.runtime.sources.address import parse_address
-from edgecnn.runtime.sources.drivers.driver import opencv_takes
 from edgecnn.runtime.sources.files import expand_sources
+from edgecnn.runtime.sources.opencv_io import opencv_accepts
 
 __all__ = ["count_frames"]
 
 
 def count_frames(sources: Sequence[str | os.PathLike[str]], every: int = 1) -> int | None:
-    """Frames of files and videos, these as their headers say.
+    """Returns the number of frames of files and videos (from the video header).
 
-    None where there is no end or no telling: a camera, standard input.
+    Returns None if the number is unknown: cameras, standard input.
     """
     images = frames = 0
     for address in map(parse_address, sources):
-        if address.live or address.text == "-" or not opencv_takes(address.text):
+        if address.live or address.text == "-" or not opencv_accepts(address.text):
             return None
         if address.kind == "video":
             capture = cv2.VideoCapture(address.text, cv2.CAP_FFMPEG)

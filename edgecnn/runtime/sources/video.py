@@ -1,4 +1,4 @@
-"""The frames of a video file, every one of them in its order."""
+"""Reads all frames of a video file in order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import cv2
 
 from edgecnn.errors import ImageError, InputNotFoundError, SourceError
 from edgecnn.preprocess import MAX_PIXELS
-from edgecnn.runtime.sources.drivers.driver import as_bgr, opencv_takes
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.sources.opencv_io import as_bgr, opencv_accepts
 
 __all__ = ["read_video", "video_rate"]
 
@@ -20,11 +20,11 @@ _LOST = 5  # frames that a short video may lack all the same
 
 
 def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
-    """Every ``every``-th frame of a video file; ``media_time_s`` is its place there. The file's rotation is applied.
+    """Yields every ``every``-th frame; ``media_time_s`` is its position. The rotation of the file is applied.
 
     Raises:
-        InputNotFoundError, SourceError: at the first frame, where there is none to be had.
-        ImageError: at the end, where the file breaks off before it.
+        InputNotFoundError, SourceError: at the first frame, if the file cannot be opened or decoded.
+        ImageError: at the end, if the file is truncated.
     """
     capture = _open(path, max_pixels)
     promised, index = capture.get(cv2.CAP_PROP_FRAME_COUNT), 0
@@ -40,17 +40,24 @@ def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Itera
             found, image = capture.retrieve()
             if not found:
                 break
-            yield Frame(as_bgr(image), path, index - 1, media_time_s, (time.perf_counter() - start) * 1e3, kind="video")
+            yield Frame(
+                image=as_bgr(image),
+                name=path,
+                index=index - 1,
+                media_time_s=media_time_s,
+                decode_ms=(time.perf_counter() - start) * 1e3,
+                kind="video",
+            )
     finally:
         capture.release()
     if not index:
-        raise SourceError(f"{path}: no frame of this video can be decoded; convert it, for instance with ffmpeg")
+        raise SourceError(f"{path}: no frame of this video can be decoded; convert it, for example with ffmpeg")
     if index < _WHOLE * promised - _LOST:
-        raise ImageError(f"{path}: breaks off after {index} of {promised:.0f} frames; copy the file again")
+        raise ImageError(f"{path}: is truncated after {index} of {promised:.0f} frames; copy the file again")
 
 
 def video_rate(path: str) -> float:
-    """Frames a second as the file says, 25 where it does not."""
+    """Returns the frame rate of the file in frames per second; 25 if the file does not state it."""
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)  # of a path that was read from
     rate = capture.get(cv2.CAP_PROP_FPS)
     capture.release()
@@ -60,15 +67,15 @@ def video_rate(path: str) -> float:
 def _open(path: str, max_pixels: int) -> cv2.VideoCapture:
     if not Path(path).exists():
         raise InputNotFoundError(f"{path}: no such video; check the path")
-    if not opencv_takes(path):
-        raise SourceError(f"{path}: its name is not UTF-8, which OpenCV needs of a video's; rename it")
+    if not opencv_accepts(path):
+        raise SourceError(f"{path}: the file name is not UTF-8, which OpenCV requires for videos; rename it")
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
     if not capture.isOpened():
-        raise SourceError(f"{path}: not a video that OpenCV's FFmpeg can open; convert it, for instance with ffmpeg")
+        raise SourceError(f"{path}: OpenCV cannot open this video; convert it, for example with ffmpeg")
     width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
     if width * height > max_pixels:
         capture.release()
         raise SourceError(
-            f"{path}: {width:.0f} x {height:.0f} pixels are more than the limit of {max_pixels / 1e6:g} megapixels"
+            f"{path}: {width:.0f} x {height:.0f} pixels exceed the limit of {max_pixels / 1e6:g} megapixels"
         )
     return capture

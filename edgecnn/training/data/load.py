@@ -1,11 +1,13 @@
-"""Takes in a folder of images for training: reads each once, leaves out what cannot be read, splits the rest."""
+"""Takes in a folder of images for training: decodes each once, leaves out what cannot be read, splits the rest."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,11 @@ from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.split_record import Split, SplitRecord, data_sha256
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
-from edgecnn.data_quality.image_stats import Fault, ImageStats, read_facts
+from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import Copies, find_copies
 from edgecnn.errors import DataError
 from edgecnn.progress import Reporter
+from edgecnn.training.data.pixel_cache import PixelCache, PixelPlan
 from edgecnn.training.data.split import split_images
 
 __all__ = ["Sample", "TrainingData", "load_training_data"]
@@ -34,6 +37,7 @@ class Sample:
     label: int
     split: Split
     digest: str  # SHA-256 of the file
+    row: int = 0  # in the folder's list of images, and so in the pixel cache
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class TrainingData:
     skipped: tuple[Skipped, ...]
     duplicates: int  # images that are a copy of another
     findings: tuple[Finding, ...] = ()  # of the examination, the worst first
+    pixels: PixelCache | None = None  # where they were asked for
 
     def of(self, split: Split) -> list[Sample]:
         """The samples of one split."""
@@ -63,18 +68,35 @@ class TrainingData:
 
 
 def load_training_data(
-    root: Path, val_split: float, test_split: float, seed: int, reporter: Reporter, workers: int | None = None
+    root: Path,
+    val_split: float,
+    test_split: float,
+    seed: int,
+    reporter: Reporter,
+    workers: int | None = None,
+    *,
+    plan: PixelPlan | None = None,
 ) -> TrainingData:
-    """Reads every image once and splits them; a split that the folder brings is kept.
+    """Decodes every image once and splits them; a split that the folder brings is kept.
+
+    Args:
+        root: one folder a class, or that under ``train``, ``val``, ``test``.
+        val_split, test_split: shares held out, as fractions.
+        seed: of the split.
+        reporter: told of stages, progress and images that are skipped.
+        workers: threads that decode.
+        plan: the sizes in which pixels are kept; None: no pixels. Which image is on which side of the split is known
+            only when all were decoded (copies stay on one side), so each is kept in each size.
 
     Raises:
+        OutputError: the pixels cannot be kept.
         InputNotFoundError: no such folder.
         DataError: fewer than two classes, or a class with fewer than two readable images.
         UsageError: shares that cannot be split off.
     """
     folder = scan_folder(root)
     _require_classes(folder)
-    facts, faults = _read_all(folder, reporter, workers)
+    facts, faults, pixels = _read_all(folder, reporter, workers, plan)
     _require_images(folder, [f.file for f in facts], len(faults))
     index = {name: i for i, name in enumerate(folder.class_names)}
     labels = [index[f.file.class_name or ""] for f in facts]
@@ -86,12 +108,22 @@ def load_training_data(
         if folder.ready_split
         else split_images(labels, groups, val_split, test_split, seed)
     )
+    rows = {image: row for row, image in enumerate(folder.images)}
     samples = tuple(
-        Sample(f.file.path, label, split, f.digest) for f, label, split in zip(facts, labels, splits, strict=True)
+        Sample(path=f.file.path, label=label, split=split, digest=f.digest, row=rows[f.file])
+        for f, label, split in zip(facts, labels, splits, strict=True)
     )
     skipped = tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults)
     findings = check_data(folder, facts, faults, copies)
-    return TrainingData(root, folder.class_names, samples, skipped, len(groups) - len(set(groups)), findings)
+    return TrainingData(
+        root=root,
+        labels=folder.class_names,
+        samples=samples,
+        skipped=skipped,
+        duplicates=len(groups) - len(set(groups)),
+        findings=findings,
+        pixels=pixels,
+    )
 
 
 def _require_classes(folder: ImageFolder) -> None:
@@ -107,19 +139,26 @@ def _require_classes(folder: ImageFolder) -> None:
         )
 
 
-def _read_all(folder: ImageFolder, reporter: Reporter, workers: int | None) -> tuple[list[ImageStats], list[Fault]]:
+def _read_all(
+    folder: ImageFolder, reporter: Reporter, workers: int | None, plan: PixelPlan | None
+) -> tuple[list[ImageStats], list[Fault], PixelCache | None]:
     progress = reporter.stage("reading images")
     facts: list[ImageStats] = []
     faults: list[Fault] = []
-    with ThreadPoolExecutor(workers or default_workers()) as pool:
-        for i, found in enumerate(pool.map(read_facts, folder.images)):
+    cache = PixelCache(plan, len(folder.images)) if plan else None
+
+    def read(row: int) -> ImageStats | Fault:
+        return read_image_stats(folder.images[row], partial(cache.write, row) if cache else None)
+
+    with cache.writing() if cache else nullcontext(), ThreadPoolExecutor(workers or default_workers()) as pool:
+        for row, found in enumerate(pool.map(read, range(len(folder.images)))):
             if isinstance(found, Fault):
                 faults.append(found)
                 reporter.say(f"skipped {found.file.path}: {found.reason}")
             else:
                 facts.append(found)
-            progress(i + 1, len(folder.images))
-    return facts, faults
+            progress(row + 1, len(folder.images))
+    return facts, faults, cache
 
 
 def _find_copies(facts: Sequence[ImageStats], reporter: Reporter) -> Copies:

@@ -99,7 +99,9 @@ def training_batches(
             images, targets = mix(
                 images, training_set.targets[indices], rule, np.random.default_rng((seed, key, _MIXING, places[0]))
             )
-            yield TrainingBatch(images, targets, training_set.weights[indices], indices, whole)
+            yield TrainingBatch(
+                images=images, targets=targets, weights=training_set.weights[indices], indices=indices, whole=whole
+            )
 
 
 @contextmanager

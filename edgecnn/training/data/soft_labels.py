@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import DataError, InputNotFoundError
 from edgecnn.preprocess import Image
 from edgecnn.training.data.load import Sample, TrainingData
+from edgecnn.training.data.pixel_cache import CachedImages
 
 __all__ = ["Balance", "TrainingSet", "make_training_set", "read_soft_labels"]
 
@@ -27,7 +28,7 @@ Balance = Literal["none", "weights", "sampling"]
 class TrainingSet:
     """Decoded training images with all that is known of them."""
 
-    pixels: Image  # uint8 [N, H, W, 3] RGB
+    pixels: Image | CachedImages  # uint8 [N, H, W, 3] RGB
     labels: NDArray[np.int64]  # [N], the folder each lies in
     targets: NDArray[np.float32]  # [N, C], rows sum to 1
     weights: NDArray[np.float32]  # [N], of the loss; their mean is 1
@@ -47,7 +48,9 @@ class TrainingSet:
         return TrainingSet(self.pixels[:count], self.labels[:count], self.targets[:count], self.weights[:count])
 
 
-def make_training_set(pixels: Image, data: TrainingData, balance: Balance, soft_labels: Path | None) -> TrainingSet:
+def make_training_set(
+    pixels: Image | CachedImages, data: TrainingData, balance: Balance, soft_labels: Path | None
+) -> TrainingSet:
     """Raises as :func:`read_soft_labels`."""
     samples, classes = data.of("train"), len(data.labels)
     labels = np.array([s.label for s in samples], np.int64)
@@ -58,7 +61,9 @@ def make_training_set(pixels: Image, data: TrainingData, balance: Balance, soft_
             targets[i] = target
     share = 1 / (np.bincount(labels, minlength=classes)[labels] * classes)  # sums to 1: each class has the same part
     weights = (share * len(labels) if balance == "weights" else np.ones(len(labels))).astype(np.float32)
-    return TrainingSet(pixels, labels, targets, weights, share if balance == "sampling" else None)
+    return TrainingSet(
+        pixels=pixels, labels=labels, targets=targets, weights=weights, chances=share if balance == "sampling" else None
+    )
 
 
 def read_soft_labels(path: Path, labels: Sequence[str]) -> dict[str, dict[int, float]]:

@@ -28,12 +28,12 @@ def pretrained_imagenet(name: str) -> TorchBackend:
     """A built-in network with its ImageNet weights.
 
     Raises:
-        UsageError: no such network, or none with ImageNet weights.
-        MissingExtraError, CheckpointError: the weights cannot be had.
+        UsageError: unknown network, or a network without ImageNet weights.
+        MissingExtraError, CheckpointError: the weights are not available.
     """
     spec = find_model(name)
     if spec.weights is None:
-        raise UsageError(f"{name}: there are no ImageNet weights for it; train it, or name another network")
+        raise UsageError(f"{name}: no ImageNet weights for this network; train it, or choose another network")
     network = spec.build(spec.weights.classes, spec.imgsz)
     load_pretrained(network, spec.weights)
     ids, labels = imagenet_classes()
@@ -46,7 +46,7 @@ def pretrained_imagenet(name: str) -> TorchBackend:
         ),
         normalization=spec.normalization,
         unknown=UnknownRule(),
-        training=TrainingRecord(name, spec.weights.package, "", None, None),
+        training=TrainingRecord(model=name, run=spec.weights.package, data_sha256="", val_top1=None, seed=None),
         created_by=f"edgecnn {__version__}",
     )
     return TorchBackend(network, manifest, None, name)

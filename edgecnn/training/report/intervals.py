@@ -1,4 +1,4 @@
-"""How far chance may have moved a figure: 95 % intervals over the images that it was measured on."""
+"""95 % confidence intervals of metrics, over the evaluation images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TAILS = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class Intervals:
-    """Of each figure; None where it cannot be told."""
+    """Intervals of each metric; None if unknown."""
 
     top1: Interval
     top5: Interval | None
@@ -29,18 +29,24 @@ class Intervals:
 
 
 def intervals(part: EvaluatedPart, seed: int = 0) -> Intervals:
-    """Wilson's for shares; for the others the bootstrap (Efron 1979), ``seed`` being that of the draws."""
+    """Computes Wilson intervals for shares, bootstrap intervals (Efron 1979) for others; ``seed`` is for the draws."""
     metrics = part.metrics
     right = sum(row[i] for i, row in enumerate(metrics.confusion))
     top1 = wilson_interval(right, metrics.images)
     top5 = None if metrics.top5 is None else wilson_interval(round(metrics.top5 * metrics.images), metrics.images)
     if part.probabilities is None or part.truth is None or metrics.images < 2:
-        return Intervals(top1, top5, None, None, None)
+        return Intervals(top1=top1, top5=top5, macro_f1=None, nll=None, ece=None)
     drawn = _resampled(part.probabilities, part.truth, np.random.default_rng(seed))
     f1_low, f1_high = _spread(drawn[:, 0])
     if right == metrics.images:  # every draw is perfect, which tells nothing of the images that were not drawn
         f1_low = top1[0]
-    return Intervals(top1, top5, (f1_low, f1_high), _spread(drawn[:, 1]), _reflected(metrics.ece, _spread(drawn[:, 2])))
+    return Intervals(
+        top1=top1,
+        top5=top5,
+        macro_f1=(f1_low, f1_high),
+        nll=_spread(drawn[:, 1]),
+        ece=_reflected(metrics.ece, _spread(drawn[:, 2])),
+    )
 
 
 def _resampled(

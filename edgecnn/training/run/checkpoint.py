@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from edgecnn.atomic import atomic_path
 from edgecnn.data.split_record import SplitRecord
+from edgecnn.error_text import first_line
 from edgecnn.errors import CheckpointError, InputNotFoundError, ManifestError
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Reporter
@@ -30,7 +31,7 @@ __all__ = ["FORMAT", "Checkpoint", "Progressed", "load_checkpoint", "load_last",
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progressed:
     """Where a run stands, for resuming it."""
 
@@ -115,7 +116,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         try:
             torch.save(content, file)
         except RuntimeError as error:  # torch's zip writer reports a full disk so
-            raise OSError(None, str(error).splitlines()[0]) from error
+            raise OSError(None, first_line(error)) from error
 
 
 def save_last(last: Path, previous: Path, checkpoint: Checkpoint) -> None:
@@ -159,8 +160,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # broken bytes make the unpickler raise whatever they will
         raise CheckpointError(
-            f"{path}: not a checkpoint that can be read: {_first_line(error)}; give a weights/best.pt of `edgecnn "
-            "train`"
+            f"{path}: not a checkpoint that can be read: {first_line(error)}; give a weights/best.pt of `edgecnn train`"
         ) from error
     if not isinstance(content, dict) or "edgecnn_checkpoint" not in content:
         raise CheckpointError(
@@ -210,7 +210,3 @@ def _digest(weights: Any) -> str:
         found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         found.update(tensor.numpy().tobytes())
     return found.hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

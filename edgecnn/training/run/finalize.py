@@ -12,12 +12,11 @@ from torch import Tensor
 
 from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.manifest import Manifest, UnknownRule
-from edgecnn.preprocess import Image, preprocess
-from edgecnn.progress import Reporter
-from edgecnn.training.calibration.ood_score import MIN_VALIDATION_IMAGES, UnknownFit, fit_unknown, spread
+from edgecnn.progress import Progress, Reporter
+from edgecnn.training.calibration.ood_score import MIN_VALIDATION_IMAGES, UnknownFit, fit_unknown
 from edgecnn.training.calibration.temperature import fit_temperature
-from edgecnn.training.data.load import TrainingData
-from edgecnn.training.data.pixel_cache import cache_images
+from edgecnn.training.data.pixel_cache import CachedImages
+from edgecnn.training.data.prepared import PreparedData
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
@@ -31,47 +30,40 @@ from edgecnn.training.torch_backend import TorchBackend
 __all__ = ["FinalizeContext", "finalize"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinalizeContext:
     """A run whose last epoch is over."""
 
     options: TrainOptions
     setup: Setup
     run: RunFolder
-    data: TrainingData
+    prepared: PreparedData
     manifest: Manifest
     history: tuple[EpochRow, ...]
     reporter: Reporter
 
 
-def finalize(
-    done: FinalizeContext,
-    network: ImageClassifier,
-    val: Image,
-    exact_pixels: Callable[[str], Image],
-    seconds: Callable[[], float],
-) -> TrainResult:
+def finalize(done: FinalizeContext, network: ImageClassifier, seconds: Callable[[], float]) -> TrainResult:
     """Writes the calibrated best.pt, results.csv, summary.json and report.html.
 
     Args:
         done: the run.
         network: of the run; it gets the best weights.
-        val: the validation images as the device sees them, uint8 ``[N, H, W, 3]``.
-        exact_pixels: gives the same of another split.
         seconds: how long the run took so far.
 
     Raises:
         OutputError: a file cannot be written.
     """
+    prepared, batch, labels = done.prepared, done.options.batch, done.prepared.data.labels
     best = load_checkpoint(done.run.best)
     network.load_state_dict(best.weights)
     evaluated = TorchBackend(network, done.manifest)
-    truth = {split: np.array([s.label for s in done.data.samples if s.split == split]) for split in ("val", "test")}
-    logits = _logits(evaluated, val, done.options.batch)
+    truth = {split: prepared.truth(split) for split in ("val", "test")}
+    logits = _logits(evaluated, prepared.val, batch)
     temperature = fit_temperature(logits, truth["val"])
     probabilities = _softmax(logits, temperature)
-    found = compute_metrics(probabilities, truth["val"].tolist(), done.data.labels)
-    unknown = _fit_unknown(done, evaluated, val, logits, temperature)
+    found = compute_metrics(probabilities, truth["val"].tolist(), labels)
+    unknown = _fit_unknown(done, evaluated, logits, temperature)
     manifest = done.manifest.replace(
         temperature=temperature,
         unknown=unknown.rule,
@@ -81,54 +73,50 @@ def finalize(
     write_results_csv(done.run.results, done.history)
     tested, answers = None, None
     if len(truth["test"]):
-        answers = _softmax(_logits(evaluated, exact_pixels("test"), done.options.batch), temperature)
-        tested = compute_metrics(answers, truth["test"].tolist(), done.data.labels)
+        answers = _softmax(_logits(evaluated, prepared.exact("test"), batch), temperature)
+        tested = compute_metrics(answers, truth["test"].tolist(), labels)
     outcome = Outcome(
-        done.options,
-        done.setup,
-        done.run,
-        done.data,
-        manifest,
-        done.history,
-        found,
-        probabilities,
-        tested,
-        seconds(),
-        network,
-        answers,
-        done.data.findings,
+        options=done.options,
+        setup=done.setup,
+        run=done.run,
+        data=prepared.data,
+        manifest=manifest,
+        history=done.history,
+        metrics=found,
+        probabilities=probabilities,
+        test=tested,
+        seconds=seconds(),
+        network=network,
+        test_probabilities=answers,
+        findings=prepared.data.findings,
     )
     return write_results(outcome, sum(p.numel() for p in network.parameters()))
 
 
 def _fit_unknown(
-    done: FinalizeContext, model: TorchBackend, val: Image, logits: NDArray[np.float32], temperature: float
+    done: FinalizeContext, model: TorchBackend, logits: NDArray[np.float32], temperature: float
 ) -> UnknownFit:
     """On features of the images as the device sees them, not as they were augmented."""
-    if len(val) < MIN_VALIDATION_IMAGES:
+    if len(done.prepared.val) < MIN_VALIDATION_IMAGES:
         return UnknownFit(UnknownRule())  # features would be computed for nothing
-    train, batch, shape, spec = done.data.of("train"), done.options.batch, done.manifest.input, done.manifest.preprocess
-    paths = [train[i].path for i in spread(len(train))]
+    batch = done.options.batch
     progress = done.reporter.stage("features for the unknown score")
-    pixels = cache_images(
-        paths,
-        shape.height,
-        shape.width,
-        lambda p: preprocess(p, shape, spec),
-        done.run.root,
-        lambda *_: None,
-        done.options.workers,
-    )
+    train = _features(model, done.prepared.for_unknown(), batch, progress)
+    held_out = _features(model, done.prepared.val, batch)
+    return fit_unknown(train, held_out, torch.from_numpy(logits), temperature)
+
+
+def _features(model: TorchBackend, pixels: CachedImages, batch: int, progress: Progress | None = None) -> Tensor:
     found: list[Tensor] = []
     for i in range(0, len(pixels), batch):
-        found.append(model.features(np.asarray(pixels[i : i + batch])))
-        progress(min(i + batch, len(pixels)), len(pixels))
-    held_out = torch.cat([model.features(np.asarray(val[i : i + batch])) for i in range(0, len(val), batch)])
-    return fit_unknown(torch.cat(found), held_out, torch.from_numpy(logits), temperature)
+        found.append(model.features(pixels[i : i + batch]))
+        if progress:
+            progress(min(i + batch, len(pixels)), len(pixels))
+    return torch.cat(found)
 
 
-def _logits(model: TorchBackend, pixels: Image, batch: int) -> NDArray[np.float32]:
-    return np.concatenate([model.logits(np.asarray(pixels[i : i + batch])) for i in range(0, len(pixels), batch)])
+def _logits(model: TorchBackend, pixels: CachedImages, batch: int) -> NDArray[np.float32]:
+    return np.concatenate([model.logits(pixels[i : i + batch]) for i in range(0, len(pixels), batch)])
 
 
 def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

@@ -16,12 +16,12 @@ from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.training.data.load import Sample, TrainingData
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.options import TrainOptions
-from edgecnn.training.report import DataFinding, EvaluatedPart, ReportInput, write_report
+from edgecnn.training.report import DataFinding, EvaluatedPart, ReportInput
 from edgecnn.training.report.mistakes import find_mistakes
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.environment import environment
 from edgecnn.training.run.history import EpochRow
-from edgecnn.training.run.resume_command import repeat_command
+from edgecnn.training.run.repeat_command import repeat_command
 from edgecnn.training.run.run_folder import RunFolder
 from edgecnn.training.setup import Setup
 from edgecnn.training.torch_backend import TorchBackend
@@ -29,7 +29,7 @@ from edgecnn.training.torch_backend import TorchBackend
 __all__ = ["Outcome", "write_results"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """A finished run."""
 
@@ -50,6 +50,8 @@ class Outcome:
 
 def write_results(outcome: Outcome, parameters: int) -> TrainResult:
     """Writes summary.json and report.html. Raises :class:`OutputError`."""
+    from edgecnn.training.report import write_report  # noqa: PLC0415  # matplotlib costs 0.4 s, no step needs it
+
     seconds = sum(row.seconds for row in outcome.history)
     trained = sum(row.seconds * row.images_per_s for row in outcome.history)
     result = TrainResult(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
-import torch
-from harmed import write_harmed_model
 
-from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.int8_kernels import check_fusion
+from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.training.models.registry import find_model
-from exporters import QuantizeOptions, QuantizeResult, export_onnx, quantize
+from exporters import QuantizeOptions, QuantizeResult, quantize
 from exporters.graph.blocks import find_blocks
 from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Measured
 from exporters.quantization.eval_images import choose_images
@@ -23,12 +22,6 @@ from exporters.quantization.qdq import never_quantized
 from exporters.to_int8 import decide
 
 COMPUTING = ("Conv", "Gemm", "MatMul")
-
-
-@pytest.fixture(scope="module")
-def harmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("harmed")
-    return write_harmed_model(folder / "six.onnx", folder / "training")
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +34,11 @@ def mixed(harmed: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) 
     )
 
 
-@pytest.mark.parametrize(("name", "size"), [("resnet8", 32), ("mobilenetv2", 32), ("threeconv", 48)])
-def test_blocks_hold_every_layer_once_and_at_least_two_each(name: str, size: int, tmp_path: Path) -> None:
-    spec = find_model(name)
-    manifest = Manifest(
-        ("a", "b", "c"),
-        InputSpec(size, size),
-        PreprocessSpec(),
-        spec.normalization,
-        UnknownRule(),
-        TrainingRecord(name, "", "", None, None),
-        "t",
-    )
-    torch.manual_seed(0)
-    export_onnx(spec.build(3, size).eval(), tmp_path / "m.onnx", manifest=manifest)
-    model = onnx.load(tmp_path / "m.onnx")
+@pytest.mark.parametrize("name", ["resnet8", "mobilenetv2", "threeconv"])
+def test_blocks_hold_every_layer_once_and_at_least_two_each(
+    name: str, float_model: Callable[[str], onnx.ModelProto]
+) -> None:
+    model = float_model(name)
     blocks = find_blocks(model, frozenset(never_quantized(model)))
     assert len(blocks) > 1
     assert all(len(block.computing) >= 2 for block in blocks)
@@ -107,23 +90,31 @@ def test_where_speed_forbids_it_nothing_is_searched_and_the_float_model_ships(
 
 def test_where_no_block_helps_the_reason_names_both_failures(tiny_model: Path, shapes: Path) -> None:
     session = open_session(tiny_model, "cpu")
-    acceptance = AcceptanceTest.from_float(
-        tiny_model, choose_images(shapes, session, 10, 0), Gates(0.005, 1.1), Silent()
-    )
+    chosen = choose_images(shapes, session, 10, 0)
+    acceptance = AcceptanceTest.from_float(session, read_model_file(tiny_model), chosen, Gates(0.005, 1.1), Silent())
     whole = Attempt(
-        "int8", (), Measured(0.9, 2.0), Measured(0.7, 1.0), 0.2, 0.004, 0.8, 0.1, 400, 2.0, accurate=False, fast=True
+        precision="int8",
+        float_blocks=(),
+        float_=Measured(0.9, 2.0),
+        quantized=Measured(0.7, 1.0),
+        top1_drop=0.2,
+        interval=0.004,
+        agreement=0.8,
+        kl=0.1,
+        images=400,
+        speedup=2.0,
+        accurate=False,
+        fast=True,
     )
-    slow = Attempt(
-        "mixed",
-        ("a … b",),
-        Measured(0.9, 2.0),
-        Measured(0.9, 1.9),
-        0.0,
-        0.004,
-        0.99,
-        0.01,
-        400,
-        1.05,
+    slow = replace(
+        whole,
+        precision="mixed",
+        float_blocks=("a … b",),
+        quantized=Measured(0.9, 1.9),
+        top1_drop=0.0,
+        agreement=0.99,
+        kl=0.01,
+        speedup=1.05,
         accurate=True,
         fast=False,
     )

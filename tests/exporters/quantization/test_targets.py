@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from onnx import ModelProto, TensorProto, numpy_helper
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.int8_support import int8_form
 from edgecnn.runtime.session.opening import open_session
-from exporters import QuantizeOptions, QuantizeResult, quantize_for
-from exporters import to_int8 as quantize_module
+from exporters import QuantizeOptions, QuantizeResult, quantize, quantize_for, to_int8
 from exporters.options import TargetName
 from exporters.quantization.targets import TARGETS
 
@@ -69,7 +69,7 @@ def test_where_the_target_is_not_here_speed_is_unknown_and_accuracy_decides(
 ) -> None:
     assert results[name].speedup is None
     assert results[name].quantized.latency_ms is None
-    assert "speed is not known" in results[name].reason
+    assert "speed cannot be measured" in results[name].reason
 
 
 def test_arm64_has_signed_activations_and_no_activation_node(results: dict[str, QuantizeResult]) -> None:
@@ -113,15 +113,31 @@ def test_tensorrt_has_zero_points_of_0_float_biases_and_a_pair_for_each_reader(
 def test_several_targets_cost_one_calibration(
     tiny_model: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
-    module, calls = sys.modules[quantize_module.__module__], []
-    real = module.calibrate
-    monkeypatch.setattr(module, "calibrate", lambda *given: calls.append(1) or real(*given))
+    calls, real = [], to_int8.calibrate
+    monkeypatch.setattr(to_int8, "calibrate", lambda *given: calls.append(1) or real(*given))
     paths: dict[TargetName, Path] = {"x86": tmp_path / "a.onnx", "arm64": tmp_path / "b.onnx"}
     quantize_for(tiny_model, shapes, paths, QuantizeOptions(method="minmax", max_drop=1.0, min_speedup=0.0))
     assert len(calls) == 1
     assert all(path.is_file() for path in paths.values())
+
+
+def test_the_float_file_is_read_once(tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
+    """What is quantized, what it is compared and raced with, and what ships in its place are the same bytes."""
+    opened: list[str] = []
+    listening = True
+
+    def hook(event: str, given: tuple[object, ...]) -> None:
+        if listening and event == "open" and str(given[0]) == str(model):
+            opened.append(str(given[0]))
+
+    model = tmp_path / "float.onnx"
+    model.write_bytes(tiny_model.read_bytes())
+    sys.addaudithook(hook)  # cannot be taken off again
+    result = quantize(model, shapes, tmp_path / "q.onnx", QuantizeOptions(method="minmax", min_speedup=1e9))
+    listening = False
+    assert result.decision == "fp32"
+    assert (tmp_path / "q.onnx").read_bytes() == model.read_bytes()
+    assert len(opened) == 1
 
 
 def _zero_point_types(model: ModelProto) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from edgecnn.runtime.session.ort_errors import first_line
     ],
 )  # fmt: skip
 def test_codes_and_places_in_sources_are_left_out(said: str, line: str) -> None:
-    assert first_line(ValueError(said)) == line
+    assert ort_reason(ValueError(said)) == line

@@ -13,7 +13,7 @@ from edgecnn.runtime.onnx_file.int8_convolutions import int8_convolutions
 from edgecnn.runtime.session import ort_options as ort_session
 from edgecnn.runtime.session.golden_replay import replay
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.runtime.session.ort_errors import first_line
+from edgecnn.runtime.session.ort_errors import ort_reason
 from edgecnn.runtime.session.ort_options import (
     EXACT_INT8,
     int8_saturates,
@@ -104,8 +104,8 @@ def test_shared_constants_are_refused_with_the_remedy() -> None:
         "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: graph.cc:4164 Attempt to replace the "
         "existing tensor"
     )
-    assert "onnxslim" in first_line(said)
-    assert "export or quantize it again" in first_line(said)
+    assert "onnxslim" in ort_reason(said)
+    assert "export or quantize it again" in ort_reason(said)
 
 
 @pytest.mark.skipif(not int8_saturates(), reason="this processor has VNNI, where shared constants are no matter")

@@ -1,7 +1,4 @@
-"""What a capture process gets out of a camera or a stream.
-
-Frames as they arrive, each decoded only where it is wanted.
-"""
+"""The interface of a driver: an iterator of frames, each decoded only on demand."""
 
 from __future__ import annotations
 
@@ -10,22 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
-import cv2
-import numpy as np
-
-from edgecnn.errors import ImageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.frame import now_rfc3339
 
-__all__ = ["Arrival", "GrabError", "Grabber", "as_bgr", "opencv_takes", "split_address"]
+__all__ = ["DriverError", "FrameIterator", "UndecodedFrame", "split_address"]
 
 
-class GrabError(Exception):
-    """The source cannot be opened or has gone away.
+class DriverError(Exception):
+    """The source cannot be opened or was disconnected.
 
     Args:
-        reason: one clause.
-        permanent: trying again cannot help: the address or the machine must change.
+        reason: the reason, as part of a sentence.
+        permanent: retrying cannot help, because the address or the machine must change.
     """
 
     def __init__(self, reason: str, *, permanent: bool = False) -> None:
@@ -34,57 +27,28 @@ class GrabError(Exception):
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A frame that has arrived and is not decoded yet."""
+class UndecodedFrame:
+    """A frame that has arrived but is not decoded yet."""
 
-    decode: Callable[[], Image]  # to uint8 [H, W, 3] BGR; valid until the next arrival; raises ImageError
+    decode: Callable[[], Image]  # to uint8 [H, W, 3] BGR; valid until the next frame; raises ImageError
     captured_monotonic_s: float = field(default_factory=time.monotonic)
     captured_at: str = field(default_factory=now_rfc3339)
 
 
-Grabber = Iterator[Arrival]
-"""Gives arrivals; ends where the source is at its end; raises :class:`GrabError` where it failed."""
-
-
-def opencv_takes(name: str) -> bool:
-    """Whether a path or address is text that OpenCV's bindings take.
-
-    One in bytes that are no UTF-8 ends the process (5.0).
-    """
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+FrameIterator = Iterator[UndecodedFrame]
+"""Yields frames; ends with the source; raises :class:`DriverError` if the source fails."""
 
 
 def split_address(url: str) -> SplitResult:
-    """The parts of an address of a host.
+    """Splits an address into its parts.
 
-    Raises :class:`GrabError`, permanent, where it names none, or a port that there is not.
+    Raises a permanent :class:`DriverError` if the address has no host or an invalid port.
     """
     try:
         parts = urlsplit(url)
         named = parts.hostname is not None and (parts.port is None or parts.port > 0)
     except ValueError as error:
-        raise GrabError(f"no address: {error}", permanent=True) from error
+        raise DriverError(f"invalid address: {error}", permanent=True) from error
     if not named:
-        raise GrabError("the address names no host, or port 0", permanent=True)
+        raise DriverError("the address has no host, or port 0", permanent=True)
     return parts
-
-
-def as_bgr(image: object) -> Image:
-    """What a camera's driver gave, as uint8 ``[H, W, 3]`` BGR.
-
-    Grey and alpha occur. Raises :class:`ImageError` for anything else.
-    """
-    if not isinstance(image, np.ndarray) or image.size == 0:
-        raise ImageError("the camera gave an empty frame")
-    if image.dtype != np.uint8 or image.ndim not in (2, 3):
-        raise ImageError(f"the camera gave {image.dtype} {list(image.shape)}, expected eight bits")
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    if channels == 3:
-        return image
-    if channels not in (1, 4):
-        raise ImageError(f"the camera gave {channels} channels, expected 1, 3 or 4")
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR)  # type: ignore[return-value]  # cv2's stubs know no dtype

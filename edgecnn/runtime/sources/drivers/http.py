@@ -1,4 +1,4 @@
-"""Images and MJPEG streams over HTTP, told apart by their content type."""
+"""Images and MJPEG streams over HTTP, distinguished by content type."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import IO, cast
 from urllib.parse import unquote, urlunsplit
 
 from edgecnn.preprocess import decode
-from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError, split_address
+from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, UndecodedFrame, split_address
 from edgecnn.runtime.sources.drivers.multipart import MAX_PART_BYTES, BadStreamError, Stream, boundary_of, iterate_parts
 
-__all__ = ["grab_http"]
+__all__ = ["read_http"]
 
 
-def grab_http(url: str, max_pixels: int, timeout_s: float) -> Grabber:
-    """Frames of an MJPEG stream until it breaks; of an image one, then the end.
+def read_http(url: str, max_pixels: int, timeout_s: float) -> FrameIterator:
+    """Yields the frames of an MJPEG stream until it ends, or the single frame of an image.
 
-    User name and password of the address go to the server alone, by basic or digest authentication as it asks.
+    User name and password of the address are sent only to this server, by basic or digest authentication.
 
     Raises:
-        GrabError: refused, not found, silent for ``timeout_s``, or neither image nor MJPEG.
+        DriverError: connection refused, not found, timeout of ``timeout_s``, or neither image nor MJPEG.
     """
     with _open(url, timeout_s) as response:
         kind = response.headers.get("Content-Type", "").strip()
@@ -34,8 +34,8 @@ def grab_http(url: str, max_pixels: int, timeout_s: float) -> Grabber:
             yield _arrival(_whole(response, timeout_s), max_pixels)
         else:
             shown = kind.partition(";")[0] or "no content type"
-            raise GrabError(
-                f"the server sends {shown}, expected image/… or multipart/x-mixed-replace (MJPEG)", permanent=True
+            raise DriverError(
+                f"the server sends {shown}; expected image/… or multipart/x-mixed-replace (MJPEG)", permanent=True
             )
 
 
@@ -60,49 +60,49 @@ def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
             if error.code == http.client.UNAUTHORIZED
             else ""
         )
-        raise GrabError(f"the server answers {error.code} {error.reason}{hint}") from error
+        raise DriverError(f"the server answers {error.code} {error.reason}{hint}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise GrabError(_why(error, timeout_s)) from error
+        raise DriverError(_why(error, timeout_s)) from error
 
 
-def _mjpeg(response: Stream, boundary: bytes, max_pixels: int, timeout_s: float) -> Iterator[Arrival]:
+def _mjpeg(response: Stream, boundary: bytes, max_pixels: int, timeout_s: float) -> Iterator[UndecodedFrame]:
     try:
         for part in iterate_parts(response, boundary):
             yield _arrival(part, max_pixels)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise GrabError(_why(error, timeout_s)) from error
+        raise DriverError(_why(error, timeout_s)) from error
     except BadStreamError as error:
-        raise GrabError(f"no MJPEG: {error}") from error
-    raise GrabError("the server ended the stream")
+        raise DriverError(f"invalid MJPEG stream: {error}") from error
+    raise DriverError("the server ended the stream")
 
 
 def _whole(response: IO[bytes], timeout_s: float) -> bytes:
-    """An image's bytes, within the time and size that one may take."""
+    """Reads the bytes of an image, within limits of time and size."""
     content, end = bytearray(), time.monotonic() + 4 * timeout_s  # a byte a second would never time out
     try:
         while piece := response.read(2**16):
             content += piece
             if len(content) > MAX_PART_BYTES:
-                raise GrabError(f"the image is larger than {MAX_PART_BYTES // 2**20} MiB", permanent=True)
+                raise DriverError(f"the image is larger than {MAX_PART_BYTES // 2**20} MiB", permanent=True)
             if time.monotonic() > end:
-                raise GrabError(f"the image took more than {4 * timeout_s:g} s")
+                raise DriverError(f"the image took more than {4 * timeout_s:g} s")
     except (OSError, http.client.HTTPException) as error:
-        raise GrabError(_why(error, timeout_s)) from error
+        raise DriverError(_why(error, timeout_s)) from error
     return bytes(content)
 
 
-def _arrival(content: bytes, max_pixels: int) -> Arrival:
-    return Arrival(partial(decode, content, name="frame", max_pixels=max_pixels, color="bgr"))
+def _arrival(content: bytes, max_pixels: int) -> UndecodedFrame:
+    return UndecodedFrame(partial(decode, content, name="frame", max_pixels=max_pixels, color="bgr"))
 
 
 def _why(error: Exception, timeout_s: float) -> str:
     cause = getattr(error, "reason", error)
     if isinstance(cause, TimeoutError):
-        return f"nothing came for {timeout_s:g} s"
+        return f"timeout: no data for {timeout_s:g} s"
     if isinstance(cause, ConnectionRefusedError):
         return "connection refused"
     if isinstance(cause, ConnectionResetError | BrokenPipeError):
         return "the connection was reset"
     if isinstance(cause, http.client.IncompleteRead):
-        return "the server ended the stream in mid-frame"
+        return "the server ended the stream within a frame"
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -1,7 +1,7 @@
-"""The parts of ``multipart/x-mixed-replace``: how cameras send JPEG after JPEG over HTTP (RFC 2046, section 5.1).
+"""Parses ``multipart/x-mixed-replace``: a sequence of JPEG images over HTTP (RFC 2046, section 5.1).
 
-Cameras differ: some give no Content-Length, some repeat the dashes in the boundary they announce, some announce none.
-What is read is bounded, so that a server cannot fill the memory.
+Some cameras send no Content-Length, some include the dashes in the declared boundary, some declare no boundary. The
+size of all data is limited, so that a server cannot fill the memory.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _MAX_HEADER_LINES = 64
 
 
 class BadStreamError(Exception):
-    """What arrives is no multipart stream, or is larger than any image."""
+    """The data are not a multipart stream, or exceed the size limit."""
 
 
 class Stream(Protocol):
-    """What is read from: an HTTP response, a file."""
+    """A readable stream: an HTTP response or a file."""
 
     def readline(self, limit: int, /) -> bytes: ...
     def read(self, size: int, /) -> bytes: ...
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary that a Content-Type announces, without dashes before it; empty where it announces none."""
+    """Returns the boundary of a Content-Type, without leading dashes; empty if it has none."""
     message = Message()
     message["Content-Type"] = content_type
     found = message.get_param("boundary")
@@ -38,10 +38,10 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def iterate_parts(stream: Stream, boundary: bytes) -> Iterator[bytes]:
-    """The bytes of each part until the stream ends; a part that the end cuts short is left out.
+    """Yields the bytes of each part until the stream ends. An incomplete last part is skipped.
 
     Raises:
-        BadStreamError: no boundary where one must stand, or too much before the next.
+        BadStreamError: a boundary is missing, or a part exceeds the size limit.
         OSError: the connection broke.
     """
     if not _find_boundary(stream, boundary):
@@ -65,7 +65,7 @@ def _is_boundary(line: bytes, boundary: bytes) -> bool:
 
 
 def _find_boundary(stream: Stream, boundary: bytes) -> bool:
-    """Whether another part begins; what stands before its boundary is passed over."""
+    """Skips data up to the next boundary. Returns whether another part begins."""
     passed = 0
     while line := stream.readline(_MAX_LINE_BYTES):
         if _is_boundary(line, boundary):
@@ -87,7 +87,7 @@ def _headers(stream: Stream) -> Message:
 
 
 def _length(headers: Message) -> int:
-    """Bytes of the part; 0 where it is not told."""
+    """Returns the Content-Length of the part, in bytes; 0 if it has none."""
     told = str(headers.get("Content-Length", "")).strip()
     length = int(told) if told.isascii() and told.isdigit() else 0
     if length > MAX_PART_BYTES:

@@ -1,0 +1,122 @@
+"""The images of a run, decoded and split: training batches, validation batches, and what the end of a run needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.data.split_record import Split
+from edgecnn.errors import DataError, UsageError
+from edgecnn.manifest import InputSpec
+from edgecnn.progress import Reporter
+from edgecnn.training.calibration.ood_score import spread
+from edgecnn.training.data.augment import Augmentation
+from edgecnn.training.data.load import TrainingData, load_training_data
+from edgecnn.training.data.loader import TrainingBatch, steps_an_epoch, training_batches
+from edgecnn.training.data.pixel_cache import CachedImages, PixelCache, PixelPlan
+from edgecnn.training.data.soft_labels import TrainingSet, make_training_set
+from edgecnn.training.optim.distributed import World
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.setup import Setup
+
+__all__ = ["PreparedData", "prepare"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedData:
+    """What a run trains on, and what it is validated on."""
+
+    data: TrainingData
+    train: TrainingSet
+    val: CachedImages  # as the device sees them
+    pixels: PixelCache
+    setup: Setup
+    seed: int
+    batch: int  # images a step and process
+    world: World
+
+    @property
+    def step_images(self) -> int:
+        """Images a step, over all processes."""
+        return self.batch * self.world.size
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return steps_an_epoch(len(self.train), self.step_images, self.world.size)
+
+    def truth(self, split: Split) -> NDArray[np.int64]:
+        """``[N]`` classes of a split's images."""
+        return np.array([s.label for s in self.data.of(split)], np.int64)
+
+    def exact(self, split: Split) -> CachedImages:
+        """A split's images as the device sees them."""
+        return self.pixels.exact([s.row for s in self.data.of(split)])
+
+    def for_unknown(self) -> CachedImages:
+        """Training images as the device sees them, as many as the unknown score is fitted on."""
+        train = self.data.of("train")
+        return self.pixels.exact([train[i].row for i in spread(len(train))])
+
+    def training_batches(self, epoch: int, rule: Augmentation | None = None, first: int = 0) -> Iterator[TrainingBatch]:
+        """This process's part of an epoch, from step ``first`` on; by another augmentation where one is given."""
+        return training_batches(
+            self.train,
+            self.setup.imgsz,
+            self.step_images,
+            rule or self.setup.augmentation,
+            self.seed,
+            epoch,
+            first=first,
+            workers=self.setup.loader_threads,
+            world=self.world,
+        )
+
+    def val_batches(self) -> Iterator[TrainingBatch]:
+        """This process's part of the validation images, in order."""
+        truth, classes = self.truth("val"), len(self.data.labels)
+        for i in range(self.world.rank * self.batch, len(self.val), self.step_images):
+            indices = np.arange(i, min(i + self.batch, len(self.val)))
+            yield TrainingBatch(
+                images=self.val[indices],
+                targets=np.eye(classes, dtype=np.float32)[truth[indices]],
+                weights=np.ones(len(indices), np.float32),
+                indices=indices,
+                whole=len(indices),
+            )
+
+
+def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporter, world: World) -> PreparedData:
+    """Reads every image of ``options.data`` once, and keeps its pixels in files in ``folder``.
+
+    Raises:
+        InputNotFoundError, DataError: the folder of images, or the soft labels, cannot be trained on.
+        UsageError: shares that cannot be split off, or more processes than images.
+        OutputError: the pixels cannot be kept.
+    """
+    side, cached = setup.imgsz, setup.cached_side
+    plan = PixelPlan(folder, InputSpec(side, side), InputSpec(cached, cached), setup.preprocess)
+    data = load_training_data(
+        options.data, options.val_split, options.test_split, options.seed, reporter, options.workers, plan=plan
+    )
+    train, val = data.of("train"), data.of("val")
+    if len(train) < world.size:
+        raise UsageError(f"{world.size} processes for {len(train)} training images; start fewer")
+    if not train or not val:
+        raise DataError(f"{data.root}: nothing to train on, or nothing to validate on; add images")
+    assert data.pixels is not None  # asked for by the plan
+    augmented = data.pixels.augmented([s.row for s in train])
+    return PreparedData(
+        data=data,
+        train=make_training_set(augmented, data, options.balance, options.soft_labels),
+        val=data.pixels.exact([s.row for s in val]),
+        pixels=data.pixels,
+        setup=setup,
+        seed=options.seed,
+        batch=options.batch,
+        world=world,
+    )

@@ -1,0 +1,36 @@
+"""How good the weights are on the validation images, while a run goes on."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.manifest import Manifest
+from edgecnn.training.data.prepared import PreparedData
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.torch_backend import TorchBackend
+
+__all__ = ["validate"]
+
+
+def validate(network: ImageClassifier, manifest: Manifest, prepared: PreparedData) -> tuple[float, float] | None:
+    """NLL and top-1 on the validation images, in 32-bit floats; the same in every process.
+
+    None where the network answers with NaN or infinity.
+    """
+    p = torch.from_numpy(_logits(TorchBackend(network, manifest), prepared)).softmax(1).numpy()
+    if not np.isfinite(p).all():
+        return None
+    found = compute_metrics(p, prepared.truth("val").tolist(), prepared.data.labels)
+    return found.nll, found.top1
+
+
+def _logits(backend: TorchBackend, prepared: PreparedData) -> NDArray[np.float32]:
+    """``[N, C]``; each process answers its part, and all get the whole."""
+    world, size, pixels = prepared.world, prepared.batch, prepared.val
+    mine = range(world.rank * size, len(pixels), prepared.step_images)
+    parts = world.gather({i: backend.logits(pixels[i : i + size]) for i in mine})
+    answers = {i: rows for part in parts for i, rows in part.items()}
+    return np.concatenate([answers[i] for i in sorted(answers)])
