@@ -132,7 +132,7 @@ def _admitted(foreign: ForeignModel) -> tuple[ForeignModel, bytes]:
 
 
 def _admit(foreign: ForeignModel) -> bytes:
-    content = foreign.proto.SerializeToString()
+    content: bytes = foreign.proto.SerializeToString()
     file = ModelFile(foreign.path, content, hashlib.sha256(content).hexdigest())
     admit(file, (foreign.height, foreign.width), remedy="export the network for inference as plain ONNX")
     return content

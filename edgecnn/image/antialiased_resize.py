@@ -70,7 +70,8 @@ def _rows_needed(image: NDArray[np.uint8], height: int, kind: Filter, rows: slic
 
 
 def _first_row(length: int, resized: int, kind: Filter, rows: slice) -> int:
-    return rows.start if length == resized else _weights(length, resized, kind)[0][rows.start]
+    first: int = rows.start if length == resized else _weights(length, resized, kind)[0][rows.start]
+    return first
 
 
 def _resample(
@@ -108,7 +109,7 @@ def _bicubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     x = np.abs(x)
     a = -0.5
     near, far = ((a + 2) * x - (a + 3)) * x * x + 1, (((x - 5) * x + 8) * x - 4) * a
-    return np.where(x < 1, near, np.where(x < 2, far, 0))
+    return np.asarray(np.where(x < 1, near, np.where(x < 2, far, 0)))
 
 
 _FILTERS: dict[Filter, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], float]] = {
@@ -129,7 +130,7 @@ def _weights(length: int, resized: int, kind: Filter) -> tuple[tuple[int, ...], 
     for i in range(resized):
         centre = (i + 0.5) * scale
         low, high = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), length)
-        values = shape((np.arange(low, high) - centre + 0.5) * (1 / stretch))
+        values: NDArray[np.float64] = shape((np.arange(low, high, dtype=np.float64) - centre + 0.5) * (1 / stretch))
         total = float(np.cumsum(values)[-1])  # in order, as Pillow adds them
         values = (values / total if total else values) * (1 << _BITS)
         starts.append(low)
