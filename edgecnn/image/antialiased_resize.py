@@ -102,7 +102,7 @@ def _parts(length: int, resized: int, kind: Filter) -> tuple[tuple[int, ...], tu
 
 
 def _bilinear(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.maximum(1 - np.abs(x), 0)
+    return np.asarray(np.maximum(1 - np.abs(x), 0))
 
 
 def _bicubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
