@@ -21,6 +21,7 @@ __all__ = [
     "MANIFEST_KEY",
     "SCHEMA",
     "SPLIT_KEY",
+    "UNKNOWN_OFF",
     "InputSpec",
     "Interpolation",
     "Manifest",
@@ -72,6 +73,10 @@ class Normalization:
     scale: float = 128.0
 
 
+UNKNOWN_OFF = "OFF: no threshold was fitted, so an image of anything else gets a label too"
+"""What people are told of a model whose rule is off."""
+
+
 @dataclass(frozen=True)
 class UnknownRule:
     """The rule that makes an answer `unknown`, and the share of in-distribution images that it rejects.
@@ -88,6 +93,11 @@ class UnknownRule:
     def in_graph(self) -> bool:
         """Whether the graph must return the score because it cannot be computed from the probabilities."""
         return self.score != "max_probability"
+
+    @property
+    def off(self) -> bool:
+        """Whether nothing is ever unknown, since no threshold could be fitted: foreign images get a label too."""
+        return not self.in_graph and self.threshold <= 0
 
 
 @dataclass(frozen=True)

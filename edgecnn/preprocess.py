@@ -34,13 +34,26 @@ from edgecnn.image.area_resize import resize_area
 from edgecnn.image.header import HeaderError, read_header
 from edgecnn.manifest import InputSpec, PreprocessSpec
 
-__all__ = ["MAX_PIXELS", "Image", "check_image", "decode", "fit", "preprocess", "read_bytes", "read_image"]
+__all__ = [
+    "MAX_PIXELS",
+    "Image",
+    "check_image",
+    "check_range",
+    "decode",
+    "fit",
+    "preprocess",
+    "read_bytes",
+    "read_image",
+]
 
 Image = NDArray[np.uint8]
 """uint8 ``[H, W, 3]``."""
 
 MAX_PIXELS = 64_000_000
 """64 megapixels: more than common sensors have, and 192 MB when decoded."""
+
+_LEAST_RANGE = 4096
+"""Of 16 bits a channel: an image whose largest value is below uses 12 bits at most."""
 
 _FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "bgr": cv2.IMREAD_COLOR_BGR}  # both eight bits, EXIF orientation applied
 
@@ -120,12 +133,44 @@ def decode(data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS, color
             "make the image smaller, or raise the limit if you trust the file"
         )
     try:
+        if header.bits > 8:
+            _check_depth(data, name)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[color])
     except cv2.error:
         image = None
     if image is None or sorted(image.shape[:2]) != sorted((header.height, header.width)):  # sorted: EXIF may turn it
         raise ImageError(f"{name}: the {header.format} file is corrupt and cannot be decoded; replace or remove it")
     return image  # type: ignore[return-value]  # cv2's stubs know no dtype: IMREAD_COLOR_RGB gives uint8
+
+
+def check_range(levels: NDArray[np.uint16], name: str) -> None:
+    """Refuses 16-bit levels, any shape, of which eight bits would keep next to nothing.
+
+    Cameras and scientific instruments write 10 or 12 bits into files of 16: the upper eight hold 4 or 16 grey levels.
+
+    Raises:
+        ImageError: at most 12 of the 16 bits are used.
+    """
+    largest = int(levels.max())
+    if 0 < largest < _LEAST_RANGE:
+        used = max(largest.bit_length(), 8)
+        raise ImageError(
+            f"{name}: has 16 bits a channel and uses {used} (largest value {largest}); the upper eight keep "
+            f"{(largest >> 8) + 1} grey levels; multiply its values by {1 << (16 - used)} when you write it, or "
+            "convert it to 8 bits"
+        )
+
+
+def _check_depth(data: bytes, name: str) -> None:
+    """Raises :class:`ImageError` for a file of more than eight bits a channel that eight bits cannot show."""
+    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype == np.uint8:
+        return
+    if found.dtype != np.uint16:
+        raise ImageError(
+            f"{name}: holds {found.dtype} numbers, of which black and white are not known; convert it to 8 or 16 bits"
+        )
+    check_range(found, name)  # type: ignore[arg-type]  # cv2's stubs know no dtype
 
 
 def fit(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,12 @@ def _open(o: PredictOptions) -> Classifier:
 
 
 def _note_threshold(o: PredictOptions, classifier: Classifier) -> None:
-    """Who thinks of a probability would move it the wrong way."""
+    """Who thinks of a probability would move it the wrong way; without a threshold everything gets a label."""
+    from edgecnn.manifest import UNKNOWN_OFF
+
     rule = classifier.manifest.unknown
+    if rule.off and o.threshold is None:
+        note(f"unknown is {UNKNOWN_OFF}")
     if o.threshold is not None and rule.in_graph:
         own = f"the model's own is {rule.threshold:.3g}"
         note(
@@ -74,6 +79,7 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
         smoothing=_smoothing(o),
         on_change=o.on_change,
     )
+    opened.callback(_note_left_out, o.sources)
     opened.callback(lambda: _summarize(stream.statuses, time.perf_counter() - begun, classifier.ep, stream.counters))
     opened.enter_context(stream)
     if o.save or o.show:
@@ -111,6 +117,22 @@ def _smoothing(o: PredictOptions) -> SmoothingOptions | None:
     from edgecnn.runtime.smoothing.smoother import read_smoothing
 
     return read_smoothing(o.smoothing)
+
+
+def _note_left_out(sources: Sequence[str]) -> None:
+    """Of folders: which of their files were not tried, and why."""
+    folders = [source for source in sources if os.path.isdir(source)]  # noqa: PTH112  # without pathlib it starts sooner
+    if not folders:
+        return
+    from pathlib import Path
+
+    from edgecnn.data.folder_files import list_files
+    from edgecnn.data.left_out import left_out_by_reason, usage_line
+
+    for folder in folders:
+        files = list_files(Path(folder))
+        if files.left_out:
+            note(f"{folder}: {usage_line(len(files.images), left_out_by_reason(files.left_out))}")
 
 
 def _summarize(counts: Counter[Status], seconds: float, ep: str, cameras: Mapping[str, Counters]) -> None:

@@ -1,21 +1,31 @@
-"""Datasets: one folder per class, or such folders under `train`, `val` and `test`; choice of evaluation images."""
+"""Datasets, and the choice of the images that a model is evaluated on."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
+from edgecnn.data.image_folder import (
+    SPLITS,
+    ImageFile,
+    ImageFolder,
+    find_images,
+    require_folder,
+    scan_folder,
+)
+from edgecnn.data.left_out import LeftOut
+from edgecnn.data.split_names import matching_class
 from edgecnn.data.split_record import Split, SplitRecord, content_digest
 from edgecnn.errors import DataError, ImageError, InputNotFoundError
-from edgecnn.image.header import IMAGE_SUFFIXES
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import read_bytes
 
 __all__ = [
+    "SPLITS",
     "EvalImages",
+    "EvalSplit",
     "ImageFile",
     "ImageFolder",
     "find_images",
@@ -24,109 +34,7 @@ __all__ = [
     "select_eval_images",
 ]
 
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image file and its class folder."""
-
-    path: Path
-    class_name: str | None  # None: an image without a label
-    split: Split | None = None  # where the folder was split already
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """The images and classes of a dataset."""
-
-    root: Path
-    class_names: tuple[str, ...]  # sorted; of the training split where there is one; empty: no labels
-    images: tuple[ImageFile, ...]  # sorted by path
-    ready_split: bool
-
-
-def scan_folder(root: Path) -> ImageFolder:
-    """Lists the images of a dataset without reading them.
-
-    Hidden files and folders, and files without an image suffix, are skipped.
-
-    Raises:
-        InputNotFoundError: the folder does not exist.
-        DataError: the path is not a folder, or the folder contains no images.
-    """
-    folders = _folders(require_folder(root))
-    ready = bool(folders) and all(folder.name in SPLITS for folder in folders)
-    images: list[ImageFile] = []
-    if ready:
-        for folder in folders:
-            images += _labelled(folder, split=folder.name)  # type: ignore[arg-type]
-        classes = (
-            {p.name for p in _folders(root / "train")}
-            if (root / "train").is_dir()
-            else {p.class_name or "" for p in images}
-        )
-    else:
-        images += _labelled(root, split=None)
-        classes = {p.name for p in folders}
-    if not images:
-        raise DataError(
-            f"{root}: contains no images; put them into one folder per class, like {root / 'cat' / '1.jpg'}"
-        )
-    if len({p.class_name is None for p in images}) > 1:
-        loose = next(p.path for p in images if p.class_name is None)
-        raise DataError(
-            f"{loose}: this image is not in a class folder, but other images are; move it into the "
-            "folder of its class, or remove it"
-        )
-    return ImageFolder(root, tuple(sorted(classes)) if any(p.class_name for p in images) else (), tuple(images), ready)
-
-
-def require_folder(root: Path) -> Path:
-    """Raises :class:`InputNotFoundError` or :class:`DataError` unless ``root`` is a folder."""
-    if not root.exists():
-        raise InputNotFoundError(f"{root}: no such folder; check the path")
-    if not root.is_dir():
-        raise DataError(f"{root}: is a file; expected a folder of images, with one folder per class")
-    return root
-
-
-def find_images(root: Path) -> list[Path]:
-    """Returns all images below a folder, sorted by path. Does not follow links to folders, which may form a loop.
-
-    Raises:
-        DataError: a folder cannot be listed.
-    """
-    found: list[Path] = []
-    for folder, folders, files in os.walk(root, onerror=_cannot_list):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += (
-            Path(folder, name)
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-        )
-    return sorted(found)
-
-
-def _cannot_list(error: OSError) -> NoReturn:
-    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}; allow reading it, or remove it") from error
-
-
-def _folders(root: Path) -> list[Path]:
-    try:
-        return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    except OSError as error:
-        _cannot_list(error)
-
-
-def _labelled(root: Path, split: Split | None) -> Iterator[ImageFile]:
-    folders = _folders(root)
-    for folder in folders:
-        for path in find_images(folder):
-            yield ImageFile(path, folder.name, split)
-    if not folders:
-        for path in find_images(root):
-            yield ImageFile(path, None, split)
+EvalSplit = Literal["val", "test", "all"]
 
 
 @dataclass(frozen=True)
@@ -139,13 +47,14 @@ class EvalImages:
     note: str  # one line for people
     # Images of the folder that the model was trained on: they may calibrate it, not evaluate it
     trained_on: tuple[Path, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()  # files of the folder that are no images that can be used
 
 
 def select_eval_images(
     root: Path,
     manifest: Manifest,
     record: SplitRecord | None,
-    which: Literal["val", "test", "all"] | None = None,
+    which: EvalSplit | None = None,
     *,
     labels_needed: bool = True,
 ) -> EvalImages:
@@ -181,7 +90,12 @@ def select_eval_images(
     truth = tuple(class_index[p.class_name or ""] for p in chosen) if folder.class_names else None
     trained_on = tuple(p.path for p, split in zip(folder.images, seen, strict=True) if split == "train")
     return EvalImages(
-        paths=tuple(p.path for p in chosen), truth=truth, held_out=held_out, note=note, trained_on=trained_on
+        paths=tuple(p.path for p in chosen),
+        truth=truth,
+        held_out=held_out,
+        note=note,
+        trained_on=trained_on,
+        left_out=folder.left_out,
     )
 
 
@@ -189,11 +103,13 @@ def _class_indices(folder: ImageFolder, manifest: Manifest) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in sorted({p.class_name or "" for p in folder.images}):
         index = manifest.index_of(name)
+        if index is None and (label := matching_class(name, manifest.labels)) is not None:
+            index = manifest.index_of(label)
         if index is None:
             known = ", ".join(manifest.labels[:5]) + (" …" if len(manifest.labels) > 5 else "")
+            where = next(p.path for p in folder.images if (p.class_name or "") == name).parent
             raise DataError(
-                f"{folder.root / name}: the model has no class '{name}' (its classes are {known}); "
-                "rename or move the folder"
+                f"{where}: the model has no class '{name}' (its classes are {known}); rename or move the folder"
             )
         found[name] = index
     return found
@@ -213,22 +129,42 @@ def _digest(path: Path) -> str:
 
 
 def _choose(
-    folder: ImageFolder, seen: Sequence[Split | None], which: Literal["val", "test", "all"] | None
+    folder: ImageFolder, seen: Sequence[Split | None], which: EvalSplit | None
 ) -> tuple[list[ImageFile], bool, str]:
-    images = folder.images
-    trained_on = sum(split == "train" for split in seen)
-
-    def where(keep: Callable[[ImageFile, Split | None], bool]) -> list[ImageFile]:
-        return [p for p, split in zip(images, seen, strict=True) if keep(p, split)]
-
+    """The images, whether none was trained on, and one line that says which they are."""
+    images, trained_on = folder.images, sum(split == "train" for split in seen)
     if which == "all" or (which is None and not any(seen)):
-        note = (
-            f"all {len(images)} images, {trained_on} of them trained on" if trained_on else f"all {len(images)} images"
-        )
+        note = f"all {len(images)} images" + (f", {trained_on} of them trained on" if trained_on else "")
         return list(images), trained_on == 0, note
+    # What the model remembers counts first; of the images that came later, the folder that they were put into
+    sides = [known or image.split for image, known in zip(images, seen, strict=True)]
     if which is None:  # the run's own data: what it neither trained on nor set aside for the final test
-        chosen = where(lambda _, split: split in ("val", None)) or where(lambda _, split: split == "test")
-        note = f"the {len(chosen)} held-out images of the run's own data; {trained_on} training images are left out"
-        return chosen, True, note
-    chosen = where(lambda p, split: split == which if any(seen) else p.split == which)
-    return chosen, True, f"the {len(chosen)} images of the split '{which}'"
+        judged: Split | None = "val" if any(side in ("val", None) for side in sides) else "test"
+        chosen = [i for i, side in enumerate(sides) if side == judged or (judged == "val" and side is None)]
+    else:
+        chosen = [i for i, side in enumerate(sides) if side == which]
+    later = sum(seen[i] is None for i in chosen) if any(seen) else 0
+    added = f", {later} of them added since training" if later else ""
+    said = (
+        f"the {len(chosen)} held-out images of the run's own data{added}; {trained_on} training images are left out"
+        if which is None
+        else f"the {len(chosen)} images of the split '{which}'{added}{_trained_on_there(folder, seen, which)}"
+    )
+    return [images[i] for i in chosen], True, said + (_not_judged(sides, seen) if which is None else "")
+
+
+def _trained_on_there(folder: ImageFolder, seen: Sequence[Split | None], which: EvalSplit) -> str:
+    """Images that were moved into a split after the model was trained on them."""
+    moved = sum(image.split == which and known == "train" for image, known in zip(folder.images, seen, strict=True))
+    return f"; {moved} more in it are left out, since the model was trained on them" if moved else ""
+
+
+def _not_judged(sides: Sequence[Split | None], seen: Sequence[Split | None]) -> str:
+    """Images that came later and lie in `train` or `test`."""
+    later = [side for side, known in zip(sides, seen, strict=True) if known is None]
+    told = [
+        f"; {count} new ones in {side} are not among them{remedy}"
+        for side, remedy in (("train", ""), ("test", " (--split test)"))
+        if (count := later.count(side))  # type: ignore[arg-type]
+    ]
+    return "".join(told)

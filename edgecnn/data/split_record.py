@@ -60,6 +60,12 @@ class SplitRecord:
                 return split
         return None
 
+    def trained_also_on(self, other: SplitRecord) -> SplitRecord:
+        """This record, with what another model was trained on counted as trained on: the weights begun with."""
+        train = self.prefixes.get("train", frozenset()) | other.prefixes.get("train", frozenset())
+        held_out = frozenset().union(*(self.prefixes.get(split, frozenset()) for split in ("val", "test")))
+        return SplitRecord({**self.prefixes, "train": train - held_out})
+
     def to_json(self) -> str:
         """Returns JSON with the hash prefixes of each split as base64."""
         return json.dumps(

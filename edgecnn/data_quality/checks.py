@@ -6,7 +6,6 @@ Beside these they list the folder, and read the first bytes of ignored files to 
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,18 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.dataset import SPLITS, ImageFolder, find_images
+from edgecnn.data.image_folder import ImageFolder
+from edgecnn.data.sessions import session_keys
+from edgecnn.data.split_record import Split
 from edgecnn.data_quality.finding import Finding, Level
+from edgecnn.data_quality.folder_checks import check_folder
 from edgecnn.data_quality.image_stats import Fault, ImageStats
 from edgecnn.data_quality.label_leakage import find_label_leakage
 from edgecnn.data_quality.near_duplicates import Copies, NearPair, find_copies
-from edgecnn.errors import ImageError
-from edgecnn.image.header import IMAGE_SUFFIXES, HeaderError, read_header
-from edgecnn.preprocess import read_bytes
+from edgecnn.data_quality.sequences import check_sequences
+from edgecnn.data_quality.wording import Names, count, few
 
 __all__ = ["check_data", "copies_of"]
 
-_LISTED = 5  # names in a finding; the rest is counted
 _TINY_PX = 32
 _MODEL_PX = 224  # what most networks take
 _HUGE_PIXELS = 16_000_000
@@ -43,25 +43,6 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "PNM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
-_OTHER_IMAGES = frozenset(
-    [
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jxl",
-        ".jp2",
-        ".psd",
-        ".svg",
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".arw",
-        ".raw",
-        ".tga",
-        ".exr",
-    ],
-)
 _CAUSES = (  # part of an error message -> text of the finding
     ("is empty", "are empty"),
     ("truncated", "are truncated"),
@@ -77,7 +58,12 @@ def copies_of(facts: Sequence[ImageStats]) -> Copies:
 
 
 def check_data(
-    folder: ImageFolder, facts: Sequence[ImageStats], faults: Sequence[Fault] = (), copies: Copies | None = None
+    folder: ImageFolder,
+    facts: Sequence[ImageStats],
+    faults: Sequence[Fault] = (),
+    copies: Copies | None = None,
+    splits: Sequence[Split | None] | None = None,
+    sessions: Sequence[str | None] | None = None,
 ) -> tuple[Finding, ...]:
     """Returns all findings about a dataset, the most severe first. A sound dataset has at most notes.
 
@@ -86,14 +72,15 @@ def check_data(
         facts: statistics of the readable images, in any order.
         faults: the unreadable images.
         copies: duplicates among ``facts``, if they were searched for before.
+        splits: split of each of ``facts``, if training has split them; None: the split of the folder, if it has one.
+        sessions: session of each of ``facts`` (:func:`edgecnn.data.sessions.session_keys`); None: by its rule ``auto``.
     """
-    names = _Names(folder.root)
+    names = Names(folder.root)
     sizes = _sizes(folder, facts)
     found = [
         *_unreadable(faults, names),
         *_suffixes(facts, names),
-        *_strangers(folder, names),
-        *_layout(folder, names),
+        *check_folder(folder, names),
         *_classes(sizes, names),
         *_missing(folder, facts),
         *_balance(sizes, names),
@@ -101,39 +88,21 @@ def check_data(
         *_pixels(facts, names),
         *_blank(facts, names),
         *_orientation(facts, names),
+        *check_sequences(
+            facts,
+            [f.file.split for f in facts] if splits is None else splits,
+            session_keys([f.file for f in facts], folder.root) if sessions is None else sessions,
+            names,
+        ),
         *find_label_leakage(facts, str(folder.root)),
     ]
     return tuple(sorted(found, key=lambda f: ("fault", "warning", "note", "ok").index(f.level)))
 
 
-class _Names:
-    """Formats file paths for findings, relative to the dataset folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = str(root)
-        self._root = root
-
-    def one(self, path: Path) -> str:
-        """Returns the path relative to the folder."""
-        return str(path.relative_to(self._root))
-
-    def some(self, paths: Iterable[Path]) -> str:
-        """Lists the first paths and the number of further ones."""
-        return _few([self.one(p) for p in paths], ", ")
-
-
-def _few(words: Sequence[str], between: str) -> str:
-    return between.join(words[:_LISTED]) + (f"{between}and {len(words) - _LISTED} more" if len(words) > _LISTED else "")
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"1 {one}" if number == 1 else f"{number:,} {many}"
-
-
 # Files
 
 
-def _unreadable(faults: Sequence[Fault], names: _Names) -> Iterator[Finding]:
+def _unreadable(faults: Sequence[Fault], names: Names) -> Iterator[Finding]:
     by_cause: dict[str, list[Path]] = defaultdict(list)
     for fault in faults:
         by_cause[
@@ -143,18 +112,18 @@ def _unreadable(faults: Sequence[Fault], names: _Names) -> Iterator[Finding]:
         one = re.sub(r"^are ", "is ", words)
         yield Finding(
             "fault",
-            _count(len(paths), f"image file {one}", f"image files {words}"),
+            count(len(paths), f"image file {one}", f"image files {words}"),
             names.some(paths),
             "replace or remove them",
         )
 
 
-def _suffixes(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
+def _suffixes(facts: Sequence[ImageStats], names: Names) -> Iterator[Finding]:
     wrong = [f for f in facts if f.file.path.suffix.lower() not in _SUFFIXES.get(f.format, ())]
     if wrong:
         kinds = Counter(f"{f.format} named {f.file.path.suffix}" for f in wrong)
         told = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(3))
-        what = f"{_count(len(wrong), 'image is', 'images are')} not in the format of their file suffix ({told})"
+        what = f"{count(len(wrong), 'image is', 'images are')} not in the format of their file suffix ({told})"
         yield Finding(
             "warning",
             what,
@@ -163,75 +132,7 @@ def _suffixes(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
         )
 
 
-def _strangers(folder: ImageFolder, names: _Names) -> Iterator[Finding]:
-    """Files that are skipped."""
-    images: list[Path] = []
-    others: list[Path] = []
-    for path in _files(folder.root):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            continue
-        (images if path.suffix.lower() in _OTHER_IMAGES or _is_image(path) else others).append(path)
-    if images:
-        what = _count(
-            len(images), "image is skipped because of its suffix", "images are skipped because of their suffix"
-        )
-        yield Finding(
-            "warning", what, names.some(images), "convert them to JPEG or PNG, or give them the suffix of their format"
-        )
-    if among := [p for p in others if p.parent != folder.root]:
-        what = _count(len(among), "other file among the images is skipped", "other files among the images are skipped")
-        yield Finding("note", what, names.some(among), "remove the files that are not images")
-
-
-def _files(root: Path) -> Iterator[Path]:
-    for place, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(files) if not name.startswith("."))
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(16)
-        if not magic.startswith((b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")):
-            return False
-        read_header(read_bytes(path))
-    except (OSError, ImageError, HeaderError):
-        return False
-    return True
-
-
 # Classes and splits
-
-
-def _layout(folder: ImageFolder, names: _Names) -> Iterator[Finding]:
-    """Images and folders that the dataset layout may interpret differently than intended."""
-    if not folder.class_names:
-        yield Finding(
-            "warning",
-            "the images have no labels: they can be used for calibration, not for training or evaluation",
-            names.root,
-            "put them into one folder per class",
-        )
-        return
-    if meant := [name for name in folder.class_names if name in SPLITS and not folder.ready_split]:
-        what = f"{', '.join(meant)}: interpreted as classes, because there are other folders beside them"
-        yield Finding("warning", what, names.root, "keep only train, val and test there, or rename them")
-    tops = [folder.root / split for split in SPLITS] if folder.ready_split else [folder.root]
-    if loose := [path for top in tops for path in _loose(top)]:
-        what = f"{_count(len(loose), 'image is', 'images are')} in no class folder and may be skipped"
-        yield Finding("warning", what, names.some(loose), "move them into the folder of their class")
-    for name in sorted({p.class_name for p in folder.images if p.class_name} - set(folder.class_names)):
-        yield Finding(
-            "fault",
-            f"the class '{name}' has no folder in the training split",
-            names.root,
-            "rename the class folder, or add the class to train",
-        )
-
-
-def _loose(folder: Path) -> list[Path]:
-    return [path for path in find_images(folder) if path.parent == folder] if folder.is_dir() else []
 
 
 def _sizes(folder: ImageFolder, facts: Iterable[ImageStats]) -> dict[str, int]:
@@ -241,7 +142,7 @@ def _sizes(folder: ImageFolder, facts: Iterable[ImageStats]) -> dict[str, int]:
     return {name: counts[name] for name in folder.class_names}
 
 
-def _classes(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
+def _classes(sizes: dict[str, int], names: Names) -> Iterator[Finding]:
     """Training needs two classes, and two readable images of each."""
     if len(sizes) == 1:
         yield Finding(
@@ -261,16 +162,16 @@ def _classes(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
         if classes:
             yield Finding(
                 "fault",
-                f"{_count(len(classes), 'class', 'classes')} {words}",
-                _few(classes, ", "),
+                f"{count(len(classes), 'class', 'classes')} {words}",
+                few(classes, ", "),
                 "add images, or remove the class",
             )
     if small := [f"{n} {size}" for n, size in sizes.items() if 2 <= size < _FEW]:
         what = (
-            f"{_count(len(small), 'class has', 'classes have')} fewer than {_FEW} images: their validation "
+            f"{count(len(small), 'class has', 'classes have')} fewer than {_FEW} images: their validation "
             "metrics are not reliable"
         )
-        yield Finding("warning", what, _few(small, ", "), "add images")
+        yield Finding("warning", what, few(small, ", "), "add images")
 
 
 def _missing(folder: ImageFolder, facts: Iterable[ImageStats]) -> Iterator[Finding]:
@@ -280,15 +181,15 @@ def _missing(folder: ImageFolder, facts: Iterable[ImageStats]) -> Iterator[Findi
     there = {(f.file.split, f.file.class_name) for f in facts}
     for split in ("val", "test"):
         lacking = [name for name in folder.class_names if (split, name) not in there]
-        if lacking and (folder.root / split).is_dir():
+        if lacking and any(image.split == split for image in folder.images):
             what = (
-                f"the split '{split}' has no readable images of {_count(len(lacking), 'class', 'classes')}, so "
+                f"the split '{split}' has no readable images of {count(len(lacking), 'class', 'classes')}, so "
                 "they are not evaluated there"
             )
-            yield Finding("warning", what, _few(lacking, ", "), f"add images to {split}")
+            yield Finding("warning", what, few(lacking, ", "), f"add images to {split}")
 
 
-def _balance(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
+def _balance(sizes: dict[str, int], names: Names) -> Iterator[Finding]:
     filled = [name for name, size in sizes.items() if size]
     if len(filled) < 2:
         return
@@ -305,7 +206,7 @@ def _balance(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
 # Copies
 
 
-def _copies(facts: Sequence[ImageStats], copies: Copies, names: _Names) -> Iterator[Finding]:
+def _copies(facts: Sequence[ImageStats], copies: Copies, names: Names) -> Iterator[Finding]:
     """Duplicates: one image under two labels, in two splits, or twice in a class."""
     same: dict[str, list[ImageStats]] = defaultdict(list)
     for f in facts:
@@ -371,28 +272,26 @@ def _apart(one: ImageStats, other: ImageStats) -> int:
     return 2 * (one.file.split != other.file.split) + (one.file.class_name != other.file.class_name)
 
 
-def _group_findings(
-    level: Level, words: str, groups: Sequence[_Group], names: _Names, remedy: str
-) -> Iterator[Finding]:
+def _group_findings(level: Level, words: str, groups: Sequence[_Group], names: Names, remedy: str) -> Iterator[Finding]:
     if groups:
         kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(g.change for g in groups).most_common())
         ordered = sorted(groups, key=lambda g: -g.likeness)
-        where = _few(
+        where = few(
             [
                 " = ".join(names.one(f.file.path) for f in g.members[:3]) + (" = …" if len(g.members) > 3 else "")
                 for g in ordered
             ],
             "; ",
         )
-        yield Finding(level, f"{words}: {_count(len(groups), 'case', 'cases')} ({kinds})", where, remedy)
+        yield Finding(level, f"{words}: {count(len(groups), 'case', 'cases')} ({kinds})", where, remedy)
 
 
 # Images
 
 
-def _pixels(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
+def _pixels(facts: Sequence[ImageStats], names: Names) -> Iterator[Finding]:
     if tiny := [f for f in facts if f.shorter_side < _TINY_PX]:
-        what = f"{_count(len(tiny), 'image is', 'images are')} smaller than {_TINY_PX} pixels"
+        what = f"{count(len(tiny), 'image is', 'images are')} smaller than {_TINY_PX} pixels"
         yield Finding(
             "warning", what, names.some(f.file.path for f in tiny), "check that the objects are still recognizable"
         )
@@ -405,19 +304,19 @@ def _pixels(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
         yield Finding("note", what, names.root, "train with a smaller --imgsz; enlarging images adds no detail")
     if huge := [f for f in facts if f.pixels > _HUGE_PIXELS]:
         what = (
-            f"{_count(len(huge), 'image has', 'images have')} more than {_HUGE_PIXELS / 1e6:g} megapixels, which "
+            f"{count(len(huge), 'image has', 'images have')} more than {_HUGE_PIXELS / 1e6:g} megapixels, which "
             "slows reading without a benefit"
         )
         yield Finding("note", what, names.some(f.file.path for f in huge), "resize them once, to about 1,000 pixels")
 
 
-def _blank(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
+def _blank(facts: Sequence[ImageStats], names: Names) -> Iterator[Finding]:
     if blank := [f for f in facts if f.contrast < _BLANK]:
-        what = f"{_count(len(blank), 'image is', 'images are')} blank: a single colour"
+        what = f"{count(len(blank), 'image is', 'images are')} blank: a single colour"
         yield Finding("warning", what, names.some(f.file.path for f in blank), "look at them and remove them")
 
 
-def _orientation(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
+def _orientation(facts: Sequence[ImageStats], names: Names) -> Iterator[Finding]:
     turned = [f for f in facts if f.orientation != 1]
     if turned and len(turned) < len(facts):
         what = (

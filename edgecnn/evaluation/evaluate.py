@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.data.dataset import EvalImages, select_eval_images
+from edgecnn.data.dataset import EvalImages, EvalSplit, select_eval_images
+from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, fitted_batches
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import DataError
@@ -109,13 +110,14 @@ class ValResult:
     skipped: tuple[Skipped, ...]
     held_out: bool
     note: str  # which images were evaluated
+    left_out: Mapping[Reason, int]  # files of the folder that were not tried, by reason
 
 
 def validate(
     model: ModelBackend,
     record: SplitRecord | None,
     data: Path,
-    which: Literal["val", "test", "all"] | None = None,
+    which: EvalSplit | None = None,
     progress: Progress | None = None,
 ) -> ValResult:
     """Evaluates a model on labelled images, chosen by :func:`edgecnn.data.dataset.select_eval_images`.
@@ -145,4 +147,5 @@ def validate(
         skipped=predictions.skipped,
         held_out=evaluated.held_out,
         note=evaluated.note,
+        left_out=left_out_by_reason(evaluated.left_out),
     )

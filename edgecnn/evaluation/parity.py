@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data.dataset import select_eval_images
+from edgecnn.data.left_out import left_out_note
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ModelBackend, read_probabilities
@@ -128,7 +129,11 @@ def compare_models(
     )
     first = next((d for s in stages if (d := _divergence(s, stages[0], max_drop, min_agreement))), None)
     return VerifyResult(
-        passed=first is None, images=len(paths), stages=stages, first_divergence=first, note=evaluated.note
+        passed=first is None,
+        images=len(paths),
+        stages=stages,
+        first_divergence=first,
+        note=evaluated.note + left_out_note(evaluated.left_out),
     )
 
 

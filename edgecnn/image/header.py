@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["FORMATS", "IMAGE_SUFFIXES", "HeaderError", "ImageHeader", "read_header"]
+__all__ = ["FORMATS", "IMAGE_SUFFIXES", "HeaderError", "ImageHeader", "begins_like_image", "read_header"]
 
 FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PNM"
 IMAGE_SUFFIXES = frozenset(
@@ -46,6 +46,7 @@ class ImageHeader:
     format: str
     width: int  # pixels, before the EXIF orientation is applied
     height: int
+    bits: int = 8  # a channel, where the header says more than 8
 
 
 def read_header(data: bytes) -> ImageHeader:
@@ -67,8 +68,26 @@ def read_header(data: bytes) -> ImageHeader:
                 raise HeaderError(f"the {name} file is truncated: its header ends too early") from error
             if width <= 0 or height <= 0:
                 raise HeaderError(f"the {name} header states a size of {width} x {height}")
-            return ImageHeader(name, width, height)
+            return ImageHeader(name, width, height, _bits(name, data))
     raise HeaderError(f"not an image in a supported format ({FORMATS})")
+
+
+def _bits(name: str, data: bytes) -> int:
+    """Bits a channel where there may be more than eight; 8 for all others."""
+    if name == "PNG":
+        return max(data[24], 8)
+    if name == "PNM":
+        found = _PNM_LEVELS.match(data[:4096])
+        return 16 if found and int(found[1]) > 255 else 8
+    return 16 if name == "TIFF" else 8  # of a TIFF the decoder tells
+
+
+def begins_like_image(data: bytes) -> bool:
+    """Whether a file's first 32 bytes are those of a format known here.
+
+    PNM is left out: its two letters begin many a text.
+    """
+    return any(magic.match(data) for name, magic, _ in _PARSERS if name != "PNM")
 
 
 def _cut(name: str, missing: str) -> HeaderError:
@@ -188,6 +207,7 @@ def _tiff(data: bytes) -> tuple[int, int]:
     return sizes[256], sizes[257]
 
 
+_PNM_LEVELS = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+\d{1,9}){2}(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 _PNM_SIZE = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors import UsageError
-from edgecnn.preprocess import ColorOrder, Image, check_image
+from edgecnn.errors import ImageError, UsageError
+from edgecnn.preprocess import ColorOrder, Image, check_image, check_range
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.frame_classifier import Answer, FrameClassifier, check_frame
 from edgecnn.runtime.sources.files import read_frame
@@ -21,6 +21,9 @@ __all__ = ["Answer", "Classifier", "ImageLike"]
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | Frame | NDArray[np.uint8] | Any"
 """A path, a Frame, an array, or a PIL image. PIL is not imported here, so the type is Any."""
+
+_PIL_MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"))
+"""Modes of eight bits a channel or fewer that PIL converts to RGB."""
 
 
 class Classifier(FrameClassifier):
@@ -124,7 +127,24 @@ class Classifier(FrameClassifier):
 
 
 def _from_pil(image: Any) -> Image:
-    """Converts a PIL image to an array: applies its EXIF orientation, and converts it to eight bits with PIL."""
+    """A PIL image with its orientation applied, in eight bits: as the same file is read by its path.
+
+    Raises :class:`ImageError` for numbers of which black and white are not known.
+    """
     from PIL import ImageOps  # noqa: PLC0415, TID251  # whoever has a PIL image has PIL
 
-    return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        return _from_16_bits(np.asarray(upright))
+    if upright.mode not in _PIL_MODES:
+        raise ImageError(
+            f"image: a PIL image of mode {upright.mode}, of which black and white are not known; convert it to L, RGB "
+            "or I;16, or give the path of its file"
+        )
+    return np.array(upright.convert("RGB"))
+
+
+def _from_16_bits(levels: NDArray[np.uint16]) -> Image:
+    """``[H, W]``, the upper eight bits in three channels. PIL's own conversion cuts all above 255 off."""
+    check_range(levels, "image")
+    return np.repeat((levels >> 8).astype(np.uint8)[..., None], 3, axis=2)

@@ -82,8 +82,13 @@ def train(
         if options.resume:
             resumed = load_last(run.last, run.previous, heard)
             options, setup = _as_begun(options, resumed, run, network)
-        prepared = prepare(options, setup, run.root, heard, world)
-        return _train(options, setup, run, prepared, heard, resumed, started)
+        try:
+            prepared = prepare(options, setup, run.root, heard, world)
+            return _train(options, setup, run, prepared, heard, resumed, started)
+        except BaseException:
+            if world.leads:
+                run.discard_if_empty()  # a command that failed leaves no `runs/train/1` behind
+            raise
 
 
 def _as_begun(

@@ -77,6 +77,17 @@ class TrainOptions:
     test_split: Annotated[
         float, Option("Fraction of the images held out for a final test, which nothing is chosen by.")
     ] = 0.0
+    group: Annotated[
+        str,
+        Option(
+            "Images that stay together in the split: auto (the session folders of edgecnn capture), folder (any folder "
+            "in a class folder), none, FILE.csv:COLUMN, or a regular expression whose group is the session.",
+            metavar="RULE",
+        ),
+    ] = "auto"
+    strict: Annotated[
+        bool, Option("End with status 3 before training if the images have faults, as edgecnn doctor finds them.")
+    ] = False
     seed: Annotated[int, Option("Random seed of split, initial weights, order and augmentation.")] = 0
     device: Annotated[Literal["auto", "cpu", "cuda"], Option("Device to train on.")] = "auto"
     workers: Annotated[int | None, Option("Threads that read images.", default="the number of cores, at most 8")] = None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgecnn.data.left_out import Reason
 from edgecnn.data.loading import Skipped
+from edgecnn.data_quality.finding import Finding
+from edgecnn.manifest import UnknownRule
 
 __all__ = ["TrainResult"]
 
@@ -22,10 +26,14 @@ class TrainResult:
     epochs: int
     train_images: int
     val_images: int
+    test_images: int
     val_top1: float
     val_macro_f1: float
     val_ece: float
     test_top1: float | None
     seconds: float
     images_per_s: float  # of the epochs: images trained on, forward and backward
+    unknown: UnknownRule  # when the model answers unknown
     skipped: tuple[Skipped, ...]
+    left_out: Mapping[Reason, int]  # files of the folder that were not tried, by reason
+    findings: tuple[Finding, ...]  # of the examination of the images, the worst first

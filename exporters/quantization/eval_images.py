@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.data.dataset import EvalImages, select_eval_images
+from edgecnn.data.left_out import left_out_note
 from edgecnn.errors import DataError
 from edgecnn.runtime.session.model_session import ModelSession
 
@@ -39,6 +40,7 @@ def choose_images(data: Path, session: ModelSession, samples: int, seed: int) ->
         return _deal(evaluated, samples, seed)
     calibration = _pick(evaluated.trained_on, samples, seed)
     note = f"calibrated on {len(calibration)} training images, evaluated on {evaluated.note}"
+    note += left_out_note(evaluated.left_out)
     return QuantizationImages(
         calibration=tuple(calibration), evaluated=evaluated.paths, truth=evaluated.truth, held_out=True, note=note
     )
@@ -54,7 +56,10 @@ def _deal(every: EvalImages, samples: int, seed: int) -> QuantizationImages:
         )
     rest = sorted(order[few:])
     truth = tuple(every.truth[i] for i in rest) if every.truth else None
-    note = f"calibrated on {few} images, evaluated on the other {len(rest)}; none of them is a training image"
+    note = (
+        f"calibrated on {few} images, evaluated on the other {len(rest)}; none of them is a training image"
+        f"{left_out_note(every.left_out)}"
+    )
     return QuantizationImages(
         calibration=tuple(every.paths[i] for i in sorted(order[:few])),
         evaluated=tuple(every.paths[i] for i in rest),

@@ -35,7 +35,9 @@ def test_frames_are_saved_at_their_distance_and_unfit_ones_passed_over(edgecnn, 
     assert found["saved"] == 3
     assert found["skipped"] == 1
     assert found["reasons"] == ["black"]
-    images = sorted((tmp_path / "data" / "circle").iterdir())
+    (session,) = (tmp_path / "data" / "circle").iterdir()
+    assert session.name.startswith("session-")
+    images = sorted(session.iterdir())
     assert [p.stem[-6:] for p in images] == ["000000", "000020", "000030"]
     assert all(cv2.imread(str(p)).shape == (120, 160, 3) for p in images)
 
@@ -44,7 +46,7 @@ def test_a_camera_s_frames_become_a_class(edgecnn, tmp_path: Path) -> None:
     done = edgecnn("capture", "fake:64x64@50", "--label", "shape", "--out", tmp_path, "--every", 0.02, "--count", 5)
     assert done.returncode == 0, done.stderr
     assert "5 frames saved" in done.stdout
-    assert len(list((tmp_path / "shape").iterdir())) == 5
+    assert len(list((tmp_path / "shape").rglob("*.jpg"))) == 5
 
 
 def test_labels_and_sources_that_cannot_be_used_are_one_line(edgecnn, tmp_path: Path) -> None:
@@ -75,3 +77,10 @@ def test_limits_learnt_from_a_clip_are_used_by_predict(edgecnn, tiny_model: Path
     assert done.returncode == 2
     assert "too few" in done.stderr
     assert not (tmp_path / "short.json").exists()
+
+
+def test_each_capture_has_a_session_folder_of_its_own(edgecnn, tmp_path: Path) -> None:
+    for _ in range(2):
+        edgecnn("capture", "fake:64x64@50", "--label", "shape", "--out", tmp_path, "--every", 0.02, "--count", 2)
+    sessions = sorted((tmp_path / "shape").iterdir())
+    assert [len(list(session.iterdir())) for session in sessions] == [2, 2]

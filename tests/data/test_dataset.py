@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.dataset import find_images, scan_folder, select_eval_images
+from edgecnn.data.dataset import EvalSplit, find_images, scan_folder, select_eval_images
 from edgecnn.data.split_record import SplitRecord, content_digest
 from edgecnn.errors import DataError, InputNotFoundError
 from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
@@ -288,3 +288,49 @@ def test_a_split_of_a_ready_split_is_taken_by_folder_where_nothing_is_remembered
 def test_a_split_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'test' contains no images"):
         select_eval_images(laid(tmp_path, "train/cat/1.png", "val/cat/2.png"), MANIFEST, None, "test")
+
+
+# ---- images that came after training
+
+
+@pytest.fixture
+def grown(tmp_path: Path) -> tuple[Path, SplitRecord]:
+    """A ready split that a model was trained on, to which each split got an image later."""
+    laid(tmp_path, "train/cat/1.png", "train/dog/1.png", "val/cat/2.png", "test/dog/3.png")
+    record = record_of(
+        tmp_path, train=["train/cat/1.png", "train/dog/1.png"], val=["val/cat/2.png"], test=["test/dog/3.png"]
+    )
+    return laid(tmp_path, "train/cat/new.png", "val/dog/new.png", "test/cat/new.png"), record
+
+
+@pytest.mark.parametrize("which", ["val", "test"])
+def test_images_that_came_later_count_to_the_split_that_they_were_put_into(
+    grown: tuple[Path, SplitRecord], which: EvalSplit
+) -> None:
+    root, record = grown
+    found = select_eval_images(root, MANIFEST, record, which)
+    assert len(found.paths) == 2
+    assert {path.relative_to(root).parts[0] for path in found.paths} == {which}
+    assert "1 of them added since training" in found.note
+
+
+def test_without_a_split_named_the_validation_images_evaluate_and_the_rest_is_told(
+    grown: tuple[Path, SplitRecord],
+) -> None:
+    root, record = grown
+    found = select_eval_images(root, MANIFEST, record)
+    assert names(root, found.paths) == ["val/cat/2.png", "val/dog/new.png"]
+    assert "1 new ones in train" in found.note
+    assert "1 new ones in test are not among them (--split test)" in found.note
+
+
+def test_what_was_trained_on_stays_so_when_it_is_moved_into_test(grown: tuple[Path, SplitRecord]) -> None:
+    root, record = grown
+    (root / "train/cat/1.png").rename(root / "test/cat/moved.png")
+    found = select_eval_images(root, MANIFEST, record, "test")
+    assert "test/cat/moved.png" not in names(root, found.paths)
+    assert "1 more in it are left out, since the model was trained on them" in found.note
+
+
+def test_a_class_folder_may_differ_from_its_label_in_case(tmp_path: Path) -> None:
+    assert select_eval_images(laid(tmp_path, "Cat/1.png", "DOG/1.png"), MANIFEST, None).truth == (0, 1)

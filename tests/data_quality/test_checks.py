@@ -125,17 +125,17 @@ def test_an_image_of_another_format_than_its_name_says_is_a_warning(data: Path) 
 
 
 @pytest.mark.parametrize("name", ["photo.heic", "photo.dat"])
-def test_an_image_that_is_passed_over_for_its_suffix_is_a_warning(data: Path, name: str) -> None:
+def test_an_image_that_is_left_out_for_its_suffix_is_a_warning(data: Path, name: str) -> None:
     write(data / "cat/new.jpg", scene(77)).replace(data / "cat" / name)
-    the(data, "warning", "skipped", name)
+    the(data, "warning", "left out", name)
 
 
 def test_other_files_among_the_images_are_a_note_and_those_beside_the_classes_are_not(data: Path) -> None:
     (data / "labels.csv").write_text("a,b")
     (data / "cat/.hidden").write_text("")
     assert of(data, "note") == []
-    (data / "cat/Thumbs.db").write_text("x")
-    the(data, "note", "1 other file among the images", "cat/Thumbs.db")
+    (data / "cat/notes.txt").write_text("x")
+    the(data, "note", "1 file among the images", "cat/notes.txt")
 
 
 # Copies

@@ -58,7 +58,10 @@ def inspect(options: InspectOptions) -> None:
     if options.json:
         print_json(found)
         return
+    from edgecnn.manifest import UNKNOWN_OFF
+
     manifest = found["manifest"]
+    rule = manifest["unknown"]
     rows = [
         ("labels", ", ".join(manifest["labels"][:12]) + (" …" if len(manifest["labels"]) > 12 else "")),
         ("input", f"{manifest['input']['width']} x {manifest['input']['height']} {manifest['input']['color']}"),
@@ -66,6 +69,7 @@ def inspect(options: InspectOptions) -> None:
             (key, _value(manifest[key]))
             for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")
         ),
+        *([("unknown", UNKNOWN_OFF)] if rule["score"] == "max_probability" and rule["threshold"] <= 0 else []),
         ("size", f"{found['size_bytes'] / 1e6:.2f} MB"),
         ("parameters, MACs", f"{_number(found['parameters'])}, {_number(found['macs'])}"),
         ("opset", _number(found["opset"])),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli.options import JsonOption, require_extra
-from edgecnn.cli.output import note, print_facts, print_json, print_table
+from edgecnn.cli.output import note, print_facts, print_findings, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Option
@@ -72,7 +72,9 @@ class TrainCommandOptions(TrainOptions, JsonOption):
 def train(options: TrainCommandOptions) -> None:
     """Train a classifier on a folder of images."""
     require_extra("training")
+    from edgecnn.data.left_out import usage_line
     from edgecnn.evaluation.metrics import wilson_interval
+    from edgecnn.manifest import UNKNOWN_OFF
     from edgecnn.training import train as run
     from edgecnn.training.optim.distributed import leads
 
@@ -88,9 +90,15 @@ def train(options: TrainCommandOptions) -> None:
         ("validation top-1", f"{result.val_top1:.4f} of {result.val_images} images (95 %: {low:.4f} to {high:.4f})"),
         ("macro-F1, ECE", f"{result.val_macro_f1:.4f}, {result.val_ece:.4f}"),
         ("test top-1", "no test split" if result.test_top1 is None else f"{result.test_top1:.4f}"),
+        ("unknown", UNKNOWN_OFF if result.unknown.off else f"{result.unknown.score} {result.unknown.threshold:.4f}"),
         ("trained on", f"{result.train_images} images, {result.epochs} epochs, {result.seconds:.0f} s"),
         ("checkpoint", result.best_checkpoint),
         ("report", f"{result.run_dir}/report.html"),
     ]
+    told = [finding for finding in result.findings if finding.level in ("fault", "warning")]
+    if told:
+        print_findings(told)
     print_facts(f"{result.model}, {result.parameters:,} parameters: {', '.join(result.labels[:6])}", rows)
+    used = result.train_images + result.val_images + result.test_images
+    note(usage_line(used, result.left_out, len(result.skipped)))
     note(f"next: edgecnn export {result.best_checkpoint} --out model.onnx")

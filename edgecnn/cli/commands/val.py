@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
 
 def val(options: ValOptions) -> None:
     """Evaluate a model on labelled images."""
+    from edgecnn.data.left_out import usage_line
     from edgecnn.evaluation.evaluate import validate
     from edgecnn.evaluation.metrics import wilson_interval
     from exporters.verify_models import open_model
@@ -53,6 +54,7 @@ def val(options: ValOptions) -> None:
     for skipped in result.skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
     note(f"evaluated {result.note}, on {opened.ep}")
+    note(usage_line(result.images, result.left_out, len(result.skipped)))
     if options.json:
         print_json(result)
         return

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.dataset import SPLITS, ImageFolder, scan_folder
+from edgecnn.data.image_folder import SPLITS, ImageFolder, scan_folder
+from edgecnn.data.left_out import left_out_by_reason, usage_line
 from edgecnn.data.loading import default_workers
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
@@ -30,7 +31,7 @@ def examine_data(root: Path, reporter: Reporter | None = None) -> list[Finding]:
     progress = reporter.stage("comparing images")
     thumbnails = np.array([f.thumbnail for f in facts], np.uint8).reshape(-1, 64, 64)
     copies = find_copies([f.digest for f in facts], thumbnails, progress)
-    return [_summary(folder, facts), *check_data(folder, facts, faults, copies)]
+    return [_summary(folder, facts, len(faults)), *check_data(folder, facts, faults, copies)]
 
 
 def _read(folder: ImageFolder, reporter: Reporter) -> tuple[list[ImageStats], list[Fault]]:
@@ -48,7 +49,7 @@ def _read(folder: ImageFolder, reporter: Reporter) -> tuple[list[ImageStats], li
     return facts, faults
 
 
-def _summary(folder: ImageFolder, facts: Sequence[ImageStats]) -> Finding:
+def _summary(folder: ImageFolder, facts: Sequence[ImageStats], unreadable: int) -> Finding:
     counts = Counter(p.class_name for p in folder.images if p.class_name)
     splits = Counter(p.split for p in folder.images if p.split)
     classes = ", ".join(f"{name} {counts[name]}" for name in folder.class_names[:_CLASSES]) + (
@@ -56,4 +57,5 @@ def _summary(folder: ImageFolder, facts: Sequence[ImageStats]) -> Finding:
     )
     text = f"{len(facts)} of {len(folder.images)} images are readable, {len(folder.class_names)} classes"
     ready = f", split {', '.join(f'{split} {splits[split]}' for split in SPLITS)}" if splits else ""
-    return Finding("ok", f"{text}{f' ({classes})' if classes else ''}{ready}", str(folder.root), "")
+    usage = usage_line(len(facts), left_out_by_reason(folder.left_out), unreadable)
+    return Finding("ok", f"{text}{f' ({classes})' if classes else ''}{ready}; {usage}", str(folder.root), "")

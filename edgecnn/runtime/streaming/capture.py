@@ -12,10 +12,12 @@ from typing import Any
 import cv2
 
 from edgecnn.atomic import make_folder, write_bytes
+from edgecnn.data.sessions import SESSION_PREFIX
 from edgecnn.errors import OutputError, UsageError
 from edgecnn.progress import Progress
 from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.sources import Frame, LiveOptions, open_source
+from edgecnn.runtime.sources.frame import now_rfc3339
 
 __all__ = ["CaptureOptions", "CaptureResult", "capture", "frames_for"]
 
@@ -49,7 +51,7 @@ class CaptureOptions:
 class CaptureResult:
     """The report of ``edgecnn capture``."""
 
-    folder: Path
+    folder: Path  # of this session, in the folder of the label
     saved: int
     skipped: int  # frames that were due and unfit
     reasons: tuple[str, ...]  # why, each kind once
@@ -62,8 +64,7 @@ def capture(options: CaptureOptions, progress: Progress | None = None) -> Captur
         InputNotFoundError, SourceError: the source cannot be opened.
         OutputError: an image cannot be written.
     """
-    folder = options.data / options.label
-    make_folder(folder)
+    folder = _session_folder(options.data / options.label)
     saved = skipped = 0
     reasons: dict[str, None] = {}
     frames = _frames(options)
@@ -81,6 +82,17 @@ def capture(options: CaptureOptions, progress: Progress | None = None) -> Captur
             if saved == options.count:
                 break
     return CaptureResult(folder, saved, skipped, tuple(reasons))
+
+
+def _session_folder(label_folder: Path) -> Path:
+    """A folder for the frames of this session, which training keeps on one side of its split."""
+    name = SESSION_PREFIX + re.sub(r"[^0-9TZ]", "", now_rfc3339().partition(".")[0]) + "Z"
+    folder, number = label_folder / name, 1
+    while folder.exists():
+        number += 1
+        folder = label_folder / f"{name}-{number}"
+    make_folder(folder)
+    return folder
 
 
 def frames_for(source: str, seconds: float, progress: Progress | None = None) -> Iterator[Frame]:

@@ -31,7 +31,10 @@ __all__ = [
 ]
 
 MIN_VALIDATION_IMAGES = 40
-"""With fewer images the 5 % quantile (two images) is unreliable, so no threshold is fitted."""
+"""Fewer cannot tell a quantile of 5 % (two images beyond it); then training images help out, by cross-fitting."""
+
+MIN_IMAGES = 40
+"""Of both kinds together: with fewer no threshold is fitted."""
 
 MAX_TRAINING_IMAGES = 1000
 """More do not move the score.
@@ -39,6 +42,8 @@ MAX_TRAINING_IMAGES = 1000
 From 400 on it rejected the same (cats and dogs), so no more features need be computed.
 """
 
+_FOLDS = 5
+_MIN_FOR_SHIFT = 4  # validation images whose median says how much farther new images lie
 _DIRECTIONS = 32  # of the subspace; 16 to 128 differ by less than chance
 _MIN_TRAINING_IMAGES = 20
 _MIN_FEATURES = 8
@@ -133,18 +138,45 @@ def fit_unknown(
         CheckpointError: the feature distance was requested, but the features do not suffice for it.
 
     Returns:
-        The fit. Its rule rejects nothing if there are fewer than 40 validation images.
+        With fewer than 40 validation images, a feature distance whose threshold training images helped to fit
+        (:func:`_cross_fitted`); a rule that is off where all images together are fewer than 40, or carry no distance.
     """
-    if len(val_logits) < MIN_VALIDATION_IMAGES:
+    few = len(val_logits) < MIN_VALIDATION_IMAGES
+    if len(val_logits) + (len(train_features) if score in ("auto", "feature_distance") else 0) < MIN_IMAGES:
         return UnknownFit(UnknownRule())
     tensors = _fit_subspace(train_features) if score in ("auto", "feature_distance") else {}
     if score == "auto":
         score = "feature_distance" if tensors else "max_probability"
+    if few and score != "feature_distance":
+        return UnknownFit(UnknownRule())  # a network is sure of its training images: they tell nothing of the others
     rule = UnknownRule(score)
     module = build_score(rule, tensors)
     with torch.inference_mode():
         found = module(val_features, val_logits) if module else (val_logits / temperature).softmax(1).amax(1)
+    if few:
+        found = torch.cat([found, _cross_fitted(train_features, found)])
     return UnknownFit(fit_threshold(rule, found.numpy(), rate), tensors)
+
+
+def _cross_fitted(train_features: Tensor, val_scores: Tensor) -> Tensor:
+    """Scores ``[M]`` of training images, each by a subspace that was fitted without it.
+
+    The network itself was trained on them, so new images lie farther out. How much farther the medians tell: the scores
+    are moved up by their distance.
+    """
+    fold = torch.arange(len(train_features)) % _FOLDS
+    scores = torch.empty(len(train_features))
+    for k in range(_FOLDS):
+        tensors = _fit_subspace(train_features[fold != k], least=_MIN_TRAINING_IMAGES * (_FOLDS - 1) // _FOLDS)
+        if not tensors:
+            return torch.empty(0)
+        with torch.inference_mode():
+            scores[fold == k] = FeatureDistance(tensors["mean"], tensors["basis"])(
+                train_features[fold == k].float(), torch.empty(0)
+            )
+    if len(val_scores) >= _MIN_FOR_SHIFT:
+        scores += torch.relu(val_scores.median() - scores.median())
+    return scores
 
 
 def spread(count: int, most: int = MAX_TRAINING_IMAGES) -> list[int]:
@@ -152,10 +184,10 @@ def spread(count: int, most: int = MAX_TRAINING_IMAGES) -> list[int]:
     return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
-def _fit_subspace(features: Tensor) -> dict[str, Tensor]:
-    """Returns mean and principal directions of normalized features; empty if the features do not suffice."""
+def _fit_subspace(features: Tensor, least: int = _MIN_TRAINING_IMAGES) -> dict[str, Tensor]:
+    """Mean and principal directions of unit features; empty where they carry none."""
     images, width = features.shape
-    if images < _MIN_TRAINING_IMAGES or width < _MIN_FEATURES or not torch.isfinite(features).all():
+    if images < least or width < _MIN_FEATURES or not torch.isfinite(features).all():
         return {}
     unit = _unit(features.double())
     mean = unit.mean(0)

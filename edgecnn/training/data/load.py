@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.dataset import ImageFile, ImageFolder, scan_folder
+from edgecnn.data.image_folder import ImageFile, ImageFolder, scan_folder
+from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, default_workers
+from edgecnn.data.sessions import join_groups, session_keys
 from edgecnn.data.split_record import Split, SplitRecord, data_sha256
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
 from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import Copies, find_copies
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, UsageError
 from edgecnn.progress import Reporter
 from edgecnn.training.data.pixel_cache import PixelCache, PixelPlan
-from edgecnn.training.data.split import split_images
+from edgecnn.training.data.split import SplitShares, split_images
+from edgecnn.training.data.split_carried_over import KnownSplit, carry_over
 
 __all__ = ["Sample", "TrainingData", "load_training_data"]
 
@@ -51,6 +54,8 @@ class TrainingData:
     duplicates: int  # images that are a copy of another
     findings: tuple[Finding, ...] = ()  # of the examination, the worst first
     pixels: PixelCache | None = None  # where they were asked for
+    left_out: Mapping[Reason, int] = field(default_factory=dict)  # files that were not tried, by reason
+    known: tuple[KnownSplit, ...] = ()  # what the weights begun with, and a teacher, were trained on
 
     def of(self, split: Split) -> list[Sample]:
         """The samples of one split."""
@@ -59,7 +64,10 @@ class TrainingData:
     @property
     def record(self) -> SplitRecord:
         """What the checkpoint and the model file remember."""
-        return SplitRecord.of({split: [s.digest for s in self.of(split)] for split in ("train", "val", "test")})
+        record = SplitRecord.of({split: [s.digest for s in self.of(split)] for split in ("train", "val", "test")})
+        for earlier in self.known:
+            record = record.trained_also_on(earlier.record)
+        return record
 
     @property
     def sha256(self) -> str:
@@ -76,6 +84,8 @@ def load_training_data(
     workers: int | None = None,
     *,
     plan: PixelPlan | None = None,
+    group: str = "auto",
+    known: Sequence[KnownSplit] = (),
 ) -> TrainingData:
     """Decodes every image once and splits them; a split that the folder brings is kept.
 
@@ -87,6 +97,9 @@ def load_training_data(
         workers: threads that decode.
         plan: the sizes in which pixels are kept; None: no pixels. Which image is on which side of the split is known
             only when all were decoded (copies stay on one side), so each is kept in each size.
+        group: which images are of one session and stay on one side, see
+            :func:`edgecnn.data.sessions.session_keys`.
+        known: how the models that this one starts or learns from were split: what they trained on stays in training.
 
     Raises:
         OutputError: the pixels cannot be kept.
@@ -94,35 +107,38 @@ def load_training_data(
         DataError: fewer than two classes, or a class with fewer than two readable images.
         UsageError: shares that cannot be split off.
     """
-    folder = scan_folder(root)
+    folder = scan_folder(root, plan.folder if plan else None)
     _require_classes(folder)
     facts, faults, pixels = _read_all(folder, reporter, workers, plan)
     _require_images(folder, [f.file for f in facts], len(faults))
     index = {name: i for i, name in enumerate(folder.class_names)}
     labels = [index[f.file.class_name or ""] for f in facts]
     copies = _find_copies(facts, reporter)
-    groups = list(copies.groups)
     images = [f.file for f in facts]
-    splits = (
-        _ready(images, labels, groups, val_split, seed)
-        if folder.ready_split
-        else split_images(labels, groups, val_split, test_split, seed)
-    )
+    sessions = session_keys(images, root, group)
+    groups = join_groups(copies.groups, sessions)
+    shares = SplitShares(val_split, test_split, seed)
+    ready = _ready(folder, images, labels, groups, shares) if folder.ready_split else None
+    digests = [f.digest for f in facts]
+    splits = carry_over(known, digests, groups, labels, shares, ready, reporter.say) if known else ready
+    splits = split_images(labels, groups, val_split, test_split, seed) if splits is None else splits
     rows = {image: row for row, image in enumerate(folder.images)}
     samples = tuple(
         Sample(path=f.file.path, label=label, split=split, digest=f.digest, row=rows[f.file])
         for f, label, split in zip(facts, labels, splits, strict=True)
     )
     skipped = tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults)
-    findings = check_data(folder, facts, faults, copies)
+    findings = check_data(folder, facts, faults, copies, splits, sessions)
     return TrainingData(
         root=root,
         labels=folder.class_names,
         samples=samples,
         skipped=skipped,
-        duplicates=len(groups) - len(set(groups)),
+        duplicates=len(copies.groups) - len(set(copies.groups)),
         findings=findings,
         pixels=pixels,
+        left_out=left_out_by_reason(folder.left_out),
+        known=tuple(known),
     )
 
 
@@ -185,14 +201,28 @@ def _require_images(folder: ImageFolder, kept: list[ImageFile], skipped: int) ->
         )
 
 
-def _ready(images: list[ImageFile], labels: list[int], groups: list[int], val_split: float, seed: int) -> list[Split]:
-    """The folder's own split. Without `val`, that is split off from `train`; `test` is never touched for it."""
+def _ready(
+    folder: ImageFolder, images: list[ImageFile], labels: list[int], groups: list[int], shares: SplitShares
+) -> list[Split]:
+    """The folder's own split. What it lacks is split off from `train`: `val`, and `test` where it is asked for.
+
+    Raises :class:`UsageError` where a test share is asked for and the folder has a test split.
+    """
     splits: list[Split] = [image.split or "train" for image in images]
-    if "val" in splits:
-        return splits
+    if shares.test and "test" in splits:
+        raise UsageError(
+            f"--test-split {shares.test:g}: {folder.root} has a test split already; leave --test-split out, or remove "
+            "that folder"
+        )
     train = [i for i, split in enumerate(splits) if split == "train"]
-    for i, split in zip(
-        train, split_images([labels[i] for i in train], [groups[i] for i in train], val_split, 0.0, seed), strict=True
-    ):
+    part = [labels[i] for i in train], [groups[i] for i in train]
+    if "val" not in splits:
+        found = split_images(*part, shares.val, shares.test, shares.seed)
+    elif shares.test:
+        held_out = split_images(*part, shares.test, 0.0, shares.seed)
+        found = ["test" if split == "val" else split for split in held_out]
+    else:
+        return splits
+    for i, split in zip(train, found, strict=True):
         splits[i] = split
     return splits

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data.split_record import Split
-from edgecnn.errors import DataError, UsageError
+from edgecnn.errors import DataError, GateError, UsageError
 from edgecnn.manifest import InputSpec
 from edgecnn.progress import Reporter
 from edgecnn.training.calibration.ood_score import spread
@@ -19,8 +19,10 @@ from edgecnn.training.data.load import TrainingData, load_training_data
 from edgecnn.training.data.loader import TrainingBatch, steps_an_epoch, training_batches
 from edgecnn.training.data.pixel_cache import CachedImages, PixelCache, PixelPlan
 from edgecnn.training.data.soft_labels import TrainingSet, make_training_set
+from edgecnn.training.data.split_carried_over import KnownSplit
 from edgecnn.training.optim.distributed import World
 from edgecnn.training.options import TrainOptions
+from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.setup import Setup
 
 __all__ = ["PreparedData", "prepare"]
@@ -90,6 +92,22 @@ class PreparedData:
             )
 
 
+def known_splits(*checkpoints: Path | None) -> list[KnownSplit]:
+    """How the images of the models that a run starts or learns from were split. Raises as :func:`load_checkpoint`."""
+    return [KnownSplit(str(path), load_checkpoint(path).record) for path in checkpoints if path is not None]
+
+
+def _require_no_faults(options: TrainOptions, data: TrainingData) -> None:
+    """Raises :class:`GateError` for what the examination of the images found, where `--strict` asks for it."""
+    faults = [finding for finding in data.findings if finding.level == "fault"]
+    if options.strict and faults:
+        worst = faults[0]
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        raise GateError(
+            f"--strict: {worst.what}: {worst.where}{more}; {worst.remedy}. `edgecnn doctor {options.data}` lists all"
+        )
+
+
 def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporter, world: World) -> PreparedData:
     """Reads every image of ``options.data`` once, and keeps its pixels in files in ``folder``.
 
@@ -97,12 +115,22 @@ def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporte
         InputNotFoundError, DataError: the folder of images, or the soft labels, cannot be trained on.
         UsageError: shares that cannot be split off, or more processes than images.
         OutputError: the pixels cannot be kept.
+        GateError: the images have faults, and ``options.strict``.
     """
     side, cached = setup.imgsz, setup.cached_side
     plan = PixelPlan(folder, InputSpec(side, side), InputSpec(cached, cached), setup.preprocess)
     data = load_training_data(
-        options.data, options.val_split, options.test_split, options.seed, reporter, options.workers, plan=plan
+        options.data,
+        options.val_split,
+        options.test_split,
+        options.seed,
+        reporter,
+        options.workers,
+        plan=plan,
+        group=options.group,
+        known=known_splits(setup.start_from, options.teacher),
     )
+    _require_no_faults(options, data)
     train, val = data.of("train"), data.of("val")
     if len(train) < world.size:
         raise UsageError(f"{world.size} processes for {len(train)} training images; start fewer")

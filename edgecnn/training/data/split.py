@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgecnn.data.split_record import Split
 from edgecnn.errors import UsageError
 
-__all__ = ["split_images"]
+__all__ = ["SplitShares", "split_images"]
+
+
+@dataclass(frozen=True)
+class SplitShares:
+    """How much is held out."""
+
+    val: float  # fractions of the images
+    test: float
+    seed: int
 
 
 def split_images(
@@ -60,12 +70,31 @@ def split_images(
                 left.subtract(labels[i] for i in taken)
                 for i in taken:
                     result[i] = split
+        if missing["val"] == wanted["val"] > 0:
+            _hold_out_smallest(stratum, members, labels, left, result)
     if "val" not in result:
         raise UsageError(
             f"--val-split {val_split:g} of {len(labels)} images leaves none to validate on; change the shares, or "
             "add images"
         )
     return result
+
+
+def _hold_out_smallest(
+    stratum: Sequence[int],
+    members: dict[int, list[int]],
+    labels: Sequence[int],
+    left: Counter[int],
+    result: list[Split],
+) -> None:
+    """Where every group is larger than the share (sessions of many frames), the smallest one validates."""
+    for group in sorted(stratum, key=lambda g: len(members[g])):
+        taken = members[group]
+        if result[taken[0]] == "train" and all(left[c] > n for c, n in Counter(labels[i] for i in taken).items()):
+            left.subtract(labels[i] for i in taken)
+            for i in taken:
+                result[i] = "val"
+            return
 
 
 def _strata(

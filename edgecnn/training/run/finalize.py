@@ -13,7 +13,7 @@ from torch import Tensor
 from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.progress import Progress, Reporter
-from edgecnn.training.calibration.ood_score import MIN_VALIDATION_IMAGES, UnknownFit, fit_unknown
+from edgecnn.training.calibration.ood_score import MIN_IMAGES, UnknownFit, fit_unknown
 from edgecnn.training.calibration.temperature import fit_temperature
 from edgecnn.training.data.pixel_cache import CachedImages
 from edgecnn.training.data.prepared import PreparedData
@@ -97,7 +97,7 @@ def _fit_unknown(
     done: FinalizeContext, model: TorchBackend, logits: NDArray[np.float32], temperature: float
 ) -> UnknownFit:
     """On features of the images as the device sees them, not as they were augmented."""
-    if len(done.prepared.val) < MIN_VALIDATION_IMAGES:
+    if len(done.prepared.val) + len(done.prepared.data.of("train")) < MIN_IMAGES:
         return UnknownFit(UnknownRule())  # features would be computed for nothing
     batch = done.options.batch
     progress = done.reporter.stage("features for the unknown score")

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edgecnn.atomic import write_text
 from edgecnn.evaluation.metrics import Metrics
-from edgecnn.manifest import Manifest, UnknownRule
+from edgecnn.manifest import UNKNOWN_OFF, Manifest, UnknownRule
+from edgecnn.training.calibration.ood_score import MIN_VALIDATION_IMAGES
 from edgecnn.training.data.load import Sample, TrainingData
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.options import TrainOptions
@@ -64,13 +65,17 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
         epochs=len(outcome.history),
         train_images=len(outcome.data.of("train")),
         val_images=len(outcome.data.of("val")),
+        test_images=len(outcome.data.of("test")),
         val_top1=outcome.metrics.top1,
         val_macro_f1=outcome.metrics.macro_f1,
         val_ece=outcome.metrics.ece,
         test_top1=outcome.test.top1 if outcome.test else None,
         seconds=round(outcome.seconds, 1),
         images_per_s=round(trained / seconds, 1) if seconds else 0.0,
+        unknown=outcome.manifest.unknown,
         skipped=outcome.data.skipped,
+        left_out=outcome.data.left_out,
+        findings=outcome.data.findings,
     )
     summary: dict[str, Any] = {
         **asdict(result),
@@ -116,7 +121,6 @@ def _truth(samples: Sequence[Sample]) -> NDArray[np.int64]:
 
 
 def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
-    unknown = outcome.manifest.unknown
     tested = f", {outcome.test.images:,} to test" if outcome.test else ""
     return [
         (
@@ -128,11 +132,18 @@ def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
         ("of them", f"{outcome.data.duplicates} copies of others; {len(result.skipped)} more could not be read"),
         ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} images a second while training"),
         ("temperature", f"{outcome.manifest.temperature:g}"),
-        (
-            f"unknown {'above' if unknown.in_graph else 'below'}",
-            (
-                f"{unknown.score} {unknown.threshold:.4f}, which rejects {unknown.false_reject_rate:.1%} of the "
-                "validation images"
-            ),
-        ),
+        _unknown(outcome, result),
     ]
+
+
+def _unknown(outcome: Outcome, result: TrainResult) -> tuple[str, str]:
+    unknown = outcome.manifest.unknown
+    if unknown.off:
+        return "unknown", UNKNOWN_OFF
+    few = result.val_images < MIN_VALIDATION_IMAGES
+    judged = "validation and (cross-fitted) training" if few else "validation"
+    rate = f"{unknown.false_reject_rate:.1%}"
+    return (
+        f"unknown {'above' if unknown.in_graph else 'below'}",
+        f"{unknown.score} {unknown.threshold:.4f}, which rejects {rate} of the {judged} images",
+    )

@@ -71,6 +71,15 @@ class RunFolder:
         """Whether anything here would be overwritten."""
         return any(p.exists() for p in (self.best.parent, self.results, self.split, self.summary, self.report))
 
+    def discard_if_empty(self) -> None:
+        """Removes the folder that was made for a run which could not begin, and `runs/train` where nothing is left."""
+        numbered = self.root.name.isdecimal() and self.root.parent == Path("runs") / "train"
+        for folder in (self.root, *(self.root.parents[:2] if numbered else ())):
+            try:
+                folder.rmdir()
+            except OSError:  # not empty: something else is in it
+                return
+
     def clear(self) -> None:
         """Removes an earlier run, once the new one is sure to begin; other files stay."""
         for folder in (self.best.parent, self.tensorboard):

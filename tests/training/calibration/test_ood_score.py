@@ -96,9 +96,28 @@ def test_the_threshold_on_probabilities_is_for_those_after_temperature() -> None
     assert hot.threshold < cold.threshold
 
 
-def test_too_few_validation_images_give_a_rule_that_rejects_nothing() -> None:
-    assert fit_unknown(features(200, 0), features(39, 1), logits(39)).rule == UnknownRule()
-    assert fit_unknown(features(200, 0), features(40, 1), logits(40)).rule != UnknownRule()
+@pytest.mark.parametrize(("train", "val"), [(32, 8), (50, 10), (200, 39)])
+def test_with_few_validation_images_training_images_help_to_fit_the_threshold(train: int, val: int) -> None:
+    fit = fit_unknown(features(train, 0), features(val, 1), logits(val))
+    assert fit.rule.score == "feature_distance"
+    assert not fit.rule.off
+    score = build_score(fit.rule, fit.tensors)
+    assert score is not None
+    same, other = score(features(500, 2), logits(500)).numpy(), score(features(500, 3, first=10), logits(500)).numpy()
+    assert rejected(fit.rule, same).mean() < 0.12
+    assert rejected(fit.rule, other).mean() > 0.95
+
+
+def test_fewer_than_40_images_in_all_give_a_rule_that_is_off() -> None:
+    fit = fit_unknown(features(31, 0), features(8, 1), logits(8))
+    assert fit.rule == UnknownRule()
+    assert fit.rule.off
+
+
+def test_probabilities_of_training_images_tell_nothing_of_others() -> None:
+    flat = torch.ones(200, WIDTH)  # features that carry no distance
+    assert fit_unknown(flat, torch.ones(39, WIDTH), logits(39)).rule.off
+    assert not fit_unknown(flat, torch.ones(40, WIDTH), logits(40)).rule.off
 
 
 @pytest.mark.parametrize("score", ["max_probability", "energy", "feature_distance"])

@@ -1,0 +1,265 @@
+"""A folder of images: one folder a class, or that under `train`, `val` and `test`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecnn.data.folder_files import FolderFiles, is_run_folder, list_files, list_folders, why_left_out
+from edgecnn.data.left_out import LeftOut, Reason
+from edgecnn.data.split_names import class_key, matching_class, split_of_name
+from edgecnn.data.split_record import Split
+from edgecnn.errors import DataError, InputNotFoundError
+
+__all__ = ["SPLITS", "ImageFile", "ImageFolder", "find_images", "require_folder", "scan_folder"]
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file and the class folder it lies in."""
+
+    path: Path
+    class_name: str | None  # None: an image without a label
+    split: Split | None = None  # where the folder was split already
+    below: str = ""  # the folder in the class folder in which it lies, with slashes; empty: in the class folder itself
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """What a folder of images holds."""
+
+    root: Path
+    class_names: tuple[str, ...]  # sorted; of the training split where there is one; empty: no labels
+    images: tuple[ImageFile, ...]  # sorted by path
+    ready_split: bool
+    left_out: tuple[LeftOut, ...] = ()  # files that are not used, and why
+    split_folders: tuple[Path, ...] = ()  # of a ready split, whatever their names
+
+
+def scan_folder(root: Path, own_run: Path | None = None) -> ImageFolder:
+    """Lists a folder of images without reading more than the first bytes of files without a suffix.
+
+    Args:
+        root: one folder a class, or that under `train`, `val` and `test`.
+        own_run: the run folder that is being written, which may lie in ``root``.
+
+    Raises:
+        InputNotFoundError: no such folder.
+        DataError: it is no folder, it holds no image at all, or its folders cannot be understood.
+    """
+    runs, folders = _parted(list_folders(require_folder(root)), own_run)
+    left_out = [LeftOut(path, "run_folder") for folder in runs for path in _images_below(folder)]
+    splits = _split_folders(folders)
+    if splits:
+        found = _scan_ready(root, folders, splits)
+    else:
+        _refuse_split_inside_classes(root, folders)
+        found = _scan_classes(root, folders)
+    if not found.images:
+        raise DataError(
+            f"{root}: contains no images{_told(found.left_out)}; put them into one folder per class, like "
+            f"{root / 'cat' / '1.jpg'}"
+        )
+    if len({image.class_name is None for image in found.images}) > 1:
+        loose = next(image.path for image in found.images if image.class_name is None)
+        raise DataError(
+            f"{loose}: this image is not in a class folder, but other images are; move it into the folder of its "
+            "class, or remove it"
+        )
+    everything = sorted((*found.left_out, *left_out), key=lambda file: file.path)
+    return ImageFolder(
+        root,
+        tuple(sorted(found.classes)) if any(image.class_name for image in found.images) else (),
+        tuple(sorted(found.images, key=lambda image: image.path)),
+        bool(splits),
+        tuple(everything),
+        tuple(folder for folder, _ in splits),
+    )
+
+
+def require_folder(root: Path) -> Path:
+    """Raises :class:`InputNotFoundError` or :class:`DataError` unless ``root`` is a folder."""
+    if not root.exists():
+        raise InputNotFoundError(f"{root}: no such folder; check the path")
+    if not root.is_dir():
+        raise DataError(f"{root}: is a file; expected a folder of images, with one folder per class")
+    return root
+
+
+def find_images(root: Path) -> list[Path]:
+    """Every image below a folder, sorted by path; linked folders are followed once, so a loop of links cannot trap it.
+
+    Raises:
+        DataError: a folder that may not be read, which would count as empty.
+    """
+    return list(list_files(root).images)
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    classes: frozenset[str]
+    images: list[ImageFile]
+    left_out: list[LeftOut]
+
+
+def _parted(folders: Iterable[Path], own_run: Path | None) -> tuple[list[Path], list[Path]]:
+    """The run folders among them, and the others."""
+    runs: list[Path] = []
+    others: list[Path] = []
+    own = own_run.resolve() if own_run else None
+    for folder in folders:
+        holds_own = own is not None and folder.resolve() in (own, *own.parents)
+        is_own = holds_own and (folder.resolve() == own or not _images_below(folder))
+        (runs if is_own or is_run_folder(folder) else others).append(folder)
+    return runs, others
+
+
+def _images_below(folder: Path) -> list[Path]:
+    """The images below a folder that is not used; it may be one that cannot be listed."""
+    try:
+        return list(list_files(folder).images)
+    except DataError:
+        return []
+
+
+# One folder a class
+
+
+def _scan_classes(root: Path, folders: Sequence[Path], split: Split | None = None) -> _Scanned:
+    """Class folders in a folder; without any, the images in it have no label."""
+    if not folders:
+        files = list_files(root)
+        return _Scanned(
+            frozenset(), [ImageFile(path, None, split) for path in files.images], _of_this_folder(files, root)
+        )
+    images: list[ImageFile] = []
+    left_out = _loose(root)
+    for folder in folders:
+        files = list_files(folder)
+        name = class_key(folder.name)
+        images += (ImageFile(p, name, split, p.parent.relative_to(folder).as_posix().strip(".")) for p in files.images)
+        left_out += files.left_out
+    return _Scanned(frozenset(class_key(folder.name) for folder in folders), images, left_out)
+
+
+def _of_this_folder(files: FolderFiles, root: Path) -> list[LeftOut]:
+    """Tables and texts beside the images of a folder without classes are not worth a word."""
+    return [file for file in files.left_out if file.reason != "not_an_image" or file.path.parent != root]
+
+
+def _loose(folder: Path) -> list[LeftOut]:
+    """Images, videos and hidden class folders beside class folders."""
+    found: list[LeftOut] = []
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            if path.name.startswith("."):
+                found += (LeftOut(image, "hidden") for image in _images_below(path))
+        elif not path.name.startswith("."):
+            reason = why_left_out(path) or "no_class_folder"
+            if reason != "not_an_image":
+                found.append(LeftOut(path, reason))
+    return found
+
+
+def _refuse_split_inside_classes(root: Path, folders: Sequence[Path]) -> None:
+    """Raises :class:`DataError` where `train` and `test` lie in the class folders, or one folder deeper than given."""
+    if not folders:
+        return
+    inside = [{split_of_name(sub.name) for sub in list_folders(folder)} for folder in folders]
+    if not all("train" in names and names & {"val", "test"} for names in inside):
+        return
+    if len(folders) == 1:
+        raise DataError(f"{root}: the splits lie in its folder {folders[0].name}; give {folders[0]}")
+    raise DataError(
+        f"{root}: its class folders hold split folders ({folders[0] / 'train'} …), so that training and test images "
+        f"would be mixed; put the classes into the splits: {root / 'train' / folders[0].name}"
+    )
+
+
+# train, val and test
+
+
+def _split_folders(folders: Sequence[Path]) -> list[tuple[Path, Split]]:
+    """The folders that are splits, in the order of the splits; none where all are classes.
+
+    They are splits where all folders have the names of splits; or where `train` holds class folders and nothing else,
+    and another split, or no further folder with images, lies beside.
+    """
+    named = [(folder, split) for folder in folders if (split := split_of_name(folder.name))]
+    if not named:
+        return []
+    if len(named) < len(folders):
+        holds_classes = any(split == "train" and _holds_classes(folder) for folder, split in named)
+        others = [folder for folder in folders if split_of_name(folder.name) is None]
+        beside = len({split for _, split in named}) > 1 or not any(_images_below(folder) for folder in others)
+        if not (holds_classes and beside):
+            return []
+    return sorted(((_inner(folder, split), split) for folder, split in named), key=lambda item: SPLITS.index(item[1]))
+
+
+def _holds_classes(folder: Path) -> bool:
+    inner = _inner(folder, split_of_name(folder.name))
+    return len(list_folders(inner)) > 1 and not any(file.reason == "no_class_folder" for file in _loose(inner))
+
+
+def _inner(folder: Path, split: Split | None) -> Path:
+    """`train/train`, as some archives are packed, is `train`."""
+    inside = list_folders(folder)
+    if len(inside) == 1 and split_of_name(inside[0].name) == split and not _loose(folder):
+        return inside[0]
+    return folder
+
+
+def _scan_ready(root: Path, folders: Sequence[Path], splits: Sequence[tuple[Path, Split]]) -> _Scanned:
+    taken = [folder for folder, _ in splits]
+    left_out = _loose(root)
+    for folder in folders:
+        if not any(path == folder or folder in path.parents for path in taken):
+            left_out += _renamed(_images_below(folder), "beside_split")
+    scanned = [_scan_classes(folder, list_folders(folder), split) for folder, split in splits]
+    training = frozenset().union(
+        *(found.classes for found, (_, split) in zip(scanned, splits, strict=True) if split == "train")
+    )
+    images: list[ImageFile] = []
+    for found, (_, split) in zip(scanned, splits, strict=True):
+        left_out += found.left_out
+        if split == "test" and training and _without_labels(found.classes, training):
+            left_out += _renamed((image.path for image in found.images), "unlabelled_split")
+        else:
+            images += (_named_as(image, training) for image in found.images)
+    return _Scanned(training or frozenset(image.class_name or "" for image in images), images, left_out)
+
+
+def _without_labels(classes: frozenset[str], training: frozenset[str]) -> bool:
+    """No class folders, or a single one of a name that training does not know (`test/images`)."""
+    return not classes or (len(classes) == 1 and matching_class(next(iter(classes)), training) is None)
+
+
+def _named_as(image: ImageFile, training: frozenset[str]) -> ImageFile:
+    """With the name that the training split has for its class."""
+    known = matching_class(image.class_name or "", training)
+    return image if known in (None, image.class_name) else ImageFile(image.path, known, image.split, image.below)
+
+
+def _renamed(paths: Iterable[Path], reason: Reason) -> list[LeftOut]:
+    return [LeftOut(path, reason) for path in paths]
+
+
+_TOLD: Mapping[Reason, str] = {
+    "hidden": "hidden",
+    "other_format": "of formats that are not read",
+    "other_suffix": "with the suffix of something else",
+    "video": "videos",
+    "unlabelled_split": "without labels",
+    "run_folder": "in run folders",
+}
+
+
+def _told(left_out: Sequence[LeftOut]) -> str:
+    """What lies there in place of images."""
+    counts = {reason: sum(file.reason == reason for file in left_out) for reason in _TOLD}
+    found = ", ".join(f"{count} {_TOLD[reason]}" for reason, count in counts.items() if count)
+    return f" ({found})" if found else ""
