@@ -63,7 +63,7 @@ def open_session(
         options = replace(options, threads=threads)
     model = path if isinstance(path, ModelFile) else read_model_file(path)
     if not trusted:
-        admit(model)
+        admit(model, seconds=options.admission_seconds, how=options.admission)
     if ep == "auto":
         session = _open_best(model, options, prove=prove)
         if prove and session.description.golden_json is None:
