@@ -20,6 +20,7 @@ from edgecnn.runtime.session.node_placement import placement
 from edgecnn.runtime.session.ort_session import start_engine
 from edgecnn.runtime.session.race import clearly_quicker
 from edgecnn.runtime.session.run_options import RunOptions
+from edgecnn.runtime.system.denormals import warn_of_flushing
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -62,6 +63,7 @@ def open_session(
             ``prove`` is set and the model has no golden samples.
         UsageError: a number is out of range.
     """
+    warn_of_flushing()
     options = options or RunOptions()
     if threads is not None:
         options = replace(options, threads=threads)
