@@ -3,9 +3,9 @@
 Opens and runs an untrusted model in a child process, which may crash without harm.
 
 Reads ``PARENT HEIGHT WIDTH SECONDS`` as arguments (SECONDS: CPU time for the model; 0: set by its work and this
-machine's speed) and the model on standard input. Writes lines of JSON: ``{"limit_s": …}`` when it is ready, and when the
-work of the model is known; then the result, unless the model crashes it. Imports few modules, because the first opening
-of each model waits for this process.
+machine's speed) and the model on standard input. Writes lines of JSON: ``{"limit_s": …}`` when it is ready, and
+when the work of the model is known; then the result, unless the model crashes it. Imports few modules,
+because the first opening of each model waits for this process.
 """
 
 from __future__ import annotations
