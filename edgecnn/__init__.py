@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     from edgecnn.runtime.decision import Score as Score
     from edgecnn.runtime.sources import Frame as Frame
     from edgecnn.runtime.sources import open_source as open_source
+    from edgecnn.runtime.system.freeze_support import freeze_support as freeze_support
 
 
 # By itself onnxruntime keeps a number for this device and reports to Microsoft, on Linux since 1.29. It reads this
 # once, when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__all__ = ["Classifier", "EdgeCNNError", "Frame", "Manifest", "Prediction", "Score", "__version__", "open_source"]
+__all__ = [
+    "Classifier",
+    "EdgeCNNError",
+    "Frame",
+    "Manifest",
+    "Prediction",
+    "Score",
+    "__version__",
+    "freeze_support",
+    "open_source",
+]
 
 _MODULES = {
     "Classifier": "runtime.classifier",
@@ -34,6 +45,7 @@ _MODULES = {
     "Manifest": "manifest",
     "Prediction": "runtime.decision",
     "Score": "runtime.decision",
+    "freeze_support": "runtime.system.freeze_support",
     "open_source": "runtime.sources",
 }
 

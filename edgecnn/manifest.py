@@ -127,10 +127,15 @@ class Manifest:
     ids: tuple[str, ...] | None = None  # stable names of the classes, where they have any (WordNet ids)
     task: Literal["classification"] = "classification"
     schema: int = SCHEMA
+    # The OpenCV that decoded the training images; None: not recorded, as in files of other trainers. An optional key
+    opencv: str | None = None
 
     def to_json(self) -> str:
         """One JSON object, keys as in the contract."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+        fields = dataclasses.asdict(self)
+        if self.opencv is None:
+            del fields["opencv"]
+        return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -216,6 +221,7 @@ def _manifest(fields: _Reader) -> Manifest:
             seed=None if training.is_null("seed") else training.integer("seed"),
         ),
         created_by=fields.text("created_by"),
+        opencv=fields.optional_text("opencv"),
     )
 
 
@@ -252,6 +258,9 @@ class _Reader:
         if not isinstance(value, str):
             raise self.wrong(key, "a string")
         return value
+
+    def optional_text(self, key: str) -> str | None:
+        return None if self._found.get(key) is None else self.text(key)
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self._get(key)

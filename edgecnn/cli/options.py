@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.session.run_options import RunOptions
 
 __all__ = [
+    "AdmissionOption",
     "HealthOption",
     "JsonOption",
     "ProviderOption",
@@ -43,7 +44,39 @@ class ProviderOption:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionOptions(ProviderOption):
+class AdmissionOption:
+    """``--admission-seconds``."""
+
+    admission_seconds: Annotated[
+        float | None,
+        Option(
+            "Processor time in seconds that the trial run of a new model file may take.",
+            metavar="N",
+            default="by its size and this machine's speed",
+            repeated=False,
+        ),
+    ] = None
+
+    def admit_models(self, *paths: Path) -> None:
+        """Tries out the model files among the paths with the time given; without one, whatever opens them does so.
+
+        Raises:
+            UsageError: the time cannot be used.
+            ModelError: a file is refused.
+        """
+        if self.admission_seconds is None:
+            return
+        from edgecnn.runtime.admission.admission import admit, check_admission
+        from edgecnn.runtime.session.model_file import is_checkpoint, read_model_file
+
+        check_admission(self.admission_seconds)
+        for path in paths:
+            if path.is_file() and not is_checkpoint(path):
+                admit(read_model_file(path), seconds=self.admission_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions(ProviderOption, AdmissionOption):
     """How an onnxruntime session runs."""
 
     threads: Annotated[int | None, Option("CPU threads per inference.", default="the physical cores")] = None
@@ -70,6 +103,7 @@ class SessionOptions(ProviderOption):
             power=self.power,
             arena=self.arena,
             strict=self.strict_ep,
+            admission_seconds=self.admission_seconds,
             provider_options=read_provider_options(self.ep_option),
         )
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from edgecnn.errors import UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS, Image, check_image, fit
 from edgecnn.runtime.decision import LatencyMs, Missing, Prediction, decide
+from edgecnn.runtime.session.model_file import check_same, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.run_options import RunOptions
@@ -59,6 +60,18 @@ class FrameClassifier:
         prove: bool = False,
         options: RunOptions | None = None,
     ) -> None:
+        self._opened_with: dict[str, Any] = {
+            "model": os.path.abspath(model),  # noqa: PTH100  # another process may start in another folder
+            "ep": ep,
+            "threads": threads,
+            "threshold": threshold,
+            "topk": topk,
+            "allow": None if allow is None else tuple(allow),
+            "deny": None if deny is None else tuple(deny),
+            "max_pixels": max_pixels,
+            "prove": prove,
+            "options": options,
+        }
         if topk < 1:
             raise UsageError(f"topk is {topk}, expected at least 1")
         if threshold is not None and not math.isfinite(threshold):  # no score is below or above what is no number
@@ -152,6 +165,14 @@ class FrameClassifier:
         """Releases the session. The classifier cannot be used afterwards. Repeated calls do nothing."""
         self.__dict__.pop("_session", None)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its file's path and its arguments: it is opened anew where it is unpickled.
+
+        Raises (where it is unpickled):
+            ModelError: the file there is another one.
+        """
+        return _opened_again, (type(self), self._opened_with, self._session.sha256)
+
     def __getattr__(self, name: str) -> NoReturn:
         if name == "_session":  # asked for here only where it is gone
             raise UsageError("the classifier is closed; create a new one")
@@ -162,6 +183,11 @@ class FrameClassifier:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _opened_again(kind: type[FrameClassifier], arguments: dict[str, Any], sha256: str) -> FrameClassifier:
+    check_same(read_model_file(arguments["model"]), sha256)
+    return kind(**arguments)
 
 
 def check_frame(frame: Frame) -> Frame:

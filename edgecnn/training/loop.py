@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import torch
 from torch import nn
 
@@ -185,6 +186,7 @@ def _manifest(options: TrainOptions, setup: Setup, run: RunFolder, prepared: Pre
             model=setup.spec.name, run=run.root.name, data_sha256=prepared.data.sha256, val_top1=None, seed=options.seed
         ),
         created_by=f"edgecnn {__version__}",
+        opencv=cv2.__version__,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli.commands.export import print_export
-from edgecnn.cli.options import JsonOption, require_extra
+from edgecnn.cli.options import AdmissionOption, JsonOption, require_extra
 from edgecnn.cli.output import print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -20,7 +20,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdoptCommandOptions(AdoptOptions, JsonOption):
+class AdoptCommandOptions(AdoptOptions, AdmissionOption, JsonOption):
     """Options of an adoption, with its files."""
 
     model: Annotated[Path, Argument("ONNX classifier of any tool: float or uint8 images in, class scores out.")]
@@ -48,6 +48,7 @@ def adopt(options: AdoptCommandOptions) -> None:
     require_extra("adopting")
     from exporters import adopt as run
 
+    options.admit_models(options.model)
     with reporting() as reporter:
         result = run(options.model, options.out or options.model.with_suffix(".edgecnn.onnx"), options, reporter)
     if options.json:

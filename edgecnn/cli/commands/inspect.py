@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgecnn.cli.options import JsonOption, require_extra
+from edgecnn.cli.options import AdmissionOption, JsonOption, require_extra
 from edgecnn.cli.output import as_json, nodes_by_provider, note, print_facts, print_json
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
@@ -17,7 +17,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class InspectOptions(JsonOption):
+class InspectOptions(AdmissionOption, JsonOption):
     """Options of ``edgecnn inspect``."""
 
     model: Annotated[Path, Argument("Checkpoint or model file.")]
@@ -52,6 +52,7 @@ def inspect(options: InspectOptions) -> None:
         from edgecnn.runtime.analysis.int8_kernels import check_fusion
 
         inspection = inspect_model(model)
+        options.admit_models(model)
         found = as_json(inspection)
         found["fusion"] = as_json(check_fusion(model)) if inspection.quantized_nodes else None
         found |= _run_by(model, options.ep)

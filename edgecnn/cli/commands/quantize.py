@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from edgecnn.cli.options import JsonOption, require_extra
+from edgecnn.cli.options import AdmissionOption, JsonOption, require_extra
 from edgecnn.cli.output import as_json, note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -32,7 +32,7 @@ def _read_targets(text: str) -> tuple[TargetName, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizeCommandOptions(QuantizeOptions, JsonOption):
+class QuantizeCommandOptions(QuantizeOptions, AdmissionOption, JsonOption):
     """Options of a quantization, with its files."""
 
     model: Annotated[Path, Argument("Float model file (.onnx).")]
@@ -77,6 +77,7 @@ def quantize(options: QuantizeCommandOptions) -> None:
     require_extra("quantization")
     from exporters import quantize_for
 
+    options.admit_models(options.model)
     model, out = options.model, options.out or options.model.with_suffix(".int8.onnx")
     paths = {name: out if i == 0 else out.with_suffix(f".{name}{out.suffix}") for i, name in enumerate(options.targets)}
     with reporting() as reporter:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import HealthOption, JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, HealthOption, JsonOption, ProviderOption
 from edgecnn.cli.output import as_json, note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -23,7 +23,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneCommandOptions(ProviderOption, HealthOption, JsonOption):
+class TuneCommandOptions(ProviderOption, AdmissionOption, HealthOption, JsonOption):
     """Options of ``edgecnn tune``."""
 
     model: Annotated[Path, Argument("Model file (.onnx).")]
@@ -80,6 +80,7 @@ def tune(options: TuneCommandOptions) -> int:
     )
     check_apart(out, options.model, *options.clips)
     check_writable(out)
+    options.admit_models(options.model)
     with Classifier(options.model, ep=options.ep, threshold=options.threshold) as classifier, reporting() as reporter:
         result = run(classifier, options.clips, wanted, reporter)
     write_smoothing(out, result.options)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edgecnn.cli.options import JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValOptions(ProviderOption, JsonOption):
+class ValOptions(ProviderOption, AdmissionOption, JsonOption):
     """Options of ``edgecnn val``."""
 
     model: Annotated[Path, Argument("Checkpoint or model file.")]
@@ -48,6 +48,7 @@ def val(options: ValOptions) -> None:
     from edgecnn.evaluation.metrics import wilson_interval
     from exporters.verify_models import open_model
 
+    options.admit_models(options.model)
     opened = open_model(options.model, options.ep)
     with reporting() as reporter:
         result = validate(opened, opened.split_record, options.data, options.split, reporter.stage("evaluating"))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -19,7 +19,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyOptions(ProviderOption, JsonOption):
+class VerifyOptions(ProviderOption, AdmissionOption, JsonOption):
     """Options of ``edgecnn verify``."""
 
     reference: Annotated[Path, Argument("Checkpoint or model file that the others are compared with.")]
@@ -52,6 +52,7 @@ def verify(options: VerifyOptions) -> int:
     from edgecnn.runtime.analysis.divergence import locate_divergence
     from exporters.verify_models import open_model
 
+    options.admit_models(options.reference, *options.candidates)
     opened = [open_model(path, options.ep) for path in (options.reference, *options.candidates)]
     with reporting() as reporter:
         result = locate_divergence(

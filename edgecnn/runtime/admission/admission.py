@@ -8,42 +8,59 @@ this guarantees and what it does not.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import onnxruntime
 
-from edgecnn.errors import ModelError
+from edgecnn.errors import ModelError, UsageError
 from edgecnn.runtime.admission.verdict_cache import Verdict, recall, remember
 from edgecnn.runtime.session.model_file import ModelFile
 
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["admit", "admit_own"]
+    from edgecnn.runtime.admission.conversation import TooLateError
+
+__all__ = ["Admission", "admit", "admit_own", "check_admission"]
 
 log = logging.getLogger("edgecnn")
 
-_SECONDS = 9.0  # of waiting: a refusal is promised within 10
 _CHILD = ("-m", "edgecnn.runtime.admission.sandbox")
 _IMAGE = (224, 224)  # where the file leaves the size open
 _REMEDY = "give a .onnx file that `edgecnn export` wrote"
+_MORE_TIME = "give it more with --admission-seconds N"
+_MOST_SECONDS = 86_400
+
+Admission = Literal["probe", "rules"]
 
 
 class _NoVerdictError(Exception):
     """The probe failed for a reason that says nothing about the model."""
 
 
-def admit(model: ModelFile, image: tuple[int, int] | None = None, *, remedy: str = _REMEDY) -> None:
+class _TooSlowError(Exception):
+    """The probe took more time than the model should need here, which may be the machine's fault."""
+
+
+def admit(
+    model: ModelFile,
+    image: tuple[int, int] | None = None,
+    *,
+    seconds: float | None = None,
+    how: Admission = "probe",
+    remedy: str = _REMEDY,
+) -> None:
     """Checks that the model may be opened in this process.
 
     Args:
         model: the file, as it will be run.
         image: height and width of the test image, in pixels, if the file does not fix them.
+        seconds: CPU time of the probe in seconds. None: set by the model's work and this machine's speed.
+        how: ``probe``: try it out in a child process; ``rules``: check only its structure, in this process.
         remedy: what the error of a refused file advises.
 
     Raises:
@@ -52,14 +69,25 @@ def admit(model: ModelFile, image: tuple[int, int] | None = None, *, remedy: str
     verdict = recall(model.sha256)
     if verdict is None:
         try:
-            verdict = Verdict(_probe(model.content, image or _IMAGE))
+            verdict = _by_rules(model) if how == "rules" else Verdict(_probe(model.content, image or _IMAGE, seconds))
         except _NoVerdictError as error:
             raise ModelError(
                 f"{model.path}: not opened because the safety check in a child process failed: {error}"
             ) from error
-        remember(model.sha256, verdict)
+        except _TooSlowError as error:
+            raise ModelError(f"{model.path}: refused because {error}") from error
+        if how == "probe":  # the rules alone do not show that it runs
+            remember(model.sha256, verdict)
     if verdict.why is not None:
         raise ModelError(f"{model.path}: refused because {verdict.why}; {remedy}")
+
+
+def check_admission(seconds: float | None, how: Admission = "probe") -> None:
+    """Raises :class:`UsageError` for values that :func:`admit` cannot use."""
+    if seconds is not None and not 0 < seconds <= _MOST_SECONDS:
+        raise UsageError(f"admission_seconds is {seconds:g}, expected more than 0 and at most {_MOST_SECONDS:,}")
+    if how not in get_args(Admission):
+        raise UsageError(f"admission is '{how}', expected {' or '.join(get_args(Admission))}")
 
 
 def admit_own(model: ModelFile) -> None:
@@ -70,35 +98,45 @@ def admit_own(model: ModelFile) -> None:
     Raises:
         ModelError: the file violates a rule, so devices would refuse it.
     """
+    if (why := _by_rules(model).why) is not None:
+        raise ModelError(f"{model.path}: devices would refuse it because {why}")
+    remember(model.sha256, Verdict(None))
+
+
+def _by_rules(model: ModelFile) -> Verdict:
     from edgecnn.runtime.admission.rules import RefusedError, check_structure  # noqa: PLC0415  # a known model is not parsed
     from edgecnn.runtime.onnx_file.proto import parse_model  # noqa: PLC0415
 
     try:
         check_structure(parse_model(model.content, model.path), len(model.content))
     except RefusedError as error:
-        raise ModelError(f"{model.path}: devices would refuse it because {error}") from error
-    remember(model.sha256, Verdict(None))
+        return Verdict(str(error))
+    return Verdict(None)
 
 
-def _probe(content: bytes, image: tuple[int, int]) -> str | None:
-    """Runs the probe in a child process. Returns why the model is refused, or None. Raises :class:`_NoVerdictError`."""
-    import subprocess  # noqa: PLC0415  # a known model starts no process
+def _probe(content: bytes, image: tuple[int, int], seconds: float | None) -> str | None:
+    """Runs the probe in a child process. Returns why the model is refused, or None.
 
-    child = _start(image)
+    Raises:
+        _NoVerdictError: the probe failed for another reason than the model.
+        _TooSlowError: it exceeded its CPU time.
+    """
+    from edgecnn.runtime.admission.conversation import TooLateError, converse  # noqa: PLC0415  # a known model starts no process
+    from edgecnn.runtime.admission.time_limit import START_S  # noqa: PLC0415
+
+    child = _start(image, seconds)
     try:
-        answer, _ = child.communicate(content, _SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise _NoVerdictError(
-            f"it did not finish within {_SECONDS:g} s; try again when the machine is less busy"
-        ) from error
+        outcome = converse(child, content, max(START_S, seconds or 0.0))
+    except TooLateError as error:
+        raise _too_late(error) from error
     finally:
         _end(child)
-    if child.returncode != 0:
-        return _by_signal(child.returncode)
+    if outcome.status != 0:
+        return _by_signal(outcome.status, outcome.limit_s)
     try:
-        found = json.loads(answer)
+        found = outcome.answer or {}
         why, version = found["why"], found["onnxruntime"]
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
         raise _NoVerdictError("it returned no result; run `edgecnn doctor`") from error
     if version != onnxruntime.__version__:
         raise _NoVerdictError(
@@ -108,13 +146,19 @@ def _probe(content: bytes, image: tuple[int, int]) -> str | None:
     return None if why is None else str(why)
 
 
-def _start(image: tuple[int, int]) -> subprocess.Popen[bytes]:
-    from edgecnn.runtime.system.subprocess_python import start_python  # noqa: PLC0415  # a known model starts no process
+def _start(image: tuple[int, int], seconds: float | None) -> subprocess.Popen[bytes]:
+    from edgecnn.runtime.system.python_interpreter import NoInterpreterError  # noqa: PLC0415  # a known model starts no process
+    from edgecnn.runtime.system.subprocess_python import start_python  # noqa: PLC0415
 
     # Each would take address space
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    arguments = (*_CHILD, str(os.getpid()), *map(str, image), str(seconds or 0))
     try:
-        return start_python([*_CHILD, str(os.getpid()), *map(str, image)], one_thread, start_new_session=True)
+        return start_python(arguments, one_thread, start_new_session=True)
+    except NoInterpreterError as error:
+        raise _NoVerdictError(
+            f"{error.strerror}; or open a model that you trust with RunOptions(admission='rules')"
+        ) from error
     except OSError as error:
         raise _NoVerdictError(f"{sys.executable or 'python'} cannot be started: {error.strerror}") from error
 
@@ -126,14 +170,34 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.kill()
         else:
             os.killpg(child.pid, signal.SIGKILL)
-    child.communicate()
+    child.wait()
 
 
-def _by_signal(status: int) -> str:
-    """Returns why the process died. Raises :class:`_NoVerdictError` if the model may not be the cause."""
+def _too_late(error: TooLateError) -> _NoVerdictError:
+    if error.limit_s is None:
+        return _NoVerdictError(
+            f"Python and onnxruntime were not imported within {error.waited_s:.0f} s; {_MORE_TIME}, or try again when "
+            "the machine is less busy"
+        )
+    return _NoVerdictError(
+        f"it did not finish within {error.waited_s:.0f} s, and got less than {error.limit_s:.0f} s of CPU time; "
+        f"{_MORE_TIME}, or try again when the machine is less busy"
+    )
+
+
+def _by_signal(status: int, limit_s: float | None) -> str:
+    """Returns why the process died.
+
+    Raises:
+        _NoVerdictError: the model may not be the cause.
+        _TooSlowError: it exceeded its CPU time.
+    """
     name = signal.Signals(-status).name if -status in set(signal.Signals) else f"status {status}"
     if name == "SIGXCPU":
-        return "it exceeds the limit of CPU time"
+        limit = "the limit of CPU time" if limit_s is None else f"{limit_s:.0f} s of CPU time"
+        raise _TooSlowError(
+            f"it exceeds {limit}, more than a model of its size should need on this machine; {_REMEDY}, or {_MORE_TIME}"
+        )
     if status > 0 or name in ("SIGKILL", "SIGTERM", "SIGALRM", "SIGINT", "SIGHUP"):
         raise _NoVerdictError(
             f"the process was ended by {name}, possibly for lack of memory; free memory and try again"

@@ -2,8 +2,10 @@
 
 Opens and runs an untrusted model in a child process, which may crash without harm.
 
-Reads ``PARENT HEIGHT WIDTH`` as arguments and the model on standard input, and writes one JSON line, unless the model
-crashes it. Imports few modules, because the first opening of each model waits for this process.
+Reads ``PARENT HEIGHT WIDTH SECONDS`` as arguments (SECONDS: CPU time for the model; 0: set by its work and this
+machine's speed) and the model on standard input. Writes lines of JSON: ``{"limit_s": …}`` when it is ready, and
+when the work of the model is known; then the result, unless the model crashes it. Imports few modules,
+because the first opening of each model waits for this process.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import math
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +28,13 @@ import onnxruntime
 
 from edgecnn.errors import ModelError
 from edgecnn.runtime.admission.rules import RefusedError, check_structure, plain
+from edgecnn.runtime.admission.time_limit import LONGEST_S, START_S, MachineSpeed, allowed_s, elapsed_s, measure_speed
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.ort_errors import ort_reason, shares_constants
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 
-__all__ = ["CPU_SECONDS", "main"]
+__all__ = ["main"]
 
-CPU_SECONDS = 7  # lite0 needs 0.2 on a server's core
-_WALL_SECONDS = 10  # should the parent be gone without a sound; it is sooner itself
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 _SPARE_BYTES, _MAX_SPARE_BYTES = 512 << 20, 4 << 30  # lite0 takes 120 MB
 _USUALLY_TAKEN_BYTES = 1 << 30  # 150 MB were measured; a build of onnxruntime for a GPU maps more
@@ -53,11 +55,12 @@ def main() -> None:
     _silence()
     parent, height, width = (int(word) for word in sys.argv[1:4])
     _die_with(parent)
+    timer = _Timer(float(sys.argv[4]), answer)
     content = sys.stdin.buffer.read()
     resource = _limit(len(content))
-    json.dump(
-        {"why": _reason_to_refuse(content, (height, width), resource), "onnxruntime": onnxruntime.__version__}, answer
-    )
+    timer.start(resource)
+    why = _reason_to_refuse(content, (height, width), resource, timer)
+    answer.write(json.dumps({"why": why, "onnxruntime": onnxruntime.__version__}) + "\n")
     answer.close()
     os._exit(0)  # what the model left behind is not to be taken down in order
 
@@ -76,7 +79,7 @@ def _die_with(parent: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    signal.alarm(_WALL_SECONDS)
+    signal.alarm(math.ceil(START_S))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
@@ -84,7 +87,7 @@ def _die_with(parent: int) -> None:
 
 
 def _limit(size_bytes: int) -> Any:
-    """Limits CPU time and memory, and disables core dumps.
+    """Limits memory, and disables core dumps.
 
     Makes this process the first that the kernel kills when memory runs out.
 
@@ -94,7 +97,6 @@ def _limit(size_bytes: int) -> Any:
         return None
     resource = importlib.import_module("resource")  # Unix alone has it, and mypy asks on every system
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _lower(resource, resource.RLIMIT_CPU, CPU_SECONDS)
     if sys.platform == "linux":
         with suppress(OSError):  # some containers forbid it; the other limits hold
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -114,14 +116,55 @@ def _spare(resource: Any, count: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def _lower(resource: Any, which: int, limit: int) -> None:
-    """Sets a soft limit, never above the inherited hard limit. The new hard limit is one higher."""
+class _Timer:
+    """Limits the CPU time of the model, and tells the parent the limit, which waits accordingly.
+
+    Args:
+        seconds: CPU time that the caller allows; 0: set by the model's work and the speed of this machine.
+        answer: where the limit is written.
+    """
+
+    def __init__(self, seconds: float, answer: TextIO) -> None:
+        self._seconds = seconds
+        self._speed = MachineSpeed(1.0, 0.0) if seconds else measure_speed()
+        self._answer = answer
+        self._resource: Any = None
+        self._begun_s = 0.0
+
+    def start(self, resource: Any) -> None:
+        """Starts to count the time of the model. ``resource`` is None if the system has no limits."""
+        self._resource, self._begun_s = resource, time.process_time()
+        self._allow(self._seconds or allowed_s(self._speed, 0, 0, 0))
+
+    def extend(self, model: Any, size_bytes: int, size: tuple[int, int]) -> None:
+        """Extends the limit by the work of a parsed model that follows the rules."""
+        if self._seconds:
+            return
+        from edgecnn.runtime.analysis.inspect import count_macs  # noqa: PLC0415  # the time of its import counts
+
+        sides = [[d.dim_value for d in value.type.tensor_type.shape.dim] for value in model.graph.input]
+        elements = max((math.prod(d or 1 for d in dims[1:]) for dims in sides), default=0)
+        images = max((2 * dims[0] if dims and dims[0] else 3 for dims in sides), default=3)
+        pixels = max(elements // 3, math.prod(size))
+        self._allow(allowed_s(self._speed, count_macs(model), size_bytes, pixels, images))
+
+    def _allow(self, seconds: float) -> None:
+        if self._resource is not None:
+            most = math.ceil(self._begun_s + max(seconds, self._seconds or LONGEST_S)) + 1
+            _lower(self._resource, self._resource.RLIMIT_CPU, math.ceil(self._begun_s + seconds), most)
+            signal.alarm(math.ceil(elapsed_s(seconds)) + 1)  # should the parent be gone; it is sooner itself
+        self._answer.write(json.dumps({"limit_s": seconds}) + "\n")
+        self._answer.flush()
+
+
+def _lower(resource: Any, which: int, limit: int, most: int) -> None:
+    """Sets a soft and a hard limit, never above the inherited hard limit. Only the soft one tells its reason."""
     hard = resource.getrlimit(which)[1]
-    most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(which, (most, hard if hard != resource.RLIM_INFINITY and hard <= most else most + 1))
+    hard = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(which, (min(limit, hard), hard))
 
 
-def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any) -> str | None:
+def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any, timer: _Timer) -> str | None:
     """Returns why the model is refused, or None."""
     try:
         model = parse_model(content, Path())
@@ -129,6 +172,7 @@ def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any) -> s
         largest = max(
             (math.prod(d.dim_value or 1 for d in v.type.tensor_type.shape.dim) for v in model.graph.input), default=0
         )
+        timer.extend(model, len(content), size)
         del model
         _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * len(content) + _SPARE_OF_INPUT * largest)
         _try_out(content, size)

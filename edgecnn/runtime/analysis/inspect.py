@@ -113,6 +113,16 @@ def inspect_model(path: str | Path) -> Inspection:
     )
 
 
+def count_macs(model: Any) -> int | None:
+    """Multiply-accumulates of one image, of a parsed model; None if the file lacks a shape, or its graph is damaged."""
+    try:
+        _check_nodes(Path(), model.graph.node)
+        graph = _Graph(model.graph)
+        return _sum(graph.macs(node) for node in graph.nodes if node.op_type in _COMPUTING)
+    except (ModelError, LookupError, ValueError, TypeError):
+        return None
+
+
 def _manifest(path: Path, model: Any) -> dict[str, Any]:
     """Returns the manifest as stored in the file, with unknown keys, after validating it."""
     metadata = {entry.key: entry.value for entry in model.metadata_props}

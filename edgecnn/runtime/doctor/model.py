@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecnn.data_quality.finding import Finding
 from edgecnn.errors import InputNotFoundError, ManifestError, ProviderError
 from edgecnn.runtime.analysis.weight_bits_timing import time_weight_bits
+from edgecnn.runtime.doctor.decoder import compare_opencv
 from edgecnn.runtime.doctor.model_timing import Runner, cpu_runners, grey, race, thread_counts, winner
 from edgecnn.runtime.doctor.recommendation import Recommendation
 from edgecnn.runtime.onnx_file.weight_bits import weight_bits
@@ -56,7 +57,7 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
             continue
         if golden is None:
             golden = _golden(session)
-            findings.append(_summary(session))
+            findings += [_summary(session), *compare_opencv(session.manifest, session.file)]
         if isinstance(golden, Finding):
             return [*findings, golden], None
         proof = _proof(session, golden)

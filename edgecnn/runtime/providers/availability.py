@@ -17,6 +17,7 @@ import onnxruntime
 
 from edgecnn.runtime.providers.registry import PROVIDERS, Provider, available, why_missing
 from edgecnn.runtime.system.cpu_features import cpu_name, is_x86
+from edgecnn.runtime.system.python_interpreter import find_python
 
 __all__ = ["Machine", "Reason", "missing_library", "missing_providers", "this_machine"]
 
@@ -205,10 +206,18 @@ def missing_library(provider: Provider) -> str | None:
 
 
 def missing_in(path: Path, *others: str) -> str | None:
-    """Loads libraries in a child process. Returns what prevents the first failing one from loading, or None."""
+    """Loads libraries in a child process. Returns what prevents the first failing one from loading, or None.
+
+    None also if this program is not Python and has no interpreter to try it in.
+    """
     try:
+        python = find_python()
+        if not python.takes_code:
+            return None
         done = subprocess.run(  # noqa: S603  # our own interpreter
-            [sys.executable, "-c", _LOAD, str(path), *others],
+            [*python.command, "-c", _LOAD, str(path), *others],
+            cwd=python.folder,
+            env=python.environment,
             capture_output=True,
             text=True,
             timeout=_LOADING_TIMEOUT_S,

@@ -16,6 +16,7 @@ import onnxruntime
 from edgecnn._version import __version__
 from edgecnn.runtime.admission.verdict_cache import recall, remember
 from edgecnn.runtime.system.cpu_features import cpu_flags, cpu_name
+from edgecnn.runtime.system.denormals import flushes_denormals
 
 __all__ = ["is_proven", "remember_proof"]
 
@@ -49,5 +50,6 @@ def _circumstances(threads: int) -> str:
         built.st_mtime_ns,
         threads,
         __version__,
+        *(("flushes denormals",) if flushes_denormals() else ()),
     )
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()

@@ -18,7 +18,7 @@ from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Ma
 if TYPE_CHECKING:
     from edgecnn.runtime.session.golden_samples import GoldenSamples
 
-__all__ = ["Description", "ModelFile", "check_session", "is_checkpoint", "read_model_file"]
+__all__ = ["Description", "ModelFile", "check_same", "check_session", "is_checkpoint", "read_model_file"]
 
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
@@ -50,6 +50,15 @@ def read_model_file(path: str | Path) -> ModelFile:
             f"{path}: cannot be read: {error.strerror}; give a .onnx file that `edgecnn export` wrote"
         ) from error
     return ModelFile(path, content, hashlib.sha256(content).hexdigest())
+
+
+def check_same(model: ModelFile, sha256: str) -> None:
+    """That the file is the one with this hash. Raises :class:`ModelError`."""
+    if model.sha256 != sha256:
+        raise ModelError(
+            f"{model.path}: changed since the classifier was opened (SHA-256 {sha256[:12]}… then, {model.sha256[:12]}… "
+            "now); open a new classifier"
+        )
 
 
 def _check_size(path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import ProviderError
 from edgecnn.preprocess import Image
+from edgecnn.runtime.session.fork_safety import reopening
 from edgecnn.runtime.session.model_file import Description, ModelFile
 from edgecnn.runtime.session.ort_errors import ort_reason
 
@@ -29,7 +31,10 @@ class Outputs:
 
 
 class ModelSession:
-    """An open model. Threads may share it, as they may share a session of onnxruntime."""
+    """An open model. Threads may share it, as they may share a session of onnxruntime.
+
+    In a forked child process it opens the file again at its first use.
+    """
 
     def __init__(
         self,
@@ -38,7 +43,10 @@ class ModelSession:
         ep: str,
         description: Description,
         nodes: Mapping[str, int] | None = None,
+        open_again: Callable[[], onnxruntime.InferenceSession] | None = None,
     ) -> None:
+        self._open_again = open_again  # in a forked child; None: it cannot be used there
+        self._process = os.getpid()
         self.nodes = nodes  # of the graph, by the provider that runs them; None: this onnxruntime does not tell
         self.path = model.path
         self.sha256 = model.sha256
@@ -110,6 +118,8 @@ class ModelSession:
         return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
 
     def _run_batch(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
+        if self._process != os.getpid():
+            self._open_in_child()
         try:
             return cast("list[NDArray[np.float32]]", self._session.run(names, {"image": self._feed(images)}))
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
@@ -117,6 +127,24 @@ class ModelSession:
             raise ProviderError(
                 f"{self.path}: {self.ep} failed on {len(images)} images: {ort_reason(error)}{remedy}"
             ) from error
+
+    def _open_in_child(self) -> None:
+        """This process was forked from the one that opened the session: its threads are not here.
+
+        Raises:
+            ProviderError: it cannot be opened a second time.
+            ModelError: the file is another one by now.
+        """
+        with reopening.lock:
+            if self._process == os.getpid():
+                return
+            if self._open_again is None:
+                raise ProviderError(
+                    f"{self.path}: {self.ep} does not work in a forked process; open the model in that process, or "
+                    "start it with multiprocessing's spawn"
+                )
+            self._session = self._open_again()
+            self._process = os.getpid()
 
     def _feed(self, images: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
         if not self._float_input:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +14,17 @@ from edgecnn.runtime.admission.admission import admit
 from edgecnn.runtime.providers.registry import PROVIDERS, Provider, available, parse
 from edgecnn.runtime.session.golden_cache import is_proven, remember_proof
 from edgecnn.runtime.session.int8_support import check_int8
-from edgecnn.runtime.session.model_file import ModelFile, check_session, read_model_file
+from edgecnn.runtime.session.model_file import ModelFile, check_same, check_session, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.node_placement import placement
 from edgecnn.runtime.session.ort_session import start_engine
 from edgecnn.runtime.session.race import clearly_quicker
 from edgecnn.runtime.session.run_options import RunOptions
+from edgecnn.runtime.system.denormals import warn_of_flushing
 
 if TYPE_CHECKING:
+    import onnxruntime
+
     from edgecnn.runtime.session.golden_replay import GoldenReplay
     from edgecnn.runtime.session.golden_samples import GoldenSamples
 
@@ -58,12 +63,13 @@ def open_session(
             ``prove`` is set and the model has no golden samples.
         UsageError: a number is out of range.
     """
+    warn_of_flushing()
     options = options or RunOptions()
     if threads is not None:
         options = replace(options, threads=threads)
     model = path if isinstance(path, ModelFile) else read_model_file(path)
     if not trusted:
-        admit(model)
+        admit(model, seconds=options.admission_seconds, how=options.admission)
     if ep == "auto":
         session = _open_best(model, options, prove=prove)
         if prove and session.description.golden_json is None:
@@ -180,7 +186,28 @@ def _open(model: ModelFile, provider: Provider, options: RunOptions) -> ModelSes
             found.nodes,
         )
     opened = ModelSession(
-        model, session, provider.name, check_session(model.path, session), None if found is None else found.nodes
+        model,
+        session,
+        provider.name,
+        check_session(model.path, session),
+        None if found is None else found.nodes,
+        # A GPU's driver and OpenVINO's threads do not outlive a fork, and cannot be started in the child
+        _same_again(model, provider, options) if provider.name == "cpu" else None,
     )
     opened.warm_up(int(provider.compiles_late) if options.warm_up is None else options.warm_up)
     return opened
+
+
+def _same_again(
+    model: ModelFile, provider: Provider, options: RunOptions
+) -> Callable[[], onnxruntime.InferenceSession]:
+    """Opens the same file once more, without keeping its bytes until then."""
+    sha256 = model.sha256
+    path = os.path.abspath(model.path)  # noqa: PTH100  # the child may be in another folder; links stay as they are
+
+    def open_again() -> onnxruntime.InferenceSession:
+        fresh = read_model_file(path)
+        check_same(fresh, sha256)
+        return start_engine(fresh, provider, options)[0]
+
+    return open_again

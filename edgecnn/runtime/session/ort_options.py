@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 import onnxruntime
 
+from edgecnn.runtime.session.fork_safety import keep_in_children
 from edgecnn.runtime.system.cpu_features import cpu_flags, has_vnni, is_x86
 
 __all__ = ["ERRORS_ONLY", "EXACT_INT8", "SILENT", "int8_saturates", "new_options", "open_on_cpu"]
@@ -46,7 +47,7 @@ def open_on_cpu(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntim
     Raises:
         Exception: onnxruntime's error classes, which derive directly from Exception.
     """
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return keep_in_children(onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
 
 
 @cache

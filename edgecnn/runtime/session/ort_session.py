@@ -14,6 +14,7 @@ from edgecnn.errors import ModelError, ProviderError
 from edgecnn.runtime.providers.openvino_options import DEVICE_TYPE, openvino_options
 from edgecnn.runtime.providers.plugins import add_plugin
 from edgecnn.runtime.providers.registry import Provider, why_missing
+from edgecnn.runtime.session.fork_safety import keep_in_children
 from edgecnn.runtime.session.model_file import ModelFile
 from edgecnn.runtime.session.node_placement import record_placement
 from edgecnn.runtime.session.ort_errors import ort_reason, silenced
@@ -48,7 +49,9 @@ def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> t
         else:
             chosen = {"providers": [(full_name, _provider_options(provider, options))]}
         with silenced(when=bool(missing)):
-            session = onnxruntime.InferenceSession(model.content, settings, **chosen, enable_fallback=0)
+            session = keep_in_children(
+                onnxruntime.InferenceSession(model.content, settings, **chosen, enable_fallback=0)
+            )
     except Exception as error:  # onnxruntime raises its own classes, which derive from Exception alone
         why = str(error) if isinstance(error, ProviderError) else ort_reason(error)
         if provider.name == "cpu":

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import onnxruntime
 
 from edgecnn.errors import UsageError
+from edgecnn.runtime.admission.admission import Admission, check_admission
 from edgecnn.runtime.session.ort_options import ERRORS_ONLY, SILENT, new_options
 from edgecnn.runtime.system.cpu_features import physical_cores
 
@@ -36,6 +37,10 @@ class RunOptions:
     warm_up: int | None = (
         None  # inferences before the first answer; None: one where the first run compiles kernels or builds an engine
     )
+    admission_seconds: float | None = None  # processor time to try out a new file; None: by its work and this machine
+    # How a new file is checked: tried out in a child process, or by its structure alone in this process, for programs
+    # that cannot start one. See docs/untrusted-models.md
+    admission: Admission = "probe"
     # By the provider's own names; for the first provider that is named
     provider_options: Mapping[str, str] = field(default_factory=dict)
 
@@ -53,6 +58,7 @@ class RunOptions:
             raise UsageError(f"power is '{self.power}', expected {' or '.join(get_args(Power))}")
         if self.warm_up is not None and self.warm_up < 0:
             raise UsageError(f"warm_up is {self.warm_up}, expected 0 or more")
+        check_admission(self.admission_seconds, self.admission)
 
     @property
     def thread_count(self) -> int:

@@ -83,6 +83,7 @@ class AnswerStream(Iterator[Answered]):
     def __init__(self, answers: Answers, cameras: Cameras | None, statuses: Counter[Status]) -> None:
         self._answers = answers
         self._cameras = cameras
+        self._process = os.getpid()
         self.statuses = statuses
         """Number of predictions per status, including those that ``on_change`` suppressed."""
 
@@ -92,6 +93,8 @@ class AnswerStream(Iterator[Answered]):
         return {} if self._cameras is None else self._cameras.counters
 
     def __next__(self) -> Answered:
+        if self._process != os.getpid():  # its readers are threads and processes of the parent
+            raise UsageError("this stream was opened before the process was forked; open one in the forked process")
         return next(self._answers)
 
     def close(self) -> None:

@@ -19,6 +19,11 @@ __all__ = ["Arrived", "Connection", "Dropped", "Event", "Failed", "Passed"]
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The process has imported what it needs and opens the source now."""
+
+
+@dataclass(frozen=True)
 class Arrived:
     """A frame is in the shared memory."""
 
@@ -55,8 +60,10 @@ class Failed:
     silent: bool = False  # it was ended here, for saying nothing
 
 
-Event: TypeAlias = "Arrived | Passed | Dropped | Ended | Failed"
+Event: TypeAlias = "Ready | Arrived | Passed | Dropped | Ended | Failed"
+_START_S = 120.0  # until it is ready: imports of a slow or busy machine say nothing of the camera
 _EVENTS: dict[str, Callable[..., Event]] = {
+    "ready": Ready,
     "frame": Arrived,
     "passed": Passed,
     "dropped": Dropped,
@@ -82,7 +89,7 @@ class Connection:
     ) -> None:
         self._hear = hear
         self._heard_s = time.monotonic()
-        self._begun = self._arrived = False
+        self._ready = self._begun = self._arrived = False
         self._dropped: str | None = None  # why the last frame was
         self._end: Ended | Failed = Failed("the capture process ended without a message")
         self._process = start_python(["-m", "edgecnn.runtime.sources.capture.worker"], pass_fds=inherited)
@@ -101,10 +108,11 @@ class Connection:
     def wait(self, open_s: float, stall_s: float, closing: threading.Event) -> Ended | Failed:
         """Waits until the process has ended or exceeded its timeout, or until ``closing`` is set.
 
-        The timeout is ``open_s`` before the first frame and ``stall_s`` after it, in seconds.
+        The timeout is ``open_s`` from when the process is ready to the first frame, and ``stall_s`` after it, in
+        seconds.
         """
         while self._listener.is_alive() and not closing.is_set():
-            limit_s = stall_s if self._begun else open_s
+            limit_s = stall_s if self._begun else open_s if self._ready else _START_S
             left_s = self._heard_s + limit_s - time.monotonic()
             if left_s <= 0:
                 self._stop()
@@ -116,6 +124,8 @@ class Connection:
         return self._end
 
     def _why_silent(self, limit_s: float) -> str:
+        if not self._ready:
+            return f"the capture process was not ready within {limit_s:g} s; try again when the machine is less busy"
         if self._dropped:
             return f"no decodable frame for {limit_s:g} s: {self._dropped}"
         return f"no frame for {limit_s:g} s" if self._begun else f"no frame within {limit_s:g} s after opening"
@@ -131,6 +141,9 @@ class Connection:
         event = _EVENTS[message.pop("event")](**message)
         if isinstance(event, Ended | Failed):
             self._end = event
+            return
+        if isinstance(event, Ready):
+            self._heard_s, self._ready = time.monotonic(), True
             return
         if isinstance(event, Dropped):
             self._dropped = event.reason

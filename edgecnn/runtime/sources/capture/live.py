@@ -11,6 +11,7 @@ reader leaves no lock held.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -28,6 +29,7 @@ from edgecnn.runtime.sources.capture.latest_frame import LatestFrame
 from edgecnn.runtime.sources.capture.live_options import Counters, Ended, LiveOptions, Outage
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+from edgecnn.runtime.system.python_interpreter import NoInterpreterError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -70,6 +72,7 @@ class LiveSource:
         self._address = address
         self._options = options or LiveOptions()
         self._news = news or FrameEvent()
+        self._process = os.getpid()
         self._closing = threading.Event()
         self._memory = LatestFrame(3 * self._options.max_pixels)
         self._newest: deque[Arrived] = deque(maxlen=1)
@@ -114,7 +117,13 @@ class LiveSource:
             self._news.wait(left_s)
 
     def take(self) -> Frame | Outage | Ended | None:
-        """Returns the newest frame not taken yet, else the last outage not taken yet, else None. Never waits."""
+        """Returns the newest frame not taken yet, else the last outage not taken yet, else None. Never waits.
+
+        Raises:
+            SourceError: the source cannot be opened, or was opened before this process was forked.
+        """
+        if self._process != os.getpid():  # nothing would ever come: the thread that watches is the parent's
+            raise SourceError(f"{self.name}: was opened before this process was forked; open it in the forked process")
         over = self._over  # looked at first, so that what came before the end is told before it
         newest = _popped(self._newest)
         if newest is None:
@@ -215,7 +224,8 @@ class LiveSource:
         ) as error:  # no descriptors, processes, threads or memory left: there may be some later
             return Failed(
                 "the capture process cannot be started: "
-                f"{getattr(error, 'strerror', None) or str(error) or type(error).__name__}"
+                f"{getattr(error, 'strerror', None) or str(error) or type(error).__name__}",
+                permanent=isinstance(error, NoInterpreterError),
             )
         return replace(end, reason=self._address.hide(end.reason)) if isinstance(end, Failed) else end
 

@@ -74,7 +74,9 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
     memory = LatestFrame(order.capacity, order.memory)
     number, told_s = order.first_number, time.monotonic()
     try:
-        for index, arrival in enumerate(_open(order), order.first_index):
+        arrivals = _open(order)
+        tell(event="ready")
+        for index, arrival in enumerate(arrivals, order.first_index):
             if index % order.every:
                 told_s = _tell_alive(index, told_s, order.timeout_s / 4, tell)
                 continue

@@ -1,0 +1,179 @@
+"""A slow or busy machine is no fault of the model: the limit of its trial run grows with both, and no time-out stays."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors import ModelError, UsageError
+from edgecnn.runtime.admission import admission, conversation, verdict_cache
+from edgecnn.runtime.admission.admission import admit
+from edgecnn.runtime.admission.time_limit import LONGEST_S, MachineSpeed, allowed_s, measure_speed
+from edgecnn.runtime.analysis.inspect import count_macs, inspect_model
+from edgecnn.runtime.onnx_file.proto import parse_model
+from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.run_options import RunOptions
+
+SERVER = MachineSpeed(slowdown=1.0, mac_s=12e-12)  # measured on one core of a Xeon of 2023
+EMULATED_A76 = MachineSpeed(slowdown=12.0, mac_s=20e-9)  # measured with qemu-aarch64 there
+LITE0 = {"macs": 385_000_000, "size_bytes": 18_700_000, "pixels": 224 * 224}
+VIT_L = {"macs": 61_000_000_000, "size_bytes": 1_217_000_000, "pixels": 224 * 224}
+# The child of another speed: it measures nothing, and is told
+SLOW_CHILD = (
+    "-c",
+    (
+        "from edgecnn.runtime.admission import sandbox as c, time_limit as t\n"
+        "c.measure_speed = lambda: t.MachineSpeed({slowdown}, {mac_s})\n"
+        "c.main()"
+    ),
+)
+
+LIMIT = "print('{{\"limit_s\": {}}}', flush=True)"
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(verdict_cache, "_here", {})
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """The limits of processor time that the children named, in seconds."""
+    seen: list[float | None] = []
+    real = conversation.converse
+
+    def noted(child: subprocess.Popen[bytes], content: bytes, start_s: float) -> conversation.Outcome:
+        outcome = real(child, content, start_s)
+        seen.append(outcome.limit_s)
+        return outcome
+
+    monkeypatch.setattr(conversation, "converse", noted)
+    return seen
+
+
+def test_the_limit_grows_with_the_machine_and_with_the_model() -> None:
+    small, large = allowed_s(SERVER, **LITE0), allowed_s(SERVER, **VIT_L)
+    assert 7 <= small < 8
+    assert small + 5 < large < 30
+    assert allowed_s(EMULATED_A76, **LITE0) > 12 * small
+    assert allowed_s(SERVER, **LITE0, images=100) > small
+
+
+def test_no_file_can_ask_for_more_than_the_longest() -> None:
+    """Shapes that a file declares may be false."""
+    assert allowed_s(SERVER, 10**30, 2**31, 10**12, images=10**9) < 30
+    assert allowed_s(MachineSpeed(1e9, 1.0), **LITE0) == LONGEST_S
+
+
+def test_without_shapes_the_size_of_the_file_tells_the_work() -> None:
+    without = allowed_s(EMULATED_A76, None, LITE0["size_bytes"], LITE0["pixels"])
+    assert without >= allowed_s(EMULATED_A76, **LITE0)
+
+
+def test_the_calibration_is_quick_and_of_the_right_order() -> None:
+    speed = measure_speed()
+    assert 1 <= speed.slowdown < 1_000
+    assert 1e-13 < speed.mac_s < 1e-6
+
+
+def test_the_work_is_counted_from_the_shapes(tiny_model: Path) -> None:
+    model = parse_model(tiny_model.read_bytes(), tiny_model)
+    assert count_macs(model) == inspect_model(tiny_model).macs
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.input[:]
+    assert count_macs(model) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of processor time are Unix's")
+def test_a_child_on_a_slow_machine_gets_the_longer_limit(
+    tiny_model: Path, limits: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = SLOW_CHILD[1].format(slowdown=9.0, mac_s=1e-7)
+    monkeypatch.setattr(admission, "_CHILD", (SLOW_CHILD[0], program))
+    file = read_model_file(tiny_model)
+    admit(file)
+    macs = inspect_model(tiny_model).macs
+    assert macs is not None
+    assert limits == [pytest.approx(9 * 7 + 3 * 5 * macs * 1e-7)]
+
+
+def test_imports_that_take_long_are_no_time_of_the_model(
+    tiny_model: Path, limits: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second and a half of processor time before it is ready, of a limit of one."""
+    busy = "import time\nwhile time.process_time() < 1.5: pass\n"
+    monkeypatch.setattr(
+        admission, "_CHILD", ("-c", f"{busy}from edgecnn.runtime.admission.sandbox import main; main()")
+    )
+    admit(read_model_file(tiny_model), seconds=1.0)
+    assert limits == [1.0]
+
+
+def test_the_caller_may_set_the_limit(tiny_model: Path, limits: list[float | None]) -> None:
+    admit(read_model_file(tiny_model), seconds=77)
+    assert limits == [77.0]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e9])
+def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(UsageError, match="admission_seconds is"):
+        RunOptions(admission_seconds=seconds)
+
+
+def test_a_way_of_admission_that_is_not_known_is_refused() -> None:
+    with pytest.raises(UsageError, match="admission is 'none', expected probe or rules"):
+        RunOptions(admission="none")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are Unix's")
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        (
+            (
+                f"import os, signal, sys; {LIMIT.format(7.2)}; sys.stdin.buffer.read(); "
+                f"os.kill(os.getpid(), {int(signal.SIGXCPU) if hasattr(signal, 'SIGXCPU') else 0})"
+            ),
+            "refused because it exceeds 7 s of CPU time, .* --admission-seconds",
+        ),
+        (
+            f"import sys, time; {LIMIT.format(0.01)}; sys.stdin.buffer.read(); time.sleep(60)",
+            "did not finish within 2 s, .* --admission-seconds N, or try again when",
+        ),
+    ],
+    ids=["processor time", "elapsed time"],
+)
+def test_what_time_alone_caused_is_not_remembered(
+    program: str, why: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same file opens as soon as the machine is quicker."""
+    file = read_model_file(tiny_model)
+    with monkeypatch.context() as slow:
+        slow.setattr(admission, "_CHILD", ("-c", program))
+        with pytest.raises(ModelError, match=why):
+            admit(file)
+    assert verdict_cache.recall(file.sha256) is None
+    admit(file)
+
+
+def test_a_child_that_never_becomes_ready_is_told_apart(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgecnn.runtime.admission import time_limit
+
+    monkeypatch.setattr(time_limit, "START_S", 0.3)
+    monkeypatch.setattr(admission, "_CHILD", ("-c", "import time; time.sleep(60)"))
+    with pytest.raises(ModelError, match="not imported within 0 s; give it more with --admission-seconds"):
+        admit(read_model_file(tiny_model))
+
+
+def test_a_refusal_by_an_older_release_is_forgotten(tiny_model: Path, tmp_path: Path) -> None:
+    """They kept what their limit of seven seconds had refused."""
+    file = read_model_file(tiny_model)
+    verdict_cache.remember(file.sha256, verdict_cache.Verdict("it computes without an end in sight", rules=1))
+    verdict_cache._here.clear()
+    admit(file)

@@ -1,0 +1,171 @@
+"""Child processes are started with Python, whatever program this Python is a part of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from edgecnn import Classifier, open_source
+from edgecnn.errors import ModelError, SourceError
+from edgecnn.runtime.admission import verdict_cache
+from edgecnn.runtime.providers.availability import missing_in
+from edgecnn.runtime.session.run_options import RunOptions
+from edgecnn.runtime.sources import LiveOptions
+from edgecnn.runtime.system import python_interpreter
+from edgecnn.runtime.system.python_interpreter import NoInterpreterError, find_python
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
+NOWHERE = "/nowhere"
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model is known, and no interpreter is."""
+    monkeypatch.setenv("EDGECNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(verdict_cache, "_here", {})
+    monkeypatch.delenv("EDGECNN_PYTHON", raising=False)
+    python_interpreter._beside_the_library.cache_clear()
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``sys.executable`` is a program that writes down each start; returns where."""
+    started = tmp_path / "started"
+    started.touch()
+    monkeypatch.setattr(sys, "executable", str(script(tmp_path / "host", f'echo "$@" >> {started}')))
+    return started
+
+
+@pytest.fixture
+def no_interpreter(host: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nor is there one beside the standard library, as in a frozen program."""
+    monkeypatch.setattr(python_interpreter, "_candidates", lambda: iter(()))
+    return host
+
+
+def script(path: Path, line: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "is_python"),
+    [
+        *(
+            (name, True)
+            for name in ("python", "python3", "python3.11", "python3.14t", "python3-dbg", "pythonw.exe", "pypy3.10")
+        ),
+        *((name, False) for name in ("uwsgi", "gunicorn", "my-python", "python-host", "pythonista", "app.exe", "")),
+    ],
+)
+def test_python_is_known_by_its_name(name: str, is_python: bool) -> None:
+    assert python_interpreter._is_named_python(f"/opt/bin/{name}" if name else name) is is_python
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_host_program_is_never_started_where_its_python_is_found(
+    frozen: bool, host: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uWSGI and other embedders: the interpreter that the standard library came with."""
+    if frozen:
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    Classifier(tiny_model, ep="cpu")
+    with open_source("fake:32x32", live=LiveOptions(fail_fast=True)) as source:
+        assert next(source).image.shape == (32, 32, 3)
+    assert missing_in(Path(NOWHERE)) is not None  # it was tried
+    assert host.read_text() == ""
+
+
+def test_without_one_the_message_names_every_way_out(no_interpreter: Path, tiny_model: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"not a Python interpreter; set EDGECNN_PYTHON .*freeze_support\(\) .*admission='rules'"
+    ):
+        Classifier(tiny_model, ep="cpu")
+    with (
+        pytest.raises(SourceError, match="not a Python interpreter; set EDGECNN_PYTHON"),
+        open_source("fake:32x32") as source,  # at once, though not told to fail fast: another try cannot help
+    ):
+        next(source)
+    assert missing_in(Path(NOWHERE)) is None
+    assert no_interpreter.read_text() == ""
+
+
+def test_edgecnn_python_names_one(
+    no_interpreter: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path(sys.prefix) / "bin" / "python3"
+    used = tmp_path / "used"
+    monkeypatch.setenv("EDGECNN_PYTHON", str(script(tmp_path / "wrapped", f'echo "$@" >> {used}; exec {real} "$@"')))
+    Classifier(tiny_model, ep="cpu")
+    assert "edgecnn.runtime.admission.sandbox" in used.read_text()
+    assert no_interpreter.read_text() == ""
+
+
+@pytest.mark.parametrize("named", ["/nowhere/python3", "host", "folder"])
+def test_edgecnn_python_that_is_not_python_is_refused(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    script(tmp_path / "host", "echo 3 11")
+    monkeypatch.setenv("EDGECNN_PYTHON", str(tmp_path / named))
+    with pytest.raises(NoInterpreterError, match=r"EDGECNN_PYTHON is .*, which is not a Python 3\.\d+ interpreter"):
+        find_python()
+
+
+def test_an_interpreter_of_another_version_is_not_taken(
+    host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its compiled modules are of no use to this one's packages."""
+    other = script(tmp_path / "python3", "echo 2 7 cpython")
+    monkeypatch.setattr(python_interpreter, "_candidates", lambda: iter([str(other)]))
+    with pytest.raises(NoInterpreterError):
+        find_python()
+
+
+def test_the_structure_alone_is_checked_by_explicit_choice(
+    no_interpreter: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    Classifier(tiny_model, ep="cpu", options=RunOptions(admission="rules"))
+    assert not list((tmp_path / "cache").rglob("*.json")), "the rules alone do not show that a model runs"
+    with pytest.raises(ModelError, match="not a Python interpreter"):  # the next one that does not choose so
+        Classifier(tiny_model, ep="cpu")
+
+
+FROZEN = """
+    import sys
+    sys.frozen, sys.executable = True, {program!r}
+    from edgecnn import freeze_support
+    freeze_support()
+    print("the program itself runs", flush=True)
+    from edgecnn import Classifier, open_source
+    from edgecnn.runtime.system import python_interpreter
+    python_interpreter._candidates = lambda: iter(())
+    Classifier({model!r}, ep="cpu")
+    with open_source("fake:32x32") as source:
+        print(next(source).image.shape)
+    """
+
+
+def test_a_frozen_program_is_its_own_child_process(tiny_model: Path, tmp_path: Path) -> None:
+    """As PyInstaller makes them: the program's own name starts it, with its arguments."""
+    program = tmp_path / "program"
+    main = tmp_path / "main.py"
+    main.write_text(textwrap.dedent(FROZEN.format(program=str(program), model=str(tiny_model))))
+    script(program, f'exec {sys.executable} {main} "$@"')
+    done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.returncode) == ("the program itself runs\n(32, 32, 3)\n", 0), done.stderr
+
+
+def test_libraries_of_a_frozen_program_are_not_given_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyInstaller points LD_LIBRARY_PATH at its own."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/tmp/_MEI123")
+    monkeypatch.setenv("EDGECNN_PYTHON", sys.executable)
+    assert "LD_LIBRARY_PATH" not in find_python().environment
+    monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", "/opt/lib")
+    assert find_python().environment["LD_LIBRARY_PATH"] == "/opt/lib"
