@@ -14,7 +14,11 @@ __all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address"]
 Kind = Literal["images", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake"]
 
 VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp"]
+    [
+        *(".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg"),
+        *(".3gp", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".mts", ".m2ts", ".vob", ".ogv", ".m2v", ".mxf"),
+        *(".asf", ".dv", ".divx", ".f4v", ".y4m"),
+    ]
 )
 _SCHEMES: dict[str, Kind] = {
     "rtsp": "rtsp",
@@ -67,12 +71,12 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
 
     Returns:
         ``-``, a file, a folder or a pattern: ``images``; a file with a video's suffix: ``video``; ``0``,
-        ``/dev/videoN``, ``camera:NAME``:
+        ``/dev/videoN``, a link to it, ``camera:NAME``:
         ``camera``; ``csi:``; ``rtsp://``; ``http://`` and ``https://``; ``fake:``; a text with `` ! ``: a GStreamer
         pipeline.
     """
     text = os.fspath(source)
-    if text.startswith(("/dev/video", "camera:")):
+    if text.startswith("camera:") or _is_video_device(text):
         return Address("camera", text)
     if _is_file(text):
         return Address("video" if Path(text).suffix.lower() in VIDEO_SUFFIXES else "images", text)
@@ -81,6 +85,16 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
     if " ! " in text:
         return Address("gstreamer", text)
     return Address(_SCHEMES.get(text.partition(":")[0].lower(), "images"), text)
+
+
+def _is_video_device(text: str) -> bool:
+    """Whether it is /dev/videoN, a link to one, or a name that udev gives, whether or not it is plugged in."""
+    if text.startswith(("/dev/video", "/dev/v4l/")):
+        return True
+    try:
+        return Path(text).is_symlink() and os.path.realpath(text).startswith("/dev/video")
+    except (OSError, ValueError):  # longer than a name may be, or a NUL in it
+        return False
 
 
 def _is_file(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from edgecnn.preprocess import ColorOrder, Image
 
-__all__ = ["Frame", "FrameKind", "now_rfc3339"]
+__all__ = ["Frame", "FrameKind", "now_rfc3339", "rfc3339"]
 
 FrameKind = Literal["image", "video", "stream"]
 """Frame-health gates act on streams and video alone: an image file or an array is what its user says it is."""
@@ -18,7 +18,12 @@ FrameKind = Literal["image", "video", "stream"]
 
 def now_rfc3339() -> str:
     """The time of day, UTC, in milliseconds (RFC 3339)."""
-    second, ms = divmod(time.time_ns() // 1_000_000, 1000)
+    return rfc3339(time.time_ns())
+
+
+def rfc3339(time_ns: int) -> str:
+    """A time of day in nanoseconds since 1970, as UTC in milliseconds (RFC 3339)."""
+    second, ms = divmod(time_ns // 1_000_000, 1000)
     return f"{_rfc3339(second)}.{ms:03}Z"
 
 

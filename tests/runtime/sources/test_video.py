@@ -46,7 +46,7 @@ def test_a_video_that_breaks_off_is_told_at_its_end(tmp_path: Path) -> None:
     whole = write_video(tmp_path / "whole.mkv", 100, codec="MJPG").read_bytes()
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises((ImageError, SourceError), match=r"cut\.mkv: (breaks off after \d+ of|no frame)"):
+    with pytest.raises((ImageError, SourceError), match=r"cut\.mkv: breaks off after \d+ frames"):
         list(read_video(str(cut)))
 
 
@@ -61,7 +61,7 @@ def test_a_name_that_is_no_utf_8_is_told_and_what_follows_is_answered(
     first, second = (prediction for _, prediction in stream)
     assert (first.status, first.reason) == (
         "error",
-        "its name is not UTF-8, which OpenCV needs of a video's; rename it",
+        "its name is not UTF-8, which FFmpeg needs of a video's; rename it",
     )
     assert second.status == "ok"
     assert count_frames([odd]) is None

@@ -55,11 +55,19 @@ class Failed:
     silent: bool = False  # it was ended here, for saying nothing
 
 
-Event: TypeAlias = "Arrived | Passed | Dropped | Ended | Failed"
+@dataclass(frozen=True)
+class Waiting:
+    """Data comes, and no frame yet."""
+
+    reason: str
+
+
+Event: TypeAlias = "Arrived | Passed | Dropped | Waiting | Ended | Failed"
 _EVENTS: dict[str, Callable[..., Event]] = {
     "frame": Arrived,
     "passed": Passed,
     "dropped": Dropped,
+    "receiving": Waiting,
     "end": Ended,
     "failed": Failed,
 }
@@ -84,6 +92,7 @@ class Connection:
         self._heard_s = time.monotonic()
         self._begun = self._arrived = False
         self._dropped: str | None = None  # why the last frame was
+        self._receiving: str | None = None  # what is told of data out of which no frame has come
         self._end: Ended | Failed = Failed("the capture process ended without a word")
         self._process = start_python(["-m", "edgecnn.runtime.sources.capture.worker"], pass_fds=inherited)
         assert self._process.stdin is not None
@@ -98,11 +107,12 @@ class Connection:
             self._process.wait()
             raise
 
-    def wait(self, open_s: float, stall_s: float, closing: threading.Event) -> Ended | Failed:
-        """Returns when the process has ended, was ended for silence (``open_s`` before the first frame, ``stall_s``
-        after), or at ``closing``."""
+    def wait(self, open_s: float, stall_s: float, longest_first_s: float, closing: threading.Event) -> Ended | Failed:
+        """Returns when the process has ended, was ended for silence (``open_s`` before the first frame, or
+        ``longest_first_s`` where data comes; ``stall_s`` after it), or at ``closing``."""
         while self._listener.is_alive() and not closing.is_set():
-            limit_s = stall_s if self._begun else open_s
+            first_s = max(open_s, longest_first_s) if self._receiving else open_s
+            limit_s = stall_s if self._begun else first_s
             left_s = self._heard_s + limit_s - time.monotonic()
             if left_s <= 0:
                 self._stop()
@@ -116,6 +126,8 @@ class Connection:
     def _why_silent(self, limit_s: float) -> str:
         if self._dropped:
             return f"no frame for {limit_s:g} s that can be decoded: {self._dropped}"
+        if self._receiving:
+            return f"no frame for {limit_s:g} s: {self._receiving}"
         return f"no frame for {limit_s:g} s" if self._begun else f"nothing came within {limit_s:g} s of opening it"
 
     def _listen(self) -> None:
@@ -130,10 +142,13 @@ class Connection:
         if isinstance(event, Ended | Failed):
             self._end = event
             return
+        if isinstance(event, Waiting):
+            self._receiving = event.reason
+            return
         if isinstance(event, Dropped):
             self._dropped = event.reason
         else:
-            self._heard_s, self._begun = time.monotonic(), True
+            self._heard_s, self._begun, self._receiving = time.monotonic(), True, None
         if isinstance(event, Arrived):
             self._arrived, self._dropped = True, None
         self._hear(event)

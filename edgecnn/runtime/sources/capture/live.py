@@ -196,6 +196,7 @@ class LiveSource:
             every=o.every,
             max_pixels=o.max_pixels,
             timeout_s=_SILENT_CONNECTION * o.stall_s,
+            interval_s=o.interval_s,
             folder=_here(),
         )
         begun = self.counters.connections
@@ -215,7 +216,9 @@ class LiveSource:
             return self._news.notify()
 
         try:
-            end = Connection(order, self._memory.descriptors, hear).wait(open_s, o.stall_s, self._closing)
+            end = Connection(order, self._memory.descriptors, hear).wait(
+                open_s, o.stall_s + (o.interval_s or 0.0), o.longest_first_s, self._closing
+            )
         except (
             OSError,
             RuntimeError,

@@ -25,10 +25,14 @@ import cv2
 
 from edgecnn.errors import ImageError
 from edgecnn.runtime.sources.capture.latest_frame import NewestFrame
+from edgecnn.runtime.sources.capture.read_ahead import enumerate_arrivals, read_ahead
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
-from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError
+from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError, Receiving
 
 __all__ = ["main"]
+
+# Their arrivals stay as they are while the next ones come in, and can be decoded beside the reading
+_LASTING = ("http", "rtsp")
 
 
 def main() -> None:
@@ -74,7 +78,13 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
     memory = NewestFrame(order.capacity, order.memory)
     number, told_s = order.first_number, time.monotonic()
     try:
-        for index, arrival in enumerate(_open(order), order.first_index):
+        arrivals = enumerate_arrivals(_open(order), order.first_index)
+        if order.kind in _LASTING:
+            arrivals = read_ahead(arrivals, order.every)
+        for index, arrival in arrivals:
+            if isinstance(arrival, Receiving):
+                tell(event="receiving", reason=arrival.reason)
+                continue
             if index % order.every:
                 told_s = _tell_alive(index, told_s, order.timeout_s / 4, tell)
                 continue
@@ -132,17 +142,19 @@ def _open(order: CaptureOrder) -> Grabber:
     if order.kind == "http":
         from edgecnn.runtime.sources.drivers.http import grab_http  # noqa: PLC0415
 
-        return grab_http(order.address, order.max_pixels, order.timeout_s)
+        return grab_http(order.address, order.max_pixels, order.timeout_s, order.interval_s)
     if order.kind == "csi":
         from edgecnn.runtime.sources.drivers.csi import grab_csi  # noqa: PLC0415
 
         return grab_csi(order.address)
+    if order.kind == "rtsp":
+        from edgecnn.runtime.sources.drivers.network_video import grab_rtsp  # noqa: PLC0415
+
+        return grab_rtsp(order.address, order.max_pixels, order.timeout_s)
     from edgecnn.runtime.sources.drivers import opencv as grab_opencv  # noqa: PLC0415
 
     if order.kind == "camera":
         return grab_opencv.grab_camera(order.address)
-    if order.kind == "rtsp":
-        return grab_opencv.grab_rtsp(order.address, order.timeout_s)
     if order.kind == "gstreamer":
         return grab_opencv.grab_gstreamer(order.address)
     raise AssertionError(f"no driver for sources of the kind '{order.kind}'")

@@ -5,6 +5,7 @@ Frames as they arrive, each decoded only where it is wanted.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,9 +16,13 @@ import numpy as np
 
 from edgecnn.errors import ImageError
 from edgecnn.preprocess import Image
-from edgecnn.runtime.sources.frame import now_rfc3339
+from edgecnn.runtime.sources.frame import now_rfc3339, rfc3339
 
-__all__ = ["Arrival", "GrabError", "Grabber", "as_bgr", "opencv_takes", "split_address"]
+__all__ = ["Arrival", "GrabError", "Grabber", "Receiving", "as_bgr", "opencv_takes", "split_address", "wall_time_of"]
+
+
+# What urllib.parse says of an address without repeating any of it
+_HARMLESS = ("Invalid IPv6 URL", "Port out of range 0-65535")
 
 
 class GrabError(Exception):
@@ -42,8 +47,20 @@ class Arrival:
     captured_at: str = field(default_factory=now_rfc3339)
 
 
-Grabber = Iterator[Arrival]
+@dataclass(frozen=True)
+class Receiving:
+    """Data comes, of which no frame has come out yet: a sign of life."""
+
+    reason: str  # one clause, for where it lasts too long
+
+
+Grabber = Iterator[Arrival | Receiving]
 """Gives arrivals; ends where the source is at its end; raises :class:`GrabError` where it failed."""
+
+
+def wall_time_of(monotonic_s: float) -> str:
+    """The time of day, RFC 3339, of a moment of the monotonic clock that has just been."""
+    return rfc3339(time.time_ns() - round((time.monotonic() - monotonic_s) * 1e9))
 
 
 def opencv_takes(name: str) -> bool:
@@ -63,14 +80,30 @@ def split_address(url: str) -> SplitResult:
 
     Raises :class:`GrabError`, permanent, where it names none, or a port that there is not.
     """
+    if _hides_host(url):
+        raise GrabError(
+            "its user name or password holds a character that ends the host's part of an address; write # as %23, "
+            "? as %3F, / as %2F, @ as %40",
+            permanent=True,
+        )
     try:
         parts = urlsplit(url)
         named = parts.hostname is not None and (parts.port is None or parts.port > 0)
-    except ValueError as error:
-        raise GrabError(f"no address: {error}", permanent=True) from error
+    except ValueError as error:  # its text may repeat a part of the password
+        told = str(error) if str(error) in _HARMLESS else "its host or port cannot be read"
+        raise GrabError(f"no address: {told}", permanent=True) from error
     if not named:
         raise GrabError("the address names no host, or port 0", permanent=True)
     return parts
+
+
+def _hides_host(url: str) -> bool:
+    """Whether an @ comes after what ends the host's part, and the part before is no host: part of a password."""
+    rest = url.partition("://")[2]
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" in host or "@" not in rest:
+        return False
+    return not re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(:\d+)?", host) or rest[len(host) :][:1] == "#"
 
 
 def as_bgr(image: object) -> Image:

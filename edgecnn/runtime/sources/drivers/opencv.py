@@ -1,9 +1,7 @@
-"""Frames that OpenCV captures: local cameras, RTSP, GStreamer pipelines."""
+"""Frames that OpenCV captures: local cameras, GStreamer pipelines."""
 
 from __future__ import annotations
 
-import os
-import socket
 import sys
 from collections.abc import Sequence
 
@@ -12,12 +10,9 @@ import cv2
 from edgecnn.errors import ImageError, SourceError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.cameras import resolve_camera
-from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError, as_bgr, opencv_takes, split_address
+from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError, as_bgr, opencv_takes
 
-__all__ = ["grab_camera", "grab_gstreamer", "grab_rtsp"]
-
-_RTSP_PORT = 554
-_LONG_MS = 60_000
+__all__ = ["grab_camera", "grab_gstreamer"]
 
 
 def grab_camera(source: str) -> Grabber:
@@ -37,39 +32,6 @@ def grab_camera(source: str) -> Grabber:
         raise GrabError("the camera does not open: another program may be using it")
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # drivers that heed it keep no old frames
     yield from _frames(capture, "the camera gives no more frames")
-
-
-def grab_rtsp(url: str, timeout_s: float) -> Grabber:
-    """Frames of an RTSP stream over TCP, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` says otherwise.
-
-    Raises :class:`GrabError`.
-    """
-    parts = split_address(url)
-    try:  # FFmpeg tells no reason, and waits longer
-        socket.create_connection((parts.hostname, parts.port or _RTSP_PORT), timeout_s).close()
-    except OSError as error:
-        why = (
-            f"no answer within {timeout_s:g} s"
-            if isinstance(error, TimeoutError)
-            else (error.strerror or str(error)).lower()
-        )
-        raise GrabError(why) from error
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    # One decoding thread: more of them hold back as many frames. Silence is for the runner to notice, which kills this
-    # process: at its own
-    # timeout FFmpeg gives out the decoder's last frame, seconds old, as if it had just come
-    settings = (
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-        _LONG_MS,
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-        _LONG_MS,
-        cv2.CAP_PROP_N_THREADS,
-        1,
-    )
-    capture = _open(url, cv2.CAP_FFMPEG, settings)
-    if not capture.isOpened():
-        raise GrabError("the server answers, the stream does not open: check path, user name and password")
-    yield from _frames(capture, "the server ended the stream")
 
 
 def grab_gstreamer(pipeline: str) -> Grabber:
