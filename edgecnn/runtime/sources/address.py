@@ -9,7 +9,7 @@ from typing import Literal
 
 from edgecnn.runtime.sources.redaction import secrets_in, without_passwords
 
-__all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address"]
+__all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address", "with_colon"]
 
 Kind = Literal["images", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake"]
 
@@ -62,6 +62,11 @@ class Address:
         for secret in secrets_in(self.text, whole=self._of_host):
             message = message.replace(secret, "***")
         return without_passwords(message)
+
+
+def with_colon(name: str | None) -> str:
+    """A source's name as a line begins with it: ``fake:`` and ``csi:`` end in a colon already."""
+    return f"{name}" if name and name.endswith(":") else f"{name}:"
 
 
 def parse_address(source: str | os.PathLike[str]) -> Address:

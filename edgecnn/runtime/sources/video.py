@@ -72,9 +72,7 @@ def _frames(
             decode_ms = (time.perf_counter() - begin) * 1e3
             yield (
                 index,
-                Frame(
-                    image=image, name=path, index=index - 1, media_time_s=place_s, decode_ms=decode_ms, kind="video"
-                ),
+                Frame(image=image, name=path, index=index - 1, media_time_s=place_s, decode_ms=decode_ms, kind="video"),
             )
             begin = time.perf_counter()
 

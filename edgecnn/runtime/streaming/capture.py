@@ -33,6 +33,7 @@ class CaptureOptions:
     every_s: float = 1.0  # between two saved frames
     health: FrameHealth | None = None  # passes over unfit frames; None: saves them too
     fail_fast: bool = False
+    interval_s: float | None = None  # between two requests of an image over HTTP
 
     def __post_init__(self) -> None:
         if self.count < 1 or not self.every_s >= 0:
@@ -83,14 +84,16 @@ def capture(options: CaptureOptions, progress: Progress | None = None) -> Captur
     return CaptureResult(folder, saved, skipped, tuple(reasons))
 
 
-def frames_for(source: str, seconds: float, progress: Progress | None = None) -> Iterator[Frame]:
+def frames_for(
+    source: str, seconds: float, progress: Progress | None = None, interval_s: float | None = None
+) -> Iterator[Frame]:
     """The frames of so many seconds, by the time at which they were taken.
 
     Raises as :func:`open_source`, :class:`UsageError` for an image.
     """
     if not seconds > 0:
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
-    frames: Any = open_source(source)
+    frames: Any = open_source(source, live=LiveOptions(interval_s=interval_s))
     start_s: float | None = None
     with closing(frames):  # a generator or a live source: both can be
         for frame in frames:
@@ -111,7 +114,9 @@ def _time_s(frame: Frame, source: str) -> float:
 
 def _frames(options: CaptureOptions) -> Generator[Frame, None, None]:
     """Those that are due, by the time at which they were taken."""
-    source: Any = open_source(options.source, live=LiveOptions(fail_fast=options.fail_fast))
+    source: Any = open_source(
+        options.source, live=LiveOptions(fail_fast=options.fail_fast, interval_s=options.interval_s)
+    )
     due_s: float | None = None
     with closing(source):  # a generator or a live source: both can be
         for frame in source:

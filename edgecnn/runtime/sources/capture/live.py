@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from edgecnn.errors import SourceError
-from edgecnn.runtime.sources.address import Address
+from edgecnn.runtime.sources.address import Address, with_colon
 from edgecnn.runtime.sources.capture.connection import Arrived, Connection, Dropped, Failed, Passed
 from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.runtime.sources.capture.frame_rate import FrameRate
@@ -171,7 +171,7 @@ class LiveSource:
                 return self._finish(Ended())
             began = self.counters.connections > before
             if not self.counters.connections and (end.permanent or options.fail_fast):
-                return self._finish(SourceError(f"{self.name}: {end.reason}"))
+                return self._finish(SourceError(f"{with_colon(self.name)} {end.reason}"))
             if end.silent and not began:
                 open_s = min(1.5 * open_s, options.longest_open_s)
             wait_s = options.first_wait_s if began else wait_s
@@ -240,7 +240,7 @@ class LiveSource:
         if (
             first and outage.retry_in_s == self._options.first_wait_s
         ):  # a line an outage, not one an attempt: a camera may be off for weeks
-            log.warning("%s: offline: %s; it is tried again until it is back", self.name, outage.reason)
+            log.warning("%s offline: %s; it is tried again until it is back", with_colon(self.name), outage.reason)
         self._outage.append(outage)
         self._news.notify()
 
