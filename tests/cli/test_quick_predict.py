@@ -23,6 +23,7 @@ LINES = [
     "m.onnx --deny=cat --threshold=-1 a.jpg",
     "m.onnx -- --json",
     "m.onnx a.jpg --arena --format text",
+    "m.onnx http://camera/still.jpg --interval 2.5",
     "m.onnx 0 --health off --smoothing s.json --on-change",
 ]
 

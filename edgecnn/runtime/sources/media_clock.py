@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["MediaClock"]
+import math
 
-_JUMP_S = 1.0  # backward: two recordings were joined, each with times of its own
+__all__ = ["MediaClock"]
 
 
 class MediaClock:
@@ -21,14 +21,14 @@ class MediaClock:
         self._last_s: float | None = None
 
     def place_s(self, timestamp_s: float | None) -> float:
-        """Of the next frame, by its own timestamp; times never run backward by more than a frame's disorder."""
+        """Of the next frame, by its own timestamp. Where timestamps run backward, recordings were joined."""
         follows_s = 0.0 if self._last_s is None else self._last_s + self._step_s
         if timestamp_s is None:
             place_s = follows_s
         else:
             self._start_s = timestamp_s if self._start_s is None else self._start_s
-            place_s = max(0.0, timestamp_s - self._start_s)
-            if self._last_s is not None and place_s < self._last_s - _JUMP_S:
+            place_s = max(timestamp_s - self._start_s, 0.0 if self._last_s is None else -math.inf)
+            if self._last_s is not None and place_s < self._last_s:
                 self._start_s, place_s = timestamp_s - follows_s, follows_s
         self._last_s = place_s
         return place_s

@@ -65,12 +65,11 @@ class VideoDecoder(Generic[Tag]):
             frames = []
             self._damage()
         else:
-            self.damaged_last = self.damaged_last and not frames
+            self.damaged_last = self.damaged_last and (last or not frames)
         for frame in frames:
             if frame.is_corrupt:
                 self._damage()
                 continue
-            self.damaged_last = False
             yield from self._deinterlacer.push(frame, tag, interlaced=self._interlaced(frame))
         if last:
             yield from self._deinterlacer.flush()
