@@ -49,8 +49,8 @@ def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Itera
         raise SourceError(f"{path}: no frame of this video can be decoded; convert it, for instance with ffmpeg")
     if broken or (decoder.damaged_last and not endless) or is_cut_short(path):
         raise ImageError(f"{path}: breaks off after {index} frames{broken}; copy the file again")
-    if damaged := decoder.damaged - decoder.damaged_last:
-        raise ImageError(f"{path}: {damaged} of its frames are damaged and were left out; copy the file again")
+    if decoder.damaged and not endless:
+        raise ImageError(f"{path}: {decoder.damaged} of its frames are damaged and were left out; copy the file again")
 
 
 def _frames(
