@@ -89,7 +89,7 @@ def test_all_that_was_said_arrives_although_the_program_ends_at_once(edgecnn, ti
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 400
-    assert done.stderr.startswith("400 images: ")
+    assert done.stderr.startswith("400 frames: ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

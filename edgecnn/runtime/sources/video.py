@@ -59,7 +59,7 @@ def _frames(
     """How many frames have come, and the last of them where it is wanted."""
     base, start = stream.time_base, stream.start_time
     clock = MediaClock(None if start is None or base is None else float(start * base), stream_rate(stream))
-    converter, index = BgrConverter(), 0
+    converter, index = BgrConverter(allowed_threads()), 0
     begin = time.perf_counter()
     for packet in container.demux(stream):
         for decoded, _ in decoder.decode(packet, None):

@@ -92,9 +92,14 @@ class VideoDecoder(Generic[Tag]):
 
 
 class BgrConverter:
-    """Converts decoded frames to BGR, upright. For one thread."""
+    """Converts decoded frames to BGR, upright. One thread may use it at a time.
 
-    def __init__(self) -> None:
+    Args:
+        threads: that share the conversion of a frame.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
         self._reformatter = VideoReformatter()
 
     def convert(self, frame: VideoFrame, max_pixels: int) -> Image:
@@ -109,7 +114,7 @@ class BgrConverter:
                 "megapixels"
             )
         try:  # bicubic as OpenCV's reader has it: of 8-bit video it gives the same pixels
-            bgr = self._reformatter.reformat(frame, format="bgr24", interpolation="BICUBIC", threads=1)
+            bgr = self._reformatter.reformat(frame, format="bgr24", interpolation="BICUBIC", threads=self._threads)
         except (FFmpegError, ValueError) as error:
             raise ImageError(f"frame: FFmpeg cannot convert {frame.format.name} to BGR: {error}") from error
         plane = bgr.planes[0]
