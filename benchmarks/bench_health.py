@@ -26,8 +26,8 @@ from rich.table import Table
 
 from edgecnn.preprocess import Image
 from edgecnn.runtime.frame_quality.calibration import learn_thresholds
-from edgecnn.runtime.frame_quality.checker import FrameHealth
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources import Frame
 
 WIDTH, HEIGHT, FPS = 640, 480, 30
@@ -48,7 +48,7 @@ def main() -> None:
     for path in chosen:
         noise = float(random.choice([0.5, 2, 5]))
         clip = list(wander(cv2.imread(str(path)), BEFORE + FAULTY, noise, random))
-        limits = HealthThresholds(), learn_thresholds(frames_of(clip[:BEFORE])).thresholds
+        limits = FrameQualityThresholds(), learn_thresholds(frames_of(clip[:BEFORE])).thresholds
         for name in caught:
             shown = clip[BEFORE:] if name == "good" else FAULTS[name](clip, random)
             for i, thresholds in enumerate(limits):
@@ -153,12 +153,12 @@ def frames_of(images: list[Image], start_s: float = 0.0) -> Iterator[Frame]:
         yield Frame(image, "clip", i, captured_monotonic_s=start_s + i / FPS, kind="stream")
 
 
-def refused(before: list[Image], shown: list[Image], thresholds: HealthThresholds, name: str) -> float:
+def refused(before: list[Image], shown: list[Image], thresholds: FrameQualityThresholds, name: str) -> float:
     """Share of the shown frames that are refused.
 
     Of frozen ones after the time that a freeze may last, of shifted ones the shifted.
     """
-    health = FrameHealth(replace(thresholds, still_s=0.3) if name.startswith("frozen") else thresholds)
+    health = FrameQualityChecker(replace(thresholds, still_s=0.3) if name.startswith("frozen") else thresholds)
     for frame in frames_of(before):
         health.check(frame, now_s=frame.captured_monotonic_s)
     late_s = 3.0 if name == "too old" else 0.02
@@ -172,7 +172,7 @@ def refused(before: list[Image], shown: list[Image], thresholds: HealthThreshold
 def print_cost(image: Image) -> None:
     """Against the resize that every frame needs."""
     cv2.setNumThreads(1)
-    health = FrameHealth()
+    health = FrameQualityChecker()
     for size in ((640, 480), (1920, 1080)):
         frame = Frame(cv2.resize(image, size), "clip", kind="stream")
         checks, resizes = [], []

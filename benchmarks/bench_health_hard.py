@@ -27,8 +27,8 @@ from rich.table import Table
 from edgecnn.errors import DataError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.frame_quality.calibration import learn_thresholds
-from edgecnn.runtime.frame_quality.checker import FrameHealth
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources import Frame
 
 WIDTH, HEIGHT, FPS = 640, 480, 25
@@ -275,10 +275,10 @@ def refusals(name: str, photo: Image, random: Random) -> tuple[int, int, int]:
     try:
         learnt = learn_thresholds(shown(own)).thresholds
     except DataError:
-        learnt = HealthThresholds()
+        learnt = FrameQualityThresholds()
     counts = []
-    for limits in (HealthThresholds(), learnt):
-        health = FrameHealth(replace(limits, still_s=STILL_S) if name in FROZEN else limits)
+    for limits in (FrameQualityThresholds(), learnt):
+        health = FrameQualityChecker(replace(limits, still_s=STILL_S) if name in FROZEN else limits)
         reasons = [health.check(frame, now_s=frame.captured_monotonic_s) for frame in shown(clip)]
         counts.append(sum(reason is not None for reason in reasons[first:]))
     return len(clip) - first, counts[0], counts[1]

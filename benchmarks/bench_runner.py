@@ -35,7 +35,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgecnn import Classifier, Frame
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources import LiveOptions, LiveSource, parse_address
 from edgecnn.runtime.sources.drivers.fake import FakeCamera, draw_frame
 from edgecnn.runtime.streaming.source_pipeline import SourcePipeline
@@ -121,7 +121,7 @@ def frame_ways(model: Path) -> dict[str, Callable[[], object]]:
     classifier = Classifier(model, ep="cpu", threads=1)
     session, size = bare_session(model, 1), classifier.manifest.input
     interpolation = INTERPOLATION[classifier.manifest.preprocess.interpolation]
-    backend = SourcePipeline(classifier, HealthThresholds(), None)
+    backend = SourcePipeline(classifier, FrameQualityThresholds(), None)
 
     def bare() -> object:
         resized = cv2.resize(images[next(turn) % 8], (size.width, size.height), interpolation=interpolation)

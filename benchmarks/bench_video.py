@@ -38,7 +38,7 @@ def by_opencv(path: Path, threads: int) -> int:
 
 
 def by_edgecnn(path: Path, threads: int) -> int:
-    with mock.patch.object(video, "allowed_threads", lambda: threads):
+    with mock.patch.object(video, "allowed_threads", return_value=threads):
         return sum(1 for _ in read_video(str(path)))
 
 

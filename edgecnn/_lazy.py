@@ -1,4 +1,4 @@
-"""Packages whose names are imported when they are first used (PEP 562), so that importing a package costs nothing."""
+"""Lazy imports for packages (PEP 562): a name is imported on first use, so that importing the package is fast."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["lazy_names"]
 def lazy_names(
     package: str, modules: Mapping[str, str], needs: str | None = None
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package.
+    """Returns ``__getattr__`` and ``__dir__`` for a package.
 
     Args:
-        package: its ``__name__``.
-        modules: the module of each name, relative to the package (``"session.opening"``).
-        needs: the extra that installs what the modules import. Where that is missing, a name raises
+        package: the ``__name__`` of the package.
+        modules: maps each public name to its module, relative to the package (``"session.opening"``).
+        needs: the extra that installs what the modules import. If a package is missing, access to a name raises
             :class:`MissingExtraError`.
     """
 

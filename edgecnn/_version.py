@@ -1,4 +1,4 @@
-"""The version, in a module of its own, so that nothing imports the package's root for it."""
+"""The package version, in its own module so that no module imports the package root to get it."""
 
 __all__ = ["__version__"]
 

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never half of either."""
+"""Atomic file writes: a reader sees the complete old file or the complete new file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ __all__ = ["atomic_path", "check_apart", "check_writable", "make_folder", "write
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Gives a temporary path beside ``target``; on success it is flushed to disk and renamed over it.
+    """Yields a temporary path beside ``target``. On success, flushes that file to disk and renames it to ``target``.
 
     Raises:
-        OutputError: the disk is full, or the place cannot be written; ``target`` is left as it was.
+        OutputError: the disk is full, or ``target`` cannot be written. ``target`` stays unchanged.
     """
     target = Path(os.path.realpath(target))  # a link stays one, and what it points to is written
     if target.exists() and not target.is_file():
-        raise OutputError(f"{target}: cannot be written: a folder or a device, not a file; name another place")
+        raise OutputError(
+            f"{target}: cannot be written: it is a folder or a device, not a file; choose another output path"
+        )
     make_folder(target.parent)
     import tempfile  # noqa: PLC0415  # the runner imports this module and hardly ever writes
 
@@ -47,9 +49,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def check_writable(target: Path) -> None:
-    """For what takes minutes before it writes.
+    """Checks that ``target`` can be written, before a long computation starts.
 
-    Raises :class:`OutputError` at once where :func:`atomic_path` would in the end.
+    Raises:
+        OutputError: :func:`atomic_path` would fail for this target.
     """
     with suppress(_NothingWrittenError), atomic_path(target):
         raise _NothingWrittenError
@@ -59,7 +62,7 @@ def check_apart(target: Path, *sources: str | Path) -> None:
     """Raises :class:`OutputError` where a file that is about to be written is one of those that it is made from, by
     whatever name."""
     if any(_is_same(target, source) for source in sources):
-        raise OutputError(f"{target}: would be written over what it is made from; name another place")
+        raise OutputError(f"{target}: the output would overwrite its own input; choose another output path")
 
 
 def _is_same(target: Path, source: str | Path) -> bool:
@@ -70,7 +73,7 @@ def _is_same(target: Path, source: str | Path) -> bool:
 
 
 class _NothingWrittenError(EdgeCNNError):
-    """Leaves :func:`atomic_path` without a file."""
+    """Ends an :func:`atomic_path` block without writing a file."""
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -85,7 +88,7 @@ def write_text(target: Path, content: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and its parents. Raises :class:`OutputError`."""
+    """Creates a folder and its parents. Raises :class:`OutputError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -94,11 +97,16 @@ def make_folder(folder: Path) -> None:
 
 def _cannot_write(target: Path, error: OSError) -> OutputError:
     why = error.strerror or str(error)
-    return OutputError(f"{target}: cannot be written: {why}; free space, permit writing there, or name another place")
+    return OutputError(
+        f"{target}: cannot be written: {why}; free disk space, allow writing there, or choose another output path"
+    )
 
 
 def _flush(path: Path) -> None:
-    """Folders too: a rename is on disk only when its folder is (fsync(2)). Windows cannot open a folder."""
+    """Flushes a file or a folder to disk. A rename is on disk only after its folder is flushed (fsync(2)).
+
+    On Windows a folder cannot be opened, so folders are skipped there.
+    """
     if os.name == "nt" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDONLY)

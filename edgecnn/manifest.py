@@ -1,8 +1,8 @@
-"""The manifest: what a model file says of itself, as frozen dataclasses and as JSON in its metadata.
+"""The manifest: the description that a model file carries in its metadata, as frozen dataclasses and as JSON.
 
-It is the only place that says how an image becomes a tensor. Reading is strict: an unknown schema version, a missing
-key or a value of the wrong kind is an error that names it. Keys that a later writer of the same schema version added
-are ignored. The JSON Schema is ``docs/manifest.schema.json``.
+It alone defines how an image becomes a tensor. Reading is strict: an unknown schema version, a missing key or a value
+of the wrong type is an error that names the key. Unknown keys are ignored. The JSON Schema is
+``docs/manifest.schema.json``.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ SCHEMA = 1
 MANIFEST_KEY, LABELS_KEY, GOLDEN_KEY, SPLIT_KEY = "edgecnn", "labels", "edgecnn.golden", "edgecnn.split"
 
 Resize = Literal["stretch", "crop", "letterbox"]
-Interpolation = Literal["area", "linear", "cubic", "nearest"]
+Interpolation = Literal["area", "linear", "cubic", "nearest", "antialias", "antialias-cubic"]
 Precision = Literal["fp32", "fp16", "int8", "mixed"]
 UnknownScore = Literal["max_probability", "energy", "feature_distance"]
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The image that the graph takes: uint8 ``[N, height, width, 3]``."""
+    """Size of the image that the graph takes: uint8 ``[N, height, width, 3]``."""
 
     height: int  # pixels
     width: int  # pixels
@@ -53,7 +53,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class PreprocessSpec:
-    """How a decoded image of any size becomes one of the model's size."""
+    """How a decoded image of any size is resized to the model's input size."""
 
     resize: Resize = "stretch"
     interpolation: Interpolation = "area"
@@ -63,7 +63,10 @@ class PreprocessSpec:
 
 @dataclass(frozen=True)
 class Normalization:
-    """``(pixel - zero_point) / scale``, inside the graph. Integer zero point: the pixels are the quantized tensor."""
+    """Normalization inside the graph: ``(pixel - zero_point) / scale``.
+
+    The zero point is an integer, so the uint8 pixels are already the quantized input tensor.
+    """
 
     zero_point: int = 127
     scale: float = 128.0
@@ -71,10 +74,10 @@ class Normalization:
 
 @dataclass(frozen=True)
 class UnknownRule:
-    """When the answer is `unknown`, and the share of genuine images that is lost to it.
+    """The rule that makes an answer `unknown`, and the share of in-distribution images that it rejects.
 
-    Two directions: a ``max_probability`` below the threshold is unknown; ``energy`` and ``feature_distance``, which the
-    graph gives as ``unknown_score``, are unknown above it. See ``docs/unknown.md``.
+    With ``max_probability``, a probability below the threshold is unknown. With ``energy`` and ``feature_distance``,
+    which the graph returns as ``unknown_score``, a score above the threshold is unknown. See ``docs/unknown.md``.
     """
 
     score: UnknownScore = "max_probability"
@@ -83,13 +86,13 @@ class UnknownRule:
 
     @property
     def in_graph(self) -> bool:
-        """Whether the graph has to give the score, being no function of the probabilities."""
+        """Whether the graph must return the score because it cannot be computed from the probabilities."""
         return self.score != "max_probability"
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """Where the weights come from."""
+    """The training run that the weights come from."""
 
     model: str
     run: str
@@ -100,7 +103,7 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All that a device needs to know of a model beside its graph."""
+    """Everything that a device needs to know about a model besides its graph."""
 
     labels: tuple[str, ...]
     input: InputSpec
@@ -124,20 +127,21 @@ class Manifest:
         """Reads and checks a manifest.
 
         Raises:
-            ManifestError: no JSON object, another schema version, a key missing, or a value of the wrong kind.
+            ManifestError: the text is not a JSON object, has another schema version, lacks a key, or has a value of the
+                wrong type.
         """
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ManifestError(f"the manifest is no JSON: {error}; export the model again") from error
+            raise ManifestError(f"the manifest is not valid JSON: {error}; export the model again") from error
         if not isinstance(found, dict):
-            raise ManifestError("the manifest is no JSON object; export the model again")
+            raise ManifestError("the manifest is not a JSON object; export the model again")
         return _manifest(_Reader(found, ""))
 
     def index_of(self, name: str) -> int | None:
-        """The class that a folder name stands for.
+        """Index of the class with this label or id; None if the model has no such class.
 
-        An id where there are ids, else a label; None where it is neither.
+        The name is compared with the ids if the manifest has ids, else with the labels.
         """
         for names in (self.ids or (), self.labels):
             if name in names:
@@ -153,7 +157,7 @@ def _manifest(fields: _Reader) -> Manifest:
     schema = fields.integer("schema")
     if schema != SCHEMA:
         raise ManifestError(
-            f"the manifest has schema version {schema}, this program reads version {SCHEMA}; "
+            f"the manifest has schema version {schema}, this version of EdgeCNN reads version {SCHEMA}; "
             f"{'update EdgeCNN' if schema > SCHEMA else 'export the model again'}"
         )
     labels = fields.texts("labels")
@@ -164,7 +168,7 @@ def _manifest(fields: _Reader) -> Manifest:
         raise fields.wrong("ids", f"as many ids as labels ({len(labels)})")
     names = ids or labels
     if len(set(names)) != len(names):
-        raise fields.wrong("ids" if ids else "labels", "no name twice")
+        raise fields.wrong("ids" if ids else "labels", "unique names")
     size, preprocess, normalization = fields.part("input"), fields.part("preprocess"), fields.part("normalization")
     unknown, training = fields.part("unknown"), fields.part("training")
     return Manifest(
@@ -206,7 +210,7 @@ def _manifest(fields: _Reader) -> Manifest:
 
 
 class _Reader:
-    """Reads typed values out of a JSON object; each refusal names the key and what was found there."""
+    """Reads typed values from a JSON object. Errors name the key and the value found."""
 
     def __init__(self, found: Mapping[str, object], where: str) -> None:
         self._found = found
@@ -236,13 +240,13 @@ class _Reader:
     def text(self, key: str) -> str:
         value = self._get(key)
         if not isinstance(value, str):
-            raise self.wrong(key, "a text")
+            raise self.wrong(key, "a string")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self._get(key)
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-            raise self.wrong(key, "a list of texts")
+            raise self.wrong(key, "a list of strings")
         return tuple(value)
 
     def one_of(self, key: str, allowed: tuple[str, ...]) -> str:
@@ -254,7 +258,7 @@ class _Reader:
     def integer(self, key: str, *, least: int | None = None, most: int | None = None) -> int:
         value = self._get(key)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise self.wrong(key, "a whole number")
+            raise self.wrong(key, "an integer")
         self._check_range(key, value, least=least, most=most)
         return value
 

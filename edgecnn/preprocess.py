@@ -1,17 +1,19 @@
-"""The one way an image becomes a tensor.
-
-An image file, its bytes or an array -> uint8 ``[H, W, 3]`` RGB of the model's size.
+"""Preprocessing: converts an image file, its bytes or an array to the model's input, uint8 ``[H, W, 3]`` RGB.
 
 Training's validation, calibration, verification and the device all call :func:`preprocess`, driven by the manifest.
-OpenCV alone decodes and resizes: Pillow gives other pixels. What unusual images become (the same everywhere):
+OpenCV decodes and resizes; Pillow gives different pixels. Unusual images are handled the same everywhere:
 
-==================  ====================================================================================== EXIF
-orientation    applied grey                the grey level in all three channels alpha               left out; the stored
-colours stay as they are, transparent or not (in a TIFF they are multiplied by it) 16 bits a channel   the upper eight
-bits (in a TIFF in colour rounded) palette             the palette's colours CMYK JPEG           OpenCV's conversion,
-without colour profiles animation           the first frame cut short           refused (OpenCV would fill a JPEG up
-with grey) over 64 megapixels  refused, from the header, before anything is decoded (``max_pixels``) ==================
-======================================================================================
+==================  ==================================================================================
+EXIF orientation    applied
+grey                the grey level is copied to all three channels
+alpha               dropped; the stored colours stay unchanged (in a TIFF they are multiplied by alpha)
+16 bits a channel   the upper eight bits (in a colour TIFF rounded)
+palette             converted to the colours of the palette
+CMYK JPEG           converted by OpenCV, without colour profiles
+animation           the first frame
+truncated file      refused (OpenCV would fill the missing part of a JPEG with grey)
+over 64 megapixels  refused from the header, before decoding (``max_pixels``)
+==================  ==================================================================================
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import ImageError, InputNotFoundError
+from edgecnn.image.antialiased_resize import Filter, resize_antialiased
 from edgecnn.image.area_resize import resize_area
 from edgecnn.image.header import HeaderError, read_header
 from edgecnn.manifest import InputSpec, PreprocessSpec
@@ -37,7 +40,7 @@ Image = NDArray[np.uint8]
 """uint8 ``[H, W, 3]``."""
 
 MAX_PIXELS = 64_000_000
-"""64 megapixels: above every sensor in the field, and 192 MB decoded."""
+"""64 megapixels: more than common sensors have, and 192 MB when decoded."""
 
 _FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "bgr": cv2.IMREAD_COLOR_BGR}  # both eight bits, EXIF orientation applied
 
@@ -47,92 +50,92 @@ _INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST_EXACT,  # samples pixel centres as Pillow does; INTER_NEAREST is half a pixel off
 }
 
+_ANTIALIASED: dict[str, Filter] = {"antialias": "bilinear", "antialias-cubic": "bicubic"}
+
 
 ColorOrder = Literal["bgr", "rgb"]
-"""The channel order of an array: OpenCV's own, or everybody else's."""
+"""Channel order of an image array: ``bgr`` is OpenCV's order."""
 
 
 def preprocess(
     source: str | os.PathLike[str] | bytes, size: InputSpec, spec: PreprocessSpec, max_pixels: int = MAX_PIXELS
 ) -> Image:
-    """An image file, or its bytes, to the model's input.
+    """Reads, decodes and resizes an image to the model's input.
 
     Returns:
         uint8 ``[size.height, size.width, 3]``, RGB.
 
     Raises:
-        InputNotFoundError: no such file.
-        ImageError: it cannot be read; the message names it and says why.
+        InputNotFoundError: the file does not exist.
+        ImageError: the image cannot be read. The message names the file and the reason.
     """
     image = decode(source, max_pixels=max_pixels) if isinstance(source, bytes) else read_image(source, max_pixels)
     return fit(image, size, spec)
 
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image:
-    """Reads and decodes an image file: uint8 ``[H, W, 3]``, RGB, in its own size. Raises as :func:`preprocess`."""
+    """Reads and decodes an image file to uint8 ``[H, W, 3]`` RGB at its own size. Raises as :func:`preprocess`."""
     return decode(read_bytes(path), name=os.fspath(path), max_pixels=max_pixels)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """An image file's bytes. Raises :class:`InputNotFoundError` or :class:`ImageError`."""
+    """Reads the bytes of an image file. Raises :class:`InputNotFoundError` or :class:`ImageError`."""
     try:
         regular = stat.S_ISREG(Path(path).stat().st_mode)
         data = Path(path).read_bytes() if regular else b""  # reading a pipe would wait for a writer, for ever
     except FileNotFoundError as error:
-        raise InputNotFoundError(f"{path}: no such image; check the path") from error
+        raise InputNotFoundError(f"{path}: no such file; check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or str(error)
         raise ImageError(f"{path}: cannot be read: {why}") from error
     if not regular:
-        raise ImageError(f"{path}: not a regular file; leave it out")
+        raise ImageError(f"{path}: not a regular file; remove it from the list of images")
     return data
 
 
 def decode(data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS, color: ColorOrder = "rgb") -> Image:
-    """Decodes an image file's bytes.
+    """Decodes the bytes of an image file.
 
     Args:
-        data: the whole file.
-        name: what to call it in an error.
-        max_pixels: refuse an image of more pixels, by its header.
-        color: the channel order wanted.
+        data: the complete file.
+        name: name of the image in error messages.
+        max_pixels: refuse an image whose header states more pixels.
+        color: channel order of the result.
 
     Returns:
-        uint8 ``[H, W, 3]`` in the image's own size.
+        uint8 ``[H, W, 3]`` at the image's own size.
 
     Raises:
-        ImageError: no image, cut short, too large, or broken inside.
+        ImageError: the data are not an image, are truncated or corrupt, or the image is too large.
     """
     try:
         header = read_header(data)
     except HeaderError as error:
-        raise ImageError(f"{name}: {error}; replace the image or leave it out") from error
+        raise ImageError(f"{name}: {error}; replace or remove the image") from error
     pixels = header.width * header.height
     if pixels > max_pixels:
         raise ImageError(
-            f"{name}: {header.width} x {header.height} pixels are more than the limit of {max_pixels / 1e6:g} "
+            f"{name}: {header.width} x {header.height} pixels exceed the limit of {max_pixels / 1e6:g} "
             "megapixels; "
-            "make it smaller, or raise the limit if you trust the file"
+            "make the image smaller, or raise the limit if you trust the file"
         )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[color])
     except cv2.error:
         image = None
     if image is None or sorted(image.shape[:2]) != sorted((header.height, header.width)):  # sorted: EXIF may turn it
-        raise ImageError(
-            f"{name}: the {header.format} file is broken inside and cannot be decoded; replace it or leave it out"
-        )
+        raise ImageError(f"{name}: the {header.format} file is corrupt and cannot be decoded; replace or remove it")
     return image  # type: ignore[return-value]  # cv2's stubs know no dtype: IMREAD_COLOR_RGB gives uint8
 
 
 def fit(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
-    """Brings an image to the model's size; channels are left in the order they come.
+    """Resizes an image to the model's size. Keeps the channel order.
 
     Args:
         image: uint8 ``[h, w, 3]``, any size.
 
     Returns:
-        uint8 ``[size.height, size.width, 3]``, contiguous; the image itself where it fits already.
+        uint8 ``[size.height, size.width, 3]``, contiguous. The same array if it already has that size.
     """
     if spec.resize == "crop":
         return _crop(image, size, spec)
@@ -142,12 +145,13 @@ def fit(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
 
 
 def check_image(array: object, name: str = "image") -> Image:
-    """An array as a caller gave it.
+    """Checks an array that a caller passed.
 
-    Raises :class:`ImageError` unless it is uint8 ``[H, W, 3]`` with at least one pixel.
+    Raises:
+        ImageError: the array is not uint8 ``[H, W, 3]`` with at least one pixel.
     """
     if not isinstance(array, np.ndarray):
-        raise ImageError(f"{name}: a {type(array).__name__} is no image; give a path or a uint8 array [H, W, 3]")
+        raise ImageError(f"{name}: a {type(array).__name__} is not an image; give a path or a uint8 array [H, W, 3]")
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise ImageError(f"{name}: {array.dtype} {list(array.shape)}, expected uint8 [H, W, 3] with at least one pixel")
     return array
@@ -158,12 +162,16 @@ def _resize(image: Image, width: int, height: int, spec: PreprocessSpec) -> Imag
         return np.ascontiguousarray(image)
     if spec.interpolation == "area":
         return resize_area(image, width, height)
+    if spec.interpolation in _ANTIALIASED:
+        return resize_antialiased(image, width, height, _ANTIALIASED[spec.interpolation])
     return cv2.resize(image, (width, height), interpolation=_INTERPOLATION[spec.interpolation])  # type: ignore[return-value]
 
 
 def _crop(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
-    """Shorter side to size / crop_fraction, each side rounded, then the centre: torchvision's Resize and CenterCrop."""
+    """Resizes the shorter side to size / crop_fraction, then crops the centre, as torchvision does."""
     image = _without_long_ends(image)
+    if spec.interpolation in _ANTIALIASED:
+        return _crop_as_torchvision(image, size, spec)
     height, width = image.shape[:2]
     factor = max(size.height / height, size.width / width) / spec.crop_fraction
     new_width, new_height = max(size.width, round(width * factor)), max(size.height, round(height * factor))
@@ -180,13 +188,25 @@ def _crop(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
     return np.ascontiguousarray(resized[top : top + size.height, left : left + size.width])
 
 
+def _crop_as_torchvision(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
+    """As torchvision's Resize and CenterCrop to the pixel: the longer side rounded down, half a pixel to the even."""
+    height, width = image.shape[:2]
+    shorter = round(max(size.height, size.width) / spec.crop_fraction)
+    if height <= width:
+        new_height, new_width = shorter, int(shorter * width / height)
+    else:
+        new_height, new_width = int(shorter * height / width), shorter
+    top, left = round((new_height - size.height) / 2), round((new_width - size.width) / 2)
+    kind = _ANTIALIASED[spec.interpolation]
+    rows, columns = slice(top, top + size.height), slice(left, left + size.width)
+    return resize_antialiased(image, new_width, new_height, kind, rows=rows, columns=columns)
+
+
 def _needed(length: int, resized: int, first: int, count: int) -> tuple[slice, slice]:
-    """Of a line of ``length`` pixels and of what an area resize makes of it, ``resized`` pixels.
+    """Source and result slices of an area resize that needs only ``count`` result pixels, from ``first`` on.
 
-    The parts that ``count`` from ``first`` on need.
-
-    They begin and end where the edges of pixels meet, and the scale stays as it is: the part becomes the same, to the
-    bit, as it does in the whole.
+    The source has ``length`` pixels, the complete result ``resized``. The slices begin and end where source and result
+    pixel edges coincide, and the scale stays the same, so the result is bit-identical to that of the complete resize.
     """
     meet = math.gcd(length, resized)
     source, result = length // meet, resized // meet
@@ -195,9 +215,9 @@ def _needed(length: int, resized: int, first: int, count: int) -> tuple[slice, s
 
 
 def _without_long_ends(image: Image, most: int = 8) -> Image:
-    """The middle of an image over ``most`` times as long as wide.
+    """Crops the middle of an image whose sides have a ratio above ``most``.
 
-    Resizing a 1 x 60,000 strip whole would take gigabytes.
+    Resizing a complete strip of 1 x 60,000 pixels would take gigabytes.
     """
     height, width = image.shape[:2]
     keep_height, keep_width = min(height, most * width), min(width, most * height)
@@ -206,7 +226,7 @@ def _without_long_ends(image: Image, most: int = 8) -> Image:
 
 
 def _letterbox(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
-    """The whole image at its own aspect ratio, centred on grey bars."""
+    """Resizes the complete image at its aspect ratio and pads it to the size with ``pad_value``."""
     height, width = image.shape[:2]
     factor = min(size.height / height, size.width / width)
     new_width, new_height = max(1, round(width * factor)), max(1, round(height * factor))

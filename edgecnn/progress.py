@@ -1,4 +1,4 @@
-"""How long work reports its progress, without knowing who listens: a terminal, a log, or nobody."""
+"""Interfaces by which long computations report progress to a terminal, to a log, or to nothing."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ __all__ = ["Progress", "Reporter", "Silent"]
 
 
 class Progress(Protocol):
-    """Takes how far one stage is."""
+    """Receives the progress of one stage."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """``done`` of ``total``; ``note`` is shown beside the bar, the last one in the stage's finished line."""
+        """Reports ``done`` of ``total`` steps; ``note`` appears beside the bar and in the last line."""
 
 
 class Reporter(Protocol):
-    """Takes which stage begins, and what is worth a line of its own."""
+    """Receives the start of stages and single messages."""
 
     def plan(self, stages: Sequence[tuple[str, float]]) -> None:
-        """Which stages come, by name, each with its share of the work in any unit: for an estimate of the whole."""
+        """Announces the stages, by name and share of the work in any unit, to estimate the total time."""
 
     def stage(self, name: str) -> Progress:
-        """Begins a stage; the one before has ended."""
+        """Starts a stage, which ends the previous one."""
 
     def say(self, line: str) -> None:
-        """A line for people."""
+        """Prints one message."""
 
 
 class Silent:
-    """Reports to nobody."""
+    """A reporter that discards everything."""
 
     def plan(self, stages: Sequence[tuple[str, float]]) -> None:
-        """Plans what nobody watches."""
+        """Ignores the plan."""
 
     def stage(self, name: str) -> Progress:  # noqa: ARG002
-        """Begins a stage that nobody watches."""
+        """Starts a stage without output."""
         return lambda done, total, note="": None
 
     def say(self, line: str) -> None:
-        """Says it to nobody."""
+        """Discards the message."""

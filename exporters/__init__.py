@@ -1,4 +1,4 @@
-"""From a checkpoint to a model file that proves itself: export, quantization, verification.
+"""Export, quantization and verification of model files.
 
 >>> import exporters
 >>> exporters.export_onnx("runs/train/1/weights/best.pt", "model.onnx")

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto
+from onnx import ModelProto, TensorProto
 
 from edgecnn._version import __version__
-from edgecnn.atomic import check_apart
+from edgecnn.atomic import atomic_path, check_apart
 from edgecnn.data.dataset import find_images
 from edgecnn.data.loading import fitted_batches
-from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, UsageError
+from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, ProviderError, UsageError
 from edgecnn.manifest import (
     InputSpec,
     Manifest,
@@ -31,23 +31,32 @@ from edgecnn.manifest import (
 )
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.admission.admission import admit
-from edgecnn.runtime.session.golden_samples import GoldenSamples
-from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.admission.admission import admit, admit_own
+from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.ort_errors import ort_reason
-from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
-from exporters.foreign.adopted_graph import Scores, build_adopted
-from exporters.foreign.read import ForeignModel, ends_in, read_foreign, read_labels
+from exporters.foreign.adopted_graph import build_adopted
+from exporters.foreign.labels import read_labels
+from exporters.foreign.original import Original
+from exporters.foreign.read import ForeignModel, read_foreign
+from exporters.foreign.scores import Scores, kind_of_scores, to_probabilities
 from exporters.golden import choose, synthetic_images
+from exporters.graph.constant_folding import fold_constants
+from exporters.graph.fp16 import is_half_precision
+from exporters.graph.metadata import describe, write_unchecked
 from exporters.options import AdoptOptions
-from exporters.written import ExportResult, Parity, compare, write_examined
+from exporters.temporary_names import naming
+from exporters.written import ExportResult, Parity
 
 __all__ = ["adopt"]
 
 _LARGEST_STATISTIC = 2.0  # of pixels from 0 to 1; what is meant for 0 to 255 is around a hundred
 _TOLERANCE = 1e-3  # of a probability
 _IMAGES = 256
+_FEWEST = 8  # different images to compare on
+_SINGLY, _LOOKED_AT = 6, 32  # images that the original gets one at a time, and by which its scores are understood
+_BATCH = 32
 
 
 def adopt(
@@ -74,40 +83,163 @@ def adopt(
     check_apart(path, model)
     questions: list[str] = []
     foreign = read_foreign(model, options.imgsz, options.layout, options.output, questions)
-    labels = read_labels(options.labels, foreign.proto, model, questions)
+    labels = read_labels(options.labels, foreign.proto, foreign.labels, model, questions)
     mean, std = _statistics(foreign, options, questions)
     if questions:
-        raise UsageError(f"{model}: does not say {'; nor '.join(questions)}")
-    file = read_model_file(model)
-    admit(file, (foreign.height, foreign.width))
-    original = _Original(foreign, file.content, mean, std, options.color)
+        raise UsageError(f"{model}: missing information, give it by options: {'; '.join(questions)}")
+    foreign, content = _admitted(foreign)
+    fold_constants(foreign.proto)
+    original = Original(foreign, content, mean, std, options.color)
     manifest = _manifest(foreign, labels, options, _integer_rule(mean, std))
     images, which = _images(manifest, options)
-    scores = _kind_of_scores(foreign, labels, original(images[:8]))
+    first = original(images[:_SINGLY], singly=True)
+    foreign = original.hold_batch(images[:_SINGLY], first)
+    seen = np.concatenate([first, original(images[_SINGLY:_LOOKED_AT])])
+    scores = kind_of_scores(model, foreign.proto.graph, foreign.output, seen, len(labels), options.scores)
     reporter.stage("adopting")(0, 1)
-    adopted = build_adopted(foreign, manifest, mean, std, options.color, scores)
+    source = _Source(foreign, manifest, mean, std, options.color, scores)
+    expected = _expected(original, scores, images, reporter)
+    with atomic_path(path) as temporary, naming(temporary, path):
+        adopted, session, found = _build(source, temporary, expected, images)
+        parity = Parity(len(images), which, _difference(expected, found), _agreement(expected, found))
+        if options.golden != "none":
+            synthetic = synthetic_images(manifest.input.height, manifest.input.width)
+            candidates = images if options.golden == "data" else synthetic
+            describe(adopted, manifest, None, choose(session, candidates, manifest.precision))
+        _write(adopted, temporary, model)
+        written = read_model_file(temporary)
+        admit_own(replace(written, path=path))
+    result = ExportResult.of(path, written, adopted, parity, time.perf_counter() - start)
+    return replace(result, notes=_notes(foreign, scores, session))
 
-    def examine(session: ModelSession) -> tuple[Parity, GoldenSamples | None]:
-        progress = reporter.stage("comparing with the original")
 
-        def answers(batch: Image) -> tuple[NDArray[np.float64], None]:
-            return _probabilities(original(batch), scores), None
+def _admitted(foreign: ForeignModel) -> tuple[ForeignModel, bytes]:
+    """The foreign model as it can be run, and its bytes as one file.
 
-        parity = compare(answers, session, images, which, progress)
-        if not parity.max_abs_diff <= _TOLERANCE:
-            raise GateError(
-                f"{model}: the adopted graph differs from it by {parity.max_abs_diff:.2g} in a probability (allowed "
-                f"{_TOLERANCE:g}); not written; please report the network"
-            )
-        if options.golden == "none":
-            return parity, None
-        synthetic = synthetic_images(manifest.input.height, manifest.input.width)
-        return parity, choose(session, images if options.golden == "data" else synthetic, "fp32")
-
+    A file may say that its batch is free, and fail with two images; then its batch is 1.
+    """
     try:
-        return write_examined(adopted, path, manifest, None, examine, start)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ModelError(f"{model}: onnx finds fault with the graph: {ort_reason(error)}; export it anew") from error
+        return foreign, _admit(foreign)
+    except ModelError:
+        if foreign.batch is not None:
+            raise
+        single = foreign.with_batch(1)
+        try:
+            return single, _admit(single)
+        except ModelError:
+            pass
+        raise
+
+
+def _admit(foreign: ForeignModel) -> bytes:
+    content: bytes = foreign.proto.SerializeToString()
+    file = ModelFile(foreign.path, content, hashlib.sha256(content).hexdigest())
+    admit(file, (foreign.height, foreign.width), remedy="export the network for inference as plain ONNX")
+    return content
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What an adopted graph is made of."""
+
+    foreign: ForeignModel
+    manifest: Manifest
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    color: str
+    scores: Scores
+
+
+def _build(
+    source: _Source, temporary: Path, expected: NDArray[np.float64], images: Image
+) -> tuple[ModelProto, ModelSession, NDArray[np.float32]]:
+    """The graph that answers several different images as the original does: with a free batch if it can, else with the
+    original's own.
+
+    Raises:
+        GateError: neither does.
+    """
+    foreign = source.foreign
+    for batch in (None,) if foreign.batch is None else (None, foreign.batch):
+        why = ""
+        try:
+            adopted = build_adopted(
+                foreign, source.manifest, source.mean, source.std, source.color, source.scores, batch=batch
+            )
+            describe(adopted, source.manifest, None, None)
+            _write(adopted, temporary, foreign.path)
+            session = open_session(temporary, "cpu", trusted=True)
+            found = _answers(session, images)
+        except (ModelError, ProviderError) as error:
+            if batch == foreign.batch:
+                why = ort_reason(error.__cause__) if isinstance(error.__cause__, Exception) else str(error)
+                raise ModelError(
+                    f"{foreign.path}: the graph that it became cannot be run ({why}); export it with another opset or "
+                    "exporter"
+                ) from error
+            continue
+        difference = _difference(expected, found)
+        if difference <= _TOLERANCE:
+            return adopted, session, found
+        why = f"by {difference:.2g} in a probability (allowed {_TOLERANCE:g})"
+    raise GateError(
+        f"{foreign.path}: the adopted graph differs from it {why}; not written; export the network anew with another "
+        "opset or exporter"
+    )
+
+
+def _answers(session: ModelSession, images: Image) -> NDArray[np.float32]:
+    """In batches of several sizes, since a graph may be right for one of them alone."""
+    sizes = (1, 2, 5)
+    batches: list[NDArray[np.float32]] = []
+    at = 0
+    while at < len(images):
+        size = sizes[len(batches)] if len(batches) < len(sizes) else _BATCH
+        batches.append(session.probabilities(images[at : at + size]))
+        at += size
+    return np.concatenate(batches)
+
+
+def _expected(original: Original, scores: Scores, images: Image, reporter: Reporter) -> NDArray[np.float64]:
+    """What the original means by its scores."""
+    progress = reporter.stage("running the original")
+    rows = []
+    for i in range(0, len(images), _BATCH):
+        rows.append(to_probabilities(original(images[i : i + _BATCH]), scores))
+        progress(min(i + _BATCH, len(images)), len(images))
+    return np.concatenate(rows)
+
+
+def _difference(expected: NDArray[np.float64], found: NDArray[np.float32]) -> float:
+    if expected.shape != found.shape:  # a graph that mixes the images of a batch
+        return float("inf")
+    return float(np.abs(expected - found).max())
+
+
+def _agreement(expected: NDArray[np.float64], found: NDArray[np.float32]) -> float:
+    return float((expected.argmax(1) == found.argmax(1)).mean())
+
+
+_MEANING = {
+    "logits": "logits; softmax makes them probabilities",
+    "probabilities": "probabilities",
+    "shares": "a probability per class; each class gets its share of their sum",
+    "logit": "one logit, of the second class; sigmoid makes it a probability",
+    "probability": "one probability, of the second class",
+}
+
+
+def _notes(foreign: ForeignModel, scores: Scores, session: ModelSession) -> tuple[str, ...]:
+    """What was found out of the file, and is worth a look."""
+    notes = [f"scores: {_MEANING[scores]}"]
+    if foreign.channels == 1:
+        notes.append("input: grey levels of the image")
+    if session.fixed_batch is not None:
+        notes.append(
+            f"batch: {session.fixed_batch}, as the file was made; more images run one batch after another. "
+            "Export with a free batch (dynamic_axes or dynamic_shapes) for more speed"
+        )
+    return tuple(notes)
 
 
 def _statistics(
@@ -120,7 +252,7 @@ def _statistics(
     if foreign.dtype == TensorProto.UINT8:
         if options.mean is not None or options.std is not None:
             raise UsageError(
-                f"--mean and --std: {foreign.path} takes uint8 pixels and normalises by itself; leave them out"
+                f"--mean and --std: {foreign.path} takes uint8 pixels and normalizes them itself; omit these options"
             )
         return np.zeros(1), np.ones(1)
     if options.mean is None or options.std is None:
@@ -128,15 +260,19 @@ def _statistics(
             name for name, value in (("--mean", options.mean), ("--std", options.std)) if value is None
         )
         questions.append(
-            f"how its pixels were normalised ({missing}, of pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and "
-            "0.229,0.224,0.225)"
+            f"the normalization ({missing}, for pixels from 0 to 1; ImageNet's are 0.485,0.456,0.406 and "
+            "0.229,0.224,0.225; pixels from 0 to 255 as they are: --mean 0 --std 1/255)"
         )
         return np.zeros(1), np.ones(1)
     for name, values in (("--mean", options.mean), ("--std", options.std)):
-        if len(values) not in (1, 3) or not np.isfinite(values).all():
-            raise UsageError(f"{name} {','.join(f'{v:g}' for v in values)}: expected one number, or three")
+        if len(values) not in (1, foreign.channels) or not np.isfinite(values).all():
+            expected = "one number, or three" if foreign.channels == 3 else "one number, since the network takes grey"
+            raise UsageError(f"{name} {','.join(f'{v:g}' for v in values)}: expected {expected}")
     if max(*map(abs, options.mean), *options.std) > _LARGEST_STATISTIC:
-        raise UsageError("--mean and --std: pixels are counted 0 to 1 here; divide by 255 what was meant for 0 to 255")
+        raise UsageError(
+            "--mean and --std: pixels are counted 0 to 1 here; divide by 255 what was meant for 0 to 255, as in --mean "
+            "123.68/255,116.78/255,103.94/255 --std 1/255"
+        )
     if min(options.std) <= 0:
         raise UsageError(f"--std {','.join(f'{v:g}' for v in options.std)}: expected above 0")
     return 255 * np.array(options.mean), 255 * np.array(options.std)
@@ -155,11 +291,6 @@ def _integer_rule(mean: NDArray[np.float64], std: NDArray[np.float64]) -> Normal
 def _manifest(
     foreign: ForeignModel, labels: tuple[str, ...], options: AdoptOptions, rule: Normalization | None
 ) -> Manifest:
-    if len(set(labels)) != len(labels) or len(labels) < 2:
-        raise UsageError(
-            f"{options.labels or foreign.path}: {len(labels)} labels, {len(set(labels))} of them different; expected "
-            "at least two, no two alike"
-        )
     if not 0 < options.crop_fraction <= 1:
         raise UsageError(f"--crop-fraction {options.crop_fraction:g}: expected above 0, at most 1")
     return Manifest(
@@ -171,12 +302,9 @@ def _manifest(
         normalization=rule or Normalization(0, 1.0),  # the network's own first step does the rest
         unknown=UnknownRule(),
         training=TrainingRecord(
-            model=foreign.path.stem,
-            run="adopted",
-            data_sha256=hashlib.sha256(foreign.path.read_bytes()).hexdigest(),
-            val_top1=None,
-            seed=None,
+            foreign.path.stem, "adopted", hashlib.sha256(foreign.path.read_bytes()).hexdigest(), None, None
         ),
+        precision="fp16" if is_half_precision(foreign.proto) else "fp32",
         created_by=f"edgecnn {__version__}",
     )
 
@@ -193,72 +321,18 @@ def _images(manifest: Manifest, options: AdoptOptions) -> tuple[Image, str]:
     paths = find_images(options.data)
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _IMAGES)).astype(int)]
     loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
-    if not sum(map(len, loaded)):
+    count = sum(map(len, loaded))
+    if not count:
         raise DataError(f"{options.data}: none of the images can be read")
-    return np.concatenate(loaded), f"{sum(map(len, loaded))} images of {options.data}"
+    images, which = np.concatenate(loaded), f"{count} images of {options.data}"
+    if len(np.unique(images, axis=0)) < _FEWEST:  # equal answers to one image prove nothing of a batch
+        made = synthetic_images(manifest.input.height, manifest.input.width)
+        images, which = np.concatenate([images, made]), f"{which} and {len(made)} synthetic ones"
+    return images, which
 
 
-class _Original:
-    """The file as it came, fed as the code around it had to feed it."""
-
-    def __init__(
-        self, foreign: ForeignModel, content: bytes, mean: NDArray[np.float64], std: NDArray[np.float64], color: str
-    ) -> None:
-        self._foreign, self._mean, self._std, self._color = foreign, mean, std, color
-        try:
-            self._session = open_on_cpu(content, new_options(severity=SILENT))
-        except Exception as error:  # onnxruntime's own exceptions share no base
-            raise ModelError(f"{foreign.path}: onnxruntime cannot load it: {ort_reason(error)}") from error
-
-    def __call__(self, images: Image) -> NDArray[np.float32]:
-        """uint8 ``[N, H, W, 3]`` RGB -> scores ``[N, C]``."""
-        size = self._foreign.batch or len(images)
-        found = [self._run(images[i : i + size]) for i in range(0, len(images), size)]
-        return np.concatenate(found)[: len(images)]
-
-    def _run(self, images: Image) -> NDArray[np.float32]:
-        foreign = self._foreign
-        if foreign.batch is not None and len(images) < foreign.batch:
-            images = np.concatenate([images, np.repeat(images[-1:], foreign.batch - len(images), 0)])
-        batch: NDArray[Any] = images[..., ::-1] if self._color == "bgr" else images
-        if foreign.dtype != TensorProto.UINT8:
-            batch = ((batch - self._mean) / self._std).astype(onnx.helper.tensor_dtype_to_np_dtype(foreign.dtype))
-        if foreign.layout == "nchw":
-            batch = batch.transpose(0, 3, 1, 2)
-        try:
-            (scores,) = self._session.run([foreign.output], {foreign.input: np.ascontiguousarray(batch)})
-        except Exception as error:
-            raise ModelError(
-                f"{foreign.path}: onnxruntime cannot run it on {foreign.width} x {foreign.height} pixels: "
-                f"{ort_reason(error)}"
-            ) from error
-        return np.asarray(scores, np.float32).reshape(len(batch), -1)
-
-
-def _kind_of_scores(foreign: ForeignModel, labels: tuple[str, ...], found: NDArray[np.float32]) -> Scores:
-    """By the operator that the graph ends in, and by the values."""
-    columns = found.shape[1]
-    if columns != len(labels) and not (columns == 1 and len(labels) == 2):
-        raise UsageError(f"{foreign.path}: gives {columns} scores, there are {len(labels)} labels; give as many")
-    last = ends_in(foreign.proto.graph, foreign.output)
-    if columns == 1:
-        return "probability" if last is not None and last.op_type == "Sigmoid" else "logit"
-    normalised = bool((found >= 0).all() and np.abs(found.sum(1) - 1).max() < 1e-3)
-    if last is not None and last.op_type == "Sigmoid":
-        raise ModelError(
-            f"{foreign.path}: gives each class a probability of its own (Sigmoid); a classifier gives one answer an "
-            "image"
-        )
-    return "probabilities" if normalised else "logits"
-
-
-def _probabilities(scores: NDArray[np.float32], kind: Scores) -> NDArray[np.float64]:
-    """``[N, C]``, rows sum to 1."""
-    exact = scores.astype(np.float64)
-    if kind == "probabilities":
-        return exact
-    if kind in ("logit", "probability"):
-        second = 1 / (1 + np.exp(-exact)) if kind == "logit" else exact
-        return np.concatenate([1 - second, second], 1)
-    powers = np.exp(exact - exact.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
+def _write(model: ModelProto, path: Path, source: Path) -> None:
+    try:
+        write_unchecked(model, path)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"{source}: onnx finds fault with the graph: {ort_reason(error)}; export it anew") from error

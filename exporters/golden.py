@@ -1,4 +1,4 @@
-"""Chooses the golden samples of a model: images on which a wrong answer would show."""
+"""Chooses golden samples: images that detect wrong results."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Float kernels sum in other orders (1e-5 seen), int8 ones round a step a layer.
 
 
 def choose(model: ModelSession, candidates: Image, precision: str) -> GoldenSamples:
-    """Keeps the images whose answers are least certain and differ.
+    """Chooses images with uncertain and different predictions.
 
-    A probability of 1.000 would stay 1.000 in many a broken model.
+    A probability of 1.000 often stays 1.000 in a wrong model.
 
     Args:
         model: gives the expected probabilities and unknown scores.
@@ -45,7 +45,7 @@ def choose(model: ModelSession, candidates: Image, precision: str) -> GoldenSamp
 def synthetic_images(height: int, width: int, count: int = _CANDIDATES, seed: int = 0) -> Image:
     """Gradients with a few shapes.
 
-    Nobody's images, small as PNG, the same everywhere. uint8 ``[count, height, width, 3]``.
+    They contain no private images, are small as PNG, and are reproducible. uint8 ``[count, height, width, 3]``.
     """
     random = np.random.default_rng(seed)
     return np.stack([_synthetic(height, width, random) for _ in range(count)])

@@ -1,4 +1,4 @@
-"""Moves an int8 file's rejection threshold until it rejects as many genuine images as the float file does."""
+"""Adjusts the rejection threshold of an int8 file so that it rejects as many images as the float file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from edgecnn.evaluation.evaluation import DatasetPredictions
+from edgecnn.evaluation.evaluate import DatasetPredictions
 from edgecnn.evaluation.ood_threshold import rejected, threshold_beyond
 from edgecnn.manifest import UnknownRule
 from edgecnn.runtime.session.opening import open_session
@@ -20,7 +20,7 @@ _MIN_IMAGES = 40  # as in training: fewer cannot tell a 5 % quantile
 
 @dataclass(frozen=True)
 class Rejection:
-    """Shares of the evaluated images, all of them genuine, that are called unknown; and the int8 file's threshold."""
+    """False reject rates on the evaluation images, and the threshold of the int8 file."""
 
     float_: float
     quantized: float  # by the float file's threshold
@@ -31,11 +31,10 @@ class Rejection:
 def match_rejection(
     candidate: Path, rule: UnknownRule, float_readings: DatasetPredictions, int8_readings: DatasetPredictions
 ) -> Rejection | None:
-    """Gives the int8 file at ``candidate`` a threshold of its own, fitted to the float file's rejections of the same
-    images.
+    """Fits the threshold of the int8 file ``candidate`` to the rejections of the float file on the same images.
 
-    Not to the stated share: where the images are not those that the threshold was fitted on, what float does is what
-    int8 has to do. None, and the file as it was, where the rule rejects nothing or the images are too few.
+    The reference is the float file, not the nominal rate, because the images may differ from those that the threshold
+    was fitted on. Returns None and leaves the file unchanged if the rule rejects nothing or there are too few images.
     """
     scores = int8_readings.rejection_scores
     if rule == UnknownRule() or len(scores) < _MIN_IMAGES:

@@ -11,12 +11,13 @@ from edgecnn.command_options import Option
 from edgecnn.errors import UsageError
 from edgecnn.manifest import Interpolation, Resize
 
-__all__ = ["OPSET", "AdoptOptions", "ExportOptions", "Layout", "QuantizeOptions", "TargetName"]
+__all__ = ["OPSET", "AdoptOptions", "ExportOptions", "Layout", "QuantizeOptions", "ScoreKind", "TargetName"]
 
 OPSET = 18  # read by every onnxruntime since 1.14
 
 Golden = Literal["synthetic", "data", "none"]
 Layout = Literal["nchw", "nhwc"]
+ScoreKind = Literal["logits", "probabilities", "sigmoid"]
 TargetName = Literal["x86", "arm64", "tensorrt", "openvino"]
 
 _GOLDEN = "Images of the golden samples; data: images of --data, which the file then contains."
@@ -67,10 +68,14 @@ class QuantizeOptions:
 
 
 def _read_numbers(option: str, text: str) -> tuple[float, ...]:
+    """Numbers with commas between, each as it is or as a fraction, such as ``1/255``."""
     try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{option} {text}: expected one number, or three with commas between") from error
+        parts = [part.split("/") for part in text.split(",")]
+        return tuple(float(part[0]) / float(*part[1:]) if len(part) > 1 else float(part[0]) for part in parts)
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise UsageError(
+            f"{option} {text}: expected one number, or three with commas between; fractions such as 1/255 are allowed"
+        ) from error
 
 
 def _read_size(text: str) -> tuple[int, int]:
@@ -102,7 +107,7 @@ class AdoptOptions:
     std: Annotated[
         tuple[float, ...] | None,
         Option(
-            "Standard deviation that they are divided by: one number, or three.",
+            "Standard deviation that they are divided by: one number, or three. For pixels of 0..255: 1/255, mean 0.",
             metavar="R,G,B",
             parse=partial(_read_numbers, "--std"),
         ),
@@ -111,7 +116,9 @@ class AdoptOptions:
     resize: Annotated[
         Resize, Option("How an image is fitted to the input size; crop: the centre, letterbox: with borders.")
     ] = "stretch"
-    interpolation: Annotated[Interpolation, Option("Resize interpolation.")] = "linear"
+    interpolation: Annotated[
+        Interpolation, Option("Resize interpolation; antialias: as torchvision and timm resize.")
+    ] = "linear"
     crop_fraction: Annotated[
         float, Option("With --resize crop: scale the shorter side to the input size / this fraction first.")
     ] = 1.0
@@ -125,7 +132,15 @@ class AdoptOptions:
     ] = None
     layout: Annotated[Layout | None, Option("Order of the input's dimensions, if the file leaves it open.")] = None
     output: Annotated[
-        str | None, Option("Name of the output with the class scores, if the file has several.", metavar="NAME")
+        str | None,
+        Option("Name of the output, or inner tensor, with the class scores, if the file has several.", metavar="NAME"),
+    ] = None
+    scores: Annotated[
+        ScoreKind | None,
+        Option(
+            "Meaning of the scores, if the file leaves it open; sigmoid: a probability of its own for each class.",
+            default="what the graph ends in",
+        ),
     ] = None
     data: Annotated[
         Path | None,

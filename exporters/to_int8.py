@@ -1,5 +1,5 @@
-"""Int8 where it holds: calibrate, quantize, evaluate on images that nothing was fitted on, race, and ship the better
-file with the reason."""
+"""Quantization: calibrates, quantizes, evaluates on held-out images, measures the speed, and writes the int8 file if it
+passes both gates."""
 
 from __future__ import annotations
 
@@ -23,8 +23,15 @@ from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
+from exporters.graph.average_pools import count_inside, hanging_pools
+from exporters.graph.constant_folding import fold_constants
 from exporters.graph.float_model import parse_float_model
+from exporters.graph.fp16 import widen
 from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
+from exporters.graph.padding import explicit_pads, fold_pad_into_conv
+from exporters.graph.passes import drop_identities, run_passes
+from exporters.graph.types import complete_types
+from exporters.graph.unquantizable import kept_float
 from exporters.ood_threshold import Rejection, match_rejection
 from exporters.options import QuantizeOptions, TargetName
 from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Measured
@@ -36,12 +43,15 @@ from exporters.quantization.candidates import (
     Candidate,
     calibrate,
     make_candidate,
+    observed_ranges,
     write_candidate,
 )
 from exporters.quantization.equalize import equalize
 from exporters.quantization.eval_images import choose_images
 from exporters.quantization.mixed_precision import measure_sensitivity, mixed_candidates
+from exporters.quantization.qdq import never_quantized
 from exporters.quantization.targets import TARGETS, Target
+from exporters.temporary_names import naming
 
 __all__ = [
     "Attempt",
@@ -61,7 +71,7 @@ _EQUALIZED_ON = 32  # images
 
 @dataclass(frozen=True)
 class Calibration:
-    """How the ranges were found."""
+    """How the activation ranges were calibrated."""
 
     method: str
     corrected: bool  # weights and biases, layer by layer
@@ -70,11 +80,20 @@ class Calibration:
     tried: dict[str, float]  # mean KL to float of each attempt, on calibration images set aside for the choice
 
 
+@dataclass(frozen=True)
+class KeptFloat:
+    """A node that integers cannot compute, or not as floats do."""
+
+    node: str
+    operator: str
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class QuantizeResult:
-    """What ``edgecnn quantize`` reports.
+    """The report of ``edgecnn quantize``; field names are the JSON keys.
 
-    Keys as in the contract. Where `decision` is `fp32` the figures are the last rejected candidate's.
+    If `decision` is `fp32`, the metrics are those of the last rejected candidate.
     """
 
     file: str
@@ -93,6 +112,7 @@ class QuantizeResult:
     calibration: Calibration
     rejection: Rejection | None  # None where the model rejects nothing, or the images are too few to tell
     float_nodes: tuple[str, ...]  # what stays in float
+    kept_float: tuple[KeptFloat, ...]  # of these, what integers cannot compute, with the reason
     attempts: tuple[Attempt, ...]  # everything that was evaluated, in order
     note: str  # which images it was evaluated on
     skipped: tuple[Skipped, ...]
@@ -105,22 +125,22 @@ def quantize(
     options: QuantizeOptions | None = None,
     reporter: Reporter | None = None,
 ) -> QuantizeResult:
-    """Makes the int8 form of a float model file, and ships it only if it holds.
+    """Quantizes a float model file to int8. The result must pass an accuracy gate and a speed gate.
 
-    Where int8 loses too much, the blocks that it harms most stay float; where it is too slow, or that does not help,
-    the float model ships.
+    If int8 loses too much accuracy, the most sensitive blocks stay float (mixed precision). If it is too slow, or mixed
+    precision does not help, the float model is written.
 
     Args:
         model: a float file that ``edgecnn export`` or ``edgecnn adopt`` wrote.
-        data: a folder of images; the run's own, or others. Without labels agreement is the gate.
+        data: a dataset: that of the training run, or another. Without labels the accuracy gate is agreement.
         path: the file to write: int8, mixed, or the float model where a gate failed.
-        options: how, and the gates.
-        reporter: told of stages and progress.
+        options: method, target and gates.
+        reporter: receives stages and progress.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the model cannot be used.
         DataError: the images cannot calibrate or evaluate it.
-        GateError: with ``strict``, where a gate failed; nothing is written then.
+        GateError: a gate failed and ``strict`` is set; no file is written.
         OutputError: the file cannot be written.
     """
     options = options or QuantizeOptions()
@@ -136,7 +156,7 @@ def quantize_for(
 ) -> tuple[QuantizeResult, ...]:
     """As :func:`quantize`, for several targets from one calibration.
 
-    ``paths`` has a file for each, ``options.target`` is not looked at.
+    ``paths`` has an output file per target; ``options.target`` is ignored.
     """
     options, reporter, model = options or QuantizeOptions(), reporter or Silent(), Path(model)
     _check(options, paths)
@@ -205,8 +225,8 @@ def _quantize_one(
         last = trials[-1]
         decision, reason = decide([trial.attempt for trial in trials], acceptance)
         if options.strict and decision == "fp32":
-            raise GateError(f"{acceptance.file.path}: {reason}; nothing was written, as --strict asks")
-        with atomic_path(path) as temporary:
+            raise GateError(f"{acceptance.file.path}: {reason}; no file was written because of --strict")
+        with atomic_path(path) as temporary, naming(temporary, path):
             temporary.write_bytes(acceptance.file.content if decision == "fp32" else last.file.read_bytes())
             admit_own(replace(read_model_file(temporary), path=path))
         return QuantizeResult(
@@ -232,6 +252,7 @@ def _quantize_one(
             ),
             rejection=last.rejection,
             float_nodes=inspect_model(last.file).float_nodes,
+            kept_float=_kept_float(calibrated),
             attempts=tuple(trial.attempt for trial in trials),
             note=acceptance.chosen.note,
             skipped=(*skipped, *acceptance.expected.skipped),
@@ -239,8 +260,8 @@ def _quantize_one(
 
 
 def _try_out(calibrated: Calibrated, first: Candidate, acceptance: AcceptanceTest, folder: Path) -> list[_Trial]:
-    """The whole in int8; where it is quick but not accurate enough, with more and more blocks in float, until both
-    gates hold or one cannot."""
+    """Tries the full int8 model. If it is fast but not accurate enough, keeps more and more blocks in float, until both
+    gates pass or the speed gate fails."""
     trials = [_evaluate(calibrated, first, (), acceptance, folder / "int8.onnx")]
     if trials[0].attempt.accurate or not trials[0].attempt.fast:
         return trials
@@ -262,7 +283,7 @@ def _evaluate(
 
 
 def decide(attempts: Sequence[Attempt], acceptance: AcceptanceTest) -> tuple[Decision, str]:
-    """By point estimates; the reason says where the images are too few to resolve the accuracy gate."""
+    """Decides by point estimates. The reason says if there are too few images to resolve the accuracy gate."""
     first, last = attempts[0], attempts[-1]
     told = acceptance.explain(last)
     if last.holds and not last.float_blocks:
@@ -289,7 +310,7 @@ def _counted(blocks: int) -> str:
 def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
     for target in targets:
         if target not in TARGETS:
-            raise UsageError(f"--target {target}: there are {', '.join(TARGETS)}")
+            raise UsageError(f"--target {target}: unknown target; known targets: {', '.join(TARGETS)}")
     if options.samples < _MIN_IMAGES:
         raise UsageError(f"--samples {options.samples}: expected at least {_MIN_IMAGES}")
     if options.max_drop < 0 or options.min_speedup < 0:
@@ -297,14 +318,34 @@ def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
             f"--max-drop {options.max_drop:g} and --min-speedup {options.min_speedup:g}: expected 0 or more"
         )
     if options.method != "auto" and options.method not in METHODS:
-        raise UsageError(f"--method {options.method}: there are auto, {', '.join(METHODS)}")
+        raise UsageError(f"--method {options.method}: unknown method; known methods: auto, {', '.join(METHODS)}")
+
+
+def _kept_float(calibrated: Calibrated) -> tuple[KeptFloat, ...]:
+    reasons = kept_float(calibrated.model, observed_ranges(calibrated))
+    outside = set(never_quantized(calibrated.model)) - set(hanging_pools(calibrated.model))
+    return tuple(
+        KeptFloat(node.name, node.op_type, reasons[node.name])
+        for node in calibrated.model.graph.node
+        if node.name in reasons and node.name not in outside
+    )
 
 
 def _prepare(path: Path, proto: ModelProto, session: ModelSession) -> None:
-    if session.manifest.precision != "fp32":
-        raise ModelError(f"{path}: is {session.manifest.precision}; quantize the fp32 file that `edgecnn export` wrote")
+    """Brings the graph into the form that calibration and quantization read. Raises :class:`ModelError`."""
+    manifest = session.manifest
+    adopted_half = manifest.precision == "fp16" and manifest.training.run == "adopted"  # there is no float32 file of it
+    if manifest.precision != "fp32" and not adopted_half:
+        raise ModelError(
+            f"{path}: its precision is {manifest.precision}; quantize the fp32 file that `edgecnn export` or `edgecnn "
+            "adopt` wrote"
+        )
     if proto.graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.UINT8:
-        raise ModelError(f"{path}: has the layout nchw-float32; export it with --layout nhwc-uint8 to quantize it")
+        raise ModelError(f"{path}: its layout is nchw-float32; export it with --layout nhwc-uint8 to quantize it")
+    widen(proto)
+    fold_constants(proto)
+    run_passes(proto, (drop_identities, explicit_pads, fold_pad_into_conv, count_inside))
+    complete_types(proto)
     write_out_hard_sigmoids(proto)
 
 
@@ -319,6 +360,6 @@ def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> t
     found = np.concatenate(images)
     if len(found) < _MIN_IMAGES:
         raise DataError(
-            f"{paths[0].parent}: {len(found)} readable images to calibrate on, at least {_MIN_IMAGES} are needed"
+            f"{paths[0].parent}: {len(found)} readable images for calibration, at least {_MIN_IMAGES} are required"
         )
     return found, skipped

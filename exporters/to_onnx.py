@@ -1,4 +1,4 @@
-"""A checkpoint, or a built-in network, to a float model file that has been held against torch before it is there."""
+"""Exports a checkpoint or a built-in network to a float model file, after comparing its outputs with torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from edgecnn._version import __version__
 from edgecnn.atomic import check_apart
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.loading import fitted_batches
-from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError, first_line
+from edgecnn.error_text import first_line
+from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
@@ -35,8 +36,9 @@ from edgecnn.training.models.registry import MODELS
 from edgecnn.training.tensors import two_columns
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 from exporters.golden import choose, synthetic_images
+from exporters.graph.export_passes import PASSES
 from exporters.graph.fp16 import to_fp16
-from exporters.graph.passes import PASSES, run_passes
+from exporters.graph.passes import run_passes
 from exporters.options import OPSET, ExportOptions
 from exporters.written import ExportResult, Parity, compare, write_examined
 
@@ -61,19 +63,19 @@ def export_onnx(
     Args:
         source: a checkpoint, the name of a built-in network (with ``weights="imagenet"``), or a trained network:
             normalised images, float ``[N, 3, H, W]``, to logits ``[N, C]``. A network is left as it is.
-        path: the ``.onnx`` file to write. It appears only after the checks.
-        options: how to export.
-        reporter: told of stages and progress.
-        manifest: what a network's file says of it; needed with a network, and with nothing else.
-        network: the network that a checkpoint's weights are of, where it is none of the built-in ones.
+        path: the ``.onnx`` file to write. It is created only after the checks pass.
+        options: export options.
+        reporter: receives stages and progress.
+        manifest: manifest for a network; required with a network, not allowed otherwise.
+        network: custom network for the weights of a checkpoint.
 
     Raises:
-        InputNotFoundError, CheckpointError, MissingExtraError: the source cannot be had.
-        UsageError: options that cannot be used; a network that cannot be used or exported.
-        ModelError: the network has operators that the runner refuses.
-        DataError: images were asked for and cannot be had.
-        GateError: the file does not answer as torch does; it is not written.
-        OutputError: it cannot be written, or is the checkpoint itself.
+        InputNotFoundError, CheckpointError, MissingExtraError: the source cannot be loaded.
+        UsageError: an option has an invalid value, or the network cannot be exported.
+        ModelError: the network has operators that the runtime does not support.
+        DataError: the images for the comparison cannot be used.
+        GateError: the outputs differ from torch; no file is written.
+        OutputError: the file cannot be written, or is the checkpoint itself.
     """
     start = time.perf_counter()
     options, reporter, path = options or ExportOptions(), reporter or Silent(), Path(path)
@@ -101,7 +103,7 @@ def _check_parity(path: Path, parity: Parity, tolerance: float) -> None:
         if difference is not None and not difference <= tolerance:
             raise GateError(
                 f"{path}: the exported graph differs from torch by {difference:.2g} in {what} (allowed {tolerance:g}); "
-                "not written; please report the network"
+                "not written; please report this network as a bug"
             )
 
 
@@ -114,13 +116,13 @@ def _open_source(
     if isinstance(source, nn.Module):
         return _backend(source, manifest)
     if manifest is not None:
-        raise UsageError("manifest: goes with a network alone; a checkpoint and a built-in network have their own")
+        raise UsageError("manifest is only for a network object; checkpoints and built-in networks have their own")
     if isinstance(source, TorchBackend):
         return source
     if str(source) in MODELS and not Path(source).exists():
         if options.weights != "imagenet":
             raise UsageError(
-                f"{source}: a built-in network without training; add --weights imagenet, or give a checkpoint"
+                f"{source}: is an untrained built-in network; add --weights imagenet, or give a checkpoint"
             )
         return pretrained_imagenet(str(source))
     if options.weights is not None:
@@ -143,7 +145,7 @@ def _backend(network: nn.Module, manifest: Manifest | None) -> TorchBackend:
 
 
 class _DeviceGraph(nn.Module):
-    """What the device runs.
+    """The exported graph.
 
     Pixels in; probabilities, the embedding where the network has one, and the unknown score where the rule needs it
     out.
@@ -204,7 +206,8 @@ def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
     except torch.onnx.OnnxExporterError as error:  # of a network of the user's own
         why = first_line(error.__cause__ or error)
         raise UsageError(
-            f"{_name(backend.network)}: torch cannot export it: {why}; write its forward without decisions on values"
+            f"{_name(backend.network)}: torch cannot export it: {why}; write forward() without "
+            "conditions on tensor values"
         ) from error
     assert program is not None
     if not program.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
@@ -263,10 +266,8 @@ def _parity_images(backend: TorchBackend, options: ExportOptions) -> tuple[Image
             chosen = select_eval_images(run_data, manifest, backend.split_record, labels_needed=False)
             return _load(chosen.paths, manifest), chosen.note
     if options.golden == "data":
-        raise UsageError(
-            "--golden data: the images that the run was trained on are not there any more; give some with --data"
-        )
-    return synthetic_images(manifest.input.height, manifest.input.width), "synthetic images; name real ones with --data"
+        raise UsageError("--golden data: the dataset of the run does not exist any more; give images with --data")
+    return synthetic_images(manifest.input.height, manifest.input.width), "synthetic images; give real ones with --data"
 
 
 def _run_data(checkpoint: str) -> Path | None:
@@ -283,7 +284,7 @@ def _load(paths: Sequence[Path], manifest: Manifest) -> Image:
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PARITY_IMAGES)).astype(int)]
     loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
     if not sum(len(images) for images in loaded):
-        raise DataError(f"{paths[0].parent}: none of the images can be read")
+        raise DataError(f"{paths[0].parent}: no image can be read")
     return np.concatenate(loaded)
 
 

@@ -1,4 +1,4 @@
-"""Opens whatever forms of a model there are and sends them up the parity ladder."""
+"""Opens forms of a model (checkpoint, float, int8) and compares them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["open_model", "verify"]
 
 
 def open_model(path: str | Path, ep: str = "cpu") -> VerifiableModel:
-    """A checkpoint on torch, or a model file on onnxruntime, which needs no torch. Raises as the two openers do.
+    """Opens a checkpoint with torch, or a model file with onnxruntime. Raises as their open functions do.
 
     Raises:
-        MissingExtraError: a checkpoint where torch is not installed.
+        MissingExtraError: a checkpoint is given and torch is not installed.
     """
     if not is_checkpoint(Path(path)):
         return open_session(path, ep)
@@ -36,21 +36,22 @@ def verify(
     ep: str = "cpu",
     progress: Progress | None = None,
 ) -> VerifyResult:
-    """Holds forms of one model against the first, from image file to label.
+    """Compares forms of one model with a reference, from image file to label.
 
     See :func:`edgecnn.evaluation.parity.compare_models`.
 
     Args:
         reference: a checkpoint or a model file.
-        candidates: the others.
-        data: a folder of images.
-        max_drop: largest loss of top-1, as a fraction.
-        min_agreement: smallest share of equal answers.
+        candidates: checkpoints or model files to compare with it.
+        data: a dataset.
+        max_drop: largest allowed top-1 accuracy drop, as a fraction.
+        min_agreement: smallest allowed share of equal predictions, as a fraction.
         ep: execution provider for the model files.
-        progress: told of images done.
+        progress: receives the number of images done.
 
     Raises:
-        Whatever opening a file or reading the folder raises; a failed gate is no error: see ``passed``.
+        EdgeCNNError: a file cannot be opened, or the dataset cannot be read. A failed gate raises nothing; see
+            ``passed`` of the result.
     """
     opened = [open_model(path, ep) for path in (reference, *candidates)]
     return locate_divergence(

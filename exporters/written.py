@@ -1,4 +1,4 @@
-"""Writes a float model file that was held against what it was made from, and reports it: for export and adopt."""
+"""Writes a float model file after comparing it with its source, and reports it. For export and adopt."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from exporters.graph.metadata import describe, write_unchecked
+from exporters.temporary_names import naming
 
 __all__ = ["ExportResult", "Parity", "compare", "write_examined"]
 
@@ -56,6 +57,7 @@ class ExportResult:
     outputs: tuple[TensorInfo, ...]
     parity: Parity
     seconds: float
+    notes: tuple[str, ...] = ()  # what an adoption found out about the file
 
     @classmethod
     def of(cls, path: Path, written: ModelFile, model: onnx.ModelProto, parity: Parity, seconds: float) -> ExportResult:
@@ -89,24 +91,24 @@ def write_examined(
     examine: Callable[[ModelSession], tuple[Parity, GoldenSamples | None]],
     start: float,
 ) -> ExportResult:
-    """Writes ``model`` as ``path``, which appears only when everything is checked.
+    """Writes ``model`` to ``path``. The file is created only after all checks.
 
     Args:
         model: the graph; its metadata are set here.
         path: the file to write.
-        manifest: what the file says of itself.
-        record: what the network was trained on.
-        examine: holds the opened file against the original; it gives what the report says, and the golden samples
-            for the file. Where it raises, nothing is written.
+        manifest: manifest of the file.
+        record: record of the training images.
+        examine: compares the opened file with the original. Returns the comparison and the golden samples. If it
+            raises, no file is written.
         start: ``time.perf_counter()`` at the beginning, for the report.
 
     Raises:
-        ModelError: the runner refuses the graph.
+        ModelError: the runtime refuses the graph.
         OutputError: the file cannot be written.
-        onnx.checker.ValidationError, onnx.shape_inference.InferenceError: onnx finds fault with the graph.
+        onnx.checker.ValidationError, onnx.shape_inference.InferenceError: the graph is invalid.
     """
     describe(model, manifest, record, None)
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, naming(temporary, path):
         write_unchecked(model, temporary)
         parity, golden = examine(open_session(temporary, "cpu", trusted=True))
         if golden is not None:
@@ -124,7 +126,7 @@ def compare(
     which: str,
     progress: Progress,
 ) -> Parity:
-    """How near a file's answers are to the original's.
+    """Compares the outputs of a file with those of the original.
 
     Args:
         original: uint8 ``[N, H, W, 3]`` to probabilities ``[N, C]``, and unknown scores ``[N]`` where it gives any.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS))  # tests/shapes.py
 
+from command_line import run_forked, run_fresh  # noqa: E402
 from shapes import write_shapes  # noqa: E402
 
 
@@ -41,7 +41,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def edgecnn():
-    """Runs the installed command line in a process of its own, as a user does."""
+    """Runs the command line in a process of its own; in a new Python where the test says something of how that starts."""
 
     def run(
         *args: object,
@@ -50,16 +50,7 @@ def edgecnn():
         cwd: Path | None = None,
         timeout: float = 240,
     ):
-        command = [sys.executable, "-m", "edgecnn", *map(str, args)]
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "COLUMNS": "400", **(env or {})},
-            input=stdin,
-            cwd=cwd,
-            timeout=timeout,
-            check=False,
-        )
+        start = run_fresh if "PYTHONPATH" in (env or {}) else run_forked
+        return start([*map(str, args)], {**os.environ, "COLUMNS": "400", **(env or {})}, stdin or "", cwd, timeout)
 
     return run

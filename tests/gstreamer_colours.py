@@ -18,12 +18,12 @@ for name, value in (("IMREAD_COLOR_BGR", cv2.IMREAD_COLOR), ("IMREAD_COLOR_RGB",
     if not hasattr(cv2, name):
         setattr(cv2, name, value)
 
-from edgecnn.runtime.sources.drivers.opencv import grab_gstreamer  # noqa: E402
+from edgecnn.runtime.sources.drivers.opencv import read_gstreamer  # noqa: E402
 
 
 def colour(pixels: str) -> list[float]:
     source = f"videotestsrc pattern=red num-buffers=2 ! video/x-raw,format={pixels},width=64,height=48 ! appsink"
-    frames = grab_gstreamer(source)
+    frames = read_gstreamer(source)
     image = next(frames).decode()
     return [float(value) for value in image.reshape(-1, 3).mean(0)]
 

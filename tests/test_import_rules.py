@@ -17,6 +17,7 @@ NUMERIC = {"numpy", "cv2"}
 BASE = {
     "edgecnn.errors",
     "edgecnn.command_options",
+    "edgecnn.error_text",
     "edgecnn.atomic",
     "edgecnn.manifest",
     "edgecnn.preprocess",
@@ -30,6 +31,7 @@ HEADS = {*BASE, "edgecnn.image", "edgecnn.data", "edgecnn.data_quality", "edgecn
 ALLOWED: dict[str, set[str]] = {
     "edgecnn.errors": set(),
     "edgecnn.command_options": set(),
+    "edgecnn.error_text": set(),
     "edgecnn.progress": set(),
     "edgecnn._lazy": {"edgecnn.errors"},
     "edgecnn._version": set(),

@@ -21,6 +21,8 @@ DEVICE = [
     ("edgecnn.runtime.admission", "admit"),
     ("edgecnn.runtime.classifier", "Classifier"),
     ("edgecnn.runtime.doctor", "examine"),
+    ("edgecnn.runtime.frame_quality.checker", "FrameHealth"),
+    ("edgecnn.runtime.frame_quality.thresholds", "HealthThresholds"),
     ("edgecnn.runtime.providers", "PROVIDERS"),
     ("edgecnn.runtime.run_options", "RunOptions"),
     ("edgecnn.runtime.session", "ModelSession"),

@@ -1,1 +1,1 @@
-"""Folders of images: found, read and remembered by content."""
+"""Datasets: listing, reading, and recording images by content."""

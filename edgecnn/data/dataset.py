@@ -1,7 +1,4 @@
-"""Folders of images: one folder a class, or that under `train`, `val` and `test`.
-
-And which of them may evaluate a model.
-"""
+"""Datasets: one folder per class, or such folders under `train`, `val` and `test`; choice of evaluation images."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file and the class folder it lies in."""
+    """An image file and its class folder."""
 
     path: Path
     class_name: str | None  # None: an image without a label
@@ -41,7 +38,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """What a folder of images holds."""
+    """The images and classes of a dataset."""
 
     root: Path
     class_names: tuple[str, ...]  # sorted; of the training split where there is one; empty: no labels
@@ -50,13 +47,13 @@ class ImageFolder:
 
 
 def scan_folder(root: Path) -> ImageFolder:
-    """Lists a folder of images without reading them.
+    """Lists the images of a dataset without reading them.
 
-    Hidden files and folders, and files without an image's suffix, are passed over.
+    Hidden files and folders, and files without an image suffix, are skipped.
 
     Raises:
-        InputNotFoundError: no such folder.
-        DataError: it is no folder, or holds no image at all.
+        InputNotFoundError: the folder does not exist.
+        DataError: the path is not a folder, or the folder contains no images.
     """
     folders = _folders(require_folder(root))
     ready = bool(folders) and all(folder.name in SPLITS for folder in folders)
@@ -73,11 +70,14 @@ def scan_folder(root: Path) -> ImageFolder:
         images += _labelled(root, split=None)
         classes = {p.name for p in folders}
     if not images:
-        raise DataError(f"{root}: no images in it; put them into one folder a class, like {root / 'cat' / '1.jpg'}")
+        raise DataError(
+            f"{root}: contains no images; put them into one folder per class, like {root / 'cat' / '1.jpg'}"
+        )
     if len({p.class_name is None for p in images}) > 1:
         loose = next(p.path for p in images if p.class_name is None)
         raise DataError(
-            f"{loose}: lies in no class folder, as others do; move it into the folder of its class, or remove it"
+            f"{loose}: this image is not in a class folder, but other images are; move it into the "
+            "folder of its class, or remove it"
         )
     return ImageFolder(root, tuple(sorted(classes)) if any(p.class_name for p in images) else (), tuple(images), ready)
 
@@ -87,15 +87,15 @@ def require_folder(root: Path) -> Path:
     if not root.exists():
         raise InputNotFoundError(f"{root}: no such folder; check the path")
     if not root.is_dir():
-        raise DataError(f"{root}: a file, where a folder of images is expected: one folder a class")
+        raise DataError(f"{root}: is a file; expected a folder of images, with one folder per class")
     return root
 
 
 def find_images(root: Path) -> list[Path]:
-    """Every image below a folder, sorted by path; links to folders are not followed, so a loop of links cannot trap it.
+    """Returns all images below a folder, sorted by path. Does not follow links to folders, which may form a loop.
 
     Raises:
-        DataError: a folder that may not be read, which would count as empty.
+        DataError: a folder cannot be listed.
     """
     found: list[Path] = []
     for folder, folders, files in os.walk(root, onerror=_cannot_list):
@@ -109,9 +109,7 @@ def find_images(root: Path) -> list[Path]:
 
 
 def _cannot_list(error: OSError) -> NoReturn:
-    raise DataError(
-        f"{error.filename}: cannot be listed: {error.strerror}; permit reading it, or leave it out"
-    ) from error
+    raise DataError(f"{error.filename}: cannot be listed: {error.strerror}; allow reading it, or remove it") from error
 
 
 def _folders(root: Path) -> list[Path]:
@@ -133,7 +131,7 @@ def _labelled(root: Path, split: Split | None) -> Iterator[ImageFile]:
 
 @dataclass(frozen=True)
 class EvalImages:
-    """The images that a model is evaluated on, and what a reader must know of them."""
+    """The images that a model is evaluated on, and a note that describes the choice."""
 
     paths: tuple[Path, ...]
     truth: tuple[int, ...] | None  # class index an image; None without labels
@@ -151,34 +149,35 @@ def select_eval_images(
     *,
     labels_needed: bool = True,
 ) -> EvalImages:
-    """Chooses the images of a folder that evaluate a model.
+    """Chooses the images of a dataset on which to evaluate a model.
 
-    Where the folder is the model's own training data, those it trained on are left out, unless `all` is asked for.
+    If the folder is the model's own training data, images that it was trained on are left out, unless ``which`` is
+    `all`.
 
     Args:
-        root: one folder a class, named by label or by id; or that under `train`, `val`, `test`.
-        manifest: names the classes.
-        record: what the model was trained on; None where nothing is remembered.
+        root: one folder per class, named by label or id; or such folders under `train`, `val`, `test`.
+        manifest: defines the classes.
+        record: the images that the model was trained on; None if not recorded.
         which: a split, or None for every image that the model was not trained on.
-        labels_needed: whether images without labels are an error, as for ``edgecnn val``.
+        labels_needed: if true, images without labels are an error, as for ``edgecnn val``.
 
     Raises:
-        InputNotFoundError, DataError: no such folder, no images, a folder that names no class, or nothing left to
-            evaluate on.
+        InputNotFoundError: the folder does not exist.
+        DataError: no images, a folder that is not a class of the model, or no image left to evaluate on.
     """
     folder = scan_folder(root)
     if folder.class_names:
         class_index = _class_indices(folder, manifest)
     elif labels_needed:
         raise DataError(
-            f"{root}: its images have no labels; put them into one folder a class, named "
+            f"{root}: its images have no labels; put them into one folder per class, named "
             f"{', '.join(manifest.labels[:3])} …"
         )
     seen = _splits(folder, record)
     chosen, held_out, note = _choose(folder, seen, which)
     if not chosen:
-        asked = f"the split '{which}' has no images here" if which else "the model was trained on every image in it"
-        raise DataError(f"{root}: {asked}; give other images{', or --split all' if labels_needed else ''}")
+        asked = f"the split '{which}' contains no images" if which else "the model was trained on every image in it"
+        raise DataError(f"{root}: {asked}; give other images{', or use --split all' if labels_needed else ''}")
     truth = tuple(class_index[p.class_name or ""] for p in chosen) if folder.class_names else None
     trained_on = tuple(p.path for p, split in zip(folder.images, seen, strict=True) if split == "train")
     return EvalImages(
@@ -193,7 +192,8 @@ def _class_indices(folder: ImageFolder, manifest: Manifest) -> dict[str, int]:
         if index is None:
             known = ", ".join(manifest.labels[:5]) + (" …" if len(manifest.labels) > 5 else "")
             raise DataError(
-                f"{folder.root / name}: the model knows no class '{name}' (it knows {known}); rename or move the folder"
+                f"{folder.root / name}: the model has no class '{name}' (its classes are {known}); "
+                "rename or move the folder"
             )
         found[name] = index
     return found
@@ -228,7 +228,7 @@ def _choose(
         return list(images), trained_on == 0, note
     if which is None:  # the run's own data: what it neither trained on nor set aside for the final test
         chosen = where(lambda _, split: split in ("val", None)) or where(lambda _, split: split == "test")
-        note = f"the {len(chosen)} held-out images of the run's own data; {trained_on} that it trained on are left out"
+        note = f"the {len(chosen)} held-out images of the run's own data; {trained_on} training images are left out"
         return chosen, True, note
     chosen = where(lambda p, split: split == which if any(seen) else p.split == which)
     return chosen, True, f"the {len(chosen)} images of the split '{which}'"

@@ -1,5 +1,4 @@
-"""Images from files to batches of the model's size, read ahead in threads (OpenCV lets other threads run while it
-decodes)."""
+"""Loads image files in batches at the model's input size, in threads. OpenCV releases the GIL while decoding."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ __all__ = ["Batch", "Skipped", "default_workers", "fitted_batches"]
 
 @dataclass(frozen=True)
 class Skipped:
-    """An image that could not be read, and why."""
+    """An image that could not be read, and the reason."""
 
     path: str
     reason: str
@@ -29,7 +28,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of the model's size, and where in the list they stood."""
+    """Images at the model's input size, and their positions in the list of paths."""
 
     indices: tuple[int, ...]
     images: Image  # uint8 [N, H, W, 3] RGB; N may be 0 where none could be read
@@ -37,16 +36,16 @@ class Batch:
 
 
 def default_workers() -> int:
-    """One thread a core, eight at most: past that the disk is the limit."""
+    """One thread per core, at most eight: beyond that the disk is the limit."""
     return min(8, os.cpu_count() or 1)
 
 
 def fitted_batches(
     paths: Sequence[Path], manifest: Manifest, batch: int, workers: int | None = None
 ) -> Iterator[Batch]:
-    """Reads images in order, through :func:`edgecnn.preprocess.preprocess`.
+    """Yields batches of images in order, preprocessed by :func:`edgecnn.preprocess.preprocess`.
 
-    Those that cannot be read are named in their batch.
+    Each batch lists its images that could not be read.
     """
     size, spec = manifest.input, manifest.preprocess
 

@@ -1,9 +1,8 @@
-"""Which images a model was trained on and which were held out, remembered by content in the checkpoint and in the model
-file.
+"""The record of training and held-out images, stored by content hash in the checkpoint and in the model file.
 
-By content, because folders move and files are renamed. In the model file each image costs four bytes of its SHA-256
-(one in 2^32 other images is mistaken for it), so that evaluating a model on its own training images is noticed on any
-machine.
+Images are identified by content because folders move and files are renamed. The record has the first four bytes of the
+SHA-256 of each image (the chance that another image matches is 1 in 2^32), so that every machine can detect an
+evaluation on training images.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ _HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
 
 
 def content_digest(data: bytes) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """Returns the SHA-256 of a file's bytes as hexadecimal text."""
     return hashlib.sha256(data).hexdigest()
 
 
 def data_sha256(digests: Iterable[str]) -> str:
-    """One hash for a whole data set, whatever its order and names."""
+    """Returns one hash for a dataset, independent of order and file names."""
     return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
 
@@ -42,7 +41,7 @@ class SplitRecord:
 
     @classmethod
     def of(cls, digests: Mapping[str, Iterable[str]]) -> SplitRecord:
-        """From hexadecimal SHA-256 digests by split."""
+        """Creates a record from hexadecimal SHA-256 digests by split."""
         return cls(
             {
                 split: frozenset(bytes.fromhex(digest)[:_BYTES] for digest in digests.get(split, ()))
@@ -51,9 +50,9 @@ class SplitRecord:
         )
 
     def split_of(self, digest: str) -> Split | None:
-        """Where an image was in the run that made the model; None for one that it never saw.
+        """Returns the split of an image in the training run; None if the run did not have the image.
 
-        An image that was held out counts as held out even where it is also among the others.
+        An image in several splits counts as held out.
         """
         prefix = bytes.fromhex(digest)[:_BYTES]
         for split in _HELD_OUT_FIRST:
@@ -62,20 +61,20 @@ class SplitRecord:
         return None
 
     def to_json(self) -> str:
-        """JSON with the prefixes of each split joined in base64."""
+        """Returns JSON with the hash prefixes of each split as base64."""
         return json.dumps(
             {split: base64.b64encode(b"".join(sorted(found))).decode() for split, found in self.prefixes.items()}
         )
 
     @classmethod
     def from_json(cls, text: str) -> SplitRecord:
-        """Raises :class:`ManifestError` where the text is not what :meth:`to_json` writes."""
+        """Reads the output of :meth:`to_json`. Raises :class:`ManifestError` for any other text."""
         try:
             joined = {split: base64.b64decode(value, validate=True) for split, value in json.loads(text).items()}
         except (ValueError, AttributeError, TypeError, RecursionError) as error:
-            raise ManifestError("the record of held-out images is broken; export the model again") from error
+            raise ManifestError("the record of held-out images is invalid; export the model again") from error
         if not joined.keys() <= set(get_args(Split)) or any(len(value) % _BYTES for value in joined.values()):
-            raise ManifestError("the record of held-out images is broken; export the model again")
+            raise ManifestError("the record of held-out images is invalid; export the model again")
         return cls(
             {split: frozenset(v[i : i + _BYTES] for i in range(0, len(v), _BYTES)) for split, v in joined.items()}
         )

@@ -1,1 +1,1 @@
-"""What would spoil a model, or the figures it is evaluated by, found in a folder of images."""
+"""Dataset checks: problems that harm a model or make its evaluation wrong."""

@@ -1,6 +1,7 @@
-"""Examines what was read of a folder of images: what would spoil a model, or the figures it is evaluated by.
+"""Checks a dataset for problems that harm a model or make its evaluation wrong.
 
-Reads nothing itself but the folder's list of files, so that training can call it with what it has read already.
+The checks use statistics of images that were read before. So training can run them without reading the images again.
+Beside these they list the folder, and read the first bytes of ignored files to tell whether they are images.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from edgecnn.data.dataset import SPLITS, ImageFolder, find_images
 from edgecnn.data_quality.finding import Finding, Level
 from edgecnn.data_quality.image_stats import Fault, ImageStats
-from edgecnn.data_quality.label_leakage import find_shortcuts
+from edgecnn.data_quality.label_leakage import find_label_leakage
 from edgecnn.data_quality.near_duplicates import Copies, NearPair, find_copies
 from edgecnn.errors import ImageError
 from edgecnn.image.header import IMAGE_SUFFIXES, HeaderError, read_header
@@ -61,30 +62,30 @@ _OTHER_IMAGES = frozenset(
         ".exr",
     ],
 )
-_CAUSES = (  # what a reason says, by what it holds
+_CAUSES = (  # part of an error message -> text of the finding
     ("is empty", "are empty"),
-    ("cut short", "are cut short"),
-    ("not an image", "are no images of a known format"),
-    ("more than the limit", "are larger than the limit"),
-    ("broken", "are broken inside"),
+    ("truncated", "are truncated"),
+    ("not an image", "are not in a supported format"),
+    ("exceed the limit", "are larger than the limit"),
+    ("corrupt", "are corrupt"),
 )
 
 
 def copies_of(facts: Sequence[ImageStats]) -> Copies:
-    """Which of the images are one."""
+    """Finds identical and nearly identical images."""
     return find_copies([f.digest for f in facts], np.array([f.thumbnail for f in facts], np.uint8).reshape(-1, 64, 64))
 
 
 def check_data(
     folder: ImageFolder, facts: Sequence[ImageStats], faults: Sequence[Fault] = (), copies: Copies | None = None
 ) -> tuple[Finding, ...]:
-    """Everything that is wrong with a folder of images, the worst first; nothing but notes where it is sound.
+    """Returns all findings about a dataset, the most severe first. A sound dataset has at most notes.
 
     Args:
         folder: the folder, as :func:`edgecnn.data.dataset.scan_folder` lists it.
-        facts: of the images that could be read, in any order.
-        faults: those that could not.
-        copies: of ``facts``, where they were searched for already.
+        facts: statistics of the readable images, in any order.
+        faults: the unreadable images.
+        copies: duplicates among ``facts``, if they were searched for before.
     """
     names = _Names(folder.root)
     sizes = _sizes(folder, facts)
@@ -100,24 +101,24 @@ def check_data(
         *_pixels(facts, names),
         *_blank(facts, names),
         *_orientation(facts, names),
-        *find_shortcuts(facts, str(folder.root)),
+        *find_label_leakage(facts, str(folder.root)),
     ]
     return tuple(sorted(found, key=lambda f: ("fault", "warning", "note", "ok").index(f.level)))
 
 
 class _Names:
-    """Files as a reader of the findings knows them: below the folder examined."""
+    """Formats file paths for findings, relative to the dataset folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = str(root)
         self._root = root
 
     def one(self, path: Path) -> str:
-        """The path below the folder."""
+        """Returns the path relative to the folder."""
         return str(path.relative_to(self._root))
 
     def some(self, paths: Iterable[Path]) -> str:
-        """A few, and how many more."""
+        """Lists the first paths and the number of further ones."""
         return _few([self.one(p) for p in paths], ", ")
 
 
@@ -139,7 +140,7 @@ def _unreadable(faults: Sequence[Fault], names: _Names) -> Iterator[Finding]:
             next((words for key, words in _CAUSES if key in fault.reason), f"cannot be read: {fault.reason}")
         ].append(fault.file.path)
     for words, paths in sorted(by_cause.items(), key=lambda item: -len(item[1])):
-        one = re.sub(r"^are no images", "is no image", re.sub(r"^are (?!no images)", "is ", words))
+        one = re.sub(r"^are ", "is ", words)
         yield Finding(
             "fault",
             _count(len(paths), f"image file {one}", f"image files {words}"),
@@ -153,14 +154,17 @@ def _suffixes(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
     if wrong:
         kinds = Counter(f"{f.format} named {f.file.path.suffix}" for f in wrong)
         told = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(3))
-        what = f"{_count(len(wrong), 'image is', 'images are')} not of the format that the name says ({told})"
+        what = f"{_count(len(wrong), 'image is', 'images are')} not in the format of their file suffix ({told})"
         yield Finding(
-            "warning", what, names.some(f.file.path for f in wrong), "rename them; other programs may refuse them"
+            "warning",
+            what,
+            names.some(f.file.path for f in wrong),
+            "rename them; other programs may refuse to open them",
         )
 
 
 def _strangers(folder: ImageFolder, names: _Names) -> Iterator[Finding]:
-    """Files that are passed over."""
+    """Files that are skipped."""
     images: list[Path] = []
     others: list[Path] = []
     for path in _files(folder.root):
@@ -168,13 +172,15 @@ def _strangers(folder: ImageFolder, names: _Names) -> Iterator[Finding]:
             continue
         (images if path.suffix.lower() in _OTHER_IMAGES or _is_image(path) else others).append(path)
     if images:
-        what = _count(len(images), "image is passed over, by its suffix", "images are passed over, by their suffix")
+        what = _count(
+            len(images), "image is skipped because of its suffix", "images are skipped because of their suffix"
+        )
         yield Finding(
             "warning", what, names.some(images), "convert them to JPEG or PNG, or give them the suffix of their format"
         )
     if among := [p for p in others if p.parent != folder.root]:
-        what = _count(len(among), "file among the images is passed over", "files among the images are passed over")
-        yield Finding("note", what, names.some(among), "remove what does not belong there")
+        what = _count(len(among), "other file among the images is skipped", "other files among the images are skipped")
+        yield Finding("note", what, names.some(among), "remove the files that are not images")
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -199,28 +205,28 @@ def _is_image(path: Path) -> bool:
 
 
 def _layout(folder: ImageFolder, names: _Names) -> Iterator[Finding]:
-    """Images and folders that are not taken for what they were meant to be."""
+    """Images and folders that the dataset layout may interpret differently than intended."""
     if not folder.class_names:
         yield Finding(
             "warning",
-            "the images have no labels: they can calibrate, not train or evaluate",
+            "the images have no labels: they can be used for calibration, not for training or evaluation",
             names.root,
-            "put them into one folder a class",
+            "put them into one folder per class",
         )
         return
     if meant := [name for name in folder.class_names if name in SPLITS and not folder.ready_split]:
-        what = f"{', '.join(meant)}: taken for classes, since other folders lie beside"
-        yield Finding("warning", what, names.root, "leave train, val and test alone there, or rename them")
+        what = f"{', '.join(meant)}: interpreted as classes, because there are other folders beside them"
+        yield Finding("warning", what, names.root, "keep only train, val and test there, or rename them")
     tops = [folder.root / split for split in SPLITS] if folder.ready_split else [folder.root]
     if loose := [path for top in tops for path in _loose(top)]:
-        what = f"{_count(len(loose), 'image lies', 'images lie')} in no class folder, and may be passed over"
+        what = f"{_count(len(loose), 'image is', 'images are')} in no class folder and may be skipped"
         yield Finding("warning", what, names.some(loose), "move them into the folder of their class")
     for name in sorted({p.class_name for p in folder.images if p.class_name} - set(folder.class_names)):
         yield Finding(
             "fault",
             f"the class '{name}' has no folder in the training split",
             names.root,
-            "rename it, or add it to train",
+            "rename the class folder, or add the class to train",
         )
 
 
@@ -229,7 +235,7 @@ def _loose(folder: Path) -> list[Path]:
 
 
 def _sizes(folder: ImageFolder, facts: Iterable[ImageStats]) -> dict[str, int]:
-    """Readable images of each class; those to train on, where there are any."""
+    """Number of readable images per class; of the training split, if the dataset has one."""
     trains = any(p.split == "train" for p in folder.images)
     counts = Counter(f.file.class_name for f in facts if f.file.split == "train" or not trains)
     return {name: counts[name] for name in folder.class_names}
@@ -240,13 +246,16 @@ def _classes(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
     if len(sizes) == 1:
         yield Finding(
             "fault",
-            "one class alone, training needs two",
+            "only one class; training needs at least two",
             names.root,
-            "put the images of each class into a folder of its own",
+            "put the images of each class into a separate folder",
         )
     groups = (
-        ("without a readable image", [n for n, size in sizes.items() if size == 0]),
-        ("with one readable image, training needs two", [n for n, size in sizes.items() if size == 1]),
+        ("without readable images", [n for n, size in sizes.items() if size == 0]),
+        (
+            "with only one readable image; training needs at least two per class",
+            [n for n, size in sizes.items() if size == 1],
+        ),
     )
     for words, classes in groups:
         if classes:
@@ -258,14 +267,14 @@ def _classes(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
             )
     if small := [f"{n} {size}" for n, size in sizes.items() if 2 <= size < _FEW]:
         what = (
-            f"{_count(len(small), 'class has', 'classes have')} fewer than {_FEW} images: what is held out of them "
-            "tells little"
+            f"{_count(len(small), 'class has', 'classes have')} fewer than {_FEW} images: their validation "
+            "metrics are not reliable"
         )
         yield Finding("warning", what, _few(small, ", "), "add images")
 
 
 def _missing(folder: ImageFolder, facts: Iterable[ImageStats]) -> Iterator[Finding]:
-    """Classes that a split cannot evaluate."""
+    """Classes without images in the validation or test split."""
     if not folder.ready_split:
         return
     there = {(f.file.split, f.file.class_name) for f in facts}
@@ -274,7 +283,7 @@ def _missing(folder: ImageFolder, facts: Iterable[ImageStats]) -> Iterator[Findi
         if lacking and (folder.root / split).is_dir():
             what = (
                 f"the split '{split}' has no readable images of {_count(len(lacking), 'class', 'classes')}, so "
-                "nothing evaluates them there"
+                "they are not evaluated there"
             )
             yield Finding("warning", what, _few(lacking, ", "), f"add images to {split}")
 
@@ -289,7 +298,7 @@ def _balance(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
         level: Level = "warning" if ratio > _IMBALANCE_WARNED else "note"
         what = f"'{most}' has {sizes[most]} images, '{least}' {sizes[least]}: {ratio:.3g} to 1"
         yield Finding(
-            level, what, names.root, f"train with --balance, which weights the classes, or add images of '{least}'"
+            level, what, names.root, f"train with --balance, which handles class imbalance, or add images of '{least}'"
         )
 
 
@@ -297,7 +306,7 @@ def _balance(sizes: dict[str, int], names: _Names) -> Iterator[Finding]:
 
 
 def _copies(facts: Sequence[ImageStats], copies: Copies, names: _Names) -> Iterator[Finding]:
-    """The same image under two labels, in two splits, twice in a class."""
+    """Duplicates: one image under two labels, in two splits, or twice in a class."""
     same: dict[str, list[ImageStats]] = defaultdict(list)
     for f in facts:
         same[f.digest].append(f)
@@ -308,25 +317,25 @@ def _copies(facts: Sequence[ImageStats], copies: Copies, names: _Names) -> Itera
     maybe = [g for g in near if alike and g.likeness < _SURE]
     labels = "the same image under two labels"
     yield from _group_findings(
-        "fault", labels, [g for g in sure if g.labels > 1], names, "keep each under the right one"
+        "fault", labels, [g for g in sure if g.labels > 1], names, "keep each image under the correct label"
     )
-    words = "nearly the same image under two labels, of a set where all look alike"
+    words = "nearly the same image under two labels, in a dataset where all images look alike"
     yield from _group_findings(
         "warning",
         words,
         [g for g in maybe if g.labels > 1],
         names,
-        "look at them: keep one, unless they show two objects",
+        "look at them; keep one, unless they show two objects",
     )
-    leak = "the same image in two splits, so that what evaluates a model was trained on"
+    leak = "the same image in two splits (data leakage): the model is evaluated on training images"
     yield from _group_findings("fault", leak, [g for g in sure if g.splits > 1], names, "keep each in one split")
-    words = "nearly the same image in two splits, of a set where all look alike"
+    words = "nearly the same image in two splits, in a dataset where all images look alike"
     yield from _group_findings(
         "fault",
         words,
         [g for g in maybe if g.splits > 1],
         names,
-        "keep each in one split: even relatives flatter the figures",
+        "keep each in one split; even similar images make the metrics too high",
     )
     twice = "the same file more than once in a class"
     yield from _group_findings("warning", twice, [g for g in identical if g.twice], names, "remove the copies")
@@ -336,12 +345,12 @@ def _copies(facts: Sequence[ImageStats], copies: Copies, names: _Names) -> Itera
         again,
         [g for g in near if g.twice],
         names,
-        "nothing, or remove them; training keeps them on one side of its split",
+        "optional: remove them; training puts duplicates into the same split",
     )
 
 
 class _Group:
-    """Images that are one."""
+    """Copies of one image."""
 
     def __init__(self, members: Sequence[ImageStats], change: str, likeness: float = 1.0) -> None:
         self.members = sorted(members, key=lambda f: f.file.path)
@@ -352,10 +361,10 @@ class _Group:
 
 
 def _near_group(pair: NearPair, facts: Sequence[ImageStats], same: dict[str, list[ImageStats]]) -> _Group:
-    """The two, preferring those of their byte-identical copies that lie in different classes or splits."""
+    """The pair as a group. Prefers byte-identical copies that are in different classes or splits."""
     ones, others = same[facts[pair.first].digest], same[facts[pair.second].digest]
     one, other = max(((a, b) for a in ones for b in others), key=lambda p: _apart(*p))
-    return _Group((one, other), pair.change or "encoded, resized or lit otherwise", pair.likeness)
+    return _Group((one, other), pair.change or "different encoding, size or brightness", pair.likeness)
 
 
 def _apart(one: ImageStats, other: ImageStats) -> int:
@@ -384,33 +393,35 @@ def _group_findings(
 def _pixels(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
     if tiny := [f for f in facts if f.shorter_side < _TINY_PX]:
         what = f"{_count(len(tiny), 'image is', 'images are')} smaller than {_TINY_PX} pixels"
-        yield Finding("warning", what, names.some(f.file.path for f in tiny), "look whether they show enough")
+        yield Finding(
+            "warning", what, names.some(f.file.path for f in tiny), "check that the objects are still recognizable"
+        )
     median = float(np.median([f.shorter_side for f in facts])) if facts else _MODEL_PX
     if median < _MODEL_PX / 2:
         what = (
             f"the images are small: half of them have at most {median:g} pixels along the shorter side; most "
             f"networks take {_MODEL_PX}"
         )
-        yield Finding("note", what, names.root, "train with a smaller --imgsz: enlarging shows nothing new")
+        yield Finding("note", what, names.root, "train with a smaller --imgsz; enlarging images adds no detail")
     if huge := [f for f in facts if f.pixels > _HUGE_PIXELS]:
         what = (
             f"{_count(len(huge), 'image has', 'images have')} more than {_HUGE_PIXELS / 1e6:g} megapixels, which "
-            "costs time and adds nothing"
+            "slows reading without a benefit"
         )
-        yield Finding("note", what, names.some(f.file.path for f in huge), "scale them down once, to some 1,000 pixels")
+        yield Finding("note", what, names.some(f.file.path for f in huge), "resize them once, to about 1,000 pixels")
 
 
 def _blank(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
     if blank := [f for f in facts if f.contrast < _BLANK]:
-        what = f"{_count(len(blank), 'image shows', 'images show')} nothing: one colour all over"
-        yield Finding("warning", what, names.some(f.file.path for f in blank), "look at them, and remove them")
+        what = f"{_count(len(blank), 'image is', 'images are')} blank: a single colour"
+        yield Finding("warning", what, names.some(f.file.path for f in blank), "look at them and remove them")
 
 
 def _orientation(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding]:
     turned = [f for f in facts if f.orientation != 1]
     if turned and len(turned) < len(facts):
         what = (
-            f"{len(turned):,} of {len(facts):,} images are turned upright by their EXIF tag; it is applied here, "
+            f"{len(turned):,} of {len(facts):,} images have an EXIF rotation; EdgeCNN applies it, "
             "other programs may not"
         )
         yield Finding("note", what, names.some(f.file.path for f in turned), "")
@@ -421,7 +432,8 @@ def _orientation(facts: Sequence[ImageStats], names: _Names) -> Iterator[Finding
     if min(wide, tall) >= max(1, len(facts) // 20):
         yield Finding(
             "note",
-            f"{wide:,} images lie, {tall:,} stand: each is stretched to the model's square in its own way",
+            f"{wide:,} images are landscape, {tall:,} are portrait: stretching them to a square distorts "
+            "them differently",
             names.root,
             "",
         )

@@ -1,7 +1,7 @@
-"""Pairs of thumbnails that may be one image: all are compared, by low frequencies of their grey levels.
+"""Finds pairs of thumbnails that may be copies of one image, by the low frequencies of their grey levels.
 
-Every image is described, and so are parts of it that a crop may have left; whitened by what is usual in the set, so
-that two images of it are alike by chance alone. All pairs are compared, as products of matrices.
+Descriptions cover each image and the windows that a crop may have kept. They are whitened over the dataset, so that
+unrelated images are similar only by chance. Matrix products compare all pairs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _UPRIGHT = tuple(o for o in ORIENTATIONS if not (o[0] or o[1]))  # those that ar
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs that may be one image, ``[M]`` each."""
+    """Candidate pairs; each field has the shape ``[M]``."""
 
     source: NDArray[np.int32]
     target: NDArray[np.int32]
@@ -52,7 +52,7 @@ class Candidates:
     score: Floats
 
     def take(self, index: NDArray[np.intp]) -> Candidates:
-        """Some of them."""
+        """Returns the selected candidates."""
         return Candidates(
             source=self.source[index],
             target=self.target[index],
@@ -72,11 +72,11 @@ _NONE = Candidates(
 
 
 def find_candidates(images: NDArray[np.uint8], progress: Callable[[int, int], None]) -> Candidates:
-    """Compares each with each.
+    """Compares all pairs of thumbnails.
 
     Args:
         images: thumbnails, uint8 ``[N, 64, 64]``, none of them blank.
-        progress: told how many of how many blocks are compared.
+        progress: receives the number of blocks compared and their total.
     """
     described = _descriptions(images)
     count = len(described.windows[0])
@@ -92,7 +92,7 @@ def find_candidates(images: NDArray[np.uint8], progress: Callable[[int, int], No
 
 
 def _compare_rows(described: _Descriptions, a: int) -> Candidates:
-    """A block of images as sources against all as targets."""
+    """Compares a block of images as sources with all images as targets."""
     count = len(described.windows[0])
     found: list[Candidates] = []
     scores: Floats = np.empty(_ROWS * _COLUMNS, np.float32)
@@ -140,7 +140,7 @@ def _joined(parts: Sequence[Candidates]) -> Candidates:
 
 
 def _best(c: Candidates) -> Candidates:
-    """The likeliest way of each pair, and the likeliest pairs of each source."""
+    """Keeps the best orientation and window of each pair, and the best pairs of each source."""
     c = c.take(np.lexsort((-c.score, c.target, c.source)))
     new = np.ones(len(c.source), bool)
     new[1:] = (np.diff(c.source) != 0) | (np.diff(c.target) != 0)
@@ -152,7 +152,7 @@ def _best(c: Candidates) -> Candidates:
 
 @lru_cache
 def _basis(start: float, end: float) -> Floats:
-    """Cosines over a part of one axis, ``[K, S]``: the DCT of that part."""
+    """Returns the DCT of a part of one axis, as a matrix ``[K, S]``."""
     edges = np.arange(THUMBNAIL_SIDE + 1) / THUMBNAIL_SIDE
     inside = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], start), 0, None)
     place = np.clip(((edges[1:] + edges[:-1]) / 2 - start) / (end - start), 0, 1)
@@ -194,13 +194,13 @@ def _frequencies(images: NDArray[np.uint8], rows: tuple[float, float], columns: 
 
 
 def _kept(described: Floats) -> Floats:
-    """``[N, K, K]`` -> ``[N, 35]`` of length 1: neither the mean grey nor the contrast."""
+    """Normalizes ``[N, K, K]`` to ``[N, 35]`` of length 1, without mean grey level and contrast."""
     kept = described[:, _KEPT]
     return np.asarray(kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-6))
 
 
 def _turned_back(described: Floats, orientation: tuple[bool, bool, bool]) -> Floats:
-    """Mirroring an image changes the sign of its odd frequencies; mirroring it at the diagonal swaps the axes."""
+    """Undoes an orientation: mirroring changes the sign of odd frequencies, transposing swaps the axes."""
     turned, upside_down, mirrored = orientation
     if turned:
         described = described.transpose(0, 2, 1)

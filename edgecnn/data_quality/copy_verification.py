@@ -1,7 +1,4 @@
-"""Lays pairs of thumbnails that may be one image over each other and compares their structure there.
-
-Less what the images of a set under one camera have in common anyway.
-"""
+"""Aligns candidate pairs of thumbnails and compares their structure, without what all images of the dataset share."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ _MIN_LIKENESS_DOUBTFUL, _GAP = 0.98, 3.0  # there, a copy must be that much near
 
 @dataclass(frozen=True)
 class NearPair:
-    """Two images that are one."""
+    """Two images that are copies of one image."""
 
     first: int  # index
     second: int
@@ -51,9 +48,9 @@ class NearPair:
 
 
 def common_structure(images: NDArray[np.uint8]) -> tuple[Floats, bool]:
-    """What the images share, ``[M, S * S]`` orthonormal, and whether they look alike at all; M is 0 where they do not.
+    """Returns the shared structure of the images, ``[M, S * S]`` orthonormal, and whether all images look alike.
 
-    Told by pairs that are alike and no copies: a set of many copies of few images has none of these.
+    M is 0 if they do not. The decision uses similar pairs that are not copies.
     """
     drawn = images[np.random.default_rng(0).permutation(len(images))[: 4 * _DRAWN]]
     few = structure(drawn[:_DRAWN].astype(np.float32))
@@ -72,7 +69,7 @@ def common_structure(images: NDArray[np.uint8]) -> tuple[Floats, bool]:
 def verify(
     images: NDArray[np.uint8], c: Candidates, common: Floats, progress: Callable[[int, int], None]
 ) -> list[NearPair]:
-    """All candidates with their likeness, the better direction of each pair."""
+    """Returns all candidates with their similarity, in the better direction of each pair."""
     found: dict[tuple[int, int], NearPair] = {}
     with ThreadPoolExecutor(default_workers()) as pool:
         batches = _batches(len(c.source))
@@ -123,22 +120,22 @@ def _words(orientation: tuple[bool, bool, bool], window: list[float]) -> str:
     lost = max(left, top, 1 - left - width, 1 - top - height, width - 1, height - 1)
     turned, upside_down, mirrored = orientation
     if turned:
-        words = ["turned by 90°"] if upside_down != mirrored else ["turned and mirrored"]
+        words = ["rotated by 90°"] if upside_down != mirrored else ["rotated and mirrored"]
     elif upside_down:
-        words = ["turned by 180°"] if mirrored else ["upside down"]
+        words = ["rotated by 180°"] if mirrored else ["flipped vertically"]
     else:
         words = ["mirrored"] if mirrored else []
     return " and ".join(words + (["cropped"] if lost > 0.025 else []))
 
 
 def believable(pairs: Sequence[NearPair], *, look_alike: bool) -> Iterator[NearPair]:
-    """The pairs that are one image, in a set that looks alike everywhere or not."""
+    """Returns the pairs that are copies."""
     least = _MIN_LIKENESS_ALIKE if look_alike else _MIN_LIKENESS
     return (p for p in (_exceptional(pairs) if look_alike else _undoubted(pairs)) if p.likeness >= least)
 
 
 def _exceptional(pairs: Sequence[NearPair]) -> list[NearPair]:
-    """Where all images look alike, two are a pair only if neither is nearly as like many others."""
+    """Keeps pairs whose images are clearly less similar to all others, for datasets where all images look alike."""
     rests = _rests(pairs)
     return [
         p
@@ -148,9 +145,9 @@ def _exceptional(pairs: Sequence[NearPair]) -> list[NearPair]:
 
 
 def _undoubted(pairs: Sequence[NearPair]) -> list[NearPair]:
-    """Simple images can be laid over each other without being copies.
+    """Removes doubtful pairs: simple images can match without being copies.
 
-    Where many are, only what stands out is believed.
+    If there are many such pairs, only those that stand out are kept.
     """
     doubtful = sum(_DOUBTFUL <= p.likeness < _MIN_LIKENESS for p in pairs)
     if doubtful < _DOUBTFUL_SHARE * len(pairs) or doubtful < 3:
@@ -161,7 +158,7 @@ def _undoubted(pairs: Sequence[NearPair]) -> list[NearPair]:
 
 
 def _rests(pairs: Sequence[NearPair]) -> dict[int, list[float]]:
-    """What each image's pairs lack to a likeness of 1."""
+    """Returns, for each image, 1 minus the similarity of each of its pairs."""
     rests: dict[int, list[float]] = {}
     for pair in pairs:
         for i in (pair.first, pair.second):
@@ -170,6 +167,6 @@ def _rests(pairs: Sequence[NearPair]) -> dict[int, list[float]]:
 
 
 def _last_before_gap(rests: Sequence[float]) -> float:
-    """The largest that is followed by a gap; -1 where none is."""
+    """Returns the largest value before a gap; -1 if there is no gap."""
     ascending = [*sorted(r for r in rests if r < _DOUBTFUL), _DOUBTFUL]
     return max((near for near, far in pairwise(ascending) if far > _GAP * max(near, 1e-3)), default=-1.0)

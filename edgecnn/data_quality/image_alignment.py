@@ -1,9 +1,9 @@
-"""Lays one thumbnail over a part of another, and says how alike they then are.
+"""Aligns one thumbnail with a part of another, and measures their similarity.
 
-The way from one image to a crop of it is a stretch and a shift along each axis, four numbers; they are found by
-Gauss-Newton steps on the grey levels, together with a gain (Lucas and Kanade 1981; Baker and Matthews, "Lucas-Kanade 20
-years on", part 3, 2003: slow changes of brightness are projected out of image and slopes). All pairs of a batch go
-through each step at once.
+The transformation from an image to a crop of it has four parameters: a scale and a shift along each axis. Gauss-Newton
+steps on the grey levels estimate them, together with a gain (Lucas and Kanade 1981; Baker and Matthews, "Lucas-Kanade
+20 years on", part 3, 2003: low-order changes of brightness are projected out of image and gradients). All pairs of a
+batch are processed together.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _AT_ONCE = 32  # images whose structure is computed together: what lies between 
 
 @dataclass(frozen=True)
 class Alignment:
-    """How pairs lie over each other."""
+    """The alignment of B pairs of images."""
 
     # [B, 4] left, width, top, height of the part of the source that the target shows, as fractions of its sides
     windows: Floats
@@ -40,14 +40,14 @@ class Alignment:
 
 
 def align(source: Floats, target: Floats, start: Floats, common: Floats) -> Alignment:
-    """Finds the part of each source that its target shows.
+    """Finds the window of each source image that its target shows.
 
     Args:
         source: ``[B, S, S]`` grey levels.
         target: ``[B, S, S]``.
-        start: ``[B, 4]`` windows to begin with; some 5 % off each edge is near enough.
-        common: ``[M, S * S]``, orthonormal :func:`structure` that all images of the set share: likeness in it is
-            none. M may be 0.
+        start: ``[B, 4]`` initial windows; an error of about 5 % per edge is small enough.
+        common: ``[M, S * S]``, orthonormal :func:`structure` that all images of the dataset share; it is ignored in the
+            similarity. M may be 0.
     """
     windows, misfit = _search(
         _smoothed(_halved(source)), _smoothed(_halved(target)), start.astype(np.float32), _COARSE_STEPS
@@ -64,9 +64,9 @@ def align(source: Floats, target: Floats, start: Floats, common: Floats) -> Alig
 
 
 def structure(images: Floats) -> Floats:
-    """``[B, S, S]`` grey levels -> ``[B, S * S]``.
+    """Returns the structure of images: ``[B, S, S]`` grey levels -> ``[B, S * S]``.
 
-    Without shading and noise, each of length 1 (0 where there is none).
+    Shading and noise are removed. Rows have length 1, or 0 if the image has no structure.
     """
     blur = _blur(images.shape[1], _SHADING_PX)
     found: Floats = np.empty((len(images), images.shape[1] * images.shape[2]), np.float32)
@@ -86,9 +86,9 @@ def _likeness(source: Floats, target: Floats, windows: Floats, common: Floats) -
 
 
 def _search(source: Floats, target: Floats, start: Floats, steps: int) -> tuple[Floats, Floats]:
-    """The best windows met with, ``[B, 4]``, and how badly they fit, ``[B]``.
+    """Returns the best windows found, ``[B, 4]``, and their residuals, ``[B]``.
 
-    A step that made it worse is taken back and shortened.
+    A step that increases the residual is undone and shortened.
     """
     best, change = start.copy(), np.zeros_like(start)
     misfit = np.full(len(start), np.inf, np.float32)
@@ -109,8 +109,7 @@ def _moved(windows: Floats, change: Floats) -> Floats:
 
 
 def _step(source: Floats, target: Floats, windows: Floats) -> tuple[Floats, Floats]:
-    """Which share of the target the windows leave unexplained, ``[B]``, and the change that would explain more, ``[B,
-    4]``."""
+    """Returns the relative residual of the windows, ``[B]``, and the Gauss-Newton step, ``[B, 4]``."""
     batch, side, _ = source.shape
     across, across_slope = _sampling(windows[:, :2], side)
     down, down_slope = _sampling(windows[:, 2:], side)
@@ -138,7 +137,7 @@ def _step(source: Floats, target: Floats, windows: Floats) -> tuple[Floats, Floa
 
 
 def _sampling(window: Floats, side: int) -> tuple[Floats, Floats]:
-    """Linear interpolation along one axis as matrices ``[B, S, S]`` (target by source), and their slopes by
+    """Linear interpolation along one axis as matrices ``[B, S, S]`` (target by source), and their derivatives by
     position."""
     place = (np.arange(side, dtype=np.float32) + 0.5) / side
     at = np.clip((window[:, :1] + window[:, 1:] * place) * side - 0.5, 0, side - 1.001)  # [B, S]
@@ -163,14 +162,14 @@ def _shading(side: int) -> Floats:
 
 @lru_cache
 def _blur(side: int, sigma: float) -> Floats:
-    """A Gaussian along one axis as a matrix ``[S, S]``; at the edges the rest of it counts for all."""
+    """A Gaussian along one axis as a matrix ``[S, S]``; rows are normalized at the edges."""
     distance = np.arange(side)[:, None] - np.arange(side)
     weights = np.exp(-0.5 * (distance / sigma) ** 2)
     return np.asarray(weights / weights.sum(1, keepdims=True), np.float32)
 
 
 def _smoothed(images: Floats) -> Floats:
-    """Takes off the finest structure, which compression and resizing change."""
+    """Removes the finest structure, which compression and resizing change."""
     blur = _blur(images.shape[1], 0.7)
     return np.asarray(blur @ images @ blur.T)
 

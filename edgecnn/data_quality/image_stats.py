@@ -1,4 +1,4 @@
-"""What one look at an image file tells of it, so that a data set can be examined after its images were let go."""
+"""Statistics of an image file, so that a dataset can be checked without keeping its images in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
 from edgecnn.preprocess import Image, decode, read_bytes
 
-__all__ = ["Fault", "ImageStats", "look_at", "read_facts"]
+__all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]
 
 _MAX_GREY_CHROMA = 8  # levels between channels, over a patch: JPEG's rounding leaves a few
 _SAMPLED = 128  # pixels along the shorter side are enough to tell a blank image
@@ -26,7 +26,7 @@ _SAMPLED = 128  # pixels along the shorter side are enough to tell a blank image
 
 @dataclass(frozen=True)
 class Fault:
-    """An image that cannot be read."""
+    """An image that cannot be read, and the reason."""
 
     file: ImageFile
     reason: str
@@ -34,7 +34,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageStats:
-    """A readable image. 4.5 KB, most of it the thumbnail."""
+    """Statistics of a readable image. Takes 4.5 KB, most of it the thumbnail."""
 
     file: ImageFile
     digest: str  # SHA-256 of the file
@@ -49,21 +49,21 @@ class ImageStats:
 
     @property
     def shorter_side(self) -> int:
-        """Pixels."""
+        """Length of the shorter side, in pixels."""
         return min(self.width, self.height)
 
     @property
     def pixels(self) -> int:
-        """Width times height."""
+        """Number of pixels: width times height."""
         return self.width * self.height
 
 
-def read_facts(file: ImageFile, keep: Callable[[Image], None] | None = None) -> ImageStats | Fault:
-    """Reads and decodes an image file, and keeps what is worth knowing; never raises for a bad file.
+def read_image_stats(file: ImageFile, keep: Callable[[Image], None] | None = None) -> ImageStats | Fault:
+    """Reads and decodes an image file and computes its statistics. Never raises for an unreadable file.
 
     Args:
-        file: which.
-        keep: is given the decoded image, uint8 ``[H, W, 3]`` RGB, so that nobody needs to decode it again.
+        file: the image file.
+        keep: receives the decoded image, uint8 ``[H, W, 3]`` RGB, so that it is decoded only once.
     """
     path: Path = file.path
     try:
@@ -73,14 +73,14 @@ def read_facts(file: ImageFile, keep: Callable[[Image], None] | None = None) -> 
         return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])
     if keep is not None:
         keep(image)
-    return look_at(file, data, image)
+    return compute_image_stats(file, data, image)
 
 
-def look_at(file: ImageFile, data: bytes, image: Image) -> ImageStats:
-    """The facts of an image that was read already.
+def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStats:
+    """Computes the statistics of an image that was already decoded.
 
     Args:
-        data: the whole file.
+        data: the complete file.
         image: uint8 ``[H, W, 3]`` RGB, as :func:`edgecnn.preprocess.decode` gives it.
     """
     height, width = image.shape[:2]

@@ -1,10 +1,10 @@
-"""Finds what tells the label without showing the object.
+"""Finds label leakage: file properties that predict the label without showing the object.
 
-A classifier would learn that first, and fail where it is not so.
+A classifier learns such a property first, and fails on images without it.
 
-Each property of the files is held against each class: how much more frequent is it in the class than in the others? For
-figures (size, shape, compression) that is the largest distance between the two distributions, Kolmogorov's and
-Smirnov's D, which also names the value that parts them best.
+For each property and each class, this module compares the share of files with the property inside and outside the
+class. For numbers (size, shape, compression) it uses the Kolmogorov-Smirnov distance D, which also gives the value that
+separates the two distributions best.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgecnn.data_quality.finding import Finding, Level
 from edgecnn.data_quality.image_stats import ImageStats
 
-__all__ = ["find_shortcuts"]
+__all__ = ["find_label_leakage"]
 
 _NOTED, _WARNED = 0.3, 0.5  # difference of shares; 0 where the property tells nothing, 1 where it tells the class
 _MIN_CHANCE = 2.2  # times sqrt(1 / n + 1 / m): chance comes to that in one of 8,000 comparisons (Smirnov 1948)
@@ -34,19 +34,23 @@ class _Property:
 _PROPERTIES = {
     "format": _Property(lambda f: f.format, "", "convert all images to one format, from the same kind of source"),
     "colour": _Property(
-        lambda f: "grey" if f.grey else "in colour", "", "make all images grey, or find colour ones for every class"
+        lambda f: "grey" if f.grey else "in colour", "", "make all images grey, or collect colour images of every class"
     ),
     "EXIF orientation": _Property(
-        lambda f: "upright" if f.orientation == 1 else "turned by EXIF", "", "take images of all classes the same way"
+        lambda f: "upright" if f.orientation == 1 else "rotated by EXIF",
+        "",
+        "take the images of all classes in the same way",
     ),
     "size": _Property(
         lambda f: f.pixels**0.5,
         "px (root of width x height)",
-        "take images of all classes with one camera, or scale them alike",
+        "take the images of all classes with one camera, or resize them to one size",
     ),
-    "shape": _Property(lambda f: f.width / f.height, "width to height", "crop all images to one shape"),
+    "shape": _Property(lambda f: f.width / f.height, "aspect ratio", "crop all images to one aspect ratio"),
     "compression": _Property(
-        lambda f: 8 * f.size_bytes / f.pixels, "bits a pixel", "encode all images alike, from the same kind of source"
+        lambda f: 8 * f.size_bytes / f.pixels,
+        "bits per pixel",
+        "encode all images in the same way, from the same kind of source",
     ),
 }
 
@@ -59,8 +63,8 @@ class _Difference:
     words: str
 
 
-def find_shortcuts(facts: Sequence[ImageStats], where: str) -> Iterator[Finding]:
-    """One finding a property that goes along with the label, by the class where it does most."""
+def find_label_leakage(facts: Sequence[ImageStats], where: str) -> Iterator[Finding]:
+    """Yields one finding per property that predicts the label, for the class where it does so most."""
     labels = np.array([f.file.class_name or "" for f in facts])
     classes = sorted(set(labels))
     if len(classes) < 2:
@@ -72,13 +76,13 @@ def find_shortcuts(facts: Sequence[ImageStats], where: str) -> Iterator[Finding]
             continue
         worst = max(differences, key=lambda d: d.share - d.others)
         more = (
-            f"; so it is with {len(differences)} of {len(classes)} classes"
+            f"; this holds for {len(differences)} of {len(classes)} classes"
             if len(classes) > 2 and len(differences) > 1
             else ""
         )
         level: Level = "warning" if worst.share - worst.others >= _WARNED else "note"
         shares = f"{worst.share:.0%} of '{worst.class_name}' are {worst.words}, {worst.others:.0%} of the others"
-        yield Finding(level, f"{name} goes along with the label: {shares}{more}", where, prop.remedy)
+        yield Finding(level, f"{name} predicts the label (label leakage): {shares}{more}", where, prop.remedy)
 
 
 def _difference(name: str, of_class: NDArray[np.bool_], values: Sequence[str | float], unit: str) -> _Difference | None:
@@ -101,7 +105,7 @@ def _words(name: str, of_class: NDArray[np.bool_], values: NDArray[np.str_]) -> 
 
 
 def _figures(name: str, of_class: NDArray[np.bool_], values: NDArray[np.float64], unit: str) -> _Difference:
-    """The cut at which the shares above it differ most."""
+    """Finds the threshold at which the shares above it differ most."""
     cuts = np.unique(values)
     one, other = np.sort(values[of_class]), np.sort(values[~of_class])
     above, others = (1 - np.searchsorted(x, cuts, "right") / len(x) for x in (one, other))

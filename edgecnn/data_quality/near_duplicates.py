@@ -1,14 +1,12 @@
-"""Finds images that are the same image.
-
-Byte for byte, encoded or resized again, mirrored, turned, cropped, or in other light.
+"""Finds duplicate images: byte-identical, re-encoded, resized, mirrored, rotated, cropped, or with other brightness.
 
 Three steps, each on fewer pairs than the one before:
 
-1. All pairs are compared coarsely (:mod:`edgecnn.data_quality.copy_candidates`).
-2. The pairs that come out alike are laid over each other (:mod:`edgecnn.data_quality.image_alignment`).
-3. Their structure is compared there (:mod:`edgecnn.data_quality.copy_verification`).
+1. Coarse comparison of all pairs (:mod:`edgecnn.data_quality.copy_candidates`).
+2. Alignment of similar pairs (:mod:`edgecnn.data_quality.image_alignment`).
+3. Comparison of their structure (:mod:`edgecnn.data_quality.copy_verification`).
 
-docs/doctor-data.md has the measured recall of each kind of copy, and the false alarms.
+docs/doctor-data.md has the measured recall for each kind of copy, and the false positives.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ _MIN_CONTRAST = 2.0  # grey levels (standard deviation): a blank image is like e
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """What was found in a set of images."""
+    """The duplicates in a set of images."""
 
     pairs: tuple[NearPair, ...]  # first < second, sorted
     # The set shows much the same everywhere (one camera, one kind of part): pairs may be relatives, not copies
@@ -50,7 +48,7 @@ class NearDuplicates:
 
 @dataclass(frozen=True)
 class Copies:
-    """Which images are one."""
+    """Groups and pairs of duplicate images."""
 
     groups: tuple[int, ...]  # of each image; those that are one share a number
     pairs: tuple[NearPair, ...]  # that are nearly one; of byte-identical images, the first stands for all
@@ -58,17 +56,14 @@ class Copies:
 
 
 def group_duplicates(digests: Sequence[str], thumbnails: NDArray[np.uint8]) -> list[int]:
-    """Gives each image the number of its group.
-
-    Images that are the same share one. Arguments as of :func:`find_copies`.
-    """
+    """Returns the group number of each image. Duplicates have the same number. Arguments as in :func:`find_copies`."""
     return list(find_copies(digests, thumbnails).groups)
 
 
 def find_copies(
     digests: Sequence[str], thumbnails: NDArray[np.uint8], progress: Callable[[int, int], None] | None = None
 ) -> Copies:
-    """Finds which images are one, byte for byte or nearly.
+    """Finds byte-identical and nearly identical images.
 
     Args:
         digests: SHA-256 of each file.
@@ -90,11 +85,10 @@ def find_copies(
 def find_near_duplicates(
     thumbnails: NDArray[np.uint8], progress: Callable[[int, int], None] | None = None
 ) -> NearDuplicates:
-    """Finds all pairs of one image.
+    """Finds all pairs of nearly identical images.
 
     Args:
-        thumbnails: uint8 ``[N, 64, 64]`` of :func:`thumbnail`; better without byte-identical files, which need no
-            such search.
+        thumbnails: uint8 ``[N, 64, 64]`` of :func:`thumbnail`, preferably without byte-identical files.
         progress: told how many of how many blocks are compared, then how many batches of pairs.
     """
     contrast = np.array([t.std() for t in thumbnails])
@@ -114,7 +108,7 @@ def find_near_duplicates(
 
 
 class _Union:
-    """Disjoint sets with path halving."""
+    """Union-find (disjoint sets) with path halving."""
 
     def __init__(self, size: int) -> None:
         self._parent = list(range(size))

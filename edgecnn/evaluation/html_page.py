@@ -1,7 +1,4 @@
-"""An HTML page that needs nothing else.
-
-A user's words as words, images inside the page, and a browser that may fetch nothing.
-"""
+"""Self-contained HTML pages: user text is escaped, images are embedded, and the browser may load nothing else."""
 
 from __future__ import annotations
 
@@ -35,17 +32,17 @@ _PAGE = """<!DOCTYPE html>
 
 
 def page(title: str, style: str, body: str) -> str:
-    """A whole page; ``title`` is plain words, ``style`` CSS, ``body`` HTML."""
+    """Returns a complete page; ``title`` is plain text, ``style`` CSS, ``body`` HTML."""
     return _PAGE.format(title=text(title), style=style, body=body)
 
 
 def text(value: object) -> str:
-    """A user's text as HTML; a file name that is no Unicode comes with lone surrogates, which UTF-8 cannot hold."""
+    """Escapes a user's text for HTML. Replaces lone surrogates (of file names that are not Unicode): UTF-8 has none."""
     return html.escape(str(value).encode("utf-8", "backslashreplace").decode())
 
 
 def words(value: str) -> str:
-    """A user's text whose lines break at spaces alone.
+    """Escapes a user's text so that lines break only at spaces.
 
     A browser would break a command after the first hyphen of ``--lr``.
     """
@@ -53,13 +50,13 @@ def words(value: str) -> str:
 
 
 def image_tag(image: Image, alt: str, width: int, height: int, kind: Literal["jpeg", "png"] = "jpeg") -> str:
-    """An ``<img>`` that holds its own bytes, shown ``width`` by ``height`` CSS pixels; ``alt`` is plain words."""
+    """Returns an ``<img>`` with embedded data, ``width`` by ``height`` CSS pixels; ``alt`` is plain text."""
     data = base64.b64encode(encoded(image, kind)).decode()
     return f'<img alt="{text(alt)}" width="{width}" height="{height}" src="data:image/{kind};base64,{data}">'
 
 
 def encoded(image: Image, kind: Literal["jpeg", "png"]) -> bytes:
-    """An image file's bytes, from uint8 ``[H, W, 3]`` RGB."""
+    """Encodes uint8 ``[H, W, 3]`` RGB as an image file."""
     settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
     _, data = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
     return data.tobytes()

@@ -1,6 +1,6 @@
-"""How good a classifier is, from its probabilities and the truth, in plain numpy.
+"""Classification metrics from probabilities and true labels, in numpy.
 
-Here and not from a library because a device evaluates models too, without torch; the tests hold each figure against
+The project computes them itself because devices evaluate models without torch. The tests compare each metric with
 torchmetrics.
 """
 
@@ -32,7 +32,7 @@ _TINY = 1e-12  # a probability of exactly 0 costs 27.6 nats instead of an infini
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class. Precision is None where it was never answered, recall where it was never shown."""
+    """Metrics of one class. Precision is None if the class was never predicted, recall if it has no images."""
 
     label: str
     images: int
@@ -43,7 +43,7 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """One model on one set of labelled images. Shares are fractions."""
+    """Metrics of a model on labelled images. Shares are fractions."""
 
     images: int
     top1: float
@@ -56,7 +56,7 @@ class Metrics:
 
 
 def compute_metrics(probabilities: NDArray[np.floating], truth: Sequence[int], labels: Sequence[str]) -> Metrics:
-    """All figures at once.
+    """Computes all metrics.
 
     Args:
         probabilities: ``[N, C]``, rows that sum to 1.
@@ -96,7 +96,7 @@ def _class_metrics(label: str, confusion: NDArray[np.int64], i: int) -> ClassMet
 def expected_calibration_error(
     probabilities: NDArray[np.floating], truth: NDArray[np.integer], bins: int = ECE_BINS
 ) -> float:
-    """Mean gap between confidence and accuracy over bins of equal width, weighted by their images."""
+    """Expected calibration error: mean gap between confidence and accuracy over equal-width bins, by images."""
     confidence, right = probabilities.max(1), probabilities.argmax(1) == truth
     bin_of = _bins(confidence, bins)
     gaps = [
@@ -109,20 +109,18 @@ def expected_calibration_error(
 def ece_band(
     probabilities: NDArray[np.floating], seed: int = 0, bins: int = ECE_BINS, draws: int = 1000, share: float = 0.95
 ) -> tuple[float, float]:
-    """Where the ECE of a perfectly calibrated model with these probabilities would lie.
+    """Returns the range of the ECE that a perfectly calibrated model with these probabilities would have.
 
-    Its middle 95 % over simulated truths.
-
-    The ECE of few images is never 0, however well calibrated the model is; one above this band is more than chance.
-    Consistency resampling, after Bröcker and Smith, "Increasing the Reliability of Reliability Diagrams" (2007), with
-    the images held fixed.
+    The range covers 95 % of the ECE values for simulated true labels. The ECE of a small sample is above 0 even for a
+    perfectly calibrated model; an ECE above this range is statistically significant. Method: consistency resampling,
+    after Bröcker and Smith, "Increasing the Reliability of Reliability Diagrams" (2007), with the images held fixed.
 
     Args:
         probabilities: ``[N, C]``, rows that sum to 1.
         seed: of the simulation.
         bins: as for the ECE.
-        draws: simulated truths.
-        share: of them inside the band.
+        draws: number of simulations.
+        share: of the simulations inside the range, as a fraction.
 
     Returns:
         Lower and upper end.
@@ -139,7 +137,7 @@ def ece_band(
 
 
 def _bins(confidence: NDArray[np.floating], bins: int) -> NDArray[np.intp]:
-    """(0, 1/bins], (1/bins, 2/bins], …"""
+    """Returns the bin index of each confidence: (0, 1/bins], (1/bins, 2/bins], …"""
     return np.asarray(np.clip(np.ceil(confidence * bins).astype(np.intp) - 1, 0, bins - 1))
 
 
@@ -154,10 +152,10 @@ def mean_kl(reference: NDArray[np.floating], candidate: NDArray[np.floating]) ->
 
 
 def signal_to_noise_db(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float | None:
-    """Power of the reference's centred logits over that of the difference, in dB; None where the two are equal.
+    """Signal-to-quantization-noise ratio (SQNR) of the logits, in dB; None if reference and candidate are equal.
 
-    Softmax forgets a constant a row, so the logits come back from the probabilities up to that: ``log p - mean(log
-    p)``.
+    It is the power of the reference's centred logits over the power of the difference. Centred logits are computed from
+    probabilities: ``log p - mean(log p)``.
     """
     p, q = (np.log(np.maximum(np.asarray(a, np.float64), _TINY)) for a in (reference, candidate))
     p, q = p - p.mean(1, keepdims=True), q - q.mean(1, keepdims=True)
@@ -166,7 +164,7 @@ def signal_to_noise_db(reference: NDArray[np.floating], candidate: NDArray[np.fl
 
 
 def wilson_interval(right: int, of: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927): unlike the plain one it never leaves [0, 1]."""
+    """95 % confidence interval of a proportion (Wilson 1927). It always lies within [0, 1]."""
     if of == 0:
         return 0.0, 1.0
     share, spread = right / of, z * z / of
@@ -176,10 +174,10 @@ def wilson_interval(right: int, of: int, z: float = 1.96) -> tuple[float, float]
 
 
 def poisson_interval(events: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of how many events to expect where so many were counted.
+    """95 % confidence interval of a Poisson mean, from the number of events counted.
 
-    Garwood's (1936), solved for; from 100 events on by the cube root of Wilson and Hilferty (1931), which is then as
-    good to four digits.
+    Garwood's exact interval (1936), solved numerically. From 100 events on, the approximation of Wilson and Hilferty
+    (1931), which agrees to four digits there.
     """
     if events >= _MANY:
         low, high = (
@@ -190,7 +188,7 @@ def poisson_interval(events: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def _mean_where(events: int, share: float) -> float:
-    """The mean of the Poisson distribution that has ``share`` at ``events`` or fewer, by bisection."""
+    """Finds, by bisection, the Poisson mean for which P(X <= ``events``) is ``share``."""
     low, high = 1e-9, 10.0 + 2 * events
     for _ in range(60):
         middle = (low + high) / 2

@@ -1,7 +1,4 @@
-"""The threshold of the rule by which a model says `unknown`.
-
-Fitted where a model is trained and again where it is quantized.
-"""
+"""Fits the rejection threshold of the unknown rule, in training and again in quantization."""
 
 from __future__ import annotations
 
@@ -16,34 +13,33 @@ from edgecnn.manifest import UnknownRule
 __all__ = ["FALSE_REJECT_RATE", "fit_threshold", "rejected", "threshold_beyond"]
 
 FALSE_REJECT_RATE = 0.05
-"""Share of genuine images that may be called unknown, as a fraction."""
+"""False reject rate: share of in-distribution images that may be rejected as unknown, as a fraction."""
 
 
 def rejected(rule: UnknownRule, scores: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which of ``[N]`` scores the rule calls unknown."""
+    """Returns which of ``[N]`` scores the rule rejects as unknown, bool ``[N]``."""
     return np.asarray(scores > rule.threshold if rule.in_graph else scores < rule.threshold)
 
 
 def fit_threshold(rule: UnknownRule, scores: NDArray[np.floating], rate: float = FALSE_REJECT_RATE) -> UnknownRule:
-    """The rule with a threshold that ``rate`` of new genuine images are expected to fall to at most, and its share of
-    these.
+    """Returns the rule with a threshold whose expected false reject rate is at most ``rate``, and with its actual rate.
 
     The rank is that of split conformal prediction (Angelopoulos and Bates, arXiv 2107.07511): ``floor(rate (N + 1)) -
-    1`` of the images lie beyond the threshold.
+    1`` of the images are rejected.
 
     Args:
-        rule: names the score, and so which side is unknown.
-        scores: ``[N]`` of genuine images that nothing else was fitted on.
-        rate: a fraction.
+        rule: defines the score, and thereby which side of the threshold is unknown.
+        scores: ``[N]`` of in-distribution images that were not used for fitting anything else.
+        rate: false reject rate, as a fraction.
     """
     fitted = threshold_beyond(rule, scores, max(math.floor(rate * (len(scores) + 1) + 1e-9) - 1, 0))
     return replace(fitted, false_reject_rate=round(float(rejected(fitted, scores).mean()), 4))
 
 
 def threshold_beyond(rule: UnknownRule, scores: NDArray[np.floating], beyond: int) -> UnknownRule:
-    """The rule with the threshold that ``beyond`` of ``[N]`` scores fall to.
+    """Returns the rule with the threshold that rejects ``beyond`` of ``[N]`` scores.
 
-    Fewer where scores are equal in the first four digits.
+    It rejects fewer if scores are equal in their first four digits.
     """
     sign = 1.0 if rule.in_graph else -1.0
     unknownness = np.sort(sign * np.asarray(scores, np.float64))

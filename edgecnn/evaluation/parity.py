@@ -1,4 +1,4 @@
-"""The parity ladder: one model in several forms, each from the image file to the label, held against the first."""
+"""Parity: compares several forms of one model (checkpoint, float, int8) with the first, from image file to label."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
-from edgecnn.evaluation.evaluation import DatasetPredictions, ModelBackend, read_probabilities
+from edgecnn.evaluation.evaluate import DatasetPredictions, ModelBackend, read_probabilities
 from edgecnn.evaluation.metrics import mean_kl, signal_to_noise_db
 from edgecnn.progress import Progress
 
@@ -21,11 +21,11 @@ __all__ = ["Divergence", "Flip", "Stage", "VerifiableModel", "VerifyResult", "co
 
 
 class VerifiableModel(ModelBackend, Protocol):
-    """A model that can stand on the ladder."""
+    """A model that :func:`compare_models` can compare."""
 
     @property
     def file(self) -> str:
-        """Where it was read from."""
+        """Path of the file."""
 
     @property
     def kind(self) -> str:
@@ -33,16 +33,16 @@ class VerifiableModel(ModelBackend, Protocol):
 
     @property
     def ep(self) -> str:
-        """What it runs on."""
+        """Execution provider or torch device."""
 
     @property
     def split_record(self) -> SplitRecord | None:
-        """What it was trained on."""
+        """Record of its training images; None if the file has none."""
 
 
 @dataclass(frozen=True)
 class Flip:
-    """An image that two forms of the model answer differently."""
+    """An image for which reference and candidate predict different labels."""
 
     image: str
     from_: str
@@ -51,7 +51,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Stage:
-    """One form of the model, held against the reference. Differences are of probabilities."""
+    """Comparison of one form of the model with the reference. Differences are those of probabilities."""
 
     file: str
     kind: str
@@ -66,7 +66,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first form that does not hold, and why."""
+    """The first form that fails a gate, and the reason."""
 
     file: str
     reason: str
@@ -77,7 +77,7 @@ class Divergence:
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """What ``edgecnn verify`` reports; the first stage is the reference."""
+    """The report of ``edgecnn verify``. The first stage is the reference."""
 
     passed: bool
     images: int
@@ -94,25 +94,27 @@ def compare_models(
     min_agreement: float = 0.98,
     progress: Progress | None = None,
 ) -> VerifyResult:
-    """Answers every image with every form, each by its own preprocessing, and compares.
+    """Runs every form on every image, with its own preprocessing, and compares the predictions.
 
     Args:
-        reference: what the others must equal.
-        candidates: forms of the same model: the same labels in the same order.
-        data: labelled images, or images alone, where agreement decides.
-        max_drop: largest loss of top-1 against the reference, as a fraction.
-        min_agreement: smallest share of equal answers.
-        progress: told of images done, over all stages.
+        reference: the model that the candidates must match.
+        candidates: forms of the same model, with the same labels in the same order.
+        data: a dataset. Without labels only agreement is tested.
+        max_drop: largest allowed top-1 accuracy drop against the reference, as a fraction.
+        min_agreement: smallest allowed share of equal predictions, as a fraction.
+        progress: receives the number of images done, over all stages.
 
     Raises:
-        UsageError: a candidate has other labels.
-        InputNotFoundError, DataError: the images cannot evaluate it.
+        UsageError: a candidate has different labels.
+        InputNotFoundError: the folder does not exist.
+        DataError: the dataset has no images that the model can be evaluated on.
     """
     for candidate in candidates:
         if candidate.manifest.labels != reference.manifest.labels:
             raise UsageError(
-                f"{candidate.file}: its labels ({_few(candidate.manifest.labels)}) are not those of {reference.file} "
-                f"({_few(reference.manifest.labels)}); verify holds forms of one model against each other"
+                f"{candidate.file}: its labels ({_few(candidate.manifest.labels)}) differ from those of "
+                f"{reference.file} "
+                f"({_few(reference.manifest.labels)}); verify compares forms of one model; give files of the same model"
             )
     record = next((r for model in (reference, *candidates) if (r := model.split_record)), None)
     evaluated = select_eval_images(data, reference.manifest, record, labels_needed=False)
@@ -151,7 +153,7 @@ def _stage(
     answers: NDArray[np.intp] = np.where(finite, found.argmax(1), -1)
     wanted = expected.argmax(1)  # a NaN is no answer, so it agrees with none
     found = np.where(finite[:, None], found, np.float32(1 / found.shape[1]))
-    labels = (*model.manifest.labels, "no answer")
+    labels = (*model.manifest.labels, "no prediction")
     flips = tuple(
         Flip(str(paths[i]), labels[wanted[i]], labels[answers[i]]) for i in np.flatnonzero(answers != wanted).tolist()
     )
@@ -171,11 +173,11 @@ def _stage(
 def _divergence(stage: Stage, reference: Stage, max_drop: float, min_agreement: float) -> Divergence | None:
     if stage.agreement < min_agreement:
         return Divergence(
-            stage.file, f"agrees on {stage.agreement:.2%} of the images, at least {min_agreement:.2%} are asked for"
+            stage.file, f"agrees on {stage.agreement:.2%} of the images, at least {min_agreement:.2%} is required"
         )
     if stage.top1 is not None and reference.top1 is not None and reference.top1 - stage.top1 > max_drop + 1e-12:
         return Divergence(
-            stage.file, f"top-1 falls by {reference.top1 - stage.top1:.4f}, at most {max_drop:g} is allowed"
+            stage.file, f"top-1 accuracy drops by {reference.top1 - stage.top1:.4f}, at most {max_drop:g} is allowed"
         )
     return None
 

@@ -1,4 +1,4 @@
-"""What `verify` found, as one HTML page with the images whose answer changed."""
+"""The HTML report of `verify`, with the images whose prediction changed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; } .gone { width: 160px; 
 
 
 def parity_page(result: VerifyResult) -> str:
-    """The page's HTML; images that cannot be read any more are left grey."""
+    """Returns the HTML of the page. Images that cannot be read any more are shown as grey boxes."""
     body = [
         f"<h1>Forms of one model on {result.images} images</h1>",
         _verdict(result),
@@ -44,13 +44,13 @@ def parity_page(result: VerifyResult) -> str:
 def _verdict(result: VerifyResult) -> str:
     found = result.first_divergence
     if found is None:
-        return '<p class="verdict holds">All forms hold.</p>'
-    where = f" They part {text(found.where)}." if found.where else ""
+        return '<p class="verdict holds">All forms pass.</p>'
+    where = f" They diverge {text(found.where)}." if found.where else ""
     return f'<p class="verdict fails">{text(found.file)}: {text(found.reason)}.{where}</p>'
 
 
 def _table(result: VerifyResult) -> str:
-    heads = ("form", "kind", "on", "top-1", "agreement", "largest difference", "KL", "SQNR", "changed answers")
+    heads = ("form", "kind", "on", "top-1", "agreement", "largest difference", "KL", "SQNR", "changed predictions")
     rows = "".join(f"<tr>{''.join(f'<td>{text(cell)}</td>' for cell in _row(stage))}</tr>" for stage in result.stages)
     return f'<div class="scrolls"><table><tr>{"".join(f"<th>{h}</th>" for h in heads)}</tr>{rows}</table></div>'
 
@@ -72,7 +72,7 @@ def _row(stage: Stage) -> tuple[str, ...]:
 def _flips(stage: Stage) -> str:
     more = f"<p>… and {len(stage.flips) - _MAX_FLIPS} more.</p>" if len(stage.flips) > _MAX_FLIPS else ""
     figures = "".join(_figure(flip) for flip in stage.flips[:_MAX_FLIPS])
-    return f'<h2>Answered otherwise by {text(stage.file)}</h2><div class="flips">{figures}</div>{more}'
+    return f'<h2>Changed predictions of {text(stage.file)}</h2><div class="flips">{figures}</div>{more}'
 
 
 def _figure(flip: Flip) -> str:

@@ -1,1 +1,1 @@
-"""What the bytes of one image say before it is decoded, and the resize that every image goes through."""
+"""Image headers, EXIF orientation, and area resizing."""

@@ -1,10 +1,9 @@
-"""OpenCV's area resize with the very same answer, a quarter sooner.
+"""Area resizing with the same result as OpenCV's, in three quarters of the time.
 
-What a frame costs beside its network is mostly this.
+Apart from inference, most of the time of a frame is spent here.
 
-For other than whole factors OpenCV turns each byte into a float by itself, and again for each row of the result that it
-belongs to. Turned into floats before, a band of rows at a time, the bytes take vector instructions for it; sums and
-rounding stay what they are.
+For non-integer factors OpenCV converts each byte to float separately, and again for each result row that it contributes
+to. This module converts a band of rows to float first, with vector instructions. Sums and rounding stay the same.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ _USUAL_BYTES, _MAX_BYTES = 1 << 20, 4 << 20  # of a band as floats: what a core'
 
 
 def resize_area(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """What ``cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)`` gives, to the bit.
+    """Resizes as ``cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)`` does, bit for bit.
 
     Args:
         image: uint8 ``[h, w, 3]``.
-        width: of the result, in pixels; larger ones are left to OpenCV.
-        height: likewise.
+        width: of the result, in pixels. OpenCV itself does enlargements.
+        height: of the result, in pixels.
 
     Returns:
         uint8 ``[height, width, 3]``.
@@ -47,12 +46,10 @@ def resize_area(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np
 
 
 def _band(image: NDArray[np.uint8], width: int, height: int) -> tuple[int, int]:
-    """How many rows of the image to take at a time, and how many of the result they make.
+    """Number of image rows in a band, and number of result rows that they make; 0 if OpenCV itself should resize.
 
-    0 where it is better left to OpenCV.
-
-    Bands end where the edges of rows meet, so that no row belongs to two. Whole factors have a quicker way of their
-    own, whose rounding differs.
+    Bands end where image and result row edges coincide, so that no row belongs to two bands. OpenCV has a faster
+    implementation for integer factors, which rounds differently.
     """
     h, w = image.shape[:2]
     if width > w or height > h or (w % width == 0 and h % height == 0):

@@ -1,4 +1,4 @@
-"""The EXIF orientation that an image file carries: read here because the decoder applies it without telling."""
+"""The EXIF orientation of an image file. It is read here because the decoder applies it without reporting it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _ORIENTATION, _SHORT = 0x0112, 3
 
 
 def exif_orientation(data: bytes) -> int:
-    """The orientation tag, 1 to 8, of a JPEG, PNG, WebP or TIFF file.
+    """Returns the orientation tag, 1 to 8, of a JPEG, PNG, WebP or TIFF file (Exif 2.32, section 4.6.4).
 
-    1, upright, where there is none (Exif 2.32, 4.6.4).
+    Returns 1 (upright) if the file has no such tag.
 
     Args:
-        data: the whole file.
+        data: the complete file.
     """
     try:
         found = _tag(_tiff_part(data))

@@ -1,7 +1,7 @@
-"""What the first bytes of an image tell before anything is decoded: its format, its size, whether it is whole.
+"""Reads format and size from the header of an image file, and checks that the file is complete, before decoding.
 
-Read here and not by the decoder, because a decoder allocates before it refuses (a 109 KB PNG of 30,000 x 30,000 pixels
-took 5.2 GB), and because OpenCV fills the missing part of a JPEG that was cut short with grey and says nothing.
+The decoder cannot do this: it allocates memory before it refuses an image (a 109 KB PNG of 30,000 x 30,000 pixels
+took 5.2 GB), and OpenCV fills the missing part of a truncated JPEG with grey without an error.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ IMAGE_SUFFIXES = frozenset(
 
 
 class HeaderError(ValueError):
-    """The bytes are no image of a known format, or are cut short; the message says which."""
+    """The data are not an image of a supported format, or are truncated. The message says which."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class ImageHeader:
 
 
 def read_header(data: bytes) -> ImageHeader:
-    """Reads format and size, and checks that the file is whole where the format tells.
+    """Reads format and size, and checks that the file is complete if the format allows this check.
 
     Args:
-        data: the whole file.
+        data: the complete file.
 
     Raises:
-        HeaderError: no image of a known format, a broken header, or a file cut short.
+        HeaderError: unsupported format, invalid header, or truncated file.
     """
     if not data:
         raise HeaderError("the file is empty")
@@ -64,15 +64,15 @@ def read_header(data: bytes) -> ImageHeader:
             try:
                 width, height = parse(data)
             except (struct.error, IndexError, OverflowError) as error:
-                raise HeaderError(f"the {name} file is cut short: its header ends too early") from error
+                raise HeaderError(f"the {name} file is truncated: its header ends too early") from error
             if width <= 0 or height <= 0:
                 raise HeaderError(f"the {name} header states a size of {width} x {height}")
             return ImageHeader(name, width, height)
-    raise HeaderError(f"not an image in a format known here ({FORMATS})")
+    raise HeaderError(f"not an image in a supported format ({FORMATS})")
 
 
 def _cut(name: str, missing: str) -> HeaderError:
-    return HeaderError(f"the {name} file is cut short: {missing}")
+    return HeaderError(f"the {name} file is truncated: {missing}")
 
 
 # Any marker inside entropy-coded data but a stuffed zero and the restart markers (ITU-T T.81, B.1.1.2)
@@ -83,14 +83,14 @@ _JPEG_SOS, _JPEG_EOI, _JPEG_STANDALONE = 0xDA, 0xD9, frozenset((0x01, *range(0xD
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:
-    """Walks the markers up to the end-of-image marker, which a file cut short has not (ITU-T T.81, annex B)."""
+    """Reads the markers up to the end-of-image marker, which a truncated file lacks (ITU-T T.81, annex B)."""
     size = (0, 0)
     position = 2
     while found := _JPEG_MARKER.search(data, position):
         marker, position = found[1][0], found.end()
         if marker == _JPEG_EOI:
             if size == (0, 0):
-                raise HeaderError("the JPEG file holds no image")
+                raise HeaderError("the JPEG file contains no image")
             return size
         if marker in _JPEG_STANDALONE:
             continue
@@ -103,7 +103,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
 
 
 def _png(data: bytes) -> tuple[int, int]:
-    """Walks the chunks up to IEND (PNG specification, third edition, clause 5)."""
+    """Reads the chunks up to IEND (PNG specification, third edition, clause 5)."""
     width, height = struct.unpack_from(">II", data, 16)
     position = 8
     while position + 12 <= len(data):
@@ -115,7 +115,7 @@ def _png(data: bytes) -> tuple[int, int]:
 
 
 def _webp(data: bytes) -> tuple[int, int]:
-    """RFC 9649."""
+    """Reads the RIFF header and the first chunk (RFC 9649)."""
     (riff_size,) = struct.unpack_from("<I", data, 4)
     if len(data) < riff_size + 8:
         raise _cut("WebP", f"{len(data):,} of {riff_size + 8:,} bytes")
@@ -144,7 +144,7 @@ def _bmp(data: bytes) -> tuple[int, int]:
 
 
 def _gif(data: bytes) -> tuple[int, int]:
-    """Walks the blocks to the end of the first frame, the one that is read (GIF89a)."""
+    """Reads the blocks up to the end of the first frame, the only one that is decoded (GIF89a)."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     position = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     while position < len(data):
@@ -156,7 +156,7 @@ def _gif(data: bytes) -> tuple[int, int]:
         if block != 0x21:
             break
         position = _after_sub_blocks(data, position + 2)
-    raise _cut("GIF", "it holds no whole frame")
+    raise _cut("GIF", "it contains no complete frame")
 
 
 def _after_sub_blocks(data: bytes, position: int) -> int:
@@ -169,9 +169,9 @@ _TIFF_KINDS = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
 
 
 def _tiff(data: bytes) -> tuple[int, int]:
-    """The first directory's ImageWidth and ImageLength (TIFF 6.0.
+    """Reads ImageWidth and ImageLength of the first directory (TIFF 6.0, BigTIFF).
 
-    BigTIFF). Missing strips are the decoder's to refuse: it does.
+    The decoder refuses a file with missing strips.
     """
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(f"{order}H", data, 2)[0] == 43
@@ -194,7 +194,7 @@ _PNM_SIZE = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1
 def _pnm(data: bytes) -> tuple[int, int]:
     found = _PNM_SIZE.match(data[:4096])
     if not found:
-        raise HeaderError("the PNM file has a broken header")
+        raise HeaderError("the PNM file has an invalid header")
     return int(found[1]), int(found[2])
 
 

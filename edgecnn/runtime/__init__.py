@@ -1,4 +1,4 @@
-"""The device's part: opens a model file, proves it, classifies.
+"""The device runtime: opens a model file, verifies it with its golden samples, and classifies images.
 
 Needs numpy, OpenCV and onnxruntime; never torch or onnx.
 """

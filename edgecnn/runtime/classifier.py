@@ -1,4 +1,4 @@
-"""The runner's face to a program: a model file, images in, answers out."""
+"""The public Python API of the runtime: :class:`Classifier`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgecnn.runtime.streaming.stream import AnswerStream, StreamOptions, answer
 __all__ = ["Answer", "Classifier", "ImageLike"]
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | Frame | NDArray[np.uint8] | Any"
-"""A path, a Frame, an array, or a PIL image (not imported here, so not named)."""
+"""A path, a Frame, an array, or a PIL image. PIL is not imported here, so the type is Any."""
 
 
 class Classifier(FrameClassifier):
@@ -33,21 +33,24 @@ class Classifier(FrameClassifier):
     Args:
         model: the ``.onnx`` file.
         ep: execution provider, see :func:`edgecnn.runtime.session.opening.open_session`.
-        threads: of one inference; None: as ``options`` say.
-        threshold: of the score that the manifest's rule goes by; None: the manifest's. A largest probability below
-            it is ``unknown``, an unknown score above it.
-        topk: how many classes ``Prediction.top`` reports.
-        allow: the labels that may be an answer; where another is likelier, the answer is ``unknown``. Not together
-            with ``deny``.
-        deny: the labels that may not.
-        max_pixels: refuse larger images.
-        prove: replay the model's golden samples before the first answer, whatever the provider; `auto` does so
-            where the model has any.
-        options: threads, power, memory and what the provider is told, see
+        threads: CPU threads per inference; None: the value in ``options``.
+        threshold: rejection threshold; None: the manifest's. The answer is ``unknown`` if the largest probability
+            is below it or, with other rules, if the unknown score is above it.
+        topk: number of classes in ``Prediction.top``.
+        allow: labels that may be the answer. If another label is more probable, the answer is ``unknown``. Cannot be
+            combined with ``deny``.
+        deny: labels that may not be the answer.
+        max_pixels: largest number of pixels of an image; larger images are refused.
+        prove: replay the model's golden samples before the first answer, on any provider. `auto` always does so if
+            the model has golden samples.
+        options: threads, power, memory and provider options, see
             :class:`edgecnn.runtime.session.run_options.RunOptions`.
 
     Raises:
-        InputNotFoundError, ModelError, ManifestError, ProviderError, GateError: the model cannot be opened here.
+        UsageError: an argument has an invalid value.
+        InputNotFoundError, ModelError, ManifestError: the model file cannot be used.
+        ProviderError: the execution provider is not available.
+        GateError: the golden samples fail on this device.
     """
 
     def __call__(self, image: ImageLike, *, color: ColorOrder = "bgr") -> Prediction:
@@ -55,30 +58,32 @@ class Classifier(FrameClassifier):
 
         Args:
             image: a path, a :class:`Frame`, a PIL image, or a uint8 array ``[H, W, 3]``.
-            color: an array's channel order.
+            color: channel order of an array.
 
         Raises:
-            InputNotFoundError, ImageError: it is no image.
-            UsageError: no such channel order.
+            InputNotFoundError: the file does not exist.
+            ImageError: the image cannot be read, or the array is not uint8 ``[H, W, 3]``.
+            UsageError: ``color`` is not a channel order.
         """
         return self.batch([image], color=color)[0]
 
     def batch(self, images: Sequence[ImageLike], *, color: ColorOrder = "bgr") -> list[Prediction]:
         """Classifies several images in one inference.
 
-        The times of a prediction are its share. Raises as a call does.
+        Each prediction reports its share of the times. Raises as :meth:`__call__`.
         """
         return [answer.prediction for answer in self.answer([self._frame(image, color) for image in images])]
 
     def fitted(self, images: Sequence[ImageLike], *, color: ColorOrder = "bgr") -> Image:
-        """What the network would see: uint8 ``[N, H, W, 3]`` RGB. Raises as a call does."""
+        """Preprocesses images without running the model: uint8 ``[N, H, W, 3]`` RGB. Raises as :meth:`__call__`."""
         return np.stack([self.fit(check_frame(self._frame(image, color))) for image in images])
 
     def stream(self, *sources: str | os.PathLike[str], **options: Any) -> AnswerStream:
-        """Frame and prediction, one by one as they are ready.
+        """Yields pairs of frame and prediction.
 
-        Images are read ahead; a video gives each of its frames, a camera or a stream its newest. What cannot be read
-        and a camera that is away are reported, without a frame, and passed over. Several cameras are read at once.
+        Images are read ahead. A video gives every frame, a camera or stream its newest frame. An image that cannot be
+        read and a camera that is offline give a prediction with status ``error`` without a frame, and the stream goes
+        on. Several cameras are read at the same time.
 
         Args:
             sources: images, folders, globs, ``-``, videos, cameras, streams; see
@@ -87,9 +92,9 @@ class Classifier(FrameClassifier):
                 ``max_frames``, ``live``, ``health``, ``smoothing``, ``on_change``.
 
         Raises:
-            TypeError: no such option.
-            UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
-            SourceError: while iterating, where a camera or stream cannot be opened and another try cannot help.
+            TypeError: unknown option.
+            UsageError, InputNotFoundError, DataError, SourceError: immediately, for a source that does not exist.
+            SourceError: while iterating, for a camera or stream that cannot be opened and where retrying cannot help.
         """
         return answer_stream(self, sources, StreamOptions(**options))
 
@@ -119,7 +124,7 @@ class Classifier(FrameClassifier):
 
 
 def _from_pil(image: Any) -> Image:
-    """A PIL image with its orientation applied, by PIL's own conversion to eight bits."""
+    """Converts a PIL image to an array: applies its EXIF orientation, and converts it to eight bits with PIL."""
     from PIL import ImageOps  # noqa: PLC0415, TID251  # whoever has a PIL image has PIL
 
     return np.array(ImageOps.exif_transpose(image).convert("RGB"))

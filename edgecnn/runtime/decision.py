@@ -1,4 +1,4 @@
-"""From probabilities to an answer that may be trusted, or to the reason why there is none."""
+"""Turns probabilities into a :class:`Prediction`: a label, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Score:
 
 @dataclass(frozen=True)
 class LatencyMs:
-    """Where the time went, in milliseconds; None where a step was not taken."""
+    """Latency per step, in milliseconds; None if the step did not run."""
 
     decode: float | None
     preprocess: float | None
@@ -46,7 +46,7 @@ class LatencyMs:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one image. ``label``, ``index`` and ``score`` are None unless ``status`` is ``ok``."""
+    """The prediction for one image. ``label``, ``index`` and ``score`` are None unless ``status`` is ``ok``."""
 
     source: str | None
     frame: int | None  # its place in the source; None where none came: the source is away
@@ -67,15 +67,15 @@ class Prediction:
     def decided(
         cls, frame: Frame, decision: Decision, labels: Sequence[str], latency_ms: LatencyMs, ep: str, model_sha256: str
     ) -> Prediction:
-        """The answer to a frame.
+        """Creates the prediction for a frame from its decision.
 
         Args:
             frame: the frame.
-            decision: what its probabilities say, or why there are none.
+            decision: label and score, or the reason why there are none.
             labels: the class names, in the order of the probabilities.
-            latency_ms: where the time went.
+            latency_ms: latency per step, in milliseconds.
             ep: the execution provider that ran the model.
-            model_sha256: of the model file.
+            model_sha256: SHA-256 of the model file.
         """
         return cls(
             source=frame.name,
@@ -96,13 +96,13 @@ class Prediction:
 
     @classmethod
     def rejected(cls, frame: Frame, reason: str, ep: str, model_sha256: str) -> Prediction:
-        """The report of a frame that is not fit to be classified, and why."""
+        """Creates the `no_decision` prediction for a frame of insufficient quality, with the reason."""
         latency_ms = LatencyMs(frame.decode_ms, None, None, frame.decode_ms or 0.0)
         return cls.decided(frame, Decision.none("no_decision", reason), (), latency_ms, ep, model_sha256)
 
     @classmethod
     def unavailable(cls, missing: Missing, ep: str, model_sha256: str) -> Prediction:
-        """The report of an image or frame that never came: a file that cannot be read, a camera that is away."""
+        """Creates the `error` prediction for an image that cannot be read or a camera that is offline."""
         shell = Frame(
             _NO_IMAGE, missing.source or "", missing.frame or 0, captured_at=missing.captured_at or now_rfc3339()
         )
@@ -114,7 +114,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Missing:
-    """What never came, and why."""
+    """An image that cannot be read or a source that is offline, and the reason."""
 
     status: Status
     reason: str
@@ -125,7 +125,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the probabilities of one image say."""
+    """Status, label and score for one image, without times and source."""
 
     status: Status
     reason: str | None
@@ -135,7 +135,7 @@ class Decision:
 
     @classmethod
     def none(cls, status: Status, reason: str) -> Decision:
-        """No class, and why."""
+        """Creates a decision without a class, with the reason."""
         return cls(status, reason, None, None, ())
 
 
@@ -147,22 +147,21 @@ def decide(
     unknown_score: float | None = None,
     allowed_indices: AbstractSet[int] | None = None,
 ) -> Decision:
-    """Decides on one image.
+    """Decides on the status and label of one image.
 
     Args:
         probabilities: float32 ``[C]``.
         labels: C names.
-        threshold: of the largest probability, below which the answer is ``unknown``; or of ``unknown_score``, above
-            which it is.
-        topk: how many classes to report.
-        unknown_score: what the graph gave; None where the manifest's rule goes by the largest probability.
-        allowed_indices: the classes that may be an answer, at least one; None: all. Where another is likelier than
-            all of these, the answer is ``unknown``.
+        threshold: rejection threshold. The answer is ``unknown`` if the largest probability is below it or, if given,
+            ``unknown_score`` is above it.
+        topk: number of classes to report.
+        unknown_score: output of the graph; None if the manifest's rule uses the largest probability.
+        allowed_indices: indices of the classes that may be the answer, at least one; None: all. If another class is
+            more probable than all of these, the answer is ``unknown``.
 
     Returns:
-        ``no_decision`` for probabilities that are none: not finite, not summing to 1, or all equal, which names no
-        class; and for an
-        unknown score that is no number.
+        The decision. Its status is ``no_decision`` for invalid outputs: probabilities that are not finite, do not sum
+        to 1 or are all equal, and an unknown score that is not finite.
     """
     values = probabilities.tolist() if len(probabilities) <= _FEW else probabilities
     if (fault := _fault(values, unknown_score)) is not None:
@@ -176,7 +175,7 @@ def decide(
     if best != likeliest:
         return Decision(
             status="unknown",
-            reason=f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is likelier than any label asked for",
+            reason=f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is more probable than every allowed label",
             index=None,
             score=None,
             top=top,
@@ -201,12 +200,12 @@ def decide(
 
 
 def _fault(values: _Values, unknown_score: float | None) -> str | None:
-    """Why these outputs are none; None where they are."""
+    """Returns why the outputs are invalid; None if they are valid."""
     total, least, most = _extent(values)
     if not math.isfinite(total):  # then one of them is not
         return f"a probability is {next(value for value in values if not math.isfinite(value)):g}"
     if abs(total - 1) > 1e-3 or least < 0:
-        return f"the probabilities sum to {total:g}, or one is negative"
+        return f"the probabilities sum to {total:g} instead of 1, or one is negative"
     if least == most:
         return "all probabilities are equal"
     if unknown_score is not None and not math.isfinite(unknown_score):
@@ -215,7 +214,7 @@ def _fault(values: _Values, unknown_score: float | None) -> str | None:
 
 
 def _extent(values: _Values) -> tuple[float, float, float]:
-    """Sum, least and most."""
+    """Returns sum, minimum and maximum."""
     if isinstance(values, list):
         return sum(values), min(values), max(values)
     # After an inference NumPy's first sum takes ten times as long, and min and max twice as long as these
@@ -224,7 +223,7 @@ def _extent(values: _Values) -> tuple[float, float, float]:
 
 
 def _ranked(values: _Values, most: int) -> list[int]:
-    """The classes, the likeliest first, of equal ones the first; up to ``most``."""
+    """Returns up to ``most`` class indices, the most probable first. Of equal ones the lower index comes first."""
     if isinstance(values, list):
         return sorted(range(len(values)), key=values.__getitem__, reverse=True)[:most]
     if most > _FEW:

@@ -1,7 +1,4 @@
-"""The core of the runner.
-
-Frames in, answers out. What reads cameras and files is built on it (:mod:`edgecnn.runtime.classifier`).
-"""
+"""The core of the runtime: classifies frames. :mod:`edgecnn.runtime.classifier` adds sources and streams."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ __all__ = ["Answer", "FrameClassifier", "check_frame"]
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A prediction, and the probabilities that it was made from."""
+    """A prediction and its probabilities."""
 
     prediction: Prediction
     probabilities: NDArray[np.float32]  # [C]
@@ -75,17 +72,17 @@ class FrameClassifier:
 
     @property
     def manifest(self) -> Manifest:
-        """What the model file says of itself."""
+        """The manifest of the model file."""
         return self._session.manifest
 
     @property
     def session(self) -> ModelSession:
-        """The open model itself, for measurements."""
+        """The open session, for measurements."""
         return self._session
 
     @property
     def split_record(self) -> SplitRecord | None:
-        """What the model was trained on, as far as the file remembers."""
+        """Record of the training images; None if the file has none."""
         return self._session.split_record
 
     @property
@@ -95,11 +92,11 @@ class FrameClassifier:
 
     @property
     def ep(self) -> str:
-        """The provider that runs it."""
+        """Short name of the execution provider."""
         return self._session.ep
 
     def fit(self, frame: Frame) -> Image:
-        """What the network sees of a frame: uint8 ``[H, W, 3]`` RGB, the frame's own memory where it is so already."""
+        """Preprocesses a frame: uint8 ``[H, W, 3]`` RGB. Returns the frame's own array if it has that form already."""
         fitted = fit(frame.image, self.manifest.input, self.manifest.preprocess)
         # After the resize, where it costs least
         return fitted if frame.color == "rgb" else cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB))
@@ -107,15 +104,15 @@ class FrameClassifier:
     def answer(
         self, frames: Sequence[Frame], rows: Sequence[Image] | None = None, fit_ms: Sequence[float] | None = None
     ) -> list[Answer]:
-        """Answers to frames in one inference, with their probabilities.
+        """Classifies frames in one inference.
 
         Args:
-            frames: any number.
-            rows: what :meth:`fit` made of each, where it was done before.
-            fit_ms: how long that took for each, in milliseconds; it is part of the preprocessing that is reported.
+            frames: any number of frames.
+            rows: the results of :meth:`fit`, if computed before.
+            fit_ms: the time of each :meth:`fit` in milliseconds; it is reported as part of the preprocessing.
 
         Raises:
-            ImageError: a frame's image is none.
+            ImageError: the image of a frame is not uint8 ``[H, W, 3]``.
         """
         if not frames:
             return []
@@ -136,11 +133,11 @@ class FrameClassifier:
         ]
 
     def reject(self, frame: Frame, reason: str) -> Prediction:
-        """The report of a frame that is not classified, and why."""
+        """Returns the prediction for a frame that is not classified, with the reason."""
         return Prediction.rejected(frame, reason, self._session.ep, self._session.sha256)
 
     def report_missing(self, missing: Missing) -> Prediction:
-        """The report of what never came, and why."""
+        """Returns the prediction for a missing image or source, with the reason."""
         return Prediction.unavailable(missing, self._session.ep, self._session.sha256)
 
     def _prediction(
@@ -157,12 +154,12 @@ class FrameClassifier:
         return Prediction.decided(frame, decision, self.labels, latency_ms, self._session.ep, self._session.sha256)
 
     def close(self) -> None:
-        """Releases the session; the classifier cannot be used afterwards. May be called again."""
+        """Releases the session. The classifier cannot be used afterwards. Repeated calls do nothing."""
         self.__dict__.pop("_session", None)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name == "_session":  # asked for here only where it is gone
-            raise UsageError("the classifier is closed; open another")
+            raise UsageError("the classifier is closed; create a new one")
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __enter__(self) -> Self:
@@ -173,7 +170,7 @@ class FrameClassifier:
 
 
 def check_frame(frame: Frame) -> Frame:
-    """The frame that a caller may have made. Raises :class:`ImageError` where its image is none."""
+    """Returns the frame. Raises :class:`ImageError` if its image is not uint8 ``[H, W, 3]``."""
     check_image(frame.image, frame.name)
     return frame
 
@@ -181,16 +178,16 @@ def check_frame(frame: Frame) -> Frame:
 def _allowed_indices(
     labels: Sequence[str], allow: Collection[str] | None, deny: Collection[str] | None
 ) -> frozenset[int] | None:
-    """The classes that may be an answer; None: all."""
+    """Returns the indices of the classes that may be the answer; None: all."""
     if allow is None and deny is None:
         return None
     if allow is not None and deny is not None:
-        raise UsageError("allow and deny are two ways to say the same: give one of them")
+        raise UsageError("allow and deny cannot be combined; give only one of them")
     named = allow if allow is not None else deny or ()
     if unknown := [label for label in named if label not in labels]:
         listed = ", ".join(labels[:20]) + (" …" if len(labels) > 20 else "")
         raise UsageError(f"the model has no label '{unknown[0]}'; it has {listed}")
     allowed = frozenset(i for i, label in enumerate(labels) if (label in named) == (allow is not None))
     if not allowed:
-        raise UsageError("no label is left that may be an answer; allow one, or deny fewer")
+        raise UsageError("no label is left as a possible answer; allow at least one, or deny fewer")
     return allowed

@@ -1,5 +1,4 @@
-"""Training, on torch: ``train(TrainOptions(data))`` gives a run folder with a checkpoint that ``exporters`` can
-take."""
+"""Training with torch: ``train(TrainOptions(data))`` writes a run folder with a checkpoint for ``exporters``."""
 
 from __future__ import annotations
 

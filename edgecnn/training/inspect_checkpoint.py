@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, in the same words as a model file's inspection."""
+"""Inspects a checkpoint; the report has the same keys as that of a model file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["CheckpointInspection", "inspect_checkpoint", "multiply_accumulates"]
 
 @dataclass(frozen=True)
 class CheckpointInspection:
-    """What ``edgecnn inspect`` reports of a checkpoint; keys as in the contract."""
+    """The report of ``edgecnn inspect`` for a checkpoint; field names are the JSON keys."""
 
     manifest: dict[str, Any]
     sha256: str
@@ -34,7 +34,7 @@ class CheckpointInspection:
 
 
 def inspect_checkpoint(path: Path) -> CheckpointInspection:
-    """Raises as :func:`edgecnn.training.run.checkpoint.load_checkpoint`."""
+    """Inspects a checkpoint. Raises as :func:`edgecnn.training.run.checkpoint.load_checkpoint`."""
     checkpoint = load_checkpoint(path)
     network = checkpoint.build()
     leaves = {name: module for name, module in network.named_modules() if not list(module.children())}
@@ -54,9 +54,9 @@ def inspect_checkpoint(path: Path) -> CheckpointInspection:
 
 
 def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
-    """Of the convolutions and linear layers, for one image.
+    """Returns the multiply-accumulates of convolutions and linear layers for one image.
 
-    A network on torch's ``meta`` device is counted without computing.
+    On torch's ``meta`` device this needs no computation.
     """
     total = 0
 

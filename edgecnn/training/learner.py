@@ -1,7 +1,4 @@
-"""A network that learns.
-
-One step at a time, with its optimizer, its moving average and, where there is one, its teacher.
-"""
+"""Trains a network step by step, with optimizer, exponential moving average (EMA) and optional teacher."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ _DRAWS_PER_RUN = (
 
 
 class Learner:
-    """What a step changes."""
+    """The state that a training step changes: network, optimizer and EMA."""
 
     def __init__(
         self, network: ImageClassifier, setup: Setup, seed: int, world: World = ALONE, teacher: Teacher | None = None
@@ -47,15 +44,15 @@ class Learner:
 
     @property
     def evaluated(self) -> ImageClassifier:
-        """The network that is validated and shipped: the average where there is one."""
+        """The network that is validated and exported: the EMA if there is one."""
         return self.network if self.ema is None else self.ema
 
     def use(self, recipe: Recipe) -> None:
-        """Goes on by another recipe: its rates and its loss, not its optimizer."""
+        """Continues with another recipe: its learning rates and its loss, not its optimizer."""
         self._setup = replace(self._setup, recipe=recipe)
 
     def begin(self) -> None:
-        """Call before the first step: the average starts here, and so does sharing gradients."""
+        """Starts the EMA and the sharing of gradients. Call this before the first step."""
         if self._setup.recipe.fake_quantized:
             self._rounding = fake_quantized(self.network, self._setup.imgsz)
             set_ranges(self._rounding, self._ranges)
@@ -66,7 +63,7 @@ class Learner:
             self._shared = torch.compile(self._shared)  # type: ignore[assignment]
 
     def step(self, batch: TrainingBatch, at: int, steps: int) -> float:
-        """One step of the run's ``steps``; returns the mean loss of this process's images, in nats."""
+        """Runs one of ``steps`` steps; returns the mean loss of this process's images, in nats."""
         torch.manual_seed(self._seed * _DRAWS_PER_RUN + at)  # dropout: a resumed run draws what it would have drawn
         self._set_rates(at, steps)
         value = self.backward(batch)
@@ -75,7 +72,7 @@ class Learner:
         return value
 
     def backward(self, batch: TrainingBatch) -> float:
-        """Computes the gradients and changes nothing else; batch-norm's statistics aside, where they are not frozen."""
+        """Computes the gradients. Changes nothing else, except batch-norm statistics that are not frozen."""
         setup, recipe = self._setup, self._setup.recipe
         if self._shared is None:
             self.begin()
@@ -98,7 +95,7 @@ class Learner:
         return float(total.detach()) / len(batch.indices)
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs beside the evaluated weights."""
+        """Returns what a resumed run needs besides the evaluated weights."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "network": cpu_weights(self.network) if self.ema is not None else None,
@@ -106,7 +103,7 @@ class Learner:
         }
 
     def resume(self, evaluated: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Goes on from :meth:`state` and the evaluated network's weights."""
+        """Restores :meth:`state` and the weights of the evaluated network."""
         raw = state["network"]
         self.network.load_state_dict(evaluated if raw is None else raw)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -124,10 +121,7 @@ class Learner:
                 group["eps"] = recipe.adam_epsilon / math.sqrt(1 - group["betas"][1] ** (at + 1))
 
     def _update_ema(self, at: int, steps: int) -> None:
-        """The average takes a little of the new weights.
-
-        Over the first steps more, so that it does not lag behind the start.
-        """
+        """Updates the EMA with the new weights. The first steps have more weight, so that it does not lag behind."""
         if self.ema is None:
             return
         horizon = max(1.0, self._setup.recipe.average * steps)
@@ -149,14 +143,14 @@ class Learner:
 
 
 def cpu_weights(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of the weights, in memory of its own."""
+    """Returns a copy of the weights on the CPU."""
     return {k: v.detach().cpu().clone().contiguous() for k, v in network.state_dict().items()}
 
 
 def _freeze(network: ImageClassifier, recipe: Recipe) -> list[nn.Module]:
-    """The first parts of the network learn nothing where the recipe says so.
+    """Freezes the first parts of the network if the recipe says so.
 
-    Edges are the same everywhere, and these cost the most.
+    They detect general features such as edges, and take the most time to train.
     """
     parts = network.early_parts()[: recipe.frozen_parts]
     for part in parts:
@@ -165,7 +159,7 @@ def _freeze(network: ImageClassifier, recipe: Recipe) -> list[nn.Module]:
 
 
 def _optimizer(network: ImageClassifier, recipe: Recipe) -> torch.optim.Optimizer:
-    """Groups by learning rate and decay; biases and norms are not decayed."""
+    """Creates the optimizer with parameter groups by learning rate and weight decay; biases and norms have no decay."""
     shares = _shares(network, recipe)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for parameter in network.parameters():
@@ -182,11 +176,10 @@ def _optimizer(network: ImageClassifier, recipe: Recipe) -> torch.optim.Optimize
 
 
 def _shares(network: ImageClassifier, recipe: Recipe) -> dict[int, float]:
-    """Each parameter's part of the learning rate.
+    """Returns the factor of the learning rate for each parameter, by its id.
 
-    The classifier's whole, the backbone's less, and the less the earlier a part sees the image.
-
-    Howard and Ruder (arXiv 1801.06146) call it discriminative fine-tuning.
+    It is 1 for the classifier and smaller for the backbone, the smaller the earlier the layer: discriminative
+    fine-tuning (Howard and Ruder, arXiv 1801.06146).
     """
     shares = {id(p): recipe.backbone_lr for p in network.parameters()}
     parts = network.early_parts()

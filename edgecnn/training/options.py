@@ -14,7 +14,7 @@ __all__ = ["TrainOptions"]
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of ``edgecnn train``, each declared here alone; None: the recipe's or the network's own value."""
+    """Options of ``edgecnn train``, declared only here. None means the value of the recipe or the network."""
 
     data: Annotated[Path, Argument("Folder of images: one folder per class, or that under train, val and test.")]
     out: Annotated[
@@ -106,5 +106,5 @@ class TrainOptions:
 
     @staticmethod
     def from_record(record: Mapping[str, Any], **changes: Any) -> TrainOptions:
-        """The options that a checkpoint recorded, with some changed."""
+        """Returns the options recorded in a checkpoint, with changes."""
         return TrainOptions(**as_field_values(TrainOptions, record) | changes)

@@ -1,4 +1,4 @@
-"""Recipes: everything about how a network is trained that is not the network or the data."""
+"""Recipes: the training hyperparameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RECIPES", "Recipe", "find_recipe"]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train. Frozen, and stored in the checkpoint, so that a run can be resumed by it."""
+    """Training hyperparameters. Stored in the checkpoint, so that a run can be resumed."""
 
     name: str
     epochs: int
@@ -140,7 +140,7 @@ RECIPES = {
 
 
 def find_recipe(name: str) -> Recipe:
-    """Raises :class:`UsageError` for a name that no recipe has."""
+    """Returns the recipe with this name. Raises :class:`UsageError` if there is none."""
     if name not in RECIPES:
-        raise UsageError(f"--preset {name}: no recipe has that name; there are {', '.join(RECIPES)}")
+        raise UsageError(f"--preset {name}: unknown recipe; known recipes: {', '.join(RECIPES)}")
     return RECIPES[name]

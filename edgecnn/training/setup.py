@@ -1,4 +1,4 @@
-"""From options to everything that is settled before the first image is read."""
+"""Resolves the options of a training run before the first image is read."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ from edgecnn.training.options import TrainOptions
 from edgecnn.training.recipe import Recipe, find_recipe
 from edgecnn.training.run.checkpoint import load_checkpoint
 
-__all__ = ["Setup", "build_network", "last_linear", "resolve_options"]
+__all__ = ["RECIPE_OPTIONS", "Setup", "build_network", "last_linear", "resolve_options"]
 
 _DEFAULT_MODEL = "efficientnet_lite0"
 _OWN_IMGSZ = 224  # pixels, of a network of the caller's own
 _TINY_IMGSZ = 64
 
+# Options that replace the recipe's value of the same name; the command that repeats a run states what they came to
+RECIPE_OPTIONS = ("epochs", "lr", "layer_decay")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a run trains, and how."""
+    """The resolved setup of a run: network, recipe, image size, device and starting weights."""
 
     recipe: Recipe  # with the options' changes
     augmentation: Augmentation
@@ -55,10 +58,10 @@ class Setup:
 
 
 def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None = None) -> Setup:
-    """Resolves every option that has no value; ``network`` is one of the caller's own.
+    """Resolves all options without a value. ``network`` is a custom network of the caller.
 
     Raises:
-        UsageError: a value that cannot be used.
+        UsageError: an option has an invalid value.
     """
     preset = find_recipe(options.preset) if options.preset else None
     if options.qat is not None:
@@ -71,14 +74,12 @@ def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None
     _require(8 <= imgsz <= 2048, f"--imgsz {imgsz}: expected 8 to 2048 pixels")
     recipe = replace(
         recipe,
-        epochs=recipe.epochs if options.epochs is None else options.epochs,
-        lr=recipe.lr if options.lr is None else options.lr,
-        layer_decay=recipe.layer_decay if options.layer_decay is None else options.layer_decay,
+        **{name: value for name in RECIPE_OPTIONS if (value := getattr(options, name)) is not None},
         augmentation=options.augment or _augmentation(recipe, imgsz),
         mixed_precision=recipe.mixed_precision and options.precision != "fp32",
     )
     augmentation = find_augmentation(recipe.augmentation)
-    _require(options.batch >= 1, f"--batch {options.batch}: expected at least 1")
+    _require(options.batch >= 1, f"--batch {options.batch}: expected a batch size of at least 1")
     _require(recipe.lr > 0, f"--lr {recipe.lr:g}: expected above 0")
     _require(0 < recipe.layer_decay <= 1, f"--layer-decay {recipe.layer_decay:g}: expected above 0, at most 1")
     _require(
@@ -109,7 +110,7 @@ def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None
 
 
 def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Module | ModelSpec | None) -> Setup:
-    """The checkpoint says which network, and how its images are prepared."""
+    """Sets up quantization-aware training; the checkpoint defines the network and its preprocessing."""
     given = {
         "--model": options.model,
         "--preset": options.preset,
@@ -117,7 +118,7 @@ def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Modul
         "--weights": options.weights != "auto" or None,
     }
     for name, value in given.items():
-        _require(value is None, f"--qat {checkpoint}: has that from the checkpoint; leave {name} out")
+        _require(value is None, f"--qat {checkpoint}: the checkpoint defines this; omit {name}")
     found = load_checkpoint(checkpoint)
     manifest, model = found.manifest, found.model if network is None else None
     begun = replace(options, qat=None, model=model, preset="qat", weights=str(checkpoint), imgsz=manifest.input.height)
@@ -127,22 +128,24 @@ def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Modul
 
 
 def _augmentation(recipe: Recipe, imgsz: int) -> str:
-    """Half of a tiny image's area, which the recipes' crops may leave of it, shows too little."""
+    """Returns the augmentation. Small images get none of the recipes' crops, which would leave too little."""
     return "tiny" if recipe.augmentation == "light" and imgsz <= _TINY_IMGSZ else recipe.augmentation
 
 
 def _spec(options: TrainOptions, preset: Recipe | None, network: nn.Module | ModelSpec | None) -> ModelSpec:
     if network is None:
         return find_model(options.model or (preset.model if preset and preset.model else _DEFAULT_MODEL))
-    _require(options.model is None, f"model={options.model!r} beside a network of your own; give one of them")
+    _require(
+        options.model is None, f"model={options.model!r} and a custom network cannot be combined; give only one of them"
+    )
     return network if isinstance(network, ModelSpec) else own_spec(network, options.imgsz or _OWN_IMGSZ)
 
 
 def build_network(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
-    """The network with the weights that the run starts from; the classifier is new wherever the classes are.
+    """Builds the network with its starting weights. The classifier is new if the classes differ.
 
     Raises:
-        MissingExtraError, CheckpointError, InputNotFoundError: the weights cannot be had.
+        MissingExtraError, CheckpointError, InputNotFoundError: the weights are not available.
     """
     network = _from_checkpoint(setup, labels) if setup.start_from else _fresh(setup, labels)
     if setup.recipe.dropout is not None:
@@ -166,12 +169,13 @@ def _from_checkpoint(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
     checkpoint = load_checkpoint(setup.start_from)
     if checkpoint.model != setup.spec.name:
         raise CheckpointError(
-            f"{setup.start_from}: holds a {checkpoint.model}, the run trains a {setup.spec.name}; add --model "
+            f"{setup.start_from}: is a checkpoint of {checkpoint.model}, but the run trains "
+            f"{setup.spec.name}; add --model "
             f"{checkpoint.model}"
         )
     if setup.spec.name == "threeconv" and checkpoint.manifest.input.height != setup.imgsz:
         raise CheckpointError(
-            f"{setup.start_from}: made for {checkpoint.manifest.input.height} pixels; add --imgsz "
+            f"{setup.start_from}: was trained at {checkpoint.manifest.input.height} pixels; add --imgsz "
             f"{checkpoint.manifest.input.height}"
         )
     network = checkpoint.build()
@@ -190,12 +194,10 @@ def _replace_classifier(network: ImageClassifier, setup: Setup, classes: int) ->
 
 
 def last_linear(network: ImageClassifier) -> nn.Linear:
-    """The classifier's linear layer."""
+    """Returns the last linear layer of the classifier."""
     layers = [m for m in network.classifier.modules() if isinstance(m, nn.Linear)]
     if not layers:
-        raise UsageError(
-            "this network has no last linear layer that could be fitted first; train it by the recipe scratch"
-        )
+        raise UsageError("this network has no final linear layer to fit before fine-tuning; use --preset scratch")
     return layers[-1]
 
 
@@ -204,7 +206,7 @@ def _device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError(
-            "--device cuda: this torch sees no CUDA device; install a CUDA build of torch and the driver, or use "
+            "--device cuda: torch finds no CUDA device; install a CUDA build of torch and the driver, or use "
             "--device cpu"
         )
     # each process that torchrun starts has a GPU of its own

@@ -1,7 +1,4 @@
-"""Pixels to what the network takes, and its logits to probabilities.
-
-The torch twin of the exported graph's first and last steps.
-"""
+"""Normalization of pixels, and logits to probabilities, in torch: the first and last steps of the exported graph."""
 
 from __future__ import annotations
 
@@ -16,20 +13,20 @@ __all__ = ["loss", "normalize", "two_columns"]
 
 
 def normalize(images: Image, rule: Normalization, device: torch.device) -> Tensor:
-    """uint8 ``[N, H, W, 3]`` RGB -> float ``[N, 3, H, W]``, stored channels last, as OpenCV's pixels lie."""
+    """uint8 ``[N, H, W, 3]`` RGB -> float ``[N, 3, H, W]``, in channels-last memory format."""
     tensor = torch.from_numpy(images).to(device, non_blocking=True).permute(0, 3, 1, 2)
     return (tensor.float() - rule.zero_point) / rule.scale
 
 
 def two_columns(logits: Tensor) -> Tensor:
-    """The logit ``[N, 1]`` of the second class -> ``[N, 2]`` with the same probabilities; other logits as they are."""
+    """Converts the logit ``[N, 1]`` of the second class to ``[N, 2]``; returns other logits unchanged."""
     return functional.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits
 
 
 def loss(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
-    """Cross-entropy of each image ``[N]``, in nats, against targets ``[N, C]``.
+    """Returns the cross-entropy of each image ``[N]``, in nats, for targets ``[N, C]``.
 
-    Binary on one logit ``[N, 1]``, else on softmax.
+    Uses binary cross-entropy for one logit ``[N, 1]``, else softmax.
     """
     if logits.shape[1] == 1:
         return functional.binary_cross_entropy_with_logits(logits[:, 0].float(), targets[:, 1], reduction="none")

@@ -1,4 +1,4 @@
-"""A checkpoint as something that answers images, for ``val`` and ``verify``."""
+"""The torch backend: runs a checkpoint for ``val`` and ``verify``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["TorchBackend", "open_checkpoint"]
 
 
 class TorchBackend:
-    """A network on torch, in 32-bit floats, with its manifest."""
+    """A torch network in 32-bit floats with its manifest."""
 
     kind = "torch"
 
@@ -46,7 +46,7 @@ class TorchBackend:
         self.ep = f"torch-{self._device.type}"
 
     def logits(self, images: Image) -> NDArray[np.float32]:
-        """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, two columns where the network has one logit."""
+        """uint8 ``[N, H, W, 3]`` RGB -> logits ``[N, C]``; two columns for a one-logit network."""
         with torch.inference_mode():
             found = two_columns(self.network(normalize(images, self.manifest.normalization, self._device)))
         return cast("NDArray[np.float32]", found.cpu().numpy())
@@ -57,7 +57,7 @@ class TorchBackend:
             return self.network.features(normalize(images, self.manifest.normalization, self._device)).float().cpu()
 
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Probabilities ``[N, C]``, and unknown scores ``[N]`` where the manifest's rule goes by them."""
+        """Probabilities ``[N, C]``, and unknown scores ``[N]`` if the manifest's rule uses them."""
         if self.score is None:
             return self.probabilities(images), None
         with torch.inference_mode():
@@ -72,7 +72,7 @@ class TorchBackend:
 
 
 def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBackend:
-    """Raises as :func:`edgecnn.training.run.checkpoint.load_checkpoint` and
+    """Opens a checkpoint. Raises as :func:`edgecnn.training.run.checkpoint.load_checkpoint` and
     :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`."""
     checkpoint = load_checkpoint(path)
     try:

@@ -1,1 +1,1 @@
-"""Another exporter's classifier, read and given the graph contract."""
+"""Reads classifiers of other exporters and adapts their graph."""

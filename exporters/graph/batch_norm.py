@@ -1,4 +1,4 @@
-"""Folds batch-norm into the convolution before it, where another exporter has left it standing."""
+"""Folds batch-norm into the convolution before it, if another exporter did not fold it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divides a network into blocks that can stay float each by itself: contiguous, entered and left through one tensor.
+"""Divides a network into contiguous blocks with one input and one output tensor, which can stay float separately.
 
 A single float convolution between int8 neighbours does not stay float: onnxruntime quantizes it again at load, one
 scale for all its channels (``weight_bias_quantization.cc``). Within a block of two or more no convolution stands

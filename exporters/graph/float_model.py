@@ -1,4 +1,4 @@
-"""Loads a float ONNX file to take it apart, and refuses what cannot be."""
+"""Loads a float ONNX file for graph changes, and refuses unsupported files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto
 
 from edgecnn.errors import InputNotFoundError, ModelError
 
-__all__ = ["load_float_model", "parse_float_model"]
+__all__ = ["check_float_graph", "load_float_model", "load_onnx", "parse_float_model"]
 
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _CONTROL_FLOW = ("If", "Loop", "Scan")
@@ -25,52 +25,68 @@ _QUANTIZED = (
 
 
 def load_float_model(path: Path) -> ModelProto:
-    """The graph of a file that can be taken apart.
+    """Loads the graph of a float ONNX file.
 
     Raises:
-        InputNotFoundError: no such file.
-        ModelError: it cannot be read, keeps weights elsewhere, is quantized already, or has control flow or others'
+        InputNotFoundError: the file does not exist.
+        ModelError: the file cannot be read, has external data, is already quantized, or has control flow or custom
             operators.
     """
+    return parse_float_model(path, _read(path))
+
+
+def load_onnx(path: Path) -> ModelProto:
+    """Loads any ONNX file, without its external data. Raises as :func:`load_float_model` where it cannot be read."""
+    return _parse(path, _read(path))
+
+
+def _read(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path}: no such model file; check the path") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; give a .onnx file") from error
-    return parse_float_model(path, content)
 
 
 def parse_float_model(path: Path, content: bytes) -> ModelProto:
-    """The same from a file's bytes. Raises :class:`ModelError`."""
-    try:
-        proto = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's own has no name that onnx passes on
-        raise ModelError(f"{path}: is no ONNX file, or is damaged; give a .onnx file") from error
-    _refuse(path, proto)
+    """Loads the graph from the bytes of a file. Raises :class:`ModelError`."""
+    proto = _parse(path, content)
+    _refuse_external(path, proto)
+    check_float_graph(path, proto)
     return proto
 
 
-def _refuse(path: Path, proto: ModelProto) -> None:
+def _parse(path: Path, content: bytes) -> ModelProto:
+    try:
+        proto = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's own has no name that onnx passes on
+        raise ModelError(f"{path}: is not an ONNX file, or cannot be read; give a .onnx file") from error
     if not proto.graph.node:
-        raise ModelError(f"{path}: holds no graph; give a .onnx file")
+        raise ModelError(f"{path}: contains no graph; give a .onnx file")
+    return proto
+
+
+def _refuse_external(path: Path, proto: ModelProto) -> None:
     external = next((t.name for t in _tensors(proto) if t.data_location == TensorProto.EXTERNAL), None)
     if external is not None:
         raise ModelError(
-            f"{path}: keeps weights ({external}) in another file; save it as one file (onnx.save_model with "
+            f"{path}: stores weights ({external}) in an external data file; save it as one file (onnx.save_model with "
             "save_as_external_data=False)"
         )
+
+
+def check_float_graph(path: Path, proto: ModelProto) -> None:
+    """Raises :class:`ModelError` if the graph is quantized already, or has control flow or custom operators."""
     for node in proto.graph.node:
         if node.domain not in _DOMAINS:
             raise ModelError(
                 f"{path}: the operator {node.domain}.{node.op_type} is not ONNX's own; export without custom operators"
             )
         if node.op_type in _CONTROL_FLOW:
-            raise ModelError(
-                f"{path}: has control flow ({node.op_type}); export a network whose steps do not depend on values"
-            )
+            raise ModelError(f"{path}: has control flow ({node.op_type}); export a network without control flow")
         if node.op_type in _QUANTIZED:
-            raise ModelError(f"{path}: is quantized already ({node.op_type}); give the float file")
+            raise ModelError(f"{path}: is already quantized ({node.op_type}); give the float file")
 
 
 def _tensors(proto: ModelProto) -> Iterator[TensorProto]:

@@ -1,5 +1,4 @@
-"""Writes the manifest and what goes with it into an ONNX model, and the model to a file that was opened and found
-good."""
+"""Writes the metadata (manifest, training record, golden samples) into an ONNX model, and the model to a file."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ __all__ = ["describe", "write_unchecked"]
 
 
 def describe(model: ModelProto, manifest: Manifest, record: SplitRecord | None, golden: GoldenSamples | None) -> None:
-    """Sets the metadata keys of the contract, leaving other tools' alone."""
+    """Sets EdgeCNN's metadata keys. Keeps the keys of other tools."""
     ours = {
         MANIFEST_KEY: manifest.to_json(),
         LABELS_KEY: json.dumps(list(manifest.labels), ensure_ascii=False),
@@ -29,6 +28,6 @@ def describe(model: ModelProto, manifest: Manifest, record: SplitRecord | None, 
 
 
 def write_unchecked(model: ModelProto, path: Path) -> None:
-    """Checks a model as strictly as onnx can and writes it as one file."""
+    """Checks a model with the full onnx.checker and writes it as one file."""
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())

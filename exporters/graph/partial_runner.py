@@ -1,4 +1,4 @@
-"""Tensors of a network one after the other, on the same images, without beginning at the images each time."""
+"""Computes tensors of a network one after the other on the same images, without starting again from the images."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from edgecnn.preprocess import Image
+from edgecnn.runtime.session.model_session import filled_batch
 from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
 from exporters.graph.passes import producers, remove_dead_nodes
+from exporters.graph.types import batch_size
 
 __all__ = ["PartialRunner"]
 
@@ -22,14 +24,13 @@ _MAX_BYTES = 2**26  # of a tensor kept for all images
 
 
 class PartialRunner:
-    """Where it stands, a tensor is kept for all images; tensors behind it are computed from there.
+    """Stores one tensor for all images, and computes later tensors from it.
 
-    The model is given each time, since its weights may change; those before the place where the walk stands must not
-    change any more.
+    Each call gets the model, because its weights may change. Weights before the stored tensor must not change any more.
     """
 
     def __init__(self, images: Image) -> None:
-        """Begins at the images, uint8 ``[N, H, W, 3]``."""
+        """Starts at the images, uint8 ``[N, H, W, 3]``."""
         self._name = "image"
         self._values: NDArray[Any] = images
 
@@ -41,24 +42,29 @@ class PartialRunner:
         if name == self._name:
             return
         kept: NDArray[Any] | None = None
-        for i, batch in enumerate(self.outputs(model, name)):
+        done = 0
+        for batch in self.outputs(model, name):
             if kept is None:
                 if batch[0].nbytes * len(self._values) > _MAX_BYTES:
                     return
                 kept = np.empty((len(self._values), *batch.shape[1:]), batch.dtype)
-            kept[i * _BATCH : i * _BATCH + len(batch)] = batch
+            kept[done : done + len(batch)] = batch
+            done += len(batch)
         assert kept is not None
         self._name, self._values = name, kept
 
     def outputs(self, model: ModelProto, name: str) -> Iterator[NDArray[Any]]:
         """A tensor, batch by batch, float32 but for the images; nothing is computed that it does not need."""
+        size = batch_size(model, _BATCH)
+        fixed = batch_size(model, 0)
+        batches = [self._values[i : i + size] for i in range(0, len(self._values), size)]
         if name == self._name:
-            yield from (self._values[i : i + _BATCH] for i in range(0, len(self._values), _BATCH))
+            yield from batches
             return
         session = _part(model, self._name, name)
-        for i in range(0, len(self._values), _BATCH):
-            found: Any = session.run(None, {self._name: self._values[i : i + _BATCH]})[0]
-            yield np.asarray(found)
+        for batch in batches:
+            found: Any = session.run(None, {self._name: filled_batch(batch, fixed) if fixed else batch})[0]
+            yield np.asarray(found)[: len(batch)]
 
 
 def _part(model: ModelProto, first: str, last: str) -> onnxruntime.InferenceSession:
@@ -68,8 +74,10 @@ def _part(model: ModelProto, first: str, last: str) -> onnxruntime.InferenceSess
     if maker is not None:
         part.graph.node.remove(maker)
         del part.graph.input[:]
-        part.graph.input.append(onnx.helper.make_tensor_value_info(first, onnx.TensorProto.FLOAT, None))
+        kinds = {v.name: v.type.tensor_type.elem_type for v in part.graph.value_info}
+        kind = kinds.get(first, onnx.TensorProto.FLOAT)
+        part.graph.input.append(onnx.helper.make_tensor_value_info(first, kind, None))
     del part.graph.output[:]
-    part.graph.output.append(onnx.helper.make_tensor_value_info(last, onnx.TensorProto.FLOAT, None))
+    part.graph.output.append(onnx.ValueInfoProto(name=last))  # onnxruntime infers the type
     remove_dead_nodes(part)
     return open_on_cpu(part.SerializeToString(), new_options())

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 
 __all__ = [
-    "PASSES",
     "attribute",
     "constant",
     "consumers",
-    "fold_pad_into_conv",
+    "drop_identities",
     "mean_to_global_average_pool",
     "only_for",
     "producers",
@@ -38,7 +36,9 @@ def run_passes(model: ModelProto, passes: tuple[Pass, ...]) -> ModelProto:
             try:
                 onnx.checker.check_model(model)
             except onnx.checker.ValidationError as error:
-                raise AssertionError(f"the graph pass {step.__name__} broke the graph: {error}") from error
+                raise AssertionError(
+                    f"internal error: the graph pass {step.__name__} made the graph invalid: {error}"
+                ) from error
     return model
 
 
@@ -62,31 +62,16 @@ def mean_to_global_average_pool(model: ModelProto) -> bool:
     return changed
 
 
-def fold_pad_into_conv(model: ModelProto) -> bool:
-    """Zero padding of height and width before a convolution -> the convolution's own ``pads``, which may be uneven."""
-    changed = False
-    made, used = producers(model.graph), consumers(model.graph)
-    for conv in _nodes(model, "Conv"):
-        pad = made.get(conv.input[0])
-        if (
-            pad is None
-            or pad.op_type != "Pad"
-            or len(used[pad.output[0]]) != 1
-            or attribute(pad, "mode", b"constant") != b"constant"
-        ):
-            continue
-        amounts, value = (
-            constant(model.graph, pad.input[1]),
-            constant(model.graph, pad.input[2]) if len(pad.input) > 2 and pad.input[2] else np.zeros(1),
-        )
-        if amounts is None or value is None or value.any() or len(amounts) != 8 or amounts[[0, 1, 4, 5]].any():
-            continue
-        top, left, bottom, right = (int(amounts[i]) for i in (2, 3, 6, 7))
-        before = attribute(conv, "pads", [0, 0, 0, 0])
-        set_attribute(conv, "pads", [before[0] + top, before[1] + left, before[2] + bottom, before[3] + right])
-        conv.input[0] = pad.input[0]
-        changed = True
-    return changed
+def drop_identities(model: ModelProto) -> bool:
+    """Identity nodes that make no output of the graph: who reads them reads what they read."""
+    graph = model.graph
+    outputs = {value.name for value in graph.output}
+    dropped = [node for node in graph.node if node.op_type == "Identity" and node.output[0] not in outputs]
+    for node in dropped:
+        for reader in graph.node:
+            reader.input[:] = [node.input[0] if name == node.output[0] else name for name in reader.input]
+        graph.node.remove(node)
+    return bool(dropped)
 
 
 def remove_dead_nodes(model: ModelProto) -> bool:
@@ -112,9 +97,6 @@ def remove_dead_nodes(model: ModelProto) -> bool:
     del graph.value_info[:]
     graph.value_info.extend(infos)
     return changed
-
-
-PASSES: tuple[Pass, ...] = (mean_to_global_average_pool, fold_pad_into_conv, remove_dead_nodes)
 
 
 def producers(graph: GraphProto) -> dict[str, NodeProto]:

@@ -1,1 +1,1 @@
-"""From a float model to an int8 model whose accuracy and speed are measured."""
+"""Quantization of float models to int8, with measured accuracy and speed."""

@@ -1,7 +1,4 @@
-"""Both gates: what a candidate answers on images that nothing was fitted on, and how fast it is.
-
-What was tried stays as a row of a table.
-"""
+"""The acceptance test of a candidate: an accuracy gate on held-out images, and a speed gate."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.evaluation.evaluation import DatasetPredictions, read_probabilities
+from edgecnn.evaluation.evaluate import DatasetPredictions, read_probabilities
 from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.progress import Reporter
@@ -36,7 +33,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Gates:
-    """What a candidate must hold."""
+    """The limits that a candidate must meet."""
 
     max_drop: float  # of top-1, as a fraction
     min_speedup: float
@@ -66,13 +63,13 @@ class Attempt:
 
     @property
     def holds(self) -> bool:
-        """Both gates."""
+        """Whether the candidate passes both gates."""
         return self.accurate and self.fast
 
 
 @dataclass(frozen=True)
 class AcceptanceTest:
-    """Evaluates candidates against the float model; its file is opened and its answers are read once."""
+    """Compares candidates with the float model, whose file is opened once and which runs once."""
 
     file: ModelFile  # the float model
     chosen: QuantizationImages
@@ -86,7 +83,7 @@ class AcceptanceTest:
     def from_float(
         cls, session: ModelSession, file: ModelFile, chosen: QuantizationImages, gates: Gates, reporter: Reporter
     ) -> AcceptanceTest:
-        """Reads the float model's answers.
+        """Creates the test: runs the float model on the evaluation images.
 
         Args:
             session: the float model, opened.
@@ -107,7 +104,7 @@ class AcceptanceTest:
     def evaluate(
         self, candidate: Path, precision: Precision, float_blocks: Sequence[str] = ()
     ) -> tuple[Attempt, DatasetPredictions]:
-        """What the candidate answers, and how fast."""
+        """Measures accuracy and speed of a candidate."""
         found = read_probabilities(
             open_session(candidate, "cpu", trusted=True),
             self.chosen.evaluated,
@@ -143,10 +140,10 @@ class AcceptanceTest:
 
         And whether the images can resolve the first.
         """
-        speed = "speed is not known on this machine"
+        speed = "the speed cannot be measured on this machine"
         if attempt.speedup is not None:
-            speed = f"{attempt.speedup:.2f}x the speed (at least {self.gates.min_speedup:g}x asked)"
-        accuracy = f"agrees with float on {attempt.agreement:.2%} (at least {self.gates.min_agreement:.2%} asked)"
+            speed = f"{attempt.speedup:.2f}x the speed (at least {self.gates.min_speedup:g}x required)"
+        accuracy = f"agrees with float on {attempt.agreement:.2%} (at least {self.gates.min_agreement:.2%} required)"
         if attempt.top1_drop is not None:
             accuracy = f"top-1 drop {attempt.top1_drop:.4f} (at most {self.gates.max_drop:g} allowed)"
         both = ((accuracy, attempt.accurate), (speed, attempt.fast))

@@ -1,6 +1,4 @@
-"""Finds the range of every activation, streaming.
-
-Two passes over the images, a histogram a tensor, never the activations themselves.
+"""Calibration: finds the range of every activation, with two passes over the images and one histogram per tensor.
 
 onnxruntime's own calibrators keep every activation of every image (or lose some on the way, see its issue 18893), and
 its default entropy method can only answer what min-max does.
@@ -19,6 +17,7 @@ from onnx import ModelProto
 
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
+from edgecnn.runtime.session.model_session import filled_batch
 from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
 from exporters.graph.passes import consumers
 
@@ -65,6 +64,8 @@ def collect_histograms(model: ModelProto, images: Image, progress: Progress) -> 
         for name, value in zip(names, values, strict=True):
             lowest[name], highest[name] = min(lowest[name], float(value.min())), max(highest[name], float(value.max()))
         progress(done, total)
+    # What holds values that are no numbers, as a mask of minus infinity, has no range
+    names = [name for name in names if np.isfinite([lowest[name], highest[name]]).all()]
     counts = {name: np.zeros(BINS, np.int64) for name in names}
     for done, values in _runs(session, names, images):
         for name, value in zip(names, values, strict=True):
@@ -80,7 +81,14 @@ def find_ranges(model: ModelProto, histograms: Mapping[str, Histogram], method: 
     out.
     """
     ranges = {name: METHODS[method](histogram) for name, histogram in histograms.items()}
-    return ranges | {before: ranges[after] for before, after in _absorbed(model).items()}
+    absorbed = _absorbed(model)
+    for before in absorbed:
+        after = before
+        while after in absorbed:  # a Relu may feed a Clip
+            after = absorbed[after]
+        if after in ranges:
+            ranges[before] = ranges[after]
+    return ranges
 
 
 def _absorbed(model: ModelProto) -> dict[str, str]:
@@ -117,8 +125,12 @@ def _session_with_outputs(model: ModelProto, names: list[str]) -> onnxruntime.In
 def _runs(
     session: onnxruntime.InferenceSession, names: list[str], images: Image
 ) -> Iterator[tuple[int, list[NDArray[np.float32]]]]:
-    for i in range(0, len(images), _BATCH):
-        yield min(i + _BATCH, len(images)), session.run(names, {"image": images[i : i + _BATCH]})
+    size = session.get_inputs()[0].shape[0]
+    step = size if isinstance(size, int) else _BATCH
+    for i in range(0, len(images), step):
+        batch = images[i : i + step]
+        filled = filled_batch(batch, size) if isinstance(size, int) else batch
+        yield min(i + step, len(images)), [value[: len(batch)] for value in session.run(names, {"image": filled})]
 
 
 def _bin(value: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.int64]:

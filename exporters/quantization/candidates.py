@@ -1,4 +1,4 @@
-"""Int8 forms of one float model from one calibration: by method, by target, with blocks that stay float."""
+"""Int8 candidates of a float model from one calibration, by method, target and float blocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgecnn.runtime.session.opening import open_session
 from exporters.golden import choose, synthetic_images
 from exporters.graph.hard_sigmoid import hard_sigmoid_ranges
 from exporters.graph.metadata import describe, write_unchecked
-from exporters.quantization.calibrate import Histogram, collect_histograms, find_ranges
+from exporters.quantization.calibrate import Histogram, Range, collect_histograms, find_ranges
 from exporters.quantization.layer_correction import correct_layers
 from exporters.quantization.qdq import to_qdq
 from exporters.quantization.stem_fold import fold_stem
@@ -34,6 +34,7 @@ __all__ = [
     "calibrate",
     "divergence",
     "make_candidate",
+    "observed_ranges",
     "plain_candidate",
     "with_float_blocks",
     "write_candidate",
@@ -46,7 +47,7 @@ CORRECTED_ON = 128  # images on which layers are corrected: 0.4 dB better than 4
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """A float model, and what its activations were on images; serves every target."""
+    """A float model and its activation histograms, for every target."""
 
     model: ModelProto
     session: ModelSession
@@ -129,11 +130,16 @@ def quantize_once(
     calibrated: Calibrated, target: Target, method: str, stay_float: frozenset[str] = frozenset()
 ) -> ModelProto:
     """By one method, nothing corrected."""
-    ranges = hard_sigmoid_ranges(calibrated.model, find_ranges(calibrated.model, calibrated.histograms, method))
+    ranges = observed_ranges(calibrated, method)
     model = to_qdq(calibrated.model, ranges, calibrated.session.manifest.normalization, target, stay_float)
     if target.name == "tensorrt":  # before anything is corrected or compared
         restore_activations(model, calibrated.model)
     return model
+
+
+def observed_ranges(calibrated: Calibrated, method: str = "minmax") -> dict[str, Range]:
+    """The range of every tensor that has one."""
+    return hard_sigmoid_ranges(calibrated.model, find_ranges(calibrated.model, calibrated.histograms, method))
 
 
 def correct(calibrated: Calibrated, plain: ModelProto, target: Target, method: str, reporter: Reporter) -> ModelProto:

@@ -1,5 +1,4 @@
-"""Makes the channels of a linear stream about equally large, so that one scale for all of them wastes few levels on the
-small ones.
+"""Cross-layer equalization: makes the ranges of the channels of a tensor similar, so that one scale suits all of them.
 
 One scale holds a whole activation in int8, and a channel a tenth as large as the largest has 25 levels left. Where
 nothing but additions (and Relu, which scales along) lies between the convolutions that make a tensor and those that
@@ -95,7 +94,7 @@ def _owns_its_weights(model: ModelProto, node: NodeProto, read: Mapping[str, lis
 def _takes_factors(model: ModelProto, reader: NodeProto) -> bool:
     """Dense, or depthwise with one output a channel; in groups of several a channel's weights are not in one place."""
     weight, groups = constant(model.graph, reader.input[1]), attribute(reader, "group", 1)
-    return weight is not None and (groups == 1 or groups == len(weight))
+    return weight is not None and weight.ndim == 4 and (groups == 1 or groups == len(weight))
 
 
 def _largest(walk: PartialRunner, model: ModelProto, name: str) -> NDArray[np.float32]:

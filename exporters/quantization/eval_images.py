@@ -1,4 +1,4 @@
-"""Which images calibrate and which evaluate: never the same, and none that training used evaluates."""
+"""Chooses images for calibration and for evaluation: disjoint sets, without training images in the evaluation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["QuantizationImages", "choose_images"]
 
 @dataclass(frozen=True)
 class QuantizationImages:
-    """Two sets without a common image."""
+    """Disjoint sets of calibration and evaluation images."""
 
     calibration: tuple[Path, ...]
     evaluated: tuple[Path, ...]
@@ -26,12 +26,13 @@ class QuantizationImages:
 
 
 def choose_images(data: Path, session: ModelSession, samples: int, seed: int) -> QuantizationImages:
-    """On the run's own data, training images calibrate and held-out ones evaluate.
+    """On the data of the run, takes training images for calibration and held-out ones for evaluation.
 
-    On other data the images are dealt out at random.
+    Splits other data at random.
 
     Raises:
-        InputNotFoundError, DataError: the folder cannot serve for both.
+        InputNotFoundError: the folder does not exist.
+        DataError: there are not enough images for both sets.
     """
     evaluated = select_eval_images(data, session.manifest, session.split_record, labels_needed=False)
     if not evaluated.trained_on:
@@ -48,10 +49,12 @@ def _deal(every: EvalImages, samples: int, seed: int) -> QuantizationImages:
     order = np.random.default_rng(seed).permutation(len(every.paths))
     few = min(samples, len(order) // 2)
     if few < 1:
-        raise DataError(f"{every.paths[0].parent}: one image can calibrate or evaluate, not both; give more")
+        raise DataError(
+            f"{every.paths[0].parent}: only one image; calibration and evaluation need different images, give more"
+        )
     rest = sorted(order[few:])
     truth = tuple(every.truth[i] for i in rest) if every.truth else None
-    note = f"calibrated on {few} images, evaluated on the other {len(rest)}; the training saw none of them"
+    note = f"calibrated on {few} images, evaluated on the other {len(rest)}; none of them is a training image"
     return QuantizationImages(
         calibration=tuple(every.paths[i] for i in sorted(order[:few])),
         evaluated=tuple(every.paths[i] for i in rest),

@@ -1,4 +1,4 @@
-"""Takes the error of quantization out of each layer, in order, each seeing the already quantized input.
+"""Corrects the quantization error of each layer, in graph order, on already quantized inputs.
 
 Two steps a layer:
 
@@ -65,7 +65,9 @@ class _Layer:
     @property
     def rounds(self) -> bool:
         """Whether its weights are chosen anew: few a channel, and as many scales as channels."""
-        return self.node.op_type == "Conv" and self.float_weight[0].size <= _FEW
+        node = self.node
+        plain = attribute(node, "auto_pad", b"NOTSET") == b"NOTSET" and set(attribute(node, "dilations", [1])) == {1}
+        return node.op_type == "Conv" and self.float_weight.ndim == 4 and plain and self.float_weight[0].size <= _FEW
 
 
 def correct_layers(
@@ -136,9 +138,8 @@ def _layers(quantized: ModelProto, reference: ModelProto) -> list[_Layer]:
                 (quantized.graph, before.input[1]),
             )
         )
-        assert float_weight is not None
-        assert float_bias is not None
-        assert scale is not None
+        if float_weight is None or float_bias is None or scale is None:
+            continue
         low, high = _interval(reference, used[float_node.output[0]])
         names = (weight.input[0], weight.input[1], bias.input[0], bias.input[1])
         found.append(_Layer(node, float_node.output[0], float_weight, float_bias, low, high, *names, float(scale)))

@@ -1,7 +1,4 @@
-"""Which blocks to leave in float where int8 loses too much.
-
-Those that give back most accuracy for the time they cost.
-"""
+"""Mixed precision: chooses the blocks to keep in float by accuracy gain per additional latency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Covariance of what a convolution's kernel sees, gathered batch by batch in the memory of one."""
+"""Covariance of the input patches of a convolution, accumulated batch by batch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VALUES = 2**24  # of patches held at once, float32
 
 
 class PatchCovariance:
-    """The mean is taken out. A depthwise convolution has one covariance a channel, any other one for all."""
+    """The mean is subtracted. A depthwise convolution has one covariance per channel, any other has one in total."""
 
     def __init__(self, weight_shape: tuple[int, ...], strides: Sequence[int], pads: Sequence[int], groups: int) -> None:
         """``weight_shape`` is ``[O, C / groups, kH, kW]``.

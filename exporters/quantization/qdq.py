@@ -1,12 +1,11 @@
 """From a float model and its activations' ranges to an int8 model that onnxruntime fuses.
 
-Uint8 activations, int8 weights a channel.
+Uint8 activations, per-channel int8 weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import numpy as np
 import onnx
@@ -17,31 +16,17 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from edgecnn.manifest import Normalization
+from exporters.foreign.grey import GREY
+from exporters.graph.average_pools import hanging_pools
 from exporters.graph.hard_sigmoid import scale_instead_of_multiplying
 from exporters.graph.passes import constant, consumers, only_for, producers, remove_dead_nodes
+from exporters.graph.unquantizable import QUANTIZED_TYPES, kept_float
 from exporters.quantization.calibrate import Range
 from exporters.quantization.targets import Target
 
-__all__ = ["QUANTIZED_TYPES", "never_quantized", "to_qdq"]
+__all__ = ["never_quantized", "to_qdq"]
 
 _ARITHMETIC: dict[str, Callable[..., NDArray[np.float64]]] = {"Sub": np.subtract, "Div": np.divide, "Mul": np.multiply}
-
-# What onnxruntime's CPU provider has int8 kernels for, and what passes 8 bits through unchanged
-QUANTIZED_TYPES = (
-    "Conv",
-    "Gemm",
-    "MatMul",
-    "Add",
-    "Relu",
-    "Clip",
-    "GlobalAveragePool",
-    "AveragePool",
-    "MaxPool",
-    "Reshape",
-    "Flatten",
-    "Concat",
-    "Mul",
-)
 
 
 def to_qdq(
@@ -65,8 +50,8 @@ def to_qdq(
     copy.CopyFrom(model)
     normalizing, normalized, darkest, brightest = _normalization(copy)
     # all 256 levels, whatever the images held: biases are scaled by this range too
-    pixels = {normalized: (float(darkest.min()), float(brightest.max()))}
-    ranges = {**ranges, **pixels}
+    if normalized is not None:
+        ranges = {**ranges, normalized: (float(darkest.min()), float(brightest.max()))}
     data = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
     quantizer = QDQQuantizer(
         copy,
@@ -76,7 +61,7 @@ def to_qdq(
         activation_qType=target.activations,
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),
         nodes_to_quantize=[],
-        nodes_to_exclude=[*_tail(copy), *normalizing, *stay_float],
+        nodes_to_exclude=[*_tail(copy), *_before(copy), *normalizing, *kept_float(copy, ranges), *stay_float],
         op_types_to_quantize=list(QUANTIZED_TYPES),
         extra_options={
             "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
@@ -93,7 +78,7 @@ def to_qdq(
     zero_point, scale = normalization.zero_point, normalization.scale
     ours = np.allclose(darkest, -zero_point / scale) and np.allclose(brightest, (255 - zero_point) / scale)
     # Not where the stem stays float
-    directly = all(node.op_type == "QuantizeLinear" for node in consumers(quantized.graph)[normalized])
+    directly = normalized is not None and _pixels_reach(quantized, normalized)
     if ours and directly and target.pixels_enter:
         # An adopted network may normalise each colour by itself; then it goes on doing so, in float
         _feed_pixels(quantized, normalization)
@@ -104,12 +89,12 @@ def to_qdq(
 
 
 def _zero_points_at_0(
-    ranges: Mapping[str, Range], normalized: str, normalization: Normalization, target: Target
+    ranges: Mapping[str, Range], normalized: str | None, normalization: Normalization, target: Target
 ) -> dict[str, list[dict[str, object]]]:
     """onnxruntime's own option for it would leave each Relu between two quantized tensors."""
     steps = {name: max(abs(low), abs(high), 1e-12) / 127 for name, (low, high) in ranges.items()}
     if (
-        max(map(abs, ranges[normalized])) * normalization.scale <= 128
+        normalized is not None and max(map(abs, ranges[normalized])) * normalization.scale <= 128
     ):  # every pixel stays itself but the brightest, by one
         steps[normalized] = 1 / normalization.scale
     if target.activations == QuantType.QUInt8:  # where nothing is negative, its zero point is 0 by itself
@@ -126,13 +111,18 @@ def never_quantized(model: ModelProto) -> list[str]:
 
     Those that make floats of pixels and normalise them, and those behind the classifier.
     """
+    return [*_before(model), *_normalization(model)[0], *_tail(model), *hanging_pools(model)]
+
+
+def _before(model: ModelProto) -> list[str]:
+    """Names of the nodes that make floats of pixels."""
     made = producers(model.graph)
-    node: NodeProto | None = _cast(model)
+    node = _float_pixels(model)
     before = []
     while node is not None:
         before.append(str(node.name))
         node = made.get(node.input[0])
-    return [*before, *_normalization(model)[0], *_tail(model)]
+    return before
 
 
 def _tail(model: ModelProto) -> list[str]:
@@ -149,15 +139,24 @@ def _tail(model: ModelProto) -> list[str]:
     return names
 
 
-def _normalization(model: ModelProto) -> tuple[list[str], str, NDArray[np.float64], NDArray[np.float64]]:
-    """Names of the nodes that normalise, the tensor that holds the normalised pixels, and what the pixels 0 and 255
-    become in it."""
+def _normalization(model: ModelProto) -> tuple[list[str], str | None, NDArray[np.float64], NDArray[np.float64]]:
+    """Names of the nodes that normalise, the tensor that holds the normalised pixels (None: there is none), and what
+    the pixels 0 and 255 become in it."""
     used = consumers(model.graph)
-    name = _cast(model).output[0]
     nodes: list[str] = []
     darkest, brightest = np.zeros(1), np.full(1, 255.0)
-    while len(used[name]) == 1 and used[name][0].op_type in _ARITHMETIC and used[name][0].input[0] == name:
+    pixels = _float_pixels(model)
+    if pixels is None:
+        return nodes, None, darkest, brightest
+    name = pixels.output[0]
+    while len(used[name]) == 1 and used[name][0].op_type in (*_ARITHMETIC, "Transpose"):
         (node,) = used[name]
+        if node.input[0] != name:
+            break
+        if node.op_type == "Transpose":
+            name = node.output[0]
+            nodes.append(node.name)
+            continue
         value = constant(model.graph, node.input[1])
         if value is None:
             break
@@ -167,11 +166,23 @@ def _normalization(model: ModelProto) -> tuple[list[str], str, NDArray[np.float6
     return nodes, name, darkest, brightest
 
 
-def _cast(model: ModelProto) -> NodeProto:
-    """Where the pixels become floats."""
+def _float_pixels(model: ModelProto) -> NodeProto | None:
+    """The node behind which pixels, or their grey levels, are floats; None where the network takes them otherwise."""
     made = producers(model.graph)
+    if GREY in made:
+        return made[GREY]
     casts = (node for node in model.graph.node if node.op_type == "Cast" and _comes_from_image(node, made))
-    return cast("NodeProto", next(casts))
+    return next(casts, None)
+
+
+def _pixels_reach(model: ModelProto, normalized: str) -> bool:
+    """Whether the normalised pixels, in the order in which the bytes come, are all quantized."""
+    made = producers(model.graph)
+    node = made[normalized]
+    while node.op_type in _ARITHMETIC:
+        node = made[node.input[0]]
+    readers = consumers(model.graph)[normalized]
+    return node.op_type == "Cast" and all(reader.op_type == "QuantizeLinear" for reader in readers)
 
 
 def _feed_pixels(model: ModelProto, normalization: Normalization) -> None:
@@ -181,7 +192,8 @@ def _feed_pixels(model: ModelProto, normalization: Normalization) -> None:
     """
     graph = model.graph
     used = consumers(graph)
-    node = _cast(model)
+    node = _float_pixels(model)
+    assert node is not None
     pixels = node.input[0]
     while node.op_type != "QuantizeLinear":
         (node,) = used[node.output[0]]

@@ -1,4 +1,4 @@
-"""Measures two models against each other on this machine: rounds in turn, medians, one thread."""
+"""Compares the speed of two models on this machine: alternating rounds, medians, one thread."""
 
 from __future__ import annotations
 

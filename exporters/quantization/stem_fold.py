@@ -1,4 +1,4 @@
-"""Puts the first convolution of an int8 model on onnxruntime's quick path, which three channels of colour miss.
+"""Rewrites the first convolution of an int8 model so that onnxruntime uses its fast kernel in spite of three channels.
 
 onnxruntime's quickest int8 convolution asks for a multiple of four input channels (``convsym.cpp`` of its MLAS). Four
 neighbouring pixels of a row lie in memory as twelve numbers: read as one pixel of twelve channels, an image of width
@@ -30,7 +30,7 @@ _PIXELS = 4  # of a row, that become one
 
 
 def fold_stem(model: ModelProto) -> ModelProto | None:
-    """The model with a folded stem; None where its stem is none that can be folded.
+    """The model with a folded stem; None if the stem cannot be folded.
 
     It can where the pixels enter a QDQ convolution with 3 x 3 taps, stride 2 and a padding of at most one, and the
     width is a multiple of four.

@@ -1,4 +1,4 @@
-"""What the int8 form looks like for a processor or a provider.
+"""Quantization targets: the int8 form for a processor or a provider.
 
 `x86`: uint8 activations with a zero point, so that Relu and Clip vanish, and int8 weights, as VNNI multiplies them;
 pixels enter as they are. `arm64`: int8 activations, since its dot products multiply signed by signed; with a zero

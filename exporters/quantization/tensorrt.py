@@ -1,6 +1,6 @@
-"""A QDQ model as TensorRT reads it.
+"""Converts a QDQ model to the form that TensorRT reads.
 
-Https://docs.nvidia.com/deeplearning/tensorrt, "Working with quantized types", explicit quantization.
+https://docs.nvidia.com/deeplearning/tensorrt, "Working with quantized types", explicit quantization.
 
 Its zero points are 0, so no Relu may vanish; it takes no int32 biases behind a DequantizeLinear and wants weights as
 floats with a pair of their own; and a pair serves one reader. What is computed stays the same: the floats are those
@@ -51,7 +51,8 @@ def restore_activations(model: ModelProto, reference: ModelProto) -> None:
         reference: the float model, which has them.
     """
     present = {node.name for node in model.graph.node}
-    for activation in reference.graph.node:
+    # The last of several in a row first: each is put before what comes out of it
+    for activation in reversed(reference.graph.node):
         made = producers(model.graph)
         if activation.op_type not in _ACTIVATIONS or activation.name in present or activation.output[0] not in made:
             continue

@@ -1,4 +1,4 @@
-"""Chooses int8 weights by what they do to the layer's output, not by nearness to the float weights.
+"""Chooses int8 weights by the error of the layer output instead of the error of the weights.
 
 Rounding each weight to the nearest integer minimises the error of the weights; what matters is the error of the output,
 ``(s q - w)ᵀ C (s q - w)`` for a channel with weights ``w``, integers ``q``, scale ``s`` and the covariance ``C`` of the

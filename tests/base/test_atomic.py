@@ -92,7 +92,7 @@ def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path, write) -> None
 
 def test_a_folder_at_the_target_is_left_and_named(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").mkdir()
-    with pytest.raises(OutputError, match=r"model\.onnx: cannot be written: a folder"):
+    with pytest.raises(OutputError, match=r"model\.onnx: cannot be written: it is a folder"):
         write_bytes(tmp_path / "model.onnx", b"new")
     assert listed(tmp_path) == ["model.onnx"]
 
@@ -126,7 +126,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_on_a_full_disk_the_old_file_stays_and_the_message_names_it(small_disk: Path) -> None:
     target = small_disk / "model.onnx"
     write_bytes(target, b"old" * 1000)
-    with pytest.raises(OutputError, match=r"model\.onnx: cannot be written: No space left on device; free space"):
+    with pytest.raises(OutputError, match=r"model\.onnx: cannot be written: No space left on device; free disk space"):
         write_bytes(target, bytes(100_000))
     assert target.read_bytes() == b"old" * 1000
     assert listed(small_disk) == ["model.onnx"]

@@ -90,11 +90,11 @@ def test_crop_gives_the_pixels_of_the_whole_image_resized_and_cut(shape: tuple[i
 def test_crop_of_a_long_strip_shows_its_middle_and_takes_little_memory() -> None:
     strip = np.zeros((1, 60_000, 3), np.uint8)
     strip[:, 29_990:30_010] = 255
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     for image in (strip, strip.transpose(1, 0, 2)):
         assert (fit(image, InputSpec(224, 224), PreprocessSpec("crop", crop_fraction=0.875)) == 255).all()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("pad", [0, 127, 255])

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from shapes import shape_image
 
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.streaming.annotate import VideoWriter
 
 
@@ -50,9 +50,9 @@ def test_a_camera_s_frames_become_a_class(edgecnn, tmp_path: Path) -> None:
 def test_labels_and_sources_that_cannot_be_used_are_one_line(edgecnn, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), shape_image("circle", 0))
     for arguments, why in (
-        (("fake:", "--label", "../x"), "a label becomes a folder's name"),
+        (("fake:", "--label", "../x"), "used as a folder name"),
         (("fake:", "--label", "a", "--count", 0), "--count 0"),
-        ((tmp_path / "a.png", "--label", "a"), "not a camera or a video"),
+        ((tmp_path / "a.png", "--label", "a"), "give a camera, a stream or a video"),
         (("/dev/video97", "--label", "a"), "/dev/video97"),
     ):
         done = edgecnn("capture", *arguments, "--out", tmp_path / "data")
@@ -66,7 +66,9 @@ def test_limits_learnt_from_a_clip_are_used_by_predict(edgecnn, tiny_model: Path
     done = edgecnn("health", clip, "--seconds", 4, "--out", tmp_path / "health.json", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == 40
-    assert HealthThresholds.load(tmp_path / "health.json").least_sharpness > HealthThresholds().least_sharpness
+    assert (
+        FrameQualityThresholds.load(tmp_path / "health.json").least_sharpness > FrameQualityThresholds().least_sharpness
+    )
     done = edgecnn("predict", tiny_model, clip, "--health", tmp_path / "health.json", "--json", "--threads", 1)
     assert {json.loads(line)["status"] for line in done.stdout.splitlines()} <= {"ok", "unknown"}
     done = edgecnn("health", write_clip(tmp_path / "short.mkv", 5), "--out", tmp_path / "short.json")

@@ -93,7 +93,7 @@ def test_with_smoothing_an_outage_and_an_unfit_frame_are_told_too(edgecnn, tiny_
     done = edgecnn("predict", tiny_model, "fake:64x64@50,outage=20", "--health", "off", *words)
     assert done.returncode == 0, done.stderr
     lines = [line.partition(": ")[2] for line in done.stdout.splitlines()]
-    assert "no decision: offline: the fake camera breaks off" in " ".join(lines)
+    assert "no decision: offline: the fake camera goes offline" in " ".join(lines)
     assert any(line.startswith("Prediction: unknown (") for line in lines)
     dark = tmp_path / "dark.mkv"
     writer = VideoWriter(dark, 10.0)
@@ -141,8 +141,8 @@ def test_it_ends_within_three_seconds_and_leaves_no_process(
     assert running.returncode == status, err
     assert "Traceback" not in err
     assert all(json.loads(line)["status"] for line in out.splitlines())
-    time.sleep(0.1)
-    assert not [child for child in children if alive(child)]
+    while any(alive(child) for child in children):  # pytest's timeout ends a wait in vain
+        time.sleep(0.01)
 
 
 def test_a_password_is_in_no_output(tiny_model: Path, tmp_path: Path) -> None:
@@ -180,6 +180,6 @@ def test_an_outage_is_a_line_and_the_answers_go_on(edgecnn, tiny_model: Path) ->
     lines = done.stdout.splitlines()
     assert sum("Prediction:" in line for line in lines) == 6
     assert (
-        "no decision: offline: the fake camera breaks off after 4 frames, as asked for; next try in 0.5 s"
+        "no decision: offline: the fake camera goes offline after 4 frames, as requested by outage=; retry in 0.5 s"
         in done.stdout
     )

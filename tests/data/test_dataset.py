@@ -156,7 +156,7 @@ def test_a_folder_that_may_not_be_read_is_an_error_and_not_empty(
     ("make", "error", "words"),
     [
         (lambda path: None, InputNotFoundError, "no such folder"),
-        (lambda path: path.write_bytes(b""), DataError, "a file, where a folder"),
+        (lambda path: path.write_bytes(b""), DataError, "is a file; expected a folder"),
         (lambda path: path.mkdir(), DataError, "no images"),
         (lambda path: laid(path, "cat/notes.txt"), DataError, "no images"),
     ],
@@ -286,5 +286,5 @@ def test_a_split_of_a_ready_split_is_taken_by_folder_where_nothing_is_remembered
 
 
 def test_a_split_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="'test' has no images"):
+    with pytest.raises(DataError, match="'test' contains no images"):
         select_eval_images(laid(tmp_path, "train/cat/1.png", "val/cat/2.png"), MANIFEST, None, "test")

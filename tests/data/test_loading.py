@@ -55,8 +55,8 @@ def test_what_cannot_be_read_is_named_with_its_reason_and_the_rest_comes(images:
     assert [b.indices for b in found] == [(0,), (2,), ()]
     assert [s.path for b in found for s in b.skipped] == [str(broken), str(missing), str(tmp_path)]
     reasons = [s.reason for b in found for s in b.skipped]
-    assert "cut short" in reasons[0]
-    assert "no such image" in reasons[1]
+    assert "truncated" in reasons[0]
+    assert "no such file" in reasons[1]
     assert not any(str(tmp_path) in reason for reason in reasons)
 
 

@@ -16,7 +16,7 @@ from scenes import cropped, jpeg, scene
 from edgecnn.data.dataset import scan_folder
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
-from edgecnn.data_quality.image_stats import Fault, read_facts
+from edgecnn.data_quality.image_stats import Fault, read_image_stats
 from edgecnn.errors import DataError
 from edgecnn.runtime.doctor.run import examine
 
@@ -89,7 +89,7 @@ def test_a_sound_ready_split_gets_no_more_than_notes(split: Path) -> None:
 def test_a_file_cut_short_is_a_fault(data: Path) -> None:
     path = data / "cat/0.jpg"
     path.write_bytes(path.read_bytes()[:-200])
-    the(data, "fault", "cut short", "cat/0.jpg")
+    the(data, "fault", "truncated", "cat/0.jpg")
     assert not examine(data).ok
 
 
@@ -100,7 +100,7 @@ def test_an_empty_file_is_a_fault(data: Path) -> None:
 
 def test_a_file_that_is_no_image_is_a_fault(data: Path) -> None:
     (data / "dog/no.png").write_text("no image")
-    the(data, "fault", "no image", "dog/no.png")
+    the(data, "fault", "not in a supported format", "dog/no.png")
 
 
 def test_a_file_broken_inside_is_a_fault(data: Path) -> None:
@@ -127,7 +127,7 @@ def test_an_image_of_another_format_than_its_name_says_is_a_warning(data: Path) 
 @pytest.mark.parametrize("name", ["photo.heic", "photo.dat"])
 def test_an_image_that_is_passed_over_for_its_suffix_is_a_warning(data: Path, name: str) -> None:
     write(data / "cat/new.jpg", scene(77)).replace(data / "cat" / name)
-    the(data, "warning", "passed over", name)
+    the(data, "warning", "skipped", name)
 
 
 def test_other_files_among_the_images_are_a_note_and_those_beside_the_classes_are_not(data: Path) -> None:
@@ -135,7 +135,7 @@ def test_other_files_among_the_images_are_a_note_and_those_beside_the_classes_ar
     (data / "cat/.hidden").write_text("")
     assert of(data, "note") == []
     (data / "cat/Thumbs.db").write_text("x")
-    the(data, "note", "1 file among the images", "cat/Thumbs.db")
+    the(data, "note", "1 other file among the images", "cat/Thumbs.db")
 
 
 # Copies
@@ -158,7 +158,7 @@ def test_the_same_file_twice_in_a_class_is_a_warning(data: Path) -> None:
 
 
 NEAR = {
-    "encoded, resized or lit otherwise": lambda p: cv2.resize(jpeg(p, 50), None, fx=0.7, fy=0.7),
+    "different encoding, size or brightness": lambda p: cv2.resize(jpeg(p, 50), None, fx=0.7, fy=0.7),
     "mirrored": lambda p: np.ascontiguousarray(p[:, ::-1]),
     "cropped": lambda p: cropped(p, 0.1, 0.1, 0.1, 0.1),
 }
@@ -208,7 +208,7 @@ def test_of_many_small_classes_a_few_are_named_and_the_rest_is_counted(tmp_path:
 def test_images_that_cannot_be_read_do_not_make_a_class(data: Path) -> None:
     for path in (data / "dog").iterdir():
         path.write_text("no image")
-    assert any("dog" in f.where and "without a readable image" in f.what for f in of(data, "fault"))
+    assert any("dog" in f.where and "without readable images" in f.what for f in of(data, "fault"))
 
 
 def test_a_class_too_small_to_hold_images_out_is_a_warning(data: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_split_beside_other_folders_is_a_warning(data: Path) -> None:
     """It would be trained on as a class called `train`."""
     for i in range(COUNT):
         write(data / f"train/{i}.jpg", scene(300 + i))
-    the(data, "warning", "train: taken for classes")
+    the(data, "warning", "train: interpreted as classes")
 
 
 def test_images_without_labels_are_a_warning(tmp_path: Path) -> None:
@@ -294,12 +294,12 @@ def test_a_very_large_image_is_a_note(data: Path) -> None:
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_an_image_of_one_colour_is_a_warning(data: Path, level: int) -> None:
     write(data / "cat/blank.jpg", np.full((200, 240, 3), level, np.uint8))
-    the(data, "warning", "one colour", "cat/blank.jpg")
+    the(data, "warning", "a single colour", "cat/blank.jpg")
 
 
 def test_fine_noise_is_not_taken_for_one_colour(data: Path) -> None:
     write(data / "cat/noise.png", np.random.default_rng(0).integers(0, 256, (1000, 1200, 3), np.uint8))
-    assert not any("one colour" in f.what for f in examine(data).findings)
+    assert not any("a single colour" in f.what for f in examine(data).findings)
 
 
 def with_orientation(path: Path, orientation: int) -> None:
@@ -317,12 +317,12 @@ def test_images_turned_by_exif_among_others_are_a_note(data: Path) -> None:
     assert of(data, "warning") == []
 
 
-def test_lying_and_standing_images_together_are_a_note(data: Path) -> None:
+def test_landscape_and_portrait_images_together_are_a_note(data: Path) -> None:
     for i in range(6):
         for k, name in enumerate(("cat", "dog")):
             write(data / f"{name}/{i}.jpg", scene(100 * k + i, 200, 240))
-    the_note = next(f for f in of(data, "note") if "stand" in f.what)
-    assert "12 images lie, 12 stand" in the_note.what
+    the_note = next(f for f in of(data, "note") if "portrait" in f.what)
+    assert "12 images are landscape, 12 are portrait" in the_note.what
 
 
 # Shortcuts
@@ -332,7 +332,7 @@ def spoiled(data: Path, change: Callable[[Path], None]) -> Finding:
     """What is said where all dogs were changed."""
     for path in sorted((data / "dog").iterdir()):
         change(path)
-    return next(f for f in of(data, "warning") if "goes along with the label" in f.what)
+    return next(f for f in of(data, "warning") if "predicts the label" in f.what)
 
 
 def as_png(path: Path) -> None:
@@ -352,7 +352,7 @@ def test_a_format_that_both_classes_have_is_nothing(data: Path) -> None:
     for name in ("cat", "dog"):
         for i in range(6):
             as_png(data / name / f"{i}.jpg")
-    assert not any("format goes along" in f.what for f in examine(data).findings)
+    assert not any("format predicts the label" in f.what for f in examine(data).findings)
 
 
 def test_grey_images_that_tell_the_label_are_a_warning(data: Path) -> None:
@@ -375,14 +375,14 @@ def test_what_else_of_the_files_tells_the_label_is_a_warning(
 ) -> None:
     for path in sorted((data / "dog").iterdir()):
         change(path)
-    assert any(f.what.startswith(f"{name} goes along with the label: 100%") for f in of(data, "warning"))
+    assert any(f.what.startswith(f"{name} predicts the label (label leakage): 100%") for f in of(data, "warning"))
 
 
 def test_a_few_images_prove_no_shortcut(tmp_path: Path) -> None:
     for i in range(3):
         write(tmp_path / f"cat/{i}.png", scene(i))
         write(tmp_path / f"dog/{i}.jpg", scene(100 + i))
-    assert not any("goes along" in f.what for f in examine(tmp_path).findings)
+    assert not any("predicts the label" in f.what for f in examine(tmp_path).findings)
 
 
 # Its uses
@@ -392,7 +392,7 @@ def test_training_can_have_the_findings_of_what_it_read_itself(data: Path) -> No
     shutil.copy(data / "cat/0.jpg", data / "dog/copy.jpg")
     (data / "dog/no.jpg").write_text("no image")
     folder = scan_folder(data)
-    read = [read_facts(p) for p in folder.images]
+    read = [read_image_stats(p) for p in folder.images]
     found = check_data(folder, [r for r in read if not isinstance(r, Fault)], [r for r in read if isinstance(r, Fault)])
     assert [f.level for f in found] == ["fault", "fault"]
     assert found == tuple(examine(data).findings[1:])

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.data.dataset import ImageFile
 from edgecnn.data_quality.blas_threads import one_blas_thread
-from edgecnn.data_quality.image_stats import ImageStats, look_at
+from edgecnn.data_quality.image_stats import ImageStats, compute_image_stats
 from edgecnn.preprocess import Image
 
 HALF_COLOUR = np.full((64, 48, 3), 120, np.uint8)
@@ -25,7 +25,7 @@ IMAGES = {
 
 
 def _stats(image: Image) -> ImageStats:
-    return look_at(ImageFile(Path("x.png"), None), cv2.imencode(".png", image)[1].tobytes(), image)
+    return compute_image_stats(ImageFile(Path("x.png"), None), cv2.imencode(".png", image)[1].tobytes(), image)
 
 
 @pytest.mark.parametrize("name", IMAGES)

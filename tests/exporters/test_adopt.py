@@ -172,7 +172,7 @@ def test_one_column_stands_for_the_second_class(tail: str, tmp_path: Path) -> No
 
 def test_pixels_as_bytes_are_fed_as_they_are(labels: Path, tmp_path: Path) -> None:
     _handmade(tmp_path / "theirs.onnx", tail="none", columns=3, dtype=TensorProto.UINT8)
-    with pytest.raises(UsageError, match="normalises by itself"):
+    with pytest.raises(UsageError, match="normalizes them itself"):
         adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels, mean=(0,), std=(1,)))
     adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels))
     wanted = _run(tmp_path / "theirs.onnx", _images()).argmax(1)
@@ -241,8 +241,11 @@ def _with(path: Path, **changes: object) -> Path:
             model.opset_import.append(helper.make_opsetid(value, 1))
         elif name == "operator":
             model.graph.node.append(helper.make_node(value, ["output", "s"], ["q"]))
+            model.graph.output[0].name = "q"
         elif name == "inputs":
             model.graph.input.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [1]))
+            model.graph.node.append(helper.make_node("Add", ["output", "second"], ["q"]))
+            model.graph.output[0].name = "q"
         elif name == "outputs":
             model.graph.output.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
         elif name == "dims":
@@ -259,7 +262,7 @@ def _with(path: Path, **changes: object) -> Path:
     [
         ({"domain": "acme"}, ModelError, "acme"),
         ({"operator": "Loop"}, ModelError, "control flow"),
-        ({"operator": "QuantizeLinear"}, ModelError, "quantized already"),
+        ({"operator": "QuantizeLinear"}, ModelError, "already quantized"),
         ({"inputs": 2}, ModelError, "takes 2 inputs"),
         ({"outputs": 2}, UsageError, "--output output"),
         ({"dims": ("n", "c", "h", "w")}, UsageError, "--layout"),
@@ -267,7 +270,7 @@ def _with(path: Path, **changes: object) -> Path:
         ({"options": {"layout": "nhwc"}}, ModelError, "three channels"),
         ({"options": {"imgsz": (32, 32)}}, UsageError, "made for 24,24"),
         ({"options": {"output": "x"}}, UsageError, "gives output"),
-        ({"options": {"mean": None}}, UsageError, r"\(--mean, of pixels"),
+        ({"options": {"mean": None}}, UsageError, r"\(--mean, for pixels"),
         (
             {"dims": ("n", "c", "h", "w"), "options": {"mean": None, "labels": None}},
             UsageError,
@@ -301,7 +304,7 @@ def test_what_cannot_be_adopted_is_refused_in_one_line_and_nothing_is_written(
 def test_as_many_labels_as_scores(count: int, labels: Path, tmp_path: Path) -> None:
     _torchscript_export(tmp_path / "theirs.onnx", None, opset=17)
     labels.write_text("\n".join("abcdefg"[:count]))
-    with pytest.raises(UsageError, match=f"gives 3 scores, there are {count} labels"):
+    with pytest.raises(UsageError, match=f"scores .3. differs from the number of labels .{count}."):
         adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", AdoptOptions(labels=labels, **IMAGENET))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from untrained import SIZES, shared_backend, untrained
 
 from edgecnn.atomic import write_bytes
 from edgecnn.errors import CheckpointError, GateError, InputNotFoundError, ManifestError, UsageError
-from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
+from edgecnn.manifest import Manifest, Normalization
 from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.inspect_checkpoint import multiply_accumulates
@@ -23,52 +25,9 @@ from edgecnn.training.torch_backend import TorchBackend
 from exporters import ExportOptions, export_onnx
 
 
-def untrained(name: str, imgsz: int, classes: int = 3) -> TorchBackend:
-    torch.manual_seed(0)
-    spec = MODELS[name]
-    manifest = Manifest(
-        labels=tuple("abcdefgh"[:classes]),
-        input=InputSpec(imgsz, imgsz),
-        preprocess=PreprocessSpec(),
-        normalization=spec.normalization,
-        unknown=UnknownRule(),
-        training=TrainingRecord(name, "test", "", None, 0),
-        created_by="test",
-        temperature=1.7,
-    )
-    network = spec.build(classes, imgsz)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0  # the statistics of the images below: activations as large as a trained network's
-        elif isinstance(module, torch.nn.Linear):
-            torch.nn.init.normal_(
-                module.weight, std=3 * module.in_features**-0.5
-            )  # answers that differ from image to image
-        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear) and module.bias is not None:
-            torch.nn.init.normal_(module.bias, std=0.1)  # equal tensors would be stored once
-    with torch.no_grad():
-        network.train()(torch.rand(8, 3, imgsz, imgsz) * 2 - 1)
-    return TorchBackend(network, manifest)
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        ("resnet8", 40),
-        ("threeconv", 30),
-        ("efficientnet_lite0", 64),
-        ("efficientnet_lite2", 52),  # Lite1 lies between
-        ("mobilenetv1_025", 48),
-        ("mobilenetv2", 56),
-        ("mobilenetv3_small", 64),
-    ],
-    ids=lambda p: p[0],
-)
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[TorchBackend, Path]:
-    backend = untrained(*request.param, classes=2 if request.param[0] == "threeconv" else 3)
-    path = tmp_path_factory.mktemp("export") / "model.onnx"
-    export_onnx(backend, path)
-    return backend, path
+@pytest.fixture(scope="module", params=SIZES)
+def exported(request: pytest.FixtureRequest, float_file: Callable[[str], Path]) -> tuple[TorchBackend, Path]:
+    return shared_backend(request.param), float_file(request.param)
 
 
 def test_the_file_keeps_the_graph_contract(exported: tuple[TorchBackend, Path]) -> None:
@@ -152,18 +111,15 @@ def test_the_classic_float_layout_takes_normalised_planes(tmp_path: Path) -> Non
     )
 
 
-def test_half_precision_stays_close_and_is_half_the_size(tmp_path: Path) -> None:
-    backend = untrained("resnet8", 32)
-    full = export_onnx(backend, tmp_path / "full.onnx")
-    half = export_onnx(backend, tmp_path / "half.onnx", ExportOptions(precision="fp16"))
-    assert half.size_bytes < 0.65 * full.size_bytes
+def test_half_precision_stays_close_and_is_half_the_size(float_file: Callable[[str], Path], tmp_path: Path) -> None:
+    half = export_onnx(shared_backend("resnet8"), tmp_path / "half.onnx", ExportOptions(precision="fp16"))
+    assert half.size_bytes < 0.65 * float_file("resnet8").stat().st_size
     assert half.parity.max_abs_diff < 0.03
     assert open_session(tmp_path / "half.onnx", "cpu").manifest.precision == "fp16"
 
 
 def test_golden_samples_may_be_left_out_or_be_real_images(tmp_path: Path, shapes: Path) -> None:
-    backend = untrained("resnet8", 32, 2)
-    backend.manifest = backend.manifest.replace(labels=("circle", "square"))
+    backend = untrained("resnet8", 32, ("circle", "square"))
     export_onnx(backend, tmp_path / "none.onnx", ExportOptions(golden="none"))
     assert open_session(tmp_path / "none.onnx").description.golden() is None
     result = export_onnx(backend, tmp_path / "data.onnx", ExportOptions(golden="data", data=shapes))
@@ -226,9 +182,9 @@ def with_manifest(**changes: object):
         (with_manifest(labels=["circle", "square", "star"]), "labels"),
         (with_manifest(schema=2), "schema version 2"),
         (with_manifest(input={"height": 31, "width": 32, "color": "RGB"}), "31"),
-        (lambda m: m.update(labels=json.dumps(["square", "circle"])), "other ones"),
+        (lambda m: m.update(labels=json.dumps(["square", "circle"])), "different labels"),
         (lambda m: m.update({"edgecnn.split": "?"}), "held-out"),
-        (lambda m: m.update(edgecnn="{"), "no JSON"),
+        (lambda m: m.update(edgecnn="{"), "not valid JSON"),
     ],
 )
 def test_a_manifest_that_contradicts_the_graph_is_refused_with_the_files_name(

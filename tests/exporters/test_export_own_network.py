@@ -149,7 +149,7 @@ def test_a_network_that_cannot_be_exported_is_refused_by_name(network: nn.Module
 def test_a_network_without_a_manifest_and_a_checkpoint_with_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Small: a network alone says neither its labels"):
         export_onnx(Small(), tmp_path / "own.onnx")
-    with pytest.raises(UsageError, match="manifest: goes with a network alone"):
+    with pytest.raises(UsageError, match="manifest is only for a network object"):
         export_onnx("best.pt", tmp_path / "own.onnx", manifest=own_manifest("ab", SIDE))
 
 

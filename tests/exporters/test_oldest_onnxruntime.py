@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from harmed import write_harmed_model
+from untrained import shared_backend
 
-from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.training.models.registry import find_model
 from exporters import ExportOptions, QuantizeOptions, export_onnx, quantize
 
 ROOT = Path(__file__).parents[2]
@@ -29,40 +27,17 @@ print(open_session(sys.argv[1], "cpu").probabilities(numpy.load(sys.argv[2])).to
 pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="there is no .venv-oldest; scripts/install_oldest makes it")
 
 
-def _export(name: str, size: int, path: Path, precision: str = "fp32") -> Path:
-    spec = find_model(name)
-    torch.manual_seed(0)
-    manifest = Manifest(
-        ("circle", "square"),
-        InputSpec(size, size),
-        PreprocessSpec(),
-        spec.normalization,
-        UnknownRule(),
-        TrainingRecord(name, "", "", None, None),
-        "t",
-    )
-    export_onnx(spec.build(2, size).eval(), path, ExportOptions(precision=precision), manifest=manifest)  # type: ignore[arg-type]
-    return path
-
-
 @pytest.fixture(scope="module")
-def files(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def files(
+    shapes: Path, float_file: Callable[[str], Path], harmed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("oldest")
-    made = {name: _export("mobilenetv3_small", 32, folder / f"{name}.onnx", name) for name in ("fp32", "fp16")}
-    made["int8"], made["mixed"] = folder / "int8.onnx", folder / "mixed.onnx"
-    quantize(
-        _export("mobilenetv2", 32, folder / "v2.onnx"),
-        shapes,
-        made["int8"],
-        QuantizeOptions(method="minmax", max_drop=1.0, min_speedup=0.0),
-    )
-    quantize(
-        write_harmed_model(folder / "six.onnx", folder / "training"),
-        shapes,
-        made["mixed"],
-        QuantizeOptions(method="minmax", max_drop=0.1, min_speedup=0.0),
-    )
-    return made
+    made = {name: folder / f"{name}.onnx" for name in ("fp16", "int8", "mixed")}
+    export_onnx(shared_backend("mobilenetv3_small"), made["fp16"], ExportOptions(precision="fp16"))
+    gates = {"method": "minmax", "min_speedup": 0.0}
+    quantize(float_file("mobilenetv2"), shapes, made["int8"], QuantizeOptions(max_drop=1.0, **gates))
+    quantize(harmed, shapes, made["mixed"], QuantizeOptions(max_drop=0.1, **gates))
+    return made | {"fp32": float_file("mobilenetv3_small")}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "mixed"])
@@ -81,7 +56,8 @@ def test_the_oldest_onnxruntime_proves_the_file_and_answers_the_same(
     )
     assert proof.returncode == 0, proof.stdout + proof.stderr
     assert json.loads(proof.stdout)["ok"] is True
-    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    side = session.manifest.input.height
+    images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3), np.uint8)
     np.save(tmp_path / "images.npy", images)
     done = subprocess.run(
         [PYTHON, "-c", ANSWERS, files[precision], tmp_path / "images.npy"],

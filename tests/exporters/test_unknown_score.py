@@ -17,7 +17,7 @@ from edgecnn import Classifier
 from edgecnn.data.dataset import scan_folder
 from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import GateError, ManifestError
-from edgecnn.evaluation.evaluation import read_probabilities
+from edgecnn.evaluation.evaluate import read_probabilities
 from edgecnn.evaluation.ood_threshold import rejected
 from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.runtime.analysis.inspect import inspect_model

@@ -117,7 +117,7 @@ def _other_resize(model: onnx.ModelProto) -> None:
         (_swapped_channels, r"at \S+ \((Conv|Relu)\)"),
         (_wrong_mean, r"at \S+ \(Sub\)"),
         (_stale_head, r"at \S+ \(Gemm\)"),
-        (_other_resize, "in the pixels, before any layer: resize crop instead of stretch"),
+        (_other_resize, "in preprocessing, before the first layer: resize crop instead of stretch"),
     ],
 )
 def test_where_two_forms_part_is_named(change, says: str, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
@@ -158,5 +158,5 @@ def test_the_report_shows_the_images_that_changed(tiny_model: Path, shapes: Path
     assert "str&lt;b&gt;anger.onnx" in found
     assert "<b>anger" not in found
     assert "default-src 'none'" in found
-    assert "They part at" in found
-    assert "All forms hold" in parity_page(exporters.verify(tiny_model, [tiny_model], shapes))
+    assert "They diverge at" in found
+    assert "All forms pass" in parity_page(exporters.verify(tiny_model, [tiny_model], shapes))

@@ -93,7 +93,7 @@ def test_training_names_and_leaves_out_what_it_cannot_read(edgecnn, shapes: Path
     assert done.returncode == 0, done.stderr
     skipped = {Path(s["path"]).name: s["reason"] for s in json.loads(done.stdout)["skipped"]}
     assert skipped.keys() == {"text.jpg", "empty.jpg", "cut.jpg"}
-    assert "cut short" in skipped["cut.jpg"]
+    assert "truncated" in skipped["cut.jpg"]
     assert "empty" in skipped["empty.jpg"]
     for name in skipped:
         assert name in done.stderr
@@ -111,7 +111,7 @@ def test_predict_names_each_image_that_it_cannot_read(edgecnn, tiny_model: Path,
     assert done.returncode == 0
     rows = {Path(row["source"]).name: row for row in map(json.loads, done.stdout.splitlines())}
     assert rows["good.png"]["status"] in ("ok", "unknown")
-    for name, words in (("text.jpg", "not an image"), ("empty.jpg", "empty"), ("cut.jpg", "cut short")):
+    for name, words in (("text.jpg", "not an image"), ("empty.jpg", "empty"), ("cut.jpg", "truncated")):
         assert rows[name]["status"] == "error"
         assert words in rows[name]["reason"]
         assert rows[name]["label"] is rows[name]["score"] is None
@@ -243,10 +243,10 @@ def test_nothing_is_written_over_what_it_is_made_from(edgecnn, tiny_model: Path,
     model.write_bytes(before := tiny_model.read_bytes())
     link.symlink_to(model)
     for out in (model, link):
-        refused(edgecnn("quantize", model, "--data", shapes, "--out", out), "over what it is made from")
-        refused(edgecnn("adopt", model, "--out", out), "over what it is made from")
-        refused(edgecnn("export", model, "--out", out), "over what it is made from")
-        refused(edgecnn("tune", model, shapes, "--budget", 1, "--out", out), "over what it is made from")
+        refused(edgecnn("quantize", model, "--data", shapes, "--out", out), "overwrite its own input")
+        refused(edgecnn("adopt", model, "--out", out), "overwrite its own input")
+        refused(edgecnn("export", model, "--out", out), "overwrite its own input")
+        refused(edgecnn("tune", model, shapes, "--budget", 1, "--out", out), "overwrite its own input")
     assert model.read_bytes() == before
 
 

@@ -62,14 +62,14 @@ def test_weights_in_another_file(edgecnn, tiny_model: Path, shapes: Path, tmp_pa
     refused(
         edgecnn("quantize", tmp_path / "m.onnx", "--data", shapes, "--out", tmp_path / "q.onnx"),
         "m.onnx",
-        "in another file",
+        "external data file",
     )
 
 
 def test_a_file_that_is_quantized_already(edgecnn, tiny_int8_model: Path, shapes: Path, tmp_path: Path) -> None:
     refused(
         edgecnn("quantize", tiny_int8_model, "--data", shapes, "--out", tmp_path / "q.onnx"),
-        "quantized already",
+        "already quantized",
         "float file",
     )
 
@@ -83,7 +83,7 @@ def test_images_of_other_classes(edgecnn, tiny_model: Path, shapes: Path, tmp_pa
 def test_too_few_images(edgecnn, tiny_model: Path, tmp_path: Path) -> None:
     few = write_shapes(tmp_path / "few", 1)
     refused(
-        edgecnn("quantize", tiny_model, "--data", few, "--out", tmp_path / "q.onnx"), "to calibrate on", "at least 4"
+        edgecnn("quantize", tiny_model, "--data", few, "--out", tmp_path / "q.onnx"), "for calibration", "at least 4"
     )
 
 

@@ -249,11 +249,11 @@ import resource, sys, time
 from edgecnn.errors import ImageError
 from edgecnn.preprocess import decode
 data = sys.stdin.buffer.read()
-before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
 try:
     decode(data)
 except ImageError as error:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.perf_counter() - start, error)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.process_time() - start, error)
 """
     found = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
     kib, seconds, message = found.stdout.decode().split(maxsplit=2)
@@ -281,5 +281,5 @@ def test_max_pixels_holds_for_files_and_bytes_alike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
 def test_the_limit_holds_in_every_format(kind: str) -> None:
-    with pytest.raises(ImageError, match="30 x 20 pixels are more"):
+    with pytest.raises(ImageError, match="30 x 20 pixels exceed the limit"):
         decode(encoded(noise(20, 30), kind), max_pixels=599)

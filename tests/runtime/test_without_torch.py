@@ -73,8 +73,9 @@ def test_commands_that_need_an_extra_name_it(arguments: tuple[str, ...], extra: 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_importing_exporters_names_the_extra() -> None:
+def test_a_name_of_exporters_names_the_extra_and_the_options_need_none() -> None:
     program = f"import sys\nfor name in {BLOCKED!r}: sys.modules[name] = None\nimport exporters"
+    program += "\nassert exporters.ExportOptions().opset == 18\nexporters.export_onnx"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert "MissingExtraError" in done.stderr
     assert "pip install 'edgecnn[train]'" in done.stderr

@@ -75,6 +75,7 @@ def print_export(result: ExportResult, against: str, *, quantizable: bool = True
             ),
         ),
         ("images", result.parity.image_source),
+        *((name, text) for name, _, text in (found.partition(": ") for found in result.notes)),
         ("SHA-256", result.sha256),
     ]
     print_facts(result.file, rows)

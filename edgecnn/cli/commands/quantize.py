@@ -127,6 +127,8 @@ def _print(result: QuantizeResult, model: Path) -> None:
     print(result.reason)
     if result.decision == "mixed":
         print(f"in float: {', '.join(result.attempts[-1].float_blocks)}")
+    for kept in result.kept_float:
+        print(f"in float: {kept.operator} {kept.node}: {kept.reason}")
     ranges = f"ranges by {result.calibration.method}{', layers corrected' if result.calibration.corrected else ''}"
     print(f"agreement {result.agreement:.2%}, KL {result.kl:.2g}, {ranges}; {result.note}")
     if result.rejection is not None:

@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 def val(options: ValOptions) -> None:
     """Evaluate a model on labelled images."""
-    from edgecnn.evaluation.evaluation import validate
+    from edgecnn.evaluation.evaluate import validate
     from edgecnn.evaluation.metrics import wilson_interval
     from exporters.verify_models import open_model
 

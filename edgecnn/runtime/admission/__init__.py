@@ -1,4 +1,4 @@
-"""Model files from strangers: checked by rules and tried in a sandbox before this process opens them."""
+"""Admission of untrusted model files: static rules, and a trial run in a sandboxed child process."""
 
 from __future__ import annotations
 

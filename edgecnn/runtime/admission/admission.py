@@ -1,9 +1,9 @@
-"""Lets a model file in, or refuses it, before this process opens it.
+"""Admits or refuses a model file before this process opens it.
 
-onnxruntime can be killed by a file, which no ``try`` catches, and kept busy for ever by another. A file that was never
-seen is therefore parsed, held to rules and run once in a child process with limits on time and memory. The verdict is
-kept by the hash of the bytes that were tried, so that a known model starts at full speed. docs/untrusted-models.md says
-what this promises, and what not.
+A model file can crash onnxruntime, which no ``try`` catches, or keep it busy forever. A new file is
+therefore parsed, checked against rules and run once in a child process with time and memory limits. The verdict is
+cached by the SHA-256 of the file, so that a known model opens without delay. docs/untrusted-models.md describes what
+this guarantees and what it does not.
 """
 
 from __future__ import annotations
@@ -35,18 +35,19 @@ _REMEDY = "give a .onnx file that `edgecnn export` wrote"
 
 
 class _NoVerdictError(Exception):
-    """The probe came to no end that says anything of the model."""
+    """The probe failed for a reason that says nothing about the model."""
 
 
-def admit(model: ModelFile, image: tuple[int, int] | None = None) -> None:
-    """Returns where the model may be opened in this process.
+def admit(model: ModelFile, image: tuple[int, int] | None = None, *, remedy: str = _REMEDY) -> None:
+    """Checks that the model may be opened in this process.
 
     Args:
-        model: the bytes that will be run.
-        image: height and width to try it on, where the file leaves them open.
+        model: the file, as it will be run.
+        image: height and width of the test image, in pixels, if the file does not fix them.
+        remedy: what the error of a refused file advises.
 
     Raises:
-        ModelError: it is refused, or could not be tried; the message says which.
+        ModelError: the model is refused, or the check failed. The message says which.
     """
     verdict = recall(model.sha256)
     if verdict is None:
@@ -54,20 +55,20 @@ def admit(model: ModelFile, image: tuple[int, int] | None = None) -> None:
             verdict = Verdict(_probe(model.content, image or _IMAGE))
         except _NoVerdictError as error:
             raise ModelError(
-                f"{model.path}: not opened, since trying it out in a process of its own failed: {error}"
+                f"{model.path}: not opened because the safety check in a child process failed: {error}"
             ) from error
         remember(model.sha256, verdict)
     if verdict.why is not None:
-        raise ModelError(f"{model.path}: refused, since {verdict.why}; {_REMEDY}")
+        raise ModelError(f"{model.path}: refused because {verdict.why}; {remedy}")
 
 
 def admit_own(model: ModelFile) -> None:
-    """Remembers a file that this program has made, run and held against its original.
+    """Caches a positive verdict for a file that this program made, ran and compared with its original.
 
-    It needs no probe where it was made.
+    Such a file needs no trial run on this machine.
 
     Raises:
-        ModelError: it breaks a rule, so that devices would refuse it.
+        ModelError: the file violates a rule, so devices would refuse it.
     """
     from edgecnn.runtime.admission.rules import RefusedError, check_structure  # noqa: PLC0415  # a known model is not parsed
     from edgecnn.runtime.onnx_file.proto import parse_model  # noqa: PLC0415
@@ -75,12 +76,12 @@ def admit_own(model: ModelFile) -> None:
     try:
         check_structure(parse_model(model.content, model.path), len(model.content))
     except RefusedError as error:
-        raise ModelError(f"{model.path}: the runner would refuse it, since {error}") from error
+        raise ModelError(f"{model.path}: devices would refuse it because {error}") from error
     remember(model.sha256, Verdict(None))
 
 
 def _probe(content: bytes, image: tuple[int, int]) -> str | None:
-    """Why the model is refused, from a child process; None: it is not. Raises :class:`_NoVerdictError`."""
+    """Runs the probe in a child process. Returns why the model is refused, or None. Raises :class:`_NoVerdictError`."""
     import subprocess  # noqa: PLC0415  # a known model starts no process
 
     child = _start(image)
@@ -88,7 +89,7 @@ def _probe(content: bytes, image: tuple[int, int]) -> str | None:
         answer, _ = child.communicate(content, _SECONDS)
     except subprocess.TimeoutExpired as error:
         raise _NoVerdictError(
-            f"it did not end in {_SECONDS:g} s of waiting; try again when the machine is less busy"
+            f"it did not finish within {_SECONDS:g} s; try again when the machine is less busy"
         ) from error
     finally:
         _end(child)
@@ -98,11 +99,11 @@ def _probe(content: bytes, image: tuple[int, int]) -> str | None:
         found = json.loads(answer)
         why, version = found["why"], found["onnxruntime"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _NoVerdictError("it gave no answer; run `edgecnn doctor`") from error
+        raise _NoVerdictError("it returned no result; run `edgecnn doctor`") from error
     if version != onnxruntime.__version__:
         raise _NoVerdictError(
-            f"it ran onnxruntime {version}, this process {onnxruntime.__version__}; start again with one version "
-            "installed"
+            f"it used onnxruntime {version}, but this process uses {onnxruntime.__version__}; install one version and "
+            "restart"
         )
     return None if why is None else str(why)
 
@@ -119,7 +120,7 @@ def _start(image: tuple[int, int]) -> subprocess.Popen[bytes]:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """With all that it may have started."""
+    """Kills the child process and its own children."""
     if child.poll() is None:
         if sys.platform == "win32":
             child.kill()
@@ -129,10 +130,12 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _by_signal(status: int) -> str:
-    """What the model did to the process. Raises :class:`_NoVerdictError` where that may have been another's doing."""
+    """Returns why the process died. Raises :class:`_NoVerdictError` if the model may not be the cause."""
     name = signal.Signals(-status).name if -status in set(signal.Signals) else f"status {status}"
     if name == "SIGXCPU":
-        return "it computes without an end in sight"
+        return "it exceeds the limit of CPU time"
     if status > 0 or name in ("SIGKILL", "SIGTERM", "SIGALRM", "SIGINT", "SIGHUP"):
-        raise _NoVerdictError(f"the process ended by {name}; there may be too little memory, try again")
+        raise _NoVerdictError(
+            f"the process was ended by {name}, possibly for lack of memory; free memory and try again"
+        )
     return f"it crashes onnxruntime ({name})"

@@ -1,10 +1,7 @@
-"""What a model's structure may be before anything opens it.
+"""Rules for the structure of untrusted model files: known operators, one flat graph, sizes independent of pixels.
 
-Known operators, one flat graph, sizes that no image decides.
-
-Reads what :mod:`edgecnn.runtime.onnx_file.proto` parsed; nothing here runs the model. Where the rules are of no use,
-since onnxruntime itself falls over a graph that follows them, the probe in :mod:`edgecnn.runtime.admission.admission`
-finds out.
+Reads what :mod:`edgecnn.runtime.onnx_file.proto` parsed; nothing here runs the model. A graph that
+follows the rules can still crash onnxruntime; the probe in :mod:`edgecnn.runtime.admission.admission` detects that.
 """
 
 from __future__ import annotations
@@ -31,8 +28,8 @@ def _words(text: str) -> frozenset[str]:
 
 _OWN_DOMAINS = ("", "ai.onnx")
 _ONNX = _words(
-    "Abs Acos Add And ArgMax ArgMin Asin Atan AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat "
-    "Constant ConstantOfShape "
+    "Abs Acos Add And ArgMax ArgMin Asin Atan Attention AveragePool BatchNormalization Cast CastLike Ceil Celu Clip "
+    "Concat Constant ConstantOfShape "
     "Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear "
     "Einsum Elu Equal Erf Exp "
     "Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool "
@@ -92,29 +89,29 @@ _LIMITED = _words("blocksize dilations group kernel_shape num_groups output_padd
 
 
 class RefusedError(Exception):
-    """Why a model's structure is not allowed; one line, without the file's name."""
+    """The structure of a model is not allowed. The message is one line, without the file name."""
 
 
 def check_structure(model: Any, size_bytes: int) -> None:
-    """Holds a parsed model to the rules.
+    """Checks a parsed model against the rules.
 
     Args:
-        model: of :func:`edgecnn.runtime.onnx_file.proto.parse_model`.
-        size_bytes: of the file; a tensor cannot have more elements than the file has bits.
+        model: result of :func:`edgecnn.runtime.onnx_file.proto.parse_model`.
+        size_bytes: size of the file; a tensor cannot have more elements than the file has bits.
 
     Raises:
-        RefusedError: the first rule that it breaks.
+        RefusedError: the model violates a rule. The message names the first one.
     """
     if model.functions:
         raise RefusedError(
-            f"it has {len(model.functions)} functions of its own; inline them (onnx.inliner.inline_local_functions)"
+            f"it has {len(model.functions)} model-local functions; inline them (onnx.inliner.inline_local_functions)"
         )
     if model.training_info:
-        raise RefusedError("it has steps of training inside; export the network for inference")
+        raise RefusedError("it contains training information; export the network for inference")
     check_counts(model)
     graph = model.graph
     if graph.sparse_initializer:
-        raise RefusedError("it has sparse weights; export them dense")
+        raise RefusedError("it has sparse weights; export dense weights")
     for node in graph.node:
         _check_node(node)
     for tensor in _tensors(graph):
@@ -127,7 +124,7 @@ def check_structure(model: Any, size_bytes: int) -> None:
 
 
 def check_counts(model: Any) -> None:
-    """That a parsed model is small enough to be looked through. Raises :class:`RefusedError`."""
+    """Checks that a parsed model has few enough parts to be examined. Raises :class:`RefusedError`."""
     graph = model.graph
     for what, count, most in (
         ("nodes", len(graph.node), _MAX_NODES),
@@ -135,7 +132,7 @@ def check_counts(model: Any) -> None:
         ("initializers", len(graph.initializer), _MAX_TENSORS),
         ("inputs", len(graph.input), _MAX_TENSORS),
         ("outputs", len(graph.output), _MAX_TENSORS),
-        ("described tensors", len(graph.value_info), 2 * _MAX_TENSORS),
+        ("value_info entries", len(graph.value_info), 2 * _MAX_TENSORS),
         (
             "bytes of metadata",
             sum(len(entry.key) + len(entry.value) for entry in model.metadata_props),
@@ -147,7 +144,7 @@ def check_counts(model: Any) -> None:
 
 
 def plain(text: object, most: int = 80) -> str:
-    """A text out of a stranger's file as it may stand on a terminal: one line, printable, short."""
+    """Makes text from an untrusted file safe for a terminal: one line, printable, short."""
     shown = "".join(c if c.isprintable() else "?" for c in str(text)[: most + 1])
     return shown if len(shown) <= most else f"{shown[:most]}…"
 
@@ -156,24 +153,21 @@ def _check_node(node: Any) -> None:
     kind = plain(node.op_type)
     if node.domain in _OWN_DOMAINS and node.op_type in _CONTROL_FLOW:
         raise RefusedError(
-            f"it has control flow ({kind}), whose length nothing bounds; export a network whose steps do not depend "
-            "on values"
+            f"it has control flow ({kind}), which can run without a limit; export a network without control flow"
         )
     known = _ONNX if node.domain in _OWN_DOMAINS else _MICROSOFT if node.domain == "com.microsoft" else ()
     if node.op_type not in known:
         where = f"{plain(node.domain)}." if node.domain not in _OWN_DOMAINS else ""
-        raise RefusedError(
-            f"the operator {where}{kind} is not among those that a classifier is made of; export without it"
-        )
+        raise RefusedError(f"the operator {where}{kind} is not supported; export a network without it")
     for name in (node.name, *node.input, *node.output):
         _check_name(name)
     for attribute in node.attribute:
         if attribute.g or attribute.graphs:
-            raise RefusedError(f"the operator {kind} has a graph inside; export one flat graph")
+            raise RefusedError(f"the operator {kind} contains a subgraph; export a flat graph")
         if attribute.sparse_tensor or attribute.sparse_tensors:
-            raise RefusedError("it has sparse weights; export them dense")
+            raise RefusedError("it has sparse weights; export dense weights")
         if attribute.name in _LIMITED and any(abs(n) > _MAX_OF_ATTRIBUTE for n in (attribute.i, *attribute.ints)):
-            raise RefusedError(f"the operator {kind} has a {attribute.name} above {_MAX_OF_ATTRIBUTE:,}")
+            raise RefusedError(f"the operator {kind} has an attribute {attribute.name} above {_MAX_OF_ATTRIBUTE:,}")
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -189,19 +183,19 @@ def _check_tensor(tensor: Any, size_bytes: int) -> None:
     _check_name(tensor.name)
     if tensor.data_location or tensor.external_data:
         raise RefusedError(
-            f"it keeps weights ({plain(tensor.name)}) in another file; save it as one file "
+            f"it stores weights ({plain(tensor.name)}) in an external data file; save the model as one file "
             "(save_as_external_data=False)"
         )
     _check_dims(tensor.name, tensor.dims)
     if math.prod(tensor.dims) > 8 * size_bytes:
-        raise RefusedError(f"the weight {plain(tensor.name)} says that it has more elements than the file can hold")
+        raise RefusedError(f"the weight {plain(tensor.name)} declares more elements than the file can contain")
 
 
 def _check_value(value: Any) -> None:
     _check_name(value.name)
     kind = value.type
     if kind.sequence_type or kind.map_type or kind.sparse_tensor_type or kind.optional_type:
-        raise RefusedError(f"{plain(value.name)} is no plain tensor")
+        raise RefusedError(f"{plain(value.name)} is not a dense tensor")
     _check_dims(value.name, [d.dim_value for d in kind.tensor_type.shape.dim])
 
 
@@ -216,7 +210,7 @@ def _check_input(value: Any) -> None:
 def _check_dims(name: str, dims: Iterable[int]) -> None:
     found = list(dims)
     if len(found) > _MAX_RANK or any(not 0 <= d <= _MAX_SIDE for d in found):
-        raise RefusedError(f"{plain(name)} has a shape that no tensor can have")
+        raise RefusedError(f"{plain(name)} has an invalid shape")
 
 
 def _check_name(name: str) -> None:
@@ -225,11 +219,10 @@ def _check_name(name: str) -> None:
 
 
 def _check_pixels_power(graph: Any) -> None:
-    """No pixel may set a size or decide a division of whole numbers, else the one image that does harm comes after the
-    probe.
+    """Checks that no pixel value decides a size or an integer division.
 
-    What is computed from constants and from shapes alone is free of pixels; everything else, and what is not made yet,
-    is not.
+    Otherwise a later image could cause what the image of the probe did not. Tensors that are computed only from
+    constants and shapes do not depend on pixels; all others do, and so do tensors that are not computed yet.
     """
     free = {""} | {tensor.name for tensor in graph.initializer}
     free -= {value.name for value in graph.input}
@@ -239,11 +232,12 @@ def _check_pixels_power(graph: Any) -> None:
         fixed = all(name in free for name in node.input)
         if any(i < len(node.input) and node.input[i] not in free for i in _SETTING.get(node.op_type, ())):
             raise RefusedError(
-                f"a pixel may decide how much a {plain(node.op_type)} computes; export it with sizes that are fixed"
+                f"the amount of work of a {plain(node.op_type)} depends on pixel values; export the "
+                "network with fixed sizes"
             )
         if node.op_type in _DIVIDING and not fixed and not any(name in real for name in node.input):
             raise RefusedError(
-                f"a pixel may decide a {plain(node.op_type)} of whole numbers, which can crash the processor; "
+                f"an integer {plain(node.op_type)} depends on pixel values, which can crash the process; "
                 "compute it in float"
             )
         _mark(free, node.output, belongs=fixed or node.op_type in ("Shape", "Size"))
@@ -259,7 +253,7 @@ def _mark(names: set[str], outputs: Iterable[str], *, belongs: bool) -> None:
 
 
 def _is_real(node: Any, real: set[str]) -> bool:
-    """Whether a node's first output is surely of a floating type."""
+    """Whether the first output of a node certainly has a floating-point type."""
     attributes = {attribute.name: attribute for attribute in node.attribute}
     if node.op_type == "Cast":
         return "to" in attributes and attributes["to"].i in _REAL

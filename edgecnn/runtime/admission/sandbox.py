@@ -1,9 +1,9 @@
 """``python -m edgecnn.runtime.admission.sandbox``.
 
-Opens and runs a stranger's model where nothing is lost if that ends the process.
+Opens and runs an untrusted model in a child process, which may crash without harm.
 
-Reads ``PARENT HEIGHT WIDTH`` as arguments and the model on standard input, and writes one JSON line, or dies of what
-the model does. Imports as little as it can, since every first sight of a model pays for it.
+Reads ``PARENT HEIGHT WIDTH`` as arguments and the model on standard input, and writes one JSON line, unless the model
+crashes it. Imports few modules, because the first opening of each model waits for this process.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LONGEST_REASON = 300
 
 
 def main() -> None:
-    """Reads, evaluates, answers."""
+    """Reads the model, checks and runs it, and writes the result."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     _silence()
     parent, height, width = (int(word) for word in sys.argv[1:4])
@@ -63,14 +63,14 @@ def main() -> None:
 
 
 def _silence() -> None:
-    """What onnxruntime prints by itself is not to be taken for an answer, nor to reach the user's terminal."""
+    """Redirects the output of onnxruntime, so that it is not taken for the result and does not reach the terminal."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
 
 
 def _die_with(parent: int) -> None:
-    """No probe outlives the program that asked for it: at once on Linux, after the time limit on other Unixes."""
+    """Ends the probe together with its parent: immediately on Linux, after the time limit on other Unix systems."""
     if sys.platform == "win32":
         return
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -84,11 +84,11 @@ def _die_with(parent: int) -> None:
 
 
 def _limit(size_bytes: int) -> Any:
-    """Processor time, memory, and no core dump.
+    """Limits CPU time and memory, and disables core dumps.
 
-    Where memory runs out all the same, the kernel is to end this process and no other.
+    Makes this process the first that the kernel kills when memory runs out.
 
-    Returns the module that sets limits, or None where there is none.
+    Returns the module `resource`, or None if the system has no such limits.
     """
     if sys.platform == "win32":
         return None
@@ -103,10 +103,7 @@ def _limit(size_bytes: int) -> Any:
 
 
 def _spare(resource: Any, count: int) -> None:
-    """Limits address space to what is taken already and so many bytes more.
-
-    Other systems than Linux do not keep to such a limit.
-    """
+    """Limits the address space to its current size plus ``count`` bytes. Only Linux enforces this limit."""
     if sys.platform == "linux":
         try:
             used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
@@ -118,14 +115,14 @@ def _spare(resource: Any, count: int) -> None:
 
 
 def _lower(resource: Any, which: int, limit: int) -> None:
-    """Never above what the process was given; a second more for the hard limit, which kills without a reason."""
+    """Sets a soft limit, never above the inherited hard limit. The new hard limit is one higher."""
     hard = resource.getrlimit(which)[1]
     most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(which, (most, hard if hard != resource.RLIM_INFINITY and hard <= most else most + 1))
 
 
 def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any) -> str | None:
-    """Why the model is refused; None: it is not."""
+    """Returns why the model is refused, or None."""
     try:
         model = parse_model(content, Path())
         check_structure(model, len(content))
@@ -136,18 +133,18 @@ def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any) -> s
         _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * len(content) + _SPARE_OF_INPUT * largest)
         _try_out(content, size)
     except ModelError:
-        return "it is no ONNX file, or a broken one (then copy it again)"
+        return "it is not an ONNX file, or it is corrupt (then copy it again)"
     except RefusedError as error:
         return plain(error, _LONGEST_REASON)
     except MemoryError:
-        return "it asks for more memory than a model of its size may need"
+        return "it allocates more memory than allowed for a model of its size"
     return None
 
 
 def _try_out(content: bytes, size: tuple[int, int]) -> None:
-    """Opens it as the runner will, on one thread, and runs a black image and noise.
+    """Opens the model as the runtime does, on one thread, and runs a black image and a noise image.
 
-    Where the batch is free, two images of it.
+    Runs two images in a batch if the batch size is not fixed.
     """
     options = new_options(severity=SILENT, threads=1)
     options.inter_op_num_threads = 1
@@ -166,7 +163,7 @@ def _try_out(content: bytes, size: tuple[int, int]) -> None:
             {value.name: _noise(_shape(value.shape, 2, size), _TYPES.get(value.type, np.int64)) for value in inputs},
         )
     except Exception as error:
-        refused = _refused("it cannot be run on an image of its own size", error)
+        refused = _refused("onnxruntime cannot run it on an image of its input size", error)
         if all(_is_free(value.shape) for value in inputs) and "memory" not in str(refused):
             return  # the size was a guess
         raise refused from error
@@ -177,7 +174,7 @@ def _refused(what: str, error: Exception) -> RefusedError:
         return RefusedError(ort_reason(error))
     text = " ".join(str(error).removeprefix("[ONNXRuntimeError] : ").split())
     if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
-        return RefusedError(f"{what}: it asks for more memory than a model of its size may need")
+        return RefusedError(f"{what}: it allocates more memory than allowed for a model of its size")
     return RefusedError(f"{what} ({plain(text, _LONGEST_REASON // 2)})")
 
 
@@ -186,13 +183,13 @@ def _is_free(shape: list[int | str | None]) -> bool:
 
 
 def _shape(shape: list[int | str | None], batch: int, size: tuple[int, int]) -> tuple[int, ...]:
-    """``[N, H, W, 3]`` or ``[N, 3, H, W]`` with what the file leaves open filled in: rows before columns."""
+    """``[N, H, W, 3]`` or ``[N, 3, H, W]`` with open dimensions filled in, height before width."""
     sides = iter((*size, *(1 for _ in shape)))
     return tuple(side if isinstance(side, int) else batch if i == 0 else next(sides) for i, side in enumerate(shape))
 
 
 def _noise(shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Without numpy.random, whose import alone takes longer than a small model."""
+    """Returns noise. Does not use numpy.random: its import takes longer than running a small model."""
     count = int(np.prod(shape, dtype=np.int64))
     values = (np.arange(count, dtype=np.uint32) * np.uint32(2_654_435_761)) >> np.uint32(24)
     return values.astype(kind).reshape(shape)

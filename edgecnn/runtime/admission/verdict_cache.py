@@ -1,7 +1,7 @@
-"""Remembers by hash which model files were let in and which were not, for this process and for the next ones.
+"""Caches, by SHA-256, which model files were admitted or refused, for this process and later ones.
 
-One small JSON file a model, in a folder that this user alone may write to. What is not there, damaged, or of another
-version of the rules or of onnxruntime, is not known: the model is probed again.
+One small JSON file per model, in a folder that only this user may write to. If the file is missing, corrupt, or from
+another version of the rules or of onnxruntime, the model is probed again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _told: set[str] = set()
 
 @dataclass(frozen=True)
 class Verdict:
-    """On one model file; ``why`` it is refused, None where it is not."""
+    """The verdict on one model file; ``why`` is the reason for a refusal, or None."""
 
     why: str | None
     rules: int = _RULES
@@ -45,7 +45,7 @@ class Verdict:
 
 
 def recall(sha256: str) -> Verdict | None:
-    """The verdict on a file of this hash; None: not known, or no longer valid."""
+    """Returns the verdict on the file with this SHA-256; None if there is none or it is outdated."""
     if sha256 not in _here:
         found = _read(sha256)
         if found is None:
@@ -55,7 +55,7 @@ def recall(sha256: str) -> Verdict | None:
 
 
 def remember(sha256: str, verdict: Verdict) -> None:
-    """Keeps a verdict. Where the folder cannot be used, for this process alone, and says so once."""
+    """Stores a verdict. If the folder cannot be used, keeps it for this process only and logs one warning."""
     _here[sha256] = verdict
     folder = verdict_folder()
     try:
@@ -68,7 +68,7 @@ def remember(sha256: str, verdict: Verdict) -> None:
 
 
 def verdict_folder() -> Path:
-    """Where verdicts lie: in ``EDGECNN_CACHE``, else in the user's cache."""
+    """Returns the folder of the verdicts: below ``EDGECNN_CACHE`` if set, else in the user's cache folder."""
     named = os.environ.get("EDGECNN_CACHE")
     if named:
         return Path(named) / "verdicts"
@@ -94,17 +94,21 @@ def _read(sha256: str) -> Verdict | None:
 
 
 def _is_ours(folder: Path, *, make: bool) -> bool:
-    """Whether nobody else could have written a verdict there."""
+    """Whether only this user can write to the folder."""
     if make:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        _tell(folder, "it is no folder")
+        _tell(folder, "it is not a folder")
         return False
     if sys.platform != "win32" and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
-        _tell(folder, "others may write there, so it is not trusted; chmod 700 it, or name another with EDGECNN_CACHE")
+        _tell(
+            folder,
+            "other users may write there, so it is not trusted; run chmod 700 on it, or set "
+            "EDGECNN_CACHE to another folder",
+        )
         return False
     return True
 
@@ -120,4 +124,4 @@ def _drop_oldest(folder: Path) -> None:
 def _tell(folder: Path, why: str) -> None:
     if str(folder) not in _told:
         _told.add(str(folder))
-        log.warning("%s: verdicts on model files are not kept there, each start probes them again: %s", folder, why)
+        log.warning("%s: the verdict cache cannot be used, so each start checks model files again: %s", folder, why)

@@ -1,1 +1,1 @@
-"""What is in a model file, what onnxruntime makes of it, and how fast it is."""
+"""Analysis of model files: content, kernels that onnxruntime uses, layer differences, and speed."""

@@ -1,4 +1,4 @@
-"""How long a frame takes to become an answer here, and how much of that is not the network."""
+"""Measures the latency from image to prediction, and the share of it outside the network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FRAME_HEIGHT, _FRAME_WIDTH = 480, 640  # a webcam's
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Of the time of one call."""
+    """Percentiles of the latency of one call, in milliseconds."""
 
     p50: float
     p95: float
@@ -37,7 +37,7 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """What ``edgecnn benchmark`` reports; keys as in the contract."""
+    """The report of ``edgecnn benchmark``; field names are the JSON keys."""
 
     ep: str
     threads: int
@@ -66,20 +66,20 @@ def benchmark(
     *,
     options: RunOptions | None = None,
 ) -> BenchmarkResult:
-    """Measures in rounds: the whole way, then the network alone on the same pixels, so that both see the same machine.
+    """Measures the complete call and the network alone in alternation, on the same pixels, under the same machine load.
 
     Args:
         model: the ``.onnx`` file.
         ep: execution provider.
-        threads: of one inference; None: as ``options`` say.
-        batch: images an inference.
-        seconds: how long to measure.
-        source: an image file, decoded anew each time; None: a 640 x 480 frame in memory.
-        options: threads, power, memory and what the provider is told.
+        threads: CPU threads per inference; None: the value in ``options``.
+        batch: batch size.
+        seconds: duration of the measurement, in seconds.
+        source: an image file, decoded in each call; None: a 640 x 480 frame in memory.
+        options: threads, power, memory and provider options.
 
     Raises:
-        UsageError: a number that cannot be used.
-        Whatever opening the model or the image raises.
+        UsageError: a number is out of range.
+        EdgeCNNError: the model or the image cannot be opened.
     """
     _check(threads, batch, seconds)
     options = options or RunOptions()
@@ -119,7 +119,7 @@ def _check(threads: int | None, batch: int, seconds: float) -> None:
 def _measure(
     classifier: Classifier, frames: list[Image | Path], seconds: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Milliseconds of each call, the whole way and the network alone."""
+    """Returns milliseconds per call: of the complete calls, and of the network alone."""
     fitted = classifier.fitted(frames)
     session = classifier.session
     whole: list[float] = []
@@ -142,7 +142,7 @@ def _measure(
 
 
 def _frame() -> Image:
-    """Gradients and noise, the same every time: uint8 ``[480, 640, 3]``."""
+    """Returns a reproducible image of gradients and noise: uint8 ``[480, 640, 3]``."""
     random = np.random.default_rng(0)
     smooth = cv2.resize(
         random.integers(0, 256, (6, 8, 3)).astype(np.uint8),

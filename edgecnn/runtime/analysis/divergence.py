@@ -1,7 +1,4 @@
-"""Says where a model that failed `verify` leaves its reference.
-
-In the pixels already, at a layer, or nowhere in particular.
-"""
+"""Locates where a model that failed `verify` diverges from its reference: preprocessing, a layer, or gradually."""
 
 from __future__ import annotations
 
@@ -22,14 +19,14 @@ _IMAGES = 4  # that changed their answer
 
 
 def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -> VerifyResult:
-    """With ``where`` filled in for the first divergence; as it was where all hold.
+    """Returns the result with ``where`` set for the first divergence; unchanged if all models pass.
 
     Args:
-        result: of :func:`edgecnn.evaluation.parity.compare_models`.
-        models: the opened forms, the reference first.
+        result: result of :func:`edgecnn.evaluation.parity.compare_models`.
+        models: the opened models, the reference first.
 
     Raises:
-        ModelError: a file's layers cannot be read.
+        ModelError: the layers of a file cannot be read.
     """
     found = result.first_divergence
     if found is None:
@@ -52,7 +49,7 @@ def _where(earlier: Sequence[VerifiableModel], candidate: VerifiableModel, paths
     if not pixels:
         return None
     if pixels[0].shape != pixels[1].shape or (pixels[0] != pixels[1]).any():
-        return f"in the pixels, before any layer: {_differing(reference, candidate)}"
+        return f"in preprocessing, before the first layer: {_differing(reference, candidate)}"
     files = [r for r in earlier if isinstance(r, ModelSession)]
     if not files or not isinstance(candidate, ModelSession):
         return None  # torch names its tensors otherwise
@@ -65,13 +62,13 @@ def _where(earlier: Sequence[VerifiableModel], candidate: VerifiableModel, paths
         None
         if least is None
         else (
-            f"at no layer: small errors add up, the largest at {least.tensor} ({least.operator}), SQNR "
+            f"at no single layer: small errors accumulate, the largest at {least.tensor} ({least.operator}), SQNR "
             f"{least.sqnr_db:.1f} dB"
         )
     )
 
 
 def _differing(reference: VerifiableModel, candidate: VerifiableModel) -> str:
-    """What the two manifests say otherwise of images."""
+    """Lists the differences of two manifests in preprocessing."""
     a, b = ({**asdict(r.manifest.input), **asdict(r.manifest.preprocess)} for r in (reference, candidate))
     return ", ".join(f"{key} {b[key]} instead of {a[key]}" for key in a if a[key] != b[key])

@@ -1,7 +1,4 @@
-"""What is in a model file.
-
-Its manifest, its operators, what runs in int8 and what in float, how much work an image is.
-"""
+"""Inspects a model file: manifest, operators, int8 and float nodes, parameters, and multiply-accumulates per image."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from edgecnn.runtime.session.model_file import read_model_file
 __all__ = ["Inspection", "inspect_model"]
 
 Shape: TypeAlias = "tuple[int | None, ...]"
-"""None: a dimension that the file does not fix."""
+"""A shape; None is a dimension that the file does not fix."""
 
 # Where each kind of convolution and matrix product takes its weight, then its bias
 _FLOAT = {"Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (1, 2), "MatMul": (1,)}
@@ -62,7 +59,7 @@ _SAME_SHAPE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What ``edgecnn inspect`` reports; keys as in the contract."""
+    """The report of ``edgecnn inspect``; field names are the JSON keys."""
 
     manifest: dict[str, Any]
     sha256: str
@@ -82,7 +79,8 @@ def inspect_model(path: str | Path) -> Inspection:
     """Inspects a model file without running it.
 
     Raises:
-        InputNotFoundError, ModelError, ManifestError: it cannot be used.
+        InputNotFoundError: the file does not exist.
+        ModelError, ManifestError: the file is not a model that EdgeCNN can read.
     """
     file = read_model_file(path)
     model = parse_model(file.content, file.path)
@@ -90,7 +88,7 @@ def inspect_model(path: str | Path) -> Inspection:
         check_counts(model)
     except RefusedError as error:
         raise ModelError(
-            f"{file.path}: not looked into, since {error}; give a .onnx file that `edgecnn export` wrote"
+            f"{file.path}: not inspected because {error}; give a .onnx file that `edgecnn export` wrote"
         ) from error
     _check_nodes(file.path, model.graph.node)
     graph = _Graph(model.graph)
@@ -116,7 +114,7 @@ def inspect_model(path: str | Path) -> Inspection:
 
 
 def _manifest(path: Path, model: Any) -> dict[str, Any]:
-    """As it stands in the file, later writers' keys included, after it was checked."""
+    """Returns the manifest as stored in the file, with unknown keys, after validating it."""
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     if MANIFEST_KEY not in metadata:
         raise ManifestError(
@@ -135,13 +133,13 @@ def _check_nodes(path: Path, nodes: Iterable[Any]) -> None:
         least = 2 if node.op_type in _COMPUTING else int(node.op_type in _PASSING)
         if len(node.input) < least or not node.output or (node.op_type == "Constant" and not node.attribute):
             raise ModelError(
-                f"{path}: the graph is damaged: the {node.op_type} node '{node.name}' lacks an input or an output; "
+                f"{path}: the graph is invalid: the {node.op_type} node '{node.name}' lacks an input or an output; "
                 "export it again"
             )
 
 
 def _name(node: Any) -> str:
-    """A node need not have a name; the tensor that it makes has."""
+    """Returns the name of a node, or of its output if it has no name."""
     return str(node.name or node.output[0])
 
 
@@ -159,7 +157,7 @@ def _product(shape: Shape) -> int | None:
 
 
 class _Graph:
-    """A parsed graph, with what makes each tensor and how large it is."""
+    """A parsed graph, with the producer and the shape of each tensor."""
 
     def __init__(self, graph: Any) -> None:
         self.nodes: list[Any] = list(graph.node)
@@ -175,19 +173,19 @@ class _Graph:
         }
 
     def is_quantized(self, node: Any) -> bool:
-        """Whether both factors are 8-bit.
+        """Whether input and weight are 8-bit.
 
-        By the operator itself, or because both come out of a DequantizeLinear, which onnxruntime then fuses.
+        Either the operator is an int8 operator, or DequantizeLinear makes both, which onnxruntime fuses.
         """
         return node.op_type in _INTEGER or all(self._maker(name) == "DequantizeLinear" for name in node.input[:2])
 
     def parameters(self) -> int:
-        """Elements of all weights and biases; one that several nodes share counts once."""
+        """Number of elements of all weights and biases. A shared tensor counts once."""
         names = {name for node in self.nodes for name in self._weights(node)}
         return sum(math.prod(self._constants[name]) for name in names)
 
     def macs(self, node: Any) -> int | None:
-        """Of one image: the first dimension of what a node takes and gives is the batch, and counts as 1."""
+        """Multiply-accumulates of a node for one image. The first dimension is the batch and counts as 1."""
         given, taken = self._output_shape(node), self._shapes.get(node.input[0])
         weight = next(self._weights(node, _COMPUTING[node.op_type][:1]), None)
         if (
@@ -202,7 +200,7 @@ class _Graph:
         return None if count is None else count * math.prod(self._constants[weight])
 
     def _weights(self, node: Any, where: tuple[int, ...] = ()) -> Iterator[str]:
-        """The constants behind a node's weight and bias."""
+        """Yields the names of the constants for the weight and the bias of a node."""
         if node.op_type == "Add" and any(
             self._maker(self._origin(name)) in ("MatMul", "MatMulInteger", "QLinearMatMul") for name in node.input
         ):
@@ -215,7 +213,7 @@ class _Graph:
         return self._made[name].op_type if name in self._made else None
 
     def _origin(self, name: str) -> str:
-        """What a tensor is before it was dequantized or only rearranged."""
+        """Returns the tensor before dequantization, reshaping and transposing."""
         seen = set()
         while name not in self._constants and self._maker(name) in _PASSING and name not in seen:
             seen.add(name)  # a damaged file may hold a circle
@@ -223,7 +221,7 @@ class _Graph:
         return name
 
     def _output_shape(self, node: Any) -> Shape | None:
-        """From the file, or from what follows where that leaves shapes alone.
+        """Returns the output shape from the file, or from a following node that keeps the shape.
 
         Quantizers drop the shape between a node and its QuantizeLinear.
         """

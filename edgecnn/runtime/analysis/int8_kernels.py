@@ -1,7 +1,7 @@
-"""What onnxruntime makes of an int8 file when it loads it: which nodes run in int8, which fell back to float, and why.
+"""Reports which nodes of an int8 file onnxruntime runs in int8, which it runs in float, and why.
 
-A QDQ file says in float what may run in int8; whether it does is onnxruntime's decision at load, taken in silence. Here
-the graph that it decided on is written out and read.
+A QDQ file marks what may run in int8. onnxruntime decides at load time, without a message, what does. This module
+writes out the optimized graph and reads it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ACTIVATIONS = ("Relu", "Clip")
 
 @dataclass(frozen=True)
 class Fault:
-    """A node, and what is the matter with it."""
+    """A node that does not run as intended, and the reason."""
 
     node: str
     operator: str
@@ -38,7 +38,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Fusion:
-    """The file as it runs on the CPU provider."""
+    """How onnxruntime runs the file on the CPU provider."""
 
     fused: tuple[str, ...]  # convolutions and matrix products that run in int8
     broken: tuple[Fault, ...]  # that were to run in int8 and do not, or were to stay float and do not
@@ -47,15 +47,16 @@ class Fusion:
 
     @property
     def whole(self) -> bool:
-        """Whether everything runs as the file means it to; slow is not broken."""
+        """Whether all nodes run in the intended precision. Slow kernels do not count as faults."""
         return not self.broken and not self.stray
 
 
 def check_fusion(path: str | Path) -> Fusion:
-    """Loads a model file with all of onnxruntime's optimisations for the CPU, and reads what it made of it.
+    """Loads a model file with all CPU optimizations of onnxruntime, and reads the optimized graph.
 
     Raises:
-        InputNotFoundError, ModelError: it cannot be read, or onnxruntime refuses it.
+        InputNotFoundError: the file does not exist.
+        ModelError: the file cannot be read, or onnxruntime cannot load it.
     """
     file = read_model_file(path)
     admit(file)
@@ -82,7 +83,7 @@ def check_fusion(path: str | Path) -> Fusion:
 
 
 class _Nodes:
-    """A graph's nodes, and who makes and reads each tensor."""
+    """The nodes of a graph, with producer and consumers of each tensor."""
 
     def __init__(self, graph: Any) -> None:
         self.nodes: list[Any] = list(graph.node)
@@ -106,7 +107,7 @@ def _name(node: Any) -> str:
 
 
 def _origin(node: Any) -> str:
-    """The name that a node had in the file: onnxruntime appends to it where it fuses."""
+    """Returns the name of the node in the original file: onnxruntime appends to it when it fuses nodes."""
     return _name(node).split("_token_")[0]
 
 
@@ -124,36 +125,42 @@ def _broken(node: Any, written: _Nodes, int8: Mapping[str, Any], loaded: _Nodes)
         return Fault(
             _name(node),
             node.op_type,
-            "was to stay in float, but onnxruntime quantizes its weights at load, one scale for all channels",
+            "should stay in float, but onnxruntime quantizes its weights at load time, with one scale for all channels",
         )
     return Fault(_name(node), node.op_type, _why_float(node, written))
 
 
 def _why_float(node: Any, written: _Nodes) -> str:
-    """The rules are those of onnxruntime's ``qdq_selectors.cc``."""
+    """Returns why a node runs in float, by the rules of onnxruntime's ``qdq_selectors.cc``."""
     readers = written.readers(node)
     if any(name in written.outputs for name in node.output):
-        return "its output is an output of the file; only what goes into a QuantizeLinear alone is fused"
+        return "its output is a graph output; onnxruntime fuses only a node whose output goes into one QuantizeLinear"
     if len(readers) == 1 and readers[0].op_type in _ACTIVATIONS:
         return (
-            f"the {readers[0].op_type} after it stays, as the QuantizeLinear behind it holds values that it cuts "
-            "off, or is not there"
+            f"the {readers[0].op_type} after it is not fused: the QuantizeLinear after it represents values outside "
+            "the activation's range, or is missing"
         )
     others = sorted({r.op_type for r in readers if r.op_type != "QuantizeLinear"})
     if others:
-        return f"its output goes to {', '.join(others)} in float; only what goes into a QuantizeLinear alone is fused"
+        return (
+            f"its output goes to {', '.join(others)} in float; onnxruntime fuses only a node whose output "
+            "goes into one QuantizeLinear"
+        )
     if len(readers) != 1:
-        return f"its output goes to {len(readers)} nodes; only what goes into one QuantizeLinear is fused"
+        return (
+            f"its output goes to {len(readers)} nodes; onnxruntime fuses only a node whose output goes into "
+            "one QuantizeLinear"
+        )
     return (
-        "onnxruntime has no int8 form for its types: activations in and out must have the same type, weights int8 "
+        "onnxruntime has no int8 kernel for its types: activations in and out must have the same type, weights int8 "
         "with zero points of 0"
     )
 
 
 def _unquantized_nodes(loaded: _Nodes) -> Iterable[Fault]:
-    """Between int8 nodes with no float layer on the way.
+    """Finds float nodes between int8 nodes without a float layer on the way.
 
-    At the file's head and tail, and where a block stays float, conversions have to be.
+    Conversions at the beginning and end of the graph, and around float blocks, are necessary.
     """
     after = _reached([n for n in loaded.nodes if _runs_in_int8(n)], loaded.readers)
     before = _reached([n for n in loaded.nodes if _runs_in_int8(n)], loaded.makers)
@@ -161,11 +168,11 @@ def _unquantized_nodes(loaded: _Nodes) -> Iterable[Fault]:
         if node.op_type in _STRAY and id(node) in after and id(node) in before:
             readers = ", ".join(sorted({r.op_type for r in loaded.readers(node)}))
             makers = ", ".join(sorted({m.op_type for m in loaded.makers(node)}))
-            yield Fault(_name(node), node.op_type, f"stands between {makers} and {readers}")
+            yield Fault(_name(node), node.op_type, f"is between {makers} and {readers}")
 
 
 def _reached(start: list[Any], follow: Any) -> set[int]:
-    """Identities of the nodes that can be reached without crossing a float layer."""
+    """Returns the ids of the nodes that can be reached without crossing a float layer."""
     found: set[int] = set()
     waiting = [n for node in start for n in follow(node)]
     while waiting:
@@ -177,16 +184,19 @@ def _reached(start: list[Any], follow: Any) -> set[int]:
 
 
 def _slow(node: Any, loaded: _Nodes) -> Fault | None:
-    """By the conditions of ``convsym.cpp`` in onnxruntime's MLAS, for x86 with AVX-512."""
+    """Finds convolutions without a fast kernel, by ``convsym.cpp`` of onnxruntime's MLAS (x86 with AVX-512)."""
     dims = loaded.dims.get(node.input[3])
     if dims is None or len(dims) < 3:
         return None
     groups = next((a.i for a in node.attribute if a.name == "group"), 1) or 1
     outputs, inputs = dims[0], dims[1] * groups
     if groups > 1:
-        why = f"depthwise with {outputs} channels, no multiple of 16" if outputs % 16 else None
+        why = f"depthwise with {outputs} channels, not a multiple of 16" if outputs % 16 else None
     elif inputs % 4 or outputs % 4 or outputs < 16:
-        why = f"{inputs} channels in, {outputs} out: quick are multiples of 4, at least 16 out"
+        why = (
+            f"{inputs} input channels, {outputs} output channels; the fast kernel needs multiples of 4 and "
+            "at least 16 outputs"
+        )
     else:
         why = None
     return Fault(_origin(node), node.op_type, why) if why else None

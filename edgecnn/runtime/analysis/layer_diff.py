@@ -1,7 +1,7 @@
-"""Where two files of one network part: tensor by tensor, in the order of the graph.
+"""Compares two model files of one network, tensor by tensor, in graph order.
 
-Export and quantization keep the names of tensors, so the same name is the same quantity. An int8 file's tensors are
-read behind their DequantizeLinear, as the next layer sees them.
+Export and quantization keep tensor names, so equal names mean the same quantity. The tensors of an int8 file are read
+after their DequantizeLinear, as the next layer reads them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from edgecnn.errors import ModelError
@@ -20,6 +21,7 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.admission.admission import admit
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import read_model_file
+from edgecnn.runtime.session.model_session import filled_batch
 from edgecnn.runtime.session.ort_errors import ort_reason
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
 
@@ -47,7 +49,7 @@ _COMPUTING = (
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """One tensor of the candidate beside the reference's."""
+    """The difference of one tensor between candidate and reference."""
 
     tensor: str
     operator: str  # that makes it in the reference
@@ -55,14 +57,14 @@ class LayerDifference:
 
 
 def compare_layers(reference: str | Path, candidate: str | Path, images: Image) -> tuple[LayerDifference, ...]:
-    """Feeds both files the same images and compares every tensor that both have, in the reference's order.
+    """Runs both files on the same images and compares every common tensor, in the order of the reference.
 
     Args:
-        reference, candidate: model files with pixels as their input.
-        images: uint8 ``[N, H, W, 3]`` RGB of their size; a few are enough.
+        reference, candidate: model files with the input uint8 ``[N, H, W, 3]``.
+        images: uint8 ``[N, H, W, 3]`` RGB at their input size; a few are enough.
 
     Raises:
-        InputNotFoundError, ModelError: a file cannot be read or run, or the images are not of its size.
+        InputNotFoundError, ModelError: a file cannot be read or run, or the images have another size.
     """
     first, second = _Tensors(reference), _Tensors(candidate)
     shared = [
@@ -82,12 +84,12 @@ def compare_layers(reference: str | Path, candidate: str | Path, images: Image) 
 
 
 def first_parting(layers: Sequence[LayerDifference]) -> LayerDifference | None:
-    """The first tensor from which the two files are different networks; None where there is none."""
+    """Returns the first tensor from which on the files diverge; None if there is none."""
     return next((layer for layer in layers if layer.sqnr_db < _PARTED_DB), None)
 
 
 class _Tensors:
-    """A model file whose inner tensors can be asked for."""
+    """A model file whose inner tensors can be read."""
 
     def __init__(self, path: str | Path) -> None:
         file = read_model_file(path)
@@ -97,17 +99,17 @@ class _Tensors:
         self._names = {name for node in self._nodes for name in node.output}
 
     def computed(self) -> Iterator[tuple[str, str]]:
-        """Names of what the operators compute, with these."""
+        """Yields the names of computed tensors, with their operators."""
         for node in self._nodes:
             if node.op_type in _COMPUTING:
                 yield str(node.output[0]), str(node.op_type)
 
     def name_of(self, name: str) -> str | None:
-        """What stands for another file's tensor here."""
+        """Returns the tensor that corresponds to a tensor of another file."""
         return next((n for n in (name + _BEHIND, name) if n in self._names), None)
 
     def values(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
-        """The tensors of these names."""
+        """Computes the named tensors."""
         model = parse_model(self._content, self._path)
         given = {o.name for o in model.graph.output}
         for name in names:
@@ -115,10 +117,20 @@ class _Tensors:
                 model.graph.output.add(name=name)
         try:
             session = open_on_cpu(model.SerializeToString(), new_options(severity=SILENT))
-            found: list[NDArray[np.float32]] = session.run(names, {session.get_inputs()[0].name: images})
+            found: list[NDArray[np.float32]] = _run(session, names, images)
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
             raise ModelError(f"{self._path}: its layers cannot be read: {ort_reason(error)}") from error
         return found
+
+
+def _run(session: onnxruntime.InferenceSession, names: list[str], images: Image) -> list[NDArray[np.float32]]:
+    """All images at once, or in batches where the graph has a fixed one."""
+    value = session.get_inputs()[0]
+    size = value.shape[0] if isinstance(value.shape[0], int) else len(images)
+    parts = [
+        session.run(names, {value.name: filled_batch(images[i : i + size], size)}) for i in range(0, len(images), size)
+    ]
+    return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
 
 
 def _sqnr_db(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float:

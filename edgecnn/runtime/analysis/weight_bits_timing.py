@@ -1,7 +1,4 @@
-"""Which weights are quicker on this processor, those of seven bits or of eight.
-
-A measurement, since it depends on the processor alone.
-"""
+"""Measures whether int8 weights of seven or of eight bits are faster on this processor."""
 
 from __future__ import annotations
 
@@ -26,36 +23,36 @@ _CHANNELS, _SIDE, _LAYERS, _OUTPUT_SCALE = 64, 28, 4, 1000.0
 
 @dataclass(frozen=True)
 class WeightBitsTiming:
-    """Medians of one inference on one thread."""
+    """Median latency of one inference on one thread, in milliseconds."""
 
     seven_ms: float
     eight_ms: float
 
     @property
     def faster(self) -> WeightBits | None:
-        """Which one; None where the difference is less than chance."""
+        """The faster number of bits; None if the difference is within the noise."""
         if self.eight_ms > _MARGIN * self.seven_ms:
             return 7
         return 8 if self.seven_ms > _MARGIN * self.eight_ms else None
 
     def __str__(self) -> str:
-        times = f"weights of seven bits {self.seven_ms:.2f} ms, of eight {self.eight_ms:.2f} ms"
+        times = f"7-bit weights {self.seven_ms:.2f} ms, 8-bit weights {self.eight_ms:.2f} ms"
         if self.faster is None:
             return f"{times}: equally fast here"
         slower, faster = sorted((self.seven_ms, self.eight_ms), reverse=True)
         names = ("seven", "eight") if self.faster == 7 else ("eight", "seven")
-        return f"{times}: {names[0]} bits are faster here, {names[1]} cost {slower / faster:.2f}x"
+        return f"{times}: {names[0]} bits are faster here, {names[1]} bits take {slower / faster:.2f}x the time"
 
 
 def time_weight_bits(content: bytes, path: Path) -> WeightBitsTiming:
-    """Times an int8 file with weights of seven and of eight bits in turn, on one thread.
+    """Measures an int8 file with 7-bit and with 8-bit weights in alternation, on one thread.
 
     Args:
-        content: the bytes of a file whose input has a free or absent batch dimension.
-        path: named in errors.
+        content: bytes of a model file with a dynamic or missing batch dimension.
+        path: name of the file in error messages.
 
     Raises:
-        ModelError: the bytes are no ONNX model.
+        ModelError: the bytes are not an ONNX model.
     """
     both: tuple[WeightBits, WeightBits] = (7, 8)
     sessions = [open_on_cpu(with_weight_bits(content, bits, path), new_options(threads=1)) for bits in both]
@@ -71,7 +68,7 @@ def time_weight_bits(content: bytes, path: Path) -> WeightBitsTiming:
 
 
 def time_convolutions() -> WeightBitsTiming:
-    """The same of a few int8 convolutions made here, where there is no model to time."""
+    """Measures a small int8 network that is generated here, if there is no model file."""
     weights = np.random.default_rng(0).integers(-60, 60, (_LAYERS, _CHANNELS, _CHANNELS)).astype(np.int8)
     return time_weight_bits(int8_convolutions(weights, _SIDE, _OUTPUT_SCALE), Path("convolutions"))
 

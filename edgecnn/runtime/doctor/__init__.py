@@ -1,4 +1,4 @@
-"""Examines a machine, a model on it, or a folder of images."""
+"""The checks of `doctor`: of this machine, a model file, or a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examines a folder of images before hours are spent on it."""
+"""Checks a dataset before training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edgecnn.data.dataset import SPLITS, ImageFolder, scan_folder
 from edgecnn.data.loading import default_workers
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
-from edgecnn.data_quality.image_stats import Fault, ImageStats, read_facts
+from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import find_copies
 from edgecnn.progress import Reporter, Silent
 
@@ -23,7 +23,7 @@ _CLASSES = 20
 
 
 def examine_data(root: Path, reporter: Reporter | None = None) -> list[Finding]:
-    """Reads every image. Raises :class:`InputNotFoundError` or :class:`DataError`."""
+    """Checks every image of a dataset. Raises :class:`InputNotFoundError` or :class:`DataError`."""
     reporter = reporter or Silent()
     folder = scan_folder(root)
     facts, faults = _read(folder, reporter)
@@ -34,12 +34,12 @@ def examine_data(root: Path, reporter: Reporter | None = None) -> list[Finding]:
 
 
 def _read(folder: ImageFolder, reporter: Reporter) -> tuple[list[ImageStats], list[Fault]]:
-    """The images themselves are let go: a large folder's would not fit into memory."""
+    """Reads statistics of all images. Does not keep the images, which may not fit into memory."""
     progress = reporter.stage("reading images")
     facts: list[ImageStats] = []
     faults: list[Fault] = []
     with ThreadPoolExecutor(default_workers()) as pool:
-        for i, found in enumerate(pool.map(read_facts, folder.images)):
+        for i, found in enumerate(pool.map(read_image_stats, folder.images)):
             if isinstance(found, Fault):
                 faults.append(found)
             else:
@@ -54,6 +54,6 @@ def _summary(folder: ImageFolder, facts: Sequence[ImageStats]) -> Finding:
     classes = ", ".join(f"{name} {counts[name]}" for name in folder.class_names[:_CLASSES]) + (
         " …" if len(folder.class_names) > _CLASSES else ""
     )
-    text = f"{len(facts)} of {len(folder.images)} images can be read, {len(folder.class_names)} classes"
+    text = f"{len(facts)} of {len(folder.images)} images are readable, {len(folder.class_names)} classes"
     ready = f", split {', '.join(f'{split} {splits[split]}' for split in SPLITS)}" if splits else ""
     return Finding("ok", f"{text}{f' ({classes})' if classes else ''}{ready}", str(folder.root), "")

@@ -1,8 +1,6 @@
-"""Examines this machine for `doctor`.
+"""Checks this machine for `doctor`: Python, packages, providers, processor and cameras. Recommends the next command.
 
-Python, packages that clash or do not load, providers, processor, cameras; and says what to run next.
-
-Neither OpenCV nor onnxruntime is imported before it was seen that they load.
+OpenCV and onnxruntime are imported only after a check that they load.
 """
 
 from __future__ import annotations
@@ -55,9 +53,9 @@ _TRAINING = ("torch", "onnx", "onnxscript", "matplotlib")
 
 
 def examine_environment() -> tuple[list[Finding], Recommendation | None]:
-    """All findings, clashes and what does not load among them as faults, and what to run next.
+    """Returns all findings and the recommended next command.
 
-    None where a fault's remedy is no command.
+    Conflicting packages and packages that do not load are faults. The command is None if no command fixes the fault.
     """
     broken = load_faults()
     asked = (
@@ -92,7 +90,10 @@ def _python(running: tuple[int, int]) -> Iterator[Finding]:
     if running < _MIN_PYTHON:
         least = ".".join(map(str, _MIN_PYTHON))
         yield Finding(
-            "fault", f"{found}: {least} or later is needed", "Python", "make a virtual environment with a later Python"
+            "fault",
+            f"{found}: {least} or later is required",
+            "Python",
+            "create a virtual environment with a newer Python",
         )
     else:
         yield Finding("ok", found, "Python", "")
@@ -100,7 +101,7 @@ def _python(running: tuple[int, int]) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class _Clash:
-    """Distributions that install one module."""
+    """Installed distributions that provide the same module."""
 
     title: str
     installed: dict[str, str]  # name -> version
@@ -110,7 +111,10 @@ class _Clash:
     def finding(self) -> Finding:
         listed = ", ".join(f"{name} {version}" for name, version in self.installed.items())
         others = " or ".join(name for name in self.installed if name != self.keep)
-        told = f"{len(self.installed)} packages install the same {self.title}, each over the other's files: {listed}"
+        told = (
+            f"{len(self.installed)} conflicting packages install {self.title} and overwrite each other's "
+            f"files: {listed}"
+        )
         remedy = (
             f"pip uninstall {' '.join(self.installed)}, then pip install {self.keep} (or {others}, if you want that)"
         )
@@ -123,28 +127,28 @@ def _clash(title: str, module: str, names: tuple[str, ...], keep: str) -> _Clash
 
 
 def _brings(name: str, module: str) -> bool:
-    """Whether a distribution installs the module, as far as it tells.
+    """Whether a distribution installs the module, according to its metadata.
 
-    Onnxruntime-qnn did, and became a plugin of another name.
+    onnxruntime-qnn did in older versions; now it is a plugin with another module name.
     """
     files = distribution(name).files
     return not files or any(file.parts[0] == module for file in files)
 
 
 def _mend(clashes: Sequence[_Clash]) -> Recommendation:
-    """Uninstalling one of two takes files away that the other needs, so both go."""
+    """Recommends to uninstall all conflicting packages, because they share files, and to install one again."""
     command = (
         f"pip uninstall -y {' '.join(name for c in clashes for name in c.installed)} && pip install "
         f"{' '.join(c.keep for c in clashes)}"
     )
     return Recommendation(
         command,
-        f"of packages that clash, what works does so by chance: keep one {' and one '.join(c.title for c in clashes)}",
+        f"packages conflict, so results are unpredictable: keep one {' and one '.join(c.title for c in clashes)}",
     )
 
 
 def _engine(broken: Sequence[LoadFault]) -> str:
-    """The one to keep where several are installed: for GPUs where a GPU is."""
+    """Returns the onnxruntime package to keep: the GPU build if the machine has an NVIDIA GPU."""
     if any(fault.name == "onnxruntime" for fault in broken):
         return "onnxruntime"
     from edgecnn.runtime.providers.availability import this_machine  # noqa: PLC0415  # imports onnxruntime, which is seen to load by now
@@ -169,7 +173,7 @@ def _cameras(broken: Sequence[LoadFault]) -> tuple[Camera, ...] | None:
 
 def _camera_findings(cameras: tuple[Camera, ...] | None) -> Iterator[Finding]:
     if cameras is None:
-        yield Finding("note", "not looked for, since OpenCV does not load", "camera", "")
+        yield Finding("note", "not checked, because OpenCV does not load", "camera", "")
         return
     for camera in cameras:
         what = f"'{camera.name}' ({camera.path or 'on the camera connector'})"
@@ -180,30 +184,30 @@ def _camera_findings(cameras: tuple[Camera, ...] | None) -> Iterator[Finding]:
             yield Finding("ok", f"{what}: predict MODEL {camera.source}", "camera", "")
     if not cameras and sys.platform.startswith("linux"):
         remedy = (
-            "plug one in; in a container, start that with --device /dev/video0; on a Raspberry Pi's connector, "
+            "connect a camera; start a container with --device /dev/video0; on a Raspberry Pi camera connector, "
             "`rpicam-hello` tests it"
         )
         yield Finding("note", "none found", "camera", remedy)
     elif not cameras:
         yield Finding(
             "note",
-            f"{platform.system()} does not list cameras to OpenCV",
+            f"{platform.system()} does not give OpenCV a list of cameras",
             "camera",
-            "try `edgecnn predict MODEL 0`, which is the first one",
+            "try `edgecnn predict MODEL 0`, which uses the first camera",
         )
 
 
 def _extras() -> Iterator[Finding]:
     missing = [name for name in _TRAINING if find_spec(name) is None]
     if missing:
-        what = f"without {', '.join(missing)} it runs models, and does not train or export them"
+        what = f"{', '.join(missing)} not installed: EdgeCNN can run models, but not train or export them"
         yield Finding("note", what, "training", "pip install 'edgecnn[train]'")
     else:
-        yield Finding("note", "installed: trains, exports and quantizes", "training", "")
+        yield Finding("note", "installed: training, export and quantization work", "training", "")
 
 
 def _int8() -> Iterator[Finding]:
-    """Which weights are faster on an x86 processor; on others they take the same way."""
+    """Reports whether 7-bit or 8-bit int8 weights are faster. Only on x86; other processors run both the same way."""
     if not is_x86():
         return
     from edgecnn.runtime.analysis.weight_bits_timing import time_convolutions  # noqa: PLC0415  # onnxruntime is seen to load by now
@@ -212,7 +216,7 @@ def _int8() -> Iterator[Finding]:
 
 
 def _next(cameras: tuple[Camera, ...]) -> Recommendation:
-    """By what is known without a model: which file, which provider, how many threads, which camera."""
+    """Recommends a command with model form, provider, threads and camera, from what is known without a model file."""
     from edgecnn.runtime.providers.availability import missing_providers, this_machine  # noqa: PLC0415  # onnxruntime is seen to load by now
     from edgecnn.runtime.providers.registry import available  # noqa: PLC0415
 
@@ -224,7 +228,7 @@ def _next(cameras: tuple[Camera, ...]) -> Recommendation:
     source = next((camera.source for camera in cameras if not camera.problem), "image.jpg")
     threads = ("--threads", physical_cores()) if ep == "cpu" else ()
     return Recommendation.of(
-        f"{why}; `edgecnn doctor {model}` proves and times it first",
+        f"{why}; `edgecnn doctor {model}` verifies and times the model first",
         "edgecnn",
         "predict",
         model,
@@ -236,16 +240,16 @@ def _next(cameras: tuple[Camera, ...]) -> Recommendation:
 
 
 def _file_for(ep: str) -> tuple[str, str]:
-    """The form of a model that a provider is quick with, and why."""
+    """Returns the model form that is fast on a provider, and the reason."""
     if ep == "cuda":
-        return "model.onnx", "cuda has no int8 convolutions: the float file"
+        return "model.onnx", "CUDA has no int8 convolutions: use the float file"
     if ep in ("tensorrt", "openvino"):
-        return "model.int8.onnx", f"the int8 file of `edgecnn quantize --target {ep}`"
+        return "model.int8.onnx", f"use the int8 file of `edgecnn quantize --target {ep}`"
     if ep != "cpu":
-        return "model.onnx", f"the float file on {ep}"
+        return "model.onnx", f"use the float file on {ep}"
     target = "x86" if is_x86() else "arm64"
     if not has_vnni():
-        return "model.int8.onnx", f"an int8 file that was quantized on this machine (target {target})"
+        return "model.int8.onnx", f"use an int8 file that was quantized on this machine (target {target})"
     if has_fast_int8() is False:
-        return "model.onnx", "the float file, since this processor gains little from int8"
-    return "model.int8.onnx", f"the int8 file of the target {target}"
+        return "model.onnx", "use the float file, because int8 is hardly faster on this processor"
+    return "model.int8.onnx", f"use the int8 file for the target {target}"

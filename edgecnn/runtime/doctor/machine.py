@@ -1,4 +1,4 @@
-"""Examines what no package changes: the processor and our share of it, memory, heat, power, disk."""
+"""Checks the machine: processor and its limits, memory, temperature, power supply, disk."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _SAID = {"asimddp": "dotprod (asimddp)", "asimdhp": "half precision (asimdhp)"}
 
 
 def examine_machine(root: Path = _ROOT) -> list[Finding]:
-    """All findings; none is a fault, since a slow machine runs models too.
+    """Returns all findings. None is a fault, because a slow machine can run models too.
 
     Args:
-        root: of the file system, for tests.
+        root: root of the file system; tests pass another one.
     """
     return [
         *_processor(),
@@ -68,57 +68,57 @@ def _processor() -> Iterator[Finding]:
     cores = f"{_count(present_cores(), 'core')}, {_count(os.cpu_count() or 1, 'thread')}"
     yield Finding("ok", f"{cpu_name()}, {cores}; {_sets(cpu_flags())}", "processor", "")
     if not has_vnni():
-        what = "no VNNI: int8 gains less, and weights of eight bits need a slower way to be exact"
+        what = "no VNNI: int8 gains less speed, and 8-bit weights use slower kernels to be exact"
         yield Finding(
             "warning",
             what,
             "processor",
-            "quantize on this machine: `edgecnn quantize` then keeps weights to seven bits",
+            "quantize on this machine: `edgecnn quantize` then uses 7-bit weights",
         )
     elif has_fast_int8() is False:
-        what = "no dotprod (asimddp): int8 gains less"
+        what = "no dotprod (asimddp): int8 gains less speed"
         yield Finding(
             "note",
             what,
             "processor",
-            "let `edgecnn doctor MODEL` time the float file and the int8 file here, and take the quicker",
+            "run `edgecnn doctor MODEL` on the float file and the int8 file, and use the faster one",
         )
 
 
 def _sets(flags: frozenset[str]) -> str:
     if not flags:
-        return "the system does not tell its instruction sets"
+        return "the system does not report its instruction sets"
     known = [_SAID.get(name, name) for name in (_X86_SETS if is_x86() else _ARM_SETS) if name in flags]
-    return f"for int8 and 16 bits: {', '.join(known) or 'no instruction set'}"
+    return f"instructions for int8 and 16-bit floats: {', '.join(known) or 'none'}"
 
 
 def _cores(root: Path) -> Iterator[Finding]:
-    """What of the processor is ours, and why so little where it is."""
+    """Reports which part of the processor this process may use, and what limits it."""
     allowed, present, quota = allowed_threads(), os.cpu_count() or 1, cpu_quota(root)
     limits = [f"may run on {allowed} of {present} threads"] if allowed < present else []
-    limits += [f"gets the time of {quota:g} processors (its control group)"] if quota and quota < allowed else []
+    limits += [f"is limited to the time of {quota:g} processors (control group)"] if quota and quota < allowed else []
     if limits:
-        remedy = f"--threads {physical_cores(root)}, the default here; more would wait for each other"
+        remedy = f"--threads {physical_cores(root)}, the default here; more threads would wait for each other"
         yield Finding("note", f"this process {' and '.join(limits)}", "cores", remedy)
     fast = fast_cores(root)
     if fast and fast < physical_cores(root):
         kinds = ", ".join(f"{kind.count} x {kind.name}" for kind in core_kinds(root))
         remedy = f"try --threads {fast}; `edgecnn doctor MODEL` times it"
-        yield Finding("note", f"two kinds of cores ({kinds}): the slower ones may hold up the fast", "cores", remedy)
+        yield Finding("note", f"two kinds of cores ({kinds}): the slow ones may delay the fast ones", "cores", remedy)
     if offline := offline_cores(root):
         yield Finding(
             "note",
             f"{_count(offline, 'processor')} switched off",
             "cores",
-            "on a Jetson, `sudo nvpmodel -m 0` gives all of them",
+            "on a Jetson, `sudo nvpmodel -m 0` switches all on",
         )
 
 
 def _load() -> Iterator[Finding]:
     load = busy()
     if load is not None:
-        what = f"other programs use the processor: {load:.1f} wanted to run in the last minute"
-        yield Finding("note", what, "load", "end them before you measure")
+        what = f"other programs use the processor: load average {load:.1f} in the last minute"
+        yield Finding("note", what, "load", "stop them before measuring")
 
 
 def _memory(root: Path) -> Iterator[Finding]:
@@ -127,14 +127,14 @@ def _memory(root: Path) -> Iterator[Finding]:
         return
     available_bytes = min(found.available_bytes, limit_bytes or found.available_bytes)
     limited = (
-        f"; this process may use {_size(limit_bytes)} (its control group)"
+        f"; this process may use {_size(limit_bytes)} (control group)"
         if limit_bytes and limit_bytes < found.total_bytes
         else ""
     )
     what = f"{_size(found.total_bytes)}, {_size(found.available_bytes)} available{limited}"
     if available_bytes < _LITTLE_MEMORY_BYTES:
         yield Finding(
-            "warning", what, "memory", "end other programs, or take a smaller network; one image at a time (--batch 1)"
+            "warning", what, "memory", "stop other programs, use a smaller network, or use batch size 1 (--batch 1)"
         )
     else:
         yield Finding("ok", what, "memory", "")
@@ -145,9 +145,9 @@ def _disk() -> Iterator[Finding]:
     if free_bytes < _LITTLE_DISK_BYTES:
         yield Finding(
             "warning",
-            f"{_size(free_bytes)} free where this folder is",
+            f"{_size(free_bytes)} free on the disk of the current folder",
             "disk",
-            "free some, or write elsewhere (--out, --save)",
+            "free disk space, or write to another disk (--out, --save)",
         )
 
 
@@ -155,9 +155,9 @@ def _heat(root: Path) -> Iterator[Finding]:
     found = heat(root)
     if found is None:
         return
-    what = f"{found.temperature_c:.0f} °C at {found.zone}; it slows down from {found.limit_c:.0f} °C"
+    what = f"{found.temperature_c:.0f} °C at {found.zone}; it throttles from {found.limit_c:.0f} °C"
     if found.is_hot:
-        yield Finding("warning", what, "heat", "cool it (a fan, a heat sink, air): timings taken now are too slow")
+        yield Finding("warning", what, "heat", "improve the cooling (fan, heat sink); latency measured now is too high")
     else:
         yield Finding("ok", what, "heat", "")
 
@@ -167,21 +167,21 @@ def _power(root: Path) -> Iterator[Finding]:
     if found is None:
         return
     now, since_start = found
-    remedy = "a stronger power supply and a shorter cable for low voltage, cooling for the others"
+    remedy = "for low voltage use a stronger power supply and a shorter cable; for the others improve the cooling"
     if now:
-        yield Finding("warning", f"the board's firmware tells: {', '.join(now)}", "power", remedy)
+        yield Finding("warning", f"the board's firmware reports: {', '.join(now)}", "power", remedy)
     elif since_start:
         yield Finding(
-            "note", f"since it was switched on, the board's firmware told: {', '.join(since_start)}", "power", remedy
+            "note", f"the board's firmware has reported since power-on: {', '.join(since_start)}", "power", remedy
         )
     else:
-        yield Finding("ok", "the board's firmware has nothing to complain of", "power", "")
+        yield Finding("ok", "the board's firmware reports no problem", "power", "")
 
 
 def _clock(root: Path) -> Iterator[Finding]:
     if clock_held_low(root):
         remedy = "echo ondemand | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-        yield Finding("warning", "the governor `powersave` keeps the lowest clock", "clock", remedy)
+        yield Finding("warning", "the CPU governor `powersave` keeps the lowest clock frequency", "clock", remedy)
 
 
 def _count(number: int, thing: str) -> str:

@@ -1,7 +1,4 @@
-"""Proves a model file on this device.
-
-Its golden samples on each provider in question, then which of those that pass is the quickest.
-"""
+"""Checks a model file on this device: replays its golden samples on each provider, then times those that pass."""
 
 from __future__ import annotations
 
@@ -30,22 +27,22 @@ __all__ = ["examine_model"]
 
 
 def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | None]:
-    """Replays the golden samples on the providers named, or on all that are here.
+    """Replays the golden samples on the named providers, or on all available ones.
 
-    One that is not here is a warning while another is.
+    A provider that is not available is a warning if another one is.
 
-    Each is opened by its name: ``auto`` would refuse a model whose samples fail, where the figures are what is asked
-    for.
+    Each provider is opened by name, because ``auto`` refuses a model whose golden samples fail, and `doctor` reports
+    the differences.
 
     Returns:
-        What was found, and the command that runs it best; None where nothing proves the model.
+        The findings, and the command that runs the model fastest; None if no provider passes the golden samples.
 
     Raises:
-        InputNotFoundError, ModelError, ManifestError: the file cannot be opened.
-        ProviderError: none of the providers can be had.
+        InputNotFoundError, ModelError, ManifestError: the file cannot be used.
+        ProviderError: no provider is available.
     """
     if not path.exists():
-        raise InputNotFoundError(f"{path}: no such model file or folder of images; check the path")
+        raise InputNotFoundError(f"{path}: no such model file or dataset; check the path")
     providers, findings = _usable() if ep == "auto" else (parse(ep), [])
     refused: list[ProviderError] = []
     proven: list[ModelSession] = []
@@ -74,9 +71,9 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
 
 
 def _usable() -> tuple[tuple[Provider, ...], list[Finding]]:
-    """Those that are here, less those that are known to fail, each with why.
+    """Returns the available providers, and findings for those known to fail.
 
-    To name one with --ep tries it all the same.
+    A provider named with --ep is tried in any case.
     """
     reasons = {reason.provider: reason for reason in missing_providers()}
     here = available()
@@ -102,7 +99,7 @@ def _summary(session: ModelSession) -> Finding:
 
 
 def _golden(session: ModelSession) -> GoldenSamples | Finding:
-    """The samples, or why there are none to replay."""
+    """Returns the golden samples, or a finding if there are none."""
     try:
         golden = session.description.golden()
     except ManifestError as error:
@@ -110,7 +107,7 @@ def _golden(session: ModelSession) -> GoldenSamples | Finding:
         return Finding("fault", what, session.file, remedy)
     missing = Finding(
         "warning",
-        "no golden samples, so nothing proves the model here",
+        "no golden samples, so the model cannot be verified on this device",
         session.file,
         "export it with --golden synthetic",
     )
@@ -122,21 +119,21 @@ def _proof(session: ModelSession, golden: GoldenSamples) -> Finding:
     what = f"{found.samples} golden samples on {session.ep}: {_difference(found)}"
     if found.passed:
         return Finding("ok", what, session.file, "")
-    remedy = "the file was changed, or this device computes it differently: export it again, or use another provider"
+    remedy = "the file was changed, or this device computes different results: export it again, or use another provider"
     return Finding("fault", what, session.file, remedy)
 
 
 def _difference(found: GoldenReplay) -> str:
     figures = f"max_abs_diff {found.max_abs_diff:.2g}, tolerance {found.tolerance:g}"
     return (
-        f"{figures}; an answer is no number, or the samples are not of this model's size"
+        f"{figures}; an output is NaN, or the golden samples do not have this model's input size"
         if math.isnan(found.max_abs_diff)
         else figures
     )
 
 
 def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
-    """Races those that gave the golden samples' answers, the CPU provider with several numbers of threads."""
+    """Times the providers that passed the golden samples; the CPU provider with several numbers of threads."""
     runners = [runner for session in proven for runner in _runners(session)]
     race(runners, grey(runners[0].session), seconds=min(2.0, 0.5 * len(runners)))
     chosen, close = winner(runners)
@@ -147,17 +144,21 @@ def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
     source = next((camera.source for camera in find_cameras() if not camera.problem), "image.jpg")
     threads = () if chosen.threads is None else ("--threads", chosen.threads)
     verdict = (
-        "too close to call in so short a race, so what takes least of the machine" if close else "the quickest here"
+        "no clear difference in this short measurement, so the one that uses the fewest resources"
+        if close
+        else "the fastest here"
     )
     why = f"{verdict}: {chosen.name}"
     command = Recommendation.of(
-        why if len(runners) > 1 else f"all that is here: {chosen.name}", *_predict(path, source, ep, threads)
+        why if len(runners) > 1 else f"the only one available: {chosen.name}", *_predict(path, source, ep, threads)
     )
-    return Finding("ok", f"one image, the network alone: {times} (medians)", proven[0].file, _disturbed()), command
+    return Finding(
+        "ok", f"latency of one image, network only: {times} (medians)", proven[0].file, _disturbed()
+    ), command
 
 
 def _weight_bits(proven: Sequence[ModelSession]) -> Iterator[Finding]:
-    """Whether the file's int8 weights have the faster form, where the CPU provider of an x86 processor runs it."""
+    """Checks whether the int8 weights have the faster number of bits. Only for the CPU provider on x86."""
     session = next((session for session in proven if session.ep == "cpu"), None)
     if session is None or not is_x86():
         return
@@ -169,13 +170,17 @@ def _weight_bits(proven: Sequence[ModelSession]) -> Iterator[Finding]:
     if found.faster in (None, bits):
         yield Finding("ok", f"int8 weights of {bits} bits; {found}", session.file, "")
     else:
-        remedy = "quantize the float file on this machine: `edgecnn quantize` takes the weights that are faster there"
+        remedy = "quantize the float file on this machine: `edgecnn quantize` then uses the faster number of bits"
         yield Finding("warning", f"int8 weights of {bits} bits; {found}", session.file, remedy)
 
 
 def _disturbed() -> str:
     load = busy()
-    return "" if load is None else f"other programs were busy too (load {load:.1f}): measure again when they are not"
+    return (
+        ""
+        if load is None
+        else f"other programs used the processor too (load average {load:.1f}): measure again when they do not"
+    )
 
 
 def _predict(path: Path, source: str, ep: str, threads: tuple[str, int] | tuple[()]) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Which provider, and how many threads, answer soonest here: a short race between open sessions."""
+"""Measures which provider and how many threads are fastest here, between open sessions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MIN_WON = 0.8  # of the rounds: on a busy machine medians alone differ by chanc
 
 @dataclass
 class Runner:
-    """A session in the race, and how long an image took it, a figure a turn."""
+    """A session and its latency per image in each round."""
 
     session: ModelSession
     threads: int | None  # None: as the provider sees fit
@@ -39,33 +39,32 @@ class Runner:
 
     @property
     def median_ms(self) -> float:
-        """Of its turns."""
+        """Median latency over the rounds, in milliseconds."""
         return median(self.turns_ms)
 
     @property
     def name(self) -> str:
-        """`cpu with 2 threads`."""
+        """Name for messages, as in `cpu with 2 threads`."""
         if self.threads is None:
             return self.session.ep
         return f"{self.session.ep} with {self.threads} {'thread' if self.threads == 1 else 'threads'}"
 
 
 def thread_counts() -> tuple[int, ...]:
-    """Numbers of threads that are worth a try on the CPU, the default last."""
+    """Numbers of CPU threads to try, the default last."""
     most = physical_cores()
     tried = {1, min(4, most), max(1, most // 2), min(fast_cores() or most, most), most}
     return tuple(sorted(tried))
 
 
 def cpu_runners(proven: ModelSession, counts: Sequence[int]) -> list[Runner]:
-    """The model on the CPU provider with several numbers of threads, which sleep once a run is over and leave the cores
-    to the next runner.
+    """Opens the model on the CPU provider with several numbers of threads.
 
-    onnxruntime's spin for a while after a run, for the next one to begin at once; within a run these do too, so that a
-    run takes as long.
+    By default, threads of onnxruntime spin for a while after a run. Here they sleep after a run, to leave the cores to
+    the next runner, but spin within it, so that a run takes the same time as by default.
 
     Args:
-        proven: the model, open.
+        proven: an open session of the model.
         counts: numbers of threads.
     """
     model = read_model_file(proven.path)
@@ -79,12 +78,12 @@ def cpu_runners(proven: ModelSession, counts: Sequence[int]) -> list[Runner]:
 
 
 def race(runners: Sequence[Runner], image: Image, seconds: float) -> None:
-    """Lets them run in turns, so that all see the same machine, and notes their times.
+    """Runs the sessions in alternation, under the same machine load, and records their times.
 
     Args:
         runners: open sessions of one model.
         image: uint8 ``[1, H, W, 3]``.
-        seconds: about how long it may take; five turns each are taken in any case.
+        seconds: approximate duration of the measurement; each session runs at least five rounds.
     """
     _settle(_SETTLE_FIRST_S)
     end = time.perf_counter() + seconds
@@ -111,7 +110,7 @@ def _turn(runner: Runner, image: Image) -> None:
 
 
 def _settle(most_s: float) -> None:
-    """Waits until no thread of this process computes."""
+    """Waits until no thread of this process is busy, for at most ``most_s`` seconds."""
     end = time.perf_counter() + most_s
     while time.perf_counter() < end:
         before = time.process_time()
@@ -121,12 +120,12 @@ def _settle(most_s: float) -> None:
 
 
 def winner(runners: Sequence[Runner]) -> tuple[Runner, bool]:
-    """The soonest; of those that it does not beat clearly, the one that takes least of the machine.
+    """Returns the fastest runner or, among those not clearly slower, the one that uses the fewest resources.
 
-    The CPU, the fewest threads.
+    That is the CPU provider before others, and fewer threads before more.
 
     Returns:
-        The runner, and whether it was too close to call.
+        The runner, and whether there was no clear difference.
     """
     best = min(runners, key=lambda runner: runner.median_ms)
     close = [runner for runner in runners if not _beats(best, runner)]
@@ -135,11 +134,11 @@ def winner(runners: Sequence[Runner]) -> tuple[Runner, bool]:
 
 
 def _beats(one: Runner, other: Runner) -> bool:
-    """By a tenth, and in four rounds of five."""
+    """Whether one is faster by a tenth, and in four of five rounds."""
     won = sum(a < b for a, b in zip(one.turns_ms, other.turns_ms, strict=True))
     return one.median_ms * _MARGIN <= other.median_ms and won >= _MIN_WON * len(one.turns_ms)
 
 
 def grey(session: ModelSession) -> Image:
-    """An image of the model's size: what is in it does not change the time."""
+    """Returns a grey image of the model's size; the content does not affect the latency."""
     return np.full((1, *session.input_shape), 127, np.uint8)

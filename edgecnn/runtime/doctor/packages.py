@@ -1,4 +1,4 @@
-"""Examines OpenCV and onnxruntime: whether they load, what they were built with, and why a provider is missing."""
+"""Checks OpenCV and onnxruntime: whether they load, their build options, and why a provider is missing."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ _NAMES = {"cv2": "OpenCV", "onnxruntime": "onnxruntime"}
 _VIDEO = ("FFMPEG", "V4L2", "GSTREAMER", "AVFOUNDATION", "MSMF", "DSHOW")
 _SAID = {"GSTREAMER": "GStreamer", "AVFOUNDATION": "AVFoundation"}
 _HEADLESS = "pip uninstall -y opencv-python && pip install --force-reinstall opencv-python-headless"
-_REMEDIES = {  # by a part of what the loader says: the command, and the other way out
+_REMEDIES = {  # part of the loader's message -> command, and further advice
     "libGL": (_HEADLESS, "or, on Debian, apt install libgl1"),
     "libgthread": (_HEADLESS, "or, on Debian, apt install libglib2.0-0"),
     "numpy": (
         "pip install --upgrade --force-reinstall numpy {package}",
-        "one of them was built for another version of numpy",
+        "the package and numpy were built for different versions of numpy",
     ),
-    "DLL load failed": ("pip install --force-reinstall {package}", "after Microsoft's Visual C++ Redistributable"),
+    "DLL load failed": (
+        "pip install --force-reinstall {package}",
+        "first install Microsoft's Visual C++ Redistributable",
+    ),
 }
 
 
 @dataclass(frozen=True)
 class LoadFault:
-    """A package that is not there, or does not load."""
+    """A package that is not installed or does not load."""
 
     name: str
     why: str
@@ -44,7 +47,7 @@ class LoadFault:
 
     @property
     def finding(self) -> Finding:
-        """The same for the screen."""
+        """The fault as a finding."""
         return Finding(
             "fault",
             f"does not load: {self.why}",
@@ -54,12 +57,12 @@ class LoadFault:
 
     @property
     def recommendation(self) -> Recommendation:
-        """The command that may mend it."""
-        return Recommendation(self.command, f"{self.name} does not load, and nothing runs without it")
+        """The command that may fix the fault."""
+        return Recommendation(self.command, f"{self.name} does not load, and EdgeCNN cannot run without it")
 
 
 def loaded(module: str, package: str) -> ModuleType | LoadFault:
-    """The module, or what keeps it from loading: `doctor` is asked most of all where something does not load."""
+    """Imports a module; returns the module, or the reason why it does not load."""
     try:
         return importlib.import_module(module)
     except Exception as error:  # noqa: BLE001  # whatever a broken package raises while it is imported
@@ -72,13 +75,13 @@ def loaded(module: str, package: str) -> ModuleType | LoadFault:
 
 
 def load_faults() -> list[LoadFault]:
-    """Of the two packages that everything runs on."""
+    """Returns the load faults of OpenCV and onnxruntime."""
     found = (loaded(module, package) for module, package in (("cv2", _OPENCV), ("onnxruntime", "onnxruntime")))
     return [fault for fault in found if isinstance(fault, LoadFault)]
 
 
 def examine_onnxruntime() -> Iterator[Finding]:
-    """Its version and build, the providers that can be used, and why the others cannot."""
+    """Reports version and build of onnxruntime, the available providers, and why others are not available."""
     found = loaded("onnxruntime", "onnxruntime")
     if isinstance(found, LoadFault):
         yield found.finding
@@ -94,7 +97,7 @@ def examine_onnxruntime() -> Iterator[Finding]:
 
 
 def _build(onnxruntime: ModuleType) -> str:
-    """Of onnxruntime's own notes, the kind of build and the commit."""
+    """Returns build type and commit from onnxruntime's build information."""
     notes = onnxruntime.get_build_info() if hasattr(onnxruntime, "get_build_info") else ""
     kind, commit = re.search(r"build type=(\w+)", notes), re.search(r"git-commit-id=(\w+)", notes)
     parts = [*([f"{kind[1]} build"] if kind else []), *([f"commit {commit[1]}"] if commit else [])]
@@ -102,7 +105,7 @@ def _build(onnxruntime: ModuleType) -> str:
 
 
 def _missing(reasons: Sequence[Reason]) -> Iterator[Finding]:
-    """One finding for each way out; those that this machine is not made for on one line."""
+    """Yields one finding per remedy, and one for all providers that this machine does not support."""
     unfit: dict[str, list[str]] = {}
     told: dict[tuple[str, str], list[Reason]] = {}
     for reason in reasons:
@@ -125,7 +128,7 @@ def _missing(reasons: Sequence[Reason]) -> Iterator[Finding]:
 
 
 def examine_opencv() -> Iterator[Finding]:
-    """What it reads images and videos with, and whether it has windows."""
+    """Reports the libraries that OpenCV reads images and videos with, and whether it can show windows."""
     found = loaded("cv2", _OPENCV)
     if isinstance(found, LoadFault):
         yield found.finding
@@ -151,7 +154,7 @@ def examine_opencv() -> Iterator[Finding]:
 
 
 def _video(cv2: ModuleType) -> list[str]:
-    """Those that load: the list of backends names plugins too that are not there."""
+    """Returns the video backends that load. The list of backends also has plugins that are not installed."""
     registry = cv2.videoio_registry
     here = {registry.getBackendName(b) for b in set(registry.getBackends()) if registry.hasBackend(b)}
     return [_SAID.get(name, name) for name in _VIDEO if name in here]

@@ -1,4 +1,4 @@
-"""The one command that `doctor` ends with."""
+"""The command that `doctor` recommends at the end."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["Recommendation"]
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What to run next, and why that."""
+    """The recommended next command, and the reason."""
 
     command: str
     why: str
 
     @classmethod
     def of(cls, why: str, *words: object) -> Recommendation:
-        """A command of these words, as a shell wants them."""
+        """Creates a recommendation from command words, quoted for a shell."""
         return cls(shlex.join(map(str, words)), why)
 
     @property
     def finding(self) -> Finding:
-        """The same as the last line of the screen."""
+        """The recommendation as a finding, the last line on the terminal."""
         return Finding("note", self.why, "next", self.command)

@@ -1,4 +1,4 @@
-"""Examines a machine, a model on it, or a folder of images, and says what to do about each fault."""
+"""Runs the checks of `doctor` on this machine, a model file or a dataset, with a remedy for each fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Diagnosis", "Finding", "examine"]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What ``edgecnn doctor`` reports."""
+    """The report of ``edgecnn doctor``."""
 
     ok: bool  # no fault among the findings
     findings: tuple[Finding, ...]  # the last one says why the command below is recommended, where one is
@@ -24,16 +24,16 @@ class Diagnosis:
 
 
 def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | None = None) -> Diagnosis:
-    """Examines this machine; with a model file its golden samples here; with a folder the images in it.
+    """Checks this machine, a model file on this machine, or a dataset.
 
     Args:
-        target: a model file, a folder of images, or None for the machine.
-        ep: for a model: the providers to prove it on; ``auto``: every one that is here.
-        reporter: told how far the reading of a folder is.
+        target: a model file, a dataset, or None for this machine.
+        ep: for a model file, the providers to check it on; ``auto``: all available ones.
+        reporter: receives progress while a dataset is read.
 
     Raises:
-        InputNotFoundError, ModelError, ManifestError, DataError: the target cannot be examined at all.
-        ProviderError: none of the providers that were asked for is here.
+        InputNotFoundError, ModelError, ManifestError, DataError: the target cannot be read.
+        ProviderError: no named provider is available.
     """
     # Imported when needed: of a machine on which OpenCV or onnxruntime does not load, that must be told
     if target is None:

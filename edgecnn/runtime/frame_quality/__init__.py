@@ -1,1 +1,1 @@
-"""Whether a frame is fit to be decided on."""
+"""Frame quality checks: whether a frame can be classified reliably."""

@@ -1,4 +1,4 @@
-"""Limits of frame health for one camera, from its own frames."""
+"""Learns the frame quality thresholds of one camera from its own frames."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from itertools import pairwise
 import numpy as np
 
 from edgecnn.errors import DataError
-from edgecnn.runtime.frame_quality.checker import FrameHealth
+from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.frame_quality.metrics import FrameMeasures, measure_frame
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources.frame import Frame
 
-__all__ = ["LearntHealth", "learn_thresholds"]
+__all__ = ["LearnedThresholds", "learn_thresholds"]
 
 _MIN_FRAMES = 30
 _MIN_FIT_SHARE = 0.5
@@ -25,27 +25,27 @@ _BREAKS = 3  # a whole image within a freeze is another than the one before and 
 
 
 @dataclass(frozen=True)
-class LearntHealth:
-    """Limits for one camera, and what they were learnt from."""
+class LearnedThresholds:
+    """Thresholds for one camera, and the numbers of frames they were learned from."""
 
-    thresholds: HealthThresholds
+    thresholds: FrameQualityThresholds
     frames: int
     unfit: int  # of these by the default limits, and left out
 
 
-def learn_thresholds(frames: Iterable[Frame]) -> LearntHealth:
-    """Limits from about a minute of a camera's own frames while it works as it should.
+def learn_thresholds(frames: Iterable[Frame]) -> LearnedThresholds:
+    """Learns thresholds from about a minute of frames of a camera that works correctly.
 
-    Sharpness may fall to 0.7 of the camera's own least, the burnt-out share may rise by half of what is left to 1, and
-    frames count as the same where they differ by less than half of what its noise makes the quietest parts of two
-    frames differ. A seam or a filling that most frames have is part of the image: several views in one, a bar of text.
-    What is dark depends on the hour: that limit stays.
+    The sharpness threshold is 0.7 of the smallest sharpness seen. The threshold of the overexposed share lies halfway
+    between the largest share seen and 1. Frames count as identical if they differ by less than half of the sensor noise
+    in the most static parts. A seam or filled area that most frames have is part of the image, for example a split view
+    or a text bar. The darkness threshold stays at its default, because darkness depends on the time of day.
 
     Raises:
-        DataError: too few frames, or most of them unfit by the default limits.
+        DataError: too few frames, or most frames fail the default thresholds.
     """
     # A soft lens is what it is
-    health = FrameHealth(HealthThresholds(least_sharpness=0.0, seam_share=1.0, filled_share=1.0))
+    health = FrameQualityChecker(FrameQualityThresholds(least_sharpness=0.0, seam_share=1.0, filled_share=1.0))
     measured: list[FrameMeasures] = []
     seen = 0
     for frame in frames:
@@ -54,17 +54,18 @@ def learn_thresholds(frames: Iterable[Frame]) -> LearntHealth:
             measured.append(measure_frame(frame.image))
     if seen < _MIN_FRAMES:
         raise DataError(
-            f"{seen} frames are too few to learn from, at least {_MIN_FRAMES} are needed; give the camera a minute"
+            f"{seen} frames are too few to learn thresholds from, at least {_MIN_FRAMES} are required; "
+            "record for about a minute"
         )
     if len(measured) < max(_MIN_FRAMES, _MIN_FIT_SHARE * seen):
         raise DataError(
-            f"{seen - len(measured)} of {seen} frames are black, overexposed or frozen; mend the camera first"
+            f"{seen - len(measured)} of {seen} frames are black, overexposed or frozen; fix the camera first"
         )
-    return LearntHealth(_limits(measured), seen, seen - len(measured))
+    return LearnedThresholds(_limits(measured), seen, seen - len(measured))
 
 
-def _limits(measured: Sequence[FrameMeasures]) -> HealthThresholds:
-    default = HealthThresholds()
+def _limits(measured: Sequence[FrameMeasures]) -> FrameQualityThresholds:
+    default = FrameQualityThresholds()
     sharp = [m.sharpness for m in measured if m.sharpness is not None]
     bright = float(np.quantile([m.burnt_share(default.bright_level) for m in measured], 0.99))
     noise = float(np.quantile([b.least_difference(a) for a, b in pairwise(measured)], 0.01))

@@ -1,34 +1,31 @@
-"""Whether a frame of a camera, a stream or a video is fit to be decided on: no answer beats a wrong one."""
+"""Checks the quality of frames of cameras, streams and videos. A frame that fails gets no prediction."""
 
 from __future__ import annotations
 
 import time
 
 from edgecnn.runtime.frame_quality.metrics import FrameMeasures, measure_frame
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources.frame import Frame
 
-__all__ = ["FrameHealth"]
+__all__ = ["FrameHealth", "FrameQualityChecker"]
 
 
-class FrameHealth:
-    """Checks the frames of one source, in their order.
+class FrameQualityChecker:
+    """Checks the frames of one source, in order, with state from earlier frames. Image files always pass."""
 
-    Keeps what it must know of those before. Images from files are always fit.
-    """
-
-    def __init__(self, thresholds: HealthThresholds | None = None) -> None:
-        self.thresholds = thresholds or HealthThresholds()
+    def __init__(self, thresholds: FrameQualityThresholds | None = None) -> None:
+        self.thresholds = thresholds or FrameQualityThresholds()
         self._before: FrameMeasures | None = None
         self._still_since_s = 0.0
         self._breaks = 0  # changes in a row
 
     def check(self, frame: Frame, now_s: float | None = None) -> str | None:
-        """Why the frame is unfit, None where it is fit.
+        """Returns why the frame fails, or None if it passes.
 
         Args:
-            frame: the next one.
-            now_s: the monotonic clock's time; None: now.
+            frame: the next frame.
+            now_s: time on the monotonic clock, in seconds; None: now.
         """
         if frame.kind == "image":
             return None
@@ -42,20 +39,20 @@ class FrameHealth:
             return None
         age_s = (time.monotonic() if now_s is None else now_s) - frame.captured_monotonic_s
         limit_s = self.thresholds.oldest_s
-        return f"too old: taken {age_s:.1f} s ago, at most {limit_s:g} s are allowed" if age_s > limit_s else None
+        return f"too old: captured {age_s:.1f} s ago, at most {limit_s:g} s is allowed" if age_s > limit_s else None
 
     def _unfit(self, found: FrameMeasures) -> str | None:
-        """By the frame alone."""
+        """Returns why the frame fails the checks that need no earlier frame, or None."""
         t = self.thresholds
         if found.is_darker(t.dark_level, t.dark_share) and found.shape < t.dark_shape:
             dark = found.share_below(t.dark_level)
             return (
-                f"black: {dark:.1%} of it below level {t.dark_level} of 255 and without shape, at most "
+                f"black: {dark:.1%} of it below level {t.dark_level} of 255 and without structure, at most "
                 f"{t.dark_share:.1%} are allowed"
             )
         if found.is_burnt(t.bright_level, t.bright_share):
             burnt = found.burnt_share(t.bright_level)
-            return f"overexposed: {burnt:.1%} of it burnt out, at most {t.bright_share:.1%} are allowed"
+            return f"overexposed: {burnt:.1%} of it saturated, at most {t.bright_share:.1%} are allowed"
         if found.filled > t.filled_share:
             return (
                 f"torn: one row repeated over the lower {found.filled:.0%} of it, at most {t.filled_share:.0%} are "
@@ -82,3 +79,7 @@ class FrameHealth:
             if still_s >= limit_s
             else None
         )
+
+
+FrameHealth = FrameQualityChecker
+"""The old name of :class:`FrameQualityChecker`, kept for programs that use it."""

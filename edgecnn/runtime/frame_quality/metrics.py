@@ -1,8 +1,7 @@
-"""What can be told of a frame's health in a tenth of a millisecond: from a few of its pixels.
+"""Measures the quality of a frame in about 0.1 ms, from a sample of its pixels.
 
-A frame is measured between two inferences, when nothing of this is in the processor's caches: there, each function that
-is used for the first time costs more than what it does. Hence few functions, used often, and plain numbers where there
-are few.
+Measuring happens between two inferences, when this code is not in the processor's caches: the first call of each
+function costs more than its work. Hence the module uses few different functions, and Python numbers for small data.
 """
 
 from __future__ import annotations
@@ -30,10 +29,7 @@ _BRIGHTEST = 0.02  # of the pixels may be brighter than the brightest: a time st
 
 @dataclass(frozen=True, eq=False)
 class FrameMeasures:
-    """Measures of one frame.
-
-    `difference` compares it with another. What only a dark, a bright or a learning frame needs is found out when asked.
-    """
+    """Quality measures of one frame. Measures that few frames need are computed on demand."""
 
     columns: NDArray[np.uint8]  # [R, 24] grey levels of single pixels, R up to 270
     mean: float  # grey level of these
@@ -43,23 +39,23 @@ class FrameMeasures:
 
     @cached_property
     def levels(self) -> NDArray[np.float64]:
-        """Share of the columns at each level or below, ``[256]``."""
+        """Cumulative share of the sampled pixels at each grey level or below, ``[256]``."""
         return np.bincount(self.columns.ravel(), minlength=256).cumsum() / self.columns.size
 
     @property
     def shape(self) -> int:
-        """Grey levels between the blocks of the frame, without the brightest: what is to be seen in the dark."""
+        """Range of grey levels of the blocks of the frame without the brightest ones: the structure of a dark frame."""
         blocks = np.sort(cv2.resize(self.columns, _BLOCKS, interpolation=cv2.INTER_AREA), axis=None)
         return int(blocks[-1 - _LIT_BLOCKS]) - int(blocks[0])
 
     def share_below(self, level: int) -> float:
-        """Of the pixels."""
+        """Share of the pixels below ``level``, as a fraction."""
         return float(self.levels[level - 1]) if level else 0.0
 
     def burnt_share(self, least_level: int) -> float:
-        """Of the pixels, those within three levels of the brightest.
+        """Share of saturated pixels: those within three levels of the brightest one, as a fraction.
 
-        0 where that is below ``least_level``. A sensor need not burn out at 255.
+        0 if the brightest level is below ``least_level``. A sensor may saturate below 255.
         """
         brightest = int(self.levels.searchsorted(1 - _BRIGHTEST))
         return (
@@ -67,21 +63,21 @@ class FrameMeasures:
         )
 
     def is_darker(self, level: int, share: float) -> bool:
-        """Whether more than ``share`` of the pixels are below ``level``; the mean rules it out for most frames."""
+        """Whether more than ``share`` of the pixels are below ``level``; most frames are decided by the mean alone."""
         return self.mean < share * level + (1 - share) * _WHITE and self.share_below(level) > share
 
     def is_burnt(self, least_level: int, share: float) -> bool:
-        """Whether more than ``share`` of the pixels are burnt out at ``least_level`` or above; likewise."""
+        """Whether more than ``share`` of the pixels are saturated at ``least_level`` or above."""
         return self.mean > share * (least_level - _CLIPPED) and self.burnt_share(least_level) > share
 
     def difference(self, before: FrameMeasures) -> float:
-        """Mean difference of the grey levels; that of a frame of another size is the largest."""
+        """Mean difference of grey levels to another frame; 255 if the sizes differ."""
         if self.columns.shape != before.columns.shape:
             return 255.0
         return cv2.mean(cv2.absdiff(self.columns, before.columns))[0]
 
     def least_difference(self, before: FrameMeasures) -> float:
-        """Mean difference of the quietest tenth of the frame: the sensor's noise, where the rest moves."""
+        """Mean difference in the most static tenth of the frame: sensor noise, even if the rest moves."""
         if self.columns.shape != before.columns.shape:
             return 255.0
         change = np.asarray(cv2.absdiff(self.columns, before.columns)).astype(np.float32)

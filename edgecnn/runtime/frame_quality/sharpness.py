@@ -1,4 +1,4 @@
-"""How sharp a frame is, whatever it shows and however noisy its sensor is."""
+"""Measures the sharpness of a frame, independent of its content and its noise."""
 
 from __future__ import annotations
 
@@ -20,27 +20,25 @@ _MIN_LINES = 4  # one in so many must have contrast
 
 
 def sharpness(image: Image, columns: NDArray[np.uint8]) -> float | None:
-    """The steepest step of a line between neighbouring points, over its largest change within eight.
+    """Returns the largest step between neighbouring points of a line over the largest change within eight points.
 
-    Of a blurred edge an eighth to a quarter.
-
-    Both are largest values, not means: contrast cancels out, and noise, which is everywhere but small, hardly counts.
-    Of all lines with contrast the upper quarter decides, since a sharp object may stand before a blurred ground; of the
-    two directions the softer one, since movement blurs one.
+    For a blurred edge the value is 1/8 to 1/4. Both are maxima, so contrast cancels out and noise has little effect.
+    The result is the upper quartile over all lines with contrast, because a sharp object may be in front of a blurred
+    background, and the smaller value of the two directions, because motion blurs only one.
 
     Args:
         image: uint8 ``[H, W, 3]``.
-        columns: uint8 ``[R, C]``, columns of it in full height.
+        columns: uint8 ``[R, C]``, columns of the image in full height.
 
     Returns:
-        None where too few lines have contrast in either direction.
+        The sharpness, or None if too few lines have contrast in both directions.
     """
     found = [s for s in (_steepness(_across(image)), _steepness(_down(columns))) if s is not None]
     return min(found, default=None)
 
 
 def _across(image: Image) -> NDArray[np.uint8] | None:
-    """16 bands of rows as lines of 160 points, ``[160, 16]``."""
+    """Returns 16 bands of rows as lines of 160 points, ``[160, 16]``."""
     height, width = image.shape[:2]
     step = height // _BANDS
     if step < _BAND_ROWS or width < _ALONG:
@@ -53,14 +51,14 @@ def _across(image: Image) -> NDArray[np.uint8] | None:
 
 
 def _down(columns: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Columns as lines of 120 points, ``[120, C]``."""
+    """Returns columns as lines of 120 points, ``[120, C]``."""
     if len(columns) < _DOWN:
         return None
     return cast("NDArray[np.uint8]", cv2.resize(columns, (columns.shape[1], _DOWN), interpolation=cv2.INTER_AREA))
 
 
 def _steepness(lines: NDArray[np.uint8] | None) -> float | None:
-    """Of ``[P, L]``: L lines of P points."""
+    """Returns the sharpness of ``[P, L]``: L lines of P points."""
     if lines is None:
         return None
     near, far = _largest(cv2.absdiff(lines[1:], lines[:-1])), _largest(cv2.absdiff(lines[_LAG:], lines[:-_LAG]))
@@ -69,6 +67,6 @@ def _steepness(lines: NDArray[np.uint8] | None) -> float | None:
 
 
 def _largest(steps: cv2.typing.MatLike) -> list[int]:
-    """Of each line's."""
+    """Returns the largest step of each line."""
     largest: list[int] = cv2.reduce(steps, 0, cv2.REDUCE_MAX)[0].tolist()
     return largest

@@ -1,7 +1,6 @@
-"""Where a frame parts in two, or a decoder filled up what it lacked.
+"""Detects torn frames: a seam between two parts, or a lower part that the decoder filled because data were missing.
 
-Seen in the frame alone, without the one before: a decoder that lost its place does not find it until the next whole
-image.
+It uses one frame only, because a decoder that lost data gives damaged frames until the next key frame.
 """
 
 from __future__ import annotations
@@ -43,16 +42,14 @@ _NEAR = (3, 40)  # how close to grey, and to the green
 
 
 def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
-    """The share of the width over which one row breaks with the next, where some of it gets brighter and some darker.
+    """Returns the share of the width over which a seam separates two rows; 0 if there is no seam.
 
-    0 where nothing breaks so.
-
-    An edge of the scene is spread over rows by the lens: the steps beside it are half as large. A seam lies between two
-    rows.
+    At a seam some pixels get brighter and some darker. The lens spreads an edge of the scene over several rows, so the
+    neighbouring steps are at least half as large. A seam is a step between exactly two rows.
 
     Args:
         image: uint8 ``[H, W, 3]``.
-        columns: uint8 ``[R, C]``, columns of it, every row or every n-th.
+        columns: uint8 ``[R, C]``, columns of the image, with every row or every n-th row.
     """
     if len(columns) < 4 * _MARGIN:
         return 0.0
@@ -65,7 +62,7 @@ def seam_share(image: Image, columns: NDArray[np.uint8]) -> float:
 
 
 def _most_broken(image: Image, columns: NDArray[np.uint8], counts: cv2.typing.MatLike, most: int) -> list[float]:
-    """:func:`_broken` at up to ``most`` of the rows where columns break; their counts are set to 0."""
+    """Returns :func:`_broken` for up to ``most`` rows with the largest counts. Sets their counts to 0."""
     found: list[float] = []
     while len(found) < most:
         _, count, _, (_, row) = cv2.minMaxLoc(counts)
@@ -77,15 +74,15 @@ def _most_broken(image: Image, columns: NDArray[np.uint8], counts: cv2.typing.Ma
 
 
 def _broken_columns(columns: NDArray[np.uint8]) -> cv2.typing.MatLike:
-    """How many of the columns break between a row and the next, without the margins: int32 ``[R - 1 - 2 * 4, 1]``."""
+    """Counts the columns with an abrupt step after each row, without margins: int32 ``[R - 1 - 2 * 4, 1]``."""
     inner = columns[_MARGIN - _BESIDE : _BESIDE - _MARGIN]
     return _row_sums(_breaks(cv2.absdiff(inner[1:], inner[:-1])))
 
 
 def _breaks(steps: cv2.typing.MatLike) -> cv2.typing.MatLike:
-    """Where a step, of uint8 ``[S, N]``, is abrupt beside the two before it and the two after it.
+    """Marks abrupt steps: 1 where a step is much larger than the two before and after it, else 0.
 
-    1, else 0, ``[S - 4, N]``.
+    Takes uint8 ``[S, N]``, returns ``[S - 4, N]``.
     """
     pairs = cv2.max(steps[:-1], steps[1:])  # [S - 1, N]
     beside = cv2.max(pairs[:-3], pairs[3:])
@@ -94,12 +91,12 @@ def _breaks(steps: cv2.typing.MatLike) -> cv2.typing.MatLike:
 
 
 def _row_sums(values: cv2.typing.MatLike) -> cv2.typing.MatLike:
-    """Of uint8 ``[R, N]``: int32 ``[R, 1]``."""
+    """Sums the rows of uint8 ``[R, N]``: int32 ``[R, 1]``."""
     return cv2.reduce(values, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
 
 
 def _broken(image: Image, row: int, rows: int) -> float:
-    """At the most abrupt step between the rows that the columns have at ``row`` and the next, of ``rows``."""
+    """Returns the seam share at the most abrupt step between the image rows of sampled rows ``row`` and ``row + 1``."""
     every = len(image) // rows
     near = image[row * every - 2 : (row + 1) * every + 3]  # [every + 5, W, 3]
     flat = near.reshape(len(near), -1)
@@ -117,13 +114,13 @@ def _broken(image: Image, row: int, rows: int) -> float:
 
 
 def filled_share(image: Image, columns: NDArray[np.uint8]) -> float:
-    """The share of the height, from the lower edge, in which one row is repeated.
+    """Returns the share of the height, from the lower edge, in which one row is repeated.
 
-    0 where that may be the scene: a bar, a background, a wall.
+    0 if the repeated rows may belong to the scene: a bar, a background, a wall.
 
     Args:
         image: uint8 ``[H, W, 3]``.
-        columns: uint8 ``[R, C]``, columns of it.
+        columns: uint8 ``[R, C]``, columns of the image.
     """
     last = columns[-1:]
     least = max(2, round(_MIN_FILLED * len(columns)))
@@ -155,9 +152,9 @@ def _is_filling(image: Image, columns: NDArray[np.uint8], repeated: int) -> bool
 
 
 def full_columns(image: Image, count: int, most_rows: int) -> NDArray[np.uint8]:
-    """``count`` columns as grey levels, uint8 ``[R, count]``.
+    """Returns ``count`` columns as grey levels, uint8 ``[R, count]``.
 
-    Each row, or every n-th where there are more than ``most_rows``.
+    Takes every row, or every n-th row if there are more than ``most_rows``.
     """
     height = len(image)
     every = -(-height // most_rows)

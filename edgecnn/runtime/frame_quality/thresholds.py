@@ -1,4 +1,4 @@
-"""Which frames are unfit to be decided on: the limits, and the file that keeps those learnt for one camera."""
+"""Frame quality thresholds, and the JSON file that stores those learned for one camera."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from pathlib import Path
 from edgecnn.atomic import write_text
 from edgecnn.errors import InputNotFoundError, UsageError
 
-__all__ = ["HealthThresholds"]
+__all__ = ["FrameQualityThresholds", "HealthThresholds"]
 
 _SCHEMA = 1
 _MOST = {"_level": 255.0, "_share": 1.0}
 
 
 def _most(name: str) -> float:
-    """Of a limit, by what its name ends in."""
+    """Returns the largest allowed value of a threshold, by the suffix of its name."""
     return next((most for end, most in _MOST.items() if name.endswith(end)), math.inf)
 
 
 @dataclass(frozen=True)
-class HealthThresholds:
-    """Limits of a fit frame.
+class FrameQualityThresholds:
+    """Thresholds that a frame must meet.
 
-    The defaults refuse what no camera gives on purpose; those learnt from a camera's own frames are closer.
+    The defaults reject only frames that no working camera gives. Thresholds learned from a camera's own frames are
+    tighter.
 
-    Levels are grey levels, 0 to 255; shares are fractions. Raises :class:`UsageError` for a value that is no limit.
+    Levels are grey levels, 0 to 255. Shares are fractions.
+
+    Raises:
+        UsageError: a value has the wrong type or is out of range.
     """
 
     dark_level: int = 24  # a pixel below is dark
@@ -52,39 +56,45 @@ class HealthThresholds:
             value, whole, most = getattr(self, field.name), field.type == "int", _most(field.name)
             number = isinstance(value, int | (int if whole else float)) and not isinstance(value, bool)
             if not (number and math.isfinite(value) and 0 <= value <= most):
-                kind = "a whole number" if whole else "a number"
+                kind = "an integer" if whole else "a number"
                 raise UsageError(
                     f"{field.name} is {value!r}, expected {kind} "
                     + (f"from 0 to {most:g}" if math.isfinite(most) else "of at least 0")
                 )
 
     def save(self, path: Path) -> None:
-        """Writes them as JSON. Raises :class:`OutputError`."""
+        """Writes the thresholds as JSON. Raises :class:`OutputError`."""
         write_text(path, json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=2) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> HealthThresholds:
+    def load(cls, path: Path) -> FrameQualityThresholds:
         """Reads what :meth:`save` wrote; keys that it lacks keep their defaults.
 
         Raises:
-            InputNotFoundError: no such file.
-            UsageError: no thresholds in it, or of another schema.
+            InputNotFoundError: the file does not exist.
+            UsageError: the file has no thresholds, or has another schema.
         """
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise InputNotFoundError(f"{path}: no such file; `edgecnn health SOURCE --out {path}` makes it") from error
+            raise InputNotFoundError(
+                f"{path}: no such file; create it with `edgecnn health SOURCE --out {path}`"
+            ) from error
         except (OSError, ValueError) as error:
             raise UsageError(
-                f"{path}: no thresholds of frame health can be read from it ({error}); make it anew with `edgecnn "
-                "health`"
+                f"{path}: is not a file of frame-health thresholds ({error}); create it again with `edgecnn health`"
             ) from error
         names = {field.name for field in fields(cls)}
         if not isinstance(found, dict) or found.get("schema") != _SCHEMA or not set(found) <= {*names, "schema"}:
             raise UsageError(
-                f"{path}: no thresholds of frame health of schema {_SCHEMA}; make it anew with `edgecnn health`"
+                f"{path}: is not a file of frame-health thresholds with schema {_SCHEMA}; create it "
+                "again with `edgecnn health`"
             )
         try:
             return cls(**{name: value for name, value in found.items() if name in names})
         except UsageError as error:
-            raise UsageError(f"{path}: {error}; make it anew with `edgecnn health`") from error
+            raise UsageError(f"{path}: {error}; create it again with `edgecnn health`") from error
+
+
+HealthThresholds = FrameQualityThresholds
+"""The old name of :class:`FrameQualityThresholds`, kept for programs that use it."""

@@ -1,1 +1,1 @@
-"""ONNX files read and written with protobuf alone."""
+"""Reads and writes ONNX files with protobuf only."""

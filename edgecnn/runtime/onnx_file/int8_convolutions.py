@@ -1,4 +1,4 @@
-"""A small int8 network made here, by which a processor is tried where there is no model to try it with."""
+"""Generates a small int8 network to test and time a processor without a model file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _DATA_TYPES = {"float32": 1, "uint8": 2, "int8": 3}  # TensorProto.DataType of o
 
 
 def int8_convolutions(weights: NDArray[np.int8], side: int, output_scale: float) -> bytes:
-    """Pointwise convolutions in a row, uint8 ``[1, C, side, side]`` -> the same shape.
+    """Returns an ONNX file with a sequence of pointwise convolutions, uint8 ``[1, C, side, side]`` -> the same shape.
 
-    Zero points are 0, other scales 1.
+    Zero points are 0, all other scales are 1.
 
     Args:
         weights: int8 ``[L, C, C]`` of L layers.
-        side: height and width.
-        output_scale: what one step of a layer's uint8 output stands for.
+        side: height and width of the tensors.
+        output_scale: scale of the uint8 output of each layer.
     """
     model = new_model()
     model.ir_version = 8

@@ -1,8 +1,8 @@
-"""Reads an ONNX file's structure with protobuf alone, which onnxruntime brings: a device has no onnx package.
+"""Reads the structure of ONNX files with protobuf, a dependency of onnxruntime: devices have no onnx package.
 
-The schema is the part of ``onnx.proto`` (Apache-2.0, field numbers are its public format) that is asked for here, in a
-pool of its own, so that it never meets the onnx package's. Fields that it does not name, the weights' bytes among them,
-are skipped by the parser.
+The schema is the part of ``onnx.proto`` (Apache-2.0; the field numbers are the public format) that the runtime needs,
+in a separate descriptor pool, so that it does not conflict with the onnx package. The parser skips all other fields,
+including the data of the weights.
 """
 
 from __future__ import annotations
@@ -115,20 +115,20 @@ def _model_with_data() -> Any:
 
 
 def new_model() -> Any:
-    """An empty model, whose tensors can hold data."""
+    """Returns an empty model whose tensors can hold data."""
     return _model_with_data()()
 
 
 def parse_model(content: bytes, path: Path, *, with_data: bool = False) -> Any:
-    """The model's structure as protobuf messages with ONNX's own field names.
+    """Parses a model to protobuf messages with ONNX's field names.
 
     Args:
-        content: the file's bytes.
-        path: named in errors.
-        with_data: read what the tensors hold too.
+        content: the bytes of the file.
+        path: name of the file in error messages.
+        with_data: also read the data of the tensors.
 
     Raises:
-        ModelError: the bytes are no ONNX model.
+        ModelError: the bytes are not an ONNX model.
     """
     model = new_model() if with_data else _Model()
     try:

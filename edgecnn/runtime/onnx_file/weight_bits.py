@@ -1,7 +1,7 @@
-"""How many bits the int8 weights of a model file use, and the same file with the other number.
+"""Determines whether the int8 weights of a model file use seven or eight bits, and converts between the two.
 
-A weight of seven bits lies in -64 … 63. On x86 processors without VNNI onnxruntime multiplies such weights quickly and
-exactly; weights of eight bits take a slower way there (:mod:`edgecnn.runtime.session.ort_options`).
+A 7-bit weight lies in -64 … 63. On x86 processors without VNNI, onnxruntime multiplies 7-bit weights fast and exactly;
+8-bit weights need slower kernels there (:mod:`edgecnn.runtime.session.ort_options`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _LOWEST, _HIGHEST = -64, 63  # of seven bits
 
 
 def weight_bits(content: bytes, path: Path) -> WeightBits | None:
-    """The bits that the largest int8 weight of a file needs, at least seven; None where it has no int8 weights.
+    """Returns the number of bits of the largest int8 weight, 7 or 8; None if the file has no int8 weights.
 
     Args:
-        content: the file's bytes.
-        path: named in errors.
+        content: the bytes of the file.
+        path: name of the file in error messages.
 
     Raises:
-        ModelError: the bytes are no ONNX model.
+        ModelError: the bytes are not an ONNX model.
     """
     found = [_values(tensor) for tensor in _weights(parse_model(content, path, with_data=True))]
     if not found:
@@ -40,17 +40,17 @@ def weight_bits(content: bytes, path: Path) -> WeightBits | None:
 
 
 def with_weight_bits(content: bytes, bits: WeightBits, path: Path) -> bytes:
-    """The file with weights halved to seven bits, or doubled to eight.
+    """Returns the file with its weights halved to seven bits or doubled to eight, for timing only.
 
-    As fast as a file quantized so, its answers of no use.
+    It is as fast as a file quantized that way, but its outputs are wrong.
 
     Args:
-        content: the file's bytes.
-        bits: what the weights are to need.
-        path: named in errors.
+        content: the bytes of the file.
+        bits: number of bits of the new weights.
+        path: name of the file in error messages.
 
     Raises:
-        ModelError: the bytes are no ONNX model.
+        ModelError: the bytes are not an ONNX model.
     """
     model = parse_model(content, path, with_data=True)
     for tensor in _weights(model):
@@ -65,7 +65,7 @@ def with_weight_bits(content: bytes, bits: WeightBits, path: Path) -> bytes:
 
 
 def _weights(model: Any) -> Iterator[Any]:
-    """int8 tensors of two or more dimensions that hold their values themselves; scales and zero points have fewer."""
+    """Yields int8 tensors with inline data and at least two dimensions; zero points have fewer."""
     constants = (attribute.t for node in model.graph.node if node.op_type == "Constant" for attribute in node.attribute)
     for tensor in (*model.graph.initializer, *constants):
         if tensor.data_type == _INT8 and len(tensor.dims) >= 2 and (tensor.raw_data or tensor.int32_data):

@@ -1,4 +1,4 @@
-"""Execution providers: which are here, why others are not, and their options."""
+"""Execution providers: availability, reasons for missing ones, and options."""
 
 from __future__ import annotations
 

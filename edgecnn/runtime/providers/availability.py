@@ -1,4 +1,4 @@
-"""Why a provider is not here: its package, a library of it, or the machine."""
+"""Determines why an execution provider is not available: its package, one of its libraries, or the machine."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ _DRIVERS = {
     "win32": ("nvcuda.dll",),
 }
 _LIBRARY_REMEDIES = {
-    ("libcuda.so", "nvcuda.dll"): "install NVIDIA's driver; a container is started with --gpus all",
-    ("nvinfer", "nvonnxparser"): "install TensorRT where the loader finds it (LD_LIBRARY_PATH), or use --ep cuda",
+    ("libcuda.so", "nvcuda.dll"): "install NVIDIA's driver; start a container with --gpus all",
+    (
+        "nvinfer",
+        "nvonnxparser",
+    ): "install TensorRT in a folder that the loader searches (LD_LIBRARY_PATH), or use --ep cuda",
     (
         "cublas",
         "cudart",
@@ -73,7 +76,7 @@ except OSError as error:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why one provider cannot be used here."""
+    """Why a provider is not available, and the remedy."""
 
     provider: str
     kind: Literal["package", "library", "driver", "hardware"]
@@ -83,7 +86,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Machine:
-    """What decides which providers fit."""
+    """Properties of the machine that decide which providers it supports."""
 
     system: str  # Linux, Darwin or Windows
     x86: bool
@@ -94,10 +97,10 @@ class Machine:
 
 @cache
 def this_machine(root: Path = _ROOT) -> Machine:
-    """What is here, without loading anything of a provider's.
+    """Returns the properties of this machine, without loading a provider's library.
 
     Args:
-        root: of the file system, for tests.
+        root: root of the file system; tests pass another one.
     """
     chips = _read(root / "proc/device-tree/compatible") + cpu_name()
     snapdragon = "qcom" in chips or "snapdragon" in chips.lower() or "qualcomm" in chips.lower()
@@ -111,7 +114,7 @@ def this_machine(root: Path = _ROOT) -> Machine:
 
 
 def _nvidia(root: Path) -> Literal["driver", "device", "none"]:
-    """Jetsons have a driver of their own, and Windows and its Linux only the program."""
+    """Returns what is found of an NVIDIA GPU. Jetsons have another driver; Windows and WSL only have nvidia-smi."""
     marks = ("proc/driver/nvidia/version", "dev/nvhost-ctrl-gpu", "dev/nvgpu")
     if any((root / mark).exists() for mark in marks) or (root == _ROOT and shutil.which("nvidia-smi")):
         return "driver"
@@ -130,11 +133,11 @@ def _read(path: Path) -> str:
 def missing_providers(
     machine: Machine | None = None, library: Callable[[Provider], str | None] | None = None
 ) -> tuple[Reason, ...]:
-    """The providers of the table that cannot be used here, best first, each with why.
+    """Returns the known providers that are not available here, best first, each with the reason.
 
     Args:
-        machine: this one by default.
-        library: what of a provider's own library does not load; by default that is tried.
+        machine: the machine; None: this one.
+        library: returns the library of a provider that does not load; None: :func:`missing_library`.
     """
     machine, library = machine or this_machine(), library or missing_library
     found = (_reason(provider, machine, library) for provider in PROVIDERS.values())
@@ -152,14 +155,17 @@ def _reason(provider: Provider, machine: Machine, library: Callable[[Provider], 
         )
     if provider.name in ("tensorrt", "cuda") and machine.nvidia == "device":
         return Reason(
-            provider.name, "driver", "an NVIDIA GPU is here, its driver is not", "install NVIDIA's driver, then restart"
+            provider.name,
+            "driver",
+            "an NVIDIA GPU was found, but its driver is not installed",
+            "install NVIDIA's driver, then restart",
         )
     if not built_in:
         what, _, remedy = (why_missing(provider) or "").partition("; ")
         return Reason(provider.name, "package", what, remedy)
     lacking = library(provider)
     return (
-        Reason(provider.name, "library", f"{lacking} cannot be loaded", _remedy(lacking) or provider.remedy)
+        Reason(provider.name, "library", f"the library {lacking} cannot be loaded", _remedy(lacking) or provider.remedy)
         if lacking
         else None
     )
@@ -170,14 +176,14 @@ def _remedy(library: str) -> str:
 
 
 def _unfit(name: str, machine: Machine) -> str:
-    """What this machine would have to be."""
+    """Returns the hardware that the provider needs."""
     needs: Mapping[str, tuple[bool, str]] = {
         "tensorrt": (machine.nvidia != "none", "an NVIDIA GPU"),
         "cuda": (machine.nvidia != "none", "an NVIDIA GPU"),
         "coreml": (machine.system == "Darwin", "macOS"),
         "directml": (machine.system == "Windows", "Windows"),
         "openvino": (machine.intel, "an Intel processor"),
-        "qnn": (machine.snapdragon, "a Snapdragon"),
+        "qnn": (machine.snapdragon, "a Snapdragon processor"),
         "xnnpack": (not machine.x86, "an ARM processor"),
     }
     fits, need = needs.get(name, (True, ""))
@@ -186,9 +192,9 @@ def _unfit(name: str, machine: Machine) -> str:
 
 @cache
 def missing_library(provider: Provider) -> str | None:
-    """The library that keeps a provider's own from loading, libcudnn.so.9 for example.
+    """Returns the library that prevents a provider's library from loading, for example libcudnn.so.9.
 
-    None where it loads, or has none of its own.
+    Returns None if the provider's library loads, or if the provider has no library.
     """
     stem = _LIBRARIES.get(provider.name)
     prefix, suffix = ("", ".dll") if sys.platform == "win32" else ("lib", ".so")
@@ -199,7 +205,7 @@ def missing_library(provider: Provider) -> str | None:
 
 
 def missing_in(path: Path, *others: str) -> str | None:
-    """What keeps a library, and then others, from loading, tried in a process of its own; None where they load."""
+    """Loads libraries in a child process. Returns what prevents the first failing one from loading, or None."""
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter
             [sys.executable, "-c", _LOAD, str(path), *others],

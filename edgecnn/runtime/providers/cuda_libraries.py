@@ -1,6 +1,6 @@
-"""Which of NVIDIA's libraries are missing.
+"""Finds missing NVIDIA libraries.
 
-Onnxruntime itself leaves their providers out, and tells why in its log alone.
+Without them onnxruntime disables its CUDA and TensorRT providers and reports the reason only in its log.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ _DRIVER = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
 def missing_cuda_libraries(*, tensorrt: bool) -> tuple[str, ...]:
-    """Libraries that do not load; those that do stay loaded, for the provider to find.
+    """Returns the libraries that do not load. Libraries that load stay loaded, so that the provider finds them.
 
-    The providers' own libraries are not tried: loaded before onnxruntime loads them, they would not find it.
+    The libraries of the providers themselves are not tried, because they load only inside onnxruntime.
 
     Args:
-        tensorrt: those of TensorRT too.
+        tensorrt: also check the libraries of TensorRT.
     """
     names = [_DRIVER[sys.platform]] if sys.platform in _DRIVER else []
     return (*_cuda_and_cudnn(), *(name for name in (*names, *(_tensorrt() if tensorrt else ())) if not _loads(name)))
 
 
 def _cuda_and_cudnn() -> tuple[str, ...]:
-    """onnxruntime looks in NVIDIA's Python packages, then where the system looks, and prints what it misses on standard
-    output."""
+    """Lets onnxruntime load the libraries of NVIDIA's Python packages and of the system, and reads its output."""
     if not hasattr(onnxruntime, "preload_dlls"):
         return ()
     with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -42,7 +41,7 @@ def _cuda_and_cudnn() -> tuple[str, ...]:
 
 
 def _tensorrt() -> tuple[str, ...]:
-    """By the name and version that the provider's library was linked with; nothing where that cannot be read."""
+    """Checks the library names that the provider's library was linked with. Returns () if they cannot be read."""
     library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_tensorrt.so"
     try:
         found = re.search(rb"libnvinfer\.so\.\d+", library.read_bytes())

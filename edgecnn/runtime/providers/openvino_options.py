@@ -1,6 +1,6 @@
-"""The options of the OpenVINO provider, the same for its plugin and for the one that is built into an onnxruntime.
+"""Options of the OpenVINO provider, for its plugin and for builds of onnxruntime that include it.
 
-Both take OpenVINO's own properties (names in capitals) as JSON by device, under the one option ``load_config``.
+Both take OpenVINO's properties (upper-case names) as JSON by device, in the option ``load_config``.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _CONFIG = "load_config"
 def openvino_options(
     asked: Mapping[str, str], device: str, threads: int, *, passed_on: Collection[str] | None = None
 ) -> dict[str, str]:
-    """What the provider is told.
+    """Builds the options for the provider.
 
     Args:
-        asked: properties in capitals, for ``device``; ``load_config`` as JSON or as a file of it; the provider's
-            other options. No device.
-        device: as OpenVINO calls it: CPU, GPU, GPU.1, NPU.
-        threads: of one inference on the CPU.
-        passed_on: the only other options that the provider reads; None: it refuses by itself what it does not know.
+        asked: properties (upper-case names) for ``device``; ``load_config`` as JSON or a JSON file; other options of
+            the provider, without the device.
+        device: OpenVINO's device name: CPU, GPU, GPU.1, NPU.
+        threads: CPU threads per inference.
+        passed_on: the only other options that the provider reads; None: the provider refuses unknown options.
 
     Raises:
-        ProviderError: an option that the provider would ignore in silence, or a configuration that cannot be read.
+        ProviderError: unknown option (the provider would ignore it without a message), or unreadable configuration.
     """
     others = {name: value for name, value in asked.items() if name != _CONFIG and not name.isupper()}
     unknown = [name for name in others if passed_on is not None and name not in passed_on]
@@ -57,7 +57,9 @@ def _read_config(given: str) -> dict[str, dict[str, Any]]:
     try:
         found = json.loads(given if given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ProviderError(f"neither JSON nor a file of it: {error}") from error
+        raise ProviderError(f"neither JSON nor a JSON file: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):
-        raise ProviderError(f'{_CONFIG} has to hold an object for each device, as in {{"CPU": {{"NUM_STREAMS": "1"}}}}')
+        raise ProviderError(
+            f'{_CONFIG} must contain an object for each device, as in {{"CPU": {{"NUM_STREAMS": "1"}}}}'
+        )
     return found

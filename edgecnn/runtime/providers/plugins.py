@@ -1,7 +1,7 @@
-"""Plugin providers: libraries in packages of their own, which the plain onnxruntime loads at run time.
+"""Plugin providers: libraries in separate packages, which the standard onnxruntime loads at run time.
 
-onnxruntime's "Plugin Execution Provider Libraries" describes them. Each is registered once in a process, when it is
-first asked for: that loads its library, 12 to 31 ms for OpenVINO's.
+See onnxruntime's "Plugin Execution Provider Libraries". Each is registered once per process, on first use. This loads
+its library, which takes 12 to 31 ms for OpenVINO.
 """
 
 from __future__ import annotations
@@ -41,41 +41,41 @@ _faults: dict[str, str] = {}  # module -> why it could not be registered
 
 @cache
 def installed_modules() -> tuple[str, ...]:
-    """Modules of the plugin packages that are installed, by their common prefix."""
+    """Returns the modules of installed plugin packages, found by their common prefix."""
     folders = (Path(entry or ".") for entry in sys.path)  # pkgutil would look at every module there is
     found = {path.stem for folder in folders if folder.is_dir() for path in folder.glob(f"{PREFIX}*")}
     return tuple(sorted(name for name in found if name.isidentifier() and is_installed(name)))
 
 
 def is_installed(module: str) -> bool:
-    """Whether the package is there; it is not imported."""
+    """Whether the package is installed. Does not import it."""
     return find_spec(module) is not None
 
 
 def why_unusable(module: str) -> str | None:
-    """Why an installed plugin cannot run anything here; None where it can."""
+    """Returns why an installed plugin cannot be used here, or None if it can."""
     fault = _register(module)
     if fault is None and not _devices(module):
-        fault = f"{module} finds no device here that it supports"
+        fault = f"{module} finds no supported device"
         if module == _OPENVINO:
-            fault += " (Intel's processors, graphics and NPUs alone)"
+            fault += " (only Intel processors, GPUs and NPUs)"
     return fault
 
 
 def add_plugin(options: onnxruntime.SessionOptions, module: str, asked: Mapping[str, str], threads: int) -> str:
-    """Makes a registered plugin the provider of a session that is to be opened.
+    """Adds a plugin as the provider to the options of a session.
 
     Args:
-        options: changed in place.
-        module: the plugin's.
-        asked: its options; ``device_type`` chooses between its devices (CPU, GPU, NPU).
-        threads: of one inference on the CPU.
+        options: session options, changed in place.
+        module: module of the plugin.
+        asked: options of the plugin; ``device_type`` chooses its device (CPU, GPU, NPU).
+        threads: CPU threads per inference.
 
     Returns:
-        What the provider is called in the session.
+        The name of the provider in the session.
 
     Raises:
-        ProviderError: there is no such device or option.
+        ProviderError: unknown device or option.
     """
     devices = _devices(module)
     device = _choose(devices, asked.get(DEVICE_TYPE), _PREFERRED.get(module))
@@ -90,7 +90,7 @@ def add_plugin(options: onnxruntime.SessionOptions, module: str, asked: Mapping[
 
 
 def _register(module: str) -> str | None:
-    """Loads the plugin's library, once; what was wrong with it, if anything."""
+    """Loads the plugin's library once. Returns why it cannot be loaded, or None."""
     with _lock:
         if module not in _names and module not in _faults:
             try:
@@ -102,13 +102,16 @@ def _register(module: str) -> str | None:
 
 def _load(module: str) -> tuple[str, ...]:
     if not hasattr(onnxruntime, "register_execution_provider_library"):
-        raise ProviderError(f"onnxruntime {onnxruntime.__version__} takes no plugin providers, 1.23 and later do")
+        raise ProviderError(
+            f"onnxruntime {onnxruntime.__version__} does not support plugin providers; version 1.23 or "
+            "later is required"
+        )
     package = importlib.import_module(module)
     library = next(
         (getattr(package, name) for name in ("get_library_path", "library_path") if hasattr(package, name)), None
     )
     if library is None:
-        raise ProviderError("the package does not tell where its library is")
+        raise ProviderError("the package does not report the path of its library")
     before = {device.ep_name for device in onnxruntime.get_ep_devices()}
     names = set(package.get_ep_names()) if hasattr(package, "get_ep_names") else set()
     if not names & before:  # else the program that we are part of has registered it
@@ -127,11 +130,11 @@ def _choose(devices: Sequence[Any], wanted: str | None, preferred: str | None) -
     fitting = [device for device, name in zip(devices, names, strict=True) if name.upper() == wanted.upper()]
     if not fitting:
         raise ProviderError(
-            f"there is no device '{wanted}' for {devices[0].ep_name} here; there is {', '.join(dict.fromkeys(names))}"
+            f"no device '{wanted}' for {devices[0].ep_name} here; available devices: {', '.join(dict.fromkeys(names))}"
         )
     return fitting[0]
 
 
 def _device_name(device: Any) -> str:
-    """OpenVINO tells several graphics chips apart (GPU.0, GPU.1)."""
+    """Returns the device name. OpenVINO numbers several GPUs (GPU.0, GPU.1)."""
     return str(device.ep_metadata.get("ov_device") or device.device.type.name)

@@ -1,4 +1,4 @@
-"""Execution providers by their short names: which are here, why the others are not, and what to install for them."""
+"""Execution providers by short name: availability, reasons for missing ones, and what to install."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ __all__ = ["PROVIDERS", "Provider", "available", "parse", "why_missing"]
 # Read before any plugin is registered, which adds its name there
 _BUILT_IN = frozenset(onnxruntime.get_available_providers())
 
-_GPU_PACKAGE = "pip install 'onnxruntime-gpu[cuda,cudnn]' in place of onnxruntime, and NVIDIA's driver for CUDA 13"
+_GPU_PACKAGE = (
+    "pip install 'onnxruntime-gpu[cuda,cudnn]' in place of onnxruntime, and install NVIDIA's driver for CUDA 13"
+)
 
 
 @dataclass(frozen=True)
 class Provider:
-    """One execution provider of onnxruntime."""
+    """An execution provider of onnxruntime."""
 
     name: str  # short, as on the command line
     full_name: str  # onnxruntime's
@@ -38,7 +40,7 @@ class Provider:
 
     @property
     def missing_libraries(self) -> tuple[str, ...]:
-        """Those of CUDA that it needs and that are not found; those that are there are loaded."""
+        """Required CUDA libraries that are not found. Libraries that are found are loaded."""
         return (
             missing_cuda_libraries(tensorrt=self.name == "tensorrt")
             if self.built_in and self.name in ("cuda", "tensorrt")
@@ -47,7 +49,7 @@ class Provider:
 
     @property
     def plugin(self) -> str | None:
-        """The module of its plugin, where that is installed and has a device here."""
+        """Module of its plugin, if the plugin is installed and has a device here; else None."""
         found = (
             self.module is not None and plugins.is_installed(self.module) and plugins.why_unusable(self.module) is None
         )
@@ -60,7 +62,7 @@ PROVIDERS = {
         Provider(
             "tensorrt",
             "TensorrtExecutionProvider",
-            f"{_GPU_PACKAGE}; TensorRT 10 where the loader finds it",
+            f"{_GPU_PACKAGE}; install TensorRT 10 in a folder that the loader searches",
             compiles_late=True,
         ),
         Provider("cuda", "CUDAExecutionProvider", _GPU_PACKAGE, compiles_late=True),
@@ -86,7 +88,7 @@ PROVIDERS = {
             module="onnxruntime_qnn",
             compiles_late=True,
         ),
-        Provider("cpu", "CPUExecutionProvider", "every onnxruntime has it"),
+        Provider("cpu", "CPUExecutionProvider", "it is part of every onnxruntime"),
         Provider(
             "xnnpack",
             "XnnpackExecutionProvider",
@@ -99,19 +101,16 @@ _LISTED_MODULES = {p.module for p in PROVIDERS.values()}
 
 
 def available() -> tuple[Provider, ...]:
-    """Those that can be opened here, best first.
-
-    Built into the installed onnxruntime, or plugins that have a device.
-    """
+    """Returns the available providers, best first: those built into the installed onnxruntime, and plugins."""
     known = list(PROVIDERS.values())
     cpu = known.index(PROVIDERS["cpu"])
     return tuple(p for p in (*known[:cpu], *_other_plugins(), *known[cpu:]) if p.built_in or p.plugin)
 
 
 def parse(names: str) -> tuple[Provider, ...]:
-    """``"cuda,cpu"`` -> the providers in that order.
+    """Parses provider names, as in ``"cuda,cpu"``, to providers in the same order.
 
-    An installed plugin goes by its module, or by what follows ``onnxruntime_ep_`` in it.
+    The name of an installed plugin is its module, or the part of it after ``onnxruntime_ep_``.
 
     Raises:
         ProviderError: an unknown name.
@@ -121,15 +120,17 @@ def parse(names: str) -> tuple[Provider, ...]:
     unknown = [name for name, provider in zip(wanted, found, strict=True) if provider is None]
     if unknown or not wanted:
         known = ", ".join((*PROVIDERS, *(p.name for p in _other_plugins())))
-        raise ProviderError(f"--ep {names}: no provider is called '{', '.join(unknown)}'; there are auto, {known}")
+        raise ProviderError(
+            f"--ep {names}: unknown execution provider '{', '.join(unknown)}'; known providers: auto, {known}"
+        )
     return tuple(provider for provider in found if provider is not None)
 
 
 def why_missing(provider: Provider) -> str | None:
-    """Why a provider cannot be opened here, with its remedy after a semicolon; None where nothing seems to be missing.
+    """Returns why a provider is not available, with the remedy after a semicolon; None if no cause is found.
 
-    Libraries of CUDA and TensorRT are looked for too. What only an open session shows (no GPU, an old driver) is not
-    found here.
+    The check includes the libraries of CUDA and TensorRT. It does not detect what only an open session shows (no GPU,
+    an old driver).
     """
     if provider.plugin:
         return None
@@ -144,13 +145,16 @@ def why_missing(provider: Provider) -> str | None:
 
 
 def _other_plugins() -> tuple[Provider, ...]:
-    """Installed plugins that the table does not know."""
+    """Returns installed plugins that are not in the table of providers."""
     return tuple(_from_module(module) for module in plugins.installed_modules() if module not in _LISTED_MODULES)
 
 
 def _plugin_called(name: str) -> Provider | None:
-    """Only modules that bear onnxruntime's name are looked at, since a plugin's module is run to ask for its
-    library."""
+    """Returns the installed plugin with this name, or None.
+
+    Only modules with the onnxruntime prefix are considered, because the module of a plugin is imported to find its
+    library.
+    """
     bare = name.replace("-", "_")
     for module in (plugins.PREFIX + bare, bare):
         if module.isidentifier() and module.startswith("onnxruntime_") and plugins.is_installed(module):
@@ -161,4 +165,4 @@ def _plugin_called(name: str) -> Provider | None:
 def _from_module(module: str) -> Provider:
     package = module.replace("_", "-")
     name = package.removeprefix(plugins.PREFIX.replace("_", "-"))
-    return Provider(name, package, f"see what {package} needs", module=module, raced=True, compiles_late=True)
+    return Provider(name, package, f"see the requirements of {package}", module=module, raced=True, compiles_late=True)

@@ -1,4 +1,4 @@
-"""A model file opened on an execution provider, and its proof by golden samples."""
+"""Opens a model file on an execution provider and replays its golden samples."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Remembers that a model's golden samples held here.
+"""Caches that the golden samples of a model passed on this device.
 
-The same bytes on the same processor and onnxruntime compute the same at the next start.
-
-The proof stands with the file's verdict (:mod:`edgecnn.runtime.admission.verdict_cache`), for the CPU provider alone: a
-GPU's driver changes under an onnxruntime that stays.
+The same file on the same processor and onnxruntime gives the same results at the next start. The entry is stored with
+the verdict on the file (:mod:`edgecnn.runtime.admission.verdict_cache`), for the CPU provider only: a GPU driver can
+change while onnxruntime stays the same.
 """
 
 from __future__ import annotations
@@ -22,28 +21,25 @@ __all__ = ["is_proven", "remember_proof"]
 
 
 def is_proven(sha256: str, threads: int) -> bool:
-    """Whether the golden samples of the file with this hash held under these circumstances.
+    """Whether the golden samples of this file passed before on this processor with the same software.
 
     Args:
-        sha256: of the model file.
-        threads: of one inference.
+        sha256: SHA-256 of the model file.
+        threads: CPU threads per inference.
     """
     verdict = recall(sha256)
     return verdict is not None and verdict.proven == _circumstances(threads)
 
 
 def remember_proof(sha256: str, threads: int) -> None:
-    """Keeps that they held, for the next start; of a file without a verdict nothing is kept."""
+    """Stores that the golden samples passed, if the file has a stored verdict."""
     verdict = recall(sha256)
     if verdict is not None:
         remember(sha256, replace(verdict, proven=_circumstances(threads)))
 
 
 def _circumstances(threads: int) -> str:
-    """What an answer may depend on beside the file.
-
-    The processor, the build of onnxruntime, how many threads share the work, our own code.
-    """
+    """Returns what results depend on besides the file: processor, build of onnxruntime, threads, version of EdgeCNN."""
     built = os.stat(onnxruntime.capi.onnxruntime_pybind11_state.__file__)  # noqa: PTH116  # its size and date tell two builds of a version apart
     parts = (
         cpu_name(),

@@ -1,4 +1,4 @@
-"""Golden samples replayed: does this device compute what was computed where the model was made?"""
+"""Replays golden samples: checks that this device computes the same results as the machine that made the model file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["GoldenReplay", "replay"]
 
 @dataclass(frozen=True)
 class GoldenReplay:
-    """What a replay found."""
+    """The result of a replay."""
 
     samples: int
     max_abs_diff: float  # NaN where an output is
@@ -23,12 +23,12 @@ class GoldenReplay:
 
     @property
     def passed(self) -> bool:
-        """Whether every probability and score came within the tolerance; a NaN never does."""
+        """Whether all probabilities and scores are within the tolerance. NaN never is."""
         return self.max_abs_diff <= self.tolerance
 
 
 def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
-    """Runs the golden samples, one by one as a device does, and compares."""
+    """Runs the golden samples with batch size 1 and compares the outputs with the expected ones."""
     failed = GoldenReplay(len(golden.images), float("nan"), golden.tolerance)
     if golden.images.shape[1:] != session.input_shape or golden.probabilities.shape[1] != session.classes:
         return failed
@@ -43,5 +43,5 @@ def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
 
 
 def _score_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Relative to scores larger than 1: an energy has no fixed range, a feature distance lies below 1.5."""
+    """Returns the largest score difference, relative for scores above 1, because an energy has no fixed range."""
     return float(np.max(np.abs(found - expected) / np.maximum(np.abs(expected), 1)))

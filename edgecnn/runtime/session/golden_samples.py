@@ -1,8 +1,8 @@
-"""Golden samples: images with what the model answered where it was made, replayed on the device before it is trusted.
+"""Golden samples: images with the outputs of the machine that made the model file. A device replays them.
 
-In the metadata key ``edgecnn.golden``, as JSON: ``{"tolerance": 0.001, "samples": [{"png": BASE64, "probabilities":
-[...], "unknown_score": 0.71}]}``, the score only where the graph gives one. A sample's image is already of the model's
-size, so that a program in any language can replay it: decode the PNG (RGB), run, compare.
+They are JSON in the metadata key ``edgecnn.golden``: ``{"tolerance": 0.001, "samples": [{"png": BASE64,
+"probabilities": [...], "unknown_score": 0.71}]}``, the score only if the graph has that output. Images have the model's
+input size, so that a program in any language can replay them: decode the PNG (RGB), run, compare.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ __all__ = ["GoldenSamples"]
 
 @dataclass(frozen=True)
 class GoldenSamples:
-    """Images, uint8 ``[S, H, W, 3]`` RGB, and the probabilities ``[S, C]`` and unknown scores ``[S]`` expected for
-    them."""
+    """Images, uint8 ``[S, H, W, 3]`` RGB, with their expected probabilities ``[S, C]`` and unknown scores ``[S]``."""
 
     images: Image
     probabilities: NDArray[np.float32]
@@ -34,7 +33,7 @@ class GoldenSamples:
     unknown_scores: NDArray[np.float32] | None = None  # None where the graph gives none
 
     def to_json(self) -> str:
-        """The text that goes into the model file."""
+        """Returns the JSON text for the model file."""
         samples: list[dict[str, object]] = [
             {"png": _png(image), "probabilities": [round(float(p), 7) for p in row]}
             for image, row in zip(self.images, self.probabilities, strict=True)
@@ -45,7 +44,7 @@ class GoldenSamples:
 
     @classmethod
     def from_json(cls, text: str) -> GoldenSamples:
-        """Raises :class:`ManifestError` where the text is not what :meth:`to_json` writes."""
+        """Reads the output of :meth:`to_json`. Raises :class:`ManifestError` for any other text."""
         try:
             found = json.loads(text)
             images = np.stack(_decoded(found["samples"]))
@@ -56,16 +55,16 @@ class GoldenSamples:
             )
             tolerance = float(found["tolerance"])
         except (ValueError, KeyError, TypeError, RecursionError, ImageError) as error:
-            raise ManifestError(f"the golden samples are broken ({error}); export the model again") from error
+            raise ManifestError(f"the golden samples are invalid ({error}); export the model again") from error
         if probabilities.ndim != 2 or not tolerance >= 0:
-            raise ManifestError("the golden samples are broken (probabilities or tolerance); export the model again")
+            raise ManifestError("the golden samples are invalid (probabilities or tolerance); export the model again")
         return cls(images, probabilities, tolerance, unknown_scores)
 
 
 def _decoded(samples: Iterable[Mapping[str, str]]) -> list[Image]:
-    """All of them within one limit.
+    """Decodes all images, with a limit on their total number of pixels.
 
-    A small file can hold many large images, and they are unpacked in the process that serves.
+    A small file can contain many large images, and they are decoded in the main process.
     """
     images: list[Image] = []
     left = MAX_PIXELS

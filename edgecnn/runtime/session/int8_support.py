@@ -1,10 +1,10 @@
-"""Which int8 files a provider computes in int8.
+"""Checks whether a provider computes an int8 file in int8.
 
-An int8 file that runs in float is slower than the float file it was made from.
+If it does not, the int8 file is slower than the float file it was made from.
 
-CUDA has no int8 convolutions (onnxruntime's "Quantize ONNX Models": on GPUs int8 goes through TensorRT), so each would
-be turned back into float at run time. TensorRT takes pairs with zero points of 0, and no int32 biases: what `edgecnn
-quantize --target tensorrt` writes.
+CUDA has no int8 convolutions (onnxruntime's "Quantize ONNX Models": on GPUs int8 goes through TensorRT), so each
+would be converted back to float at run time. TensorRT needs pairs with zero points of 0 and no int32 biases, as
+`edgecnn quantize --target tensorrt` writes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edgecnn.runtime.session.model_file import ModelFile
 __all__ = ["Int8Form", "check_int8", "int8_form", "suggest_alternative"]
 
 Int8Form = Literal["float", "tensorrt", "other"]
-"""No layer in int8; as TensorRT takes it; or another form."""
+"""No int8 layers; the form for TensorRT; or another int8 form."""
 
 _CHOOSY = ("cuda", "tensorrt")
 _INT32 = 6
@@ -29,11 +29,11 @@ _INTEGER_LAYERS = ("QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger
 
 
 def check_int8(model: ModelFile, provider: Provider) -> None:
-    """Refuses an int8 file where the provider has no int8 for it.
+    """Refuses an int8 file that the provider cannot compute in int8.
 
     Raises:
-        ProviderError: with the file to use instead.
-        ModelError: it is no ONNX file.
+        ProviderError: the provider has no int8 for this file. The message names the file to use instead.
+        ModelError: the file is not an ONNX file.
     """
     if provider.name not in _CHOOSY:
         return
@@ -42,7 +42,7 @@ def check_int8(model: ModelFile, provider: Provider) -> None:
     form = int8_form(parse_model(model.content, model.path))
     if form == "float" or (form, provider.name) == ("tensorrt", "tensorrt"):
         return
-    why = "has no int8 convolutions" if provider.name == "cuda" else "takes no int8 file but those made for it"
+    why = "has no int8 convolutions" if provider.name == "cuda" else "only takes int8 files made for it"
     raise ProviderError(
         f"--ep {provider.name}: {model.path} is an int8 file, and {provider.name} {why}; "
         f"{suggest_alternative(model.path, provider.name)}"
@@ -50,10 +50,10 @@ def check_int8(model: ModelFile, provider: Provider) -> None:
 
 
 def int8_form(model: Any) -> Int8Form:
-    """Reads it off the pairs of QuantizeLinear and DequantizeLinear; the manifest does not name the target.
+    """Determines the int8 form from the pairs of QuantizeLinear and DequantizeLinear; the manifest does not have it.
 
     Args:
-        model: as :func:`edgecnn.runtime.onnx_file.proto.parse_model` gives it.
+        model: a model as :func:`edgecnn.runtime.onnx_file.proto.parse_model` gives it.
     """
     nodes = list(model.graph.node)
     made = {name: node for node in nodes for name in node.output}
@@ -71,9 +71,9 @@ def _is_dequantized(name: str, made: dict[str, Any]) -> bool:
 
 
 def _fits_tensorrt(layer: Any, made: dict[str, Any], types: dict[str, int]) -> bool:
-    """Signed activations, weights quantized from floats in the graph, a float bias.
+    """Whether a layer has int8 activations, weights quantized in the graph, and a float bias.
 
-    `exporters/quantization/tensorrt.py` writes these, and no other target.
+    Only `exporters/quantization/tensorrt.py` writes such layers.
     """
     activations, weights = (made[name] for name in layer.input[:2])
     signed = len(activations.input) > 2 and types.get(activations.input[2]) == _INT8
@@ -84,10 +84,7 @@ def _fits_tensorrt(layer: Any, made: dict[str, Any], types: dict[str, int]) -> b
 
 
 def suggest_alternative(path: Path, provider: str) -> str:
-    """What to give instead.
-
-    A file beside it, by the names that `edgecnn quantize` and the documents use, or how to make one.
-    """
+    """Suggests another file: one in the same folder, by the usual names, or the command that makes one."""
     name = path.name.replace(".tensorrt", "").replace(".arm64", "").replace(".openvino", "")
     plain = path.with_name(name.replace(".int8", "").replace(".mixed", ""))
     if provider == "tensorrt":

@@ -1,4 +1,4 @@
-"""Opens a model file and holds it to its own manifest before anything runs on it."""
+"""Reads a model file and checks the graph against the manifest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file's bytes, under the hash that every answer will carry."""
+    """The bytes of a model file, and their SHA-256, which every prediction reports."""
 
     path: Path
     content: bytes
@@ -33,11 +33,11 @@ class ModelFile:
 
 
 def read_model_file(path: str | Path) -> ModelFile:
-    """Reads a model file once, so that what is hashed is what is run.
+    """Reads a model file once, so that the hashed bytes are the ones that run.
 
     Raises:
-        InputNotFoundError: no such file.
-        ModelError: a folder, or a file that cannot be read.
+        InputNotFoundError: the file does not exist.
+        ModelError: the path is a folder, a device or a pipe, or the file cannot be read.
     """
     path = Path(path)
     try:
@@ -53,19 +53,19 @@ def read_model_file(path: str | Path) -> ModelFile:
 
 
 def _check_size(path: Path) -> None:
-    """Before a byte is read: a device or a pipe may never end, and a file with holes costs its maker nothing."""
+    """Checks type and size before reading: a device or pipe may be endless, and a sparse file can be huge."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading a folder says so itself
-        raise ModelError(f"{path}: a device or a pipe, not a file; give a .onnx file that `edgecnn export` wrote")
+        raise ModelError(f"{path}: is a device or a pipe, not a file; give a .onnx file that `edgecnn export` wrote")
     if found.st_size > _MAX_BYTES:
         raise ModelError(
-            f"{path}: {found.st_size / 1e9:.1f} GB, more than an ONNX file can have; give a .onnx file that `edgecnn "
+            f"{path}: {found.st_size / 1e9:.1f} GB is more than an ONNX file can have; give a .onnx file that `edgecnn "
             "export` wrote"
         )
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a file is torch's: a zip archive, which an ONNX file never is. False for what is not there."""
+    """Whether the file is a torch checkpoint (a zip archive; an ONNX file never is). False if it does not exist."""
     try:
         with path.open("rb") as file:
             return file.read(4) == b"PK\x03\x04"
@@ -75,7 +75,7 @@ def is_checkpoint(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Description:
-    """What a session's own metadata says."""
+    """The metadata of a session: manifest, training record and golden samples."""
 
     path: Path
     manifest: Manifest
@@ -83,7 +83,7 @@ class Description:
     golden_json: str | None  # decoded only where it is replayed
 
     def golden(self) -> GoldenSamples | None:
-        """The golden samples, where the file has any. Raises :class:`ManifestError`."""
+        """Returns the golden samples; None if the file has none. Raises :class:`ManifestError`."""
         if self.golden_json is None:
             return None
         from edgecnn.runtime.session.golden_samples import GoldenSamples  # noqa: PLC0415  # a model that is known here starts without it
@@ -95,11 +95,10 @@ class Description:
 
 
 def check_session(path: Path, session: onnxruntime.InferenceSession) -> Description:
-    """Reads the manifest and holds the graph's inputs and outputs against it.
+    """Reads the manifest and compares the inputs and outputs of the graph with it.
 
     Raises:
-        ManifestError: no manifest, one that cannot be read, or one that contradicts the graph; the message names
-            the file.
+        ManifestError: the manifest is missing or invalid, or contradicts the graph. The message names the file.
     """
     metadata = session.get_modelmeta().custom_metadata_map
     if MANIFEST_KEY not in metadata:
@@ -117,18 +116,18 @@ def check_session(path: Path, session: onnxruntime.InferenceSession) -> Descript
 
 
 def _check_labels(manifest: Manifest, labels_json: str | None) -> None:
-    """The key `labels` is for other tools; two lists that disagree leave no telling which is right."""
+    """Checks that the metadata key `labels`, which is for other tools, has the labels of the manifest."""
     if labels_json is None:
         raise ManifestError(f"the metadata key '{LABELS_KEY}' is missing; export the model again")
     try:
         labels = json.loads(labels_json)
     except (ValueError, RecursionError) as error:
-        raise ManifestError(f"the metadata key '{LABELS_KEY}' is no JSON; export the model again") from error
+        raise ManifestError(f"the metadata key '{LABELS_KEY}' is not valid JSON; export the model again") from error
     if labels != list(manifest.labels):
         found = len(labels) if isinstance(labels, list) else 0
         raise ManifestError(
-            f"the manifest has {len(manifest.labels)} labels, the metadata key '{LABELS_KEY}' has {found}, or other "
-            "ones; export the model again"
+            f"the {len(manifest.labels)} labels of the manifest differ from the {found} of the metadata key "
+            f"'{LABELS_KEY}' (different labels or order); export the model again"
         )
 
 
@@ -136,7 +135,8 @@ def _check_graph(manifest: Manifest, session: onnxruntime.InferenceSession) -> N
     inputs, outputs = {i.name: i for i in session.get_inputs()}, {o.name: o for o in session.get_outputs()}
     if list(inputs) != ["image"] or "probabilities" not in outputs:
         raise ManifestError(
-            f"the graph takes {', '.join(inputs)} and gives {', '.join(outputs)}, expected image and probabilities; "
+            f"the graph has the inputs {', '.join(inputs)} and the outputs {', '.join(outputs)}, "
+            "expected image and probabilities; "
             "export the model again"
         )
     image, height, width = inputs["image"], manifest.input.height, manifest.input.width
@@ -149,11 +149,12 @@ def _check_graph(manifest: Manifest, session: onnxruntime.InferenceSession) -> N
     classes = outputs["probabilities"].shape[-1]
     if classes != len(manifest.labels):
         raise ManifestError(
-            f"the manifest has {len(manifest.labels)} labels, the graph gives {classes} probabilities; export the "
+            f"the manifest has {len(manifest.labels)} labels, the graph outputs {classes} probabilities; export the "
             "model again"
         )
     if manifest.unknown.in_graph and "unknown_score" not in outputs:
         raise ManifestError(
-            f"the manifest rejects by {manifest.unknown.score}, the graph gives no unknown_score; export the model "
+            f"the manifest needs the output unknown_score for {manifest.unknown.score}, but the graph "
+            "has none; export the model "
             "again"
         )

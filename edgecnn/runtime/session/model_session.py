@@ -1,4 +1,4 @@
-"""An open model: pixels in, probabilities, embeddings and unknown scores out."""
+"""An open model: computes probabilities, embeddings and unknown scores from pixels."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.session.model_file import Description, ModelFile
 from edgecnn.runtime.session.ort_errors import ort_reason
 
-__all__ = ["ModelSession", "Outputs"]
+__all__ = ["ModelSession", "Outputs", "filled_batch"]
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the graph gives for N images."""
+    """Outputs of the graph for N images."""
 
     probabilities: NDArray[np.float32]  # [N, C]
     embedding: NDArray[np.float32] | None  # [N, D]
@@ -29,7 +29,7 @@ class Outputs:
 
 
 class ModelSession:
-    """An open model. Safe to share between threads, as onnxruntime's sessions are."""
+    """An open model. Threads may share it, as they may share a session of onnxruntime."""
 
     def __init__(
         self,
@@ -48,22 +48,25 @@ class ModelSession:
         self.description = description
         self._session = session
         self._float_input = session.get_inputs()[0].type == "tensor(float)"
+        batch = session.get_inputs()[0].shape[0]
+        self.fixed_batch: int | None = batch if isinstance(batch, int) else None
+        """The number of images that the graph takes at once; None: any. Others run in batches of that many."""
         names = [o.name for o in session.get_outputs()]
         self._given = frozenset(names)
 
     @property
     def file(self) -> str:
-        """Where it was read from."""
+        """Path of the file."""
         return str(self.path)
 
     @property
     def kind(self) -> str:
-        """`onnx` and the precision."""
+        """`onnx-` and the precision."""
         return f"onnx-{self.manifest.precision}"
 
     @property
     def split_record(self) -> SplitRecord | None:
-        """What the model was trained on, as far as the file remembers."""
+        """Record of the training images; None if the file has none."""
         return self.description.split_record
 
     @property
@@ -73,40 +76,46 @@ class ModelSession:
 
     @property
     def classes(self) -> int:
-        """How many probabilities an image gets."""
+        """Number of classes."""
         return len(self.manifest.labels)
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
-        """uint8 ``[N, H, W, 3]`` RGB of the model's size -> float32 ``[N, C]``."""
+        """Returns probabilities, float32 ``[N, C]``, for uint8 ``[N, H, W, 3]`` RGB at the model's input size."""
         return self._run(["probabilities"], images)[0]
 
     def outputs(self, images: Image, names: Sequence[str] = ("embedding", "unknown_score")) -> Outputs:
-        """As :meth:`probabilities`, with those of the other outputs that are asked for and that the model has."""
+        """Returns the probabilities and those of the named other outputs that the model has."""
         wanted = ["probabilities", *(name for name in names if name in self._given)]
         found = dict(zip(wanted, self._run(wanted, images), strict=True))
         return Outputs(found["probabilities"], found.get("embedding"), found.get("unknown_score"))
 
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """What decides: the probabilities ``[N, C]``, and the unknown scores ``[N]`` where the manifest's rule goes by
-        them."""
+        """Returns probabilities ``[N, C]``, and unknown scores ``[N]`` if the manifest's rule uses them, else None."""
         if not self.manifest.unknown.in_graph:
             return self.probabilities(images), None
         found = self.outputs(images, ("unknown_score",))
         return found.probabilities, found.unknown_scores
 
     def warm_up(self, runs: int) -> None:
-        """Runs a grey image so often, for providers whose first inference compiles or builds."""
+        """Runs a grey image ``runs`` times, because some providers compile kernels in the first inference."""
         grey = np.full((1, *self.input_shape), 127, np.uint8)
         for _ in range(runs):
             self.probabilities(grey)
 
     def _run(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
+        size = self.fixed_batch
+        if size is None or len(images) == size:
+            return self._run_batch(names, images)
+        parts = [self._run_batch(names, filled_batch(images[i : i + size], size)) for i in range(0, len(images), size)]
+        return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
+
+    def _run_batch(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
         try:
             return cast("list[NDArray[np.float32]]", self._session.run(names, {"image": self._feed(images)}))
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
+            remedy = "" if self.ep == "cpu" else "; try --ep cpu"
             raise ProviderError(
-                f"{self.path}: {self.ep} failed on {len(images)} images: {ort_reason(error)}; try another provider "
-                "with --ep"
+                f"{self.path}: {self.ep} failed on {len(images)} images: {ort_reason(error)}{remedy}"
             ) from error
 
     def _feed(self, images: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
@@ -114,3 +123,10 @@ class ModelSession:
             return images
         rule = self.manifest.normalization  # the layout nchw-float32 has no normalisation inside
         return np.ascontiguousarray(((images.astype(np.float32) - rule.zero_point) / rule.scale).transpose(0, 3, 1, 2))
+
+
+def filled_batch(images: Image, size: int) -> Image:
+    """A batch of ``size``, filled up with its last image."""
+    if len(images) == size:
+        return images
+    return np.concatenate([images, np.repeat(images[-1:], size - len(images), 0)])

@@ -1,4 +1,4 @@
-"""Which provider runs which nodes, as onnxruntime recorded it while it opened the session."""
+"""Reads which provider runs which nodes, as onnxruntime records it when it opens a session."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # and their int8 forms, wh
 
 @dataclass(frozen=True)
 class Placement:
-    """Nodes of the graph after onnxruntime's first simplifications.
+    """Numbers of nodes per provider, after onnxruntime's first optimizations.
 
-    What a provider fuses into one still counts as the nodes that went in.
+    Nodes that a provider fuses still count separately.
     """
 
     nodes: Mapping[str, int]  # by the provider's short name
@@ -27,18 +27,18 @@ class Placement:
 
 
 def record_placement(options: onnxruntime.SessionOptions) -> None:
-    """Asks for it, before the session is opened; onnxruntime before 1.24.1 does not know how."""
+    """Enables recording in the session options. Has no effect before onnxruntime 1.24.1."""
     if hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"):
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
 
 
 def placement(session: onnxruntime.InferenceSession, wanted: Provider, full_name: str) -> Placement | None:
-    """Reads it; None where onnxruntime does not tell.
+    """Returns the placement; None if onnxruntime did not record it.
 
     Args:
-        session: opened with :func:`record_placement`.
-        wanted: the provider that was asked for.
-        full_name: what it is called in the session.
+        session: a session opened after :func:`record_placement`.
+        wanted: the requested provider.
+        full_name: its name in the session.
     """
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return None

@@ -1,4 +1,4 @@
-"""A model file opened on an execution provider: what runs is what was asked for, or an error says why not."""
+"""Opens a model file on the requested execution provider, or raises an error with the reason."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def open_session(
     """Opens a model file.
 
     Args:
-        path: the ``.onnx`` file, or what :func:`read_model_file` gave of it.
-        ep: a provider's short name; several, separated by commas, where the next may stand in; or ``auto``: the
-            best here that passes the replay of the model's golden samples (a model without any runs on the CPU).
-            OpenVINO and plugins have to beat the CPU provider by a tenth first, in a race of seven images.
-        threads: of one inference; None: as ``options`` say.
-        prove: replay the golden samples on a named provider too, and refuse a model that has none.
-        trusted: open it without :func:`edgecnn.runtime.admission.admission.admit`; for files that this very program
-            has made.
-        options: threads, power, memory, and what the provider is told.
+        path: the ``.onnx`` file, or its content from :func:`read_model_file`.
+        ep: short name of a provider; several names, separated by commas, allow the next as a fallback; or ``auto``:
+            the best available provider that passes the model's golden samples. A model without golden samples runs
+            on the CPU. ``auto`` uses OpenVINO and plugins only if they are a tenth faster than the CPU provider in a
+            short measurement.
+        threads: CPU threads per inference; None: the value in ``options``.
+        prove: replay the golden samples on a named provider too, and refuse a model without golden samples.
+        trusted: skip :func:`edgecnn.runtime.admission.admission.admit`; only for files that this program made.
+        options: threads, power, memory and provider options.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the file cannot be used.
-        ProviderError: no such provider, it is not here, it runs none of the model, or it has no int8 for an int8
-            file; the message has the remedy.
-        GateError: the golden samples fail: with ``auto`` on every provider, with ``prove`` on the one that opened;
-            or it has none to ``prove``.
-        UsageError: a number that cannot be used.
+        ProviderError: the provider is unknown or not available, runs no node of the model, or cannot run an int8
+            file in int8. The message has the remedy.
+        GateError: the golden samples fail, with ``auto`` on every provider, with ``prove`` on the opened one; or
+            ``prove`` is set and the model has no golden samples.
+        UsageError: a number is out of range.
     """
     options = options or RunOptions()
     if threads is not None:
@@ -78,7 +78,7 @@ def open_session(
             refusals.append(error)
             continue
         for refusal in refusals:
-            log.warning("%s; running on %s, as --ep %s permits", refusal, provider.name, ep)
+            log.warning("%s; falling back to %s, as --ep %s allows", refusal, provider.name, ep)
         if prove:
             _prove(session)
         return session
@@ -86,7 +86,7 @@ def open_session(
 
 
 def _without_provider_options(options: RunOptions) -> RunOptions:
-    """They are the first provider's; who stands in runs with its own defaults."""
+    """Removes the provider options: they belong to the first provider. A fallback runs with its defaults."""
     return replace(options, provider_options={})
 
 
@@ -111,20 +111,21 @@ def _replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
 
 def _nothing_to_prove(session: ModelSession) -> GateError:
     return GateError(
-        f"{session.path}: has no golden samples, so nothing proves it here; export it with --golden synthetic"
+        f"{session.path}: has no golden samples, so it cannot be verified on this device; export it with "
+        "--golden synthetic"
     )
 
 
 def _open_best(model: ModelFile, options: RunOptions, *, prove: bool) -> ModelSession:
-    """The CPU comes first where nothing can prove the others.
+    """Opens the model on the best provider that passes its golden samples.
 
-    Without golden samples a faster wrong answer would go unnoticed.
-
-    On the CPU a proof is remembered, unless this start is to ``prove`` it anew.
+    Without golden samples it uses the CPU, because wrong results of another provider would go unnoticed. A passed
+    replay on the CPU is cached; ``prove`` replays anyway.
     """
     if options.provider_options:
         raise UsageError(
-            f"--ep auto: {', '.join(options.provider_options)} is one provider's option; name the provider with --ep"
+            f"--ep auto: {', '.join(options.provider_options)} is an option of one provider; choose the "
+            "provider with --ep"
         )
     cpu = _open(model, PROVIDERS["cpu"], options)
     if cpu.description.golden_json is None or (not prove and _is_best_and_proven(cpu, options)):
@@ -157,13 +158,12 @@ def _open_best(model: ModelFile, options: RunOptions, *, prove: bool) -> ModelSe
 
 
 def _is_best_and_proven(cpu: ModelSession, options: RunOptions) -> bool:
-    """Whether nothing would be tried before the CPU provider, and that gave the golden samples' answers at an earlier
-    start."""
+    """Whether the CPU provider is the best one here and passed the golden samples at an earlier start."""
     return available()[0].name == "cpu" and is_proven(cpu.sha256, options.thread_count)
 
 
 def _open(model: ModelFile, provider: Provider, options: RunOptions) -> ModelSession:
-    """What is asked for is checked before, what runs after."""
+    """Opens the model on one provider; checks the request before and the node placement after."""
     check_int8(model, provider)
     session, full_name = start_engine(model, provider, options)
     found = placement(session, provider, full_name)

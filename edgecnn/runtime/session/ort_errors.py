@@ -1,4 +1,4 @@
-"""What onnxruntime and its providers say, as one line that a user can read."""
+"""Converts error messages of onnxruntime to one readable line."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _WARNING, _FATAL = 2, 4  # onnxruntime's severities; it begins with the first
 
 
 def ort_reason(error: Exception) -> str:
-    """The first line that says something, without error codes and places in C++ sources.
+    """Returns the first informative line of an error, without error codes and C++ source locations.
 
-    For shared constants the remedy.
+    For shared constants, returns cause and remedy instead.
     """
     if shares_constants(error):
         return _WHY_SHARED
@@ -39,7 +39,7 @@ def ort_reason(error: Exception) -> str:
 
 
 def shares_constants(error: Exception) -> bool:
-    """Whether onnxruntime refused a file because nodes share a constant that exact int8 has to replace.
+    """Whether onnxruntime refused a file because nodes share a constant, which exact int8 must replace.
 
     See :mod:`edgecnn.runtime.session.ort_options`.
     """
@@ -56,8 +56,7 @@ def _bare(line: str) -> str:
 
 @contextmanager
 def silenced(*, when: bool) -> Iterator[None]:
-    """Keeps onnxruntime's process-wide logger from printing on standard error what is told better by an error of
-    ours."""
+    """Silences onnxruntime's process-wide logger while EdgeCNN reports the error itself."""
     if when:
         onnxruntime.set_default_logger_severity(_FATAL)
     try:

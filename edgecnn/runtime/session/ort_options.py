@@ -1,10 +1,11 @@
-"""The one place that makes onnxruntime's session options, so that all sessions compute int8 exactly.
+"""Creates all session options of onnxruntime, so that all sessions compute int8 exactly.
 
 On x86 processors without VNNI (most desktops, every older server) onnxruntime's CPU provider adds pairs of products of
-uint8 and int8 in 16 bits, and saturates in silence: weights of more than seven bits give wrong answers there. The entry
-``session.x64quantprecision`` (onnxruntime's ``onnxruntime_session_options_config_keys.h``) has it multiply such weights
-as uint8, which is exact and slower. It is set where it is needed and nowhere else: on a Xeon with VNNI, where nothing
-saturates, onnxruntime 1.32 takes the slower way too, 1.5 times the time of an eight-bit file.
+uint8 and int8 in 16 bits, and saturates without an error: weights of more than seven bits give wrong results there. The
+entry ``session.x64quantprecision`` (onnxruntime's ``onnxruntime_session_options_config_keys.h``) has it multiply such
+weights
+as uint8, which is exact and slower. It is set only where it is needed: on a Xeon with VNNI, where nothing
+saturates, onnxruntime 1.32 would use the slower kernels too, which take 1.5 times the time of an 8-bit file.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ _CHANNELS, _OUTPUT_SCALE = 16, 4096.0
 
 
 def new_options(*, severity: int = ERRORS_ONLY, threads: int | None = None) -> onnxruntime.SessionOptions:
-    """Options of a session that computes int8 exactly on every processor.
+    """Returns options of a session that computes int8 exactly on every processor.
 
     Args:
         severity: the lowest severity of onnxruntime's own messages that is printed on standard error.
-        threads: of one inference; None: as onnxruntime chooses.
+        threads: CPU threads per inference; None: onnxruntime's default.
     """
     options = _plain_options(severity)
     if int8_saturates():
@@ -40,19 +41,19 @@ def new_options(*, severity: int = ERRORS_ONLY, threads: int | None = None) -> o
 
 
 def open_on_cpu(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    """A session on the CPU provider alone.
+    """Opens a session on the CPU provider only.
 
     Raises:
-        Exception: onnxruntime's own classes, which derive from Exception alone.
+        Exception: onnxruntime's error classes, which derive directly from Exception.
     """
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 @cache
 def int8_saturates() -> bool:
-    """Whether int8 left to itself is wrong here.
+    """Whether int8 saturates on this processor with onnxruntime's default options.
 
-    By the processor's flags, or, where the system does not tell them, by trying.
+    Determined from the processor flags or, if the system does not report them, by a test.
     """
     if not is_x86():
         return False
@@ -60,7 +61,7 @@ def int8_saturates() -> bool:
 
 
 def saturates_when_tried() -> bool:
-    """Whether a convolution of the largest products comes out too small on the CPU provider."""
+    """Whether a convolution with the largest products saturates on the CPU provider."""
     from edgecnn.runtime.onnx_file.int8_convolutions import int8_convolutions  # noqa: PLC0415  # Linux tells, and starts without it
 
     weights = np.full((1, _CHANNELS, _CHANNELS), 127, np.int8)

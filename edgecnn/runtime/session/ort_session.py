@@ -1,7 +1,7 @@
-"""onnxruntime's session on one provider, or an error that says why not.
+"""Opens onnxruntime's session on one provider, or raises an error with the reason.
 
-Names are checked before it opens, since onnxruntime prints a banner on standard output and falls back; that the
-provider is in it, after.
+Provider names are checked before opening, because onnxruntime prints a banner on standard output and falls back to the
+CPU. After opening, the session is checked for the provider.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _NEEDS_BINDING = "enable_cuda_graph"
 
 
 def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> tuple[onnxruntime.InferenceSession, str]:
-    """Opens onnxruntime's own session.
+    """Opens onnxruntime's session.
 
     Returns:
-        The session, and what the provider is called in it.
+        The session, and the name of the provider in it.
 
     Raises:
-        ProviderError: the provider is not here, does not open the model, or does not take the options; the message
-            has the remedy.
-        ModelError: the CPU provider does not open it, so it is no model.
+        ProviderError: the provider is not available, cannot open the model, or refuses the options. The message has
+            the remedy.
+        ModelError: the CPU provider cannot open the file, so it is not a valid model.
     """
     _check_provider_options(provider, options.provider_options)
     if not (provider.built_in or provider.plugin):
@@ -58,7 +58,7 @@ def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> t
             ) from error
         raise _cannot_open(model, provider, options, missing, why) from error
     if session.get_providers()[0] != full_name:
-        why = f"onnxruntime left {full_name} out: its device, its driver or a library is missing"
+        why = f"onnxruntime did not load {full_name}: its device, its driver or a library is missing"
         raise _cannot_open(model, provider, options, missing, why)
     return session, full_name
 
@@ -66,7 +66,7 @@ def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> t
 def _cannot_open(
     model: ModelFile, provider: Provider, options: RunOptions, missing: Sequence[str], why: str
 ) -> ProviderError:
-    """In the order of what is most likely: a library, then strictness, then an option, then whatever it needs."""
+    """Builds the error for the most likely cause: a missing library, --strict-ep, an option, or else the provider."""
     if missing:
         return ProviderError(f"--ep {provider.name}: {', '.join(missing)} cannot be loaded; {provider.remedy}")
     if options.strict and "fallback" in why:
@@ -80,7 +80,7 @@ def _cannot_open(
 
 
 def _provider_options(provider: Provider, options: RunOptions) -> dict[str, str]:
-    """What a built-in provider is told."""
+    """Returns the options for a built-in provider."""
     told = dict(options.provider_options)
     if provider.name == "openvino":
         device = told.pop(DEVICE_TYPE, "CPU")
@@ -91,7 +91,7 @@ def _provider_options(provider: Provider, options: RunOptions) -> dict[str, str]
 
 
 def _check_provider_options(provider: Provider, asked: Mapping[str, str]) -> None:
-    """What onnxruntime would ignore in silence, or answer wrongly."""
+    """Refuses options that onnxruntime ignores without a message, or that give wrong results."""
     if asked and provider.name == "cpu":
         raise ProviderError(
             f"--ep cpu: has no options, {', '.join(asked)} included; threads, power and memory have options of their "

@@ -1,4 +1,4 @@
-"""Which of two open sessions is the quicker here: only a race tells, where both run on the same processor."""
+"""Measures which of two open sessions is faster on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARGIN = 1.1  # less is chance, and would make the provider differ from one sta
 
 
 def clearly_quicker(challenger: ModelSession, holder: ModelSession) -> bool:
-    """Races one image a run, in turns; each is evaluated by its best run, which other programs disturbed least."""
+    """Whether the challenger is clearly faster: compares the fastest of several alternating runs of one image."""
     image = np.full((1, *challenger.input_shape), 127, np.uint8)
     times = [(_seconds(challenger, image), _seconds(holder, image)) for _ in range(_ROUNDS)]
     challengers, holders = zip(*times, strict=True)

@@ -1,4 +1,4 @@
-"""How a session is to run, whatever its provider: threads, power, memory, and what the provider itself is told."""
+"""Run options of a session: threads, power, memory and provider options."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _ALWAYS_ALLOWED, _MAX_PER_PROCESSOR = 16, 4  # threads: one set of options may s
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a session is opened with beside the file and the provider.
+    """Options of a session besides the file and the provider.
 
     Raises:
-        UsageError: a value that cannot be used.
+        UsageError: an option has an invalid value.
     """
 
     threads: int | None = None  # of one inference; None: the physical cores that this process may use
@@ -46,7 +46,7 @@ class RunOptions:
             _ALWAYS_ALLOWED, _MAX_PER_PROCESSOR * (os.cpu_count() or 1)
         ):  # they wait for each other: minutes an image
             raise UsageError(
-                f"threads is {self.threads}, far more than the {os.cpu_count()} processors here; leave it out for "
+                f"threads is {self.threads}, far more than the {os.cpu_count()} processors here; omit it to use "
                 "the physical cores"
             )
         if self.power not in get_args(Power):
@@ -56,15 +56,15 @@ class RunOptions:
 
     @property
     def thread_count(self) -> int:
-        """Threads of one inference; left to itself onnxruntime does not ask which cores are ours."""
+        """CPU threads per inference. onnxruntime's default ignores limits on this process."""
         return self.threads or physical_cores()
 
     def session_options(self, *, on_cpu: bool) -> onnxruntime.SessionOptions:
-        """The same in onnxruntime's terms.
+        """Returns the session options of onnxruntime.
 
         Args:
-            on_cpu: for the CPU provider, which is its own fallback; the others' errors are raised, so onnxruntime
-                need not print them too.
+            on_cpu: whether the session is for the CPU provider. For other providers errors are raised, so onnxruntime
+                does not print them too.
         """
         options = new_options(severity=ERRORS_ONLY if on_cpu else SILENT, threads=self.thread_count)
         options.enable_cpu_mem_arena = options.enable_mem_pattern = self.arena
@@ -79,10 +79,10 @@ class RunOptions:
 
 
 def read_provider_options(pairs: Iterable[str]) -> dict[str, str]:
-    """``["device_type=GPU"]`` -> ``{"device_type": "GPU"}``.
+    """Parses provider options: ``["device_type=GPU"]`` -> ``{"device_type": "GPU"}``.
 
     Raises:
-        UsageError: no `=`, no name, or a name twice.
+        UsageError: an option has no `=` or no name, or is given twice.
     """
     found: dict[str, str] = {}
     for pair in pairs:

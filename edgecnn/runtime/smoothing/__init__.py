@@ -1,4 +1,4 @@
-"""From one answer a frame to one that holds."""
+"""Smoothing: combines the predictions of several frames into one stable answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labelled clips: class folders of videos or of folders with frames, and tables of what is seen when."""
+"""Labelled clips: class folders with videos or frame folders, and CSV tables of time spans with labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLUMNS = ("path", "start_s", "end_s", "label")
 
 @dataclass(frozen=True)
 class Span:
-    """From when until when a clip shows what."""
+    """A time span of a clip and its label."""
 
     start_s: float
     end_s: float  # infinity: until the clip ends
@@ -36,21 +36,22 @@ class Span:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video file or a folder of frames, and what is true in it."""
+    """A video file or a folder of frames, with labelled time spans."""
 
     path: Path
     spans: tuple[Span, ...]  # by time, apart from each other
 
 
 def find_clips(sources: Sequence[Path], manifest: Manifest) -> list[Clip]:
-    """Clips of folders (one folder a class, in it videos and folders of frames) and of tables
-    (`path,start_s,end_s,label`, a row a span).
+    """Finds clips in folders (one folder per class with videos and folders of frames) and in CSV tables
+    (`path,start_s,end_s,label`, one row per span).
 
-    A table's paths are beside it; an empty time is the clip's start or end. A class `unknown` is what the model has no
-    label for.
+    Paths in a table are relative to it; an empty time is the start or end of the clip. The class `unknown` is for
+    everything that the model has no label for.
 
     Raises:
-        InputNotFoundError, DataError: nothing there, no clips, or a class that the model does not know.
+        InputNotFoundError: a source does not exist.
+        DataError: no clips, an invalid table, or a class that the model does not have.
     """
     clips = [
         clip
@@ -60,7 +61,7 @@ def find_clips(sources: Sequence[Path], manifest: Manifest) -> list[Clip]:
     seen: set[Path] = set()
     for clip in clips:
         if (real := clip.path.resolve()) in seen:
-            raise DataError(f"{clip.path}: given twice, in a class folder and in a table; leave one out")
+            raise DataError(f"{clip.path}: is in a class folder and in a table; remove one of them")
         seen.add(real)
     for source in sources:
         _refuse_left_out(source, seen | {source.resolve() for source in sources})
@@ -68,7 +69,7 @@ def find_clips(sources: Sequence[Path], manifest: Manifest) -> list[Clip]:
 
 
 def _refuse_left_out(source: Path, taken: AbstractSet[Path]) -> None:
-    """Beside class folders: a table that is not named, or a video that has no label, would be left out unnoticed."""
+    """Refuses a table that is not named and a video without a label beside class folders: both would be ignored."""
     left_out = (
         sorted(path for path in source.iterdir() if path.is_file() and path.resolve() not in taken)
         if source.is_dir()
@@ -84,7 +85,7 @@ def _refuse_left_out(source: Path, taken: AbstractSet[Path]) -> None:
 
 
 def label_index(name: str, manifest: Manifest) -> int | None:
-    """The label that a name stands for, C for `unknown`; None: neither."""
+    """Returns the class index of a name, C for `unknown`; None if the model has no such class."""
     found = manifest.index_of(name)
     return len(manifest.labels) if found is None and name == UNKNOWN else found
 
@@ -92,21 +93,21 @@ def label_index(name: str, manifest: Manifest) -> int | None:
 def read_clip(
     clip: Clip, fps: float | None, every: int = 1, max_pixels: int = MAX_PIXELS
 ) -> Iterator[tuple[float, Frame]]:
-    """Frames with their time in the clip.
+    """Yields pairs of time in seconds and frame.
 
     Args:
-        clip: one.
-        fps: of frames in folders; a video knows its own.
-        every: take every N-th frame.
-        max_pixels: refuse larger images.
+        clip: the clip.
+        fps: frame rate of frame folders, in frames per second; videos have their own.
+        every: use every N-th frame.
+        max_pixels: largest number of pixels of a frame; larger frames are refused.
 
     Raises:
-        UsageError: a folder of frames without a rate.
+        UsageError: a folder of frames without ``fps``.
         ImageError, SourceError: a frame or the video cannot be read.
     """
     if clip.path.is_dir():
         if fps is None:
-            raise UsageError(f"{clip.path}: a folder of frames has no times; give their rate with --fps")
+            raise UsageError(f"{clip.path}: a folder of frames has no times; give the frame rate with --fps")
         for index, path in enumerate(sorted(find_images(clip.path), key=_by_number)):
             if index % every == 0:
                 yield index / fps, read_frame(str(path), index, max_pixels)
@@ -119,7 +120,7 @@ def read_clip(
 
 
 def _by_number(path: Path) -> list[tuple[int, str]]:
-    """2.jpg before 10.jpg: digits as numbers, the rest as text."""
+    """Sort key that puts 2.jpg before 10.jpg: digits as numbers, the rest as text."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
@@ -153,7 +154,7 @@ def _of_table(table: Path, manifest: Manifest) -> list[Clip]:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             if tuple(rows.fieldnames or ()) != _COLUMNS:
-                raise DataError(f"{table}: its first line is not {','.join(_COLUMNS)}; correct the table")
+                raise DataError(f"{table}: the header line is not {','.join(_COLUMNS)}; correct the table")
             spans: dict[Path, list[Span]] = {}
             for row in rows:
                 path, span = _row(f"{table}, line {rows.line_num}", row, table.parent, manifest)
@@ -163,7 +164,7 @@ def _of_table(table: Path, manifest: Manifest) -> list[Clip]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: cannot be read as CSV: {error}; correct the table") from error
     if not spans:
-        raise DataError(f"{table}: a table without rows; name a clip and a label in each")
+        raise DataError(f"{table}: the table has no rows; give a clip and a label in each row")
     return [Clip(path, _apart(table, path, found)) for path, found in spans.items()]
 
 
@@ -176,9 +177,9 @@ def _row(where: str, row: dict[str, str | None], beside: Path, manifest: Manifes
     except ValueError as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{where}: times are {start!r} and {end!r}, expected seconds") from error
+        raise DataError(f"{where}: times are {start!r} and {end!r}; expected numbers of seconds") from error
     if not 0 <= span.start_s < span.end_s:
-        raise DataError(f"{where}: from {start} s to {end} s is no time; expected 0 <= start_s < end_s")
+        raise DataError(f"{where}: from {start} s to {end} s is not a valid time span; expected 0 <= start_s < end_s")
     path = beside / name
     if not path.exists():
         raise InputNotFoundError(f"{where}: {path}: no such video or folder of frames; check the path")
@@ -192,7 +193,7 @@ def _apart(table: Path, path: Path, spans: list[Span]) -> tuple[Span, ...]:
     for first, second in pairwise(ordered):
         if second.start_s < first.end_s:
             raise DataError(
-                f"{table}: {path.name} shows two things at {second.start_s:g} s; let spans end where the next begins"
+                f"{table}: {path.name} has overlapping spans at {second.start_s:g} s; end each span before the next one"
             )
     return tuple(ordered)
 
@@ -202,6 +203,6 @@ def _require_label(where: str, name: str, manifest: Manifest) -> int:
     if index is None:
         known = ", ".join(manifest.labels[:5]) + (" …" if len(manifest.labels) > 5 else "")
         raise DataError(
-            f"{where}: the model knows no class '{name}' (it knows {known}); rename it, or call it {UNKNOWN}"
+            f"{where}: the model has no class '{name}' (its classes are {known}); correct the name, or use '{UNKNOWN}'"
         )
     return index

@@ -1,4 +1,4 @@
-"""How many false alarms an hour, how late, and how much of the time right: what smoothed answers are evaluated by."""
+"""Metrics of smoothed answers: false alarms per hour, delay, and share of correct time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SAME_S = 1e-6  # times of frames are equal up to here
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """A clip as the model saw it: one answer and the truth a frame. F frames, C labels."""
+    """The predictions and true labels of the frames of a clip. F frames, C labels."""
 
     name: str
     times_s: NDArray[np.float64]  # [F], rising
@@ -31,17 +31,17 @@ class Track:
 
     @property
     def lasts_s(self) -> NDArray[np.float64]:
-        """How long each frame stands, ``[F]``; the last as long as frames do."""
+        """Duration of each frame in seconds, ``[F]``; the last has the typical duration."""
         steps = np.diff(self.times_s)  # [F - 1]
         return np.append(steps, np.median(steps) if len(steps) else 0.0)
 
     @property
     def labelled_s(self) -> float:
-        """How long the truth is known."""
+        """Labelled duration, in seconds."""
         return float(self.lasts_s[self.truth != UNLABELLED].sum())
 
     def part(self, start: int, stop: int) -> Track:
-        """Some of its frames."""
+        """Returns the frames from ``start`` to ``stop`` as a track."""
         where = slice(start, stop)
         name = f"{self.name} [{self.times_s[start]:.1f} s …]"
         return Track(
@@ -55,7 +55,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Counted:
-    """What was counted on one track."""
+    """Counts for one track."""
 
     false_alarms: int
     labelled_s: float
@@ -66,7 +66,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was counted on all of them."""
+    """Counts and rates for all tracks."""
 
     false_alarms: int
     hours: float  # of known truth
@@ -80,13 +80,14 @@ class Counts:
 
 
 def count(track: Track, stands: NDArray[np.intp], allowance_s: float, background: int | None) -> Counted:
-    """Holds what stood against the truth.
+    """Compares smoothed answers with the true labels.
 
     Args:
         track: frames and truth.
-        stands: the label after each frame, ``[F]``; C for unknown, UNLABELLED for no decision. Neither is an alarm.
-        allowance_s: a change to a label that was true so shortly before is late, not false.
-        background: a label to which a change is no alarm.
+        stands: smoothed class index after each frame, ``[F]``; C for unknown, UNLABELLED for no decision. Neither is
+            an alarm.
+        allowance_s: a change to a label that was true within this time before, in seconds, is late, not false.
+        background: index of a label that is never an alarm.
     """
     times_s, truth, classes = track.times_s, track.truth, track.probabilities.shape[1]
     before = np.append(UNLABELLED, stands[:-1])  # [F]
@@ -113,7 +114,7 @@ def count(track: Track, stands: NDArray[np.intp], allowance_s: float, background
 
 
 def tally(counted: Iterable[Counted]) -> Counts:
-    """Adds up."""
+    """Sums the counts of tracks and computes rates."""
     parts = list(counted)
     false_alarms, hours = sum(p.false_alarms for p in parts), sum(p.labelled_s for p in parts) / 3600
     delays = [delay for p in parts for delay in p.delays_s]
@@ -139,7 +140,7 @@ def _interval(events: int) -> tuple[float, float]:
 
 
 def _spans(truth: NDArray[np.intp]) -> list[tuple[int, int]]:
-    """Where the truth is one label after another, as ``start, stop``."""
+    """Returns the runs of equal true labels, as ``start, stop``."""
     edges = [0, *(np.flatnonzero(np.diff(truth)) + 1).tolist(), len(truth)]
     return list(pairwise(edges))
 

@@ -1,7 +1,7 @@
-"""From one answer a frame to one that holds: votes over a window, thresholds with hysteresis, a minimum hold.
+"""Smooths predictions over frames: votes over a time window, thresholds with hysteresis, and a minimum hold time.
 
-Unknown is a label of its own here, the one after the last: frames that are unknown vote for it, and it is taken where
-no label is sure enough.
+Unknown is an additional label here, with index C: unknown frames vote for it, and it is the answer if no label reaches
+its threshold.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _SAME_S = 1e-6  # frames at 0.1, 0.2 and 0.3 s are not 0.1 s apart to the last d
 
 @dataclass(frozen=True)
 class SmoothingOptions:
-    """How answers are smoothed. As it stands it changes nothing: each frame's answer is taken at once.
+    """Smoothing options. The defaults change nothing: the answer is that of each frame.
 
     Raises:
-        UsageError: a value that cannot be used.
+        UsageError: an option has an invalid value.
     """
 
     # Average: of the probabilities; majority: votes, and the score is their share; none: the newest frame alone
@@ -53,7 +53,7 @@ class SmoothingOptions:
         for name in ("window_s", "enter", "leave", "hold_s", "gap_s"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-                raise UsageError(f"{name} is {value!r}, expected a number from 0 on")
+                raise UsageError(f"{name} is {value!r}, expected a number of at least 0")
         if not self.leave <= self.enter <= 1:
             raise UsageError(
                 f"leave is {self.leave:g} and enter {self.enter:g}; expected leave <= enter <= 1, or labels flicker "
@@ -67,7 +67,7 @@ class SmoothingOptions:
 
     @property
     def longest_delay_s(self) -> float:
-        """How long after a clear change the answer follows at most: the window has passed, and the hold after it."""
+        """Longest delay in seconds between a clear change and the answer: window plus hold time."""
         return (0.0 if self.method == "none" else self.window_s) + self.hold_s
 
 
@@ -77,16 +77,16 @@ def write_smoothing(path: Path, options: SmoothingOptions) -> None:
 
 
 def read_smoothing(path: Path) -> SmoothingOptions:
-    """Reads what :func:`write_smoothing` wrote.
+    """Reads the output of :func:`write_smoothing`.
 
     Raises:
-        InputNotFoundError: no such file.
-        UsageError: it is something else, or of another version.
+        InputNotFoundError: the file does not exist.
+        UsageError: the file has no smoothing options, or has another schema version.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputNotFoundError(f"{path}: no such file; `edgecnn tune` writes one") from error
+        raise InputNotFoundError(f"{path}: no such file; create it with `edgecnn tune`") from error
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: cannot be read as JSON: {error}; write it again with `edgecnn tune`") from error
     if not isinstance(found, dict) or "schema_version" not in found:
@@ -106,7 +106,7 @@ def read_smoothing(path: Path) -> SmoothingOptions:
 def _options(path: Path, found: dict[str, Any]) -> SmoothingOptions:
     names = [f.name for f in fields(SmoothingOptions)]
     if strange := sorted(found.keys() - set(names)):
-        raise UsageError(f"{path}: no setting is called '{strange[0]}'; there are {', '.join(names)}")
+        raise UsageError(f"{path}: unknown setting '{strange[0]}'; known settings: {', '.join(names)}")
     try:
         return SmoothingOptions(**found)
     except UsageError as error:
@@ -115,7 +115,7 @@ def _options(path: Path, found: dict[str, Any]) -> SmoothingOptions:
 
 @dataclass(frozen=True)
 class Smoothed:
-    """What stands after a frame."""
+    """The smoothed answer after a frame."""
 
     status: Literal["ok", "unknown", "no_decision"]
     index: int | None  # of the label; None unless the status is `ok`
@@ -128,10 +128,10 @@ class Window:
     """The votes of the last ``window_s`` seconds.
 
     Args:
-        classes: C, without unknown.
-        method: what a vote is.
-        window_s: how far back votes count; the newest always does.
-        allowed_indices: the classes that may be an answer; None: all.
+        classes: number of classes C, without unknown.
+        method: kind of vote.
+        window_s: length of the window, in seconds. The newest vote always counts.
+        allowed_indices: indices of the classes that may be the answer; None: all.
     """
 
     def __init__(
@@ -146,9 +146,9 @@ class Window:
     def add(
         self, time_s: float, status: Status, probabilities: NDArray[np.floating] | None
     ) -> NDArray[np.float64] | None:
-        """Takes a frame's vote.
+        """Adds the vote of a frame.
 
-        Returns each label's share with unknown's as the last, ``[C + 1]``, or None where the frame has no vote.
+        Returns the share of each label, that of unknown last, ``[C + 1]``; None if the frame has no vote.
         """
         vote = self._vote(status, probabilities)
         if vote is None:
@@ -185,10 +185,10 @@ class Window:
 
 
 class Held:
-    """The label that stands, and when another takes its place.
+    """The current label, and the rules for changing it (thresholds, hold time, gap).
 
     Args:
-        options: its thresholds, hold and gap; how the shares were made is not looked at.
+        options: smoothing options; ``method`` and ``window_s`` are not used here.
     """
 
     def __init__(self, options: SmoothingOptions) -> None:
@@ -200,15 +200,15 @@ class Held:
 
     @property
     def silent_since_s(self) -> float | None:
-        """When the last vote came; None: none has."""
+        """Time of the last vote, in seconds; None if there was none."""
         return self._voted_s
 
     def step(self, time_s: float, shares: NDArray[np.float64] | None) -> int | None:
-        """The label that stands after a frame's shares ``[C + 1]``, C for unknown; None without a decision.
+        """Returns the class index after a frame, C for unknown; None without a decision.
 
         Args:
-            time_s: no less than that of the step before.
-            shares: None where the frame had no vote.
+            time_s: time of the frame, not before that of the previous step.
+            shares: shares of the votes, ``[C + 1]``; None if the frame had no vote.
         """
         options = self._options
         if self._voted_s is not None and time_s - self._voted_s > options.gap_s + _SAME_S:
@@ -238,13 +238,13 @@ class Held:
 
 
 class Smoother:
-    """Smooths the answers of one source.
+    """Smooths the predictions of one source.
 
     Args:
-        labels: in the order of the probabilities.
-        options: how.
-        allowed_indices: the classes that may be an answer, as of ``allow`` and ``deny``; None: all. The others'
-            probability counts for unknown.
+        labels: labels in the order of the probabilities.
+        options: smoothing options.
+        allowed_indices: indices of the classes that may be the answer (``allow`` and ``deny``); None: all. The
+            probabilities of the others count for unknown.
     """
 
     def __init__(
@@ -259,16 +259,16 @@ class Smoother:
         self._start()
 
     def update(self, time_s: float, status: Status, probabilities: NDArray[np.floating] | None) -> Smoothed:
-        """Takes a frame's answer; returns what stands after it.
+        """Adds the prediction of a frame; returns the smoothed answer.
 
         Args:
-            time_s: of the frame, on a clock that goes forward (or its place in a video); where it goes back, all
-                begins anew.
+            time_s: time of the frame on a monotonic clock, or its position in a video. If it goes back, smoothing
+                starts again.
             status: an `ok` frame votes by its probabilities, an `unknown` one for unknown; others have no vote.
-            probabilities: ``[C]``; needed where the status is `ok`.
+            probabilities: ``[C]``; required if the status is `ok`.
 
         Raises:
-            UsageError: an `ok` frame without as many probabilities as labels.
+            UsageError: the number of probabilities of an `ok` frame is not the number of labels.
         """
         if time_s < self._time_s:
             self._start()
@@ -295,9 +295,9 @@ class Smoother:
     def _why_undecided(self) -> str:
         since = self._held.silent_since_s
         if since is None:
-            return "smoothing: no frame could be evaluated yet"
+            return "smoothing: no frame could be classified yet"
         if since < self._time_s:
-            return f"smoothing: no frame could be evaluated for {self._time_s - since:.1f} s"
+            return f"smoothing: no frame could be classified for {self._time_s - since:.1f} s"
         return f"smoothing: no label has lasted {self._options.hold_s:g} s yet"
 
     def _why_unknown(self) -> str:

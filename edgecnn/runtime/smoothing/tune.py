@@ -1,6 +1,6 @@
-"""Fits smoothing to labelled clips: as quick and as often right as a budget of false alarms an hour permits.
+"""Fits smoothing options to labelled clips, within a limit of false alarms per hour.
 
-Settings are chosen on one half of the clips and evaluated on the other, which nothing was fitted on.
+Options are chosen on one half of the clips and evaluated on the other half.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from edgecnn.evaluation.metrics import poisson_interval
 from edgecnn.progress import Progress, Reporter, Silent
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.decision import Status
-from edgecnn.runtime.frame_quality.checker import FrameHealth
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.smoothing.clips import Clip, find_clips, label_index, read_clip
 from edgecnn.runtime.smoothing.false_alarms import UNLABELLED, Counted, Counts, Track, count, tally
 from edgecnn.runtime.smoothing.smoother import Held, Method, SmoothingOptions, Window
@@ -52,10 +52,10 @@ _ALIKE_S = 0.1  # nor are delays
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What smoothing is fitted to.
+    """Options of ``edgecnn tune``.
 
     Raises:
-        UsageError: a value that cannot be used.
+        UsageError: an option has an invalid value.
     """
 
     budget_per_h: float  # false alarms an hour
@@ -65,7 +65,7 @@ class TuneOptions:
     max_delay_s: float = math.inf  # try no setting that may take longer
     gap_s: float = SmoothingOptions.gap_s
     # An unfit frame has no vote; None: all are fit
-    health: HealthThresholds | None = field(default_factory=HealthThresholds)
+    health: FrameQualityThresholds | None = field(default_factory=FrameQualityThresholds)
 
     def __post_init__(self) -> None:
         if not (0 <= self.budget_per_h < math.inf):
@@ -81,7 +81,7 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class TuneResult:
-    """Settings, and what they do on the clips they were fitted on and on the others."""
+    """The chosen settings, and their metrics on the fitting half and on the evaluation half of the clips."""
 
     options: SmoothingOptions
     budget_per_h: float
@@ -105,10 +105,10 @@ def tune(
     """Fits smoothing for a model.
 
     Args:
-        classifier: its answers are smoothed.
-        sources: see :func:`edgecnn.runtime.smoothing.clips.find_clips`.
-        options: the budget, and how the clips are read.
-        reporter: is told how far it is.
+        classifier: the model.
+        sources: clips, see :func:`edgecnn.runtime.smoothing.clips.find_clips`.
+        options: limit of false alarms, and how to read the clips.
+        reporter: receives stages and progress.
 
     Raises:
         UsageError, InputNotFoundError, DataError, ImageError, SourceError: the clips cannot be used.
@@ -145,16 +145,16 @@ def tune(
 
 
 def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track:
-    """The model's answer to each frame of a clip; `no_decision` where the frame is unfit.
+    """Runs the model on each frame of a clip. A frame that fails the quality checks gives `no_decision`.
 
     Raises:
-        UsageError, ImageError, SourceError: it cannot be read.
-        DataError: its times make no sense, or are not those of its labels.
+        UsageError, ImageError, SourceError: the clip cannot be read.
+        DataError: the times of the frames are invalid, or do not cover the labelled spans.
     """
     times_s: list[float] = []
     statuses: list[Status] = []
     probabilities: list[NDArray[np.float32]] = []
-    health = None if options.health is None else FrameHealth(options.health)
+    health = None if options.health is None else FrameQualityChecker(options.health)
     for batch in _batches(read_clip(clip, options.fps, options.every, classifier.max_pixels)):
         times_s += [time_s for time_s, _ in batch]
         for (time_s, frame), answer in zip(batch, classifier.answer([frame for _, frame in batch]), strict=True):
@@ -163,7 +163,9 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
             probabilities.append(answer.probabilities)
     times = np.array(times_s)
     if (np.diff(times) < 0).any():
-        raise DataError(f"{clip.path}: the times of its frames go back; write it anew, for instance with ffmpeg")
+        raise DataError(
+            f"{clip.path}: the times of its frames are not increasing; convert it again, for example with ffmpeg"
+        )
     truth = np.full(len(times), UNLABELLED, np.intp)
     for span in clip.spans:
         within = (times >= span.start_s) & (times < span.end_s)
@@ -177,17 +179,17 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
         name=str(clip.path), times_s=times, statuses=statuses, probabilities=np.stack(probabilities), truth=truth
     )
     if track.labelled_s == 0:
-        raise DataError(f"{clip.path}: its frames have no times that differ, or there is but one; leave the clip out")
+        raise DataError(f"{clip.path}: it has only one frame, or all frames have the same time; remove the clip")
     return track
 
 
 def halves(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
-    """Deals tracks with the same labels alternately, long ones first.
+    """Splits tracks into two halves: tracks with the same labels go alternately to each half, long ones first.
 
-    The one left over is cut in its middle, so that both halves hold each label.
+    A remaining track is split in the middle, so that both halves have each label.
 
     Raises:
-        DataError: a track is too short to be cut.
+        DataError: a track is too short to be split.
     """
     groups: dict[frozenset[int], list[Track]] = defaultdict(list)
     for track in tracks:
@@ -208,10 +210,7 @@ def halves(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
 def fit_smoothing(
     tracks: Sequence[Track], options: TuneOptions, background: int | None = None, progress: Progress | None = None
 ) -> tuple[SmoothingOptions, int]:
-    """The best settings within the budget, or those nearest to it, as :func:`choose_settings` says.
-
-    And how many were tried.
-    """
+    """Returns the settings that :func:`choose_settings` chooses, and the number of settings tried."""
     tried = try_settings(tracks, options, background, progress)
     return choose_settings(tried, options.budget_per_h), len(tried)
 
@@ -219,7 +218,7 @@ def fit_smoothing(
 def try_settings(
     tracks: Sequence[Track], options: TuneOptions, background: int | None = None, progress: Progress | None = None
 ) -> dict[SmoothingOptions, list[Counted]]:
-    """What each settings of the grid do on each track."""
+    """Counts the results of all settings of the grid on each track."""
     grid = _grid(options)
     tried: dict[SmoothingOptions, list[Counted]] = {settings: [] for settings in grid}
     for number, track in enumerate(tracks):
@@ -235,11 +234,10 @@ def try_settings(
 
 
 def choose_settings(tried: Mapping[SmoothingOptions, Sequence[Counted]], budget_per_h: float) -> SmoothingOptions:
-    """The best within the budget, or those that exceed it least.
+    """Returns the best settings within the limit of false alarms, or those that exceed it least.
 
-    Best is the share of the time that is right less the share of labels that are missed: rare ones count, however long
-    the background lasts. Among those that are alike in this the quickest, among these the one with the fewest false
-    alarms.
+    The score is the share of correct time minus the share of missed labels, so that rare labels count as well. Ties are
+    broken by the shorter delay, then by fewer false alarms.
     """
 
     def rank(settings: SmoothingOptions) -> tuple[float, ...]:
@@ -253,7 +251,7 @@ def choose_settings(tried: Mapping[SmoothingOptions, Sequence[Counted]], budget_
 
 
 def score_smoothing(tracks: Iterable[Track], settings: SmoothingOptions, background: int | None = None) -> Counts:
-    """Counts what settings do on tracks."""
+    """Counts the results of settings on tracks."""
     return tally(
         _count(track, _shares(track, settings.method, settings.window_s), settings, background) for track in tracks
     )
@@ -283,7 +281,7 @@ def _grid(options: TuneOptions) -> list[SmoothingOptions]:
 
 
 def _by_window(grid: Iterable[SmoothingOptions]) -> dict[tuple[Method, float], list[SmoothingOptions]]:
-    """Those that differ in what comes after the window share its work."""
+    """Groups settings with the same method and window, so that the window is computed once."""
     groups: dict[tuple[Method, float], list[SmoothingOptions]] = defaultdict(list)
     for settings in grid:
         groups[settings.method, settings.window_s].append(settings)
@@ -307,7 +305,7 @@ def _count(
 
 
 def _cut(track: Track) -> tuple[Track, Track]:
-    """Where half of its labelled time has passed; each side keeps some."""
+    """Splits a track at half of its labelled time; both parts have labelled frames."""
     passed = np.cumsum(np.where(track.truth == UNLABELLED, 0.0, track.lasts_s))
     middle = int(np.searchsorted(passed, passed[-1] / 2)) + 1
     sides = track.part(0, middle), track.part(middle, len(track.times_s)) if middle < len(track.times_s) else None

@@ -1,4 +1,4 @@
-"""Where images come from, behind one iterator of frames."""
+"""Sources of frames: images, videos, cameras and streams."""
 
 from __future__ import annotations
 

@@ -1,17 +1,15 @@
-"""What kind of source a text names: images, a video file, a camera, a stream."""
+"""Parses a source address: images, a video file, a camera or a stream."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from edgecnn.runtime.sources.drivers.table import DRIVERS, SCHEMES, Kind
 from edgecnn.runtime.sources.redaction import secrets_in, without_passwords
 
 __all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address", "with_colon"]
-
-Kind = Literal["images", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake"]
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -20,21 +18,13 @@ VIDEO_SUFFIXES = frozenset(
         *(".asf", ".dv", ".divx", ".f4v", ".y4m"),
     ]
 )
-_SCHEMES: dict[str, Kind] = {
-    "rtsp": "rtsp",
-    "rtsps": "rtsp",
-    "http": "http",
-    "https": "http",
-    "csi": "csi",
-    "fake": "fake",
-}
 
 
 @dataclass(frozen=True)
 class Address:
-    """A source as its user named it.
+    """The address of a source, as the user gave it.
 
-    ``name`` is for people and logs; ``text`` may hold a password and is never printed.
+    ``name`` is for output and logs. ``text`` may contain a password and is never printed.
     """
 
     kind: Kind
@@ -47,18 +37,18 @@ class Address:
 
     @property
     def live(self) -> bool:
-        """Whether it goes on whether or not it is read.
+        """Whether the source is a camera or a stream.
 
-        Only its newest frame counts, and it may go away and come back.
+        Only its newest frame is used, and it may disconnect and reconnect.
         """
-        return self.kind not in ("images", "video")
+        return self.kind in DRIVERS
 
     @property
     def _of_host(self) -> bool:
-        return self.kind in ("rtsp", "http")
+        return self.kind in DRIVERS and DRIVERS[self.kind].of_host
 
     def hide(self, message: str) -> str:
-        """A message about this source without its passwords, wherever they stand in it."""
+        """Removes the passwords of this source from a message."""
         for secret in secrets_in(self.text, whole=self._of_host):
             message = message.replace(secret, "***")
         return without_passwords(message)
@@ -70,15 +60,14 @@ def with_colon(name: str | None) -> str:
 
 
 def parse_address(source: str | os.PathLike[str]) -> Address:
-    """Tells the kind by the text alone; whether there is such a source shows when it is opened.
+    """Determines the kind of a source from its address, without opening it.
 
-    A file that exists is a file, whatever its name: ``0`` in the current folder is an image, ``/dev/video0`` a camera.
+    An existing file is always a file: ``0`` in the current folder is an image, ``/dev/video0`` a camera.
 
     Returns:
         ``-``, a file, a folder or a pattern: ``images``; a file with a video's suffix: ``video``; ``0``,
-        ``/dev/videoN``, a link to it, ``camera:NAME``:
-        ``camera``; ``csi:``; ``rtsp://``; ``http://`` and ``https://``; ``fake:``; a text with `` ! ``: a GStreamer
-        pipeline.
+        ``/dev/videoN``, a link to it, ``camera:NAME``: ``camera``; a text with `` ! ``: ``gstreamer``; a scheme of
+        :data:`~edgecnn.runtime.sources.drivers.table.SCHEMES`, as in ``rtsp://`` or ``csi:``: its kind.
     """
     text = os.fspath(source)
     if text.startswith("camera:") or _is_video_device(text):
@@ -89,7 +78,7 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
         return Address("camera", text)
     if " ! " in text:
         return Address("gstreamer", text)
-    return Address(_SCHEMES.get(text.partition(":")[0].lower(), "images"), text)
+    return Address(SCHEMES.get(text.partition(":")[0].lower(), "images"), text)
 
 
 def _is_video_device(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which cameras are here, told without taking an image, and which of them a source's name means."""
+"""Lists cameras without capturing an image, and resolves a camera name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LENSES = ("ad5", "ak7", "dw9", "lm3")  # chips on the same bus that focus or li
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera, as far as the system tells without starting it."""
+    """A camera, as the system describes it without starting it."""
 
     index: int  # OpenCV's number; libcamera's for those on the camera connector
     path: str | None  # /dev/videoN; None where it has none
@@ -43,13 +43,13 @@ class Camera:
 
     @property
     def source(self) -> str:
-        """What `edgecnn predict` takes for it."""
+        """The source address for `edgecnn predict`."""
         return f"csi:{self.index}" if self.kind == "csi" else str(self.index)
 
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What a driver says of one /dev/videoN."""
+    """Properties of a /dev/videoN device node, from its driver."""
 
     card: str
     bus: str
@@ -60,10 +60,10 @@ Query = Callable[[Path], "NodeFacts | None"]
 
 
 def query_node(path: Path) -> NodeFacts | None:
-    """Asks the driver; this starts no stream, and works while another program has the camera.
+    """Queries the driver. Starts no capture, and works while another program uses the camera.
 
     Returns:
-        None where it is no video device, or this process may not open it.
+        The properties; None if the node is not a video device or may not be opened.
     """
     try:
         import fcntl  # noqa: PLC0415  # Windows has none
@@ -84,7 +84,7 @@ def query_node(path: Path) -> NodeFacts | None:
 
 
 def _read_capability(answer: bytes) -> NodeFacts:
-    """Of a camera's several nodes each has its own `device_caps`; `capabilities` are of all of them together."""
+    """Each node of a camera has its own `device_caps`; `capabilities` is the union over all nodes."""
     _, card, bus, _, capabilities, device_caps = _CAPABILITY.unpack(answer)
     own = device_caps if capabilities & _HAS_DEVICE_CAPS else capabilities
     return NodeFacts(_text(card), _text(bus), bool(own & (_CAPTURE | _CAPTURE_PLANES)))
@@ -95,14 +95,14 @@ def _text(field: bytes) -> str:
 
 
 def find_cameras(sys_root: Path = _SYS, dev_root: Path = _DEV, query: Query = query_node) -> tuple[Camera, ...]:
-    """Cameras here, by number; those on a Raspberry Pi's connector after the others.
+    """Returns the cameras, by number; those on a Raspberry Pi camera connector last.
 
-    Only Linux tells. macOS and Windows do not through OpenCV, short of switching each one on: there the tuple is empty.
+    Only Linux lists cameras. On macOS and Windows OpenCV would have to start each one, so the tuple is empty there.
 
     Args:
-        sys_root: where the kernel describes devices.
-        dev_root: where their nodes are.
-        query: asks one node's driver.
+        sys_root: root of sysfs.
+        dev_root: folder of the device nodes.
+        query: queries the driver of a node.
     """
     nodes = _nodes(sys_root)
     cameras = [
@@ -122,16 +122,15 @@ def resolve_camera(
     dev_root: Path = _DEV,
     query: Query = query_node,
 ) -> Camera:
-    """The camera, for OpenCV to open, that is meant by `0`, `/dev/video0` (or a link to it), or `camera:` and a part of
-    its name.
+    """Finds the camera for `0`, `/dev/video0` (or a link to it), or `camera:` and a part of its name.
 
     Args:
-        source: as a user gives it; a name goes without `camera:` too.
-        cameras: to choose from; None: those found here.
-        sys_root, dev_root, query: as of :func:`find_cameras`.
+        source: the address; a name may be given without `camera:`.
+        cameras: the cameras to choose from; None: those found here.
+        sys_root, dev_root, query: as in :func:`find_cameras`.
 
     Raises:
-        SourceError: none fits, several do, or it cannot be opened; the message lists what is here.
+        SourceError: no camera matches, several match, or the camera cannot be opened. The message lists the cameras.
     """
     if cameras is None:
         cameras = find_cameras(sys_root, dev_root, query)
@@ -142,11 +141,9 @@ def resolve_camera(
     if not fitting:
         raise SourceError(f"{source}: {_why_none(wanted, cameras, sys_root, dev_root)}; {_listed(cameras)}")
     if len(fitting) > 1:
-        raise SourceError(
-            f"{source}: {len(fitting)} cameras have that in their names; name one by its path: {_names(fitting)}"
-        )
+        raise SourceError(f"{source}: {len(fitting)} cameras match this name; give the path of one: {_names(fitting)}")
     if fitting[0].kind == "csi":
-        raise SourceError(f"{source}: '{fitting[0].name}' is on the camera connector; give {fitting[0].source} instead")
+        raise SourceError(f"{source}: '{fitting[0].name}' is on the camera connector; use {fitting[0].source} instead")
     if fitting[0].problem:
         what, _, remedy = fitting[0].problem.partition("; ")
         raise SourceError(f"{source}: '{fitting[0].name}' {what}; {remedy}")
@@ -176,18 +173,18 @@ def _why_none(source: str, cameras: Sequence[Camera], sys_root: Path, dev_root: 
     if node is None:
         return "no such camera" if cameras else "no camera was found"
     if node.name.startswith(_RECEIVERS):
-        return f"'{node.name}' gives raw images, which libcamera turns into colours: give csi: instead"
+        return f"'{node.name}' gives raw sensor data, which libcamera converts; use csi: instead"
     if node.name.startswith(_PROCESSORS):
-        return f"'{node.name}' processes images and takes none"
-    return f"that node of '{node.name}' gives no images (metadata, perhaps)"
+        return f"'{node.name}' processes images and does not capture any"
+    return f"this node of '{node.name}' gives no images (possibly metadata)"
 
 
 def _listed(cameras: Sequence[Camera]) -> str:
     if cameras:
-        return f"here is {_names(cameras)}"
+        return f"available cameras: {_names(cameras)}"
     if sys.platform.startswith("linux"):
-        return "plug one in, then `edgecnn doctor` lists it"
-    return "this system does not list its cameras: give a number, 0 for the first"
+        return "connect a camera; `edgecnn doctor` then lists it"
+    return "this system does not list its cameras; give a number, 0 for the first"
 
 
 def _names(cameras: Sequence[Camera]) -> str:
@@ -196,7 +193,7 @@ def _names(cameras: Sequence[Camera]) -> str:
 
 @dataclass(frozen=True)
 class _Node:
-    """A /dev/videoN, as sysfs tells of it."""
+    """A /dev/videoN device node, as sysfs describes it."""
 
     number: int
     name: str
@@ -221,8 +218,8 @@ def _read(path: Path) -> str:
 
 
 def _captures(node: _Node, dev_root: Path, query: Query) -> bool:
-    """By its driver; where that may not be asked, the first node of each device, since a camera's others are
-    metadata."""
+    """Whether a node captures images, according to its driver. If the driver may not be queried, the first node of each
+    device counts, because the others of a camera give metadata."""
     facts = query(dev_root / f"video{node.number}")
     return facts.captures if facts else node.rank == 0
 
@@ -235,10 +232,10 @@ def _camera(node: _Node, dev_root: Path) -> Camera:
 
 def _problem(path: Path) -> str:
     if not path.exists():
-        return f"is plugged in, but {path} is not there; in a container, start that with --device {path}"
+        return f"is connected, but {path} does not exist; start a container with --device {path}"
     if not os.access(path, os.R_OK | os.W_OK):
         group = _group(path)
-        return f"may not be opened by this user; sudo usermod -aG {group} $USER, then log in again"
+        return f"permission denied for this user; run sudo usermod -aG {group} $USER, then log in again"
     return ""
 
 
@@ -252,7 +249,7 @@ def _group(path: Path) -> str:
 
 
 def _on_connector(sys_root: Path) -> Iterator[Camera]:
-    """Sensors by the names of their chips, which the kernel lists as sub-devices of the receiver."""
+    """Yields camera sensors by chip name, which the kernel lists as sub-devices of the receiver."""
     names = [_read(folder / "name") for folder in sorted((sys_root / "class" / "video4linux").glob("v4l-subdev*"))]
     sensors = sorted(
         {match[1] for name in names if (match := _SENSOR.match(name)) and not match[1].startswith(_LENSES)}

@@ -1,4 +1,4 @@
-"""Image files: one, a folder of them, a glob, or paths on standard input."""
+"""Image files: a file, a folder, a glob pattern, or paths on standard input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["expand_sources", "read_frame"]
 def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
     """Reads one image file. Raises :class:`InputNotFoundError` or :class:`ImageError`."""
     if Path(path).suffix.lower() in VIDEO_SUFFIXES and Path(path).is_file():
-        raise ImageError(f"{path}: a video among images; name it as a source of its own")
+        raise ImageError(f"{path}: is a video in a list of images; give it as a separate source")
     captured_at, start = now_rfc3339(), time.perf_counter()
     captured_monotonic_s = time.monotonic()
     image = decode(read_bytes(path), name=path, max_pixels=max_pixels, color="bgr")
@@ -36,12 +36,12 @@ def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
 
 
 def expand_sources(sources: Iterable[str]) -> Iterator[str]:
-    """Image paths, in the order given; a folder's are sorted. Sources are checked before the first path is given.
+    """Yields image paths in the given order, those of a folder sorted. Checks all sources before the first path.
 
     Raises:
-        InputNotFoundError: a path or pattern that matches nothing; at the end, where standard input named nothing.
-        DataError: a folder without images.
-        SourceError: an address of a kind that there is not.
+        InputNotFoundError: a path or pattern matches nothing, or standard input has no path.
+        DataError: a folder has no images.
+        SourceError: unknown kind of source.
     """
     return (path for group in [_expand(source) for source in sources] for path in group)
 
@@ -84,7 +84,7 @@ def _named_on_input() -> Iterator[str]:
             named += 1
             yield line
     if not named:
-        raise InputNotFoundError("-: no paths came on standard input; give a path a line")
+        raise InputNotFoundError("-: no paths on standard input; give one path per line")
 
 
 def _folder(folder: Path) -> list[str]:
@@ -92,5 +92,5 @@ def _folder(folder: Path) -> list[str]:
 
     found = [str(path) for path in find_images(folder)]
     if not found:
-        raise DataError(f"{folder}: no images in this folder; check the path")
+        raise DataError(f"{folder}: the folder contains no images; check the path")
     return found

@@ -1,4 +1,4 @@
-"""One image on its way to the classifier."""
+"""The frame: an image with its source, number and times."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from edgecnn.preprocess import ColorOrder, Image
 __all__ = ["Frame", "FrameKind", "now_rfc3339", "rfc3339"]
 
 FrameKind = Literal["image", "video", "stream"]
-"""Frame-health gates act on streams and video alone: an image file or an array is what its user says it is."""
+"""Frame quality checks run on streams and videos only, not on image files and arrays."""
 
 
 def now_rfc3339() -> str:
-    """The time of day, UTC, in milliseconds (RFC 3339)."""
+    """Returns the current UTC time with milliseconds (RFC 3339)."""
     return rfc3339(time.time_ns())
 
 
 def rfc3339(time_ns: int) -> str:
-    """A time of day in nanoseconds since 1970, as UTC in milliseconds (RFC 3339)."""
+    """Returns a time in nanoseconds since 1970 as UTC with milliseconds (RFC 3339)."""
     second, ms = divmod(time_ns // 1_000_000, 1000)
     return f"{_rfc3339(second)}.{ms:03}Z"
 
@@ -34,9 +34,9 @@ def _rfc3339(second: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A decoded image, and when and where it was taken in."""
+    """A decoded image with its source, number and times."""
 
-    image: Image  # uint8 [H, W, 3]
+    image: Image  # uint8 [H, W, 3], its channels in the order of `color`
     name: str
     index: int = 0
     media_time_s: float | None = None

@@ -1,4 +1,4 @@
-"""Opens any source by its name."""
+"""Opens a source by its address."""
 
 from __future__ import annotations
 
@@ -23,26 +23,24 @@ __all__ = ["open_source"]
 def open_source(
     source: str | os.PathLike[str], *, every: int = 1, max_pixels: int = MAX_PIXELS, live: LiveOptions | None = None
 ) -> Iterator[Frame] | LiveSource:
-    """The frames of an image file, a folder, a glob, ``-`` (paths on standard input), a video file, a camera or a
-    stream.
+    """Opens an image file, a folder, a glob, ``-`` (paths on standard input), a video file, a camera or a stream.
 
-    What a camera or a stream gives is a :class:`LiveSource`: its newest frame each time, for ever; close it, or use it
-    in a ``with`` block.
+    For a camera or a stream the result is a :class:`LiveSource`, which gives the newest frame each time, without an
+    end. Close it, or use it in a ``with`` block.
 
     Args:
         source: see :func:`edgecnn.runtime.sources.address.parse_address`.
-        every: give every N-th frame alone.
-        max_pixels: refuse larger images.
-        live: how a camera or a stream is watched; its ``every`` and ``max_pixels`` are these.
+        every: give only every N-th frame.
+        max_pixels: largest number of pixels of an image; larger images are refused.
+        live: options for cameras and streams; ``every`` and ``max_pixels`` override its own.
 
     Raises:
-        UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
-        ImageError: while iterating, at an image that cannot be read; the classifier's stream reports it instead and
-            goes on.
-        SourceError: while iterating, where a video, camera or stream cannot be opened.
+        UsageError, InputNotFoundError, DataError, SourceError: immediately, if the source does not exist.
+        ImageError: while iterating, if an image cannot be read. :meth:`Classifier.stream` reports it and continues.
+        SourceError: while iterating, if a video, camera or stream cannot be opened.
     """
     if every < 1:
-        raise UsageError(f"every {every}: expected at least 1")
+        raise UsageError(f"every is {every}, expected at least 1")
     address = parse_address(source)
     if address.live:
         from edgecnn.runtime.sources.capture.live import LiveSource  # noqa: PLC0415  # files need no processes

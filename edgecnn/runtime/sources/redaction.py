@@ -1,4 +1,4 @@
-"""Keeps passwords in addresses out of everything that is printed, logged or stored."""
+"""Removes passwords in addresses from everything that is printed, logged or stored."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _PARAMETER = re.compile(
 
 
 def without_passwords(text: str, *, whole: bool = False) -> str:
-    """The text with user names, passwords and keys of addresses replaced by ``***``.
+    """Replaces user names, passwords and keys of addresses in a text by ``***``.
 
-    ``whole``: it is one address and nothing else.
+    ``whole``: the text is a single address.
     """
     users = _WHOLE if whole else _WITHIN
     return _PARAMETER.sub(rf"\g<name>{_HIDDEN}", users.sub(rf"\g<scheme>{_HIDDEN}@", text))
 
 
 def secrets_in(text: str, *, whole: bool = False) -> tuple[str, ...]:
-    """The passwords and keys of addresses in a text, as written and decoded.
+    """Returns the passwords and keys of addresses in a text, as written and URL-decoded, longest first.
 
-    A library may repeat one of them alone. Longest first.
+    Error messages of libraries may contain one of them without its address.
     """
     found = {match["value"].strip("\"'") for match in _PARAMETER.finditer(text)}
     for match in (_WHOLE if whole else _WITHIN).finditer(text):

@@ -46,9 +46,9 @@ def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Itera
             broken = f": {error.strerror or error}"
         endless = container.format.name in _ENDLESS
     if not index:
-        raise SourceError(f"{path}: no frame of this video can be decoded; convert it, for instance with ffmpeg")
+        raise SourceError(f"{path}: no frame of this video can be decoded; convert it, for example with ffmpeg")
     if broken or (decoder.damaged_last and not endless) or is_cut_short(path):
-        raise ImageError(f"{path}: breaks off after {index} frames{broken}; copy the file again")
+        raise ImageError(f"{path}: is truncated after {index} frames{broken}; copy the file again")
     if decoder.damaged and not endless:
         raise ImageError(f"{path}: {decoder.damaged} of its frames are damaged and were left out; copy the file again")
 
@@ -115,9 +115,9 @@ def _open(path: str) -> InputContainer:
         # With its protocol named no name is taken for an address; a playlist may name files beside it alone
         return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
     except UnicodeEncodeError as error:
-        raise SourceError(f"{path}: its name is not UTF-8, which FFmpeg needs of a video's; rename it") from error
+        raise SourceError(f"{path}: the file name is not UTF-8, which FFmpeg requires for videos; rename it") from error
     except (FFmpegError, OSError, ValueError) as error:
-        raise SourceError(f"{path}: not a video that FFmpeg can open; convert it, for instance with ffmpeg") from error
+        raise SourceError(f"{path}: FFmpeg cannot open this video; convert it, for example with ffmpeg") from error
 
 
 def _video_stream(container: InputContainer, path: str, max_pixels: int) -> VideoStream:
@@ -126,7 +126,6 @@ def _video_stream(container: InputContainer, path: str, max_pixels: int) -> Vide
     stream = container.streams.video[0]
     if stream.width * stream.height > max_pixels:
         raise SourceError(
-            f"{path}: {stream.width} x {stream.height} pixels are more than the limit of {max_pixels / 1e6:g} "
-            "megapixels"
+            f"{path}: {stream.width} x {stream.height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels"
         )
     return stream

@@ -1,1 +1,1 @@
-"""From sources to answers."""
+"""Streams of predictions from sources."""

@@ -1,4 +1,4 @@
-"""Images with their answers written on them: into a folder, as images and videos, or into a window."""
+"""Annotated images: written to a folder as images and videos, or shown in a window."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from edgecnn.atomic import check_apart, make_folder, write_bytes
 from edgecnn.errors import OutputError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
-from edgecnn.runtime.sources.drivers.driver import opencv_takes
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.sources.opencv_io import opencv_accepts
 from edgecnn.runtime.sources.video import video_rate
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _CLOSING_KEYS = (27, ord("q"))
 
 
 def banner_text(prediction: Prediction) -> str:
-    """The answer in a few words."""
+    """Returns a short text for the prediction."""
     top = prediction.top[0] if prediction.top else None
     if prediction.status == "ok":
         return f"{prediction.label} {prediction.score or 0:.2f}"
@@ -48,7 +48,7 @@ def banner_text(prediction: Prediction) -> str:
 
 
 def annotate(frame: Frame, prediction: Prediction) -> Image:
-    """The image, BGR, with a banner above it that tells the answer."""
+    """Returns the image, BGR, with a banner above it that shows the prediction."""
     banner = max(24, frame.image.shape[0] // 12)
     plain_bgr = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
     image = cv2.copyMakeBorder(
@@ -72,13 +72,13 @@ def annotate(frame: Frame, prediction: Prediction) -> Image:
 
 
 class Album:
-    """Writes annotated images into a folder as JPEG, and the frames of videos and cameras as one video a source.
+    """Writes annotated images into a folder as JPEG, and the frames of videos and cameras as one video per source.
 
     Raises :class:`OutputError`.
 
     Args:
-        folder: made where it is not there.
-        every: the frames of a video that are taken, for its rate.
+        folder: output folder, created if it does not exist.
+        every: only every N-th frame is added; sets the frame rate of the output.
     """
 
     def __init__(self, folder: Path, every: int = 1) -> None:
@@ -97,11 +97,11 @@ class Album:
         stem = os.fsdecode(os.fsencode(Path(frame.name).stem)[:_LONGEST_STEM])
         target = self._folder / f"{frame.index:06d}_{stem}.jpg"
         if not done:
-            raise OutputError(f"{target}: OpenCV cannot encode the image; name another --save")
+            raise OutputError(f"{target}: OpenCV cannot encode the image; choose another --save")
         write_bytes(target, data.tobytes())
 
     def close(self) -> None:
-        """Ends the videos."""
+        """Closes the videos."""
         for video in self._videos.values():
             video.close()
 
@@ -129,13 +129,13 @@ class Album:
 
 
 class VideoWriter:
-    """Writes frames as MPEG-4 in Matroska, which can be played to its end even where the program was killed.
+    """Writes frames as MPEG-4 in Matroska, which stays playable if the program is killed.
 
     Raises :class:`OutputError`.
 
     Args:
-        path: ends in ``.mkv``; an older file of that name is replaced.
-        fps: frames a second.
+        path: output file with the suffix ``.mkv``; an existing file is replaced.
+        fps: frames per second.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -150,7 +150,7 @@ class VideoWriter:
     def add(self, image: Image, time_s: float | None = None) -> None:
         """Writes a frame, uint8 ``[H, W, 3]`` BGR.
 
-        With its time in seconds, as often as the rate needs to stay in step with it.
+        If ``time_s`` is given, repeats or skips frames to keep the video in step with it.
         """
         writer = self._writer or self._open(image)
         self._check_space()
@@ -161,7 +161,7 @@ class VideoWriter:
             self._written += 1
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         if self._writer is not None:
             self._writer.release()
             self._writer = None
@@ -178,16 +178,14 @@ class VideoWriter:
     def _open(self, image: Image) -> cv2.VideoWriter:
         height, width = (side - side % 2 for side in image.shape[:2])  # the codec takes even sides
         self._size = (width, height)
-        if not opencv_takes(str(self.path)):
-            raise OutputError(
-                f"{self.path}: its name is not UTF-8, which OpenCV needs of a video's; name another --save"
-            )
+        if not opencv_accepts(str(self.path)):
+            raise OutputError(f"{self.path}: the file name is not UTF-8, which OpenCV requires; choose another --save")
         with suppress(OSError):
             self.path.unlink()
         writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), self._fps, self._size)
         if not writer.isOpened():
             raise OutputError(
-                f"{self.path}: cannot be written as a video; permit writing there, or name another --save"
+                f"{self.path}: cannot be written as a video; allow writing there, or choose another --save"
             )
         self._writer = writer
         return writer
@@ -200,12 +198,12 @@ class VideoWriter:
         free = shutil.disk_usage(self.path.parent).free
         if free < _MIN_FREE_BYTES:
             raise OutputError(
-                f"{self.path}: {free / 2**20:.0f} MiB are left on the disk; free space, or name another --save"
+                f"{self.path}: {free / 2**20:.0f} MiB free disk space left; free disk space, or choose another --save"
             )
 
 
 class Window:
-    """Shows annotated images where OpenCV was built with windows. Raises :class:`UsageError` where not."""
+    """Shows annotated images in a window. Raises :class:`UsageError` if OpenCV was built without windows."""
 
     def __init__(self) -> None:
         try:
@@ -216,7 +214,7 @@ class Window:
                 "use --save DIR"
             ) from error
         self.closed = False
-        """Whether its user pressed q or Esc."""
+        """Whether the user pressed q or Esc."""
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Shows one image."""

@@ -1,4 +1,4 @@
-"""Frames of a camera, a stream or a video into a class folder of a data set."""
+"""Saves frames of a camera, a stream or a video in a class folder of a dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import cv2
 from edgecnn.atomic import make_folder, write_bytes
 from edgecnn.errors import OutputError, UsageError
 from edgecnn.progress import Progress
-from edgecnn.runtime.frame_quality.checker import FrameHealth
+from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.sources import Frame, LiveOptions, open_source
 
 __all__ = ["CaptureOptions", "CaptureResult", "capture", "frames_for"]
@@ -24,14 +24,14 @@ _QUALITY = 95  # of the JPEGs: training decodes and resizes them, as the runner 
 
 @dataclass(frozen=True)
 class CaptureOptions:
-    """What is saved, and where. Raises :class:`UsageError` for what cannot be done."""
+    """Options of ``edgecnn capture``. Raises :class:`UsageError` for an invalid value."""
 
     source: str
     label: str
     data: Path  # the data set; the images go into its folder `label`
     count: int = 100
     every_s: float = 1.0  # between two saved frames
-    health: FrameHealth | None = None  # passes over unfit frames; None: saves them too
+    health: FrameQualityChecker | None = None  # passes over unfit frames; None: saves them too
     fail_fast: bool = False
     interval_s: float | None = None  # between two requests of an image over HTTP
 
@@ -42,13 +42,13 @@ class CaptureOptions:
             )
         if not self.label.strip() or self.label.startswith(".") or re.search(r"[/\\\0]", self.label):
             raise UsageError(
-                f"--label '{self.label}': a label becomes a folder's name; leave out slashes and a dot in front"
+                f"--label '{self.label}': the label is used as a folder name; remove slashes and leading dots"
             )
 
 
 @dataclass(frozen=True)
 class CaptureResult:
-    """What ``edgecnn capture`` reports."""
+    """The report of ``edgecnn capture``."""
 
     folder: Path
     saved: int
@@ -57,10 +57,10 @@ class CaptureResult:
 
 
 def capture(options: CaptureOptions, progress: Progress | None = None) -> CaptureResult:
-    """Saves frames until there are ``count``, or the source ends.
+    """Saves frames until ``count`` are saved or the source ends.
 
     Raises:
-        InputNotFoundError, SourceError: it cannot be opened.
+        InputNotFoundError, SourceError: the source cannot be opened.
         OutputError: an image cannot be written.
     """
     folder = options.data / options.label
@@ -87,9 +87,9 @@ def capture(options: CaptureOptions, progress: Progress | None = None) -> Captur
 def frames_for(
     source: str, seconds: float, progress: Progress | None = None, interval_s: float | None = None
 ) -> Iterator[Frame]:
-    """The frames of so many seconds, by the time at which they were taken.
+    """Yields the frames of the next ``seconds`` seconds, by capture time.
 
-    Raises as :func:`open_source`, :class:`UsageError` for an image.
+    Raises as :func:`open_source`; :class:`UsageError` if the source is an image.
     """
     if not seconds > 0:
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
@@ -108,12 +108,12 @@ def frames_for(
 
 def _time_s(frame: Frame, source: str) -> float:
     if frame.kind == "image":
-        raise UsageError(f"{source}: images, not a camera or a video; name one of these")
+        raise UsageError(f"{source}: the source has images; give a camera, a stream or a video")
     return frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
 
 
 def _frames(options: CaptureOptions) -> Generator[Frame, None, None]:
-    """Those that are due, by the time at which they were taken."""
+    """Yields the frames that are due, by capture time."""
     source: Any = open_source(
         options.source, live=LiveOptions(fail_fast=options.fail_fast, interval_s=options.interval_s)
     )
@@ -127,12 +127,12 @@ def _frames(options: CaptureOptions) -> Generator[Frame, None, None]:
 
 
 def _save(frame: Frame, folder: Path) -> None:
-    """Under the time it was taken and its number, so that no earlier image is replaced."""
+    """Saves a frame. The file name has its capture time and number, so that no image is replaced."""
     done, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise OutputError(f"{folder}: OpenCV cannot encode a frame of {frame.name} as JPEG")
     when = re.sub(r"[^0-9TZ]", "", frame.captured_at)
     target = folder / f"{when}_{frame.index:06d}.jpg"
     if target.exists():
-        raise OutputError(f"{target}: is there already; name another --out")
+        raise OutputError(f"{target}: exists already; choose another --out")
     write_bytes(target, data.tobytes())

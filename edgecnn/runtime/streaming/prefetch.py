@@ -1,4 +1,4 @@
-"""``map`` that works ahead in threads, in order and within bounds."""
+"""Prefetching: an ordered, bounded ``map`` in threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeAlias, TypeVar
 
-__all__ = ["map_ahead"]
+__all__ = ["prefetch_map"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,15 +24,16 @@ _Turns: TypeAlias = "SimpleQueue[_Outcome[Result] | _Raised | None]"
 _Jobs: TypeAlias = "SimpleQueue[tuple[Item, _Outcome[Result]] | None]"
 
 
-def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int, window: int) -> Iterator[Result]:
-    """Yields ``function(item)`` for each item, in order, while up to ``window`` later ones are worked on.
+def prefetch_map(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, window: int
+) -> Iterator[Result]:
+    """Yields ``function(item)`` for each item, in order, while threads compute up to ``window`` later results.
 
-    An item that is slow to come (a line on standard input) holds back no result of those before it: a thread of its own
-    asks for it. The caller waits in queues of C alone, so that a signal's exception leaves no lock held that a worker
-    would wait for.
+    A separate thread reads the items, so a slow item (a line on standard input) does not delay earlier results. The
+    caller waits only in queues implemented in C, so an exception of a signal handler leaves no lock held.
 
     Raises:
-        What the function raises, at its item's turn; what iterating over the items raises, at their end.
+        Exception: an error of ``function``, at the turn of its item; an error of ``items``, after all results.
     """
     turns: _Turns[Result] = SimpleQueue()  # in the items' order
     places: SimpleQueue[bool] = SimpleQueue()  # for items under way; False: no more

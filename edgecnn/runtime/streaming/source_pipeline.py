@@ -1,4 +1,4 @@
-"""The answers of one video, camera or stream: unfit frames get none, and smoothing makes one that holds out of many."""
+"""The pipeline of one video, camera or stream: quality checks, classification, and smoothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.runtime.decision import Missing, Prediction
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.smoothing.smoother import Smoother, SmoothingOptions
 from edgecnn.runtime.sources.capture.live_options import Outage
 from edgecnn.runtime.sources.frame import Frame
@@ -22,24 +22,24 @@ __all__ = ["SourcePipeline"]
 
 
 class SourcePipeline:
-    """Evaluates one source's frames in their order; each answer comes with whether it differs from the one before."""
+    """Processes the frames of one source in order. Each result says whether the prediction changed."""
 
     def __init__(
-        self, classifier: FrameClassifier, health: HealthThresholds | None, smoothing: SmoothingOptions | None
+        self, classifier: FrameClassifier, health: FrameQualityThresholds | None, smoothing: SmoothingOptions | None
     ) -> None:
         self._classifier = classifier
         self._health = None
         if health is not None:
-            from edgecnn.runtime.frame_quality.checker import FrameHealth  # noqa: PLC0415  # images need none of it
+            from edgecnn.runtime.frame_quality.checker import FrameQualityChecker  # noqa: PLC0415  # images need none of it
 
-            self._health = FrameHealth(health)
+            self._health = FrameQualityChecker(health)
         self._smoother = (
             None if smoothing is None else Smoother(classifier.labels, smoothing, classifier.allowed_indices)
         )
         self._before: tuple[str, int | None] | None = None
 
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
-        """A frame's answer."""
+        """Returns the prediction for a frame, and whether it differs from the previous one."""
         # First, since it reads the whole frame: the few pixels that health looks at are then at hand
         begin = time.perf_counter()
         row = self._classifier.fit(frame)
@@ -52,8 +52,8 @@ class SourcePipeline:
         return self._smoothed_and_compared(answer.prediction, answer.probabilities, time_s)
 
     def outage(self, outage: Outage) -> tuple[Prediction, bool]:
-        """The report that the source is away: told as it is, since no answer stands for frames that do not come."""
-        reason = f"offline: {outage.reason}; next try in {outage.retry_in_s:g} s"
+        """Returns the prediction that reports an outage of the source. It is not smoothed."""
+        reason = f"offline: {outage.reason}; retry in {outage.retry_in_s:g} s"
         away = self._classifier.report_missing(
             Missing(status="no_decision", reason=reason, source=outage.name, frame=None, captured_at=outage.captured_at)
         )

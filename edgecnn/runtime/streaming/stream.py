@@ -1,4 +1,4 @@
-"""From sources to answers: images read ahead, videos frame by frame, cameras at their newest frame."""
+"""Streams of predictions: images are prefetched, videos are read frame by frame, cameras give their newest frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from edgecnn.errors import ImageError, InputNotFoundError, SourceError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Missing, Prediction, Status
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.files import expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
 __all__ = ["AnswerStream", "Answered", "StreamOptions", "answer_stream"]
 
 Answered: TypeAlias = "tuple[Frame | None, Prediction]"
-"""A frame and its answer; no frame where an image could not be read or a camera is away."""
+"""A frame and its prediction. The frame is None if an image could not be read or a camera is offline."""
 
 Answers: TypeAlias = "Generator[Answered, None, None]"
 StreamAnswers: TypeAlias = "Generator[_StreamAnswer, None, None]"
 
 _MAX_READERS = 4
-"""Threads that decode ahead: an image of 12 megapixels takes 36 MB."""
+"""Number of prefetching threads. A decoded image of 12 megapixels takes 36 MB."""
 
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How a stream of answers is made."""
+    """Options of :meth:`edgecnn.runtime.classifier.Classifier.stream`."""
 
     batch: int = 1  # images an inference
     every: int = 1  # take every N-th frame
     max_frames: int | None = None  # stop after so many
     live: LiveOptions | None = None  # how cameras and streams are watched; None: as usual
     # Of videos, cameras and streams; None: every frame is fit
-    health: HealthThresholds | None = field(default_factory=HealthThresholds)
+    health: FrameQualityThresholds | None = field(default_factory=FrameQualityThresholds)
     smoothing: SmoothingOptions | None = None  # of the same; None: each frame's answer stands alone
     on_change: bool = False  # only answers that differ from the one before
 
@@ -62,7 +62,7 @@ class StreamOptions:
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """A frame with what the network will see of it."""
+    """A frame and its preprocessed image."""
 
     frame: Frame
     row: Image  # uint8 [H, W, 3] RGB
@@ -77,27 +77,27 @@ class _Unreadable:
 
 
 class AnswerStream(Iterator[Answered]):
-    """Answers as they are ready.
+    """Iterator of frames and predictions.
 
-    Closing it, leaving its ``with`` block or dropping it ends its readers and capture processes.
+    Closing it, leaving its ``with`` block or deleting it stops its reader threads and capture processes.
     """
 
     def __init__(self, answers: Answers, cameras: Cameras | None, statuses: Counter[Status]) -> None:
         self._answers = answers
         self._cameras = cameras
         self.statuses = statuses
-        """How many answers there were of each status, those included that ``on_change`` kept back."""
+        """Number of predictions per status, including those that ``on_change`` suppressed."""
 
     @property
     def counters(self) -> dict[str, Counters]:
-        """What has happened to each camera and stream so far, by its name."""
+        """Counters of each camera and stream, by name."""
         return {} if self._cameras is None else self._cameras.counters
 
     def __next__(self) -> Answered:
         return next(self._answers)
 
     def close(self) -> None:
-        """Ends reading."""
+        """Stops reading and closes all sources."""
         self._answers.close()
 
     def __enter__(self) -> Self:
@@ -110,14 +110,14 @@ class AnswerStream(Iterator[Answered]):
 def answer_stream(
     classifier: FrameClassifier, sources: Sequence[str | os.PathLike[str]], options: StreamOptions
 ) -> AnswerStream:
-    """Files first, in the order given, then all cameras and streams together for as long as they are read.
+    """Creates a stream: files first, in the given order, then all cameras and streams at the same time.
 
     Raises:
-        UsageError, InputNotFoundError, DataError, SourceError: at once, where there is no such file.
-        SourceError: while iterating, where a camera cannot be opened and another try cannot help.
+        UsageError, InputNotFoundError, DataError, SourceError: immediately, for a source that does not exist.
+        SourceError: while iterating, for a camera that cannot be opened and where retrying cannot help.
     """
     if not sources:
-        raise UsageError("no source: name an image, a folder, a video, a camera or a stream")
+        raise UsageError("no source; give an image, a folder, a video, a camera or a stream")
     addresses = [parse_address(source) for source in sources]
     parts: list[StreamAnswers] = []
     for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
@@ -146,7 +146,7 @@ def _cameras(addresses: Sequence[Address], classifier: FrameClassifier, options:
 
 @dataclass(frozen=True, eq=False)
 class _StreamAnswer:
-    """What a source gave, and whether its answer is another than before."""
+    """A frame and its prediction, and whether the prediction changed."""
 
     frame: Frame | None
     prediction: Prediction
@@ -177,12 +177,12 @@ def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOp
         row = classifier.fit(frame)
         return _Prepared(frame, row, (time.perf_counter() - begin) * 1e3)
 
-    from edgecnn.runtime.streaming.prefetch import map_ahead  # noqa: PLC0415  # cameras need no readers
+    from edgecnn.runtime.streaming.prefetch import prefetch_map  # noqa: PLC0415  # cameras need no readers
 
     readers = min(_MAX_READERS, allowed_threads())
     chosen = islice(enumerate(paths), 0, None, options.every)
     waiting: list[_Prepared] = []
-    for loaded in map_ahead(load, chosen, readers, readers + options.batch):
+    for loaded in prefetch_map(load, chosen, readers, readers + options.batch):
         if isinstance(loaded, _Prepared):
             waiting.append(loaded)
         if isinstance(loaded, _Unreadable) or len(waiting) == options.batch:  # order is kept

@@ -1,1 +1,1 @@
-"""The machine: its processor, its limits, its state."""
+"""System information: processor, resource limits, and machine state."""

@@ -1,7 +1,4 @@
-"""What of the machine this process may use.
-
-A container is told to use less than the machine shows it (control groups, both versions).
-"""
+"""CPU and memory limits of this process, from control groups (cgroups, versions 1 and 2), as containers set them."""
 
 from __future__ import annotations
 
@@ -15,17 +12,17 @@ _UNLIMITED_BYTES = 1 << 60  # version 1 writes a number near 2^63 where there is
 
 
 def cpu_quota(root: Path = _ROOT) -> float | None:
-    """Processors' worth of time that this process gets, 1.5 for example; None where it is not limited.
+    """Returns the CPU limit of this process, in processors, for example 1.5; None if there is no limit.
 
     Args:
-        root: of the file system, for tests.
+        root: root of the file system; tests pass another one.
     """
     quotas = [*_quotas_v2(root), *_quotas_v1(root)]
     return min(quotas, default=None)
 
 
 def memory_limit_bytes(root: Path = _ROOT) -> int | None:
-    """Memory at which the kernel ends this process; None where that is the machine's."""
+    """Returns the memory limit of this process, in bytes; None if there is no limit."""
     texts = [text for folder in _folders(root, "") for text in _read(folder / "memory.max")]
     texts += [text for folder in _folders(root, "memory") for text in _read(folder / "memory.limit_in_bytes")]
     limits = [int(text) for text in texts if text.isdigit() and int(text) < _UNLIMITED_BYTES]
@@ -50,13 +47,13 @@ def _quotas_v1(root: Path) -> Iterator[float]:
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """The group of this process and those that hold it, each of which may limit it.
+    """Yields the folders of this process's control group and its parents, each of which may set a limit.
 
-    A container may see its own as the root.
+    A container may see its own group as the root.
 
     Args:
-        root: of the file system.
-        controller: one of version 1's; empty for version 2, which has one tree for all.
+        root: root of the file system.
+        controller: a controller of version 1; empty for version 2, which has one tree for all.
     """
     for line in "\n".join(_read(root / "proc/self/cgroup")).splitlines():
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
@@ -70,7 +67,7 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _read(path: Path) -> list[str]:
-    """The text in a list, or an empty list."""
+    """Returns the text of the file in a list, or an empty list if it cannot be read."""
     try:
         return [path.read_text(encoding="utf-8").strip()]
     except (OSError, UnicodeDecodeError):

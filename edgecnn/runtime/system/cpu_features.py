@@ -1,4 +1,4 @@
-"""The processor: its cores, how many of them are ours, and what it can do that int8 depends on."""
+"""Processor information: cores, cores this process may use, and instruction sets for int8."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ARM_CORES = {
 
 @dataclass(frozen=True)
 class CoreKind:
-    """Cores that are alike."""
+    """A group of identical cores."""
 
     name: str
     count: int
@@ -52,7 +52,9 @@ class CoreKind:
 
 @cache
 def _blocks(root: Path = _ROOT) -> tuple[dict[str, str], ...]:
-    """Linux's description of each processor, and on ARM boards one of the board; nothing elsewhere."""
+    """Returns the blocks of /proc/cpuinfo: one per processor, and on ARM boards one for the board. Empty on other
+    systems than Linux.
+    """
     try:
         text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -69,7 +71,7 @@ def _first(names: Iterable[str], root: Path) -> str:
 
 
 def cpu_name(root: Path = _ROOT) -> str:
-    """The processor's name, as far as the system tells; on ARM the kinds of its cores, and the board's name."""
+    """Returns the name of the processor; on ARM the kinds of cores and the name of the board."""
     name = _first(["model name"], root)
     if name and name != "unknown":
         return name
@@ -79,12 +81,12 @@ def cpu_name(root: Path = _ROOT) -> str:
 
 
 def cpu_flags(root: Path = _ROOT) -> frozenset[str]:
-    """Instruction sets by Linux's names; empty where the system does not tell."""
+    """Returns the instruction sets by Linux's names; empty if the system does not report them."""
     return frozenset(_first(["flags", "Features"], root).split())
 
 
 def core_kinds(root: Path = _ROOT) -> tuple[CoreKind, ...]:
-    """An ARM processor's kinds of cores, the fastest first; empty on x86 and where the system does not tell."""
+    """Returns the kinds of cores of an ARM processor, the fastest first; empty on x86 and if not reported."""
     kinds = Counter(
         (
             _ARM_CORES.get(block["CPU part"], f"ARM core {block['CPU part']}"),
@@ -105,7 +107,7 @@ def _capacity(processor: str, root: Path) -> int | None:
 
 
 def fast_cores(root: Path = _ROOT) -> int | None:
-    """How many cores are of the fastest kind, where an ARM processor has several kinds; else None."""
+    """Returns the number of cores of the fastest kind on an ARM processor with several kinds; else None."""
     kinds = core_kinds(root)
     capacities = {kind.capacity for kind in kinds}
     if len(capacities) < 2 or None in capacities:
@@ -114,30 +116,30 @@ def fast_cores(root: Path = _ROOT) -> int | None:
 
 
 def is_x86() -> bool:
-    """Whether the processor is one of Intel's or AMD's."""
+    """Whether the processor has the x86 architecture."""
     return platform.machine().lower() in ("x86_64", "amd64", "i686", "x86")
 
 
 def has_vnni() -> bool:
-    """Whether products of uint8 and int8 are summed without saturating.
+    """Whether the processor has VNNI, which sums products of uint8 and int8 without saturation.
 
-    Taken for granted where the system does not tell.
+    True if the system does not report its flags.
     """
     flags = cpu_flags()
     return not is_x86() or not flags or bool(flags & _VNNI)
 
 
 def has_fast_int8() -> bool | None:
-    """Whether it has instructions for sums of int8 products.
+    """Whether the processor has int8 dot product instructions: VNNI or AMX, dotprod or i8mm.
 
-    VNNI or AMX, dotprod or i8mm; None where the system does not tell.
+    None if the system does not report its flags.
     """
     flags = cpu_flags()
     return bool(flags & (_VNNI if is_x86() else _ARM_INT8)) if flags else None
 
 
 def present_cores(root: Path = _ROOT) -> int:
-    """Cores of the machine, without their second threads, where the system tells these apart."""
+    """Returns the number of physical cores of the machine, if the system distinguishes them from threads."""
     return (
         len({(block.get("physical id"), block["core id"]) for block in _blocks(root) if "core id" in block})
         or os.cpu_count()
@@ -146,7 +148,7 @@ def present_cores(root: Path = _ROOT) -> int:
 
 
 def allowed_threads() -> int:
-    """Processors that this process may run on, second threads of a core among them."""
+    """Returns the number of logical processors that this process may run on."""
     try:
         return len(os.sched_getaffinity(0))
     except (OSError, AttributeError):  # macOS and Windows have none
@@ -154,10 +156,10 @@ def allowed_threads() -> int:
 
 
 def physical_cores(root: Path = _ROOT) -> int:
-    """Cores without their second threads, at most those this process may use: the threads that an inference gains from.
+    """Returns the number of physical cores that this process may use: the default number of threads.
 
-    Of a container's 1.5 processors that is one: two threads would use up their time before the period is over, and wait
-    for the next.
+    For a container with 1.5 processors it is 1: two threads would use up the quota before the end of a period, and
+    wait.
     """
     quota = cpu_quota(root)
     return max(1, min(present_cores(root), allowed_threads(), *([int(quota)] if quota else [])))

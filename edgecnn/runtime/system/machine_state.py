@@ -1,7 +1,4 @@
-"""How a machine is just now.
-
-Memory, heat, supply of power, clock; whatever Linux shows of it, and nothing elsewhere.
-"""
+"""State of the machine: memory, temperature, power supply, clock frequency. Only Linux reports them."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ _THROTTLED = {0: "too little voltage", 1: "clock capped", 2: "throttled", 3: "so
 
 @dataclass(frozen=True)
 class Memory:
-    """Of the machine, in bytes."""
+    """Memory of the machine, in bytes."""
 
     total_bytes: int
     available_bytes: int
@@ -35,7 +32,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Heat:
-    """The zone that is nearest to its limit."""
+    """The thermal zone closest to its limit."""
 
     zone: str
     temperature_c: float
@@ -43,12 +40,12 @@ class Heat:
 
     @property
     def is_hot(self) -> bool:
-        """Within five degrees of slowing down."""
+        """Whether the zone is within 5 °C of its throttling limit."""
         return self.temperature_c >= self.limit_c - 5
 
 
 def memory(root: Path = _ROOT) -> Memory | None:
-    """By /proc/meminfo."""
+    """Reads /proc/meminfo. None if it cannot be read."""
     sizes = {
         name: rest.split()[:1]
         for name, _, rest in (line.partition(":") for line in _read(root / "proc/meminfo").splitlines())
@@ -60,8 +57,8 @@ def memory(root: Path = _ROOT) -> Memory | None:
 
 
 def busy() -> float | None:
-    """The programs that wanted to run in the last minute, where these, without this one, are more than the processor
-    has threads; else None."""
+    """Returns the load average of the last minute if the load of other programs exceeds the number of processors; else
+    None."""
     try:
         load = os.getloadavg()[0]
     except (OSError, AttributeError):  # Windows has none
@@ -70,7 +67,7 @@ def busy() -> float | None:
 
 
 def heat(root: Path = _ROOT) -> Heat | None:
-    """The thermal zone nearest to where it slows the processor down."""
+    """Returns the thermal zone closest to the limit at which the processor throttles; None if not reported."""
     zones = [
         zone
         for folder in sorted((root / "sys/class/thermal").glob("thermal_zone*"))
@@ -100,7 +97,7 @@ def _celsius(path: Path) -> float | None:
 
 
 def power_faults(root: Path = _ROOT) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    """What a Raspberry Pi's firmware complains of: now, and since it was switched on; None on any other machine."""
+    """Returns the faults that a Raspberry Pi's firmware reports, now and since power-on; None on other machines."""
     text = _read(root / _FIRMWARE) or _vcgencmd()
     try:
         bits = int(text.rpartition("=")[2], 16)
@@ -125,9 +122,9 @@ def _vcgencmd() -> str:
 
 
 def clock_held_low(root: Path = _ROOT) -> bool:
-    """Whether the governor keeps the lowest clock.
+    """Whether the CPU governor keeps the lowest clock frequency.
 
-    Of Intel's and AMD's own drivers `powersave` is the usual one, and raises it.
+    With the drivers of Intel and AMD, `powersave` is the default and raises the frequency under load.
     """
     folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
     return _read(folder / "scaling_governor") == "powersave" and not _read(folder / "scaling_driver").startswith(
@@ -136,13 +133,13 @@ def clock_held_low(root: Path = _ROOT) -> bool:
 
 
 def offline_cores(root: Path = _ROOT) -> int:
-    """Processors that are there and switched off, as a Jetson's power modes do."""
+    """Returns the number of processors that are switched off, for example by a Jetson's power mode."""
     folder = root / "sys/devices/system/cpu"
     return max(0, _count(_read(folder / "present")) - _count(_read(folder / "online")))
 
 
 def _count(ranges: str) -> int:
-    """``"0-3,6"`` -> 5."""
+    """Counts the processors of a list such as ``"0-3,6"`` (5)."""
     pairs = [(first, last or first) for first, _, last in (part.partition("-") for part in ranges.split(","))]
     return sum(int(last) - int(first) + 1 for first, last in pairs if first.isdecimal() and last.isdecimal())
 

@@ -1,4 +1,4 @@
-"""Starts this interpreter once more, with this process's packages."""
+"""Starts a child process with this Python interpreter and its packages."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def start_python(
 ) -> subprocess.Popen[bytes]:
     """Runs ``python`` with the arguments, its standard input and output piped, its standard error discarded.
 
-    It starts in the packages' folder: Python looks for modules where it starts, and the user's folder may hold
-    anything.
+    Its working directory is the packages' folder: Python searches modules in the working directory, and the user's may
+    contain anything.
 
     Args:
-        arguments: of the interpreter, as ``-m`` and one of our own modules.
-        environment: added to this process's.
-        options: of :class:`subprocess.Popen`.
+        arguments: arguments of the interpreter, for example ``-m`` and a module of EdgeCNN.
+        environment: variables added to the environment of this process.
+        options: options of :class:`subprocess.Popen`.
 
     Raises:
         OSError: no process can be started.

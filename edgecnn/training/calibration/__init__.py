@@ -1,1 +1,1 @@
-"""What turns logits into probabilities and unknown scores that can be believed."""
+"""Calibration of outputs: temperature scaling and unknown scores."""

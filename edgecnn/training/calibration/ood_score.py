@@ -1,10 +1,8 @@
-"""The rule by which a model says `unknown`.
+"""Unknown scores (out-of-distribution detection): computation in torch, and fitting.
 
-What is measured, how it is fitted, and the torch twin of the nodes that compute it.
-
-No unknown image is at hand when a model is trained, so the kind of score is settled by what was measured beforehand
-(``docs/unknown.md``) and only its parameters and its threshold are fitted here: the parameters on training images, the
-threshold on validation images alone, since a network knows its training images too well.
+Training has no unknown images. So the kind of score was chosen by measurements (``docs/unknown.md``), and only its
+parameters and threshold are fitted here: the parameters on training images, the threshold on validation images, because
+a network is overconfident on its training images.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ __all__ = [
 ]
 
 MIN_VALIDATION_IMAGES = 40
-"""Fewer cannot tell a quantile of 5 % (two images beyond it), and no threshold is fitted."""
+"""With fewer images the 5 % quantile (two images) is unreliable, so no threshold is fitted."""
 
 MAX_TRAINING_IMAGES = 1000
 """More do not move the score.
@@ -48,7 +46,7 @@ _TINY = 1e-12
 
 
 class FeatureDistance(nn.Module):
-    """Distance of an image's features from what training images span: 0 inside the subspace, at most 2.
+    """Distance of the features of an image from the subspace of the training images, 0 to 2.
 
     ``|z - V V'z|`` with ``z = f / |f| - mean``: the residual outside the principal subspace of ViM (Wang et al., arXiv
     2203.10807), here on features of length 1, as in Mahalanobis++ (Mueller and Hein, arXiv 2505.18032), and from their
@@ -83,10 +81,10 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def build_score(rule: UnknownRule, tensors: Mapping[str, Tensor]) -> nn.Module | None:
-    """What computes a rule's score on torch; None where it is a function of the probabilities.
+    """Returns the module that computes the score of a rule; None if it is computed from the probabilities.
 
     Raises:
-        CheckpointError: the tensors are not those of the score.
+        CheckpointError: tensors of the score are missing.
     """
     if not rule.in_graph:
         return None
@@ -95,7 +93,7 @@ def build_score(rule: UnknownRule, tensors: Mapping[str, Tensor]) -> nn.Module |
     mean, basis = tensors.get("mean"), tensors.get("basis")
     if mean is None or basis is None or mean.ndim != 1 or basis.ndim != 2 or basis.shape[0] != mean.shape[0]:
         raise CheckpointError(
-            "feature_distance needs the mean and the basis of training features, which are not there; train again"
+            "the mean and the basis of training features for feature_distance are missing; train again"
         )
     return FeatureDistance(mean, basis)
 
@@ -119,23 +117,23 @@ def fit_unknown(
     score: UnknownScore | Literal["auto"] = "auto",
     rate: float = FALSE_REJECT_RATE,
 ) -> UnknownFit:
-    """Fits the score on training features and its threshold on validation images.
+    """Fits the score on training features, and its threshold on validation images.
 
     Args:
         train_features: ``[M, D]`` of images that were trained on, as the device sees them; at most
             MAX_TRAINING_IMAGES are needed.
         val_features: ``[N, D]``, of the same network.
         val_logits: ``[N, C]``, two columns of a one-logit network.
-        temperature: that the probabilities will have.
-        score: which; ``auto`` is the feature distance, or the largest probability where the features cannot carry
-            one (fewer than 20 training images, fewer than 8 features, or all of them alike).
-        rate: share of genuine images that may be lost.
+        temperature: temperature of the probabilities.
+        score: kind of score; ``auto`` is the feature distance, or the largest probability if the features do not
+            suffice (fewer than 20 training images, fewer than 8 features, or all features equal).
+        rate: false reject rate: share of in-distribution images that may be rejected.
 
     Raises:
-        CheckpointError: the feature distance was asked for by name and the features cannot carry one.
+        CheckpointError: the feature distance was requested, but the features do not suffice for it.
 
     Returns:
-        A rule that rejects nothing where fewer than 40 validation images could tell the threshold.
+        The fit. Its rule rejects nothing if there are fewer than 40 validation images.
     """
     if len(val_logits) < MIN_VALIDATION_IMAGES:
         return UnknownFit(UnknownRule())
@@ -150,12 +148,12 @@ def fit_unknown(
 
 
 def spread(count: int, most: int = MAX_TRAINING_IMAGES) -> list[int]:
-    """At most so many of ``count`` places, evenly apart: which training images the score is fitted on."""
+    """Returns at most ``most`` evenly spaced indices below ``count``: the training images to fit the score on."""
     return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
 def _fit_subspace(features: Tensor) -> dict[str, Tensor]:
-    """Mean and principal directions of unit features; empty where they carry none."""
+    """Returns mean and principal directions of normalized features; empty if the features do not suffice."""
     images, width = features.shape
     if images < _MIN_TRAINING_IMAGES or width < _MIN_FEATURES or not torch.isfinite(features).all():
         return {}

@@ -1,4 +1,4 @@
-"""Fits what turns logits into probabilities that can be believed: one temperature."""
+"""Temperature scaling: fits one temperature that calibrates the probabilities."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ _MIN_GAIN = 1.0  # nats, over all images: what one more parameter has to explain
 
 
 def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.integer]) -> float:
-    """The most probable temperature of ``[N, C]`` logits, between 1/20 and 20.
+    """Returns the maximum a posteriori temperature for ``[N, C]`` logits, between 1/20 and 20.
 
-    1 where the images say too little against it.
-
-    The NLL's own minimum (Guo et al., arXiv 1706.04599) hangs on the few images that come out wrong, and where none
-    does it lies at 0. So ``log T`` has a normal prior around 0, which a hundred mistakes outweigh. And a network that
-    is calibrated already is left alone: there any temperature is noise, and made the NLL of other images higher (solar
-    cells).
+    Returns 1 if the images give too little evidence against it. The minimum of the NLL (Guo et al., arXiv 1706.04599)
+    depends on the few misclassified images, and lies at 0 without any. So ``log T`` has a normal prior around 0, which
+    about a hundred errors outweigh. A network that is already calibrated keeps temperature 1: a fitted one would be
+    noise, and increased the NLL of other images (solar cells).
     """
     z, y = torch.from_numpy(logits).double(), torch.from_numpy(truth.astype(np.int64))
     grid = torch.logspace(np.log10(0.05), np.log10(20), 400, dtype=torch.float64)

@@ -17,7 +17,7 @@ from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.split_record import Split, SplitRecord, data_sha256
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
-from edgecnn.data_quality.image_stats import Fault, ImageStats, read_facts
+from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import Copies, find_copies
 from edgecnn.errors import DataError
 from edgecnn.progress import Reporter
@@ -148,7 +148,7 @@ def _read_all(
     cache = PixelCache(plan, len(folder.images)) if plan else None
 
     def read(row: int) -> ImageStats | Fault:
-        return read_facts(folder.images[row], partial(cache.write, row) if cache else None)
+        return read_image_stats(folder.images[row], partial(cache.write, row) if cache else None)
 
     with cache.writing() if cache else nullcontext(), ThreadPoolExecutor(workers or default_workers()) as pool:
         for row, found in enumerate(pool.map(read, range(len(folder.images)))):

@@ -1,1 +1,1 @@
-"""What a trained network does with one image, in images for a learner: ``edgecnn explain``."""
+"""Explains how a network classifies one image, for ``edgecnn explain``."""

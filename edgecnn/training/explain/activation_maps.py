@@ -1,7 +1,7 @@
-"""Where a network looked: class-activation maps by Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
+"""Class-activation maps by Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
 
-The last feature map that still has places is weighed, channel by channel, by the mean gradient of the class's score;
-what speaks for the class stays. For networks that average that map and put a linear layer on it, this is the
+The channels of the last feature map with more than one position are weighted by the mean gradient of the class score;
+positive values are kept. For networks that average that map and put a linear layer on it, this is the
 class-activation map of Zhou et al. (2016, arXiv 1512.04150).
 """
 
@@ -22,7 +22,7 @@ __all__ = ["activation_maps", "map_layer"]
 
 
 def activation_maps(network: ImageClassifier, inputs: Tensor, classes: Sequence[int]) -> NDArray[np.float32]:
-    """How much each place speaks for a class.
+    """Computes how much each position contributes to the score of a class.
 
     Args:
         network: in evaluation mode; its weights stay as they are.
@@ -33,7 +33,7 @@ def activation_maps(network: ImageClassifier, inputs: Tensor, classes: Sequence[
         ``[N, H, W]``, 0 to 1 in each image; all 0 where nothing speaks for its class.
 
     Raises:
-        CheckpointError: no convolution of the network leaves more than one place.
+        CheckpointError: no convolution of the network has an output larger than 1 x 1.
     """
     layer = map_layer(network, inputs[:1])
     found: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""One image through one network, explained: images and an index.html that holds them all."""
+"""Explains the classification of one image: images, and an index.html that shows them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Explained:
-    """What ``edgecnn explain`` reports."""
+    """The report of ``edgecnn explain``."""
 
     checkpoint: str
     image: str
@@ -50,12 +50,12 @@ def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force
     Args:
         checkpoint: of ``edgecnn train``.
         image: an image file.
-        out: a folder that holds nothing yet.
+        out: an empty or new folder.
         classes: how many of the best classes get a class-activation map.
-        force: write into a folder that holds something.
+        force: write into a folder that is not empty.
 
     Raises:
-        UsageError: ``classes`` below 1, or the folder holds something.
+        UsageError: ``classes`` is below 1, or the folder is not empty.
         InputNotFoundError, CheckpointError: the checkpoint cannot be read, or has no convolutions.
         InputNotFoundError, ImageError: the image cannot be read.
         OutputError: the folder cannot be written.
@@ -63,7 +63,7 @@ def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force
     if classes < 1:
         raise UsageError(f"--classes {classes}: expected at least 1")
     if out.is_dir() and any(out.iterdir()) and not force:
-        raise UsageError(f"{out}: holds something already; name another --out, or write into it by --force")
+        raise UsageError(f"{out}: directory not empty; use --force, or choose another --out")
     backend = open_checkpoint(checkpoint)
     original = read_image(image)
     seen = fit(original, backend.manifest.input, backend.manifest.preprocess)

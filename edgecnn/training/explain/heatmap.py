@@ -1,4 +1,4 @@
-"""A class-activation map laid over its image."""
+"""Draws a class-activation map over its image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST, _MOST = (
 
 
 def overlay(image: Image, heat: NDArray[np.float32]) -> Image:
-    """The image greyed, uint8 ``[H, W, 3]`` RGB, under a map ``[H, W]`` of 0 (blue) to 1 (red)."""
+    """Returns the grey image, uint8 ``[H, W, 3]`` RGB, under a map ``[H, W]`` of 0 (blue) to 1 (red)."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     colors = cv2.cvtColor(
         cv2.applyColorMap(np.round(heat * 255).astype(np.uint8), cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB

@@ -1,4 +1,4 @@
-"""What the layers of a network give for one image."""
+"""The outputs of the layers of a network for one image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU, nn.LeakyReLU,
 
 @dataclass(frozen=True)
 class LayerOutput:
-    """What one layer gave for one image."""
+    """The output of one layer for one image."""
 
     name: str  # where it is in the network
     module: nn.Module
@@ -31,7 +31,7 @@ class LayerOutput:
 
 
 def watch(network: ImageClassifier, inputs: Tensor) -> list[LayerOutput]:
-    """Every innermost layer's feature map with more than one place, in the order of computation.
+    """Returns the feature maps larger than 1 x 1 of all innermost layers, in order of computation.
 
     ``inputs`` is one image, ``[1, 3, H, W]``.
     """
@@ -57,7 +57,7 @@ def watch(network: ImageClassifier, inputs: Tensor) -> list[LayerOutput]:
 
 
 def first_convolution(outputs: Sequence[LayerOutput]) -> LayerOutput:
-    """Raises :class:`CheckpointError` where the network has none."""
+    """Returns the first convolution. Raises :class:`CheckpointError` if there is none."""
     for output in outputs:
         if isinstance(output.module, nn.Conv2d):
             return output
@@ -68,7 +68,7 @@ def first_convolution(outputs: Sequence[LayerOutput]) -> LayerOutput:
 
 
 def first_steps(outputs: Sequence[LayerOutput], most: int = 4) -> list[LayerOutput]:
-    """From the first convolution to before the second."""
+    """Returns the outputs from the first convolution up to the second."""
     start = outputs.index(first_convolution(outputs))
     steps = [outputs[start]]
     for output in outputs[start + 1 :]:

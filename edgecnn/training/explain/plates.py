@@ -1,4 +1,4 @@
-"""The images that explain a network's answer, each with words for a learner."""
+"""The images of `explain`, each with an explanation for learners."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class Plate:
-    """One image with its words."""
+    """One image with its explanation."""
 
     name: str  # of the file, without its ending
     title: str
@@ -40,7 +40,7 @@ class Plate:
 
 
 def input_plate(original: Image, seen: Image) -> Plate:
-    """The image as it came and as the network takes it, whole and by colour; both uint8 ``[h, w, 3]`` RGB."""
+    """The original image and the network input, complete and per channel; both uint8 ``[h, w, 3]`` RGB."""
     planes = [np.repeat(seen[:, :, i : i + 1], 3, 2) for i in range(3)]
     tiles = [
         Tile(original, f"as it is: {original.shape[1]} x {original.shape[0]}"),
@@ -80,7 +80,7 @@ def filter_plate(first: LayerOutput, most: int) -> Plate:
 
 
 def step_plate(outputs: Sequence[LayerOutput]) -> Plate:
-    """One channel on its way through the first layers."""
+    """One channel after each of the first layers."""
     steps = first_steps(outputs)
     channel = telling_channel(steps[0].values)
     tiles = []
@@ -99,7 +99,7 @@ def step_plate(outputs: Sequence[LayerOutput]) -> Plate:
 
 
 def feature_plate(output: LayerOutput, number: int, most: int) -> Plate:
-    """The feature maps of one depth, all on one scale."""
+    """The feature maps of one layer, all on one scale."""
     values = output.values.numpy()
     channels = len(values)
     shown = np.sort(np.argsort(-values.mean((1, 2)), kind="stable")[:most])

@@ -1,4 +1,4 @@
-"""Sheets: small images in rows, each with its caption, pixel for pixel, under a title and with a scale of colours."""
+"""Sheets of small images with captions, under a title, with a colour scale."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def draw_sheet(title: str, tiles: Sequence[Tile], tile_px: int, columns: int, sc
 
     Args:
         title: a line above the tiles.
-        tiles: at least one; each is brought to ``tile_px`` on its longer side.
+        tiles: at least one; the longer side of each is resized to ``tile_px``.
         tile_px: pixels.
-        columns: at most so many a row.
-        scale: a bar of it is drawn below.
+        columns: largest number of tiles per row.
+        scale: colour scale, drawn below the tiles.
 
     Returns:
         uint8 ``[H, W, 3]`` RGB.

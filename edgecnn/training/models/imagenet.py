@@ -28,12 +28,12 @@ def pretrained_imagenet(name: str) -> TorchBackend:
     """A built-in network with its ImageNet weights.
 
     Raises:
-        UsageError: no such network, or none with ImageNet weights.
-        MissingExtraError, CheckpointError: the weights cannot be had.
+        UsageError: unknown network, or a network without ImageNet weights.
+        MissingExtraError, CheckpointError: the weights are not available.
     """
     spec = find_model(name)
     if spec.weights is None:
-        raise UsageError(f"{name}: there are no ImageNet weights for it; train it, or name another network")
+        raise UsageError(f"{name}: no ImageNet weights for this network; train it, or choose another network")
     network = spec.build(spec.weights.classes, spec.imgsz)
     load_pretrained(network, spec.weights)
     ids, labels = imagenet_classes()

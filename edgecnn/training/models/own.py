@@ -1,4 +1,4 @@
-"""A network of your own, as one of the built-in ones: features, and a classifier on them.
+"""Custom networks: splits a network into features and classifier, like the built-in ones.
 
 Its last linear layer becomes the classifier, and what goes into that layer the features, so that features can be
 cached, the classifier fitted on them, and both exported. Which layer that is, one forward pass tells.
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn._version import __version__
-from edgecnn.errors import UsageError, first_line
+from edgecnn.error_text import first_line
+from edgecnn.errors import UsageError
 from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import ModelSpec
@@ -29,7 +30,7 @@ _TOLERANCE = 1e-4
 
 
 class OwnNetwork(ImageClassifier):
-    """Somebody's network in two parts; ``classifier`` passes everything through where there is no last linear layer."""
+    """A custom network in two parts; ``classifier`` passes everything through where there is no last linear layer."""
 
     memory_format: ClassVar[torch.memory_format] = torch.contiguous_format  # somebody may `view` activations flat
 
@@ -69,7 +70,7 @@ def own_network(network: nn.Module, classes: int, imgsz: int, classifier: str | 
     name = type(network).__name__
     body = copy.deepcopy(network).cpu().eval()
     if next(body.parameters(), None) is None:
-        raise UsageError(f"{name}: has no parameters, so there is nothing to train; give a network that has layers")
+        raise UsageError(f"{name}: the network has no parameters to train; give a network with layers")
     examples = _examples(imgsz)
     expected, last = _run(body, examples)
     _check_logits(network, expected, classes)
@@ -155,7 +156,7 @@ def _run(network: nn.Module, images: Tensor) -> tuple[Tensor, str | None]:
         raise UsageError(
             f"{type(network).__name__}: does not take images [N, 3, {images.shape[2]}, {images.shape[3]}]: "
             f"{first_line(error)}; "
-            "correct the network, or give the imgsz that it is made for"
+            "correct the network, or give the imgsz that it was built for"
         ) from error
     finally:
         for hook in hooks:
@@ -168,7 +169,8 @@ def _check_logits(network: nn.Module, found: object, classes: int) -> None:
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != _EXAMPLES or not found.is_floating_point():
         shape = f"[{', '.join(map(str, found.shape))}]" if isinstance(found, Tensor) else f"a {type(found).__name__}"
         raise UsageError(
-            f"{name}: gave {shape} for {_EXAMPLES} images, expected logits [{_EXAMPLES}, {classes}]; return those alone"
+            f"{name}: gave {shape} for {_EXAMPLES} images, expected logits [{_EXAMPLES}, {classes}]; "
+            "return only the logits"
         )
     if found.shape[1] != classes and not (found.shape[1] == 1 and classes == 2):
         raise UsageError(
@@ -176,7 +178,7 @@ def _check_logits(network: nn.Module, found: object, classes: int) -> None:
             f"{classes} outputs"
         )
     if found.shape[1] > 1 and bool((found >= 0).all()) and bool(((found.sum(1) - 1).abs() < 1e-5).all()):
-        raise UsageError(f"{name}: gives probabilities, expected logits; leave its softmax out, the export adds one")
+        raise UsageError(f"{name}: gives probabilities, expected logits; remove its softmax; the export adds one")
 
 
 def _split(body: nn.Module, classifier: str) -> OwnNetwork | None:

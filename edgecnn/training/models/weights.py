@@ -1,6 +1,6 @@
 """Pretrained weights from registry packages.
 
-Found without importing the package, held to their hash, never unpickled unsafely.
+The package is not imported; the hash of the file is checked; nothing is unpickled unsafely.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from edgecnn.errors import CheckpointError, MissingExtraError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["PretrainedWeights", "load_pretrained"]
 
@@ -40,11 +41,13 @@ def load_pretrained(network: nn.Module, weights: PretrainedWeights) -> None:
         MissingExtraError: the package is not installed.
         CheckpointError: the file is not the one that was published, or does not fit the network.
     """
+    import torch  # noqa: PLC0415  # describing weights needs none
+
     path = _find(weights)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != weights.sha256:
         raise CheckpointError(
-            f"{path}: its SHA-256 is {found[:16]}…, expected {weights.sha256[:16]}…; install {weights.package} again"
+            f"{path}: its SHA-256 is {found[:16]}…, expected {weights.sha256[:16]}…; reinstall {weights.package}"
         )
     loaded: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     own = network.state_dict()

@@ -1,1 +1,1 @@
-"""How the weights are learnt."""
+"""Optimization: schedules, precision, distillation, quantization-aware training and distributed training."""

@@ -1,6 +1,6 @@
 """Knowledge distillation.
 
-A larger trained network shows a smaller one how sure to be (Hinton et al., arXiv 1503.02531).
+A small network learns the outputs of a larger trained one (Hinton et al., arXiv 1503.02531).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SHARE = 0.7  # of the loss; the rest is the labels'
 
 
 class Teacher:
-    """Answers the very images that the student sees, augmentation included (Beyer et al., arXiv 2106.05237)."""
+    """The teacher network. It gets the same augmented images as the student (Beyer et al., arXiv 2106.05237)."""
 
     def __init__(self, network: ImageClassifier, side: int, rule: Normalization, device: torch.device) -> None:
         self._network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._side, self._rule, self._device = side, rule, device  # side in pixels
 
     def blend(self, labels_loss: Tensor, logits: Tensor, images: Image) -> Tensor:
-        """The labels' loss ``[N]`` and the divergence from the teacher, weighed together: ``[N]``.
+        """Returns the weighted sum of the label loss ``[N]`` and the divergence from the teacher, ``[N]``.
 
         ``logits`` are the student's ``[N, C]``; ``images`` uint8 ``[N, H, W, 3]``, resized where the teacher takes
         another size.
@@ -52,7 +52,7 @@ class Teacher:
 
 
 def load_teacher(path: Path, labels: tuple[str, ...], device: torch.device) -> Teacher:
-    """Raises :class:`CheckpointError`: no checkpoint, or one that knows other classes."""
+    """Loads a teacher. Raises :class:`CheckpointError` if it is not a checkpoint or has other classes."""
     checkpoint = load_checkpoint(path)
     if checkpoint.manifest.labels != labels:
         raise CheckpointError(

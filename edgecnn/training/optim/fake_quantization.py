@@ -1,6 +1,6 @@
 """Quantization-aware training.
 
-The network computes as if in eight bits, and its weights learn to bear it (Jacob et al., arXiv 1712.05877).
+Training simulates int8 rounding, so that the weights adapt to it (Jacob et al., arXiv 1712.05877).
 
 torchao finds where to round and rounds (its pt2e flow: ``prepare_qat_pt2e``, with the types of x86: uint8 activations,
 int8 weights a channel). The rounding form shares its parameters with the network, so what is learnt is an ordinary
@@ -39,10 +39,10 @@ def fake_quantized(network: ImageClassifier, imgsz: int) -> nn.Module:
 
     Raises:
         MissingExtraError: torchao is not installed.
-        UsageError: a network that torch.export cannot follow.
+        UsageError: torch.export cannot trace the network.
     """
     if find_spec("torchao") is None:
-        raise MissingExtraError("--qat needs torchao, not installed here; run pip install 'edgecnn[qat]'")
+        raise MissingExtraError("--qat needs torchao, which is not installed; run pip install 'edgecnn[qat]'")
     # Its CUDA kernels, which it would complain about at length
     os.environ.setdefault("TORCHAO_FORCE_SKIP_LOADING_SO_FILES", "1")
     for name in ("torch.utils._pytree", "torchao"):
@@ -58,7 +58,7 @@ def fake_quantized(network: ImageClassifier, imgsz: int) -> nn.Module:
     try:
         graph = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
     except Exception as error:  # torch.export's own classes share no base
-        raise UsageError(f"--qat: torch.export cannot follow this network: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"--qat: torch.export cannot trace this network: {str(error).splitlines()[0]}") from error
     assert isinstance(graph, fx.GraphModule)
     _take_out_batch_norm(graph, network)
     for node in graph.graph.nodes:
@@ -70,7 +70,7 @@ def fake_quantized(network: ImageClassifier, imgsz: int) -> nn.Module:
 
 
 def ranges(form: nn.Module) -> dict[str, Tensor]:
-    """What a resumed run needs of a form: the ranges that it rounds in."""
+    """Returns the quantization ranges, which a resumed run needs."""
     parameters = {name for name, _ in form.named_parameters()}
     return {
         name: value.detach().clone()
@@ -80,7 +80,7 @@ def ranges(form: nn.Module) -> dict[str, Tensor]:
 
 
 def set_ranges(form: nn.Module, found: dict[str, Tensor]) -> None:
-    """Goes on from :func:`ranges`."""
+    """Restores the result of :func:`ranges`."""
     form.load_state_dict(found, strict=False)
 
 

@@ -1,7 +1,4 @@
-"""Fits the classifier on frozen features.
-
-Seconds where fine-tuning takes minutes, and the place where fine-tuning should begin.
-"""
+"""Linear probe: fits the classifier on frozen features. Takes seconds, and is the starting point of fine-tuning."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ class LabelledFeatures:
 
     @staticmethod
     def together(parts: Sequence[LabelledFeatures]) -> LabelledFeatures:
-        """All parts as one, sorted by place: sums are then the same, however many processes made the parts."""
+        """Joins the parts, sorted by position, so that sums do not depend on the number of processes."""
         names = ("features", "targets", "weights", "indices")
         joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
         order = joined["indices"].argsort(stable=True)

@@ -1,4 +1,4 @@
-"""A learning rate found by trying: it grows from step to step until the loss breaks out (Smith, arXiv 1506.01186)."""
+"""Learning rate finder: increases the rate each step until the loss diverges (Smith, arXiv 1506.01186)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BACK = 10.0  # the rate is so much smaller than the one with the least loss: th
 
 @dataclass(frozen=True)
 class LearningRates:
-    """What the search saw."""
+    """The rates and losses of the search, and the chosen rate."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]  # smoothed, of the same steps
@@ -37,7 +37,7 @@ def find_learning_rate(
 ) -> LearningRates:
     """Trains a copy of the network for at most a hundred steps.
 
-    ``batches`` are gone through again where they are fewer.
+    Repeats ``batches`` if there are fewer.
     """
     recipe = replace(setup.recipe, schedule="constant", warmup=0.0, average=0.0)
     rates: list[float] = []

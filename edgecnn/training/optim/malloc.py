@@ -1,4 +1,4 @@
-"""Memory that each training step frees and takes again, kept by the process meanwhile."""
+"""Keeps memory that training steps free and allocate again in the process."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ _NEVER, _STEP_BYTES = 2**31 - 1, 64 * 1024 * 1024
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Within, glibc gives no freed memory back to the system, and takes more of it in large steps.
-
-    Afterwards all at once.
+    """Makes glibc keep freed memory and allocate in large steps inside the block; releases the memory at its end.
 
     By default every block above 32 MiB, as activations are, is mapped anew each time it is allocated, and the kernel
     clears it page by page: a sixth of a training step and more on a CPU. Elsewhere than on glibc, and where the

@@ -1,4 +1,4 @@
-"""How many epochs fit into the time there is."""
+"""Plans how many epochs fit into the time limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AUGMENTATION = 1.05  # a step with the loader at its side, against one alone (m
 
 @dataclass(frozen=True)
 class Plan:
-    """What fits."""
+    """The number of epochs that fit, and the measured times."""
 
     epochs: int
     step_s: float
@@ -34,7 +34,7 @@ def plan_epochs(
     recipe: Recipe,
     options: TrainOptions,
 ) -> Plan:
-    """Times steps that change nothing.
+    """Plans the epochs from the measured time of steps that do not change the network.
 
     Args:
         learner: its weights and running statistics stay as they are.

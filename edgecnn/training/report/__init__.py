@@ -1,9 +1,7 @@
-"""``RUN/report.html``: how good the model came out, for a person.
+"""The training report, ``RUN/report.html``: one self-contained file.
 
-One file that needs nothing else, to keep, send or print.
-
-Curves and reliability are SVG by matplotlib and hold no word of the user's; the confusion matrix is an HTML table,
-because labels come in every script and length, and a browser knows how to set them.
+Curves and reliability diagrams are SVG by matplotlib without user text. The confusion matrix is an HTML table, because
+browsers render labels in every script and length.
 """
 
 from typing import TYPE_CHECKING

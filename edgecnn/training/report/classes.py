@@ -1,4 +1,4 @@
-"""Which class was taken for which.
+"""Confusion between classes, and metrics per class.
 
 A matrix as long as it can be read, else the pairs with the most mistakes; and how each class fared.
 """
@@ -64,7 +64,7 @@ def _pairs(confusion: NDArray[np.int64], labels: Sequence[str]) -> str:
     order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_PAIRS]  # stable: ties in the order of the labels
     places = [divmod(int(k), len(labels)) for k in order if wrong.flat[k]]
     if not places:
-        return "<p>No class was taken for another.</p>"
+        return "<p>No class was confused with another.</p>"
     rows = [
         (text(labels[i]), text(labels[j]), f"{wrong[i, j]:,}", figure_text(float(wrong[i, j] / confusion[i].sum())))
         for i, j in places

@@ -1,4 +1,4 @@
-"""All that a report shows, as whoever ends a run passes it in."""
+"""The input of a training report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["DataFinding", "EvaluatedPart", "Mistake", "ReportInput"]
 
 
 class DataFinding(Protocol):
-    """What an examination of the images found; ``doctor`` has the same four words for it."""
+    """A dataset finding, with the fields of a finding of ``doctor``."""
 
     @property
     def level(self) -> str:
@@ -50,7 +50,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class EvaluatedPart:
-    """One part of the images, evaluated. Where its probabilities are not at hand, only shares have an interval."""
+    """The evaluation of one split. Without probabilities only shares have an interval."""
 
     metrics: Metrics
     probabilities: NDArray[np.floating] | None = None  # [N, C]

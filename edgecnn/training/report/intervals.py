@@ -1,4 +1,4 @@
-"""How far chance may have moved a figure: 95 % intervals over the images that it was measured on."""
+"""95 % confidence intervals of metrics, over the evaluation images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TAILS = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class Intervals:
-    """Of each figure; None where it cannot be told."""
+    """Intervals of each metric; None if unknown."""
 
     top1: Interval
     top5: Interval | None
@@ -29,7 +29,7 @@ class Intervals:
 
 
 def intervals(part: EvaluatedPart, seed: int = 0) -> Intervals:
-    """Wilson's for shares; for the others the bootstrap (Efron 1979), ``seed`` being that of the draws."""
+    """Computes Wilson intervals for shares, bootstrap intervals (Efron 1979) for others; ``seed`` is for the draws."""
     metrics = part.metrics
     right = sum(row[i] for i, row in enumerate(metrics.confusion))
     top1 = wilson_interval(right, metrics.images)

@@ -1,4 +1,4 @@
-"""The wrong answers of a run, worst first, with what the worst of them rest on."""
+"""The misclassified images of a run, the most confident first, with class-activation maps for the first ones."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _LONGER_PX = 320  # of the image under a map: twice a thumbnail, for paper and f
 def find_mistakes(
     samples: Sequence[Sample], probabilities: NDArray[np.floating], labels: Sequence[str], backend: TorchBackend | None
 ) -> list[Mistake]:
-    """Those samples whose likeliest class is wrong, the most confident first.
+    """Returns the misclassified samples, the most confident first.
 
     Args:
         samples: N images.
         probabilities: ``[N, C]``.
         labels: C names.
-        backend: what the worst mistakes rest on is asked of it; None: nobody is asked.
+        backend: computes the class-activation maps; None: no maps.
     """
     answers, confidence = probabilities.argmax(1), probabilities.max(1)
     wrong = sorted((i for i, s in enumerate(samples) if answers[i] != s.label), key=lambda i: -confidence[i])

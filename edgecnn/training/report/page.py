@@ -1,4 +1,4 @@
-"""The page: its sections in order, and the words that tell how to read them."""
+"""The report page: its sections, and texts that explain how to read them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def write_report(path: Path, report: ReportInput) -> None:
     """Writes the report as one self-contained HTML file, atomically.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     sections = (
         f"<h1>{text(report.title)}</h1>",
         f'<section>{_cards(report.val, "validation")}<p class="reading">{_HOW_FIGURES}</p></section>',
-        section("On images that chose nothing", _cards(report.test, "test"), _HOW_TEST) if report.test else "",
+        section("Test set", _cards(report.test, "test"), _HOW_TEST) if report.test else "",
         _curves(report.history),
         confusion_section(report.val.metrics),
         class_section(report.val.metrics.per_class),
@@ -41,7 +41,7 @@ def write_report(path: Path, report: ReportInput) -> None:
         _findings(report.findings),
         _skipped(report.skipped),
         section("About this run", _facts(report.facts)),
-        section("How to repeat it", f"<pre>{text(report.command)}</pre>{_facts(report.environment)}", _HOW_REPEAT),
+        section("How to reproduce it", f"<pre>{text(report.command)}</pre>{_facts(report.environment)}", _HOW_REPEAT),
     )
     write_text(path, page(report.title, STYLE, "\n".join(part for part in sections if part)))
 
@@ -106,7 +106,7 @@ def _findings(findings: Sequence[DataFinding] | None) -> str:
     if findings is None:
         return ""
     if not findings:
-        return section("What the images tell", "<p>Examined, and nothing found that training should know of.</p>")
+        return section("What the images tell", "<p>No problems found.</p>")
     ordered = sorted(findings, key=lambda f: _SEVERITY.index(f.level) if f.level in _SEVERITY else len(_SEVERITY))
     rows = [(_level(f.level), text(f.what), text(f.where), text(f.remedy)) for f in ordered]
     return section("What the images tell", table(("", "Found", "Where", "What to do"), rows, names=4), _HOW_FINDINGS)

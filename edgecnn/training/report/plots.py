@@ -166,7 +166,7 @@ def _marker(history: Sequence[EpochRow]) -> str:
 
 
 def _reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
-    figure, axes = _axes("Is the confidence deserved?", "confidence", "share answered right")
+    figure, axes = _axes("Reliability: accuracy by confidence", "confidence", "share answered right")
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1)
     shares = [b.right / b.images for b in bins]
     spans = [wilson_interval(b.right, b.images) for b in bins]
@@ -182,7 +182,7 @@ def _reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
 
 
 def _counts_figure(bins: Sequence[ReliabilityBin]) -> Figure:
-    figure, axes = _axes("How often is it that confident?", "confidence", "images")
+    figure, axes = _axes("Number of images by confidence", "confidence", "images")
     _bars(axes, bins, [b.images for b in bins])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure

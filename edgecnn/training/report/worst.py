@@ -1,4 +1,4 @@
-"""The worst mistakes as images, each beside what its wrong answer rests on."""
+"""The worst mistakes as images, each beside its class-activation map."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THUMBNAIL_PX = 160  # the longer side
 def mistake_section(mistakes: Sequence[Mistake]) -> str:
     """The first few of ``mistakes``, which come worst first."""
     if not mistakes:
-        return section("Worst mistakes", "<p>None: every validation image was answered right.</p>")
+        return section("Worst mistakes", "<p>None: every validation image was classified correctly.</p>")
     shown = mistakes[:MAX_MISTAKES]
     figures = "".join(_mistake(m) for m in shown)
     count = f"{len(mistakes):,} in all" + (f", the worst {len(shown)} shown" if len(mistakes) > len(shown) else "")

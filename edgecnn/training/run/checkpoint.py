@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from edgecnn.atomic import atomic_path
 from edgecnn.data.split_record import SplitRecord
-from edgecnn.errors import CheckpointError, InputNotFoundError, ManifestError, first_line
+from edgecnn.error_text import first_line
+from edgecnn.errors import CheckpointError, InputNotFoundError, ManifestError
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Reporter
 from edgecnn.training.models.base import ImageClassifier

@@ -21,7 +21,7 @@ from edgecnn.training.report.mistakes import find_mistakes
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.environment import environment
 from edgecnn.training.run.history import EpochRow
-from edgecnn.training.run.resume_command import repeat_command
+from edgecnn.training.run.repeat_command import repeat_command
 from edgecnn.training.run.run_folder import RunFolder
 from edgecnn.training.setup import Setup
 from edgecnn.training.torch_backend import TorchBackend

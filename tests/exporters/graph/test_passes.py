@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.graph.passes import fold_pad_into_conv, mean_to_global_average_pool, remove_dead_nodes
+from exporters.graph.padding import fold_pad_into_conv
+from exporters.graph.passes import mean_to_global_average_pool, remove_dead_nodes
 
 
 def model_of(

@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 
-from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
-from edgecnn.training.models.registry import find_model
-from exporters import export_onnx
 from exporters.graph.partial_runner import PartialRunner
 from exporters.graph.passes import consumers
 from exporters.quantization.equalize import _streams, equalize
 
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+Model = Callable[[str], onnx.ModelProto]
 
 
-def _export(name: str, path: Path) -> onnx.ModelProto:
-    torch.manual_seed(0)
-    spec = find_model(name)
-    network = spec.build(3, 32).eval()
-    with torch.no_grad():  # untrained channels are all alike
-        for module in network.modules():
-            if isinstance(module, torch.nn.Conv2d):
-                factors = torch.logspace(-0.7, 0.7, len(module.weight))
-                module.weight *= (factors / factors.square().mean().sqrt())[:, None, None, None]
-    record = TrainingRecord(name, "", "", None, None)
-    export_onnx(
-        network,
-        path,
-        manifest=Manifest(
-            ("a", "b", "c"), InputSpec(32, 32), PreprocessSpec(), spec.normalization, UnknownRule(), record, "t"
-        ),
-    )
-    return onnx.load(path)
+def _images(model: onnx.ModelProto) -> np.ndarray:
+    height, width = (d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim[1:3])
+    return np.random.default_rng(0).integers(0, 256, (8, height, width, 3), np.uint8)
+
+
+def _uneven(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Channels of every convolution a hundred times as large as one another: untrained ones are all alike."""
+    tensors = {t.name: t for t in model.graph.initializer}
+    for weight in [tensors[n.input[1]] for n in model.graph.node if n.op_type == "Conv"]:
+        values = onnx.numpy_helper.to_array(weight)
+        factors = np.logspace(-0.7, 0.7, len(values)).astype(np.float32)
+        factors /= np.sqrt((factors**2).mean())
+        weight.CopyFrom(onnx.numpy_helper.from_array(values * factors[:, None, None, None], weight.name))
+    return model
 
 
 def _answers(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
@@ -48,8 +37,9 @@ def _answers(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["mobilenetv1_025", "mobilenetv2", "resnet8"])
-def test_the_answers_stay_and_the_channels_come_nearer(name: str, images: np.ndarray, tmp_path: Path) -> None:
-    model = _export(name, tmp_path / "m.onnx")
+def test_the_answers_stay_and_the_channels_come_nearer(name: str, float_model: Model) -> None:
+    model = _uneven(float_model(name))
+    images = _images(model)
     equal = equalize(model, images)
     np.testing.assert_allclose(_answers(equal, images), _answers(model, images), atol=1e-5)
     streams = _streams(model)
@@ -66,9 +56,9 @@ def _spread(model: onnx.ModelProto, names: tuple[str, ...], images: np.ndarray) 
     return float(np.log(largest[largest > 0]).std())
 
 
-def test_nothing_moves_across_a_cap(tmp_path: Path) -> None:
+def test_nothing_moves_across_a_cap(float_model: Model) -> None:
     """What Clip reads or gives is in no stream: ReLU6 caps each channel at 6, whatever its factor."""
-    model = _export("mobilenetv2", tmp_path / "m.onnx")
+    model = float_model("mobilenetv2")
     read = consumers(model.graph)
     capped = {name for node in model.graph.node if node.op_type == "Clip" for name in (*node.input, *node.output)}
     for stream in _streams(model):
@@ -77,12 +67,13 @@ def test_nothing_moves_across_a_cap(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["shared", "a Constant node"])
-def test_weights_that_are_not_a_layers_own_are_left_alone(how: str, images: np.ndarray, tmp_path: Path) -> None:
+def test_weights_that_are_not_a_layers_own_are_left_alone(how: str, float_model: Model) -> None:
     """As in files of other exporters.
 
     Scaled for one layer, they would be wrong for the other, or not be scaled at all.
     """
-    model = _export("resnet8", tmp_path / "m.onnx")
+    model = _uneven(float_model("resnet8"))
+    images = _images(model)
     maker = next(n for stream in _streams(model) for n in stream.makers)
     tensor = next(t for t in model.graph.initializer if t.name == maker.input[1])
     if how == "shared":

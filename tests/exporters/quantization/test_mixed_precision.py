@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
-import torch
-from harmed import write_harmed_model
 
-from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.int8_kernels import check_fusion
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.training.models.registry import find_model
-from exporters import QuantizeOptions, QuantizeResult, export_onnx, quantize
+from exporters import QuantizeOptions, QuantizeResult, quantize
 from exporters.graph.blocks import find_blocks
 from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Measured
 from exporters.quantization.eval_images import choose_images
@@ -25,12 +22,6 @@ from exporters.quantization.qdq import never_quantized
 from exporters.to_int8 import decide
 
 COMPUTING = ("Conv", "Gemm", "MatMul")
-
-
-@pytest.fixture(scope="module")
-def harmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("harmed")
-    return write_harmed_model(folder / "six.onnx", folder / "training")
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +34,11 @@ def mixed(harmed: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) 
     )
 
 
-@pytest.mark.parametrize(("name", "size"), [("resnet8", 32), ("mobilenetv2", 32), ("threeconv", 48)])
-def test_blocks_hold_every_layer_once_and_at_least_two_each(name: str, size: int, tmp_path: Path) -> None:
-    spec = find_model(name)
-    manifest = Manifest(
-        ("a", "b", "c"),
-        InputSpec(size, size),
-        PreprocessSpec(),
-        spec.normalization,
-        UnknownRule(),
-        TrainingRecord(name, "", "", None, None),
-        "t",
-    )
-    torch.manual_seed(0)
-    export_onnx(spec.build(3, size).eval(), tmp_path / "m.onnx", manifest=manifest)
-    model = onnx.load(tmp_path / "m.onnx")
+@pytest.mark.parametrize("name", ["resnet8", "mobilenetv2", "threeconv"])
+def test_blocks_hold_every_layer_once_and_at_least_two_each(
+    name: str, float_model: Callable[[str], onnx.ModelProto]
+) -> None:
+    model = float_model(name)
     blocks = find_blocks(model, frozenset(never_quantized(model)))
     assert len(blocks) > 1
     assert all(len(block.computing) >= 2 for block in blocks)

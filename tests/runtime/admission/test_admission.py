@@ -77,20 +77,36 @@ def test_there_are_more_hostile_files_than_promised() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(name: str) -> None:
-    """Refused in one line in time; or let in, and then it opens and runs in this very process."""
-    begun = time.monotonic()
+def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(name: str, tmp_path: Path) -> None:
+    """Refused in one line in time; or let in, and then it opens and runs in this very process. Inspected, one line too.
+
+    Each file is tried in one child; inspection takes the remembered verdict.
+    """
+    path = tmp_path / "some.onnx"
+    path.write_bytes(HOSTILE[name])
+    begun = _processor_s()
     try:
         admit(as_file(HOSTILE[name]))
     except ModelError as error:
         text = str(error)
-        assert text.startswith("some.onnx: refused, since ") or (name == "slow" and "less busy" in text), text
+        assert text.startswith("some.onnx: refused because ") or (name == "slow" and "less busy" in text), text
         assert text.isprintable()
         assert len(text) < 500
     else:
         assert name in HARMLESS or name.startswith("mutated"), f"{name} was let in"
         _run_here(HOSTILE[name])
-    assert time.monotonic() - begun < PROMISED_S
+    assert _processor_s() - begun < PROMISED_S
+    try:
+        said = str(inspect_model(path).sha256)
+    except EdgeCNNError as error:
+        said = str(error)
+    assert said
+    assert "\n" not in said
+
+
+def _processor_s() -> float:
+    """Of this process and its children: what a busy machine does not lengthen."""
+    return sum(os.times()[:4])
 
 
 def _run_here(content: bytes) -> None:
@@ -104,25 +120,13 @@ def _run_here(content: bytes) -> None:
             session.run(None, feeds)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_looking_into_a_hostile_file_gives_one_line_too(name: str, tmp_path: Path) -> None:
-    path = tmp_path / "some.onnx"
-    path.write_bytes(HOSTILE[name])
-    try:
-        said = str(inspect_model(path).sha256)
-    except EdgeCNNError as error:
-        said = str(error)
-    assert said
-    assert "\n" not in said
-
-
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("loop-2^40", "computes without an end in sight"),
+        ("loop-2^40", "exceeds the limit of CPU time"),
         ("smallest-number-by-minus-1", r"crashes onnxruntime \(SIG\w+\)"),
         ("functions-3000-deep", "cannot load it|crashes onnxruntime"),
-        ("depth-to-space-2^32", "cannot load it|cannot be run|crashes onnxruntime"),
+        ("depth-to-space-2^32", "cannot load it|cannot run it|crashes onnxruntime"),
         ("expand-2^40", "more memory than"),
         ("5-million-empty-nodes", "cannot load it|more memory than"),
     ],
@@ -147,7 +151,7 @@ def test_weights_in_another_file_are_refused_by_whatever_name_that_file_has(tmp_
     (secret / "weights.bin").write_bytes(bytes(432))
     os.link(secret / "weights.bin", tmp_path / "weights.bin")
     (tmp_path / "some.onnx").write_bytes(external("weights.bin"))
-    with pytest.raises(ModelError, match="in another file"):
+    with pytest.raises(ModelError, match="external data file"):
         open_session(tmp_path / "some.onnx", "cpu")
 
 
@@ -250,7 +254,7 @@ def test_verdicts_that_others_may_write_are_not_trusted(
         forget(monkeypatch)
         admit(file)
     assert len(started) == 3
-    assert [r.getMessage() for r in caplog.records if "others may write" in r.getMessage()] == caplog.messages
+    assert [r.getMessage() for r in caplog.records if "other users may write" in r.getMessage()] == caplog.messages
     assert len(caplog.messages) == 1
 
 
@@ -280,7 +284,7 @@ def test_a_device_that_cannot_write_goes_on_and_says_so_once(
         admit(as_file(content))
     assert len(started) == 2  # one a model: the process remembers
     assert len(caplog.messages) == 1
-    assert "verdicts on model files are not kept" in caplog.messages[0]
+    assert "verdict cache cannot be used" in caplog.messages[0]
 
 
 def test_no_more_verdicts_are_kept_than_a_thousand(cache: Path) -> None:
@@ -301,7 +305,7 @@ def test_what_this_program_has_made_needs_no_probe(cache: Path, started: list[in
 
 
 def test_a_file_of_our_own_that_the_runner_would_refuse_is_said_to_be_one(cache: Path) -> None:
-    with pytest.raises(ModelError, match="the runner would refuse it, since it has control flow"):
+    with pytest.raises(ModelError, match="devices would refuse it because it has control flow"):
         admit_own(as_file(HOSTILE["loop-2^40"]))
 
 
@@ -317,7 +321,7 @@ def test_a_stalled_probe_is_ended_and_not_remembered(
     monkeypatch.setattr(admission, "_SECONDS", 0.2)
     monkeypatch.setattr(admission, "_CHILD", ("-c", "import sys, time; sys.stdin.buffer.read(); time.sleep(60)"))
     file = as_file(harmless())
-    with pytest.raises(ModelError, match="not opened, .* less busy"):
+    with pytest.raises(ModelError, match="not opened because .* less busy"):
         admit(file)
     assert verdicts.recall(file.sha256) is None
     with pytest.raises(ProcessLookupError):
@@ -328,9 +332,9 @@ def test_a_stalled_probe_is_ended_and_not_remembered(
     ("program", "said"),
     [
         ("raise SystemExit(1)", "ended by status 1"),
-        ("import sys; sys.stdin.buffer.read(); print('{}')", "gave no answer"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "too little memory"),
-        ('import sys; sys.stdin.buffer.read(); print(\'{"why": null, "onnxruntime": "1.0"}\')', "ran onnxruntime 1.0"),
+        ("import sys; sys.stdin.buffer.read(); print('{}')", "returned no result"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "lack of memory"),
+        ('import sys; sys.stdin.buffer.read(); print(\'{"why": null, "onnxruntime": "1.0"}\')', "used onnxruntime 1.0"),
     ],
 )
 def test_a_probe_that_fails_by_itself_lets_nothing_in(
@@ -363,7 +367,7 @@ def test_a_probe_dies_with_the_program_that_asked_for_it(tmp_path: Path, cache: 
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         _wait(lambda: "admission.sandbox" in _command(child))
-        time.sleep(0.5)  # it computes now
+        _wait(lambda: _computed_s(child) > 0.3)
         parent.send_signal(signal.SIGKILL)
     _wait(lambda: not _command(child))
 
@@ -376,10 +380,13 @@ def _command(pid: int) -> str:
         return ""
 
 
+def _computed_s(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def _wait(until) -> None:
-    end = time.monotonic() + 5
-    while not until():
-        assert time.monotonic() < end
+    while not until():  # pytest's timeout ends a wait in vain
         time.sleep(0.02)
 
 

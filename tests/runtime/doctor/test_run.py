@@ -330,7 +330,7 @@ def test_where_two_runners_are_alike_that_is_said(tiny_model: Path, monkeypatch:
 
     monkeypatch.setattr(doctor_model, "race", draw)
     found = examine(tiny_model, "cpu")
-    assert "too close to call" in found.findings[-1].what
+    assert "no clear difference" in found.findings[-1].what
     assert (found.recommended or "").endswith("--threads 1")
 
 
@@ -368,7 +368,7 @@ def test_a_model_without_golden_samples_is_a_warning(tiny_model: Path, tmp_path:
 
 def test_golden_samples_that_cannot_be_read_are_a_fault(tiny_model: Path, tmp_path: Path) -> None:
     found = examine(changed(tiny_model, tmp_path, b'"tolerance"', b'"tolerince"'))
-    assert any("golden samples are broken" in f.what for f in of(found, "fault"))
+    assert any("golden samples are invalid" in f.what for f in of(found, "fault"))
 
 
 def test_a_provider_that_is_not_here_is_an_error_alone_and_a_warning_where_another_may_stand_in(

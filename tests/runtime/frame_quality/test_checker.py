@@ -13,9 +13,9 @@ import pytest
 from edgecnn import Classifier, Frame
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.runtime.frame_quality.calibration import learn_thresholds
-from edgecnn.runtime.frame_quality.checker import FrameHealth
+from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.frame_quality.metrics import measure_frame
-from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.streaming.annotate import VideoWriter
 
 HEIGHT, WIDTH = 240, 320
@@ -50,7 +50,7 @@ def frames(images: list[np.ndarray], fps: float = 30.0, start_s: float = 100.0, 
     return [Frame(image, "cam", i, captured_monotonic_s=start_s + i / fps, kind=kind) for i, image in enumerate(images)]  # type: ignore[arg-type]
 
 
-def reasons(health: FrameHealth, shown: list[Frame]) -> list[str]:
+def reasons(health: FrameQualityChecker, shown: list[Frame]) -> list[str]:
     found = [health.check(frame, now_s=frame.captured_monotonic_s + 0.01) for frame in shown]
     return [reason.partition(":")[0] for reason in found if reason]
 
@@ -58,7 +58,7 @@ def reasons(health: FrameHealth, shown: list[Frame]) -> list[str]:
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("noise", [0.5, 4.0])
 def test_good_frames_are_fit(seed: int, noise: float) -> None:
-    assert reasons(FrameHealth(), frames(clip(60, seed, noise))) == []
+    assert reasons(FrameQualityChecker(), frames(clip(60, seed, noise))) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_good_frames_are_fit(seed: int, noise: float) -> None:
     ],
 )
 def test_an_unfit_frame_is_told_by_itself(image: np.ndarray, reason: str) -> None:
-    assert reasons(FrameHealth(), frames([image])) == [reason]
+    assert reasons(FrameQualityChecker(), frames([image])) == [reason]
 
 
 def test_a_night_a_letterbox_a_wall_and_a_white_background_are_fit() -> None:
@@ -95,12 +95,12 @@ def test_a_night_a_letterbox_a_wall_and_a_white_background_are_fit() -> None:
     product = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     product[60:180, 80:240] = clip(1)[0][60:180, 80:240]
     for image in (night, letterbox, pillars, wall, bare, darkest, product):
-        assert reasons(FrameHealth(), frames([image])) == []
+        assert reasons(FrameQualityChecker(), frames([image])) == []
 
 
 def test_an_image_that_stays_the_same_is_frozen_and_one_that_moves_again_is_not() -> None:
     moving = clip(40)
-    health = FrameHealth(HealthThresholds(still_s=1.0))
+    health = FrameQualityChecker(FrameQualityThresholds(still_s=1.0))
     shown = frames(moving[:10] + [moving[10]] * 60 + moving[11:])
     found = [health.check(frame, now_s=frame.captured_monotonic_s) for frame in shown]
     assert found[:30] == [None] * 30
@@ -114,20 +114,20 @@ def test_a_still_scene_with_a_sensor_s_noise_is_not_frozen() -> None:
         np.clip(scene()[:HEIGHT, :WIDTH] + random.normal(0, 1, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
         for _ in range(60)
     ]
-    assert reasons(FrameHealth(HealthThresholds(still_s=0.5)), frames(still)) == []
+    assert reasons(FrameQualityChecker(FrameQualityThresholds(still_s=0.5)), frames(still)) == []
 
 
 def test_each_frame_with_a_part_that_slips_is_torn_and_a_cut_is_not() -> None:
     one, other = clip(20, 0), clip(20, 1)
     torn = [np.concatenate([c[:121], np.roll(c[121:], 130, axis=1)]) for c in one]
-    assert reasons(FrameHealth(), frames(torn)) == ["torn"] * 20  # also at one and the same row for long
-    assert reasons(FrameHealth(), frames([*one, *other])) == []
+    assert reasons(FrameQualityChecker(), frames(torn)) == ["torn"] * 20  # also at one and the same row for long
+    assert reasons(FrameQualityChecker(), frames([*one, *other])) == []
 
 
 def test_a_small_camera_s_image_enlarged_by_repeating_pixels_has_no_seam() -> None:
     small = [cv2.resize(image, (80, 60), interpolation=cv2.INTER_AREA) for image in clip(20, noise=4.0)]
     enlarged = [cv2.resize(image, (640, 480), interpolation=cv2.INTER_NEAREST) for image in small]
-    assert reasons(FrameHealth(), frames(enlarged)) == []
+    assert reasons(FrameQualityChecker(), frames(enlarged)) == []
 
 
 def test_an_edge_of_the_scene_that_moves_is_no_seam() -> None:
@@ -135,24 +135,24 @@ def test_an_edge_of_the_scene_that_moves_is_no_seam() -> None:
     for i, image in enumerate(clip(40, noise=1.0)):
         image[: 30 + 4 * i] = (200, 190, 180)
         shutter.append(cv2.GaussianBlur(image, (0, 0), 0.8))  # as every lens spreads an edge
-    assert reasons(FrameHealth(), frames(shutter)) == []
+    assert reasons(FrameQualityChecker(), frames(shutter)) == []
 
 
 def test_a_frame_of_a_stream_may_not_be_old_one_of_a_video_may() -> None:
     old = frames(clip(1))[0]
     now_s = old.captured_monotonic_s + 2.5
-    assert FrameHealth().check(old, now_s) == "too old: taken 2.5 s ago, at most 2 s are allowed"
-    assert FrameHealth().check(replace(old, kind="video"), now_s) is None
+    assert FrameQualityChecker().check(old, now_s) == "too old: captured 2.5 s ago, at most 2 s is allowed"
+    assert FrameQualityChecker().check(replace(old, kind="video"), now_s) is None
 
 
 def test_an_image_file_is_what_its_user_says() -> None:
     black = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), "a.jpg")
-    assert FrameHealth().check(black, now_s=black.captured_monotonic_s + 100) is None
+    assert FrameQualityChecker().check(black, now_s=black.captured_monotonic_s + 100) is None
 
 
 def test_sizes_down_to_one_pixel_are_checked_without_a_fault() -> None:
     for side in ((1, 1), (3, 200), (200, 3), (17, 31), (96, 160), (481, 641)):
-        health = FrameHealth()
+        health = FrameQualityChecker()
         for seed in range(3):
             image = np.random.default_rng(seed).integers(60, 190, (*side, 3)).astype(np.uint8)
             health.check(Frame(image, "cam", kind="stream"))
@@ -172,9 +172,9 @@ def test_learnt_limits_refuse_what_the_defaults_let_pass() -> None:
     learnt = learn_thresholds(own)
     assert (learnt.frames, learnt.unfit) == (45, 0)
     soft = frames([seen(view, 4) for view in views[:10]])
-    assert reasons(FrameHealth(), soft) == []
-    assert reasons(FrameHealth(learnt.thresholds), soft) == ["blurred"] * 10
-    assert reasons(FrameHealth(learnt.thresholds), own) == []
+    assert reasons(FrameQualityChecker(), soft) == []
+    assert reasons(FrameQualityChecker(learnt.thresholds), soft) == ["blurred"] * 10
+    assert reasons(FrameQualityChecker(learnt.thresholds), own) == []
 
 
 def test_a_freeze_that_is_encoded_anew_is_told_by_limits_that_know_the_noise() -> None:
@@ -185,8 +185,8 @@ def test_a_freeze_that_is_encoded_anew_is_told_by_limits_that_know_the_noise() -
         for q in (95, 70)
     ]
     repeated = [whole[i % 25 == 0] for i in range(90)]  # a whole image every 25 frames, in lower quality
-    assert reasons(FrameHealth(replace(HealthThresholds(), still_s=1.0)), frames([*own, *repeated])) == []
-    health = FrameHealth(learnt)
+    assert reasons(FrameQualityChecker(replace(FrameQualityThresholds(), still_s=1.0)), frames([*own, *repeated])) == []
+    health = FrameQualityChecker(learnt)
     found = [health.check(frame, now_s=frame.captured_monotonic_s) for frame in frames([*own, *repeated, *own])]
     assert found[:60] == [None] * 60
     assert all((reason or "").startswith("frozen:") for reason in found[60 + 31 : 60 + 90])
@@ -196,13 +196,13 @@ def test_a_freeze_that_is_encoded_anew_is_told_by_limits_that_know_the_noise() -
 def test_a_seam_that_most_frames_have_is_part_of_the_image() -> None:
     upper, lower = clip(40, 0), clip(40, 1)
     two_views = frames([np.concatenate([u[:120], v[:120]]) for u, v in zip(upper, lower, strict=True)])
-    assert reasons(FrameHealth(), two_views).count("torn") > 35
-    assert reasons(FrameHealth(learn_thresholds(two_views).thresholds), two_views) == []
+    assert reasons(FrameQualityChecker(), two_views).count("torn") > 35
+    assert reasons(FrameQualityChecker(learn_thresholds(two_views).thresholds), two_views) == []
 
 
 def test_a_change_of_size_is_a_change() -> None:
     small = [cv2.resize(image, (160, 120)) for image in clip(3)]
-    health = FrameHealth(HealthThresholds(still_s=0.05))
+    health = FrameQualityChecker(FrameQualityThresholds(still_s=0.05))
     assert reasons(health, frames([*clip(3), *small, *clip(3)])) == []
 
 
@@ -226,7 +226,7 @@ def test_nothing_is_learnt_from_a_camera_that_is_broken_or_too_little_of_it() ->
 )
 def test_a_limit_that_is_none_is_refused(wrong: dict) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
-        HealthThresholds(**wrong)
+        FrameQualityThresholds(**wrong)
 
 
 @pytest.mark.parametrize("width", [1, 2, 8, 9])
@@ -237,9 +237,9 @@ def test_a_narrow_frame_is_measured(width: int) -> None:
 
 
 def test_thresholds_come_back_from_their_file(tmp_path: Path) -> None:
-    thresholds = HealthThresholds(least_sharpness=0.31, still_s=9.0)
+    thresholds = FrameQualityThresholds(least_sharpness=0.31, still_s=9.0)
     thresholds.save(tmp_path / "health.json")
-    assert HealthThresholds.load(tmp_path / "health.json") == thresholds
+    assert FrameQualityThresholds.load(tmp_path / "health.json") == thresholds
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,9 @@ def test_thresholds_come_back_from_their_file(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_refused_by_name(text: str, tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text(text)
     with pytest.raises(UsageError, match=r"health\.json"):
-        HealthThresholds.load(tmp_path / "health.json")
+        FrameQualityThresholds.load(tmp_path / "health.json")
     with pytest.raises(InputNotFoundError, match=r"nowhere\.json"):
-        HealthThresholds.load(tmp_path / "nowhere.json")
+        FrameQualityThresholds.load(tmp_path / "nowhere.json")
 
 
 def test_an_unfit_frame_of_a_video_gets_no_label_unless_the_gates_are_off(tiny_model: Path, tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_a_smoothed_answer_passes_over_a_single_unfit_frame_and_tells_changes_al
     writer.close()
     classifier = Classifier(tiny_model, ep="cpu", threads=1, threshold=0.0)
     smoothing = SmoothingOptions("average", window_s=0.5, enter=0.6, leave=0.4, hold_s=0.1, gap_s=1.0)
-    options = {"health": HealthThresholds(least_sharpness=0.0), "smoothing": smoothing}
+    options = {"health": FrameQualityThresholds(least_sharpness=0.0), "smoothing": smoothing}
     every = [p for _, p in classifier.stream(tmp_path / "clip.mkv", **options)]
     assert len(every) == 39
     assert "black" not in str([p.reason for p in every[6:9]])

@@ -61,7 +61,7 @@ def test_both_are_timed_here(tiny_int8_model: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seven_ms", "eight_ms", "faster", "words"),
-    [(2.0, 3.0, 7, "eight cost 1.50x"), (3.0, 2.0, 8, "seven cost 1.50x"), (2.0, 2.1, None, "equally fast")],
+    [(2.0, 3.0, 7, "eight bits take 1.50x"), (3.0, 2.0, 8, "seven bits take 1.50x"), (2.0, 2.1, None, "equally fast")],
 )
 def test_the_faster_form_is_named_with_what_the_other_costs(
     seven_ms: float, eight_ms: float, faster: int | None, words: str

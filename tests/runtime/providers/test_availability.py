@@ -50,7 +50,7 @@ def test_what_the_machine_is_not_made_for_names_what_it_would_have_to_be(monkeyp
         "coreml": "macOS",
         "directml": "Windows",
         "openvino": "an Intel processor",
-        "qnn": "a Snapdragon",
+        "qnn": "a Snapdragon processor",
         "xnnpack": "an ARM processor",
     }
     assert all((reason.kind, reason.remedy) == ("hardware", "") for reason in told.values())
@@ -97,7 +97,7 @@ def test_a_library_that_is_missing_is_named_with_what_brings_it(
 ) -> None:
     built_in(monkeypatch, "cuda", "cpu")
     reason = reasons(Machine("Linux", x86=True, intel=False, snapdragon=False, nvidia="driver"), library)["cuda"]
-    assert (reason.kind, reason.what) == ("library", f"{library} cannot be loaded")
+    assert (reason.kind, reason.what) == ("library", f"the library {library} cannot be loaded")
     assert remedy in reason.remedy
 
 

@@ -53,7 +53,7 @@ def test_a_known_plugin_is_the_same_by_its_module() -> None:
 
 
 def test_modules_that_do_not_bear_onnxruntimes_name_are_never_imported() -> None:
-    with pytest.raises(ProviderError, match="no provider is called 'json'"):
+    with pytest.raises(ProviderError, match="unknown execution provider 'json'"):
         parse("json")
 
 
@@ -62,7 +62,7 @@ def test_modules_that_do_not_bear_onnxruntimes_name_are_never_imported() -> None
     [
         ("def get_library_path(): return '/gone/plugin.so'", "plugin.so"),
         ("raise RuntimeError('no licence')", "no licence"),
-        ("", "does not tell where its library is"),
+        ("", "does not report the path of its library"),
     ],
 )
 def test_a_plugin_that_does_not_load_is_one_line_with_the_reason(
@@ -100,7 +100,7 @@ def test_without_its_package_openvino_is_an_error_that_names_the_extra(tiny_mode
 )
 def test_an_installed_plugin_without_a_device_says_so(tiny_model: Path) -> None:
     if not OPENVINO.built_in:
-        with pytest.raises(ProviderError, match="finds no device here"):
+        with pytest.raises(ProviderError, match="finds no supported device"):
             open_session(tiny_model, "openvino")
         assert OPENVINO not in available()
 

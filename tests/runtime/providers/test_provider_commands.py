@@ -53,8 +53,8 @@ def test_inspect_shows_a_file_that_does_not_open_here_and_says_why(tiny_int8_mod
     ("options", "named"),
     [
         (("--ep", "cuda"), "tiny.int8.onnx is an int8 file"),
-        (("--ep", "nonsense"), "no provider is called 'nonsense'"),
-        (("--ep-option", "x=1"), "name the provider with --ep"),
+        (("--ep", "nonsense"), "unknown execution provider 'nonsense'"),
+        (("--ep-option", "x=1"), "choose the provider with --ep"),
         (("--ep", "cpu", "--ep-option", "x"), "expected KEY=VALUE"),
         (("--ep", "cpu", "--ep-option", "x=1"), "cpu: has no options"),
         (("--threads", "0"), "threads is 0"),

@@ -77,21 +77,23 @@ def test_where_all_fail_auto_gives_no_session(tiny_model: Path, here: SimpleName
         auto(tiny_model, here, (TWIN, CPU), failing=("twin", "cpu"))
 
 
-class _Sleeper:
-    """Answers after a while."""
+class _Timed:
+    """Answers after so many seconds of a clock of its own."""
 
     input_shape = (4, 4, 3)
+    now_s = 0.0
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
     def probabilities(self, images: object) -> object:
-        time.sleep(self.seconds)
+        _Timed.now_s += self.seconds
         return np.zeros((1, 2), np.float32)
 
 
-def test_only_a_clear_lead_wins_a_race() -> None:
-    slow, quick = _Sleeper(0.02), _Sleeper(0.002)
+def test_only_a_clear_lead_wins_a_race(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "perf_counter", lambda: _Timed.now_s)
+    slow, quick = _Timed(0.02), _Timed(0.002)
     assert clearly_quicker(quick, slow)  # type: ignore[arg-type]
     assert not clearly_quicker(slow, quick)  # type: ignore[arg-type]
     assert not clearly_quicker(slow, slow)  # type: ignore[arg-type]

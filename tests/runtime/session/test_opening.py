@@ -26,7 +26,7 @@ def test_cuda_on_a_machine_without_it_is_an_error_with_the_remedy(tiny_model: Pa
 @pytest.mark.skipif(HAS_CUDA, reason="CUDA is here, so it runs")
 def test_the_next_provider_stands_in_only_where_it_is_named(tiny_model: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert open_session(tiny_model, "cuda,cpu").ep == "cpu"
-    assert "running on cpu" in caplog.text
+    assert "falling back to cpu" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["nonsense", "", "cpu,nonsense", ","])

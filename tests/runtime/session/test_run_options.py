@@ -98,7 +98,7 @@ def test_what_is_no_pair_or_stands_twice_is_refused(pairs: list[str]) -> None:
 
 def test_an_option_needs_its_provider_named_and_the_cpu_has_none(tiny_model: Path) -> None:
     options = RunOptions(provider_options={"device_id": "0"})
-    with pytest.raises(UsageError, match="device_id.*name the provider"):
+    with pytest.raises(UsageError, match="device_id.*choose the provider"):
         open_session(tiny_model, "auto", options=options)
     with pytest.raises(ProviderError, match="cpu.*device_id"):
         open_session(tiny_model, "cpu", options=options)

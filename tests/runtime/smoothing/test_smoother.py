@@ -131,7 +131,7 @@ def test_a_label_does_not_outlive_the_gap() -> None:
     assert changes(told) == ["cat", "no_decision", "cat"]
     silent = next(i for i, s in enumerate(told) if i > 19 and s.status == "no_decision")
     assert silent / RATE == pytest.approx(1.9 + STEADY.gap_s + 1 / RATE)
-    assert told[-21].reason == "smoothing: no frame could be evaluated for 3.0 s"
+    assert told[-21].reason == "smoothing: no frame could be classified for 3.0 s"
 
 
 def test_a_gap_without_any_frame_begins_anew_and_is_no_change_of_its_own() -> None:
@@ -157,7 +157,7 @@ def test_time_that_goes_back_begins_anew() -> None:
 
 def test_nothing_seen_yet_is_no_decision_and_no_change() -> None:
     assert play(STEADY, votes(("no_decision", 1))) == [
-        Smoothed("no_decision", None, None, False, "smoothing: no frame could be evaluated yet")
+        Smoothed("no_decision", None, None, False, "smoothing: no frame could be classified yet")
     ]
 
 
@@ -216,7 +216,7 @@ def test_options_come_back_from_their_file(tmp_path: Path) -> None:
         ("[]", "no smoothing settings"),
         ("{}", "no smoothing settings"),
         ('{"schema_version": 2}', "schema_version is 2, this version reads 1"),
-        ('{"schema_version": 1, "windows": 3}', "no setting is called 'windows'"),
+        ('{"schema_version": 1, "windows": 3}', "unknown setting 'windows'"),
         ('{"schema_version": 1, "window_s": "long"}', "window_s is 'long'"),
         ('{"schema_version": 1, "method": ["average"]}', "method is"),
     ],

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from edgecnn import open_source
+from edgecnn.cli.predict_options import PredictOptions
+from edgecnn.command_options import declarations
 from edgecnn.errors import SourceError
-from edgecnn.runtime.sources import LiveOptions, parse_address
+from edgecnn.runtime.sources import LiveOptions, drivers, parse_address
 from edgecnn.runtime.sources.address import with_colon
 from edgecnn.runtime.sources.cameras import Camera, resolve_camera
+from edgecnn.runtime.sources.drivers.table import DRIVERS, Kind
 from edgecnn.runtime.sources.redaction import without_passwords
 
 
@@ -34,6 +40,22 @@ from edgecnn.runtime.sources.redaction import without_passwords
 )
 def test_the_kind_is_told_by_the_text(text: str, kind: str) -> None:
     assert parse_address(text).kind == kind
+
+
+def test_every_scheme_names_its_kind_and_is_told_to_users() -> None:
+    table = (Path(__file__).parents[3] / "docs" / "cameras.md").read_text()
+    (told,) = (d.spec.help for d in declarations(PredictOptions) if d.name == "sources")
+    for kind, driver in DRIVERS.items():
+        assert all(parse_address(f"{scheme}:x").kind == kind for scheme in driver.schemes)
+        for text in (table, told):
+            assert not driver.schemes or f"{driver.schemes[0]}:" in text, f"{kind}: in docs/cameras.md, help of SOURCE"
+
+
+def test_every_kind_but_images_and_videos_has_a_driver_that_takes_its_settings() -> None:
+    assert set(get_args(Kind)) == {"images", "video", *DRIVERS}
+    for kind, driver in DRIVERS.items():
+        read = getattr(import_module(f"{drivers.__name__}.{driver.module}"), driver.function)
+        assert tuple(signature(read).parameters)[1:] == driver.settings, kind
 
 
 def test_a_file_that_exists_is_a_file_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_a_camera_that_is_not_connected_is_waited_for() -> None:
         while (outage := source.take()) is None and time.monotonic() < end:
             time.sleep(0.01)
     assert isinstance(outage, Outage)
-    assert "does not open (list index out of range)" in outage.reason
+    assert "cannot be opened (list index out of range)" in outage.reason
 
 
 @pytest.mark.usefixtures("picamera2")

@@ -33,8 +33,7 @@ signal.signal(signal.SIGALRM, part)
 ringing = threading.Thread(target=notify)
 ringing.start()
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0003)
-end = time.monotonic() + 1.5
-while time.monotonic() < end:
+while parted < 500:
     try:
         armed = True
         news.wait(0.001)

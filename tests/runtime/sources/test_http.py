@@ -218,7 +218,7 @@ def test_data_without_an_image_in_it_is_told_as_such() -> None:
             connection.sendall(b"no image " * 100)
             time.sleep(0.05)
 
-    with pytest.raises(SourceError, match=r"\d+ bytes came, and no whole image among them"):
+    with pytest.raises(SourceError, match=r"\d+ bytes were received, but no complete image"):
         first_frame(handler)
 
 

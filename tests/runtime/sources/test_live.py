@@ -56,9 +56,10 @@ def test_a_slow_reader_gets_the_newest_frame_not_the_next() -> None:
     with open_source("fake:64x64@100") as source:
         next(source)
         for _ in range(3):
-            time.sleep(0.5)
-            frame = next(source)
-            assert time.monotonic() - frame.captured_monotonic_s < 0.4  # a queue would make it older with every frame
+            before = source.counters.captured
+            assert until(lambda: source.counters.captured > before + 20)  # noqa: B023  # called here
+            captured = source.counters.captured
+            assert next(source).index >= captured - 1  # numbered from 0; a queue would give the one after the last
         counters = source.counters
     assert counters.captured > counters.delivered + 50
 
@@ -83,7 +84,7 @@ def test_an_image_over_http_is_one_frame_and_the_end() -> None:
 def test_a_page_is_no_camera() -> None:
     with mjpeg_camera(content_type="text/html") as camera:
         camera.frames = [b"<html><body>Log in, please</body></html>"]
-        with open_source(camera.url) as source, pytest.raises(SourceError, match=r"sends text/html, expected image"):
+        with open_source(camera.url) as source, pytest.raises(SourceError, match=r"sends text/html; expected image"):
             next(source)
 
 
@@ -131,7 +132,7 @@ def test_a_disconnect_is_told_and_survived(fault: str) -> None:
     expected = {
         "fin": "ended",
         "reset": "reset|ended",
-        "stall": "nothing came|no frame",
+        "stall": "timeout|no frame",
         "404": "404",
         "closed": "refused|ended",
     }[fault]
@@ -190,8 +191,8 @@ def test_with_fail_fast_it_is_an_error() -> None:
         ("csi:", "picamera2"),
         ("videotestsrc ! appsink", "GStreamer"),
         ("rtsp://", "no host"),
-        ("http://[::1/video", "no address: Invalid IPv6"),
-        ("rtsp://camera:99999/stream", "no address: Port out of range"),
+        ("http://[::1/video", "invalid address: Invalid IPv6"),
+        ("rtsp://camera:99999/stream", "invalid address: Port out of range"),
     ],
 )
 def test_what_can_never_be_opened_is_an_error_at_the_first_frame(source: str, why: str) -> None:
@@ -232,13 +233,13 @@ def test_a_stream_of_which_nothing_can_be_decoded_is_told_as_such() -> None:
             assert until(source.has_news)
             outage = source.take()
     assert isinstance(outage, Outage)
-    assert outage.reason.startswith("no frame for 1 s that can be decoded: frame: ")
+    assert outage.reason.startswith("no decodable frame for 1 s: frame: ")
 
 
 def test_a_broken_image_over_http_is_an_error() -> None:
     with mjpeg_camera(content_type="image/jpeg") as camera:
         camera.frames = [camera.frames[0][:500]]
-        with open_source(camera.url) as source, pytest.raises(SourceError, match="cut short"):
+        with open_source(camera.url) as source, pytest.raises(SourceError, match="truncated"):
             next(source)
 
 
@@ -338,7 +339,7 @@ def test_an_outage_is_an_answer_without_a_decision(tiny_model: Path) -> None:
     assert frame is None
     assert (prediction.status, prediction.label, prediction.frame) == ("no_decision", None, None)
     assert prediction.reason is not None
-    assert prediction.reason.startswith("offline: the fake camera breaks off")
+    assert prediction.reason.startswith("offline: the fake camera goes offline")
     assert any(item[0] is not None for item in (next(stream) for _ in range(3)))
 
 

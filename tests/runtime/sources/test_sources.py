@@ -50,7 +50,7 @@ def test_a_pattern_of_folders_gives_each_image_once(tmp_path: Path, monkeypatch:
 
 def test_a_video_that_a_pattern_matches_is_told_as_one(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"")
-    with pytest.raises(ImageError, match=r"v\.mp4: a video among images; name it as a source of its own"):
+    with pytest.raises(ImageError, match=r"v\.mp4: is a video in a list of images; give it as a separate source"):
         next(open_source(tmp_path / "v.*"))
 
 
@@ -77,7 +77,7 @@ def test_standard_input_gives_a_path_a_line(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("text", ["", "\n\n"])
 def test_standard_input_that_names_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-    with pytest.raises(InputNotFoundError, match="no paths came"):
+    with pytest.raises(InputNotFoundError, match="no paths on standard input"):
         list(expand_sources(["-"]))
 
 

@@ -91,7 +91,7 @@ def test_a_video_cut_short_is_told_at_its_end(name: str, tmp_path: Path) -> None
     content = whole.read_bytes()
     whole.write_bytes(content[: len(content) * 9 // 10])
     frames = []
-    with pytest.raises(ImageError, match=r"breaks off after \d+ frames"):
+    with pytest.raises(ImageError, match=r"is truncated after \d+ frames"):
         frames.extend(open_source(whole))
 
 

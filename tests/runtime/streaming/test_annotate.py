@@ -66,7 +66,7 @@ def test_a_video_is_not_saved_over_itself(classifier: Classifier, tmp_path: Path
     with classifier.stream(tmp_path / "a.mkv") as answers, Album(tmp_path) as album:
         frame, prediction = next(answers)
         assert frame is not None
-        with pytest.raises(OutputError, match="over what it is made from"):
+        with pytest.raises(OutputError, match="overwrite its own input"):
             album.add(frame, prediction)
     assert (tmp_path / "a.mkv").read_bytes() == before
 
@@ -138,7 +138,7 @@ def test_a_killed_program_leaves_a_video_that_plays(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(annotating, "_MIN_FREE_BYTES", 2**60)
-    with pytest.raises(OutputError, match="left on the disk"):
+    with pytest.raises(OutputError, match="free disk space left"):
         VideoWriter(tmp_path / "a.mkv", 10.0).add(shape_image("circle", 0))
 
 

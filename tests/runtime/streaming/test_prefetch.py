@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from edgecnn.runtime.streaming.prefetch import map_ahead
+from edgecnn.runtime.streaming.prefetch import prefetch_map
 
 
 def test_results_come_in_order_whichever_is_ready_first() -> None:
+    later = threading.Event()
+
     def slow_first(item: int) -> int:
-        time.sleep(0.05 if item == 0 else 0)
+        if item == 0:
+            later.wait(20)
+        elif item == 3:
+            later.set()
         return item
 
-    assert list(map_ahead(slow_first, range(20), 4, 4)) == list(range(20))
+    assert list(prefetch_map(slow_first, range(20), 4, 4)) == list(range(20))
 
 
 def test_no_more_is_worked_ahead_than_the_window() -> None:
     begun: list[int] = []
-    results = map_ahead(lambda item: begun.append(item) or item, range(100), 2, 3)
-    next(results)
-    time.sleep(0.2)
-    assert len(begun) <= 1 + 3 + 1 + 1  # taken, waiting, offered, about to be offered
+    results = prefetch_map(lambda item: begun.append(item) or item, range(100), 2, 3)
+    for taken in range(1, 90):
+        next(results)
+        assert len(begun) <= taken + 3 + 1 + 1  # taken, waiting, offered, about to be offered
     results.close()
 
 
@@ -36,14 +40,14 @@ def test_an_item_that_is_slow_to_come_holds_back_none_before_it() -> None:
         came.wait(20)
         yield 2
 
-    results = map_ahead(lambda item: item, items(), 2, 4)
+    results = prefetch_map(lambda item: item, items(), 2, 4)
     assert next(results) == 1
     came.set()
     assert list(results) == [2]
 
 
 def test_errors_come_at_their_turn() -> None:
-    results = map_ahead(lambda item: 1 // item, [1, 0, 1], 2, 2)
+    results = prefetch_map(lambda item: 1 // item, [1, 0, 1], 2, 2)
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -54,7 +58,7 @@ def test_an_error_of_the_items_comes_after_those_before_it() -> None:
         yield 1
         raise OSError("no more")
 
-    results = map_ahead(lambda item: item, items(), 2, 2)
+    results = prefetch_map(lambda item: item, items(), 2, 2)
     assert next(results) == 1
     with pytest.raises(OSError, match="no more"):
         next(results)

@@ -193,7 +193,7 @@ def test_little_memory_is_a_warning_and_a_limit_counts(tmp_path: Path) -> None:
     write(tmp_path, "proc/self/cgroup", "0::/")
     write(tmp_path, "sys/fs/cgroup/memory.max", "209715200")
     assert whats(tmp_path, "warning", "memory") == [
-        "4.1 GB, 2.0 GB available; this process may use 210 MB (its control group)"
+        "4.1 GB, 2.0 GB available; this process may use 210 MB (control group)"
     ]
 
 
@@ -210,17 +210,17 @@ def test_the_zone_nearest_to_slowing_down_is_told_and_a_hot_one_is_a_warning(tmp
     zone(tmp_path, 0, "battery", 0, {})  # switched off
     zone(tmp_path, 1, "gpu", 70000, {"active": 40000, "critical": 110000})  # no limit of its own: 80
     zone(tmp_path, 2, "cpu", 72000, {"passive": 95000, "critical": 105000})
-    assert whats(tmp_path, "ok", "heat") == ["70 °C at gpu; it slows down from 80 °C"]
+    assert whats(tmp_path, "ok", "heat") == ["70 °C at gpu; it throttles from 80 °C"]
     zone(tmp_path / "hot", 0, "cpu-thermal", 79100, {"critical": 110000})
-    assert whats(tmp_path / "hot", "warning", "heat") == ["79 °C at cpu-thermal; it slows down from 80 °C"]
+    assert whats(tmp_path / "hot", "warning", "heat") == ["79 °C at cpu-thermal; it throttles from 80 °C"]
 
 
 @pytest.mark.parametrize(
     ("bits", "level", "words"),
     [
-        ("0", "ok", "nothing"),
+        ("0", "ok", "no problem"),
         ("50005", "warning", "too little voltage, throttled"),
-        ("50000", "note", "since it was switched on"),
+        ("50000", "note", "since power-on"),
     ],
 )
 def test_what_a_raspberry_pi_complains_of_is_told(bits: str, level: str, words: str, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_missing_folder_and_a_file_are_refused_by_path(tmp_path: Path) -> None
     with pytest.raises(InputNotFoundError, match="nowhere"):
         _take_in(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="a file, where a folder"):
+    with pytest.raises(DataError, match="is a file; expected a folder"):
         _take_in(tmp_path / "file")
 
 

@@ -1,20 +1,19 @@
-"""Two processes train as one with twice the batch: real processes, started by torchrun, over gloo."""
+"""Two processes train as one with twice the batch: real processes, started by torchrun or as it starts them, over gloo."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from command_line import start_fork
 
 from edgecnn.training.loop import train
 from edgecnn.training.options import TrainOptions
@@ -28,52 +27,47 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _torchrun(
-    *words: object, nodes: int = 1, per_node: int = 2, kill_when: Callable[[], bool] | None = None
-) -> list[subprocess.CompletedProcess[str]]:
-    """Runs `edgecnn` in so many processes, on as many pretended machines; kills all of them as soon as that is so."""
+def _torchrun(*words: object) -> subprocess.CompletedProcess[str]:
+    """Runs `edgecnn` in two processes on this machine."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    address = [
-        "--master-addr",
-        "127.0.0.1",
-        "--master-port",
-        str(_free_port()),
-        "--nnodes",
-        str(nodes),
-        "--nproc-per-node",
-        str(per_node),
-    ]
-    started = []
-    for node in range(nodes):
-        command = [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            *address,
-            "--node-rank",
-            str(node),
-            "-m",
-            "edgecnn",
-            *map(str, words),
-        ]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env))
-    while kill_when and started[0].poll() is None:
-        if kill_when():
-            _kill(started[0].pid)
-        time.sleep(0.005)
-    results = []
+    address = ["--master-addr", "127.0.0.1", "--master-port", str(_free_port()), "--nproc-per-node", "2"]
+    command = [sys.executable, "-m", "torch.distributed.run", *address, "-m", "edgecnn", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=180, check=False)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+
+def _processes(
+    *words: object, count: int, folder: Path, one_machine: bool = True, kill_when: Callable[[], bool] | None = None
+) -> list[_Ended]:
+    """Runs `edgecnn` in so many processes, told by the environment as torchrun tells them.
+
+    Each may be on a pretended machine of its own. Kills all of them as soon as that is so.
+    """
+    env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count)}
+    folders, started = [folder / f"streams-{rank}" for rank in range(count)], []
+    for rank, streams in enumerate(folders):
+        streams.mkdir(parents=True, exist_ok=True)
+        rank_env = env | {"RANK": str(rank), "LOCAL_RANK": str(rank if one_machine else 0)}
+        started.append(start_fork(words, rank_env, streams, before="import torch; torch.set_num_threads(1)"))
+    while any(process.is_alive() for process in started):  # pytest's timeout ends a wait in vain
+        if kill_when and kill_when():
+            for process in started:
+                process.kill()
+        started[0].join(0.005)
+        if started[0].exitcode:  # torchrun ends the others then
+            for process in started[1:]:
+                process.join(10)
+                process.kill()
     for process in started:
-        out, err = process.communicate(timeout=180)
-        results.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
-    return results
-
-
-def _kill(torchrun: int) -> None:
-    """torchrun and its processes, which it puts into sessions of their own."""
-    processes = [int(child) for child in Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split()]
-    for process in (torchrun, *processes):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+        process.join()
+    texts = [[(streams / name).read_text() for name in ("out", "err")] for streams in folders]
+    return [_Ended(process.exitcode, *text) for process, text in zip(started, texts, strict=True)]
 
 
 def _weights(path: str | Path) -> dict[str, torch.Tensor]:
@@ -103,9 +97,9 @@ def alone(images: Path, trained: TrainResult, tmp_path_factory: pytest.TempPathF
     """One process with a batch of eight, batch-norm frozen, as the transfer recipe has it."""
     out = tmp_path_factory.mktemp("alone") / "run"
     options = TrainOptions(
-        images,
-        out,
-        "resnet8",
+        data=images,
+        out=out,
+        model="resnet8",
         weights=trained.best_checkpoint,
         epochs=2,
         lr=3e-4,
@@ -117,12 +111,16 @@ def alone(images: Path, trained: TrainResult, tmp_path_factory: pytest.TempPathF
     return train(options)
 
 
-@pytest.mark.parametrize(("nodes", "per_node"), [(1, 2), (2, 1)])
+@pytest.mark.parametrize("started", ["by torchrun", "on two machines"])
 def test_two_processes_find_the_weights_of_one_with_twice_the_batch(
-    nodes: int, per_node: int, images: Path, trained: TrainResult, alone: TrainResult, tmp_path: Path
+    started: str, images: Path, trained: TrainResult, alone: TrainResult, tmp_path: Path
 ) -> None:
-    results = _torchrun(*_words(images, tmp_path / "run", trained, 4), nodes=nodes, per_node=per_node)
-    assert [r.returncode for r in results] == [0] * nodes, results[0].stderr[-8000:]
+    words = _words(images, tmp_path / "run", trained, 4)
+    if started == "by torchrun":
+        results = [_torchrun(*words)]
+    else:
+        results = _processes(*words, count=2, folder=tmp_path, one_machine=False)
+    assert {r.returncode for r in results} == {0}, results[0].stderr[-8000:]
     for name in ("best.pt", "last.pt"):
         one, two = _weights(Path(alone.run_dir) / "weights" / name), _weights(tmp_path / "run" / "weights" / name)
         assert max(float((one[k].float() - two[k].float()).abs().max()) for k in one) < 1e-4
@@ -136,14 +134,15 @@ def test_two_processes_find_the_weights_of_one_with_twice_the_batch(
 def test_a_killed_run_of_two_processes_is_resumed_by_two_to_the_bit(
     images: Path, trained: TrainResult, tmp_path: Path
 ) -> None:
-    whole = _torchrun(*_words(images, tmp_path / "whole", trained, 4, epochs=20))[0]
+    whole = _processes(*_words(images, tmp_path / "whole", trained, 4, epochs=8), count=2, folder=tmp_path / "a")[0]
     assert whole.returncode == 0, whole.stderr[-8000:]
     killed = tmp_path / "killed"
-    _torchrun(*_words(images, killed, trained, 4, epochs=20), kill_when=(killed / "results.csv").exists)
+    words = _words(images, killed, trained, 4, epochs=8)
+    _processes(*words, count=2, folder=tmp_path / "b", kill_when=(killed / "results.csv").exists)
     done = load_checkpoint(killed / "weights" / "last.pt").progressed
     assert done is not None
-    assert len(done.history) < 20, "killed too late to prove anything"
-    resumed = _torchrun("train", images, "--out", killed, "--resume", "--json")[0]
+    assert len(done.history) < 8, "killed too late to prove anything"
+    resumed = _processes("train", images, "--out", killed, "--resume", "--json", count=2, folder=tmp_path / "c")[0]
     assert resumed.returncode == 0, resumed.stderr[-8000:]
     for name in ("best.pt", "last.pt"):
         one, two = _weights(tmp_path / "whole" / "weights" / name), _weights(killed / "weights" / name)
@@ -155,18 +154,7 @@ def test_more_processes_than_images_are_refused_in_one_line(tmp_path: Path) -> N
     from shapes import write_shapes
 
     data = write_shapes(tmp_path / "data", 2, side=40, first_seed=1)
-    result = _torchrun(
-        "train",
-        data,
-        "--model",
-        "resnet8",
-        "--weights",
-        "none",
-        "--val-split",
-        0.5,
-        "--out",
-        tmp_path / "run",
-        per_node=3,
-    )[0]
-    assert result.returncode != 0
-    assert "3 processes for 2 training images" in result.stderr
+    words = ["--model", "resnet8", "--weights", "none", "--val-split", 0.5, "--out", tmp_path / "run"]
+    results = _processes("train", data, *words, count=3, folder=tmp_path)
+    assert all(result.returncode for result in results)
+    assert "3 processes for 2 training images" in results[0].stderr

@@ -213,7 +213,7 @@ def test_above_thirty_classes_the_most_confused_pairs_are_listed_instead(tmp_pat
 def test_many_classes_all_told_apart_are_said_to_be(tmp_path: Path) -> None:
     labels = [f"class {i}" for i in range(40)]
     page = _page(tmp_path, _report(labels, val=EvaluatedPart(compute_metrics(np.eye(40), range(40), labels))))
-    assert "No class was taken for another." in page.text
+    assert "No class was confused with another." in page.text
 
 
 def test_the_weakest_class_comes_first_and_a_class_never_shown_last(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_the_worst_24_mistakes_are_shown_and_all_are_counted(tmp_path: Path) -> 
 
 def test_nothing_wrong_and_nothing_skipped_are_said_in_words(tmp_path: Path) -> None:
     text = _page(tmp_path, _report(["a", "b"], skill=20)).text
-    assert "every validation image was answered right" in text
+    assert "every validation image was classified correctly" in text
     assert "every image could be read" in text
 
 
@@ -395,7 +395,7 @@ def test_findings_come_the_gravest_first_with_place_and_remedy(tmp_path: Path) -
     text = _page(tmp_path, _report(["a", "b"], findings=findings)).text
     assert text.index("one class") < text.index("small class") < text.index("copies")
     assert "add another" in text
-    assert "nothing found" in _page(tmp_path, _report(["a", "b"], findings=[])).text
+    assert "No problems found" in _page(tmp_path, _report(["a", "b"], findings=[])).text
     assert "What the images tell" not in _page(tmp_path, _report(["a", "b"])).text
 
 

@@ -21,8 +21,8 @@ from edgecnn.training.options import TrainOptions
 from edgecnn.training.report.mistakes import find_mistakes
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.environment import environment
-from edgecnn.training.run.resume_command import repeat_command
-from edgecnn.training.setup import resolve_options
+from edgecnn.training.run.repeat_command import repeat_command
+from edgecnn.training.setup import RECIPE_OPTIONS, resolve_options
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 
 
@@ -63,6 +63,14 @@ def test_the_printed_command_is_understood_and_gives_the_same_run(options: Train
     for field in fields(TrainOptions):
         if field.name not in not_repeated | {"device"} and getattr(options, field.name) is not None:
             assert getattr(again, field.name) == getattr(options, field.name), field.name
+
+
+def test_the_command_states_every_value_that_was_left_to_the_recipe() -> None:
+    options = TrainOptions(Path("d"))
+    words = shlex.split(repeat_command(options, resolve_options(options), 7))
+    left = [d for d in declarations(TrainOptions) if isinstance(d.spec, Option) and d.spec.default == "the recipe's"]
+    assert {d.name for d in left} == {*RECIPE_OPTIONS, "augment"}
+    assert all(d.flag in words for d in left)
 
 
 def test_epochs_of_a_time_budget_are_those_that_fitted() -> None:

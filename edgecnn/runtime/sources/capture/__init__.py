@@ -1,1 +1,1 @@
-"""Cameras and streams: a capture process each, and its newest frame."""
+"""Cameras and streams: one capture process per source, and its newest frame."""

@@ -1,4 +1,4 @@
-"""One capture process, from its start to its end: what it says is passed on, and silence ends it."""
+"""A connection: one capture process. Passes on its messages and ends it after a timeout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Arrived", "Connection", "Dropped", "Event", "Failed", "Passed"]
 
 @dataclass(frozen=True)
 class Arrived:
-    """A frame lies in the shared memory."""
+    """A frame is in the shared memory."""
 
     number: int
     index: int
@@ -33,14 +33,14 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Passed:
-    """Frames come, of which only every so-manieth is wanted."""
+    """Frames arrive that are skipped because of ``every``."""
 
     index: int
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A frame came and could not be decoded."""
+    """A frame arrived that could not be decoded."""
 
     index: int
     reason: str
@@ -48,7 +48,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Failed:
-    """The connection is lost, or was never made."""
+    """The connection failed or was lost."""
 
     reason: str
     permanent: bool = False  # another try cannot help
@@ -77,12 +77,12 @@ class Connection:
     """A running capture process.
 
     Args:
-        order: what it shall read.
-        inherited: descriptors that it needs.
-        hear: called with every event, on a thread of the connection's own.
+        order: the source and options for the process.
+        inherited: file descriptors that the process inherits.
+        hear: called with every event, in a thread of the connection.
 
     Raises:
-        OSError: no process could be started.
+        OSError: the process could not be started.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class Connection:
         self._heard_s = time.monotonic()
         self._begun = self._arrived = False
         self._dropped: str | None = None  # why the last frame was
-        self._receiving: str | None = None  # what is told of data out of which no frame has come
-        self._end: Ended | Failed = Failed("the capture process ended without a word")
+        self._receiving: str | None = None  # why no frame has come out of the data received
+        self._end: Ended | Failed = Failed("the capture process ended without a message")
         self._process = start_python(["-m", "edgecnn.runtime.sources.capture.worker"], pass_fds=inherited)
         assert self._process.stdin is not None
         with suppress(OSError):  # one that ended at once is told of by its silence
@@ -108,8 +108,11 @@ class Connection:
             raise
 
     def wait(self, open_s: float, stall_s: float, longest_first_s: float, closing: threading.Event) -> Ended | Failed:
-        """Returns when the process has ended, was ended for silence (``open_s`` before the first frame, or
-        ``longest_first_s`` where data comes; ``stall_s`` after it), or at ``closing``."""
+        """Waits until the process has ended or exceeded its timeout, or until ``closing`` is set.
+
+        The timeout in seconds is ``open_s`` before the first frame, or ``longest_first_s`` if data is received, and
+        ``stall_s`` after the first frame.
+        """
         while self._listener.is_alive() and not closing.is_set():
             first_s = max(open_s, longest_first_s) if self._receiving else open_s
             limit_s = stall_s if self._begun else first_s
@@ -125,10 +128,10 @@ class Connection:
 
     def _why_silent(self, limit_s: float) -> str:
         if self._dropped:
-            return f"no frame for {limit_s:g} s that can be decoded: {self._dropped}"
+            return f"no decodable frame for {limit_s:g} s: {self._dropped}"
         if self._receiving:
             return f"no frame for {limit_s:g} s: {self._receiving}"
-        return f"no frame for {limit_s:g} s" if self._begun else f"nothing came within {limit_s:g} s of opening it"
+        return f"no frame for {limit_s:g} s" if self._begun else f"no frame within {limit_s:g} s after opening"
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -154,9 +157,9 @@ class Connection:
         self._hear(event)
 
     def _stop(self, grace_s: float = 0.3) -> None:
-        """Its input's end is its sign to go.
+        """Closes the standard input of the process, which tells it to end.
 
-        One that hangs is killed, one that outlasts even that (in a driver) is left to the system.
+        A process that hangs is killed. One that hangs in a driver even then is left to the system.
         """
         assert self._process.stdin is not None
         with suppress(OSError):

@@ -9,24 +9,24 @@ __all__ = ["FrameEvent"]
 
 
 class FrameEvent:
-    """Set several times before the waiter looks, it wakes the waiter once.
+    """An event. If it is set several times before the wait, it wakes the waiter once.
 
-    A :class:`threading.Condition` would do, were it not for signals: an exception out of a handler (Ctrl-C, SIGTERM)
-    can leave its lock held, or let go of twice. :class:`queue.SimpleQueue` is one step of C, which no handler parts.
+    It is not a :class:`threading.Condition`, because an exception of a signal handler (Ctrl-C, SIGTERM) can leave its
+    lock held or released twice. A handler cannot interrupt an operation of :class:`queue.SimpleQueue`.
     """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def notify(self) -> None:
-        """Wakes the one who waits; say first what there is to be seen."""
+        """Wakes the waiter. Store the new data before this call."""
         if self._queue.empty():
             self._queue.put(None)
 
     def wait(self, timeout_s: float) -> None:
-        """Returns when it is set, or was set since the last wait.
+        """Waits until the event is set, or returns at once if it was set since the last wait.
 
-        Then check for news, which may have been seen already.
+        The caller must check for new data, which it may have seen already.
         """
         with suppress(queue.Empty):
             self._queue.get(timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""When the next frame of a camera is due."""
+"""Predicts when the next frame of a camera arrives."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _WEIGHT = 1 / 8  # of the last interval in the mean
 
 
 class FrameRate:
-    """Counts frames as they come in. One thread counts, another asks."""
+    """Estimates the frame interval. One thread counts frames, another queries."""
 
     def __init__(self) -> None:
         self._interval_s: float | None = None
         self._last_s: float | None = None
 
     def count(self, now_s: float) -> None:
-        """A frame has come, at this time of the monotonic clock."""
+        """Records a frame at this time of the monotonic clock, in seconds."""
         if self._last_s is not None:
             interval_s = now_s - self._last_s
             self._interval_s = (
@@ -26,7 +26,7 @@ class FrameRate:
         self._last_s = now_s
 
     def next_within_s(self, now_s: float) -> float:
-        """How long to wait for the next frame; 0 where it is not about to come, or is overdue."""
+        """Returns the seconds until the next frame; 0 if it is not imminent or is overdue."""
         if self._interval_s is None or self._last_s is None or self._interval_s < 2 * (_SOON_S + _LATE_S):
             return 0.0
         due_s = self._last_s + self._interval_s

@@ -1,11 +1,11 @@
-"""The newest frame of a camera in memory that two processes share.
+"""The latest frame of a camera, in shared memory between two processes.
 
-The writer never waits, the reader never sees half a frame.
+The writer never waits; the reader never gets an incomplete frame.
 
-Three slots, written in turn. A slot's number is 0 while it is being written, else its frame's; a reader copies a slot
-and keeps the copy only if the number was the wanted one before and after (a seqlock; Lameter, "Effective
-Synchronization on Linux/NUMA Systems", 2005). The memory has no name in the file system, so that nothing is left
-behind, however the processes end.
+Three slots, written in turn. A slot's number is 0 during a write, else its frame number. A reader copies a
+slot and keeps the copy only if the number was the expected one before and after (a seqlock; Lameter, "Effective
+Synchronization on Linux/NUMA Systems", 2005). The memory has no name in the file system, so it is
+released when the processes end, even after a crash.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 
 from edgecnn.preprocess import Image
 
-__all__ = ["NewestFrame"]
+__all__ = ["LatestFrame"]
 
 _SLOTS = 3
 _HEADER_BYTES = 64
 
 
-class NewestFrame:
-    """Shared memory for frames of at most ``capacity`` bytes each; pages that no frame has reached cost nothing.
+class LatestFrame:
+    """Shared memory for frames of at most ``capacity`` bytes each. Unused pages take no physical memory.
 
     Args:
-        capacity: bytes.
-        handle: of memory that another process made, as its ``handle`` says; None: make it.
+        capacity: largest size of a frame, in bytes.
+        handle: the ``handle`` of memory that another process created; None: create new memory.
     """
 
     def __init__(self, capacity: int, handle: str | None = None) -> None:
@@ -50,13 +50,13 @@ class NewestFrame:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What a child process must inherit."""
+        """File descriptors that a child process must inherit."""
         return () if sys.platform == "win32" else (self._descriptor,)
 
     def write(self, image: Image, number: int) -> None:
-        """Puts a frame, uint8 ``[H, W, 3]``, under its number (1, 2, …) into the slot whose turn it is.
+        """Writes a frame, uint8 ``[H, W, 3]``, with its number (1, 2, …) into the next slot.
 
-        The caller sees to the capacity.
+        The caller must ensure that the frame fits into ``capacity``.
         """
         slot = number % _SLOTS
         self._numbers[slot] = 0
@@ -64,7 +64,7 @@ class NewestFrame:
         self._numbers[slot] = number
 
     def read(self, number: int, height: int, width: int) -> Image | None:
-        """A copy of frame ``number``, uint8 ``[height, width, 3]``; None where a newer one has taken its slot."""
+        """Returns a copy of frame ``number``, uint8 ``[height, width, 3]``; None if a newer frame replaced it."""
         slot = number % _SLOTS
         if self._numbers[slot] != number:
             return None
@@ -72,7 +72,7 @@ class NewestFrame:
         return copy if self._numbers[slot] == number else None
 
     def close(self) -> None:
-        """Gives the memory back; the object cannot be used afterwards. May be called again."""
+        """Releases the memory. The object cannot be used afterwards. Repeated calls do nothing."""
         if self._memory.closed:
             return
         del self._numbers, self._bytes
@@ -86,7 +86,7 @@ class NewestFrame:
 
 
 def _nameless_file(size: int) -> int:
-    """A descriptor of memory that no name leads to."""
+    """Returns a file descriptor of anonymous memory."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("edgecnn-frames")
     else:

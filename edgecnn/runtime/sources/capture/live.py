@@ -1,11 +1,11 @@
-"""A camera or a stream as the runner sees it: its newest frame, or the news that it has gone away.
+"""A live source: gives the newest frame of a camera or a stream, and reports outages.
 
-Each connection is a capture process of its own (:mod:`edgecnn.runtime.sources.capture.worker`). A thread here watches
-it: one that falls silent is killed; after one that ended comes the next, after a wait that doubles from 0.5 s to 4 s
-and begins anew with the first frame.
+Each connection is a separate capture process (:mod:`edgecnn.runtime.sources.capture.worker`). A thread watches it: it
+kills a process after a timeout, and starts the next one after a delay that doubles from 0.5 s to 4 s and is reset by
+the first frame.
 
-Between that thread and the reader stand queues of C alone: a signal's exception in the reader, wherever it strikes,
-leaves no lock held or half released.
+That thread and the reader communicate only through queues implemented in C, so an exception of a signal handler in the
+reader leaves no lock held.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edgecnn.runtime.sources.address import Address, with_colon
 from edgecnn.runtime.sources.capture.connection import Arrived, Connection, Dropped, Failed, Passed
 from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.runtime.sources.capture.frame_rate import FrameRate
-from edgecnn.runtime.sources.capture.latest_frame import NewestFrame
+from edgecnn.runtime.sources.capture.latest_frame import LatestFrame
 from edgecnn.runtime.sources.capture.live_options import Counters, Ended, LiveOptions, Outage
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
@@ -43,19 +43,19 @@ _SILENT_CONNECTION = 8 / 9
 
 
 class LiveSource:
-    """Frames of a camera or a stream, newest first, until it is closed.
+    """Iterator over the newest frames of a camera or a stream, until it is closed.
 
-    Iterating waits through outages; :meth:`take` tells of them.
+    Iterating waits during outages; :meth:`take` returns them.
 
     Args:
-        address: what to read.
-        options: how to watch it.
-        name: what it is called; None: its address without passwords.
-        news: model whenever there is something to take; several sources may share one.
+        address: address of the source.
+        options: timeouts and frame options.
+        name: name in output; None: the address without passwords.
+        news: event that is set when there is something to take; several sources may share it.
 
     Raises (while iterating or taking):
-        SourceError: it cannot be opened and another try cannot help; with ``fail_fast`` also where it is not there
-            at the start.
+        SourceError: the source cannot be opened and retrying cannot help; with ``fail_fast`` also if it is offline at
+            the start.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class LiveSource:
         self._options = options or LiveOptions()
         self._news = news or FrameEvent()
         self._closing = threading.Event()
-        self._memory = NewestFrame(3 * self._options.max_pixels)
+        self._memory = LatestFrame(3 * self._options.max_pixels)
         self._newest: deque[Arrived] = deque(maxlen=1)
         self._outage: deque[Outage] = deque(maxlen=1)
         self._over: Ended | SourceError | None = None
@@ -98,20 +98,15 @@ class LiveSource:
 
     @property
     def counters(self) -> Counters:
-        """What has happened so far."""
+        """Counters since opening."""
         return replace(self._watched, delivered=self._delivered)
 
     def has_news(self) -> bool:
-        """Whether :meth:`take` has something to give."""
+        """Whether :meth:`take` has something to return."""
         return bool(self._newest or self._outage) or self._over is not None or self._closing.is_set()
 
     def await_due(self) -> None:
-        """Waits, some milliseconds at most, where the newest frame is about to be replaced by the next.
-
-        Deciding on the old one would be a waste.
-
-        So a frame that is taken is younger than the interval between two.
-        """
+        """Waits a few milliseconds if a newer frame is about to arrive, so that the old one is not classified."""
         number = self._next_number
         while (
             self._newest and self._next_number == number and (left_s := self._rate.next_within_s(time.monotonic())) > 0
@@ -119,10 +114,7 @@ class LiveSource:
             self._news.wait(left_s)
 
     def take(self) -> Frame | Outage | Ended | None:
-        """The newest frame that was not taken yet, else the last outage that was not told yet, else None.
-
-        Never waits.
-        """
+        """Returns the newest frame not taken yet, else the last outage not taken yet, else None. Never waits."""
         over = self._over  # looked at first, so that what came before the end is told before it
         newest = _popped(self._newest)
         if newest is None:
@@ -143,14 +135,14 @@ class LiveSource:
         )
 
     def close(self) -> None:
-        """Ends the capture process, within a second also where it hangs in a read. May be called again."""
+        """Ends the capture process within a second, even if it hangs in a read. Repeated calls do nothing."""
         self.stop()
         self._watcher.join(2.0)
         if not self._watcher.is_alive():
             self._memory.close()
 
     def stop(self) -> None:
-        """Lets it end, without waiting; :meth:`close` waits."""
+        """Requests the end without waiting; :meth:`close` waits."""
         self._closing.set()
         self._news.notify()
 
@@ -161,7 +153,7 @@ class LiveSource:
         self.close()
 
     def _watch(self) -> None:
-        """The watcher's thread."""
+        """Body of the watcher thread."""
         options = self._options
         wait_s, open_s = options.first_wait_s, options.open_s
         while not self._closing.is_set():
@@ -184,7 +176,7 @@ class LiveSource:
         return None
 
     def _connect(self, open_s: float) -> Ended | Failed:
-        """One capture process, from its start to its end."""
+        """Runs one capture process until it ends."""
         o = self._options
         order = CaptureOrder(
             kind=self._address.kind,
@@ -225,7 +217,7 @@ class LiveSource:
             MemoryError,
         ) as error:  # no descriptors, processes, threads or memory left: there may be some later
             return Failed(
-                "the capture process does not start: "
+                "the capture process cannot be started: "
                 f"{getattr(error, 'strerror', None) or str(error) or type(error).__name__}"
             )
         return replace(end, reason=self._address.hide(end.reason)) if isinstance(end, Failed) else end
@@ -240,7 +232,7 @@ class LiveSource:
         if (
             first and outage.retry_in_s == self._options.first_wait_s
         ):  # a line an outage, not one an attempt: a camera may be off for weeks
-            log.warning("%s offline: %s; it is tried again until it is back", with_colon(self.name), outage.reason)
+            log.warning("%s offline: %s; reconnecting until it is back", with_colon(self.name), outage.reason)
         self._outage.append(outage)
         self._news.notify()
 
@@ -263,7 +255,7 @@ def _the_end(over: Ended | SourceError | None) -> Ended | None:
 
 
 def _popped(kept: deque[Item]) -> Item | None:
-    """In one step: what another thread puts there meanwhile is kept."""
+    """Removes and returns an item atomically; items that another thread adds meanwhile stay."""
     with suppress(IndexError):
         return kept.popleft()
     return None

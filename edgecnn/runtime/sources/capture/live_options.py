@@ -1,4 +1,4 @@
-"""How cameras and streams are watched, and what is told of them."""
+"""Options, counters and events of live sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Counters", "Ended", "LiveOptions", "Outage"]
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """How a camera or a stream is watched. Times in seconds."""
+    """Options for cameras and streams. Times are in seconds."""
 
     every: int = 1  # decode every N-th frame alone
     max_pixels: int = MAX_PIXELS  # of a frame; larger ones are dropped
@@ -36,7 +36,7 @@ class LiveOptions:
 
 @dataclass(frozen=True)
 class Counters:
-    """What has happened to a source since it was opened."""
+    """Counters of a source since it was opened."""
 
     captured: int = 0  # frames decoded
     delivered: int = 0  # of these, handed out; newer ones took the others' place
@@ -49,7 +49,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Outage:
-    """A source has gone away, or is not there yet; it is tried again in ``retry_in_s`` seconds."""
+    """A source is offline. The next attempt is in ``retry_in_s`` seconds."""
 
     name: str
     reason: str
@@ -59,4 +59,4 @@ class Outage:
 
 @dataclass(frozen=True)
 class Ended:
-    """A source has given all it had: an image over HTTP."""
+    """A source has ended, for example a single image over HTTP."""

@@ -13,19 +13,19 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from edgecnn.runtime.sources.capture.frame_event import FrameEvent
-from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, Receiving
+from edgecnn.runtime.sources.drivers.driver import FrameIterator, Receiving, UndecodedFrame
 
-__all__ = ["Numbered", "enumerate_arrivals", "read_ahead"]
+__all__ = ["Numbered", "enumerate_frames", "read_ahead"]
 
-Numbered: TypeAlias = "tuple[int, Arrival | Receiving]"
+Numbered: TypeAlias = "tuple[int, UndecodedFrame | Receiving]"
 """A frame with its number in the source, or a sign of life with the number of the frame to come."""
 
 
-def enumerate_arrivals(source: Grabber, first: int) -> Iterator[Numbered]:
+def enumerate_frames(source: FrameIterator, first: int) -> Iterator[Numbered]:
     """Numbers the frames; signs of life count for none."""
     for item in source:
         yield first, item
-        first += isinstance(item, Arrival)
+        first += isinstance(item, UndecodedFrame)
 
 
 def read_ahead(arrivals: Iterator[Numbered], every: int) -> Iterator[Numbered]:
@@ -48,7 +48,7 @@ def read_ahead(arrivals: Iterator[Numbered], every: int) -> Iterator[Numbered]:
         end: BaseException | None = None
         try:
             for index, item in arrivals:
-                kept = wanted if isinstance(item, Arrival) and index % every == 0 else others
+                kept = wanted if isinstance(item, UndecodedFrame) and index % every == 0 else others
                 kept.append((index, item))
                 news.notify()
         except BaseException as error:  # noqa: BLE001  # told by the one who reads

@@ -1,4 +1,4 @@
-"""Several cameras and streams at once: whichever has something new, each in its turn."""
+"""Reads several cameras and streams at once, in turn."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Cameras"]
 
 
 class Cameras:
-    """The newest frames and the outages of live sources; nothing runs before the ``with`` block is entered.
+    """Iterator over the newest frames and the outages of live sources. Starts when its ``with`` block is entered.
 
     Raises (while iterating):
-        SourceError: one cannot be opened and another try cannot help.
+        SourceError: a source cannot be opened and retrying cannot help.
     """
 
     def __init__(self, addresses: Sequence[Address], options: LiveOptions) -> None:
@@ -33,7 +33,7 @@ class Cameras:
 
     @property
     def counters(self) -> dict[str, Counters]:
-        """By the source's name."""
+        """Counters by source name."""
         return {source.name: source.counters for source in self._sources}
 
     def __enter__(self) -> Self:
@@ -65,8 +65,7 @@ class Cameras:
 
 
 def _names(addresses: Sequence[Address]) -> list[str]:
-    """A name each: without their passwords two addresses may be alike, and each camera is evaluated by its own
-    frames."""
+    """Returns unique names. Addresses without passwords may be equal, but each camera has its own pipeline."""
     seen = Counter[str]()
     names = []
     for address in addresses:

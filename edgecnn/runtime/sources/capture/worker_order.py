@@ -1,18 +1,18 @@
-"""What a capture process is told: one line of JSON on its standard input."""
+"""The order for a capture process: one line of JSON on its standard input."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 
-from edgecnn.runtime.sources.address import Kind
+from edgecnn.runtime.sources.drivers.table import Kind
 
 __all__ = ["CaptureOrder"]
 
 
 @dataclass(frozen=True)
 class CaptureOrder:
-    """What a capture process is told."""
+    """The source and options for a capture process."""
 
     kind: Kind
     address: str
@@ -27,5 +27,5 @@ class CaptureOrder:
     folder: str  # that relative paths begin in
 
     def to_json(self) -> str:
-        """One line."""
+        """Returns one line of JSON."""
         return json.dumps(asdict(self))

@@ -1,1 +1,1 @@
-"""How frames are read from each kind of camera or stream, one file each."""
+"""Drivers: one module per kind of camera or stream, listed in `table`."""

@@ -1,7 +1,4 @@
-"""A camera made by code, for trying out without one.
-
-A disc that becomes a square and back, wandering over a noisy ground.
-"""
+"""A simulated camera: a disc that changes to a square and back, moving over a noisy background."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.preprocess import Image
-from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError
+from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, UndecodedFrame
 
-__all__ = ["FakeCamera", "draw_frame", "grab_fake", "parse_fake"]
+__all__ = ["FakeCamera", "draw_frame", "parse_fake", "read_fake"]
 
 _PATTERN = re.compile(
     r"fake:(?:(?P<width>\d+)x(?P<height>\d+))?(?:@(?P<fps>\d+(?:\.\d+)?))?(?:,outage=(?P<outage>\d+))?"
@@ -30,7 +27,7 @@ _SHIFTS = 64  # of the noise from frame to frame, pixels each way
 
 @dataclass(frozen=True)
 class FakeCamera:
-    """What ``fake:WIDTHxHEIGHT@FPS,outage=N`` asks for; every part may be left out."""
+    """The options of ``fake:WIDTHxHEIGHT@FPS,outage=N``; all parts are optional."""
 
     width: int = 640
     height: int = 480
@@ -39,27 +36,27 @@ class FakeCamera:
 
 
 def parse_fake(source: str) -> FakeCamera:
-    """Raises :class:`GrabError` for a text that is no fake camera."""
+    """Parses a fake camera. Raises :class:`DriverError` for an invalid address."""
     match = _PATTERN.fullmatch(source)
     if match is None:
-        raise GrabError("expected fake:WIDTHxHEIGHT@FPS,outage=N, as in fake: or fake:640x480@30", permanent=True)
+        raise DriverError("expected fake:WIDTHxHEIGHT@FPS,outage=N, as in fake: or fake:640x480@30", permanent=True)
     kinds = {"width": int, "height": int, "fps": float, "outage": int}
     camera = FakeCamera(**{name: kinds[name](text) for name, text in match.groupdict().items() if text})
     if not (16 <= camera.width <= 8192 and 16 <= camera.height <= 8192 and 0.1 <= camera.fps <= 1000):
-        raise GrabError("expected sides of 16 to 8192 pixels and 0.1 to 1000 frames a second", permanent=True)
+        raise DriverError("expected sides of 16 to 8192 pixels and 0.1 to 1000 frames per second", permanent=True)
     return camera
 
 
-def grab_fake(source: str) -> Grabber:
-    """Frames at the asked rate; one that comes late does not delay the next. Raises :class:`GrabError` at an outage."""
+def read_fake(source: str) -> FrameIterator:
+    """Yields frames at the given rate; a late frame delays no other. Raises :class:`DriverError` at an outage."""
     camera = parse_fake(source)
     start, index = time.monotonic(), 0
     random = np.random.default_rng(0)
     while not camera.outage or index < camera.outage:
         time.sleep(max(0.0, start + index / camera.fps - time.monotonic()))
-        yield Arrival(partial(draw_frame, camera, index, random))
+        yield UndecodedFrame(partial(draw_frame, camera, index, random))
         index += 1
-    raise GrabError(f"the fake camera breaks off after {camera.outage} frames, as asked for")
+    raise DriverError(f"the fake camera goes offline after {camera.outage} frames, as requested by outage=")
 
 
 def draw_frame(camera: FakeCamera, index: int, random: np.random.Generator) -> Image:
@@ -82,5 +79,5 @@ def draw_frame(camera: FakeCamera, index: int, random: np.random.Generator) -> I
 
 @lru_cache(maxsize=1)
 def _grain(height: int, width: int) -> NDArray[np.uint8]:
-    """A sensor's noise ``[height, width]``, made once: each frame shows another window of it."""
+    """Returns sensor noise ``[height, width]``, generated once: each frame uses another window of it."""
     return np.random.default_rng(0).integers(0, 12, (height, width), np.uint8)

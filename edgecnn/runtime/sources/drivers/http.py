@@ -10,11 +10,11 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from edgecnn.preprocess import decode
-from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError, Receiving, wall_time_of
+from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame, wall_time_of
 from edgecnn.runtime.sources.drivers.http_open import open_http, why
 from edgecnn.runtime.sources.drivers.multipart import MAX_PART_BYTES, BadStreamError, PartParser, boundary_of
 
-__all__ = ["grab_http"]
+__all__ = ["read_http"]
 
 _Kind: TypeAlias = Literal["parts", "image", "video", "playlist", "other"]
 
@@ -24,13 +24,13 @@ _MJPEG_TYPES = ("multipart/", "video/x-motion-jpeg", "video/mjpeg", "video/x-mjp
 _PLAYLIST_TYPES = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl")
 
 
-def grab_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | None = None) -> Grabber:
+def read_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | None = None) -> FrameIterator:
     """Frames of an MJPEG or video stream until it breaks; of an image one and the end, or one each ``interval_s``.
 
     User name and password of the address go to its own host alone, by basic or digest authentication as it asks.
 
     Raises:
-        GrabError: refused, not found, silent for ``timeout_s``, or neither image nor video.
+        DriverError: refused, not found, silent for ``timeout_s``, or neither image nor video.
     """
     due_s = time.monotonic()
     while True:
@@ -46,8 +46,8 @@ def grab_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | N
                 yield _arrival(_whole(response, piece[0], timeout_s), piece[1], max_pixels)
             elif kind == "other":
                 shown = content_type.partition(";")[0] or "no content type"
-                raise GrabError(
-                    f"the server sends {shown}, expected image/…, multipart/x-mixed-replace (MJPEG) or a video",
+                raise DriverError(
+                    f"the server sends {shown}; expected image/…, multipart/x-mixed-replace (MJPEG) or a video",
                     permanent=True,
                 )
         if kind != "image":
@@ -57,9 +57,9 @@ def grab_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | N
         due_s = max(due_s + interval_s, time.monotonic())  # a slow answer delays no other
         time.sleep(max(0.0, due_s - time.monotonic()))
     if kind in ("video", "playlist"):
-        from edgecnn.runtime.sources.drivers.network_video import grab_http_video  # noqa: PLC0415  # images need none
+        from edgecnn.runtime.sources.drivers.network_video import read_http_video  # noqa: PLC0415  # images need none
 
-        yield from grab_http_video(url, max_pixels, timeout_s, playlist=kind == "playlist", finite=finite)
+        yield from read_http_video(url, max_pixels, playlist=kind == "playlist", finite=finite)
 
 
 def _kind(content_type: str, begin: bytes) -> _Kind:
@@ -99,7 +99,7 @@ def _first_piece(response: http.client.HTTPResponse, timeout_s: float) -> tuple[
         while 0 < len(piece) < 12 and (more := response.read1(_PIECE_BYTES)):  # enough to tell its kind
             piece += more
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise GrabError(why(error, timeout_s)) from error
+        raise DriverError(why(error, timeout_s)) from error
     return piece, came_s
 
 
@@ -109,7 +109,7 @@ def _mjpeg(
     begin: tuple[bytes, float],
     max_pixels: int,
     timeout_s: float,
-) -> Iterator[Arrival | Receiving]:
+) -> Iterator[UndecodedFrame | Receiving]:
     piece, now_s = begin
     quiet_s, received = now_s, 0
     try:
@@ -119,14 +119,14 @@ def _mjpeg(
                 quiet_s, received = now_s, 0
             received += len(piece)
             if now_s - quiet_s > timeout_s / 2:
-                yield Receiving(f"{received} bytes came, and no whole image among them")
+                yield Receiving(f"{received} bytes were received, but no complete image")
             piece = response.read1(_PIECE_BYTES)
             now_s = time.monotonic()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise GrabError(why(error, timeout_s)) from error
+        raise DriverError(why(error, timeout_s)) from error
     except BadStreamError as error:
-        raise GrabError(f"no MJPEG: {error}") from error
-    raise GrabError("the server ended the stream")
+        raise DriverError(f"invalid MJPEG stream: {error}") from error
+    raise DriverError("the server ended the stream")
 
 
 def _whole(response: http.client.HTTPResponse, begin: bytes, timeout_s: float) -> bytes:
@@ -136,14 +136,14 @@ def _whole(response: http.client.HTTPResponse, begin: bytes, timeout_s: float) -
         while piece := response.read(_PIECE_BYTES):
             content += piece
             if len(content) > MAX_PART_BYTES:
-                raise GrabError(f"the image is larger than {MAX_PART_BYTES // 2**20} MiB", permanent=True)
+                raise DriverError(f"the image is larger than {MAX_PART_BYTES // 2**20} MiB", permanent=True)
             if time.monotonic() > end:
-                raise GrabError(f"the image took more than {4 * timeout_s:g} s")
+                raise DriverError(f"the image took more than {4 * timeout_s:g} s")
     except (OSError, http.client.HTTPException) as error:
-        raise GrabError(why(error, timeout_s)) from error
+        raise DriverError(why(error, timeout_s)) from error
     return bytes(content)
 
 
-def _arrival(content: bytes, first_s: float, max_pixels: int) -> Arrival:
+def _arrival(content: bytes, first_s: float, max_pixels: int) -> UndecodedFrame:
     image = partial(decode, content, name="frame", max_pixels=max_pixels, color="bgr")
-    return Arrival(image, first_s, wall_time_of(first_s))
+    return UndecodedFrame(image, first_s, wall_time_of(first_s))

@@ -14,7 +14,7 @@ from http.cookiejar import CookieJar
 from typing import Any, cast
 from urllib.parse import unquote, urlunsplit
 
-from edgecnn.runtime.sources.drivers.driver import GrabError, split_address
+from edgecnn.runtime.sources.drivers.driver import DriverError, split_address
 from edgecnn.runtime.sources.drivers.http_auth import AuthHandler
 
 __all__ = ["open_http", "why"]
@@ -76,7 +76,7 @@ def open_http(url: str, timeout_s: float) -> http.client.HTTPResponse:
     """The server's answer, its body unread.
 
     Raises:
-        GrabError: refused, not found, or silent for ``timeout_s``.
+        DriverError: refused, not found, or silent for ``timeout_s``.
     """
     parts = split_address(url)
     host = parts.netloc.rpartition("@")[2]
@@ -97,20 +97,20 @@ def open_http(url: str, timeout_s: float) -> http.client.HTTPResponse:
             if error.code == http.client.UNAUTHORIZED
             else ""
         )
-        raise GrabError(f"the server answers {error.code} {error.reason}{hint}") from error
+        raise DriverError(f"the server answers {error.code} {error.reason}{hint}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise GrabError(why(error, timeout_s)) from error
+        raise DriverError(why(error, timeout_s)) from error
 
 
 def why(error: Exception, timeout_s: float) -> str:
     """What went wrong with a connection, as one clause."""
     cause = getattr(error, "reason", error)
     if isinstance(cause, TimeoutError):
-        return f"nothing came for {timeout_s:g} s"
+        return f"timeout: no data for {timeout_s:g} s"
     if isinstance(cause, ConnectionRefusedError):
         return "connection refused"
     if isinstance(cause, ConnectionResetError | BrokenPipeError):
         return "the connection was reset"
     if isinstance(cause, http.client.IncompleteRead):
-        return "the server ended the stream in mid-frame"
+        return "the server ended the stream within a frame"
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -23,17 +23,17 @@ from av.video.stream import VideoStream
 
 from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.runtime.sources.drivers.driver import (
-    Arrival,
-    Grabber,
-    GrabError,
+    DriverError,
+    FrameIterator,
     Receiving,
-    opencv_takes,
+    UndecodedFrame,
     split_address,
     wall_time_of,
 )
+from edgecnn.runtime.sources.opencv_io import opencv_accepts
 from edgecnn.runtime.sources.video_decoder import BgrConverter, VideoDecoder
 
-__all__ = ["grab_http_video", "grab_rtsp"]
+__all__ = ["read_http_video", "read_rtsp"]
 
 _RTSP_PORT = 554
 _LONG_S = 60.0  # silence is for the runner to notice, which kills this process
@@ -42,10 +42,10 @@ _TELL_S = 0.5  # between two signs of life while no frame comes
 _Came: TypeAlias = "tuple[Packet[VideoStream], float]"
 
 
-def grab_rtsp(url: str, max_pixels: int, timeout_s: float) -> Grabber:
+def read_rtsp(url: str, max_pixels: int, timeout_s: float) -> FrameIterator:
     """Frames of an RTSP stream over TCP, unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` says otherwise.
 
-    Raises :class:`GrabError`.
+    Raises :class:`DriverError`.
     """
     parts = split_address(url)
     try:  # FFmpeg tells no reason, and waits longer
@@ -56,47 +56,46 @@ def grab_rtsp(url: str, max_pixels: int, timeout_s: float) -> Grabber:
             if isinstance(error, TimeoutError)
             else (error.strerror or str(error)).lower()
         )
-        raise GrabError(reason) from error
+        raise DriverError(reason) from error
     given = os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
     options = dict(pair.split(";", 1) for pair in given.split("|") if ";" in pair)
     container = _open(url, options, "check path, user name and password")
-    yield from _frames(container, max_pixels, timeout_s, paced=False)
-    raise GrabError("the server ended the stream")
+    yield from _frames(container, max_pixels, paced=False)
+    raise DriverError("the server ended the stream")
 
 
-def grab_http_video(url: str, max_pixels: int, timeout_s: float, *, playlist: bool, finite: bool) -> Grabber:
+def read_http_video(url: str, max_pixels: int, *, playlist: bool, finite: bool) -> FrameIterator:
     """Frames of a video over HTTP: of a recording at its own pace to its end, of a live one as they come.
 
     Args:
         url: its address.
         max_pixels: of a frame.
-        timeout_s: of a silent connection.
         playlist: it is one (HLS), which names pieces of several seconds.
         finite: the server tells its length.
 
-    Raises :class:`GrabError`.
+    Raises :class:`DriverError`.
     """
     options = {"protocol_whitelist": "http,https,tcp,tls,crypto"}  # a playlist may name no file of this machine
     container = _open(url, options, "it is no video that FFmpeg reads")
     recorded = bool(container.duration) if playlist else finite
     # A playlist's pieces come at once, several seconds of video each
-    yield from _frames(container, max_pixels, timeout_s, paced=recorded or playlist)
+    yield from _frames(container, max_pixels, paced=recorded or playlist)
     if not recorded:
-        raise GrabError("the server ended the stream")
+        raise DriverError("the server ended the stream")
 
 
 def _open(url: str, options: dict[str, str], hint: str) -> InputContainer:
-    if not opencv_takes(url):
-        raise GrabError("the address is not UTF-8", permanent=True)
+    if not opencv_accepts(url):
+        raise DriverError("the address is not UTF-8", permanent=True)
     try:
         return av.open(url, options={"fflags": "nobuffer", **options}, timeout=(_LONG_S, _LONG_S))
     except (FFmpegError, OSError, ValueError) as error:
-        raise GrabError(f"the server answers, the stream does not open: {hint}") from error
+        raise DriverError(f"the server responds, but the stream cannot be opened; {hint}") from error
 
 
-def _frames(container: InputContainer, max_pixels: int, timeout_s: float, *, paced: bool) -> Grabber:
+def _frames(container: InputContainer, max_pixels: int, *, paced: bool) -> FrameIterator:
     if not container.streams.video:
-        raise GrabError("the stream holds no video", permanent=True)
+        raise DriverError("the stream holds no video", permanent=True)
     stream = container.streams.video[0]
     decoder: VideoDecoder[float] = VideoDecoder(stream, 1)  # more threads hold back as many frames
     converter = BgrConverter()
@@ -108,9 +107,9 @@ def _frames(container: InputContainer, max_pixels: int, timeout_s: float, *, pac
             told_s = time.monotonic()
         elif time.monotonic() - told_s > _TELL_S:
             told_s = time.monotonic()
-            yield Receiving(f"data comes, but no frame that can be decoded without an earlier one ({timeout_s:g} s)")
+            yield Receiving("data is received, but no keyframe yet")
         for frame, taken_s in frames:
-            yield Arrival(partial(converter.convert, frame, max_pixels), taken_s, wall_time_of(taken_s))
+            yield UndecodedFrame(partial(converter.convert, frame, max_pixels), taken_s, wall_time_of(taken_s))
 
 
 class PacketReader:
@@ -126,7 +125,7 @@ class PacketReader:
         self._container, self._stream, self._paced = container, stream, paced
         self._waiting: deque[_Came] = deque()
         self._news = FrameEvent()
-        self._over: GrabError | bool = False
+        self._over: DriverError | bool = False
         threading.Thread(target=self._read, daemon=True).start()
 
     def packets(self, decoder: VideoDecoder[float]) -> Iterator[_Came]:
@@ -135,7 +134,7 @@ class PacketReader:
         while True:
             over = self._over
             if not self._waiting:
-                if isinstance(over, GrabError):
+                if isinstance(over, DriverError):
                     raise over
                 if over:
                     return
@@ -179,7 +178,7 @@ class PacketReader:
                 self._news.notify()
             self._over = True
         except ExitError:
-            self._over = GrabError(f"nothing came for {_LONG_S:g} s")
+            self._over = DriverError(f"timeout: no data for {_LONG_S:g} s")
         except (FFmpegError, OSError, ValueError) as error:
-            self._over = GrabError(f"the stream broke: {getattr(error, 'strerror', None) or type(error).__name__}")
+            self._over = DriverError(f"the stream broke: {getattr(error, 'strerror', None) or type(error).__name__}")
         self._news.notify()

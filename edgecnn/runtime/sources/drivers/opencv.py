@@ -1,4 +1,4 @@
-"""Frames that OpenCV captures: local cameras, GStreamer pipelines."""
+"""Sources that OpenCV reads: local cameras, GStreamer pipelines."""
 
 from __future__ import annotations
 
@@ -10,71 +10,77 @@ import cv2
 from edgecnn.errors import ImageError, SourceError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.cameras import resolve_camera
-from edgecnn.runtime.sources.drivers.driver import Arrival, Grabber, GrabError, as_bgr, opencv_takes
+from edgecnn.runtime.sources.drivers.driver import (
+    DriverError,
+    FrameIterator,
+    UndecodedFrame,
+)
+from edgecnn.runtime.sources.opencv_io import as_bgr, opencv_accepts
 
-__all__ = ["grab_camera", "grab_gstreamer"]
+__all__ = ["read_camera", "read_gstreamer"]
 
 
-def grab_camera(source: str) -> Grabber:
-    """Frames of a local camera by number, path or name.
+def read_camera(source: str) -> FrameIterator:
+    """Yields frames of a local camera, by number, path or name.
 
-    Raises :class:`GrabError`, permanent where there is no such camera.
+    Raises :class:`DriverError`; permanent if the camera does not exist.
     """
     try:
         camera = resolve_camera(source)
     except SourceError as error:
-        raise GrabError(str(error).removeprefix(f"{source}: "), permanent=True) from error
+        raise DriverError(str(error).removeprefix(f"{source}: "), permanent=True) from error
     backend = {"linux": cv2.CAP_V4L2, "darwin": cv2.CAP_AVFOUNDATION, "win32": cv2.CAP_DSHOW}.get(
         sys.platform, cv2.CAP_ANY
     )
     capture = cv2.VideoCapture(camera.index, backend)
     if not capture.isOpened():
-        raise GrabError("the camera does not open: another program may be using it")
+        raise DriverError("the camera cannot be opened; another program may be using it")
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # drivers that heed it keep no old frames
     yield from _frames(capture, "the camera gives no more frames")
 
 
-def grab_gstreamer(pipeline: str) -> Grabber:
-    """Frames of a GStreamer pipeline that ends in ``appsink``, whatever its own format is.
+def read_gstreamer(pipeline: str) -> FrameIterator:
+    """Yields frames of a GStreamer pipeline that ends in ``appsink``, in any pixel format.
 
-    Raises :class:`GrabError`.
+    Raises :class:`DriverError`.
     """
     in_bgr = _in_bgr(pipeline)
     if not cv2.videoio_registry.hasBackend(
         cv2.CAP_GSTREAMER
     ):  # the list of backends names plugins too that are not there
-        raise GrabError(
-            "this OpenCV was built without GStreamer, as PyPI's are; build OpenCV 5 with it", permanent=True
+        raise DriverError(
+            "this OpenCV was built without GStreamer, like the wheels on PyPI; build OpenCV 5 with GStreamer",
+            permanent=True,
         )
     capture = _open(in_bgr, cv2.CAP_GSTREAMER, ())
     if not capture.isOpened():
-        raise GrabError(
-            "the pipeline does not start: try it with gst-launch-1.0; its appsink may have no name of its own"
+        raise DriverError(
+            "the pipeline cannot be started; test it with gst-launch-1.0; its appsink must not have a name"
         )
     yield from _frames(capture, "the pipeline ended")
 
 
 def _in_bgr(pipeline: str) -> str:
-    """The pipeline with its frames converted last.
+    """Adds a conversion to BGR at the end of the pipeline.
 
-    OpenCV hands out I420 as one grey plane, half as high again, and RGBA as if it were BGRA.
+    Without it OpenCV returns I420 as one grey plane of 1.5 times the height, and RGBA as if it were BGRA.
     """
     before, _, sink = pipeline.rpartition("!")
     if not before.strip() or not sink.strip().startswith("appsink"):
-        raise GrabError("expected a pipeline that ends in appsink, as in v4l2src ! appsink", permanent=True)
+        raise DriverError("expected a pipeline that ends in appsink, as in v4l2src ! appsink", permanent=True)
     return f"{before.strip()} ! videoconvert ! video/x-raw,format=BGR ! {sink.strip()}"
 
 
 def _open(source: str, backend: int, settings: Sequence[int]) -> cv2.VideoCapture:
-    if not opencv_takes(source):
-        raise GrabError("the address is not UTF-8", permanent=True)
+    if not opencv_accepts(source):
+        raise DriverError("the address is not UTF-8", permanent=True)
     try:
         return cv2.VideoCapture(source, backend, settings)
     except cv2.error as error:
-        raise GrabError(str(error).splitlines()[0]) from error
+        raise DriverError(str(error).splitlines()[0]) from error
 
 
-def _frames(capture: cv2.VideoCapture, ended: str) -> Grabber:
+def _frames(capture: cv2.VideoCapture, ended: str) -> FrameIterator:
     def decode() -> Image:
         try:
             found, image = capture.retrieve()
@@ -86,7 +92,7 @@ def _frames(capture: cv2.VideoCapture, ended: str) -> Grabber:
 
     try:
         while capture.grab():
-            yield Arrival(decode)
+            yield UndecodedFrame(decode)
     finally:
         capture.release()
-    raise GrabError(ended)
+    raise DriverError(ended)

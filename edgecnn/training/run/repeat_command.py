@@ -8,7 +8,7 @@ from typing import Any
 from edgecnn.command_options import Declaration, Option, declarations
 from edgecnn.training.models.own import OWN
 from edgecnn.training.options import TrainOptions
-from edgecnn.training.setup import Setup
+from edgecnn.training.setup import RECIPE_OPTIONS, Setup
 
 __all__ = ["repeat_command"]
 
@@ -23,16 +23,15 @@ def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
         setup: what they came to.
         epochs: trained; they tell how many fitted into a time budget.
     """
-    settled: dict[str, Any] = {
+    settled: dict[str, Any] = {name: getattr(setup.recipe, name) for name in RECIPE_OPTIONS} | {
         "model": setup.spec.name,
         "preset": setup.recipe.name,
-        "epochs": setup.recipe.epochs if options.time_budget_min is None else epochs,
         "imgsz": setup.imgsz,
-        "lr": setup.recipe.lr,
-        "layer_decay": setup.recipe.layer_decay,
         "augment": setup.recipe.augmentation,
         "device": setup.device.type,
     }
+    if options.time_budget_min is not None:
+        settled["epochs"] = epochs
     own = settled["model"] == OWN
     command = ["edgecnn", "train", str(options.data)]
     for declared in declarations(TrainOptions):

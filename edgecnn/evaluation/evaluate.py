@@ -1,7 +1,4 @@
-"""Evaluates a model, of whatever kind, on a folder of images.
-
-The same code for a checkpoint on torch and a file on a device.
-"""
+"""Evaluates a model on a dataset. The same code serves checkpoints (torch) and model files (onnxruntime)."""
 
 from __future__ import annotations
 
@@ -29,22 +26,22 @@ _BATCH = 32
 
 
 class ModelBackend(Protocol):
-    """A model that answers images with probabilities."""
+    """A model that computes class probabilities for images: a checkpoint or a session."""
 
     @property
     def manifest(self) -> Manifest:
-        """What it says of itself."""
+        """The manifest of the model."""
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
-        """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``."""
+        """Returns probabilities ``[N, C]`` for uint8 ``[N, H, W, 3]`` RGB."""
 
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """As ``probabilities``, with the unknown scores ``[N]`` where the manifest's rule goes by them."""
+        """Returns probabilities ``[N, C]``, and unknown scores ``[N]`` if the manifest's rule uses them, else None."""
 
 
 @dataclass(frozen=True)
 class DatasetPredictions:
-    """A model's probabilities for the images that could be read."""
+    """The outputs of a model for a list of image files: N readable images, and the files that could not be read."""
 
     indices: tuple[int, ...]  # into the list that was given
     probabilities: NDArray[np.float32]  # [N, C]
@@ -54,17 +51,17 @@ class DatasetPredictions:
 
     @property
     def rejection_scores(self) -> NDArray[np.float32]:
-        """What the manifest's rule goes by, ``[N]``."""
+        """The scores that the manifest's unknown rule compares with its threshold, ``[N]``."""
         return self.probabilities.max(1) if self.unknown_scores is None else self.unknown_scores
 
 
 def read_probabilities(
     model: ModelBackend, paths: Sequence[Path], progress: Progress | None = None, batch: int = _BATCH
 ) -> DatasetPredictions:
-    """Runs every image through the model's own preprocessing and the model.
+    """Preprocesses every image by the model's manifest and runs the model on it.
 
     Raises:
-        DataError: none of the images can be read.
+        DataError: no image can be read.
     """
     start = time.perf_counter()
     indices: list[int] = []
@@ -85,7 +82,7 @@ def read_probabilities(
         if progress:
             progress(len(indices) + len(skipped), len(paths))
     if not rows:
-        raise DataError(f"{paths[0].parent}: none of {len(paths)} images can be read; the first: {skipped[0].reason}")
+        raise DataError(f"{paths[0].parent}: none of {len(paths)} images can be read; first error: {skipped[0].reason}")
     return DatasetPredictions(
         indices=tuple(indices),
         probabilities=np.concatenate(rows),
@@ -97,7 +94,7 @@ def read_probabilities(
 
 @dataclass(frozen=True)
 class ValResult:
-    """What ``edgecnn val`` reports; keys as in the contract."""
+    """The report of ``edgecnn val``; field names are the JSON keys."""
 
     images: int
     top1: float
@@ -121,14 +118,15 @@ def validate(
     which: Literal["val", "test", "all"] | None = None,
     progress: Progress | None = None,
 ) -> ValResult:
-    """Evaluates a model on a folder of labelled images; which of them: :func:`edgecnn.data.dataset.select_eval_images`.
+    """Evaluates a model on labelled images, chosen by :func:`edgecnn.data.dataset.select_eval_images`.
 
     Raises:
-        InputNotFoundError, DataError: the folder cannot evaluate this model.
+        InputNotFoundError: the folder does not exist.
+        DataError: the folder is not a labelled dataset with classes of this model, or no image can be read.
     """
     evaluated: EvalImages = select_eval_images(data, model.manifest, record, which)
     if evaluated.truth is None:
-        raise DataError(f"{data}: its images have no labels; put them into one folder a class")
+        raise DataError(f"{data}: its images have no labels; put them into one folder per class")
     predictions = read_probabilities(model, evaluated.paths, progress)
     found = compute_metrics(
         predictions.probabilities, [evaluated.truth[i] for i in predictions.indices], model.manifest.labels

@@ -1,0 +1,180 @@
+"""A run that was killed or interrupted goes on and ends as one that never was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import start_fork
+from run_outputs import Listening, identical, rows_of
+
+from edgecnn.errors import CheckpointError, EdgeCNNError, InputNotFoundError, UsageError
+from edgecnn.progress import Silent
+from edgecnn.training.loop import train
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
+from edgecnn.training.run.checkpoint import load_checkpoint, load_last
+
+Options = Callable[..., TrainOptions]
+_EPOCHS = 12  # of the runs that are killed: a second and more, where a kill takes milliseconds
+
+
+# As many as this process has: sums are added in the same order
+_ONE_THREAD = "import torch; torch.set_num_threads(1); "
+# Saves after every step
+_EAGER = _ONE_THREAD + "import edgecnn.training.run.run_checkpoints as saving; saving._SAVE_EVERY_S = 0.0"
+
+
+def _stopped(
+    words: list[object], out: Path, signum: signal.Signals, *, saves: int = 1, before: str = _ONE_THREAD
+) -> tuple[int | None, str]:
+    """Begins a run by the command line and sends it a signal as soon as `last.pt` has been seen to change so often."""
+    streams = Path(tempfile.mkdtemp(dir=out.parent))
+    last = out / "weights" / "last.pt"
+    seen = _identity(last)
+    process = start_fork(["train", *words, "--out", out], os.environ, streams, before=before)
+    while saves and process.is_alive():  # pytest's timeout ends a wait in vain
+        if (now := _identity(last)) != seen:
+            seen, saves = now, saves - 1
+        process.join(0.001)
+    os.kill(process.pid or 0, signum)
+    process.join(60)
+    return process.exitcode, (streams / "err").read_text()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Another for every file that took the place."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _begun(data: Path) -> list[object]:
+    recipe = ["--model", "resnet8", "--weights", "none", "--epochs", _EPOCHS, "--batch", 8, "--device", "cpu"]
+    return [data, *recipe]
+
+
+def _same_run(resumed: TrainResult, whole: TrainResult) -> bool:
+    keys = ("epoch", "train_loss", "val_loss", "val_top1", "lr")
+    tables = [
+        [tuple(row[key] for key in keys) for row in rows_of(Path(run.run_dir) / "results.csv")]
+        for run in (resumed, whole)
+    ]
+    figures = [(run.epochs, run.val_top1, run.val_ece) for run in (resumed, whole)]
+    weights = all(identical(getattr(resumed, k), getattr(whole, k)) for k in ("best_checkpoint", "last_checkpoint"))
+    return weights and figures[0] == figures[1] and tables[0] == tables[1]
+
+
+@pytest.fixture(scope="module")
+def never_stopped(small_options: Options, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    return train(small_options(tmp_path_factory.mktemp("whole") / "run", epochs=_EPOCHS))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_run_killed_at_a_random_point_and_resumed_equals_one_that_was_never_stopped(
+    seed: int, never_stopped: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    saves = int(np.random.default_rng(seed).integers(1, 25))  # of 48, a step each
+    status, _ = _stopped(_begun(images), tmp_path / "killed", signal.SIGKILL, saves=saves, before=_EAGER)
+    assert status == -signal.SIGKILL
+    progressed = load_last(
+        tmp_path / "killed/weights/last.pt", tmp_path / "killed/weights/last.previous.pt", Silent()
+    ).progressed
+    assert progressed
+    assert len(progressed.history) < _EPOCHS
+    assert _same_run(train(TrainOptions(data=images, out=tmp_path / "killed", resume=True)), never_stopped)
+
+
+def test_a_run_killed_twice_still_equals_one_that_was_never_stopped(
+    never_stopped: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    for words in (_begun(images), [images, "--resume"]):
+        status, _ = _stopped(words, tmp_path / "killed", signal.SIGKILL, saves=5, before=_EAGER)
+        assert status == -signal.SIGKILL
+    assert _same_run(train(TrainOptions(data=images, out=tmp_path / "killed", resume=True)), never_stopped)
+
+
+def test_ctrl_c_within_an_epoch_saves_that_step_exits_130_and_resumes_to_the_same_weights(
+    never_stopped: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    status, errors = _stopped(_begun(images), tmp_path / "run", signal.SIGINT)
+    assert status == 130
+    assert "Traceback" not in errors
+    assert "interrupted" in errors
+    resume = f"edgecnn: interrupted; continue with: edgecnn train {images} --out {tmp_path / 'run'} --resume"
+    assert errors.splitlines()[-1] == resume
+    last = load_checkpoint(tmp_path / "run" / "weights" / "last.pt")
+    assert last.progressed
+    assert len(last.progressed.history) < _EPOCHS
+    assert not [p.name for p in (tmp_path / "run").rglob(".*")], "no half-written file stays"
+    assert _same_run(train(TrainOptions(data=images, out=tmp_path / "run", resume=True)), never_stopped)
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_and_says_so(
+    never_stopped: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    _stopped(_begun(images), tmp_path / "run", signal.SIGINT, saves=3)
+    last = tmp_path / "run" / "weights" / "last.pt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    said: list[str] = []
+    resumed = train(TrainOptions(data=images, out=tmp_path / "run", resume=True), Listening(said))
+    assert any("last.pt" in line and "not a checkpoint that can be read" in line for line in said)
+    assert any("last.previous.pt" in line for line in said)
+    assert _same_run(resumed, never_stopped)
+
+
+@pytest.mark.parametrize(
+    "lost", [lambda best: best.write_bytes(best.read_bytes()[:-1000]), Path.unlink], ids=["damaged", "missing"]
+)
+def test_a_lost_best_checkpoint_is_told_at_once_and_replaced(
+    lost: Callable[[Path], object], trained: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    lost(run / "weights" / "best.pt")
+    said: list[str] = []
+    resumed = train(TrainOptions(data=images, out=run, resume=True), Listening(said))
+    assert any("best.pt" in line and "the weights of last.pt as the best so far" in line for line in said)
+    assert identical(resumed.best_checkpoint, run / "weights" / "last.pt")
+
+
+def test_resuming_a_finished_run_changes_no_weights(trained: TrainResult, images: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    resumed = train(TrainOptions(data=images, out=run, resume=True))
+    assert resumed.epochs == trained.epochs
+    assert identical(resumed.best_checkpoint, trained.best_checkpoint)
+
+
+def test_resuming_with_other_images_is_refused(trained: TrainResult, images: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    data = Path(shutil.copytree(images, tmp_path / "data"))
+    next((data / "circle").iterdir()).unlink()
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    with pytest.raises(CheckpointError, match="not the images that"):
+        train(TrainOptions(data=data, out=run, resume=True))
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+def test_resuming_with_the_same_images_under_other_labels_is_refused(
+    trained: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    data = Path(shutil.copytree(images, tmp_path / "data"))
+    for old, new in (("circle", "swap"), ("square", "circle"), ("swap", "square")):
+        (data / old).rename(data / new)
+    with pytest.raises(EdgeCNNError):
+        train(TrainOptions(data=data, out=run, resume=True))
+
+
+def test_resuming_nothing_is_refused(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputNotFoundError, match=r"last\.pt"):
+        train(TrainOptions(data=images, out=tmp_path / "none", resume=True))
+    with pytest.raises(UsageError, match="--out"):
+        train(TrainOptions(data=images, resume=True))
