@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.data": {*BASE, "edgecnn.image", *NUMERIC},
     "edgecnn.data_quality": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
     "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
-    "edgecnn.runtime": {*HEADS, "onnxruntime", "google", "PIL", "typing_extensions"},
+    "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "PIL", "typing_extensions"},
     "edgecnn.training": {*HEADS, "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
     "edgecnn.demo": {*HEADS, "edgecnn.runtime", "edgecnn.training", "exporters"},
     "exporters": {*HEADS, "edgecnn.runtime", "edgecnn.training", "torch", "onnx", "onnxruntime"},

@@ -10,10 +10,11 @@ __all__ = ["image_progress"]
 
 
 @contextmanager
-def image_progress(count: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
+def image_progress(count: Callable[[], int | None], what: str = "images") -> Iterator[Callable[[int], None]]:
     """Gives what to call with the number of images done so far.
 
-    There is a bar where standard error is a terminal and ``count`` knows how many come, else nothing.
+    There is a bar where standard error is a terminal and ``count`` knows how many come, else nothing. ``what`` they are
+    stands beside their rate.
     """
     total = count() if sys.stderr.isatty() else None
     if total is None or total < 2:
@@ -33,7 +34,7 @@ def image_progress(count: Callable[[], int | None]) -> Iterator[Callable[[int], 
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text("" if not task.speed else f"{task.speed:.1f} images/s")
+            return Text("" if not task.speed else f"{task.speed:.1f} {what}/s")
 
     columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     # Lines to the same terminal are put above the bar; to a file or a pipe they go as they are

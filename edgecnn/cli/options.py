@@ -139,6 +139,20 @@ class StreamStartOption:
     ] = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class IntervalOption:
+    """``--interval``."""
+
+    interval: Annotated[
+        float | None,
+        Option(
+            "Request an image over HTTP again every N seconds: for cameras that offer snapshots only.",
+            metavar="N",
+            default="one image",
+        ),
+    ] = None
+
+
 def require_extra(what: str) -> None:
     """Raises :class:`MissingExtraError` where training's packages are not installed."""
     from importlib.util import find_spec

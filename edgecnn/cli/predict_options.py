@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from edgecnn.cli.options import HealthOption, SessionOptions, StreamStartOption
+from edgecnn.cli.options import HealthOption, IntervalOption, SessionOptions, StreamStartOption
 from edgecnn.cli.prediction_lines import LineFormat
 from edgecnn.command_options import Argument, Option
 
@@ -14,7 +14,7 @@ __all__ = ["PredictOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(SessionOptions, HealthOption, StreamStartOption):
+class PredictOptions(SessionOptions, HealthOption, StreamStartOption, IntervalOption):
     """What to classify, with which model, and how to print the answers."""
 
     model: Annotated[Path, Argument("Model file (.onnx).")]
@@ -22,8 +22,8 @@ class PredictOptions(SessionOptions, HealthOption, StreamStartOption):
         tuple[str, ...],
         Argument(
             "Images, folders, globs, videos, cameras (0, /dev/video0, camera:NAME, csi:), rtsp://, http:// "
-            "(image or MJPEG), a GStreamer pipeline, fake: (made images, to try things out), or - for paths on "
-            "standard input.",
+            "(image, MJPEG, HLS, MPEG-TS or MP4), a GStreamer pipeline, fake: (made images, to try things out), or - "
+            "for paths on standard input.",
             metavar="SOURCE",
         ),
     ]

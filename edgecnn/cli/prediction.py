@@ -80,7 +80,10 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
         on_change=o.on_change,
     )
     opened.callback(_note_left_out, o.sources)
-    opened.callback(lambda: _summarize(stream.statuses, time.perf_counter() - begun, classifier.ep, stream.counters))
+    what = _counted(o.sources)
+    opened.callback(
+        lambda: _summarize(stream.statuses, time.perf_counter() - begun, classifier.ep, stream.counters, what)
+    )
     opened.enter_context(stream)
     if o.save or o.show:
         from edgecnn.runtime.streaming.annotate import Album, Window
@@ -89,7 +92,7 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
     else:
         album = window = None
     advance = opened.enter_context(
-        image_progress(lambda: count_frames(o.sources, o.every) if o.max_frames is None else o.max_frames)
+        image_progress(lambda: count_frames(o.sources, o.every) if o.max_frames is None else o.max_frames, what[1])
     )
     for frame, prediction in stream:
         write(prediction)
@@ -104,11 +107,21 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
 
 
 def _live_options(o: PredictOptions) -> LiveOptions | None:
-    if not o.fail_fast:
+    if not o.fail_fast and o.interval is None:
         return None
     from edgecnn.runtime.sources import LiveOptions
 
-    return LiveOptions(fail_fast=True)
+    return LiveOptions(fail_fast=o.fail_fast, interval_s=o.interval)
+
+
+def _counted(sources: Sequence[str]) -> tuple[str, str]:
+    """What is counted, one and several: images, or frames of videos and cameras."""
+    from edgecnn.runtime.sources import parse_address
+
+    still = {parse_address(source).kind == "images" for source in sources}
+    if still == {True}:
+        return "image", "images"
+    return ("image or frame", "images and frames") if True in still else ("frame", "frames")
 
 
 def _smoothing(o: PredictOptions) -> SmoothingOptions | None:
@@ -135,7 +148,11 @@ def _note_left_out(sources: Sequence[str]) -> None:
             note(f"{folder}: {usage_line(len(files.images), left_out_by_reason(files.left_out))}")
 
 
-def _summarize(counts: Counter[Status], seconds: float, ep: str, cameras: Mapping[str, Counters]) -> None:
+def _summarize(
+    counts: Counter[Status], seconds: float, ep: str, cameras: Mapping[str, Counters], what: tuple[str, str]
+) -> None:
+    from edgecnn.runtime.sources.address import with_colon
+
     total = counts.total()
     if total:
         parts = [f"{counts['ok']} answered", f"{counts['unknown']} unknown"]
@@ -144,14 +161,13 @@ def _summarize(counts: Counter[Status], seconds: float, ep: str, cameras: Mappin
             f"{count} {name}" for count, name in ((without, "without a decision"), (unreadable, "unreadable")) if count
         ]
         rate = total / max(seconds, 1e-9)
-        note(
-            f"{total} {'image' if total == 1 else 'images'}: {', '.join(parts)}; {seconds:.1f} s, {rate:.1f} a "
-            f"second on {ep}"
-        )
+        note(f"{total} {what[total != 1]}: {', '.join(parts)}; {seconds:.1f} s, {rate:.1f} a second on {ep}")
     for name, found in cameras.items():
         if found.captured:
             frames, outages = (
                 f"{found.captured} frame{'s' * (found.captured != 1)}",
                 f"{found.outages} outage{'s' * (found.outages != 1)}",
             )
-            note(f"{name}: {frames} captured, {found.delivered} classified, {found.dropped} broken, {outages}")
+            note(
+                f"{with_colon(name)} {frames} captured, {found.delivered} classified, {found.dropped} broken, {outages}"
+            )

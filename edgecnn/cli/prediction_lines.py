@@ -31,7 +31,9 @@ def _write_text(p: Prediction) -> None:
         answer = f"Prediction: unknown ({f'{p.top[0].label} {p.top[0].score:.2f}' if p.top else p.reason})"
     else:
         answer = f"{'no decision' if p.status == 'no_decision' else 'error'}: {p.reason}"
-    print(f"{p.source}: {answer}", flush=True)
+    from edgecnn.runtime.sources.address import with_colon
+
+    print(f"{with_colon(p.source)} {answer}", flush=True)
 
 
 class _CsvWriter:

@@ -114,12 +114,15 @@ class FrameClassifier:
         # After the resize, where it costs least
         return fitted if frame.color == "rgb" else cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB))
 
-    def answer(self, frames: Sequence[Frame], rows: Sequence[Image] | None = None) -> list[Answer]:
+    def answer(
+        self, frames: Sequence[Frame], rows: Sequence[Image] | None = None, fit_ms: Sequence[float] | None = None
+    ) -> list[Answer]:
         """Classifies frames in one inference.
 
         Args:
             frames: any number of frames.
             rows: the results of :meth:`fit`, if computed before.
+            fit_ms: the time of each :meth:`fit` in milliseconds; it is reported as part of the preprocessing.
 
         Raises:
             ImageError: the image of a frame is not uint8 ``[H, W, 3]``.
@@ -135,9 +138,11 @@ class FrameClassifier:
         share = 1e3 / len(frames)
         preprocess_ms, inference_ms = (prepared - start) * share, (done - prepared) * share
         unknown = [None] * len(frames) if scores is None else scores.tolist()
-        answered = zip(frames, probabilities, unknown, strict=True)
+        before_ms = [0.0] * len(frames) if fit_ms is None else fit_ms
+        answered = zip(frames, probabilities, unknown, before_ms, strict=True)
         return [
-            Answer(self._prediction(frame, p, score, preprocess_ms, inference_ms), p) for frame, p, score in answered
+            Answer(self._prediction(frame, p, score, fitted_ms + preprocess_ms, inference_ms), p)
+            for frame, p, score, fitted_ms in answered
         ]
 
     def reject(self, frame: Frame, reason: str) -> Prediction:

@@ -23,6 +23,7 @@ LINES = [
     "m.onnx --deny=cat --threshold=-1 a.jpg",
     "m.onnx -- --json",
     "m.onnx a.jpg --arena --format text",
+    "m.onnx http://camera/still.jpg --interval 2.5",
     "m.onnx 0 --health off --smoothing s.json --on-change",
 ]
 
@@ -88,7 +89,7 @@ def test_all_that_was_said_arrives_although_the_program_ends_at_once(edgecnn, ti
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 400
-    assert done.stderr.startswith("400 images: ")
+    assert done.stderr.startswith("400 frames: ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

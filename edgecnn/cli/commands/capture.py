@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import HealthOption, JsonOption, StreamStartOption
+from edgecnn.cli.options import HealthOption, IntervalOption, JsonOption, StreamStartOption
 from edgecnn.cli.output import note, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptureCommandOptions(HealthOption, StreamStartOption, JsonOption):
+class CaptureCommandOptions(HealthOption, StreamStartOption, IntervalOption, JsonOption):
     """Options of ``edgecnn capture``."""
 
     source: Annotated[str, Argument("Camera, stream or video, as for predict.")]
@@ -57,6 +57,7 @@ def capture(options: CaptureCommandOptions) -> int:
         every_s=options.every,
         health=FrameHealth(thresholds) if thresholds else None,
         fail_fast=options.fail_fast,
+        interval_s=options.interval,
     )
     with reporting() as reporter:
         result = run(wanted, reporter.stage(f"capturing {options.label}"))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import JsonOption
+from edgecnn.cli.options import IntervalOption, JsonOption
 from edgecnn.cli.output import as_json, print_facts, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class HealthOptions(JsonOption):
+class HealthOptions(IntervalOption, JsonOption):
     """Options of ``edgecnn health``."""
 
     source: Annotated[str, Argument("Camera, stream or video, as for predict, while its images are good.")]
@@ -48,7 +48,9 @@ def health(options: HealthOptions) -> None:
     out = options.out
     check_writable(out)
     with reporting() as reporter:
-        learnt = learn_thresholds(frames_for(options.source, options.seconds, reporter.stage("watching")))
+        learnt = learn_thresholds(
+            frames_for(options.source, options.seconds, reporter.stage("watching"), options.interval)
+        )
     learnt.thresholds.save(out)
     if options.json:
         print_json({"file": out, "frames": learnt.frames, "unfit": learnt.unfit, "thresholds": learnt.thresholds})

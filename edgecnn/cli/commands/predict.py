@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
         "edgecnn predict model.onnx 'images/*.png' --topk 3 --save out",
         "edgecnn predict model.onnx 0 --format jsonl",
         "edgecnn predict model.onnx rtsp://user:password@camera/stream --max-frames 100",
+        "edgecnn predict model.onnx http://camera/still.jpg --interval 5",
         "edgecnn predict model.onnx 0 --health health.json --smoothing smoothing.json --on-change",
         "edgecnn predict model.onnx clip.mp4 --every 5 --save out",
         "find . -name '*.jpg' | edgecnn predict model.onnx -",

@@ -9,10 +9,14 @@ from pathlib import Path
 from edgecnn.runtime.sources.drivers.table import DRIVERS, SCHEMES, Kind
 from edgecnn.runtime.sources.redaction import secrets_in, without_passwords
 
-__all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address"]
+__all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address", "with_colon"]
 
 VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg", ".3gp"]
+    [
+        *(".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg"),
+        *(".3gp", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".mts", ".m2ts", ".vob", ".ogv", ".m2v", ".mxf"),
+        *(".asf", ".dv", ".divx", ".f4v", ".y4m"),
+    ]
 )
 
 
@@ -50,6 +54,11 @@ class Address:
         return without_passwords(message)
 
 
+def with_colon(name: str | None) -> str:
+    """A source's name as a line begins with it: ``fake:`` and ``csi:`` end in a colon already."""
+    return f"{name}" if name and name.endswith(":") else f"{name}:"
+
+
 def parse_address(source: str | os.PathLike[str]) -> Address:
     """Determines the kind of a source from its address, without opening it.
 
@@ -57,11 +66,11 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
 
     Returns:
         ``-``, a file, a folder or a pattern: ``images``; a file with a video's suffix: ``video``; ``0``,
-        ``/dev/videoN``, ``camera:NAME``: ``camera``; a text with `` ! ``: ``gstreamer``; a scheme of
+        ``/dev/videoN``, a link to it, ``camera:NAME``: ``camera``; a text with `` ! ``: ``gstreamer``; a scheme of
         :data:`~edgecnn.runtime.sources.drivers.table.SCHEMES`, as in ``rtsp://`` or ``csi:``: its kind.
     """
     text = os.fspath(source)
-    if text.startswith(("/dev/video", "camera:")):
+    if text.startswith("camera:") or _is_video_device(text):
         return Address("camera", text)
     if _is_file(text):
         return Address("video" if Path(text).suffix.lower() in VIDEO_SUFFIXES else "images", text)
@@ -70,6 +79,16 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
     if " ! " in text:
         return Address("gstreamer", text)
     return Address(SCHEMES.get(text.partition(":")[0].lower(), "images"), text)
+
+
+def _is_video_device(text: str) -> bool:
+    """Whether it is /dev/videoN, a link to one, or a name that udev gives, whether or not it is plugged in."""
+    if text.startswith(("/dev/video", "/dev/v4l/")):
+        return True
+    try:
+        return Path(text).is_symlink() and os.path.realpath(text).startswith("/dev/video")
+    except (OSError, ValueError):  # longer than a name may be, or a NUL in it
+        return False
 
 
 def _is_file(text: str) -> bool:

@@ -153,7 +153,7 @@ def resolve_camera(
 def _fitting(source: str, cameras: Sequence[Camera]) -> list[Camera]:
     if source.isdecimal():
         return [c for c in cameras if c.index == int(source) and c.kind != "csi"]
-    if "/" in source:
+    if "/" in source or Path(source).is_symlink():
         names = {source, os.path.realpath(source)}  # udev links cameras by name: /dev/v4l/by-id
         return [c for c in cameras if c.path in names]
     called = source.casefold()

@@ -10,7 +10,7 @@ from typing import Literal
 
 from edgecnn.preprocess import ColorOrder, Image
 
-__all__ = ["Frame", "FrameKind", "now_rfc3339"]
+__all__ = ["Frame", "FrameKind", "now_rfc3339", "rfc3339"]
 
 FrameKind = Literal["image", "video", "stream"]
 """Frame quality checks run on streams and videos only, not on image files and arrays."""
@@ -18,7 +18,12 @@ FrameKind = Literal["image", "video", "stream"]
 
 def now_rfc3339() -> str:
     """Returns the current UTC time with milliseconds (RFC 3339)."""
-    second, ms = divmod(time.time_ns() // 1_000_000, 1000)
+    return rfc3339(time.time_ns())
+
+
+def rfc3339(time_ns: int) -> str:
+    """Returns a time in nanoseconds since 1970 as UTC with milliseconds (RFC 3339)."""
+    second, ms = divmod(time_ns // 1_000_000, 1000)
     return f"{_rfc3339(second)}.{ms:03}Z"
 
 

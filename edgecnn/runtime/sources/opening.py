@@ -13,7 +13,6 @@ from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.capture.live_options import LiveOptions
 from edgecnn.runtime.sources.files import expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.video import read_video
 
 if TYPE_CHECKING:
     from edgecnn.runtime.sources.capture.live import LiveSource
@@ -48,6 +47,8 @@ def open_source(
 
         return LiveSource(address, replace(live or LiveOptions(), every=every, max_pixels=max_pixels))
     if address.kind == "video":
+        from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415  # images need no video decoder
+
         return read_video(address.text, every, max_pixels)
     paths = expand_sources([address.text])
     return (read_frame(path, index, max_pixels) for index, path in enumerate(paths) if index % every == 0)

@@ -41,7 +41,7 @@ def secrets_in(text: str, *, whole: bool = False) -> tuple[str, ...]:
         _, _, password = match["user"].partition(":")
         found.add(password or match["user"])
         # Where a library took one of these for the end
-        found |= {piece for piece in re.split("[@/]", password) if len(piece) > 3}
+        found |= {piece for piece in re.split("[@/?#]", password) if len(piece) > 3}
     from urllib.parse import unquote  # noqa: PLC0415  # only a message about an address needs it
 
     found |= {unquote(secret) for secret in found}

@@ -1,4 +1,4 @@
-"""Reads all frames of a video file in order."""
+"""The frames of a video file, every one of them in its order."""
 
 from __future__ import annotations
 
@@ -6,76 +6,126 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from edgecnn.errors import ImageError, InputNotFoundError, SourceError
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.opencv_io import as_bgr, opencv_accepts
+from edgecnn.runtime.sources.matroska import is_cut_short
+from edgecnn.runtime.sources.media_clock import MediaClock
+from edgecnn.runtime.sources.video_decoder import BgrConverter, VideoDecoder
+from edgecnn.runtime.system.cpu_features import allowed_threads
 
-__all__ = ["read_video", "video_rate"]
+__all__ = ["read_video", "stated_frames", "stream_rate", "video_rate"]
 
-_WHOLE = 0.9  # of the frames that the header promises: it may be an estimate
-_LOST = 5  # frames that a short video may lack all the same
+_USUAL_RATE = 25.0
+# Formats without a begin and an end: a recording is cut out of them anywhere, mostly within a frame
+_ENDLESS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo", "m4v", "mjpeg", "obu", "dv")
 
 
 def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
-    """Yields every ``every``-th frame; ``media_time_s`` is its position. The rotation of the file is applied.
+    """Every ``every``-th frame of a video file; ``media_time_s`` is its place there. The file's rotation is applied,
+    interlaced frames are deinterlaced.
 
     Raises:
-        InputNotFoundError, SourceError: at the first frame, if the file cannot be opened or decoded.
-        ImageError: at the end, if the file is truncated.
+        InputNotFoundError, SourceError: at the first frame, where there is none to be had.
+        ImageError: at the end, where the file breaks off, or held frames that cannot be decoded.
     """
-    capture = _open(path, max_pixels)
-    promised, index = capture.get(cv2.CAP_PROP_FRAME_COUNT), 0
-    try:
-        while True:
-            start = time.perf_counter()
-            if not capture.grab():
-                break
-            index += 1
-            if (index - 1) % every:
-                continue
-            media_time_s = max(0.0, capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3)
-            found, image = capture.retrieve()
-            if not found:
-                break
-            yield Frame(
-                image=as_bgr(image),
-                name=path,
-                index=index - 1,
-                media_time_s=media_time_s,
-                decode_ms=(time.perf_counter() - start) * 1e3,
-                kind="video",
-            )
-    finally:
-        capture.release()
+    with _open(path) as container:
+        stream = _video_stream(container, path, max_pixels)
+        decoder: VideoDecoder[None] = VideoDecoder(stream, allowed_threads())
+        index, broken = 0, ""
+        try:
+            for index, frame in _frames(container, stream, decoder, path, every, max_pixels):  # noqa: B007
+                if frame is not None:
+                    yield frame
+        except FFmpegError as error:  # of the container's reader: where the rest is cannot be told
+            broken = f": {error.strerror or error}"
+        endless = container.format.name in _ENDLESS
     if not index:
         raise SourceError(f"{path}: no frame of this video can be decoded; convert it, for example with ffmpeg")
-    if index < _WHOLE * promised - _LOST:
-        raise ImageError(f"{path}: is truncated after {index} of {promised:.0f} frames; copy the file again")
+    if broken or (decoder.damaged_last and not endless) or is_cut_short(path):
+        raise ImageError(f"{path}: is truncated after {index} frames{broken}; copy the file again")
+    if decoder.damaged and not endless:
+        raise ImageError(f"{path}: {decoder.damaged} of its frames are damaged and were left out; copy the file again")
+
+
+def _frames(
+    container: InputContainer, stream: VideoStream, decoder: VideoDecoder[None], path: str, every: int, max_pixels: int
+) -> Iterator[tuple[int, Frame | None]]:
+    """How many frames have come, and the last of them where it is wanted."""
+    base, start = stream.time_base, stream.start_time
+    clock = MediaClock(None if start is None or base is None else float(start * base), stream_rate(stream))
+    converter, index = BgrConverter(allowed_threads()), 0
+    begin = time.perf_counter()
+    for packet in container.demux(stream):
+        for decoded, _ in decoder.decode(packet, None):
+            place_s = clock.place_s(decoded.time)
+            index += 1
+            if (index - 1) % every:
+                yield index, None
+                continue
+            image = converter.convert(decoded, max_pixels)
+            decode_ms = (time.perf_counter() - begin) * 1e3
+            yield (
+                index,
+                Frame(image=image, name=path, index=index - 1, media_time_s=place_s, decode_ms=decode_ms, kind="video"),
+            )
+            begin = time.perf_counter()
 
 
 def video_rate(path: str) -> float:
-    """Returns the frame rate of the file in frames per second; 25 if the file does not state it."""
-    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)  # of a path that was read from
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    capture.release()
-    return rate if 0 < rate <= 1000 else 25.0
+    """Frames a second as the file says, 25 where it does not."""
+    try:
+        with _open(path) as container:
+            return stream_rate(_video_stream(container, path, MAX_PIXELS))
+    except (SourceError, InputNotFoundError):
+        return _USUAL_RATE
 
 
-def _open(path: str, max_pixels: int) -> cv2.VideoCapture:
+def stream_rate(stream: VideoStream) -> float:
+    """Frames a second as a stream says, 25 where it does not."""
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    return rate if 0 < rate <= 1000 else _USUAL_RATE
+
+
+def stated_frames(path: str) -> int | None:
+    """How many frames a video has, as far as its header tells: an estimate, for a progress bar.
+
+    None where it does not tell, or is no video.
+    """
+    try:
+        with _open(path) as container:
+            stream = _video_stream(container, path, MAX_PIXELS)
+            if stream.frames:
+                return stream.frames
+            return round(container.duration / 1e6 * stream_rate(stream)) if container.duration else None
+    except (SourceError, InputNotFoundError):
+        return None
+
+
+def _open(path: str) -> InputContainer:
     if not Path(path).exists():
         raise InputNotFoundError(f"{path}: no such video; check the path")
-    if not opencv_accepts(path):
-        raise SourceError(f"{path}: the file name is not UTF-8, which OpenCV requires for videos; rename it")
-    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
-    if not capture.isOpened():
-        raise SourceError(f"{path}: OpenCV cannot open this video; convert it, for example with ffmpeg")
-    width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    if width * height > max_pixels:
-        capture.release()
+    try:
+        path.encode()
+        # With its protocol named no name is taken for an address; a playlist may name files beside it alone
+        return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+    except UnicodeEncodeError as error:
+        raise SourceError(f"{path}: the file name is not UTF-8, which FFmpeg requires for videos; rename it") from error
+    except (FFmpegError, OSError, ValueError) as error:
+        raise SourceError(f"{path}: FFmpeg cannot open this video; convert it, for example with ffmpeg") from error
+
+
+def _video_stream(container: InputContainer, path: str, max_pixels: int) -> VideoStream:
+    if not container.streams.video:
+        raise SourceError(f"{path}: holds no video; name a file that does")
+    stream = container.streams.video[0]
+    if stream.width * stream.height > max_pixels:
         raise SourceError(
-            f"{path}: {width:.0f} x {height:.0f} pixels exceed the limit of {max_pixels / 1e6:g} megapixels"
+            f"{path}: {stream.width} x {stream.height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels"
         )
-    return capture
+    return stream

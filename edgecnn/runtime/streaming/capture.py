@@ -35,6 +35,7 @@ class CaptureOptions:
     every_s: float = 1.0  # between two saved frames
     health: FrameQualityChecker | None = None  # passes over unfit frames; None: saves them too
     fail_fast: bool = False
+    interval_s: float | None = None  # between two requests of an image over HTTP
 
     def __post_init__(self) -> None:
         if self.count < 1 or not self.every_s >= 0:
@@ -95,14 +96,16 @@ def _session_folder(label_folder: Path) -> Path:
     return folder
 
 
-def frames_for(source: str, seconds: float, progress: Progress | None = None) -> Iterator[Frame]:
+def frames_for(
+    source: str, seconds: float, progress: Progress | None = None, interval_s: float | None = None
+) -> Iterator[Frame]:
     """Yields the frames of the next ``seconds`` seconds, by capture time.
 
     Raises as :func:`open_source`; :class:`UsageError` if the source is an image.
     """
     if not seconds > 0:
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
-    frames: Any = open_source(source)
+    frames: Any = open_source(source, live=LiveOptions(interval_s=interval_s))
     start_s: float | None = None
     with closing(frames):  # a generator or a live source: both can be
         for frame in frames:
@@ -123,7 +126,9 @@ def _time_s(frame: Frame, source: str) -> float:
 
 def _frames(options: CaptureOptions) -> Generator[Frame, None, None]:
     """Yields the frames that are due, by capture time."""
-    source: Any = open_source(options.source, live=LiveOptions(fail_fast=options.fail_fast))
+    source: Any = open_source(
+        options.source, live=LiveOptions(fail_fast=options.fail_fast, interval_s=options.interval_s)
+    )
     due_s: float | None = None
     with closing(source):  # a generator or a live source: both can be
         for frame in source:

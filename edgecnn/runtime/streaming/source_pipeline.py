@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,12 +41,14 @@ class SourcePipeline:
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
         """Returns the prediction for a frame, and whether it differs from the previous one."""
         # First, since it reads the whole frame: the few pixels that health looks at are then at hand
+        begin = time.perf_counter()
         row = self._classifier.fit(frame)
+        fit_ms = (time.perf_counter() - begin) * 1e3
         reason = None if self._health is None else self._health.check(frame)
         time_s = frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
         if reason is not None:
             return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, time_s)
-        answer = self._classifier.answer([frame], [row])[0]
+        answer = self._classifier.answer([frame], [row], [fit_ms])[0]
         return self._smoothed_and_compared(answer.prediction, answer.probabilities, time_s)
 
     def outage(self, outage: Outage) -> tuple[Prediction, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -65,6 +66,7 @@ class _Prepared:
 
     frame: Frame
     row: Image  # uint8 [H, W, 3] RGB
+    fit_ms: float  # that making it took
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,9 @@ def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOp
             frame = read_frame(path, index, classifier.max_pixels)
         except (ImageError, InputNotFoundError) as error:
             return _Unreadable(path, index, str(error).removeprefix(f"{path}: "))
-        return _Prepared(frame, classifier.fit(frame))
+        begin = time.perf_counter()
+        row = classifier.fit(frame)
+        return _Prepared(frame, row, (time.perf_counter() - begin) * 1e3)
 
     from edgecnn.runtime.streaming.prefetch import prefetch_map  # noqa: PLC0415  # cameras need no readers
 
@@ -196,7 +200,8 @@ def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOp
 
 def _answers(classifier: FrameClassifier, prepared: Sequence[_Prepared]) -> Iterator[_StreamAnswer]:
     frames = [p.frame for p in prepared]
-    for frame, answer in zip(frames, classifier.answer(frames, [p.row for p in prepared]), strict=True):
+    answers = classifier.answer(frames, [p.row for p in prepared], [p.fit_ms for p in prepared])
+    for frame, answer in zip(frames, answers, strict=True):
         yield _StreamAnswer(frame, answer.prediction)
 
 

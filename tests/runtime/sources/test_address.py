@@ -9,9 +9,13 @@ from typing import get_args
 
 import pytest
 
+from edgecnn import open_source
 from edgecnn.cli.predict_options import PredictOptions
 from edgecnn.command_options import declarations
-from edgecnn.runtime.sources import drivers, parse_address
+from edgecnn.errors import SourceError
+from edgecnn.runtime.sources import LiveOptions, drivers, parse_address
+from edgecnn.runtime.sources.address import with_colon
+from edgecnn.runtime.sources.cameras import Camera, resolve_camera
 from edgecnn.runtime.sources.drivers.table import DRIVERS, Kind
 from edgecnn.runtime.sources.redaction import without_passwords
 
@@ -112,3 +116,29 @@ def test_a_pipeline_may_be_longer_than_a_file_s_name() -> None:
 def test_an_address_without_a_password_is_shown_as_it_is() -> None:
     for text in ("rtsp://cam:554/h264?channel=1", "http://cam/video", "/dev/video0", "images/a@b.png"):
         assert without_passwords(text) == text
+
+
+@pytest.mark.parametrize("letter", ["#", "?", "/", "#12?x#"])
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_a_password_with_a_raw_delimiter_is_hidden_whole_and_the_remedy_is_told(scheme: str, letter: str) -> None:
+    with (
+        open_source(f"{scheme}://user:Example{letter}99@127.0.0.1:9/s", live=LiveOptions(fail_fast=True)) as source,
+        pytest.raises(SourceError, match="write # as %23") as raised,
+    ):
+        next(source)
+    assert str(raised.value).startswith(f"{scheme}://***@127.0.0.1:9/s: ")
+    assert "Example" not in str(raised.value)
+    assert "99" not in str(raised.value)
+
+
+def test_links_to_video_devices_are_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cam").symlink_to("/dev/video97")
+    for name in ("/dev/v4l/by-id/usb-x-index0", "/dev/v4l/by-path/pci-x", "cam", str(tmp_path / "cam")):
+        assert parse_address(name).kind == "camera"
+    camera = Camera(index=97, path="/dev/video97", name="x", kind="v4l2")
+    assert resolve_camera("cam", [camera]) == camera
+
+
+def test_a_line_about_a_source_has_one_colon_after_its_name() -> None:
+    assert [with_colon(name) for name in ("fake:", "csi:", "rtsp://a/b", "0")] == ["fake:", "csi:", "rtsp://a/b:", "0:"]

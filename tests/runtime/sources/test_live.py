@@ -82,12 +82,10 @@ def test_an_image_over_http_is_one_frame_and_the_end() -> None:
 
 
 def test_a_page_is_no_camera() -> None:
-    with (
-        mjpeg_camera(content_type="text/html") as camera,
-        open_source(camera.url) as source,
-        pytest.raises(SourceError, match=r"sends text/html; expected image"),
-    ):
-        next(source)
+    with mjpeg_camera(content_type="text/html") as camera:
+        camera.frames = [b"<html><body>Log in, please</body></html>"]
+        with open_source(camera.url) as source, pytest.raises(SourceError, match=r"sends text/html; expected image"):
+            next(source)
 
 
 def test_user_and_password_open_a_camera_and_are_never_shown(caplog: pytest.LogCaptureFixture) -> None:

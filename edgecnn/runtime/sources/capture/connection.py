@@ -60,13 +60,21 @@ class Failed:
     silent: bool = False  # it was ended here, for saying nothing
 
 
-Event: TypeAlias = "Ready | Arrived | Passed | Dropped | Ended | Failed"
+@dataclass(frozen=True)
+class Waiting:
+    """Data comes, and no frame yet."""
+
+    reason: str
+
+
+Event: TypeAlias = "Ready | Arrived | Passed | Dropped | Waiting | Ended | Failed"
 _START_S = 120.0  # until it is ready: imports of a slow or busy machine say nothing of the camera
 _EVENTS: dict[str, Callable[..., Event]] = {
     "ready": Ready,
     "frame": Arrived,
     "passed": Passed,
     "dropped": Dropped,
+    "receiving": Waiting,
     "end": Ended,
     "failed": Failed,
 }
@@ -91,6 +99,7 @@ class Connection:
         self._heard_s = time.monotonic()
         self._ready = self._begun = self._arrived = False
         self._dropped: str | None = None  # why the last frame was
+        self._receiving: str | None = None  # why no frame has come out of the data received
         self._end: Ended | Failed = Failed("the capture process ended without a message")
         self._process = start_python(["-m", "edgecnn.runtime.sources.capture.worker"], pass_fds=inherited)
         assert self._process.stdin is not None
@@ -105,14 +114,15 @@ class Connection:
             self._process.wait()
             raise
 
-    def wait(self, open_s: float, stall_s: float, closing: threading.Event) -> Ended | Failed:
+    def wait(self, open_s: float, stall_s: float, longest_first_s: float, closing: threading.Event) -> Ended | Failed:
         """Waits until the process has ended or exceeded its timeout, or until ``closing`` is set.
 
-        The timeout is ``open_s`` from when the process is ready to the first frame, and ``stall_s`` after it, in
-        seconds.
+        The timeout in seconds runs from when the process is ready. It is ``open_s`` before the first frame, or
+        ``longest_first_s`` if data is received, and ``stall_s`` after the first frame.
         """
         while self._listener.is_alive() and not closing.is_set():
-            limit_s = stall_s if self._begun else open_s if self._ready else _START_S
+            first_s = max(open_s, longest_first_s) if self._receiving else open_s
+            limit_s = stall_s if self._begun else first_s if self._ready else _START_S
             left_s = self._heard_s + limit_s - time.monotonic()
             if left_s <= 0:
                 self._stop()
@@ -128,6 +138,8 @@ class Connection:
             return f"the capture process was not ready within {limit_s:g} s; try again when the machine is less busy"
         if self._dropped:
             return f"no decodable frame for {limit_s:g} s: {self._dropped}"
+        if self._receiving:
+            return f"no frame for {limit_s:g} s: {self._receiving}"
         return f"no frame for {limit_s:g} s" if self._begun else f"no frame within {limit_s:g} s after opening"
 
     def _listen(self) -> None:
@@ -145,10 +157,13 @@ class Connection:
         if isinstance(event, Ready):
             self._heard_s, self._ready = time.monotonic(), True
             return
+        if isinstance(event, Waiting):
+            self._receiving = event.reason
+            return
         if isinstance(event, Dropped):
             self._dropped = event.reason
         else:
-            self._heard_s, self._begun = time.monotonic(), True
+            self._heard_s, self._begun, self._receiving = time.monotonic(), True, None
         if isinstance(event, Arrived):
             self._arrived, self._dropped = True, None
         self._hear(event)

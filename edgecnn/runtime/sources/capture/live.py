@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from edgecnn.errors import SourceError
-from edgecnn.runtime.sources.address import Address
+from edgecnn.runtime.sources.address import Address, with_colon
 from edgecnn.runtime.sources.capture.connection import Arrived, Connection, Dropped, Failed, Passed
 from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.runtime.sources.capture.frame_rate import FrameRate
@@ -172,7 +172,7 @@ class LiveSource:
                 return self._finish(Ended())
             began = self.counters.connections > before
             if not self.counters.connections and (end.permanent or options.fail_fast):
-                return self._finish(SourceError(f"{self.name}: {end.reason}"))
+                return self._finish(SourceError(f"{with_colon(self.name)} {end.reason}"))
             if end.silent and not began:
                 open_s = min(1.5 * open_s, options.longest_open_s)
             wait_s = options.first_wait_s if began else wait_s
@@ -197,6 +197,7 @@ class LiveSource:
             every=o.every,
             max_pixels=o.max_pixels,
             timeout_s=_SILENT_CONNECTION * o.stall_s,
+            interval_s=o.interval_s,
             folder=_here(),
         )
         begun = self.counters.connections
@@ -216,7 +217,9 @@ class LiveSource:
             return self._news.notify()
 
         try:
-            end = Connection(order, self._memory.descriptors, hear).wait(open_s, o.stall_s, self._closing)
+            end = Connection(order, self._memory.descriptors, hear).wait(
+                open_s, o.stall_s + (o.interval_s or 0.0), o.longest_first_s, self._closing
+            )
         except (
             OSError,
             RuntimeError,
@@ -239,7 +242,7 @@ class LiveSource:
         if (
             first and outage.retry_in_s == self._options.first_wait_s
         ):  # a line an outage, not one an attempt: a camera may be off for weeks
-            log.warning("%s: offline: %s; reconnecting until it is back", self.name, outage.reason)
+            log.warning("%s offline: %s; reconnecting until it is back", with_colon(self.name), outage.reason)
         self._outage.append(outage)
         self._news.notify()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgecnn.errors import UsageError
 from edgecnn.preprocess import MAX_PIXELS
 
 __all__ = ["Counters", "Ended", "LiveOptions", "Outage"]
@@ -22,7 +23,15 @@ class LiveOptions:
     longest_open_s: float = 20.0
     first_wait_s: float = 0.5  # before the second attempt
     longest_wait_s: float = 4.0
+    # Without a frame, where data comes: the first keyframe of a stream may be far
+    longest_first_s: float = 30.0
+    # Between two requests of an image over HTTP, which is then a camera; None: one image, then the end
+    interval_s: float | None = None
     fail_fast: bool = False  # a source that is not there at the start is an error, not waited for
+
+    def __post_init__(self) -> None:
+        if self.interval_s is not None and not 0 < self.interval_s < 86400:
+            raise UsageError(f"interval {self.interval_s:g}: expected seconds above 0 and below a day")
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ import cv2
 from edgecnn.errors import ImageError
 from edgecnn.runtime.sources import drivers
 from edgecnn.runtime.sources.capture.latest_frame import LatestFrame
+from edgecnn.runtime.sources.capture.read_ahead import enumerate_frames, read_ahead
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
-from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, UndecodedFrame
+from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame
 from edgecnn.runtime.sources.drivers.table import DRIVERS
 
 __all__ = ["main"]
@@ -76,7 +77,13 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
     try:
         arrivals = _open(order)
         tell(event="ready")
-        for index, arrival in enumerate(arrivals, order.first_index):
+        frames = enumerate_frames(arrivals, order.first_index)
+        if DRIVERS[order.kind].reads_ahead:
+            frames = read_ahead(frames, order.every)
+        for index, arrival in frames:
+            if isinstance(arrival, Receiving):
+                tell(event="receiving", reason=arrival.reason)
+                continue
             if index % order.every:
                 told_s = _tell_alive(index, told_s, order.timeout_s / 4, tell)
                 continue

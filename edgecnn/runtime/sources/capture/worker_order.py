@@ -23,6 +23,7 @@ class CaptureOrder:
     every: int  # decode every N-th frame
     max_pixels: int
     timeout_s: float  # of a silent connection
+    interval_s: float | None  # between two requests of an image over HTTP; None: one alone
     folder: str  # that relative paths begin in
 
     def to_json(self) -> str:

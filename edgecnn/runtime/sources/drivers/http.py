@@ -1,108 +1,149 @@
-"""Images and MJPEG streams over HTTP, distinguished by content type."""
+"""Images, MJPEG and video over HTTP, told apart by their first bytes, and by their content type where these tell
+nothing."""
 
 from __future__ import annotations
 
 import http.client
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from functools import partial
-from typing import IO, cast
-from urllib.parse import unquote, urlunsplit
+from typing import Literal, TypeAlias
 
 from edgecnn.preprocess import decode
-from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, UndecodedFrame, split_address
-from edgecnn.runtime.sources.drivers.multipart import MAX_PART_BYTES, BadStreamError, Stream, boundary_of, iterate_parts
+from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame, wall_time_of
+from edgecnn.runtime.sources.drivers.http_open import open_http, why
+from edgecnn.runtime.sources.drivers.multipart import MAX_PART_BYTES, BadStreamError, PartParser, boundary_of
 
 __all__ = ["read_http"]
 
+_Kind: TypeAlias = Literal["parts", "image", "video", "playlist", "other"]
 
-def read_http(url: str, max_pixels: int, timeout_s: float) -> FrameIterator:
-    """Yields the frames of an MJPEG stream until it ends, or the single frame of an image.
+_PIECE_BYTES = 2**16
+_SYNC = b"\x47"  # an MPEG transport stream has one at the begin of each 188 bytes
+_MJPEG_TYPES = ("multipart/", "video/x-motion-jpeg", "video/mjpeg", "video/x-mjpeg", "image/x-mjpeg")
+_PLAYLIST_TYPES = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl")
 
-    User name and password of the address are sent only to this server, by basic or digest authentication.
+
+def read_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | None = None) -> FrameIterator:
+    """Frames of an MJPEG or video stream until it breaks; of an image one and the end, or one each ``interval_s``.
+
+    User name and password of the address go to its own host alone, by basic or digest authentication as it asks.
 
     Raises:
-        DriverError: connection refused, not found, timeout of ``timeout_s``, or neither image nor MJPEG.
+        DriverError: refused, not found, silent for ``timeout_s``, or neither image nor video.
     """
-    with _open(url, timeout_s) as response:
-        kind = response.headers.get("Content-Type", "").strip()
-        if kind.lower().startswith("multipart/"):
-            yield from _mjpeg(cast("Stream", response), boundary_of(kind), max_pixels, timeout_s)
-        elif kind.lower().startswith("image/"):
-            yield _arrival(_whole(response, timeout_s), max_pixels)
-        else:
-            shown = kind.partition(";")[0] or "no content type"
-            raise DriverError(
-                f"the server sends {shown}; expected image/… or multipart/x-mixed-replace (MJPEG)", permanent=True
-            )
+    due_s = time.monotonic()
+    while True:
+        with open_http(url, timeout_s) as response:
+            piece = _first_piece(response, timeout_s)
+            content_type = response.headers.get("Content-Type", "").strip().lower()
+            kind = _kind(content_type, piece[0])
+            finite = response.length is not None
+            if kind == "parts":
+                announced = boundary_of(response.headers.get("Content-Type", ""))
+                yield from _mjpeg(response, PartParser(announced), piece, max_pixels, timeout_s)
+            elif kind == "image":
+                yield _arrival(_whole(response, piece[0], timeout_s), piece[1], max_pixels)
+            elif kind == "other":
+                shown = content_type.partition(";")[0] or "no content type"
+                raise DriverError(
+                    f"the server sends {shown}; expected image/…, multipart/x-mixed-replace (MJPEG) or a video",
+                    permanent=True,
+                )
+        if kind != "image":
+            break
+        if interval_s is None:
+            return
+        due_s = max(due_s + interval_s, time.monotonic())  # a slow answer delays no other
+        time.sleep(max(0.0, due_s - time.monotonic()))
+    if kind in ("video", "playlist"):
+        from edgecnn.runtime.sources.drivers.network_video import read_http_video  # noqa: PLC0415  # images need none
+
+        yield from read_http_video(url, max_pixels, playlist=kind == "playlist", finite=finite)
 
 
-def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
-    parts = split_address(url)
-    host = parts.netloc.rpartition("@")[2]
-    bare = urlunsplit(parts._replace(netloc=host))
-    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    if parts.username is not None:
-        whole_host = f"{parts.scheme}://{host}/"  # cameras redirect to another path of theirs; other hosts get nothing
-        passwords.add_password(None, whole_host, unquote(parts.username), unquote(parts.password or ""))
-    handlers = urllib.request.HTTPBasicAuthHandler(passwords), urllib.request.HTTPDigestAuthHandler(passwords)
+def _kind(content_type: str, begin: bytes) -> _Kind:
+    """By the first bytes, where they say it; servers of cameras give all kinds of content types, or none."""
+    if content_type.startswith(_MJPEG_TYPES):
+        return "parts"
+    if begin.startswith(b"#EXTM3U") or content_type.startswith(_PLAYLIST_TYPES):
+        return "playlist"
+    if content_type.startswith("video/") or _is_video(begin):
+        return "video"
+    if content_type.startswith("image/") or _is_image(begin):
+        return "image"
+    if begin.lstrip().startswith(b"--") and b"\xff\xd8\xff" in begin:
+        return "parts"
+    return "other"
+
+
+def _is_image(begin: bytes) -> bool:
+    """Whether the bytes begin as an image of a known format does."""
+    starts = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+    return begin.startswith(starts) or (begin[:4] == b"RIFF" and begin[8:12] == b"WEBP")
+
+
+def _is_video(begin: bytes) -> bool:
+    """Whether the bytes begin as MPEG-TS, MP4, Matroska, FLV or AVI do."""
+    if begin[:1] == _SYNC and begin[188:189] in (b"", _SYNC):
+        return len(begin) >= 188
+    starts = (b"\x1a\x45\xdf\xa3", b"FLV\x01", b"OggS")
+    return begin[4:8] in (b"ftyp", b"styp", b"moov") or begin.startswith(starts) or begin[8:12] == b"AVI "
+
+
+def _first_piece(response: http.client.HTTPResponse, timeout_s: float) -> tuple[bytes, float]:
+    """The body's first bytes, and when they came."""
     try:
-        request = urllib.request.Request(  # noqa: S310
-            bare, headers={"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*"}
-        )
-        return cast("http.client.HTTPResponse", urllib.request.build_opener(*handlers).open(request, timeout=timeout_s))
-    except urllib.error.HTTPError as error:
-        error.close()
-        hint = (
-            ": check user name and password, as in http://user:password@host/"
-            if error.code == http.client.UNAUTHORIZED
-            else ""
-        )
-        raise DriverError(f"the server answers {error.code} {error.reason}{hint}") from error
+        piece = response.read1(_PIECE_BYTES)
+        came_s = time.monotonic()
+        while 0 < len(piece) < 12 and (more := response.read1(_PIECE_BYTES)):  # enough to tell its kind
+            piece += more
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise DriverError(_why(error, timeout_s)) from error
+        raise DriverError(why(error, timeout_s)) from error
+    return piece, came_s
 
 
-def _mjpeg(response: Stream, boundary: bytes, max_pixels: int, timeout_s: float) -> Iterator[UndecodedFrame]:
+def _mjpeg(
+    response: http.client.HTTPResponse,
+    parser: PartParser,
+    begin: tuple[bytes, float],
+    max_pixels: int,
+    timeout_s: float,
+) -> Iterator[UndecodedFrame | Receiving]:
+    piece, now_s = begin
+    quiet_s, received = now_s, 0
     try:
-        for part in iterate_parts(response, boundary):
-            yield _arrival(part, max_pixels)
+        while piece and not parser.ended:
+            for part in parser.feed(piece, now_s):
+                yield _arrival(part.content, part.first_s, max_pixels)
+                quiet_s, received = now_s, 0
+            received += len(piece)
+            if now_s - quiet_s > timeout_s / 2:
+                yield Receiving(f"{received} bytes were received, but no complete image")
+            piece = response.read1(_PIECE_BYTES)
+            now_s = time.monotonic()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise DriverError(_why(error, timeout_s)) from error
+        raise DriverError(why(error, timeout_s)) from error
     except BadStreamError as error:
         raise DriverError(f"invalid MJPEG stream: {error}") from error
     raise DriverError("the server ended the stream")
 
 
-def _whole(response: IO[bytes], timeout_s: float) -> bytes:
-    """Reads the bytes of an image, within limits of time and size."""
-    content, end = bytearray(), time.monotonic() + 4 * timeout_s  # a byte a second would never time out
+def _whole(response: http.client.HTTPResponse, begin: bytes, timeout_s: float) -> bytes:
+    """An image's bytes, within the time and size that one may take."""
+    content, end = bytearray(begin), time.monotonic() + 4 * timeout_s  # a byte a second would never time out
     try:
-        while piece := response.read(2**16):
+        while piece := response.read(_PIECE_BYTES):
             content += piece
             if len(content) > MAX_PART_BYTES:
                 raise DriverError(f"the image is larger than {MAX_PART_BYTES // 2**20} MiB", permanent=True)
             if time.monotonic() > end:
                 raise DriverError(f"the image took more than {4 * timeout_s:g} s")
     except (OSError, http.client.HTTPException) as error:
-        raise DriverError(_why(error, timeout_s)) from error
+        raise DriverError(why(error, timeout_s)) from error
     return bytes(content)
 
 
-def _arrival(content: bytes, max_pixels: int) -> UndecodedFrame:
-    return UndecodedFrame(partial(decode, content, name="frame", max_pixels=max_pixels, color="bgr"))
-
-
-def _why(error: Exception, timeout_s: float) -> str:
-    cause = getattr(error, "reason", error)
-    if isinstance(cause, TimeoutError):
-        return f"timeout: no data for {timeout_s:g} s"
-    if isinstance(cause, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(cause, ConnectionResetError | BrokenPipeError):
-        return "the connection was reset"
-    if isinstance(cause, http.client.IncompleteRead):
-        return "the server ended the stream within a frame"
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+def _arrival(content: bytes, first_s: float, max_pixels: int) -> UndecodedFrame:
+    image = partial(decode, content, name="frame", max_pixels=max_pixels, color="bgr")
+    return UndecodedFrame(image, first_s, wall_time_of(first_s))

@@ -1,9 +1,7 @@
-"""Sources that OpenCV reads: local cameras, RTSP, GStreamer pipelines."""
+"""Sources that OpenCV reads: local cameras, GStreamer pipelines."""
 
 from __future__ import annotations
 
-import os
-import socket
 import sys
 from collections.abc import Sequence
 
@@ -16,14 +14,10 @@ from edgecnn.runtime.sources.drivers.driver import (
     DriverError,
     FrameIterator,
     UndecodedFrame,
-    split_address,
 )
 from edgecnn.runtime.sources.opencv_io import as_bgr, opencv_accepts
 
-__all__ = ["read_camera", "read_gstreamer", "read_rtsp"]
-
-_RTSP_PORT = 554
-_LONG_MS = 60_000
+__all__ = ["read_camera", "read_gstreamer"]
 
 
 def read_camera(source: str) -> FrameIterator:
@@ -43,39 +37,6 @@ def read_camera(source: str) -> FrameIterator:
         raise DriverError("the camera cannot be opened; another program may be using it")
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # drivers that heed it keep no old frames
     yield from _frames(capture, "the camera gives no more frames")
-
-
-def read_rtsp(url: str, timeout_s: float) -> FrameIterator:
-    """Yields frames of an RTSP stream, over TCP unless ``OPENCV_FFMPEG_CAPTURE_OPTIONS`` says otherwise.
-
-    Raises :class:`DriverError`.
-    """
-    parts = split_address(url)
-    try:  # FFmpeg tells no reason, and waits longer
-        socket.create_connection((parts.hostname, parts.port or _RTSP_PORT), timeout_s).close()
-    except OSError as error:
-        why = (
-            f"no answer within {timeout_s:g} s"
-            if isinstance(error, TimeoutError)
-            else (error.strerror or str(error)).lower()
-        )
-        raise DriverError(why) from error
-    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
-    # One decoding thread: more of them hold back as many frames. Silence is for the runner to notice, which kills this
-    # process: at its own
-    # timeout FFmpeg gives out the decoder's last frame, seconds old, as if it had just come
-    settings = (
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-        _LONG_MS,
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-        _LONG_MS,
-        cv2.CAP_PROP_N_THREADS,
-        1,
-    )
-    capture = _open(url, cv2.CAP_FFMPEG, settings)
-    if not capture.isOpened():
-        raise DriverError("the server responds, but the stream cannot be opened; check path, user name and password")
-    yield from _frames(capture, "the server ended the stream")
 
 
 def read_gstreamer(pipeline: str) -> FrameIterator:

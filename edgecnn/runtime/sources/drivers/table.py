@@ -19,8 +19,9 @@ class Driver:
 
     module: str  # in this package
     function: str  # takes the address, then `settings` by name; gives a FrameIterator (driver.py)
-    settings: tuple[Literal["max_pixels", "timeout_s"], ...] = ()  # fields of CaptureOrder
+    settings: tuple[Literal["max_pixels", "timeout_s", "interval_s"], ...] = ()  # fields of CaptureOrder
     schemes: tuple[str, ...] = ()  # of addresses; those of the others are told apart in address.py
+    reads_ahead: bool = False  # its frames stay valid, so the next ones are read while one is decoded
     of_host: bool = False  # the address names a host, and may hold a password
 
 
@@ -28,8 +29,17 @@ class Driver:
 DRIVERS: dict[Kind, Driver] = {
     "camera": Driver("opencv", "read_camera"),
     "csi": Driver("csi", "read_csi", schemes=("csi",)),
-    "rtsp": Driver("opencv", "read_rtsp", ("timeout_s",), ("rtsp", "rtsps"), of_host=True),
-    "http": Driver("http", "read_http", ("max_pixels", "timeout_s"), ("http", "https"), of_host=True),
+    "rtsp": Driver(
+        "network_video", "read_rtsp", ("max_pixels", "timeout_s"), ("rtsp", "rtsps"), reads_ahead=True, of_host=True
+    ),
+    "http": Driver(
+        "http",
+        "read_http",
+        ("max_pixels", "timeout_s", "interval_s"),
+        ("http", "https"),
+        reads_ahead=True,
+        of_host=True,
+    ),
     "gstreamer": Driver("opencv", "read_gstreamer"),
     "fake": Driver("fake", "read_fake", schemes=("fake",)),
 }

@@ -1,0 +1,116 @@
+"""Opens an address of a camera over HTTP as cameras need it.
+
+Passwords go to its own host alone, cookies come along on redirects, and the first line of an answer may be
+``ICY 200 OK``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import urllib.error
+import urllib.request
+from http.cookiejar import CookieJar
+from typing import Any, cast
+from urllib.parse import unquote, urlunsplit
+
+from edgecnn.runtime.sources.drivers.driver import DriverError, split_address
+from edgecnn.runtime.sources.drivers.http_auth import AuthHandler
+
+__all__ = ["open_http", "why"]
+
+_ICY = b"ICY "
+
+
+class _AfterFirstLine(io.RawIOBase):
+    """A stream with its first line written anew."""
+
+    def __init__(self, line: bytes, rest: io.BufferedReader) -> None:
+        self._line, self._rest = line, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._line:
+            return self._rest.readinto1(buffer)
+        taken, self._line = self._line[: len(buffer)], self._line[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """Takes SHOUTcast's first line, which some cameras and encoders send, for HTTP's."""
+
+    def begin(self) -> None:
+        source = self.fp
+        if source is not None and source.peek(len(_ICY))[: len(_ICY)] == _ICY:
+            line = source.readline(2**16)
+            self.fp = io.BufferedReader(_AfterFirstLine(b"HTTP/1.0 " + line[len(_ICY) :], source))
+        super().begin()
+
+
+class _Connection(http.client.HTTPConnection):
+    response_class = _Response
+
+
+class _TlsConnection(http.client.HTTPSConnection):
+    response_class = _Response
+
+
+class _Handler(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Connection, req)
+
+
+class _TlsHandler(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_TlsConnection, req)
+
+
+def open_http(url: str, timeout_s: float) -> http.client.HTTPResponse:
+    """The server's answer, its body unread.
+
+    Raises:
+        DriverError: refused, not found, or silent for ``timeout_s``.
+    """
+    parts = split_address(url)
+    host = parts.netloc.rpartition("@")[2]
+    bare = urlunsplit(parts._replace(netloc=host, fragment=""))
+    handlers: list[Any] = [_Handler(), _TlsHandler(), urllib.request.HTTPCookieProcessor(CookieJar())]
+    if parts.username is not None:  # cameras redirect to another path of theirs; other hosts get nothing
+        user, password = unquote(parts.username), unquote(parts.password or "")
+        handlers.append(AuthHandler(f"{parts.scheme}://{host}", user, password))
+    try:
+        request = urllib.request.Request(  # noqa: S310
+            bare, headers={"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*, video/*, */*;q=0.5"}
+        )
+        return cast("http.client.HTTPResponse", urllib.request.build_opener(*handlers).open(request, timeout=timeout_s))
+    except urllib.error.HTTPError as error:
+        error.close()
+        hint = (
+            ": check user name and password, as in http://user:password@host/"
+            if error.code == http.client.UNAUTHORIZED
+            else ""
+        )
+        raise DriverError(f"the server answers {error.code} {error.reason}{hint}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise DriverError(why(error, timeout_s)) from error
+
+
+def why(error: Exception, timeout_s: float) -> str:
+    """What went wrong with a connection, as one clause."""
+    cause = getattr(error, "reason", error)
+    if isinstance(cause, TimeoutError):
+        return f"timeout: no data for {timeout_s:g} s"
+    if isinstance(cause, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(cause, ConnectionResetError | BrokenPipeError):
+        return "the connection was reset"
+    if isinstance(cause, http.client.IncompleteRead):
+        return "the server ended the stream within a frame"
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
