@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from edgecnn.errors import MissingExtraError
-
 __all__ = ["lazy_names"]
 
 
@@ -30,6 +28,8 @@ def lazy_names(
         except ModuleNotFoundError as error:
             if needs is None or (error.name or "").startswith(("edgecnn", "exporters")):
                 raise
+            from edgecnn.errors import MissingExtraError  # noqa: PLC0415  # importing a package costs nothing
+
             raise MissingExtraError(
                 f"{package} needs {error.name}, which is not installed; run pip install 'edgecnn[{needs}]'"
             ) from error

@@ -14,8 +14,8 @@ import typer
 from edgecnn.cli.app import COMMANDS, app
 
 ROOT = Path(__file__).parents[2]
-# Of pip, containers, venv and rpicam-hello
-OF_OTHERS = {"--force-reinstall", "--upgrade", "--gpus", "--system-site-packages", "--list-cameras"}
+# Of pip, containers, venv and rpicam-hello; and of a child process
+OF_OTHERS = {"--edgecnn-child", "--force-reinstall", "--upgrade", "--gpus", "--system-site-packages", "--list-cameras"}
 
 
 @pytest.fixture(scope="module")
