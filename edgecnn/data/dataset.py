@@ -139,8 +139,8 @@ def _choose(
     # What the model remembers counts first; of the images that came later, the folder that they were put into
     sides = [known or image.split for image, known in zip(images, seen, strict=True)]
     if which is None:  # the run's own data: what it neither trained on nor set aside for the final test
-        judged: Split | None = "val" if any(side in ("val", None) for side in sides) else "test"
-        chosen = [i for i, side in enumerate(sides) if side == judged or (judged == "val" and side is None)]
+        evaluated: Split | None = "val" if any(side in ("val", None) for side in sides) else "test"
+        chosen = [i for i, side in enumerate(sides) if side == evaluated or (evaluated == "val" and side is None)]
     else:
         chosen = [i for i, side in enumerate(sides) if side == which]
     later = sum(seen[i] is None for i in chosen) if any(seen) else 0
@@ -150,7 +150,7 @@ def _choose(
         if which is None
         else f"the {len(chosen)} images of the split '{which}'{added}{_trained_on_there(folder, seen, which)}"
     )
-    return [images[i] for i in chosen], True, said + (_not_judged(sides, seen) if which is None else "")
+    return [images[i] for i in chosen], True, said + (_not_evaluated(sides, seen) if which is None else "")
 
 
 def _trained_on_there(folder: ImageFolder, seen: Sequence[Split | None], which: EvalSplit) -> str:
@@ -159,7 +159,7 @@ def _trained_on_there(folder: ImageFolder, seen: Sequence[Split | None], which: 
     return f"; {moved} more in it are left out, since the model was trained on them" if moved else ""
 
 
-def _not_judged(sides: Sequence[Split | None], seen: Sequence[Split | None]) -> str:
+def _not_evaluated(sides: Sequence[Split | None], seen: Sequence[Split | None]) -> str:
     """Images that came later and lie in `train` or `test`."""
     later = [side for side, known in zip(sides, seen, strict=True) if known is None]
     told = [

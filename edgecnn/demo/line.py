@@ -34,9 +34,9 @@ class StageRow:
 
     stage: str
     seconds: float
-    top1: float | None
-    size_bytes: int | None
-    latency_ms: float | None  # at one thread
+    top1: float | None = None
+    size_bytes: int | None = None
+    latency_ms: float | None = None  # at one thread
 
 
 @dataclass(frozen=True)
@@ -107,40 +107,24 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     benchmark_s = clock.lap()
     predicted = _predict(Path(quantized.file), data, out, reporter)
     predict_s = clock.lap()
-    int8_top1 = verified.stages[2].top1
+    float_top1, int8_top1 = verified.stages[1].top1, verified.stages[2].top1
+    checkpoint_bytes = Path(trained.best_checkpoint).stat().st_size
+    float_ms, int8_ms, whole_ms = quantized.float_.latency_ms, _shipped_ms(quantized), measured.latency_ms.p50
     stages = (
+        StageRow(stage="train", seconds=train_s, top1=trained.val_top1, size_bytes=checkpoint_bytes),
         StageRow(
-            stage="train",
-            seconds=train_s,
-            top1=trained.val_top1,
-            size_bytes=Path(trained.best_checkpoint).stat().st_size,
-            latency_ms=None,
-        ),
-        StageRow(
-            stage="export",
-            seconds=export_s,
-            top1=verified.stages[1].top1,
-            size_bytes=exported.size_bytes,
-            latency_ms=quantized.float_.latency_ms,
+            stage="export", seconds=export_s, top1=float_top1, size_bytes=exported.size_bytes, latency_ms=float_ms
         ),
         StageRow(
             stage=f"quantize: {quantized.decision}",
             seconds=quantize_s,
             top1=int8_top1,
             size_bytes=quantized.size_bytes,
-            latency_ms=_shipped_ms(quantized),
+            latency_ms=int8_ms,
         ),
-        StageRow(stage="verify", seconds=verify_s, top1=int8_top1, size_bytes=None, latency_ms=None),
-        StageRow(
-            stage="benchmark", seconds=benchmark_s, top1=None, size_bytes=None, latency_ms=measured.latency_ms.p50
-        ),
-        StageRow(
-            stage="predict",
-            seconds=predict_s,
-            top1=predicted.right / max(predicted.images, 1),
-            size_bytes=None,
-            latency_ms=None,
-        ),
+        StageRow(stage="verify", seconds=verify_s, top1=int8_top1),
+        StageRow(stage="benchmark", seconds=benchmark_s, latency_ms=whole_ms),
+        StageRow(stage="predict", seconds=predict_s, top1=predicted.right / max(predicted.images, 1)),
     )
     seconds = time.monotonic() - start
     result = DemoResult(

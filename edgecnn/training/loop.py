@@ -153,18 +153,23 @@ def _train(
         loop = replace(loop, options=options, setup=setup, learner=learner)
     if state.epochs > len(state.history):
         loop.run_epochs()
-    result = None
+    return _finish(loop, network)
+
+
+def _finish(loop: _Loop, network: ImageClassifier) -> TrainResult:
+    """Writes the report and the results, in the process that leads; every process returns the same."""
+    world, result = loop.prepared.world, None
     if world.leads:
         done = FinalizeContext(
-            options=options,
-            setup=setup,
-            run=run,
-            prepared=prepared,
-            manifest=manifest,
-            history=tuple(state.history),
-            reporter=reporter,
+            options=loop.options,
+            setup=loop.setup,
+            run=loop.run,
+            prepared=loop.prepared,
+            manifest=loop.manifest,
+            history=tuple(loop.state.history),
+            reporter=loop.reporter,
         )
-        result = finalize(done, network, lambda: state.seconds)
+        result = finalize(done, network, lambda: loop.state.seconds)
     agreed = world.agree(result)
     assert agreed is not None
     return agreed

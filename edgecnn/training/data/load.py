@@ -111,31 +111,29 @@ def load_training_data(
     _require_classes(folder)
     facts, faults, pixels = _read_all(folder, reporter, workers, plan)
     _require_images(folder, [f.file for f in facts], len(faults))
-    index = {name: i for i, name in enumerate(folder.class_names)}
-    labels = [index[f.file.class_name or ""] for f in facts]
+    labels = [folder.class_names.index(f.file.class_name or "") for f in facts]
     copies = _find_copies(facts, reporter)
     images = [f.file for f in facts]
     sessions = session_keys(images, root, group)
     groups = join_groups(copies.groups, sessions)
     shares = SplitShares(val_split, test_split, seed)
-    ready = _ready(folder, images, labels, groups, shares) if folder.ready_split else None
-    digests = [f.digest for f in facts]
-    splits = carry_over(known, digests, groups, labels, shares, ready, reporter.say) if known else ready
-    splits = split_images(labels, groups, val_split, test_split, seed) if splits is None else splits
+    splits = _ready(folder, images, labels, groups, shares) if folder.ready_split else None
+    if known:
+        splits = carry_over(known, [f.digest for f in facts], groups, labels, shares, splits, reporter.say)
+    if splits is None:
+        splits = split_images(labels, groups, val_split, test_split, seed)
     rows = {image: row for row, image in enumerate(folder.images)}
     samples = tuple(
         Sample(path=f.file.path, label=label, split=split, digest=f.digest, row=rows[f.file])
         for f, label, split in zip(facts, labels, splits, strict=True)
     )
-    skipped = tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults)
-    findings = check_data(folder, facts, faults, copies, splits, sessions)
     return TrainingData(
         root=root,
         labels=folder.class_names,
         samples=samples,
-        skipped=skipped,
+        skipped=tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults),
         duplicates=len(copies.groups) - len(set(copies.groups)),
-        findings=findings,
+        findings=check_data(folder, facts, faults, copies, splits, sessions),
         pixels=pixels,
         left_out=left_out_by_reason(folder.left_out),
         known=tuple(known),

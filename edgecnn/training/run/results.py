@@ -141,9 +141,9 @@ def _unknown(outcome: Outcome, result: TrainResult) -> tuple[str, str]:
     if unknown.off:
         return "unknown", UNKNOWN_OFF
     few = result.val_images < MIN_VALIDATION_IMAGES
-    judged = "validation and (cross-fitted) training" if few else "validation"
+    rated = "validation and (cross-fitted) training" if few else "validation"
     rate = f"{unknown.false_reject_rate:.1%}"
     return (
         f"unknown {'above' if unknown.in_graph else 'below'}",
-        f"{unknown.score} {unknown.threshold:.4f}, which rejects {rate} of the {judged} images",
+        f"{unknown.score} {unknown.threshold:.4f}, which rejects {rate} of the {rated} images",
     )
