@@ -57,8 +57,12 @@ class AdmissionOption:
         ),
     ] = None
 
-    def admit_models(self, *paths: Path) -> None:
+    def admit_models(self, *paths: Path, **texts: str) -> None:
         """Tries out the model files among the paths with the time given; without one, whatever opens them does so.
+
+        Args:
+            paths: of model files or checkpoints.
+            texts: ``remedy`` of :func:`edgecnn.runtime.admission.admission.admit`.
 
         Raises:
             UsageError: the time cannot be used.
@@ -72,7 +76,7 @@ class AdmissionOption:
         check_admission(self.admission_seconds)
         for path in paths:
             if path.is_file() and not is_checkpoint(path):
-                admit(read_model_file(path), seconds=self.admission_seconds)
+                admit(read_model_file(path), seconds=self.admission_seconds, **texts)
 
 
 @dataclass(frozen=True, kw_only=True)
