@@ -177,3 +177,16 @@ def test_a_refusal_by_an_older_release_is_forgotten(tiny_model: Path, tmp_path: 
     verdict_cache.remember(file.sha256, verdict_cache.Verdict("it computes without an end in sight", rules=1))
     verdict_cache._here.clear()
     admit(file)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are Unix's")
+def test_a_refusal_for_time_gives_the_callers_remedy(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`adopt` must not advise a file of `edgecnn export`."""
+    program = (
+        f"import os, signal, sys; {LIMIT.format(7)}; sys.stdin.buffer.read(); os.kill(os.getpid(), signal.SIGXCPU)"
+    )
+    monkeypatch.setattr(admission, "_CHILD", ("-c", program))
+    with pytest.raises(
+        ModelError, match=r"on this machine; export it anew, or give it more with --admission-seconds N$"
+    ):
+        admit(read_model_file(tiny_model), remedy="export it anew")
