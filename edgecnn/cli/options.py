@@ -57,8 +57,12 @@ class AdmissionOption:
         ),
     ] = None
 
-    def admit_models(self, *paths: Path) -> None:
+    def admit_models(self, *paths: Path, remedy: str | None = None) -> None:
         """Tries out the model files among the paths with the time given; without one, whatever opens them does so.
+
+        Args:
+            paths: of model files or checkpoints.
+            remedy: what the error of a refused file advises; None: a file that `edgecnn export` wrote.
 
         Raises:
             UsageError: the time cannot be used.
@@ -66,13 +70,13 @@ class AdmissionOption:
         """
         if self.admission_seconds is None:
             return
-        from edgecnn.runtime.admission.admission import admit, check_admission
+        from edgecnn.runtime.admission.admission import REMEDY, admit, check_admission
         from edgecnn.runtime.session.model_file import is_checkpoint, read_model_file
 
         check_admission(self.admission_seconds)
         for path in paths:
             if path.is_file() and not is_checkpoint(path):
-                admit(read_model_file(path), seconds=self.admission_seconds)
+                admit(read_model_file(path), seconds=self.admission_seconds, remedy=remedy or REMEDY)
 
 
 @dataclass(frozen=True, kw_only=True)

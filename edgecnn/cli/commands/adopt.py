@@ -48,7 +48,7 @@ def adopt(options: AdoptCommandOptions) -> None:
     require_extra("adopting")
     from exporters import adopt as run
 
-    options.admit_models(options.model)
+    options.admit_models(options.model, remedy="export the network for inference as plain ONNX")
     with reporting() as reporter:
         result = run(options.model, options.out or options.model.with_suffix(".edgecnn.onnx"), options, reporter)
     if options.json:

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from edgecnn.runtime.admission.conversation import TooLateError
 
-__all__ = ["Admission", "admit", "admit_own", "check_admission"]
+__all__ = ["REMEDY", "Admission", "admit", "admit_own", "check_admission"]
 
 log = logging.getLogger("edgecnn")
 
 _CHILD = ("-m", "edgecnn.runtime.admission.sandbox")
 _IMAGE = (224, 224)  # where the file leaves the size open
-_REMEDY = "give a .onnx file that `edgecnn export` wrote"
+REMEDY = "give a .onnx file that `edgecnn export` wrote"
 _MORE_TIME = "give it more with --admission-seconds N"
 _MOST_SECONDS = 86_400
 
@@ -52,7 +52,7 @@ def admit(
     *,
     seconds: float | None = None,
     how: Admission = "probe",
-    remedy: str = _REMEDY,
+    remedy: str = REMEDY,
 ) -> None:
     """Checks that the model may be opened in this process.
 
@@ -75,7 +75,7 @@ def admit(
                 f"{model.path}: not opened because the safety check in a child process failed: {error}"
             ) from error
         except _TooSlowError as error:
-            raise ModelError(f"{model.path}: refused because {error}") from error
+            raise ModelError(f"{model.path}: refused because {error}; {remedy}, or {_MORE_TIME}") from error
         if how == "probe":  # the rules alone do not show that it runs
             remember(model.sha256, verdict)
     if verdict.why is not None:
@@ -195,9 +195,7 @@ def _by_signal(status: int, limit_s: float | None) -> str:
     name = signal.Signals(-status).name if -status in set(signal.Signals) else f"status {status}"
     if name == "SIGXCPU":
         limit = "the limit of CPU time" if limit_s is None else f"{limit_s:.0f} s of CPU time"
-        raise _TooSlowError(
-            f"it exceeds {limit}, more than a model of its size should need on this machine; {_REMEDY}, or {_MORE_TIME}"
-        )
+        raise _TooSlowError(f"it exceeds {limit}, more than a model of its size should need on this machine")
     if status > 0 or name in ("SIGKILL", "SIGTERM", "SIGALRM", "SIGINT", "SIGHUP"):
         raise _NoVerdictError(
             f"the process was ended by {name}, possibly for lack of memory; free memory and try again"

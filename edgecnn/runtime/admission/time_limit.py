@@ -19,7 +19,7 @@ START_S = 120.0  # elapsed time until the child is ready: Python's and onnxrunti
 LONGEST_S = 600.0  # a limit that is computed here is never longer
 
 _BASE_S = 7.0  # for parsing, opening and small networks, on the machine of `_REFERENCE_LOOP_S`
-_LOOP_STEPS, _REFERENCE_LOOP_S = 5_000, 0.33e-3  # interpreted steps; on one core of a Xeon of 2023
+_LOOP_STEPS, _REFERENCE_LOOP_S = 5_000, 0.33e-3  # interpreted steps; on one core of an Intel Xeon with AVX512
 _SIDE = 64  # of the matrices whose product is timed
 _REPEATS = 3
 _MARGIN = 5  # a convolution takes up to three times as long as a matrix product with as many multiplications
