@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,14 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     augment = None
     if data is None:
         data, augment = _write_images(out, reporter), "symmetric"
+    result = _run_stages(data, augment, out, time_budget_min, reporter)
+    result = replace(result, seconds=time.monotonic() - start)
+    write_text(out / "summary.json", json.dumps(asdict(result), indent=1, default=str))
+    return result
+
+
+def _run_stages(data: Path, augment: str | None, out: Path, time_budget_min: float, reporter: Reporter) -> DemoResult:
+    """Every stage once. Raises :class:`GateError` and the errors of the stages."""
     clock = _Clock()
     training_min = _FOR_TRAINING * time_budget_min
     trained = train(TrainOptions(data=data, out=out / "run", augment=augment, time_budget_min=training_min), reporter)
@@ -126,11 +134,10 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
         StageRow(stage="benchmark", seconds=benchmark_s, latency_ms=whole_ms),
         StageRow(stage="predict", seconds=predict_s, top1=predicted.right / max(predicted.images, 1)),
     )
-    seconds = time.monotonic() - start
-    result = DemoResult(
+    return DemoResult(
         out=str(out),
         data=str(data),
-        seconds=seconds,
+        seconds=sum(row.seconds for row in stages),
         stages=stages,
         train=trained,
         export=exported,
@@ -139,8 +146,6 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
         benchmark=measured,
         predict=predicted,
     )
-    write_text(out / "summary.json", json.dumps(asdict(result), indent=1, default=str))
-    return result
 
 
 def _write_images(out: Path, reporter: Reporter) -> Path:

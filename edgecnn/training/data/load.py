@@ -122,21 +122,26 @@ def load_training_data(
         splits = carry_over(known, [f.digest for f in facts], groups, labels, shares, splits, reporter.say)
     if splits is None:
         splits = split_images(labels, groups, val_split, test_split, seed)
-    rows = {image: row for row, image in enumerate(folder.images)}
-    samples = tuple(
-        Sample(path=f.file.path, label=label, split=split, digest=f.digest, row=rows[f.file])
-        for f, label, split in zip(facts, labels, splits, strict=True)
-    )
     return TrainingData(
         root=root,
         labels=folder.class_names,
-        samples=samples,
+        samples=_samples(folder, facts, labels, splits),
         skipped=tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults),
         duplicates=len(copies.groups) - len(set(copies.groups)),
         findings=check_data(folder, facts, faults, copies, splits, sessions),
         pixels=pixels,
         left_out=left_out_by_reason(folder.left_out),
         known=tuple(known),
+    )
+
+
+def _samples(
+    folder: ImageFolder, facts: Sequence[ImageStats], labels: Sequence[int], splits: Sequence[Split]
+) -> tuple[Sample, ...]:
+    rows = {image: row for row, image in enumerate(folder.images)}
+    return tuple(
+        Sample(path=f.file.path, label=label, split=split, digest=f.digest, row=rows[f.file])
+        for f, label, split in zip(facts, labels, splits, strict=True)
     )
 
 
