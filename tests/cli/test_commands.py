@@ -194,7 +194,7 @@ def test_inspect_tells_of_checkpoints_and_model_files(run: dict, edgecnn) -> Non
         )
         assert found["macs"] == 12_506_624 or found["macs"] > 0
     assert len(found["quantized_nodes"]) == 10
-    assert found["float_nodes"] == ["node_matmul"]  # of the unknown score, which stays in float
+    assert found["float_nodes"] == []
 
 
 def test_benchmark_reports_the_contracts_keys(tiny_model: Path, shapes: Path, edgecnn) -> None:

@@ -121,6 +121,8 @@ def fit_unknown(
     temperature: float = 1.0,
     score: UnknownScore | Literal["auto"] = "auto",
     rate: float = FALSE_REJECT_RATE,
+    *,
+    cross_fit: bool = True,
 ) -> UnknownFit:
     """Fits the score on training features, and its threshold on validation images.
 
@@ -133,6 +135,8 @@ def fit_unknown(
         score: kind of score; ``auto`` is the feature distance, or the largest probability if the features do not
             suffice (fewer than 20 training images, fewer than 8 features, or all features equal).
         rate: false reject rate: share of in-distribution images that may be rejected.
+        cross_fit: whether training images may help where validation images are few. Only features that were learned
+            on more images than these can bear that: those of pretrained weights.
 
     Raises:
         CheckpointError: the feature distance was requested, but the features do not suffice for it.
@@ -147,7 +151,7 @@ def fit_unknown(
     tensors = _fit_subspace(train_features) if score in ("auto", "feature_distance") else {}
     if score == "auto":
         score = "feature_distance" if tensors else "max_probability"
-    if few and score != "feature_distance":
+    if few and not (cross_fit and score == "feature_distance"):
         return UnknownFit(UnknownRule())  # a network is sure of its training images: they tell nothing of the others
     rule = UnknownRule(score)
     module = build_score(rule, tensors)

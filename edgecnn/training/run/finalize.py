@@ -97,13 +97,15 @@ def _fit_unknown(
     done: FinalizeContext, model: TorchBackend, logits: NDArray[np.float32], temperature: float
 ) -> UnknownFit:
     """On features of the images as the device sees them, not as they were augmented."""
-    if len(done.prepared.val) + len(done.prepared.data.of("train")) < MIN_IMAGES:
+    pretrained = done.setup.pretrained or done.setup.start_from is not None
+    known = len(done.prepared.val) + (len(done.prepared.data.of("train")) if pretrained else 0)
+    if known < MIN_IMAGES:
         return UnknownFit(UnknownRule())  # features would be computed for nothing
     batch = done.options.batch
     progress = done.reporter.stage("features for the unknown score")
     train = _features(model, done.prepared.for_unknown(), batch, progress)
     held_out = _features(model, done.prepared.val, batch)
-    return fit_unknown(train, held_out, torch.from_numpy(logits), temperature)
+    return fit_unknown(train, held_out, torch.from_numpy(logits), temperature, cross_fit=pretrained)
 
 
 def _features(model: TorchBackend, pixels: CachedImages, batch: int, progress: Progress | None = None) -> Tensor:

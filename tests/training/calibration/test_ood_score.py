@@ -155,3 +155,9 @@ def test_a_checkpoint_brings_the_score_back_and_one_without_is_read(trained: Tra
         content.pop(key)
     torch.save(content, tmp_path / "older.pt")
     assert load_checkpoint(tmp_path / "older.pt").unknown == {}
+
+
+def test_few_validation_images_and_features_from_scratch_give_no_threshold() -> None:
+    assert fit_unknown(features(200, 0), features(39, 1), logits(39), cross_fit=False).rule.off
+    assert not fit_unknown(features(200, 0), features(39, 1), logits(39)).rule.off
+    assert not fit_unknown(features(200, 0), features(40, 1), logits(40), cross_fit=False).rule.off
