@@ -6,11 +6,11 @@ The runner's names are here; training is in :mod:`edgecnn.training`, export and 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from edgecnn._lazy import lazy_names
 from edgecnn._version import __version__ as __version__
 
+TYPE_CHECKING = False  # type checkers take it for that of typing, whose import would cost more than all the rest
 if TYPE_CHECKING:
     from edgecnn.errors import EdgeCNNError as EdgeCNNError
     from edgecnn.manifest import Manifest as Manifest
