@@ -111,7 +111,8 @@ def load_training_data(
     _require_classes(folder)
     facts, faults, pixels = _read_all(folder, reporter, workers, plan)
     _require_images(folder, [f.file for f in facts], len(faults))
-    labels = [folder.class_names.index(f.file.class_name or "") for f in facts]
+    index = {name: i for i, name in enumerate(folder.class_names)}
+    labels = [index[f.file.class_name or ""] for f in facts]
     copies = _find_copies(facts, reporter)
     images = [f.file for f in facts]
     sessions = session_keys(images, root, group)

@@ -36,12 +36,6 @@ WITHOUT_RULES = (
 )
 
 
-def children_s() -> float:
-    """Processor time of the children so far: what a busy machine does not change."""
-    spent = os.times()
-    return spent.children_user + spent.children_system
-
-
 def as_file(content: bytes, name: str = "some.onnx") -> ModelFile:
     return ModelFile(Path(name), content, hashlib.sha256(content).hexdigest())
 
