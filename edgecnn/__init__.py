@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.system.freeze_support import freeze_support as freeze_support
 
 
-# By itself onnxruntime keeps a number for this device and reports to Microsoft, on Linux since 1.29. It reads this
+# By default onnxruntime gives this device an ID and reports to Microsoft, on Linux since 1.29. It reads this
 # once, when it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

@@ -19,7 +19,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: the disk is full, or ``target`` cannot be written. ``target`` stays unchanged.
     """
-    target = Path(os.path.realpath(target))  # a link stays one, and what it points to is written
+    target = Path(os.path.realpath(target))  # a symbolic link stays, and its target is written
     if target.exists() and not target.is_file():
         raise OutputError(
             f"{target}: cannot be written: it is a folder or a device, not a file; choose another output path"
@@ -68,7 +68,7 @@ def check_apart(target: Path, *sources: str | Path) -> None:
 def _is_same(target: Path, source: str | Path) -> bool:
     try:
         return target.samefile(source)
-    except OSError:  # one of them is not there, of which whoever reads it will tell
+    except OSError:  # one of them does not exist; the code that reads it reports that
         return False
 
 

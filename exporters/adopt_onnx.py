@@ -1,4 +1,4 @@
-"""Gives anyone's ONNX classifier the graph contract and a manifest, after it has been held against what it was.
+"""Adopts an ONNX classifier of another exporter: adds the graph contract and a manifest, and checks its answers.
 
 What another exporter leaves to the code around the model moves into the file: the order of colours, the normalisation,
 softmax, and how an image becomes one of the model's size.
@@ -62,14 +62,14 @@ _BATCH = 32
 def adopt(
     model: str | Path, path: str | Path, options: AdoptOptions | None = None, reporter: Reporter | None = None
 ) -> ExportResult:
-    """Writes the model file that another exporter's classifier becomes.
+    """Converts a classifier of another exporter to a model file.
 
     Args:
         model: an ONNX file with one input, float or uint8 images, and an output of class scores: logits or
             probabilities.
         path: the file to write. It appears only after its answers were found equal to the original's.
         options: what the file does not say.
-        reporter: told of stages and progress.
+        reporter: receives stages and progress.
 
     Raises:
         UsageError: something that the file leaves open and no option says; the message names the option.
@@ -114,9 +114,9 @@ def adopt(
 
 
 def _admitted(foreign: ForeignModel) -> tuple[ForeignModel, bytes]:
-    """The foreign model as it can be run, and its bytes as one file.
+    """Opens the foreign model, and returns it with its bytes as one file.
 
-    A file may say that its batch is free, and fail with two images; then its batch is 1.
+    A file may declare a free batch size and fail on two images; then its batch size is 1.
     """
     try:
         return foreign, _admit(foreign)
@@ -153,8 +153,9 @@ class _Source:
 def _build(
     source: _Source, temporary: Path, expected: NDArray[np.float64], images: Image
 ) -> tuple[ModelProto, ModelSession, NDArray[np.float32]]:
-    """The graph that answers several different images as the original does: with a free batch if it can, else with the
-    original's own.
+    """Builds a graph that answers several different images as the original does.
+
+    Its batch size is free if possible, else that of the original.
 
     Raises:
         GateError: neither does.
@@ -189,7 +190,7 @@ def _build(
 
 
 def _answers(session: ModelSession, images: Image) -> NDArray[np.float32]:
-    """In batches of several sizes, since a graph may be right for one of them alone."""
+    """Runs the graph with several batch sizes, since it may be right for one of them only."""
     sizes = (1, 2, 5)
     batches: list[NDArray[np.float32]] = []
     at = 0
@@ -201,7 +202,7 @@ def _answers(session: ModelSession, images: Image) -> NDArray[np.float32]:
 
 
 def _expected(original: Original, scores: Scores, images: Image, reporter: Reporter) -> NDArray[np.float64]:
-    """What the original means by its scores."""
+    """Returns the probabilities that the original's scores mean."""
     progress = reporter.stage("running the original")
     rows = []
     for i in range(0, len(images), _BATCH):
@@ -230,7 +231,7 @@ _MEANING = {
 
 
 def _notes(foreign: ForeignModel, scores: Scores, session: ModelSession) -> tuple[str, ...]:
-    """What was found out of the file, and is worth a look."""
+    """Lists what was inferred from the file, so that the user can check it."""
     notes = [f"scores: {_MEANING[scores]}"]
     if foreign.channels == 1:
         notes.append("input: grey levels of the image")

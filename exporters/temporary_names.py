@@ -13,7 +13,7 @@ __all__ = ["naming"]
 
 @contextmanager
 def naming(temporary: Path, path: Path) -> Iterator[None]:
-    """Errors that name a temporary file name the file that it was to become."""
+    """Replaces the name of a temporary file in errors by the name of the final file."""
     try:
         yield
     except EdgeCNNError as error:

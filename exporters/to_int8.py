@@ -82,7 +82,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class KeptFloat:
-    """A node that integers cannot compute, or not as floats do."""
+    """A node that cannot be quantized, or whose integer result would differ, with the reason."""
 
     node: str
     operator: str

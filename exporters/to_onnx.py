@@ -242,7 +242,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _plain(model: ModelProto) -> ModelProto:
-    """Without the exporter's own notes: they name files of the machine that exported."""
+    """Removes the notes of torch's exporter, which name files of the exporting machine."""
     del model.metadata_props[:]
     model.producer_name, model.producer_version, model.doc_string = "edgecnn", __version__, ""
     for node in model.graph.node:
@@ -255,7 +255,7 @@ def _plain(model: ModelProto) -> ModelProto:
 
 
 def _parity_images(backend: TorchBackend, options: ExportOptions) -> tuple[Image, str]:
-    """Real images where any are at hand, of the model's size; made ones otherwise."""
+    """Images of the model's size for the comparison: real ones if the run's data are there, otherwise made by code."""
     manifest = backend.manifest
     if options.data is not None:
         chosen = select_eval_images(options.data, manifest, backend.split_record, labels_needed=False)
@@ -271,7 +271,7 @@ def _parity_images(backend: TorchBackend, options: ExportOptions) -> tuple[Image
 
 
 def _run_data(checkpoint: str) -> Path | None:
-    """The data folder of the run that a checkpoint lies in, where both are still there."""
+    """The data folder of the checkpoint's run, if both still exist."""
     summary = Path(checkpoint).parent.parent / "summary.json"
     try:
         data = Path(json.loads(summary.read_text())["options"]["data"])

@@ -61,7 +61,7 @@ class ExportResult:
 
     @classmethod
     def of(cls, path: Path, written: ModelFile, model: onnx.ModelProto, parity: Parity, seconds: float) -> ExportResult:
-        """The report of a file that was written.
+        """Creates the report of a written file.
 
         Args:
             path: where it lies now.

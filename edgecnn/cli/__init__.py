@@ -21,10 +21,10 @@ def main() -> None:
             # File names need not be UTF-8
             stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")
     if sys.argv[1:2] == ["predict"]:
-        # Nothing here multiplies matrices; starting NumPy's threads takes an eighth of the start
+        # This process multiplies no matrices; starting NumPy's threads takes an eighth of the start-up time
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        # Until the model is open: what imports make stays, and going through it again and again takes a twentieth of
-        # the start
+        # Until the model is open: objects made by imports live on, and collecting them again and again takes a
+        # twentieth of the start-up time
         gc.disable()
         from edgecnn.cli.quick_predict import predict_quickly
 

@@ -61,7 +61,7 @@ app = typer.Typer(
 
 @app.callback()
 def _edgecnn(
-    version: Annotated[  # acts by its callback
+    version: Annotated[  # its callback does the work
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:

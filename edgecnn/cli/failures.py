@@ -13,9 +13,9 @@ from edgecnn.errors import EdgeCNNError
 __all__ = ["DEBUG", "exit_status", "interrupt"]
 
 DEBUG = "EDGECNN_DEBUG"
-_BY_SIGNAL = 128  # a shell's way to tell of a signal
+_BY_SIGNAL = 128  # the shells' exit code for an end by a signal
 
-_signals: list[int] = []  # that ask the program to end, as they came
+_signals: list[int] = []  # signals that asked the program to end, in order
 
 
 def interrupt(signum: int, _frame: object) -> None:
@@ -58,7 +58,7 @@ def _line_and_status(error: Exception) -> tuple[str, int]:
 
 def _interrupted(how_to_continue: str = "") -> int:
     signum = _signals[-1] if _signals else signal.SIGINT
-    if signum != signal.SIGINT:  # a service manager sent it, and expects no line
+    if signum != signal.SIGINT:  # sent by a service manager, which expects no message
         return _BY_SIGNAL + signum
     return _report(f"interrupted; {how_to_continue or 'all files written so far are complete'}", _BY_SIGNAL + signum)
 

@@ -37,7 +37,7 @@ def image_progress(count: Callable[[], int | None], what: str = "images") -> Ite
             return Text("" if not task.speed else f"{task.speed:.1f} {what}/s")
 
     columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    # Lines to the same terminal are put above the bar; to a file or a pipe they go as they are
+    # Lines to the same terminal appear above the bar; lines to a file or a pipe are written unchanged
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty(), transient=True) as bars:
         task = bars.add_task("predicting", total=total)
         yield lambda done: bars.update(task, completed=done)

@@ -49,7 +49,7 @@ def print_json(value: Any) -> None:
 
 def note(line: str) -> None:
     """A line for people, on standard error."""
-    print(line.replace("\n", "\\n"), file=sys.stderr, flush=True)  # a file's name may hold one
+    print(line.replace("\n", "\\n"), file=sys.stderr, flush=True)  # a file name may contain one
 
 
 def nodes_by_provider(nodes: Mapping[str, int] | None) -> str:
@@ -118,8 +118,8 @@ def _print(table: Table, rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     for row in rows:
-        table.add_row(*map(Text, row))  # as text: a label in square brackets is no markup
+        table.add_row(*map(Text, row))  # as plain text: a label in square brackets is not markup
     console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width that a number might be cut to
+    if not console.is_terminal:  # a file or a pipe has no width, so no number is cut off
         console.width = max(console.width, console.measure(table).maximum)
     console.print(table)

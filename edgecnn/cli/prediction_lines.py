@@ -27,7 +27,7 @@ def _write_text(p: Prediction) -> None:
     if p.status == "ok":
         answer = f"Prediction: {p.label} ({p.score:.2f})"
     elif p.status == "unknown":
-        # Smoothing knows no top
+        # Smoothing has no ranked list of classes
         answer = f"Prediction: unknown ({f'{p.top[0].label} {p.top[0].score:.2f}' if p.top else p.reason})"
     else:
         answer = f"{'no decision' if p.status == 'no_decision' else 'error'}: {p.reason}"

@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 def parse_quickly(options: type[O], words: Sequence[str]) -> O:
     """An instance of an options class. Raises :class:`NotPlainError`."""
     declared = declarations(options)
-    # Without a width it asks for the terminal's, which imports shutil and four packers of archives
+    # Without a width it looks up the terminal's, which imports shutil and four compression modules
     parser = _Parser(add_help=False, allow_abbrev=False, formatter_class=partial(argparse.HelpFormatter, width=80))
     for d in declared:
         parser.add_argument(*_names(d), **_settings(d))

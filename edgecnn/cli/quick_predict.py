@@ -31,7 +31,7 @@ def predict_quickly(arguments: Sequence[str]) -> None:
         return
     status = exit_status(lambda: predict(options))
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # a full disk was told of when the line was written
+        with suppress(OSError):  # a full disk was reported when the line was written
             stream.flush()
     os._exit(status)
 

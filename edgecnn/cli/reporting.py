@@ -58,7 +58,7 @@ class _Stages:
     def __init__(self) -> None:
         self.name, self.begun, self.note = "", 0.0, ""
         self._started = time.monotonic()
-        self._waiting: list[tuple[str, float]] = []  # of the plan: stages to come, and their share of the work
+        self._waiting: list[tuple[str, float]] = []  # stages to come, with their share of the work
         self._planned = self._done = self._share = 0.0
 
     def plan(self, stages: Sequence[tuple[str, float]]) -> None:

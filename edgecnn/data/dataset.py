@@ -125,7 +125,7 @@ def _digest(path: Path) -> str:
     try:
         return content_digest(read_bytes(path))
     except (ImageError, InputNotFoundError):
-        return content_digest(b"")  # unreadable: whoever evaluates it will say so, by name
+        return content_digest(b"")  # unreadable: the evaluation reports it by name
 
 
 def _choose(
@@ -138,7 +138,7 @@ def _choose(
         return list(images), trained_on == 0, note
     # What the model remembers counts first; of the images that came later, the folder that they were put into
     sides = [known or image.split for image, known in zip(images, seen, strict=True)]
-    if which is None:  # the run's own data: what it neither trained on nor set aside for the final test
+    if which is None:  # images of the run that were neither trained on nor set aside for the final test
         evaluated: Split | None = "val" if any(side in ("val", None) for side in sides) else "test"
         chosen = [i for i, side in enumerate(sides) if side == evaluated or (evaluated == "val" and side is None)]
     else:

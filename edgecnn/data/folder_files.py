@@ -72,7 +72,7 @@ _VIDEOS = frozenset(
         ".mjpg",
     ]
 )
-_JUNK = frozenset(("thumbs.db", "desktop.ini", "ehthumbs.db"))  # written by file managers, meant by nobody
+_JUNK = frozenset(("thumbs.db", "desktop.ini", "ehthumbs.db"))  # written by file managers, not by the user
 _NOT_CLASSES = frozenset(("__MACOSX",))  # what macOS packs beside the files of an archive
 _FIRST_BYTES = 32
 
@@ -102,7 +102,7 @@ def list_files(root: Path) -> FolderFiles:
 def list_folders(root: Path) -> list[Path]:
     """The folders in a folder that may be classes or splits, sorted. Raises :class:`DataError`."""
     try:
-        with os.scandir(root) as entries:  # tells a folder from a file without a look at each
+        with os.scandir(root) as entries:  # distinguishes folders from files without a system call for each
             names = sorted(e.name for e in entries if e.is_dir())
     except OSError as error:
         cannot_list(error)
@@ -155,7 +155,7 @@ class _Walk:
             if hidden:
                 return
             cannot_list(error)
-        # Folders themselves before links to them, so that what is told of a link does not hang on its name
+        # Folders before links to them, so that the reported link does not depend on its name
         folders = sorted((e for e in entries if e.is_dir()), key=lambda e: (e.is_symlink(), e.name))
         for entry in entries:
             if not entry.is_dir():
@@ -185,7 +185,7 @@ def why_left_out(path: Path) -> Reason | None:
     if path.is_symlink() and not path.exists():
         return "broken_link"
     if suffix in IMAGE_SUFFIXES:
-        return None  # whatever it holds: a file that is no image is told of when it is read
+        return None  # whatever it contains: a file that is not an image is reported when it is read
     if suffix in _OTHER_FORMATS:
         return "other_format"
     if suffix in _VIDEOS:

@@ -28,13 +28,13 @@ _ALIKE_SHARE, _ALIKE_MAJORITY = (
 )
 _DRAWN = 600
 _MAX_COMMON = 64  # directions of what such images share
-_CROWD, _CROWD_FACTOR = 8, 3.0  # with so many others nearly as like, a likeness tells nothing
+_CROWD, _CROWD_FACTOR = 8, 3.0  # with so many others nearly as similar, similarity proves nothing
 # Photographs are copies or below 0.4; digits, icons and shapes laid over each other lie in between
 _DOUBTFUL, _DOUBTFUL_SHARE = (
     0.5,
     0.2,
 )
-_MIN_LIKENESS_DOUBTFUL, _GAP = 0.98, 3.0  # there, a copy must be that much nearer than whatever comes next
+_MIN_LIKENESS_DOUBTFUL, _GAP = 0.98, 3.0  # there, a copy must be more similar than the next image by this much
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _by_class(facts: Sequence[ImageStats], keys: Sequence[str | None]) -> list[l
     classes: dict[str | None, list[int]] = defaultdict(list)
     seen: set[str] = set()
     for i, (fact, key) in enumerate(zip(facts, keys, strict=True)):
-        if key is None and fact.digest not in seen:  # copies of a file are told of as such
+        if key is None and fact.digest not in seen:  # copies of a file have a finding of their own
             seen.add(fact.digest)
             classes[fact.file.class_name].append(i)
     return [members for members in classes.values() if len(members) >= _MIN_IMAGES]

@@ -168,7 +168,7 @@ def _predict(model: Path, data: Path, out: Path, reporter: Reporter) -> Predicte
     """Predicts every held-out image. Writes predictions.jsonl, and the first few images with annotations."""
     classifier = Classifier(model, ep="cpu")
     evaluated = select_eval_images(data, classifier.manifest, classifier.split_record)
-    assert evaluated.truth is not None  # the training saw class folders
+    assert evaluated.truth is not None  # training read class folders
     truth = dict(zip(map(str, evaluated.paths), evaluated.truth, strict=True))
     progress = reporter.stage("predicting")
     rows: list[dict[str, Any]] = []

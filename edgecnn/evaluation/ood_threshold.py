@@ -44,5 +44,5 @@ def threshold_beyond(rule: UnknownRule, scores: NDArray[np.floating], beyond: in
     sign = 1.0 if rule.in_graph else -1.0
     unknownness = np.sort(sign * np.asarray(scores, np.float64))
     edge = unknownness[max(len(unknownness) - 1 - beyond, 0)]
-    # Four digits, rounded to the side of answering
+    # Four digits, rounded so that fewer images are rejected
     return replace(rule, threshold=round(sign * math.ceil(edge * 1e4) / 1e4, 4))

@@ -156,7 +156,7 @@ def _stage(
 ) -> Stage:
     finite = np.asarray(np.isfinite(found).all(axis=1))
     answers: NDArray[np.intp] = np.where(finite, found.argmax(1), -1)
-    wanted = expected.argmax(1)  # a NaN is no answer, so it agrees with none
+    wanted = expected.argmax(1)  # NaN is no answer, so it agrees with no other
     found = np.where(finite[:, None], found, np.float32(1 / found.shape[1]))
     labels = (*model.manifest.labels, "no prediction")
     flips = tuple(

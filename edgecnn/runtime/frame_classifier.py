@@ -74,7 +74,7 @@ class FrameClassifier:
         }
         if topk < 1:
             raise UsageError(f"topk is {topk}, expected at least 1")
-        if threshold is not None and not math.isfinite(threshold):  # no score is below or above what is no number
+        if threshold is not None and not math.isfinite(threshold):  # comparisons with NaN are always false
             raise UsageError(f"threshold is {threshold:g}, expected a number")
         self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove, options=options)
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold

@@ -15,7 +15,7 @@ from edgecnn.training.setup import Setup, last_linear
 
 __all__ = ["fit_classifier", "suggest_lr"]
 
-_LR_VIEW, _LR_BATCHES = -9, 100  # an epoch of its own, so that the run does not see these batches again
+_LR_VIEW, _LR_BATCHES = -9, 100  # a separate epoch number, so that the run does not see these batches again
 
 
 def fit_classifier(network: ImageClassifier, setup: Setup, prepared: PreparedData, reporter: Reporter) -> None:

@@ -27,7 +27,7 @@ _DEFAULT_MODEL = "efficientnet_lite0"
 _OWN_IMGSZ = 224  # pixels, of a network of the caller's own
 _TINY_IMGSZ = 64
 
-# Options that replace the recipe's value of the same name; the command that repeats a run states what they came to
+# Options that replace the recipe's value of the same name; the repeat command has the resulting values
 RECIPE_OPTIONS = ("epochs", "lr", "layer_decay")
 
 

@@ -1,4 +1,4 @@
-"""The graph of an adopted classifier: what was around it, and itself in the middle."""
+"""Builds the graph of an adopted classifier: preprocessing, the original network, and its scores as probabilities."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build_adopted(
     *,
     batch: int | None,
 ) -> ModelProto:
-    """The contract's graph around a foreign one.
+    """Builds the graph contract around a foreign graph.
 
     Args:
         foreign: left as it is.
@@ -82,7 +82,7 @@ def build_adopted(
 
 
 def _free(model: ModelProto, foreign: ForeignModel) -> None:
-    """The sides that were open are the foreign model's, so that every shape is known."""
+    """Sets open sides to the size of the foreign model, so that every shape is known."""
     assert foreign.batch is not None
     channels = foreign.channels
     sides = (
@@ -120,7 +120,7 @@ def _recent(model: ModelProto, path: Path) -> ModelProto:
 
 
 def _rename_clashes(graph: GraphProto) -> None:
-    """The contract's names are ours."""
+    """Renames tensors of the foreign graph that use names of the graph contract."""
     taken = {"image", "probabilities"}
 
     def free(name: str) -> str:
@@ -213,7 +213,7 @@ def _from_network(graph: GraphProto, output: str, scores: Scores, classes: int) 
 
 
 def _name_nodes(graph: GraphProto) -> None:
-    """Each by a name of its own: quantization and inspection speak of nodes by name."""
+    """Gives every node a unique name: quantization and inspection refer to nodes by name."""
     taken: set[str] = set()
     for i, node in enumerate(graph.node):
         if not node.name or node.name in taken:

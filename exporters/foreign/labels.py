@@ -74,7 +74,7 @@ def _labels_of(parse: Callable[[str], Any], text: str, where: str) -> tuple[str,
 
 
 def _of_object(found: dict[Any, Any]) -> list[Any]:
-    """By number, whichever of key and value it is. Raises ValueError where the numbers are not 0 to N - 1."""
+    """Reads indices by label, or labels by index. Raises ValueError where the numbers are not 0 to N - 1."""
     values = list(found.values())
     if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
         by_number = {value: str(key) for key, value in found.items()}

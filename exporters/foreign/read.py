@@ -27,7 +27,7 @@ class ForeignModel:
     """A classifier's graph as it came, and how it is fed and read."""
 
     path: Path
-    proto: ModelProto  # one file, flat, with the nodes that the scores need
+    proto: ModelProto  # in one file, without functions, with only the nodes that the scores need
     input: str
     dtype: int  # TensorProto.FLOAT, FLOAT16 or UINT8
     layout: Layout
@@ -103,7 +103,7 @@ def read_foreign(
 
 
 def _sorted(proto: ModelProto) -> ModelProto:
-    """With every node behind those that it reads: converters to float16 append casts at the end.
+    """Sorts the nodes by their dependencies: converters to float16 append casts at the end.
 
     A graph that cannot be sorted is left as it is; onnxruntime says what is wrong with it.
     """
@@ -154,7 +154,7 @@ def _cut_zip_map(graph: GraphProto, asked: str | None) -> tuple[str, ...]:
 
 
 def _choose_output(proto: ModelProto, path: Path, asked: str | None, questions: list[str]) -> str:
-    """The tensor with the scores becomes the only output; what it does not need goes."""
+    """Makes the tensor with the scores the only output, and removes what it does not need."""
     graph = proto.graph
     names = [str(o.name) for o in graph.output]
     if asked is not None and asked not in (*names, *producers(graph)):
@@ -186,7 +186,7 @@ def _keep_real_inputs(proto: ModelProto) -> None:
 
 
 def _check_batch_norm(path: Path, graph: GraphProto) -> None:
-    """In training mode it computes with the statistics of the very images that it is asked about."""
+    """Refuses batch norm in training mode, which normalises by the statistics of the images of the batch."""
     for node in graph.node:
         if node.op_type == "BatchNormalization" and _trains(node):
             raise ModelError(

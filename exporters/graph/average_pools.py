@@ -15,7 +15,7 @@ __all__ = ["count_inside", "hanging_pools"]
 
 
 def count_inside(model: ModelProto) -> bool:
-    """Average pools without pads count the positions inside the image alone.
+    """Sets ``count_include_pad=0`` in average pools without pads.
 
     In float nothing changes, since without pads every position of the padded image lies inside.
     """
@@ -28,7 +28,7 @@ def count_inside(model: ModelProto) -> bool:
 
 
 def hanging_pools(model: ModelProto) -> list[str]:
-    """Names of the average pools that integers would compute otherwise: they have pads, count them, and a window of
+    """Names of the average pools whose integer result would differ: they have pads, count them, and a window of
     theirs hangs over, or may."""
     sides = static_sides(model)
     return [node.name for node in model.graph.node if _counts_pads(node) and _may_hang(node, sides.get(node.input[0]))]

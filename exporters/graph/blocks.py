@@ -29,7 +29,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        """First and last of what computes."""
+        """The first and the last computing node, as `first … last`."""
         return f"{self.computing[0]} … {self.computing[-1]}"
 
 

@@ -17,9 +17,9 @@ _HALF, _FLOAT = TensorProto.FLOAT16, TensorProto.FLOAT
 
 
 def to_fp16(model: ModelProto) -> ModelProto:
-    """Weights and arithmetic in float16.
+    """Converts weights and arithmetic to float16.
 
-    Pixels in and what comes out stay as they are, and so does the unknown score's arithmetic.
+    The types of the input and the outputs stay, and so does the arithmetic of the unknown score.
     """
     kept = only_for(model, "unknown_score")  # a difference of squares loses its digits in sixteen bits
     converted: ModelProto = convert_float_to_float16(
@@ -40,7 +40,7 @@ def is_half_precision(model: ModelProto) -> bool:
 
 
 def widen(model: ModelProto) -> bool:
-    """Turns float16 into float32 everywhere, in place; every weight keeps its value."""
+    """Converts float16 to float32 everywhere, in place; every weight keeps its value."""
     graph, changed = model.graph, False
     for tensor in graph.initializer:
         if tensor.data_type == _HALF:

@@ -1,4 +1,4 @@
-"""Padding of convolutions and pools: each says its own pads in numbers, and takes in the Pad before it."""
+"""Passes for padding: explicit pads for convolutions and pools, and Pad nodes folded into convolutions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PADDED = ("Conv", "AveragePool", "MaxPool", "LpPool")
 
 
 def explicit_pads(model: ModelProto) -> bool:
-    """``auto_pad`` of convolutions and pools -> ``pads``, where the size of the image is known.
+    """Replaces ``auto_pad`` of convolutions and pools by explicit ``pads`` where the size of the image is known.
 
-    Keras and Paddle write ``auto_pad``; steps that read ``pads`` alone would take it for no padding.
+    Keras and Paddle write ``auto_pad``; a pass that reads only ``pads`` would see no padding.
     """
     shapes, changed = static_sides(model), False
     for node in model.graph.node:
@@ -46,7 +46,7 @@ def static_sides(model: ModelProto) -> dict[str, tuple[int, int]]:
 
 
 def _same(graph: GraphProto, node: NodeProto, sides: tuple[int, int] | None, how: bytes) -> list[int] | None:
-    """The pads by which the result has the size of the image over the stride, rounded up; None: not known."""
+    """The pads of SAME, whose output size is the input size over the stride, rounded up; None: not known."""
     kernel = attribute(node, "kernel_shape", None)
     if kernel is None and node.op_type == "Conv":
         weight = constant(graph, node.input[1])
@@ -64,9 +64,9 @@ def _same(graph: GraphProto, node: NodeProto, sides: tuple[int, int] | None, how
 
 
 def fold_pad_into_conv(model: ModelProto) -> bool:
-    """Zero padding of height and width before a convolution -> the convolution's own ``pads``, which may be uneven.
+    """Folds zero padding of height and width into the ``pads`` of the convolution after it, which may be uneven.
 
-    A Pad that cuts off, or one before a convolution that still has ``auto_pad``, stays.
+    A Pad with negative pads, or before a convolution that still has ``auto_pad``, stays.
     """
     changed = False
     made, used = producers(model.graph), consumers(model.graph)
@@ -106,7 +106,7 @@ def _zero_padding(graph: GraphProto, pad: NodeProto) -> list[int] | None:
 
 
 def _of_all_axes(amounts: NDArray[np.int64], axes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pads that name their axes, of images ``[N, C, H, W]``."""
+    """Expands pads of some axes to the pads of all axes of images ``[N, C, H, W]``."""
     found = np.zeros(8, np.int64)
     for i, axis in enumerate(axes.ravel()):
         found[axis % 4], found[axis % 4 + 4] = amounts[i], amounts[i + len(axes)]

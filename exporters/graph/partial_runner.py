@@ -35,9 +35,9 @@ class PartialRunner:
         self._values: NDArray[Any] = images
 
     def advance(self, model: ModelProto, name: str) -> None:
-        """Goes on to a tensor through which everything behind it passes.
+        """Computes and stores a tensor that every later tensor depends on.
 
-        Stays where it is if that is too large to be kept.
+        Keeps the stored tensor if the new one is too large to store.
         """
         if name == self._name:
             return
@@ -54,7 +54,7 @@ class PartialRunner:
         self._name, self._values = name, kept
 
     def outputs(self, model: ModelProto, name: str) -> Iterator[NDArray[Any]]:
-        """A tensor, batch by batch, float32 but for the images; nothing is computed that it does not need."""
+        """Yields a tensor batch by batch, as float32 (images: uint8). Only the nodes that it needs are computed."""
         size = batch_size(model, _BATCH)
         fixed = batch_size(model, 0)
         batches = [self._values[i : i + size] for i in range(0, len(self._values), size)]

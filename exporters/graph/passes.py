@@ -63,7 +63,7 @@ def mean_to_global_average_pool(model: ModelProto) -> bool:
 
 
 def drop_identities(model: ModelProto) -> bool:
-    """Identity nodes that make no output of the graph: who reads them reads what they read."""
+    """Removes Identity nodes that make no output of the graph."""
     graph = model.graph
     outputs = {value.name for value in graph.output}
     dropped = [node for node in graph.node if node.op_type == "Identity" and node.output[0] not in outputs]
@@ -75,7 +75,7 @@ def drop_identities(model: ModelProto) -> bool:
 
 
 def remove_dead_nodes(model: ModelProto) -> bool:
-    """Drops nodes and initializers that no output needs."""
+    """Removes nodes and initializers that no output needs."""
     graph = model.graph
     needed = {o.name for o in graph.output}
     kept: list[NodeProto] = []
@@ -132,7 +132,7 @@ def consumers(graph: GraphProto) -> dict[str, list[NodeProto]]:
 
 
 def constant(graph: GraphProto, name: str) -> NDArray[Any] | None:
-    """An initializer's or a Constant node's value."""
+    """The value of an initializer or of a Constant node."""
     for tensor in graph.initializer:
         if tensor.name == name:
             return numpy_helper.to_array(tensor)
@@ -143,7 +143,7 @@ def constant(graph: GraphProto, name: str) -> NDArray[Any] | None:
 
 
 def replace_constant(graph: GraphProto, name: str, value: NDArray[Any]) -> None:
-    """Gives an initializer another value."""
+    """Replaces the value of an initializer."""
     for tensor in graph.initializer:
         if tensor.name == name:
             tensor.CopyFrom(numpy_helper.from_array(value, name))
@@ -170,7 +170,7 @@ def _rank(graph: GraphProto, name: str) -> int | None:
 
 
 def attribute(node: NodeProto, name: str, default: Any) -> Any:
-    """A node's attribute, or what holds without it."""
+    """The value of an attribute, or its default."""
     for found in node.attribute:
         if found.name == name:
             return onnx.helper.get_attribute_value(found)
@@ -178,7 +178,7 @@ def attribute(node: NodeProto, name: str, default: Any) -> Any:
 
 
 def set_attribute(node: NodeProto, name: str, value: Any) -> None:
-    """Gives a node's attribute another value."""
+    """Sets an attribute of a node."""
     for old in [a for a in node.attribute if a.name == name]:
         node.attribute.remove(old)
     node.attribute.append(onnx.helper.make_attribute(name, value))

@@ -1,4 +1,4 @@
-"""Types and shapes of all tensors of a graph: onnx's inference, and onnxruntime's where that knows no answer."""
+"""Types and shapes of all tensors of a graph: by onnx's inference, and by onnxruntime's where onnx has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that integers cannot compute, or not as floats do; each with the reason."""
+"""Finds nodes that cannot be quantized, or whose integer result would differ; each with the reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHAPED = ("Reshape",)  # their second input is a shape
 
 
 def kept_float(model: ModelProto, ranges: Mapping[str, object]) -> dict[str, str]:
-    """Names of the nodes that stay in float though their operator could be quantized, and why.
+    """Maps names of nodes that stay in float, although their operator could be quantized, to the reason.
 
     Args:
         model: a float model whose nodes have names and whose tensors have types.

@@ -40,7 +40,7 @@ class Gates:
 
     @property
     def min_agreement(self) -> float:
-        """Without labels, 0.98 by default, as `verify`: a changed answer is not always a wrong one."""
+        """Smallest agreement without labels; 0.98 by default, as in `verify`: a changed answer may be right."""
         return max(0.0, 1 - 4 * self.max_drop)
 
 
@@ -90,7 +90,7 @@ class AcceptanceTest:
             file: the same, for the race at one thread.
             chosen: the images to evaluate on.
             gates: what a candidate must hold.
-            reporter: told of stages and progress.
+            reporter: receives stages and progress.
         """
         expected = read_probabilities(session, chosen.evaluated, reporter.stage("evaluating float"))
         truth = None if chosen.truth is None else np.array([chosen.truth[i] for i in expected.indices])
@@ -98,7 +98,7 @@ class AcceptanceTest:
 
     @cached_property
     def _racer(self) -> ModelSession:
-        """The float model at one thread, as long as anything is raced against it."""
+        """Opens the float model with one thread, once for all races."""
         return one_thread(self.file)
 
     def evaluate(
@@ -136,9 +136,9 @@ class AcceptanceTest:
         return attempt, found
 
     def explain(self, attempt: Attempt) -> str:
-        """The figures against the gates, those that failed alone where any did.
+        """Describes the figures and the gates; if a gate failed, only the failed ones.
 
-        And whether the images can resolve the first.
+        Says too if there are too few images to resolve the accuracy gate.
         """
         speed = "the speed cannot be measured on this machine"
         if attempt.speedup is not None:
@@ -161,8 +161,8 @@ class AcceptanceTest:
 
 
 def _interval(changed: int, balance: int, count: int) -> float:
-    """Of a paired drop (McNemar's variance).
+    """Half of the 95 % interval of a paired accuracy drop (McNemar's variance).
 
-    At least one changed image is assumed, since none seen is no proof of none.
+    At least one changed answer is assumed: none in a sample does not prove that there is none.
     """
     return float(1.96 * max(changed - balance**2 / count, 1.0) ** 0.5 / count)

@@ -35,7 +35,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often a tensor's values fell into each of BINS bins of equal width."""
+    """Counts of a tensor's values in BINS bins of equal width."""
 
     lowest: float
     highest: float
@@ -54,7 +54,7 @@ def collect_histograms(model: ModelProto, images: Image, progress: Progress) -> 
     Args:
         model: takes ``image``, uint8 ``[N, H, W, 3]``.
         images: uint8 ``[N, H, W, 3]``.
-        progress: told of images, both passes counted.
+        progress: receives the number of images, both passes counted.
     """
     names = _float_tensors(model)
     session = _session_with_outputs(model, names)
@@ -64,7 +64,7 @@ def collect_histograms(model: ModelProto, images: Image, progress: Progress) -> 
         for name, value in zip(names, values, strict=True):
             lowest[name], highest[name] = min(lowest[name], float(value.min())), max(highest[name], float(value.max()))
         progress(done, total)
-    # What holds values that are no numbers, as a mask of minus infinity, has no range
+    # A tensor with NaN or infinity, such as an attention mask, has no range
     names = [name for name in names if np.isfinite([lowest[name], highest[name]]).all()]
     counts = {name: np.zeros(BINS, np.int64) for name in names}
     for done, values in _runs(session, names, images):
@@ -75,9 +75,9 @@ def collect_histograms(model: ModelProto, images: Image, progress: Progress) -> 
 
 
 def find_ranges(model: ModelProto, histograms: Mapping[str, Histogram], method: str) -> dict[str, Range]:
-    """A range a tensor, by ``minmax``, ``mse``, ``percentile`` or ``entropy``.
+    """Finds a range for each tensor by ``minmax``, ``mse``, ``percentile`` or ``entropy``.
 
-    What feeds a Relu or a Clip alone takes the range of what comes out of it: the quantizer then leaves the activation
+    A tensor that feeds only a Relu or a Clip takes the range of its output: the quantizer then leaves the activation
     out.
     """
     ranges = {name: METHODS[method](histogram) for name, histogram in histograms.items()}
@@ -92,16 +92,16 @@ def find_ranges(model: ModelProto, histograms: Mapping[str, Histogram], method: 
 
 
 def _absorbed(model: ModelProto) -> dict[str, str]:
-    """Tensors that feed a Relu or a Clip alone, with what comes out of it."""
+    """Tensors that feed only a Relu or a Clip, with the output of that node."""
     used = consumers(model.graph)
     activations = (node for node in model.graph.node if node.op_type in ("Relu", "Clip"))
     return {node.input[0]: node.output[0] for node in activations if len(used[node.input[0]]) == 1}
 
 
 def _float_tensors(model: ModelProto) -> list[str]:
-    """Those whose range is needed.
+    """Names of the float tensors whose range is needed.
 
-    Each observed tensor is copied out of the session, so none is observed for nothing.
+    onnxruntime copies each observed tensor, so unneeded ones would cost time.
     """
     kinds = {v.name: v.type.tensor_type.elem_type for v in (*model.graph.value_info, *model.graph.output)}
     absorbed = _absorbed(model)

@@ -53,7 +53,7 @@ class Calibrated:
     session: ModelSession
     histograms: dict[str, Histogram]
     fitted: Image
-    compared: Image  # set aside: on them the choices fall
+    compared: Image  # set aside to compare candidates
     expected: NDArray[np.float32]  # probabilities of the compared
 
 
@@ -70,7 +70,7 @@ class Candidate:
 
 
 def calibrate(model: ModelProto, session: ModelSession, images: Image, reporter: Reporter) -> Calibrated:
-    """Two passes over three quarters of the images; a quarter is set aside."""
+    """Calibrates on three quarters of the images and sets a quarter aside for comparing candidates."""
     aside = max(1, len(images) // 4)
     fitted, compared = images[aside:], images[:aside]
     histograms = collect_histograms(model, fitted, reporter.stage("calibrating"))
@@ -87,7 +87,7 @@ def calibrate(model: ModelProto, session: ModelSession, images: Image, reporter:
 def make_candidate(
     calibrated: Calibrated, target: Target, methods: tuple[str, ...], folder: Path, reporter: Reporter
 ) -> Candidate:
-    """Each method, its layers corrected too; of all these the one nearest to float, by KL, on the images set aside."""
+    """Tries each method, with and without corrected layers; returns the candidate with the least KL to float."""
     tried: dict[str, float] = {}
     best: Candidate | None = None
     for method in methods:
@@ -105,9 +105,9 @@ def make_candidate(
 def with_float_blocks(
     calibrated: Calibrated, candidate: Candidate, stay_float: frozenset[str], reporter: Reporter
 ) -> Candidate:
-    """The candidate with some nodes in float, corrected anew where it was.
+    """Keeps some nodes of the candidate in float, and corrects its layers again if they were corrected.
 
-    What follows them was corrected for other inputs.
+    The layers after these nodes were corrected for other inputs.
     """
     plain = plain_candidate(calibrated, candidate, stay_float)
     return (
@@ -118,7 +118,7 @@ def with_float_blocks(
 
 
 def plain_candidate(calibrated: Calibrated, candidate: Candidate, stay_float: frozenset[str]) -> Candidate:
-    """By the candidate's method, nothing corrected."""
+    """Quantizes by the candidate's method, without corrected layers."""
     return replace(
         candidate,
         model=quantize_once(calibrated, candidate.target, candidate.method, stay_float),
@@ -129,7 +129,7 @@ def plain_candidate(calibrated: Calibrated, candidate: Candidate, stay_float: fr
 def quantize_once(
     calibrated: Calibrated, target: Target, method: str, stay_float: frozenset[str] = frozenset()
 ) -> ModelProto:
-    """By one method, nothing corrected."""
+    """Quantizes by one method, without corrected layers."""
     ranges = observed_ranges(calibrated, method)
     model = to_qdq(calibrated.model, ranges, calibrated.session.manifest.normalization, target, stay_float)
     if target.name == "tensorrt":  # before anything is corrected or compared
@@ -143,7 +143,7 @@ def observed_ranges(calibrated: Calibrated, method: str = "minmax") -> dict[str,
 
 
 def correct(calibrated: Calibrated, plain: ModelProto, target: Target, method: str, reporter: Reporter) -> ModelProto:
-    """Its layers corrected, on some of the images that were fitted on."""
+    """Corrects the layers on some of the calibration images."""
     images = calibrated.fitted[:CORRECTED_ON]
     progress = reporter.stage(f"correcting layers, {method}")
     return correct_layers(plain, calibrated.model, images, progress, levels=target.levels)
@@ -160,7 +160,9 @@ def divergence(calibrated: Calibrated, model: ModelProto, folder: Path) -> float
 
 
 def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) -> bool:
-    """Writes it in its target's last form, with manifest and golden samples of its own; whether the stem was folded."""
+    """Writes the candidate in the final form of its target, with manifest and golden samples.
+
+    Returns whether the stem was folded."""
     model = candidate.model
     folded = fold_stem(model) if candidate.target.pixels_enter else None
     if candidate.target.name == "tensorrt":

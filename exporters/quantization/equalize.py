@@ -29,7 +29,7 @@ _MOST = 8.0  # a factor's largest distance from 1
 
 @dataclass(frozen=True)
 class _Stream:
-    """Tensors tied to one another by additions."""
+    """Tensors that additions connect, so that they share their channel factors."""
 
     tensors: tuple[str, ...]
     makers: tuple[NodeProto, ...]
@@ -86,19 +86,19 @@ def _streams(model: ModelProto) -> list[_Stream]:
 
 
 def _owns_its_weights(model: ModelProto, node: NodeProto, read: Mapping[str, list[NodeProto]]) -> bool:
-    """Initializers that no other node reads: what two layers share cannot be scaled for one of them."""
+    """Whether no other node reads the weights: weights that two layers share cannot be scaled for one of them."""
     initializers = {t.name for t in model.graph.initializer}
     return all(name in initializers and len(read[name]) == 1 for name in node.input[1:3])
 
 
 def _takes_factors(model: ModelProto, reader: NodeProto) -> bool:
-    """Dense, or depthwise with one output a channel; in groups of several a channel's weights are not in one place."""
+    """Whether the convolution is dense, or depthwise with one output per channel."""
     weight, groups = constant(model.graph, reader.input[1]), attribute(reader, "group", 1)
     return weight is not None and weight.ndim == 4 and (groups == 1 or groups == len(weight))
 
 
 def _largest(walk: PartialRunner, model: ModelProto, name: str) -> NDArray[np.float32]:
-    """Of each channel's values, but for one in a thousand."""
+    """The largest absolute value of each channel; one value in a thousand may lie above."""
     batches = [np.abs(batch).transpose(1, 0, 2, 3).reshape(batch.shape[1], -1) for batch in walk.outputs(model, name)]
     return np.asarray(np.max([np.quantile(b, 0.999, axis=1) for b in batches], 0))
 

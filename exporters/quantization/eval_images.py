@@ -47,7 +47,7 @@ def choose_images(data: Path, session: ModelSession, samples: int, seed: int) ->
 
 
 def _deal(every: EvalImages, samples: int, seed: int) -> QuantizationImages:
-    """None of them was trained on: at most half calibrate, the rest evaluate."""
+    """Divides images that were not trained on: at most half for calibration, the rest for evaluation."""
     order = np.random.default_rng(seed).permutation(len(every.paths))
     few = min(samples, len(order) // 2)
     if few < 1:

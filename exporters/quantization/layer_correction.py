@@ -64,7 +64,7 @@ class _Layer:
 
     @property
     def rounds(self) -> bool:
-        """Whether its weights are chosen anew: few a channel, and as many scales as channels."""
+        """Whether to choose new weights: there are few per channel, and one scale per channel."""
         node = self.node
         plain = attribute(node, "auto_pad", b"NOTSET") == b"NOTSET" and set(attribute(node, "dilations", [1])) == {1}
         return node.op_type == "Conv" and self.float_weight.ndim == 4 and plain and self.float_weight[0].size <= _FEW
@@ -79,14 +79,14 @@ def correct_layers(
     rounding: bool = True,
     levels: int = 127,
 ) -> ModelProto:
-    """A copy of a QDQ model whose layers do on some images what those of the float model do.
+    """Returns a copy of a QDQ model with corrected layers.
 
     Args:
         quantized: made from ``reference`` by :func:`exporters.quantization.qdq.to_qdq`.
         reference: the float model.
         images: uint8 ``[N, H, W, 3]`` RGB; 32 are enough.
-        progress: told of layers.
-        rounding: choose weights anew; else the biases alone are corrected.
+        progress: receives the number of layers.
+        rounding: choose new weights too; else only the biases are corrected.
         levels: largest int8 weight, 63 where ranges are reduced to seven bits.
     """
     corrected = ModelProto()
@@ -109,14 +109,13 @@ def correct_layers(
 
 
 def _last_tensor_before(reference: ModelProto) -> dict[str, str]:
-    """For each layer, the single tensor that leaves the block before its own, where there is one."""
+    """Maps each layer to the single output tensor of the block before its own, where there is one."""
     blocks = find_blocks(reference, frozenset(never_quantized(reference)))
     return {name: before.output for before, block in pairwise(blocks) if before.output for name in block.computing}
 
 
 def _layers(quantized: ModelProto, reference: ModelProto) -> list[_Layer]:
-    """In the order of the graph, those that have int8 weights and an int32 bias in the one and the same name in the
-    other."""
+    """Layers in graph order with int8 weights, an int32 bias, and a node of the same name in the float model."""
     floats = {node.name: node for node in reference.graph.node if node.op_type in ("Conv", "Gemm")}
     made, used = producers(quantized.graph), consumers(reference.graph)
     found = []
@@ -156,7 +155,7 @@ def _interval(reference: ModelProto, readers: Sequence[NodeProto]) -> tuple[floa
 
 
 def _choose_weights(model: ModelProto, layer: _Layer, inputs: PartialRunner, levels: int) -> None:
-    """New integers and scales; the bias is counted in the scale, so it is written anew too."""
+    """Sets new weights and scales. The bias is in units of the scale, so it is written again too."""
     node, weight = layer.node, layer.float_weight
     pads = attribute(node, "pads", [0, 0, 0, 0])
     covariance = PatchCovariance(weight.shape, attribute(node, "strides", [1, 1]), pads, attribute(node, "group", 1))
@@ -173,7 +172,7 @@ def _choose_weights(model: ModelProto, layer: _Layer, inputs: PartialRunner, lev
 
 
 def _mean_error(layer: _Layer, pairs: Iterable[tuple[Array, Array]]) -> Array:
-    """Per channel: mean of float less quantized over the gated positions; 0 where there are none."""
+    """Mean difference (float minus quantized) per channel over the gated positions; 0 where there are none."""
     total, count = np.zeros(1), np.zeros(1)
     for a, b in pairs:
         gate = (a > layer.low) & (a < layer.high)
@@ -191,6 +190,6 @@ def _shift_bias(model: ModelProto, layer: _Layer, shift: Array) -> None:
 
 
 def _int32(values: Array) -> NDArray[np.int32]:
-    """Rounded; a channel without weights has a scale next to nothing, and its bias no number."""
+    """Rounds to int32. A channel whose weights are all zero has a tiny scale, and a bias that is not finite."""
     values = np.nan_to_num(np.asarray(values, np.float64), posinf=_INT32, neginf=-_INT32)
     return np.clip(np.round(values), -_INT32, _INT32).astype(np.int32)

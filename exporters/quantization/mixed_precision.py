@@ -37,17 +37,16 @@ class Sensitivity:
 
     @property
     def worth(self) -> float:
-        """Gain for its cost."""
+        """Gain in KL per cost in time."""
         return self.gain / max(self.cost, _MIN_COST)
 
 
 def measure_sensitivity(
     calibrated: Calibrated, candidate: Candidate, folder: Path, reporter: Reporter
 ) -> list[Sensitivity]:
-    """Every block by itself, the most worthwhile first; those that gain nothing are left out.
+    """Measures each block alone; sorts by gain per cost, and leaves out blocks without a gain.
 
-    Nothing is corrected here: layers behind a block that becomes float would keep corrections for inputs that they no
-    longer get.
+    Layers are not corrected here: layers after a float block would keep corrections for inputs that they no longer get.
     """
     blocks = find_blocks(calibrated.model, frozenset(never_quantized(calibrated.model)))
     progress = reporter.stage("looking for what int8 harms")
@@ -70,7 +69,7 @@ def measure_sensitivity(
 def mixed_candidates(
     calibrated: Calibrated, candidate: Candidate, sensitive: list[Sensitivity], reporter: Reporter
 ) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
-    """One more block in float each time, the layers corrected anew; with the names of the blocks."""
+    """Yields candidates with one more float block each time, layers corrected again, and the blocks' names."""
     for count in range(1, min(MAX_BLOCKS, len(sensitive)) + 1):
         blocks = [s.block for s in sensitive[:count]]
         nodes = frozenset(name for block in blocks for name in block.nodes)

@@ -1,4 +1,4 @@
-"""From a float model and its activations' ranges to an int8 model that onnxruntime fuses.
+"""Converts a float model with its activation ranges to an int8 model that onnxruntime fuses.
 
 Uint8 activations, per-channel int8 weights.
 """
@@ -36,7 +36,7 @@ def to_qdq(
     target: Target,
     stay_float: frozenset[str] = frozenset(),
 ) -> ModelProto:
-    """Emits QuantizeLinear/DequantizeLinear pairs around what runs in int8.
+    """Inserts QuantizeLinear/DequantizeLinear pairs around the nodes that run in int8.
 
     Args:
         model: a float model that EdgeCNN exported; left as it is.
@@ -91,7 +91,7 @@ def to_qdq(
 def _zero_points_at_0(
     ranges: Mapping[str, Range], normalized: str | None, normalization: Normalization, target: Target
 ) -> dict[str, list[dict[str, object]]]:
-    """onnxruntime's own option for it would leave each Relu between two quantized tensors."""
+    """Sets zero points to 0. onnxruntime's own option for it would keep each Relu between two quantized tensors."""
     steps = {name: max(abs(low), abs(high), 1e-12) / 127 for name, (low, high) in ranges.items()}
     if (
         normalized is not None and max(map(abs, ranges[normalized])) * normalization.scale <= 128
@@ -109,13 +109,13 @@ def _zero_points_at_0(
 def never_quantized(model: ModelProto) -> list[str]:
     """Names of the nodes that stay float in any case.
 
-    Those that make floats of pixels and normalise them, and those behind the classifier.
+    These convert pixels to float and normalise them, or follow the classifier.
     """
     return [*_before(model), *_normalization(model)[0], *_tail(model), *hanging_pools(model)]
 
 
 def _before(model: ModelProto) -> list[str]:
-    """Names of the nodes that make floats of pixels."""
+    """Names of the nodes that convert pixels to float."""
     made = producers(model.graph)
     node = _float_pixels(model)
     before = []
@@ -126,9 +126,9 @@ def _before(model: ModelProto) -> list[str]:
 
 
 def _tail(model: ModelProto) -> list[str]:
-    """What follows the classifier, or serves the unknown score alone, stays in float.
+    """Names of the nodes after the classifier, and of those that only the unknown score needs.
 
-    It costs nothing, and keeps all digits.
+    In float they cost nothing and keep their precision.
     """
     made = producers(model.graph)
     names = only_for(model, "unknown_score")
@@ -167,7 +167,7 @@ def _normalization(model: ModelProto) -> tuple[list[str], str | None, NDArray[np
 
 
 def _float_pixels(model: ModelProto) -> NodeProto | None:
-    """The node behind which pixels, or their grey levels, are floats; None where the network takes them otherwise."""
+    """The node whose output holds the pixels, or their grey levels, as floats; None if there is none."""
     made = producers(model.graph)
     if GREY in made:
         return made[GREY]
@@ -176,7 +176,7 @@ def _float_pixels(model: ModelProto) -> NodeProto | None:
 
 
 def _pixels_reach(model: ModelProto, normalized: str) -> bool:
-    """Whether the normalised pixels, in the order in which the bytes come, are all quantized."""
+    """Whether the normalised pixels, in the order of the input bytes, are all quantized."""
     made = producers(model.graph)
     node = made[normalized]
     while node.op_type in _ARITHMETIC:
@@ -186,9 +186,9 @@ def _pixels_reach(model: ModelProto, normalized: str) -> bool:
 
 
 def _feed_pixels(model: ModelProto, normalization: Normalization) -> None:
-    """Cast, subtract, divide and quantize give back the very pixels, so they are left out.
+    """Removes Cast, subtraction, division and QuantizeLinear, which together give back the pixels.
 
-    The image is the quantized tensor.
+    The uint8 image itself becomes the first quantized tensor.
     """
     graph = model.graph
     used = consumers(graph)

@@ -29,12 +29,12 @@ class Race:
 
 
 def one_thread(model: Path | ModelFile) -> ModelSession:
-    """A model as it is raced. It was evaluated before, so it is no stranger's."""
+    """Opens a model with one thread. It was evaluated before, so it is not admitted again."""
     return open_session(model, "cpu", threads=1, trusted=True)
 
 
 def race(first: ModelSession, second: ModelSession, rounds: int = _ROUNDS, least_seconds: float = _MIN_SECONDS) -> Race:
-    """Runs both models on one image in turn. Neighbouring runs share what else the machine is doing."""
+    """Runs both models on one image in turn, so that both meet the same load of the machine."""
     sessions = (first, second)
     image = np.random.default_rng(0).integers(0, 256, (1, *sessions[0].input_shape), np.uint8)
     times: tuple[list[float], list[float]] = ([], [])

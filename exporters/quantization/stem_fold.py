@@ -30,7 +30,7 @@ _PIXELS = 4  # of a row, that become one
 
 
 def fold_stem(model: ModelProto) -> ModelProto | None:
-    """The model with a folded stem; None if the stem cannot be folded.
+    """Returns the model with a folded stem; None if the stem cannot be folded.
 
     It can where the pixels enter a QDQ convolution with 3 x 3 taps, stride 2 and a padding of at most one, and the
     width is a multiple of four.

@@ -41,7 +41,7 @@ class Target:
 
     @property
     def levels(self) -> int:
-        """Largest weight: seven bits for x86 processors without VNNI, whose eight-bit products saturate."""
+        """Largest weight: seven bits on x86 processors without VNNI, whose eight-bit products saturate."""
         return 63 if self.name == "x86" and self.here and not has_vnni() else 127
 
 

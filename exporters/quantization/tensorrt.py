@@ -22,7 +22,7 @@ _COMPUTING = ("Conv", "Gemm", "MatMul")
 
 
 def for_tensorrt(quantized: ModelProto) -> ModelProto:
-    """The same model for TensorRT.
+    """Returns the same model for TensorRT.
 
     Args:
         quantized: made by :func:`exporters.quantization.qdq.to_qdq` with zero points of 0, its activations
@@ -42,7 +42,7 @@ def for_tensorrt(quantized: ModelProto) -> ModelProto:
 
 
 def restore_activations(model: ModelProto, reference: ModelProto) -> None:
-    """Puts back, in place, the Relu and Clip that vanished.
+    """Restores, in place, Relu and Clip nodes that quantization removed.
 
     Int8 with a zero point of 0 does not cut off what is negative.
 
@@ -51,7 +51,7 @@ def restore_activations(model: ModelProto, reference: ModelProto) -> None:
         reference: the float model, which has them.
     """
     present = {node.name for node in model.graph.node}
-    # The last of several in a row first: each is put before what comes out of it
+    # From the last to the first: each is inserted before its own output
     for activation in reversed(reference.graph.node):
         made = producers(model.graph)
         if activation.op_type not in _ACTIVATIONS or activation.name in present or activation.output[0] not in made:

@@ -33,7 +33,7 @@ class Rounded:
 def round_weights(
     weights: NDArray[np.floating], scales: NDArray[np.floating], covariance: NDArray[np.floating], levels: int = _LEVELS
 ) -> Rounded:
-    """The integers and scales of least output error that coordinate descent finds, channel by channel.
+    """Finds the integers and scales with the least output error by coordinate descent, channel by channel.
 
     Args:
         weights: float ``[O, K]``.
@@ -67,7 +67,7 @@ def _regular(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 def _descend(
     weights: NDArray[np.float64], scales: NDArray[np.float64], covariance: NDArray[np.float64], levels: int
 ) -> NDArray[np.float64]:
-    """Each weight in turn takes the integer that is best beside the others, until none changes."""
+    """Sets each weight in turn to the best integer given the others, until none changes."""
     step = scales[:, None]
     integers = np.clip(np.round(weights / step), -levels, levels)
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)  # [O or 1, K]

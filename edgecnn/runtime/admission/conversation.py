@@ -33,7 +33,7 @@ class Outcome:
 
     status: int  # negative: the signal that ended it
     limit_s: float | None  # the processor time that it allowed the model
-    answer: dict[str, Any] | None  # the last thing that it said, if that was an answer
+    answer: dict[str, Any] | None  # its last message, if that was an answer
 
 
 def converse(child: subprocess.Popen[bytes], content: bytes, start_s: float) -> Outcome:
@@ -72,7 +72,7 @@ def converse(child: subprocess.Popen[bytes], content: bytes, start_s: float) -> 
 
 def _feed(child: subprocess.Popen[bytes], content: bytes) -> None:
     assert child.stdin is not None
-    with suppress(OSError, ValueError):  # it may end before it has read all; its end tells
+    with suppress(OSError, ValueError):  # it may end before it has read all; its exit code tells why
         child.stdin.write(content)
     with suppress(OSError, ValueError):
         child.stdin.close()

@@ -62,7 +62,7 @@ def main() -> None:
     why = _reason_to_refuse(content, (height, width), resource, timer)
     answer.write(json.dumps({"why": why, "onnxruntime": onnxruntime.__version__}) + "\n")
     answer.close()
-    os._exit(0)  # what the model left behind is not to be taken down in order
+    os._exit(0)  # ends without cleaning up what the model left in the process
 
 
 def _silence() -> None:
@@ -152,7 +152,9 @@ class _Timer:
         if self._resource is not None:
             most = math.ceil(self._begun_s + max(seconds, self._seconds or LONGEST_S)) + 1
             _lower(self._resource, self._resource.RLIMIT_CPU, math.ceil(self._begun_s + seconds), most)
-            signal.alarm(math.ceil(elapsed_s(seconds)) + 1)  # should the parent be gone; it is sooner itself
+            signal.alarm(
+                math.ceil(elapsed_s(seconds)) + 1
+            )  # in case the parent is gone; normally the parent ends it sooner
         self._answer.write(json.dumps({"limit_s": seconds}) + "\n")
         self._answer.flush()
 

@@ -114,7 +114,7 @@ def _missing(reasons: Sequence[Reason]) -> Iterator[Finding]:
         else:
             told.setdefault((reason.kind, reason.remedy), []).append(reason)
     for (kind, remedy), alike in told.items():
-        # What was installed should work; what was not may be unwanted
+        # An installed package should work; a missing one may be unwanted
         level: Level = "warning" if kind == "library" else "note"
         whats = "; ".join(dict.fromkeys(r.what for r in alike))
         yield Finding(level, f"no {', '.join(r.provider for r in alike)}: {whats}", "providers", remedy)

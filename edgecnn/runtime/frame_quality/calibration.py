@@ -44,7 +44,7 @@ def learn_thresholds(frames: Iterable[Frame]) -> LearnedThresholds:
     Raises:
         DataError: too few frames, or most frames fail the default thresholds.
     """
-    # A soft lens is what it is
+    # A soft lens stays soft
     health = FrameQualityChecker(FrameQualityThresholds(least_sharpness=0.0, seam_share=1.0, filled_share=1.0))
     measured: list[FrameMeasures] = []
     seen = 0

@@ -178,7 +178,7 @@ class Window:
             vote[int(probabilities.argmax())] = 1
         else:
             vote[:-1] = probabilities
-        if self._disallowed:  # what may be no answer may become none by many votes either
+        if self._disallowed:  # a class that is not allowed does not become allowed by many votes
             vote[-1] += vote[self._disallowed].sum()
             vote[self._disallowed] = 0
         return vote
@@ -193,7 +193,7 @@ class Held:
 
     def __init__(self, options: SmoothingOptions) -> None:
         self._options = options
-        self._next: int | None = None  # what would be taken, since when
+        self._next: int | None = None  # the candidate label, and since when
         self._since_s = 0.0
         self._voted_s: float | None = None
         self.label: int | None = None  # C is unknown; None: no decision

@@ -31,6 +31,6 @@ def count_frames(sources: Sequence[str | os.PathLike[str]], every: int = 1) -> i
             continue
         try:
             images += sum(1 for _ in expand_sources([address.text]))
-        except EdgeCNNError:  # told where it is opened
+        except EdgeCNNError:  # reported where it is opened
             return None
     return frames + -(-images // every)

@@ -171,7 +171,7 @@ class VideoWriter:
         due, most = int((time_s - self._start_s) * self._fps) + 1 - self._written, int(_LONGEST_S * self._fps)
         if due <= most:
             return due
-        # What was cut is not made up for by the frames that follow
+        # Frames that follow do not make up for a part that was cut
         self._start_s = time_s - (self._written + most - 1) / self._fps
         return most
 

@@ -19,7 +19,7 @@ class _Raised:
         self.error = error
 
 
-_Outcome: TypeAlias = "SimpleQueue[Result | _Raised]"  # of one item: one thing will come out of it
+_Outcome: TypeAlias = "SimpleQueue[Result | _Raised]"  # the result of one item
 _Turns: TypeAlias = "SimpleQueue[_Outcome[Result] | _Raised | None]"
 _Jobs: TypeAlias = "SimpleQueue[tuple[Item, _Outcome[Result]] | None]"
 
@@ -52,7 +52,7 @@ def prefetch_map(
             yield result
     finally:
         places.put(False)
-        with suppress(Empty):  # what was not begun is left undone
+        with suppress(Empty):  # items that were not begun are dropped
             while True:
                 jobs.get_nowait()
         for _ in range(workers):

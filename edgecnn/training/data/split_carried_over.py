@@ -96,7 +96,7 @@ def _of_new(
     try:
         return split_images([labels[i] for i in new], [groups[i] for i in new], shares.val, shares.test, shares.seed)
     except UsageError:
-        if "val" in forced or not new:  # too few new ones to hold some out
+        if "val" in forced or not new:  # too few new images to hold some out
             return ["train"] * len(new)
         raise
 

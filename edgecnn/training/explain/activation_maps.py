@@ -30,7 +30,7 @@ def activation_maps(network: ImageClassifier, inputs: Tensor, classes: Sequence[
         classes: N class indices, one an image.
 
     Returns:
-        ``[N, H, W]``, 0 to 1 in each image; all 0 where nothing speaks for its class.
+        ``[N, H, W]``, 0 to 1 in each image; all 0 where no position supports the class.
 
     Raises:
         CheckpointError: no convolution of the network has an output larger than 1 x 1.
@@ -40,9 +40,9 @@ def activation_maps(network: ImageClassifier, inputs: Tensor, classes: Sequence[
     hook = layer.register_forward_hook(lambda _module, _inputs, output: found.append(output))
     try:
         with torch.enable_grad():
-            logits = network(inputs.detach().requires_grad_())  # a graph is kept even where every weight is frozen
+            logits = network(inputs.detach().requires_grad_())  # so that gradients flow even if every weight is frozen
             scores = _scores(logits)[torch.arange(len(inputs)), torch.as_tensor(classes, device=logits.device)]
-            # Images do not touch each other in evaluation mode
+            # In evaluation mode images do not affect each other
             (gradient,) = torch.autograd.grad(scores.sum(), found[-1])
     finally:
         hook.remove()
@@ -54,11 +54,10 @@ def activation_maps(network: ImageClassifier, inputs: Tensor, classes: Sequence[
 
 
 def map_layer(network: ImageClassifier, inputs: Tensor) -> nn.Module:
-    """The module whose output is the last feature map with places.
+    """The module whose output is the last feature map larger than 1 x 1.
 
-    Of the last convolution, through its norm, activation and residual sum.
-
-    Found by looking at one image, ``[1, 3, H, W]``, go through. Raises :class:`CheckpointError` where there is none.
+    It belongs to the last convolution: its norm, activation or residual sum. Found by running
+    one image ``[1, 3, H, W]``. Raises :class:`CheckpointError` where there is none.
     """
     outputs: list[tuple[nn.Module, tuple[int, int]]] = []  # in the order of completion: a block after its layers
 
@@ -85,5 +84,5 @@ def map_layer(network: ImageClassifier, inputs: Tensor) -> nn.Module:
 
 
 def _scores(logits: Tensor) -> Tensor:
-    """One score a class; the first class of a one-logit network is what its logit speaks against."""
+    """One score per class. In a network with one logit, the score of the first class is the negative logit."""
     return torch.cat([-logits, logits], 1) if logits.shape[1] == 1 else logits

@@ -97,7 +97,7 @@ def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force
 def draw_plates(
     backend: TorchBackend, original: Image, seen: Image, answers: Sequence[tuple[int, str, float]]
 ) -> list[Plate]:
-    """All images, in the order of the network.
+    """Draws all images, in the order of the network's layers.
 
     Args:
         backend: the network with its manifest.

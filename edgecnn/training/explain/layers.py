@@ -79,8 +79,7 @@ def first_steps(outputs: Sequence[LayerOutput], most: int = 4) -> list[LayerOutp
 
 
 def several_depths(outputs: Sequence[LayerOutput], most: int = 4) -> list[LayerOutput]:
-    """Of each size of feature map the last after an activation (after a convolution where there is none), from shallow
-    to deep."""
+    """For each feature map size, the last activation's output from shallow to deep."""
     kinds = _ACTIVATIONS if any(isinstance(o.module, _ACTIVATIONS) for o in outputs) else (nn.Conv2d,)
     by_size = {output.size: output for output in outputs if isinstance(output.module, kinds)}
     depths = list(by_size.values())

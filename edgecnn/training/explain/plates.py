@@ -59,7 +59,7 @@ def filter_plate(first: LayerOutput, most: int) -> Plate:
     """The weights of the first convolution, each filter as a small image."""
     weights = _weights(first)  # [out, in, k, k]
     shown = weights[:most]
-    # Each filter by its own: some are weak, all have a form
+    # Each filter has its own scale: some are weak, but all have a pattern
     largest = np.abs(shown).reshape(len(shown), -1).max(1).clip(1e-12)
     colors = 0.5 + 0.5 * shown / largest[:, None, None, None]
     if weights.shape[1] != 3:  # no colours: the mean over the input's channels
@@ -103,7 +103,9 @@ def feature_plate(output: LayerOutput, number: int, most: int) -> Plate:
     values = output.values.numpy()
     channels = len(values)
     shown = np.sort(np.argsort(-values.mean((1, 2)), kind="stable")[:most])
-    reach = float(np.quantile(np.abs(values[shown]), 0.998)) or 1.0  # a single bright place would make all else black
+    reach = (
+        float(np.quantile(np.abs(values[shown]), 0.998)) or 1.0
+    )  # a single bright position would make all others black
     scale = Scale("RdBu_r", -reach, reach) if values.min() < -0.1 * reach else Scale("magma", 0.0, reach)
     tiles = [Tile(scale.paint(values[c]), f"{c}") for c in shown]
     height, width = output.size
@@ -142,7 +144,7 @@ def map_plate(
 
 
 def telling_channel(values: Tensor) -> int:
-    """The channel of ``[C, h, w]`` with much on both sides of 0: there an activation has something to cut."""
+    """The channel of ``[C, h, w]`` with many values on both sides of 0, which shows the effect of an activation."""
     above, below = values.clamp_min(0).square().mean((1, 2)), values.clamp_max(0).square().mean((1, 2))
     return int(torch.minimum(above, below).argmax())
 

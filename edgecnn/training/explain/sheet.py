@@ -38,7 +38,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Scale:
-    """What colours mean: a map of matplotlib's by name, from ``low`` to ``high``."""
+    """The colour scale: the name of a matplotlib colour map, from ``low`` to ``high``."""
 
     colors: str
     low: float
@@ -90,9 +90,9 @@ def draw_sheet(title: str, tiles: Sequence[Tile], tile_px: int, columns: int, sc
 
 
 def resized(image: Image, longer_px: int) -> Image:
-    """To ``longer_px`` on the longer side.
+    """Resizes an image to ``longer_px`` on its longer side.
 
-    Much larger with every pixel a square, a little larger smoothly, smaller by the mean of pixels.
+    Large enlargements repeat pixels, small ones are smooth, and reductions average pixels.
     """
     height, width = image.shape[:2]
     factor = longer_px / max(height, width)
@@ -125,7 +125,7 @@ def _shortened(caption: str, width_px: int) -> str:
 
 
 def _drawable(words: str) -> str:
-    """With an empty box for every character that the font lacks: matplotlib would warn, and draw the same."""
+    """Replaces characters that the font lacks by an empty box, as matplotlib would do with a warning."""
     return "".join(c if ord(c) in _characters() else "\u25a1" for c in words)
 
 

@@ -32,7 +32,9 @@ _TOLERANCE = 1e-4
 class OwnNetwork(ImageClassifier):
     """A custom network in two parts; ``classifier`` passes everything through where there is no last linear layer."""
 
-    memory_format: ClassVar[torch.memory_format] = torch.contiguous_format  # somebody may `view` activations flat
+    memory_format: ClassVar[torch.memory_format] = (
+        torch.contiguous_format
+    )  # user code may flatten activations with `view`
 
     def __init__(self, body: nn.Module, classifier: nn.Module) -> None:
         super().__init__()
@@ -152,7 +154,7 @@ def _run(network: nn.Module, images: Tensor) -> tuple[Tensor, str | None]:
         TypeError,
         IndexError,
         AttributeError,
-    ) as error:  # somebody's code, on images it may not be made for
+    ) as error:  # the user's code, on images that it may not be made for
         raise UsageError(
             f"{type(network).__name__}: does not take images [N, 3, {images.shape[2]}, {images.shape[3]}]: "
             f"{first_line(error)}; "
@@ -204,5 +206,5 @@ def _agree(made: OwnNetwork, images: Tensor, expected: Tensor) -> bool:
         RuntimeError,
         TypeError,
         AttributeError,
-    ):  # somebody's code may look into the layer that is not there any more
+    ):  # the user's code may access the layer that was removed
         return False

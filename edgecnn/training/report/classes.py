@@ -17,7 +17,7 @@ from edgecnn.training.report.markup import figure_text, section, table
 
 __all__ = ["class_section", "confusion_section"]
 
-MAX_MATRIX_CLASSES = 30  # above that a matrix is a carpet: the most confused pairs are listed instead
+MAX_MATRIX_CLASSES = 30  # above that a matrix is unreadable: the most confused pairs are listed instead
 MAX_PAIRS = 30
 
 

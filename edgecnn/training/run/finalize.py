@@ -100,7 +100,7 @@ def _fit_unknown(
     pretrained = done.setup.pretrained or done.setup.start_from is not None
     known = len(done.prepared.val) + (len(done.prepared.data.of("train")) if pretrained else 0)
     if known < MIN_IMAGES:
-        return UnknownFit(UnknownRule())  # features would be computed for nothing
+        return UnknownFit(UnknownRule())  # the features would not be used
     batch = done.options.batch
     progress = done.reporter.stage("features for the unknown score")
     train = _features(model, done.prepared.for_unknown(), batch, progress)

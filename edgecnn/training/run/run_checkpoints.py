@@ -19,7 +19,7 @@ from edgecnn.training.setup import Setup
 
 __all__ = ["RunCheckpoints"]
 
-_SAVE_EVERY_S = 180.0  # within an epoch: what a power cut may cost
+_SAVE_EVERY_S = 180.0  # within an epoch: the most work that a power cut may cost
 
 
 class RunCheckpoints:

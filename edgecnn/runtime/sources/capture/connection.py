@@ -103,13 +103,13 @@ class Connection:
         self._end: Ended | Failed = Failed("the capture process ended without a message")
         self._process = start_python(["-m", "edgecnn.runtime.sources.capture.worker"], pass_fds=inherited)
         assert self._process.stdin is not None
-        with suppress(OSError):  # one that ended at once is told of by its silence
+        with suppress(OSError):  # a process that ended at once is noticed by its silence
             self._process.stdin.write(order.to_json().encode() + b"\n")
             self._process.stdin.flush()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         try:
             self._listener.start()
-        except BaseException:  # no thread can be started: nobody would end the process
+        except BaseException:  # no thread can be started, so nothing would end the process
             self._process.kill()
             self._process.wait()
             raise

@@ -122,9 +122,9 @@ class LiveSource:
         Raises:
             SourceError: the source cannot be opened, or was opened before this process was forked.
         """
-        if self._process != os.getpid():  # nothing would ever come: the thread that watches is the parent's
+        if self._process != os.getpid():  # no frame would ever come: the thread that watches belongs to the parent
             raise SourceError(f"{self.name}: was opened before this process was forked; open it in the forked process")
-        over = self._over  # looked at first, so that what came before the end is told before it
+        over = self._over  # checked first, so that what came before the end is reported before it
         newest = _popped(self._newest)
         if newest is None:
             return _popped(self._outage) or _the_end(over)
@@ -241,7 +241,7 @@ class LiveSource:
     def _tell(self, outage: Outage, *, first: bool) -> None:
         if (
             first and outage.retry_in_s == self._options.first_wait_s
-        ):  # a line an outage, not one an attempt: a camera may be off for weeks
+        ):  # one line per outage, not per attempt: a camera may be off for weeks
             log.warning("%s offline: %s; reconnecting until it is back", with_colon(self.name), outage.reason)
         self._outage.append(outage)
         self._news.notify()

@@ -58,7 +58,7 @@ def read_ahead(arrivals: Iterator[Numbered], every: int) -> Iterator[Numbered]:
 
     threading.Thread(target=read, daemon=True).start()
     while True:
-        ended = bool(over)  # looked at first, so that what came before the end is given before it
+        ended = bool(over)  # checked first, so that what came before the end is handed out before it
         found = _popped(wanted) or _popped(others)
         if found is not None:
             yield found

@@ -44,7 +44,7 @@ class Cameras:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for source in self._sources:  # all are told before any is waited for
+        for source in self._sources:  # all are asked to end before any is waited for
             source.stop()
         for source in self._sources:
             source.close()
@@ -54,7 +54,7 @@ class Cameras:
         while active:
             if not any(source.has_news() for source in active):
                 self._news.wait(1.0)
-            if len(active) == 1:  # one camera's next frame is nothing to keep the others waiting for
+            if len(active) == 1:  # waiting for one camera's next frame must not delay the others
                 active[0].await_due()
             for source in tuple(active):  # each in turn, so that a quick camera keeps no other waiting
                 taken = source.take()

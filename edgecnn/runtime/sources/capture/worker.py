@@ -43,14 +43,14 @@ def main() -> None:
     with suppress(OSError):
         os.chdir(order.folder)  # relative paths in a pipeline mean the user's; it started elsewhere, for Python's sake
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    cv2.setNumThreads(1)  # the cores are the network's
+    cv2.setNumThreads(1)  # the cores belong to the network
     try:
         _capture(order, messages)
     except BrokenPipeError:
         pass
     finally:
         messages.flush()
-        os._exit(0)  # a library's threads must not hold it
+        os._exit(0)  # threads of a library must not keep the process alive
 
 
 def _own_standard_output() -> IO[str]:

@@ -80,7 +80,7 @@ class AuthHandler(urllib.request.BaseHandler):
         if able:
             return self._digest(able[0], request.get_method(), request.selector)
         if digests or not any(c.scheme == "basic" for c in challenges):
-            return None  # never the bare password to one that can do without
+            return None  # never send the password itself where the camera offers Digest
         return "Basic " + base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
 
     def _digest(self, challenge: _Challenge, method: str, uri: str) -> str:

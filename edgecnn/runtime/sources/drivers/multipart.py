@@ -142,7 +142,7 @@ class PartParser:
         else:
             end = self._length if self._length and len(self._buffer) >= self._length else self._boundary_ahead()
         if end is None and self._length and len(self._buffer) >= self._length:
-            end = self._length  # a JPEG without its end: what decodes it says so
+            end = self._length  # a JPEG without its end: the decoder reports it
         if end is None:
             return None
         part = Part(bytes(self._buffer[:end]), self._came_s(self._first))
