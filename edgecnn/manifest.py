@@ -29,6 +29,8 @@ __all__ = [
     "Precision",
     "PreprocessSpec",
     "Resize",
+    "TemporalKind",
+    "TemporalSpec",
     "TrainingRecord",
     "UnknownRule",
     "UnknownScore",
@@ -41,6 +43,7 @@ Resize = Literal["stretch", "crop", "letterbox"]
 Interpolation = Literal["area", "linear", "cubic", "nearest", "antialias", "antialias-cubic"]
 Precision = Literal["fp32", "fp16", "int8", "mixed"]
 UnknownScore = Literal["max_probability", "energy", "feature_distance"]
+TemporalKind = Literal["gru", "lstm"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,17 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True)
+class TemporalSpec:
+    """The recurrent head of a model that classifies clips: one step per frame, with a state that is carried on."""
+
+    kind: TemporalKind
+    state_size: int  # floats of the packed state of one source; zeros are the start
+    stride: int  # source frames per step at the usual frame rate of the training clips
+    frame_interval_s: float  # from one step to the next
+    trained_lengths: tuple[int, int]  # fewest and most steps of the training clips
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Everything that a device needs to know about a model besides its graph."""
 
@@ -129,12 +143,14 @@ class Manifest:
     schema: int = SCHEMA
     # The OpenCV that decoded the training images; None: not recorded, as in files of other trainers. An optional key
     opencv: str | None = None
+    temporal: TemporalSpec | None = None  # None: a model of single images. An optional key
 
     def to_json(self) -> str:
         """One JSON object, keys as in the contract."""
         fields = dataclasses.asdict(self)
-        if self.opencv is None:
-            del fields["opencv"]
+        for optional in ("opencv", "temporal"):
+            if fields[optional] is None:
+                del fields[optional]
         return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
@@ -222,6 +238,20 @@ def _manifest(fields: _Reader) -> Manifest:
         ),
         created_by=fields.text("created_by"),
         opencv=fields.optional_text("opencv"),
+        temporal=_temporal(fields.part("temporal")) if fields.has("temporal") else None,
+    )
+
+
+def _temporal(fields: _Reader) -> TemporalSpec:
+    shortest, longest = fields.integers("trained_lengths", count=2, least=1)
+    if shortest > longest:
+        raise fields.wrong("trained_lengths", "the fewest before the most steps")
+    return TemporalSpec(
+        kind=cast("TemporalKind", fields.one_of("kind", get_args(TemporalKind))),
+        state_size=fields.integer("state_size", least=1, most=1 << 20),
+        stride=fields.integer("stride", least=1),
+        frame_interval_s=fields.number("frame_interval_s", above=0.0),
+        trained_lengths=(shortest, longest),
     )
 
 
@@ -243,6 +273,9 @@ class _Reader:
         return ManifestError(
             f"the manifest's {self._where}{key} is {shown}, expected {expected}; export the model again"
         )
+
+    def has(self, key: str) -> bool:
+        return self._found.get(key) is not None
 
     def is_null(self, key: str) -> bool:
         return self._get(key) is None
@@ -281,6 +314,16 @@ class _Reader:
         self._check_range(key, value, least=least, most=most)
         return value
 
+    def integers(self, key: str, *, count: int, least: int) -> tuple[int, ...]:
+        value = self._get(key)
+        if not isinstance(value, list) or len(value) != count:
+            raise self.wrong(key, f"a list of {count} integers")
+        for number in value:
+            if not isinstance(number, int) or isinstance(number, bool):
+                raise self.wrong(key, f"a list of {count} integers")
+            self._check_range(key, number, least=least)
+        return tuple(value)
+
     def number(
         self, key: str, *, least: float | None = None, above: float | None = None, most: float | None = None
     ) -> float:
@@ -299,9 +342,7 @@ class _Reader:
         above: float | None = None,
         most: float | None = None,
     ) -> None:
-        if (
-            not -1e300 < value < 1e300
-        ):  # json.loads takes NaN, Infinity and whole numbers of any length  # json.loads takes NaN and Infinity
+        if not -1e300 < value < 1e300:  # json.loads takes NaN, Infinity and whole numbers of any length
             raise self.wrong(key, "a finite number")
         if least is not None and value < least:
             raise self.wrong(key, f"at least {least}")

@@ -25,7 +25,15 @@ BASE = {
     "edgecnn._lazy",
     "edgecnn._version",
 }
-HEADS = {*BASE, "edgecnn.image", "edgecnn.data", "edgecnn.data_quality", "edgecnn.evaluation", *NUMERIC}
+HEADS = {
+    *BASE,
+    "edgecnn.image",
+    "edgecnn.video",
+    "edgecnn.data",
+    "edgecnn.data_quality",
+    "edgecnn.evaluation",
+    *NUMERIC,
+}
 
 # What a package may import beside the standard library and itself. The longest name that fits a module holds.
 ALLOWED: dict[str, set[str]] = {
@@ -40,7 +48,8 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.metrics": {"edgecnn.evaluation"},
     "edgecnn.image": NUMERIC,
     "edgecnn.preprocess": {"edgecnn.errors", "edgecnn.manifest", "edgecnn.image", *NUMERIC},
-    "edgecnn.data": {*BASE, "edgecnn.image", *NUMERIC},
+    "edgecnn.video": {*BASE, "edgecnn.image", "av", *NUMERIC},
+    "edgecnn.data": {*BASE, "edgecnn.image", "edgecnn.video", *NUMERIC},
     "edgecnn.data_quality": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
     "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
     "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "PIL", "typing_extensions"},

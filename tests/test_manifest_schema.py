@@ -14,6 +14,13 @@ from edgecnn.manifest import Manifest
 from edgecnn.runtime.analysis.inspect import inspect_model
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "manifest.schema.json").read_text())
+TEMPORAL = {
+    "kind": "gru",
+    "state_size": 128,
+    "stride": 3,
+    "frame_interval_s": 0.1,
+    "trained_lengths": [4, 20],
+}
 
 
 @pytest.fixture
@@ -24,6 +31,9 @@ def manifest(tiny_int8_model: Path) -> dict:
 def test_what_the_program_writes_is_valid(manifest: dict) -> None:
     jsonschema.validate(manifest, SCHEMA)
     jsonschema.validate(json.loads(Manifest.from_json(json.dumps(manifest)).to_json()), SCHEMA)
+    recurrent = json.loads(Manifest.from_json(json.dumps({**manifest, "temporal": TEMPORAL})).to_json())
+    assert recurrent["temporal"] == TEMPORAL
+    jsonschema.validate(recurrent, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +54,18 @@ def test_what_the_program_writes_is_valid(manifest: dict) -> None:
         (("precision",), "int4"),
         (("training", "val_top1"), "high"),
         (("created_by",), None),
+        (("temporal", "kind"), "rnn"),
+        (("temporal", "state_size"), 0),
+        (("temporal", "stride"), 0.5),
+        (("temporal", "frame_interval_s"), 0),
+        (("temporal", "trained_lengths"), [1]),
+        (("temporal", "trained_lengths"), [0, 5]),
     ],
 )
 def test_what_the_schema_refuses_the_program_refuses_too(manifest: dict, path: tuple[str, ...], value: object) -> None:
     changed = copy.deepcopy(manifest)
+    changed["temporal"] = dict(TEMPORAL)
+    jsonschema.validate(changed, SCHEMA)
     place = changed
     for key in path[:-1]:
         place = place[key]

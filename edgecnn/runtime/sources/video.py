@@ -1,131 +1,28 @@
-"""The frames of a video file, every one of them in its order."""
+"""A video file as a source of frames."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import av
-from av.container import InputContainer
-from av.error import FFmpegError
-from av.video.stream import VideoStream
-
-from edgecnn.errors import ImageError, InputNotFoundError, SourceError
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.runtime.sources.frame import Frame
-from edgecnn.runtime.sources.matroska import is_cut_short
-from edgecnn.runtime.sources.media_clock import MediaClock
-from edgecnn.runtime.sources.video_decoder import BgrConverter, VideoDecoder
 from edgecnn.runtime.system.cpu_features import allowed_threads
+from edgecnn.video.reader import stated_frames, video_images, video_rate
 
-__all__ = ["read_video", "stated_frames", "stream_rate", "video_rate"]
-
-_USUAL_RATE = 25.0
-# Formats without a begin and an end: a recording is cut out of them anywhere, mostly within a frame
-_ENDLESS = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo", "m4v", "mjpeg", "obu", "dv")
+__all__ = ["read_video", "stated_frames", "video_rate"]
 
 
 def read_video(path: str, every: int = 1, max_pixels: int = MAX_PIXELS) -> Iterator[Frame]:
-    """Every ``every``-th frame of a video file; ``media_time_s`` is its place there. The file's rotation is applied,
-    interlaced frames are deinterlaced.
+    """Every ``every``-th frame of a video file; ``media_time_s`` is its place there.
 
-    Raises:
-        InputNotFoundError, SourceError: at the first frame, where there is none to be had.
-        ImageError: at the end, where the file breaks off, or held frames that cannot be decoded.
+    Raises as :func:`edgecnn.video.reader.video_images`.
     """
-    with _open(path) as container:
-        stream = _video_stream(container, path, max_pixels)
-        decoder: VideoDecoder[None] = VideoDecoder(stream, allowed_threads())
-        index, broken = 0, ""
-        try:
-            for index, frame in _frames(container, stream, decoder, path, every, max_pixels):  # noqa: B007
-                if frame is not None:
-                    yield frame
-        except FFmpegError as error:  # of the container's reader: where the rest is cannot be told
-            broken = f": {error.strerror or error}"
-        endless = container.format.name in _ENDLESS
-    if not index:
-        raise SourceError(f"{path}: no frame of this video can be decoded; convert it, for example with ffmpeg")
-    if broken or (decoder.damaged_last and not endless) or is_cut_short(path):
-        raise ImageError(f"{path}: is truncated after {index} frames{broken}; copy the file again")
-    if decoder.damaged and not endless:
-        raise ImageError(f"{path}: {decoder.damaged} of its frames are damaged and were left out; copy the file again")
-
-
-def _frames(
-    container: InputContainer, stream: VideoStream, decoder: VideoDecoder[None], path: str, every: int, max_pixels: int
-) -> Iterator[tuple[int, Frame | None]]:
-    """How many frames have come, and the last of them where it is wanted."""
-    base, start = stream.time_base, stream.start_time
-    clock = MediaClock(None if start is None or base is None else float(start * base), stream_rate(stream))
-    converter, index = BgrConverter(allowed_threads()), 0
-    begin = time.perf_counter()
-    for packet in container.demux(stream):
-        for decoded, _ in decoder.decode(packet, None):
-            place_s = clock.place_s(decoded.time)
-            index += 1
-            if (index - 1) % every:
-                yield index, None
-                continue
-            image = converter.convert(decoded, max_pixels)
-            decode_ms = (time.perf_counter() - begin) * 1e3
-            yield (
-                index,
-                Frame(image=image, name=path, index=index - 1, media_time_s=place_s, decode_ms=decode_ms, kind="video"),
-            )
-            begin = time.perf_counter()
-
-
-def video_rate(path: str) -> float:
-    """Frames a second as the file says, 25 where it does not."""
-    try:
-        with _open(path) as container:
-            return stream_rate(_video_stream(container, path, MAX_PIXELS))
-    except (SourceError, InputNotFoundError):
-        return _USUAL_RATE
-
-
-def stream_rate(stream: VideoStream) -> float:
-    """Frames a second as a stream says, 25 where it does not."""
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-    return rate if 0 < rate <= 1000 else _USUAL_RATE
-
-
-def stated_frames(path: str) -> int | None:
-    """How many frames a video has, as far as its header tells: an estimate, for a progress bar.
-
-    None where it does not tell, or is no video.
-    """
-    try:
-        with _open(path) as container:
-            stream = _video_stream(container, path, MAX_PIXELS)
-            if stream.frames:
-                return stream.frames
-            return round(container.duration / 1e6 * stream_rate(stream)) if container.duration else None
-    except (SourceError, InputNotFoundError):
-        return None
-
-
-def _open(path: str) -> InputContainer:
-    if not Path(path).exists():
-        raise InputNotFoundError(f"{path}: no such video; check the path")
-    try:
-        path.encode()
-        # With its protocol named no name is taken for an address; a playlist may name files beside it alone
-        return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
-    except UnicodeEncodeError as error:
-        raise SourceError(f"{path}: the file name is not UTF-8, which FFmpeg requires for videos; rename it") from error
-    except (FFmpegError, OSError, ValueError) as error:
-        raise SourceError(f"{path}: FFmpeg cannot open this video; convert it, for example with ffmpeg") from error
-
-
-def _video_stream(container: InputContainer, path: str, max_pixels: int) -> VideoStream:
-    if not container.streams.video:
-        raise SourceError(f"{path}: holds no video; name a file that does")
-    stream = container.streams.video[0]
-    if stream.width * stream.height > max_pixels:
-        raise SourceError(
-            f"{path}: {stream.width} x {stream.height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels"
+    for found in video_images(path, every, max_pixels, allowed_threads()):
+        yield Frame(
+            image=found.image,
+            name=path,
+            index=found.index,
+            media_time_s=found.time_s,
+            decode_ms=found.decode_ms,
+            kind="video",
         )
-    return stream

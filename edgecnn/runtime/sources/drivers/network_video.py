@@ -31,7 +31,7 @@ from edgecnn.runtime.sources.drivers.driver import (
     wall_time_of,
 )
 from edgecnn.runtime.sources.opencv_io import opencv_accepts
-from edgecnn.runtime.sources.video_decoder import BgrConverter, VideoDecoder
+from edgecnn.video.decoder import BgrConverter, VideoDecoder
 
 __all__ = ["read_http_video", "read_rtsp"]
 

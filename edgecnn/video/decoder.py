@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from edgecnn.errors import ImageError
 from edgecnn.preprocess import Image
-from edgecnn.runtime.sources.deinterlace import Deinterlacer
+from edgecnn.video.deinterlace import Deinterlacer
 
 __all__ = ["BgrConverter", "VideoDecoder"]
 

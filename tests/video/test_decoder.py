@@ -16,8 +16,8 @@ from edgecnn.runtime.frame_quality.checker import FrameHealth
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
 from edgecnn.runtime.sources.address import VIDEO_SUFFIXES, parse_address
 from edgecnn.runtime.sources.counting import count_frames
-from edgecnn.runtime.sources.media_clock import MediaClock
 from edgecnn.runtime.streaming.capture import CaptureOptions, capture, frames_for
+from edgecnn.video.media_clock import MediaClock
 
 
 def combing(image: np.ndarray) -> float:

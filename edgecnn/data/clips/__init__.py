@@ -1,0 +1,1 @@
+"""Folders of clips: videos, or folders of frames, by class."""

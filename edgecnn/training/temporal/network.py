@@ -1,0 +1,105 @@
+"""A classifier of clips: a CNN embeds each frame, a recurrent layer remembers, a linear layer answers at every step.
+
+The recurrent layer is an LSTM (Hochreiter and Schmidhuber, 1997) or a GRU (Cho et al., arXiv 1406.1078). Its weights
+are the same at every step, so a clip may have any length. It starts from a state of zeros, and its last state is the
+memory of the whole clip.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from edgecnn.training.models.base import ImageClassifier
+
+__all__ = ["HIDDEN", "ClipClassifier", "RecurrentKind"]
+
+RecurrentKind = Literal["gru", "lstm"]
+HIDDEN = 128
+"""Size of the hidden state. A step then costs at most 0.8 M multiply-accumulates for 1,280 features."""
+
+
+class ClipClassifier(nn.Module):
+    """A CNN with a recurrent head.
+
+    Args:
+        backbone: embeds a frame; its own classifier is not used.
+        features: size D of its embedding.
+        kind: the recurrent layer.
+        classes: C.
+        hidden: size H of the hidden state.
+        dropout: of the hidden state before the linear layer.
+    """
+
+    def __init__(
+        self,
+        backbone: ImageClassifier,
+        features: int,
+        kind: RecurrentKind,
+        classes: int,
+        hidden: int = HIDDEN,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        backbone.classifier = nn.Identity()
+        self.backbone = backbone
+        self.kind = kind
+        self.norm = nn.LayerNorm(features)
+        self.recurrent: nn.GRU | nn.LSTM = (nn.GRU if kind == "gru" else nn.LSTM)(features, hidden, batch_first=True)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, classes))
+        self.memory_format = backbone.memory_format
+
+    @property
+    def hidden(self) -> int:
+        """Size H of the hidden state."""
+        return self.recurrent.hidden_size
+
+    @property
+    def state_size(self) -> int:
+        """Size S of the packed state: H for a GRU; 2 H for an LSTM, the hidden state before the cell state."""
+        return self.hidden * (2 if self.kind == "lstm" else 1)
+
+    def early_parts(self) -> list[nn.Module]:
+        """The parts of the CNN that see a frame first, in order."""
+        return self.backbone.early_parts()
+
+    def embed(self, frames: Tensor) -> Tensor:
+        """Normalised frames, float ``[N, T, 3, H, W]`` -> embeddings ``[N, T, D]``."""
+        embedded = self.backbone.features(frames.flatten(0, 1))  # [N * T, D]
+        return embedded.reshape(*frames.shape[:2], -1)  # [N, T, D]
+
+    def hidden_states(self, embeddings: Tensor) -> Tensor:
+        """Embeddings ``[N, T, D]`` -> hidden states ``[N, T, H]`` after every step, from a state of zeros.
+
+        Steps after the end of a shorter clip do not change the steps before: the layer reads forward only.
+        """
+        states: Tensor = self.recurrent(self.norm(embeddings))[0]
+        return states
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Embeddings ``[N, T, D]`` -> logits ``[N, T, C]`` after every step."""
+        logits: Tensor = self.classifier(self.hidden_states(embeddings))
+        return logits
+
+    def step(self, embedding: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: embedding ``[N, D]`` and packed state ``[N, S]`` -> hidden state ``[N, H]`` and next state.
+
+        The formulas of torch's layers, written out: exporters trace them as plain matrix products.
+        """
+        input_weight, memory_weight, input_bias, memory_bias = cast("list[Tensor]", self.recurrent.all_weights[0])
+        before = state[:, : self.hidden]
+        inputs = nn.functional.linear(self.norm(embedding), input_weight, input_bias)
+        memory = nn.functional.linear(before, memory_weight, memory_bias)
+        if self.kind == "gru":
+            reset_in, update_in, new_in = inputs.chunk(3, dim=1)
+            reset_memory, update_memory, new_memory = memory.chunk(3, dim=1)
+            update = torch.sigmoid(update_in + update_memory)
+            new = torch.tanh(new_in + torch.sigmoid(reset_in + reset_memory) * new_memory)
+            after = (1 - update) * new + update * before
+            return after, after
+        taken, forgotten, new, given = (inputs + memory).chunk(4, dim=1)
+        cell = torch.sigmoid(forgotten) * state[:, self.hidden :] + torch.sigmoid(taken) * torch.tanh(new)
+        after = torch.sigmoid(given) * torch.tanh(cell)
+        return after, torch.cat((after, cell), dim=1)

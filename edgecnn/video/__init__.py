@@ -1,0 +1,1 @@
+"""Decodes video by FFmpeg, through PyAV."""
