@@ -36,11 +36,12 @@ def write_video(
     times: list[int] | None = None,
     interlaced: bool = False,
     options: dict[str, str] | None = None,
+    fps: int = FPS,
 ) -> Path:
-    """``times``: each image's, in frames of 1/25 s; None: one after the other. ``options``: of the container."""
+    """``times``: each image's, in frames of 1 / fps seconds; None: one after the other. ``options``: of the container."""
     height, width = images[0].shape[:2]
     with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=FPS)
+        stream = container.add_stream(codec, rate=fps)
         stream.bit_rate = 8_000_000
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -49,7 +50,7 @@ def write_video(
             stream.codec_context.flags |= INTERLACED
         for index, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
-            frame.pts, frame.time_base = (times or range(len(images)))[index], Fraction(1, FPS)
+            frame.pts, frame.time_base = (times or range(len(images)))[index], Fraction(1, fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

@@ -11,6 +11,7 @@ from typing import NoReturn
 from edgecnn.data.left_out import LeftOut, Reason
 from edgecnn.errors import DataError
 from edgecnn.image.header import IMAGE_SUFFIXES, begins_like_image
+from edgecnn.video.suffixes import VIDEO_SUFFIXES
 
 __all__ = ["FolderFiles", "cannot_list", "is_run_folder", "list_files", "list_folders", "why_left_out"]
 
@@ -46,30 +47,6 @@ _OTHER_FORMATS = frozenset(
         ".pcx",
         ".npy",
         ".fits",
-    ]
-)
-_VIDEOS = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".avi",
-        ".mkv",
-        ".webm",
-        ".wmv",
-        ".flv",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".vob",
-        ".ogv",
-        ".3gp",
-        ".h264",
-        ".h265",
-        ".mjpeg",
-        ".mjpg",
     ]
 )
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "ehthumbs.db"))  # written by file managers, not by the user
@@ -188,7 +165,7 @@ def why_left_out(path: Path) -> Reason | None:
         return None  # whatever it contains: a file that is not an image is reported when it is read
     if suffix in _OTHER_FORMATS:
         return "other_format"
-    if suffix in _VIDEOS:
+    if suffix in VIDEO_SUFFIXES:
         return "video"
     if not _begins_like_image(path):
         return "not_an_image"

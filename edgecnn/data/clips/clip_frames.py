@@ -1,0 +1,102 @@
+"""Reads the steps of a clip: its frames on the grid of a recurrent model, at the model's input size."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import cv2
+
+from edgecnn.data.clips.clip_folder import frames_of
+from edgecnn.data.clips.sampling import StepClock
+from edgecnn.errors import DataError, ImageError
+from edgecnn.manifest import InputSpec, PreprocessSpec
+from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
+
+__all__ = ["ClipReader", "Step", "clip_digest"]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A frame at which a recurrent model takes at least one step."""
+
+    row: Image  # uint8 [H, W, 3] RGB of the model's size
+    time_s: float  # from the begin of the clip
+    count: int  # steps at this frame, at least 1
+    begins: bool  # whether the state begins anew here: the first step, or one after a gap in time
+
+
+@dataclass(frozen=True)
+class ClipReader:
+    """How clips are read.
+
+    Args:
+        size: of the model's input.
+        preprocess: how a frame becomes that size.
+        interval_s: seconds from one step to the next.
+        fps: frames per second of folders of frames; videos have times of their own.
+        max_pixels: larger frames are refused.
+    """
+
+    size: InputSpec
+    preprocess: PreprocessSpec
+    interval_s: float
+    fps: float
+    max_pixels: int = MAX_PIXELS
+
+    def steps(self, clip: Path) -> Iterator[Step]:
+        """Yields the steps of a clip.
+
+        Raises:
+            InputNotFoundError, SourceError, ImageError: the clip, or a frame of it, cannot be read.
+            DataError: it has no frames.
+        """
+        clock, begins, frames = StepClock(self.interval_s), True, 0
+        for time_s, image, is_bgr in self._frames(clip):
+            frames += 1
+            if clock.breaks(time_s):
+                clock.reset()
+                begins = True
+            if count := clock.due(time_s):
+                fitted = fit(image, self.size, self.preprocess)
+                row = cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB)) if is_bgr else fitted
+                yield Step(row, time_s, count, begins)
+                begins = False
+        if not frames:
+            raise DataError(f"{clip}: the clip has no frames; remove it")
+
+    def _frames(self, clip: Path) -> Iterator[tuple[float, Image, bool]]:
+        """Time in seconds, image uint8 ``[h, w, 3]``, and whether its colours are BGR instead of RGB."""
+        if not clip.is_dir():
+            from edgecnn.video.reader import video_images  # noqa: PLC0415  # folders of frames need no video decoder
+
+            for found in video_images(str(clip), max_pixels=self.max_pixels):
+                yield found.time_s, found.image, True
+            return
+        for index, path in enumerate(frames_of(clip)):
+            try:
+                image = read_image(path, self.max_pixels)
+            except ImageError as error:
+                raise ImageError(f"{clip}: its frame {path.name} cannot be read: {error}") from error
+            yield index / self.fps, image, False
+
+
+def clip_digest(clip: Path) -> str:
+    """SHA-256 of a video file, or of the hashes of a folder's frames in order, as hexadecimal text."""
+    if not clip.is_dir():
+        return _file_hash(clip).hexdigest()
+    found = hashlib.sha256()
+    for path in frames_of(clip):
+        found.update(_file_hash(path).digest())
+    return found.hexdigest()
+
+
+def _file_hash(path: Path) -> hashlib._Hash:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            found.update(part)
+    return found
