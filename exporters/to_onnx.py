@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import io
 import json
-import logging
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +19,6 @@ from edgecnn._version import __version__
 from edgecnn.atomic import check_apart
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.loading import fitted_batches
-from edgecnn.error_text import first_line
 from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
@@ -40,6 +36,7 @@ from exporters.graph.export_passes import PASSES
 from exporters.graph.fp16 import to_fp16
 from exporters.graph.passes import run_passes
 from exporters.options import OPSET, ExportOptions
+from exporters.tracing import trace
 from exporters.written import ExportResult, Parity, compare, write_examined
 
 __all__ = ["IR_VERSION", "ExportResult", "Parity", "export_onnx"]
@@ -181,7 +178,7 @@ class _DeviceGraph(nn.Module):
 
 
 def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
-    """Traces with a batch of 2 (1 would be taken for a constant), then runs the graph passes."""
+    """Traces the graph and runs the passes."""
     if options.opset < OPSET:
         raise UsageError(f"--opset {options.opset}: expected {OPSET} or higher")
     manifest, score = backend.manifest, backend.score
@@ -190,32 +187,7 @@ def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
     example = (
         torch.zeros((2, height, width, 3), dtype=torch.uint8) if graph.pixels else torch.zeros((2, 3, height, width))
     )
-    try:
-        with _quiet():
-            program = torch.onnx.export(
-                graph,
-                (example,),
-                dynamo=True,
-                input_names=["image"],
-                output_names=graph.outputs,
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-                opset_version=options.opset,
-                external_data=False,
-                verbose=False,
-            )
-    except torch.onnx.OnnxExporterError as error:  # of a network of the user's own
-        why = first_line(error.__cause__ or error)
-        raise UsageError(
-            f"{_name(backend.network)}: torch cannot export it: {why}; write forward() without "
-            "conditions on tensor values"
-        ) from error
-    assert program is not None
-    if not program.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        raise UsageError(
-            f"{_name(backend.network)}: fixes the number of images a batch holds; write its forward without a loop "
-            "over them"
-        )
-    model = _plain(program.model_proto)
+    model = trace(graph, [example], ["image"], graph.outputs, options.opset, _name(backend.network))
     run_passes(model, PASSES)
     if options.precision == "fp16":
         model = to_fp16(model)
@@ -225,33 +197,6 @@ def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
 
 def _name(network: ImageClassifier) -> str:
     return type(network.body if isinstance(network, OwnNetwork) else network).__name__
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Torch's exporter tells its progress on standard output and warns of packages that nobody needs here."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _plain(model: ModelProto) -> ModelProto:
-    """Removes the notes of torch's exporter, which name files of the exporting machine."""
-    del model.metadata_props[:]
-    model.producer_name, model.producer_version, model.doc_string = "edgecnn", __version__, ""
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    return model
 
 
 def _parity_images(backend: TorchBackend, options: ExportOptions) -> tuple[Image, str]:

@@ -1,0 +1,79 @@
+"""The torch backend of a recurrent model: runs a checkpoint step by step, or on the embeddings of whole clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgecnn.data.split_record import SplitRecord
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import Image
+from edgecnn.training.calibration.ood_score import build_score
+from edgecnn.training.temporal.network import ClipClassifier
+from edgecnn.training.tensors import normalize
+
+__all__ = ["ClipBackend", "StepOutputs"]
+
+
+@dataclass(frozen=True, eq=False)
+class StepOutputs:
+    """The outputs of one step for N sources."""
+
+    probabilities: NDArray[np.float32]  # [N, C]
+    state: NDArray[np.float32]  # [N, S]
+    unknown_scores: NDArray[np.float32] | None  # [N]; None where the manifest's rule needs none
+
+
+class ClipBackend:
+    """A recurrent torch network in 32-bit floats with its manifest."""
+
+    kind = "torch"
+
+    def __init__(
+        self,
+        network: ClipClassifier,
+        manifest: Manifest,
+        record: SplitRecord | None = None,
+        file: str = "",
+        unknown: Mapping[str, Tensor] | None = None,  # tensors of the manifest's rejection score
+    ) -> None:
+        self.network = network.eval()
+        self.manifest = manifest
+        self.split_record = record
+        self.file = file
+        self.unknown = dict(unknown or {})
+        self.score = build_score(manifest.unknown, self.unknown)
+        self._device = next(network.parameters()).device
+        self.ep = f"torch-{self._device.type}"
+
+    def embeddings(self, images: Image) -> Tensor:
+        """uint8 ``[N, H, W, 3]`` RGB -> embeddings of the CNN ``[N, D]``, on the CPU."""
+        with torch.inference_mode():
+            inputs = normalize(images, self.manifest.normalization, self._device)
+            return self.network.backbone.features(inputs).float().cpu()
+
+    def start(self, sources: int = 1) -> NDArray[np.float32]:
+        """The state ``[N, S]`` before the first step: zeros."""
+        return np.zeros((sources, self.network.state_size), np.float32)
+
+    def step(self, images: Image, state: NDArray[np.float32]) -> StepOutputs:
+        """Runs one step: uint8 ``[N, H, W, 3]`` RGB and the packed state ``[N, S]`` of each source."""
+        with torch.inference_mode():
+            embedding = self.network.backbone.features(normalize(images, self.manifest.normalization, self._device))
+            hidden, after = self.network.step(embedding, torch.from_numpy(state).to(self._device))
+            logits = self.network.classifier(hidden)
+            scores = None if self.score is None else self.score.to(self._device)(hidden, logits).cpu().numpy()
+            probabilities = logits.div(self.manifest.temperature).softmax(1)
+            return StepOutputs(probabilities.cpu().numpy(), after.cpu().numpy(), scores)
+
+    def clip(self, images: Image) -> NDArray[np.float32]:
+        """All steps of one clip, uint8 ``[T, H, W, 3]`` RGB -> probabilities ``[T, C]`` after each step."""
+        with torch.inference_mode():
+            logits = self.network(self.embeddings(images)[None].to(self._device))[0]  # [T, C]
+            found: NDArray[np.float32] = logits.div(self.manifest.temperature).softmax(1).cpu().numpy()
+        return found

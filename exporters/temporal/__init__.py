@@ -1,0 +1,1 @@
+"""Export of recurrent models: the streaming step, and the whole clip."""

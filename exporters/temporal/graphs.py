@@ -1,0 +1,213 @@
+"""The two graphs of a recurrent model, made of the same parts: the CNN, the recurrent node, and the classifier.
+
+The step takes one image and the state of its source, the clip all frames of several clips. Both have the CNN's
+embeddings in the tensor ``features``, so that the CNN can be quantized by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from edgecnn.training.temporal.clip_backend import ClipBackend
+from edgecnn.training.temporal.network import ClipClassifier
+from exporters.graph.export_passes import PASSES
+from exporters.graph.passes import run_passes
+from exporters.temporal.recurrent_node import recurrent_node, recurrent_weights
+from exporters.tracing import trace
+
+__all__ = ["FEATURES", "GraphParts", "clip_graph", "step_graph", "trace_parts"]
+
+FEATURES = "features"
+"""The tensor that holds the CNN's embedding of each frame, ``[N, D]``."""
+
+
+@dataclass(frozen=True, eq=False)
+class GraphParts:
+    """A recurrent network as ONNX parts."""
+
+    cnn: ModelProto  # image uint8 [N, H, W, 3] -> features [N, D]
+    tail: ModelProto  # embedding (the hidden state) [N, H] -> probabilities, and unknown_score where the rule needs it
+    network: ClipClassifier  # the layers between them
+
+
+class _Cnn(nn.Module):
+    def __init__(self, backend: ClipBackend) -> None:
+        super().__init__()
+        self.backbone = backend.network.backbone
+        rule = backend.manifest.normalization
+        self.zero_point, self.scale = rule.zero_point, rule.scale
+
+    def forward(self, image: Tensor) -> Tensor:
+        """uint8 ``[N, H, W, 3]`` -> ``[N, D]``."""
+        return self.backbone.features((image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale)
+
+
+class _Tail(nn.Module):
+    def __init__(self, backend: ClipBackend) -> None:
+        super().__init__()
+        self.classifier, self.score = backend.network.classifier, backend.score
+        self.temperature = backend.manifest.temperature
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, ...]:
+        """``[N, H]`` -> probabilities ``[N, C]``, and the unknown score ``[N]`` where there is one."""
+        logits = self.classifier(embedding)
+        probabilities = torch.softmax(logits / self.temperature, dim=1)
+        return (probabilities,) if self.score is None else (probabilities, self.score(embedding, logits))
+
+
+def trace_parts(backend: ClipBackend, opset: int) -> GraphParts:
+    """Exports the CNN and the classifier with torch's exporter. Raises :class:`UsageError` where torch cannot."""
+    network, size = backend.network.cpu().eval(), backend.manifest.input
+    name = type(network.backbone).__name__
+    image = torch.zeros((2, size.height, size.width, 3), dtype=torch.uint8)
+    cnn = trace(_Cnn(backend).eval(), [image], ["image"], [FEATURES], opset, name)
+    outputs = ["probabilities", *(["unknown_score"] if backend.score is not None else [])]
+    tail = trace(_Tail(backend).eval(), [torch.zeros(2, network.hidden)], ["embedding"], outputs, opset, name)
+    for model in (cnn, tail):
+        run_passes(model, PASSES)
+    return GraphParts(cnn, tail, network)
+
+
+def step_graph(parts: GraphParts) -> ModelProto:
+    """``image`` uint8 ``[N, H, W, 3]`` and ``state`` float ``[N, S]`` -> ``probabilities``, ``state_out``,
+    ``embedding`` and, where there is one, ``unknown_score``."""
+    network = parts.network
+    hidden, lstm = network.hidden, network.kind == "lstm"
+    nodes = [
+        _norm(network, FEATURES, "head.normed"),
+        _node("Unsqueeze", ["head.normed", "head.first"], ["head.embeddings"]),
+        *(
+            [_node("Split", ["state", "head.sizes"], ["head.hidden", "head.cell"], axis=1)]
+            if lstm
+            else [_node("Identity", ["state"], ["head.hidden"])]
+        ),
+        _node("Unsqueeze", ["head.hidden", "head.first"], ["head.hidden_before"]),
+        *([_node("Unsqueeze", ["head.cell", "head.first"], ["head.cell_before"])] if lstm else []),
+        recurrent_node(
+            network.recurrent,
+            ("head.embeddings", "", "head.hidden_before", "head.cell_before"),
+            ["", "head.hidden_after", "head.cell_after"],
+        ),
+        _node("Squeeze", ["head.hidden_after", "head.first"], ["embedding"]),
+        *(
+            [
+                _node("Squeeze", ["head.cell_after", "head.first"], ["head.cell_out"]),
+                _node("Concat", ["embedding", "head.cell_out"], ["state_out"], axis=1),
+            ]
+            if lstm
+            else [_node("Identity", ["embedding"], ["state_out"])]
+        ),
+    ]
+    constants = [_integers("head.first", [0]), *([_integers("head.sizes", [hidden, hidden])] if lstm else [])]
+    state: list[str | int | None] = ["batch", network.state_size]
+    inputs = [helper.make_tensor_value_info("state", TensorProto.FLOAT, state)]
+    outputs = [
+        helper.make_tensor_value_info("state_out", TensorProto.FLOAT, state),
+        helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", hidden]),
+    ]
+    return _joined(parts, nodes, constants, inputs, outputs)
+
+
+def clip_graph(parts: GraphParts, height: int, width: int) -> ModelProto:
+    """``frames`` uint8 ``[N, T, H, W, 3]`` and ``lengths`` int64 ``[N]``, at least 1 -> ``probabilities`` ``[N, C]``
+    after the last step of each clip."""
+    network = parts.network
+    features = network.norm.normalized_shape[0]
+    nodes = [
+        _node("Shape", ["frames"], ["head.clips_and_steps"], start=0, end=2),
+        _node("Concat", ["head.clips_and_steps", "head.rest"], ["head.by_clip"], axis=0),
+        _norm(network, FEATURES, "head.normed"),
+        _node("Reshape", ["head.normed", "head.by_clip"], ["head.of_clips"]),  # [N, T, D]
+        _node("Transpose", ["head.of_clips"], ["head.embeddings"], perm=[1, 0, 2]),  # [T, N, D]
+        _node("Cast", ["lengths"], ["head.lengths"], to=TensorProto.INT32),
+        recurrent_node(network.recurrent, ("head.embeddings", "head.lengths", "", ""), ["", "head.last", ""]),
+        _node("Squeeze", ["head.last", "head.first"], ["embedding"]),
+    ]
+    constants = [_integers("head.rest", [features]), _integers("head.first", [0])]
+    inputs = [helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"])]
+    model = _joined(parts, nodes, constants, inputs, [])
+    _take_clips(model, height, width)
+    return model
+
+
+def _take_clips(model: ModelProto, height: int, width: int) -> None:
+    """Replaces the input ``image`` by ``frames``, whose frames of all clips are the CNN's batch."""
+    graph = model.graph
+    frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, ["batch", "steps", height, width, 3])
+    reshape = _node("Reshape", ["frames", "head.image_shape"], ["image"])  # [N * T, H, W, 3]
+    others = [value for value in graph.input if value.name != "image"]
+    nodes = [reshape, *graph.node]
+    del graph.input[:], graph.node[:]
+    graph.input.extend([frames, *others])
+    graph.node.extend(nodes)
+    graph.initializer.append(_integers("head.image_shape", [-1, height, width, 3]))
+    kept = [value for value in graph.output if value.name == "probabilities"]
+    del graph.output[:], graph.value_info[:]
+    graph.output.extend(kept)
+    run_passes(model, PASSES)
+
+
+def _joined(
+    parts: GraphParts,
+    nodes: list[NodeProto],
+    constants: list[TensorProto],
+    inputs: list[onnx.ValueInfoProto],
+    outputs: list[onnx.ValueInfoProto],
+) -> ModelProto:
+    """The CNN, the head's nodes and the classifier as one graph."""
+    network, cnn, tail = parts.network, parts.cnn, onnx.compose.add_prefix(parts.tail, "tail/")
+    names = {f"tail/{value.name}": value.name for value in (*parts.tail.graph.input, *parts.tail.graph.output)}
+    for node in tail.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    graph = helper.make_graph(
+        [*cnn.graph.node, *nodes, *tail.graph.node],
+        "edgecnn",
+        [*cnn.graph.input, *inputs],
+        [_batched(value) for value in (parts.tail.graph.output[0], *outputs, *parts.tail.graph.output[1:])],
+        [
+            *cnn.graph.initializer,
+            *recurrent_weights(network.recurrent),
+            *_norm_weights(network),
+            *constants,
+            *tail.graph.initializer,
+        ],
+    )
+    return helper.make_model(
+        graph,
+        opset_imports=cnn.opset_import,
+        ir_version=cnn.ir_version,
+        producer_name=cnn.producer_name,
+        producer_version=cnn.producer_version,
+    )
+
+
+def _batched(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    """The same output with the batch dimension's name of the step's other outputs."""
+    value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return value
+
+
+def _norm(network: ClipClassifier, source: str, target: str) -> NodeProto:
+    inputs = [source, "head.norm.scale", "head.norm.bias"]
+    return _node("LayerNormalization", inputs, [target], axis=-1, epsilon=network.norm.eps)
+
+
+def _norm_weights(network: ClipClassifier) -> list[TensorProto]:
+    named = (("head.norm.scale", network.norm.weight), ("head.norm.bias", network.norm.bias))
+    return [numpy_helper.from_array(tensor.detach().cpu().float().numpy(), name) for name, tensor in named]
+
+
+def _node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> NodeProto:
+    return helper.make_node(kind, inputs, outputs, f"head/{outputs[0].removeprefix('head.')}", **attributes)
+
+
+def _integers(name: str, values: list[int]) -> TensorProto:
+    return numpy_helper.from_array(np.array(values, np.int64), name)

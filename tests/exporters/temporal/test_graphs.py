@@ -1,0 +1,99 @@
+"""The step and the clip answer as torch does, for clips of one to many frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from edgecnn._version import __version__
+from edgecnn.manifest import (
+    InputSpec,
+    Manifest,
+    Normalization,
+    PreprocessSpec,
+    TemporalSpec,
+    TrainingRecord,
+    UnknownRule,
+)
+from edgecnn.training.models.registry import find_model
+from edgecnn.training.temporal.clip_backend import ClipBackend
+from edgecnn.training.temporal.network import ClipClassifier, RecurrentKind
+from exporters.options import OPSET
+from exporters.temporal.graphs import clip_graph, step_graph, trace_parts
+
+SIDE, HIDDEN = 24, 16
+
+
+def backend(kind: RecurrentKind, unknown: UnknownRule | None = None) -> ClipBackend:
+    torch.manual_seed(3)
+    network = ClipClassifier(find_model("resnet8").build(3, SIDE), 64, kind, 3, hidden=HIDDEN).eval()
+    manifest = Manifest(
+        labels=("left", "right", "still"),
+        input=InputSpec(SIDE, SIDE),
+        preprocess=PreprocessSpec(),
+        normalization=Normalization(128, 64.0),
+        unknown=unknown or UnknownRule(),
+        training=TrainingRecord(model="resnet8", run="", data_sha256="", val_top1=None, seed=0),
+        created_by=f"edgecnn {__version__}",
+        temperature=0.5,
+        temporal=TemporalSpec(kind, network.state_size, 1, 0.1, (1, 20)),
+    )
+    return ClipBackend(network, manifest)
+
+
+def clips(count: int, steps: int) -> np.ndarray:
+    return np.random.default_rng(7).integers(0, 256, (count, steps, SIDE, SIDE, 3), np.uint8)
+
+
+def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    onnx.checker.check_model(model, full_check=True)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_step_and_clip_equal_torch_at_every_length(kind: RecurrentKind) -> None:
+    original = backend(kind)
+    parts = trace_parts(original, OPSET)
+    step, clip = session(step_graph(parts)), session(clip_graph(parts, SIDE, SIDE))
+    frames = clips(4, 200)
+    lengths = np.array([1, 2, 17, 200], np.int64)
+    expected = np.stack([original.clip(found) for found in frames])  # [N, T, C]
+    state, found = original.start(4), []
+    for at in range(200):
+        probabilities, state = step.run(["probabilities", "state_out"], {"image": frames[:, at], "state": state})
+        found.append(probabilities)
+    assert np.abs(np.stack(found, 1) - expected).max() < 1e-4
+    assert np.ptp(expected, axis=1).max() > 0.05  # the state matters
+    last = expected[np.arange(4), lengths - 1]
+    answers = clip.run(["probabilities"], {"frames": frames, "lengths": lengths})[0]
+    assert np.abs(answers - last).max() < 1e-4
+    one = clip.run(["probabilities"], {"frames": frames[2:3, :17], "lengths": lengths[2:3]})[0]
+    assert np.abs(one - last[2]).max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_the_packed_state_is_torchs(kind: RecurrentKind) -> None:
+    original = backend(kind)
+    step = session(step_graph(trace_parts(original, OPSET)))
+    images = clips(2, 2)
+    state = original.start(2)
+    for at in range(2):
+        outputs = original.step(images[:, at], state)
+        found = step.run(["state_out", "embedding"], {"image": images[:, at], "state": state})
+        assert np.abs(found[0] - outputs.state).max() < 1e-4
+        assert np.abs(found[1] - outputs.state[:, :HIDDEN]).max() < 1e-4
+        state = outputs.state
+    assert state.shape == (2, original.network.state_size)
+
+
+def test_the_step_gives_the_unknown_score_that_the_rule_needs() -> None:
+    original = backend("gru", UnknownRule("energy", 0.5, 0.05))
+    step = session(step_graph(trace_parts(original, OPSET)))
+    images = clips(3, 1)[:, 0]
+    outputs = original.step(images, original.start(3))
+    found = step.run(["unknown_score"], {"image": images, "state": original.start(3)})[0]
+    assert outputs.unknown_scores is not None
+    assert np.abs(found - outputs.unknown_scores).max() < 1e-4
