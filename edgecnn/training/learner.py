@@ -185,4 +185,4 @@ def _shares(network: ImageClassifier, recipe: Recipe) -> dict[int, float]:
     parts = network.early_parts()
     for depth, part in enumerate(parts):
         shares |= {id(p): recipe.backbone_lr * recipe.layer_decay ** (len(parts) - depth) for p in part.parameters()}
-    return shares | {id(p): 1.0 for p in network.classifier.parameters()}
+    return shares | {id(p): 1.0 for p in network.head_parameters()}

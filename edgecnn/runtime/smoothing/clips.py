@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
+from edgecnn.data.clips.span_table import read_span_table
 from edgecnn.data.dataset import find_images
-from edgecnn.errors import DataError, EdgeCNNError, InputNotFoundError, UsageError
+from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.runtime.sources.address import parse_address
@@ -22,7 +21,6 @@ from edgecnn.runtime.sources.frame import Frame
 __all__ = ["UNKNOWN", "Clip", "Span", "find_clips", "label_index", "read_clip"]
 
 UNKNOWN = "unknown"
-_COLUMNS = ("path", "start_s", "end_s", "label")
 
 
 @dataclass(frozen=True)
@@ -150,52 +148,13 @@ def _is_clip(path: Path) -> bool:
 
 
 def _of_table(table: Path, manifest: Manifest) -> list[Clip]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            if tuple(rows.fieldnames or ()) != _COLUMNS:
-                raise DataError(f"{table}: the header line is not {','.join(_COLUMNS)}; correct the table")
-            spans: dict[Path, list[Span]] = {}
-            for row in rows:
-                path, span = _row(f"{table}, line {rows.line_num}", row, table.parent, manifest)
-                spans.setdefault(path, []).append(span)
-    except EdgeCNNError:
-        raise  # some of them are an OSError too
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: cannot be read as CSV: {error}; correct the table") from error
-    if not spans:
-        raise DataError(f"{table}: the table has no rows; give a clip and a label in each row")
-    return [Clip(path, _apart(table, path, found)) for path, found in spans.items()]
-
-
-def _row(where: str, row: dict[str, str | None], beside: Path, manifest: Manifest) -> tuple[Path, Span]:
-    name, start, end, label = (row.get(column) for column in _COLUMNS)
-    if not name or label is None or None in row:
-        raise DataError(f"{where}: expected four values, {','.join(_COLUMNS)}")
-    try:
-        span = Span(float(start or 0), float(end or math.inf), _require_label(where, label, manifest))
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{where}: times are {start!r} and {end!r}; expected numbers of seconds") from error
-    if not 0 <= span.start_s < span.end_s:
-        raise DataError(f"{where}: from {start} s to {end} s is not a valid time span; expected 0 <= start_s < end_s")
-    path = beside / name
-    if not path.exists():
-        raise InputNotFoundError(f"{where}: {path}: no such video or folder of frames; check the path")
-    if not _is_clip(path):
-        raise DataError(f"{where}: {path}: neither a video nor a folder of frames")
-    return path, span
-
-
-def _apart(table: Path, path: Path, spans: list[Span]) -> tuple[Span, ...]:
-    ordered = sorted(spans, key=lambda s: s.start_s)
-    for first, second in pairwise(ordered):
-        if second.start_s < first.end_s:
-            raise DataError(
-                f"{table}: {path.name} has overlapping spans at {second.start_s:g} s; end each span before the next one"
-            )
-    return tuple(ordered)
+    clips = []
+    for path, spans in read_span_table(table, table.parent, "path").items():
+        if not _is_clip(path):
+            raise DataError(f"{spans[0].where}: {path}: neither a video nor a folder of frames")
+        labelled = (Span(s.start_s, s.end_s, _require_label(s.where, s.label, manifest)) for s in spans)
+        clips.append(Clip(path, tuple(labelled)))
+    return clips
 
 
 def _require_label(where: str, name: str, manifest: Manifest) -> int:

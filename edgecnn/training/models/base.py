@@ -30,6 +30,10 @@ class ImageClassifier(nn.Module):
         logits: Tensor = self.classifier(self.features(images))
         return logits
 
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The weights that are new for every task, and learn at the full rate."""
+        return list(self.classifier.parameters())
+
     def early_parts(self) -> list[nn.Module]:
         """The parts that see an image first, in order: what fine-tuning may leave as it is."""
         return []

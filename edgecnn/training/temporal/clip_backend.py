@@ -74,6 +74,6 @@ class ClipBackend:
     def clip(self, images: Image) -> NDArray[np.float32]:
         """All steps of one clip, uint8 ``[T, H, W, 3]`` RGB -> probabilities ``[T, C]`` after each step."""
         with torch.inference_mode():
-            logits = self.network(self.embeddings(images)[None].to(self._device))[0]  # [T, C]
+            logits = self.network.at_every_step(self.embeddings(images)[None].to(self._device))[0]  # [T, C]
             found: NDArray[np.float32] = logits.div(self.manifest.temperature).softmax(1).cpu().numpy()
         return found

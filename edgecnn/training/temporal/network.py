@@ -21,8 +21,8 @@ HIDDEN = 128
 """Size of the hidden state. A step then costs at most 0.8 M multiply-accumulates for 1,280 features."""
 
 
-class ClipClassifier(nn.Module):
-    """A CNN with a recurrent head.
+class ClipClassifier(ImageClassifier):
+    """A CNN with a recurrent head. By itself an image is a clip of one frame.
 
     Args:
         backbone: embeds a frame; its own classifier is not used.
@@ -49,7 +49,7 @@ class ClipClassifier(nn.Module):
         self.norm = nn.LayerNorm(features)
         self.recurrent: nn.GRU | nn.LSTM = (nn.GRU if kind == "gru" else nn.LSTM)(features, hidden, batch_first=True)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, classes))
-        self.memory_format = backbone.memory_format
+        self.memory_format = backbone.memory_format  # type: ignore[misc]  # as the CNN's pixels lie
 
     @property
     def hidden(self) -> int:
@@ -61,9 +61,18 @@ class ClipClassifier(nn.Module):
         """Size S of the packed state: H for a GRU; 2 H for an LSTM, the hidden state before the cell state."""
         return self.hidden * (2 if self.kind == "lstm" else 1)
 
+    def features(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> hidden states ``[N, H]`` after clips of one frame."""
+        start = images.new_zeros((len(images), self.state_size))
+        return self.step(self.backbone.features(images), start)[0]
+
     def early_parts(self) -> list[nn.Module]:
         """The parts of the CNN that see a frame first, in order."""
         return self.backbone.early_parts()
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The weights after the CNN: of the normalisation, the recurrent layer and the classifier."""
+        return [p for part in (self.norm, self.recurrent, self.classifier) for p in part.parameters()]
 
     def embed(self, frames: Tensor) -> Tensor:
         """Normalised frames, float ``[N, T, 3, H, W]`` -> embeddings ``[N, T, D]``."""
@@ -78,7 +87,7 @@ class ClipClassifier(nn.Module):
         states: Tensor = self.recurrent(self.norm(embeddings))[0]
         return states
 
-    def forward(self, embeddings: Tensor) -> Tensor:
+    def at_every_step(self, embeddings: Tensor) -> Tensor:
         """Embeddings ``[N, T, D]`` -> logits ``[N, T, C]`` after every step."""
         logits: Tensor = self.classifier(self.hidden_states(embeddings))
         return logits

@@ -1,0 +1,282 @@
+"""Takes in a folder of clips for training: reads the steps of each clip once, and splits the clips."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.data.clips.clip_folder import ClipFile, ClipFolder
+from edgecnn.data.clips.clip_frames import ClipReader, clip_digest
+from edgecnn.data.image_folder import ImageFile
+from edgecnn.data.left_out import Reason, left_out_by_reason
+from edgecnn.data.loading import Skipped, default_workers
+from edgecnn.data.sessions import join_groups, session_keys
+from edgecnn.data.split_record import Split, SplitRecord, data_sha256
+from edgecnn.data_quality.near_duplicates import find_copies
+from edgecnn.data_quality.thumbnail import Thumbnail, thumbnail
+from edgecnn.errors import DataError, EdgeCNNError
+from edgecnn.preprocess import Image
+from edgecnn.progress import Reporter
+from edgecnn.training.data.split import split_images
+from edgecnn.training.temporal.frame_labels import UNLABELLED, FrameLabels
+from edgecnn.training.temporal.step_store import StepStore
+
+__all__ = ["MAX_STEPS", "ClipData", "ClipPlan", "ClipSample", "StepRate", "choose_step_rate", "load_clip_data"]
+
+MAX_STEPS = 200
+"""A longer clip is trained on in parts of this many steps."""
+
+_USUAL_STEPS_PER_S = 10.0
+_CHUNK = 64  # steps that are embedded at once
+
+
+@dataclass(frozen=True)
+class StepRate:
+    """How often the network takes a step."""
+
+    interval_s: float
+    stride: int  # source frames per step at the usual frame rate of the clips
+
+
+def choose_step_rate(folder: ClipFolder, fps: float, steps_per_s: float | None) -> StepRate:
+    """The rate that was asked for, or about ten steps a second in whole frames of the usual clip.
+
+    Args:
+        folder: the clips.
+        fps: frames per second of folders of frames.
+        steps_per_s: what the user asks for; None: chosen.
+    """
+    from edgecnn.video.reader import video_rate  # noqa: PLC0415  # folders of frames need no video decoder
+
+    rates = [fps if clip.path.is_dir() else video_rate(str(clip.path)) for clip in folder.clips]
+    usual = statistics.median(rates)
+    if steps_per_s is None:
+        stride = max(1, round(usual / _USUAL_STEPS_PER_S))
+        return StepRate(stride / usual, stride)
+    return StepRate(1 / steps_per_s, max(1, round(usual / steps_per_s)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSample:
+    """A clip, or a part of a long one, with its label and its side of the split."""
+
+    path: Path
+    label: int  # of the clip; with labels of time spans the one of its last labelled step
+    split: Split
+    digest: str  # SHA-256, see clip_digest
+    first: int  # place of its first step in the store
+    steps: int
+    step_labels: NDArray[np.int64]  # [T], what is learned and evaluated at each step; UNLABELLED: nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipData:
+    """All that training needs of a folder of clips."""
+
+    root: Path
+    labels: tuple[str, ...]
+    samples: tuple[ClipSample, ...]
+    store: StepStore
+    rate: StepRate
+    skipped: tuple[Skipped, ...] = ()
+    duplicates: int = 0  # clips that look like another
+    left_out: Mapping[Reason, int] = field(default_factory=dict)
+
+    def of(self, split: Split) -> list[ClipSample]:
+        """The samples of one split."""
+        return [s for s in self.samples if s.split == split]
+
+    @property
+    def record(self) -> SplitRecord:
+        """What the checkpoint and the model file remember."""
+        return SplitRecord.of({split: [s.digest for s in self.of(split)] for split in ("train", "val", "test")})
+
+    @property
+    def sha256(self) -> str:
+        """One hash of all clips and their labels."""
+        return data_sha256(f"{s.digest} {self.labels[s.label]}" for s in self.samples)
+
+    @property
+    def trained_lengths(self) -> tuple[int, int]:
+        """Fewest and most steps of a training clip."""
+        found = [s.steps for s in self.of("train")]
+        return min(found), max(found)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A clip as it was read; the parts between gaps in time stand for themselves."""
+
+    digest: str
+    thumbnail: Thumbnail
+    parts: tuple[Image, ...]  # uint8 [T, H, W, 3] each
+    times_s: tuple[NDArray[np.float64], ...]  # [T] each
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipPlan:
+    """How the clips of a run are read, labelled and split."""
+
+    reader: ClipReader
+    rate: StepRate
+    store: StepStore
+    convert: Callable[[Image], NDArray[Any]]  # steps uint8 [K, H, W, 3] to rows of the store
+    val_split: float
+    test_split: float
+    seed: int
+    group: str
+    every_step: bool  # whether the clip's label is learned at every step, or at the last one
+    spans: FrameLabels | None = None
+
+
+def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, workers: int | None = None) -> ClipData:
+    """Reads every clip once and splits them; a split that the folder brings is kept.
+
+    Clips that look alike, and clips of one session, stay on one side.
+
+    Raises:
+        DataError: fewer than two classes, or a class with fewer than two readable clips.
+        UsageError: fractions that cannot be split off.
+        OutputError: the steps cannot be kept.
+    """
+    labels = folder.class_names if plan.spans is None else plan.spans.names
+    clips: list[tuple[ClipFile, str, list[ClipSample]]] = []
+    thumbnails: list[Thumbnail] = []
+    skipped: list[Skipped] = []
+    progress = reporter.stage("reading clips")
+    for at, (clip, found) in enumerate(_read_all(folder.clips, plan, workers)):
+        if isinstance(found, _Read):
+            clips.append((clip, found.digest, _samples(clip, found, plan, labels)))
+            thumbnails.append(found.thumbnail)
+        else:
+            skipped.append(Skipped(str(clip.path), found))
+            reporter.say(f"skipped {clip.path}: {found}")
+        progress(at + 1, len(folder.clips))
+    _require_clips(folder, labels, [samples[0] for _, _, samples in clips], len(skipped))
+    copies = find_copies([digest for _, digest, _ in clips], np.stack(thumbnails), reporter.stage("looking for copies"))
+    images = [ImageFile(clip.path, clip.class_name, clip.split, clip.below) for clip, _, _ in clips]
+    groups = join_groups(copies.groups, session_keys(images, folder.root, plan.group))
+    splits = _splits(folder, [clip for clip, _, _ in clips], [s[0].label for _, _, s in clips], groups, plan)
+    return ClipData(
+        root=folder.root,
+        labels=labels,
+        samples=tuple(
+            replace(sample, split=split)
+            for (_, _, samples), split in zip(clips, splits, strict=True)
+            for sample in samples
+        ),
+        store=plan.store,
+        rate=plan.rate,
+        skipped=tuple(skipped),
+        duplicates=len(copies.groups) - len(set(copies.groups)),
+        left_out=left_out_by_reason(folder.left_out),
+    )
+
+
+def _read_all(clips: Sequence[ClipFile], plan: ClipPlan, workers: int | None) -> Iterator[tuple[ClipFile, _Read | str]]:
+    """Reads clips ahead in threads, a few at a time: their steps lie in memory."""
+    threads = workers or default_workers()
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[tuple[ClipFile, Future[_Read | str]]] = deque()
+        for clip in clips:
+            ahead.append((clip, pool.submit(_read, clip, plan.reader)))
+            if len(ahead) > threads:
+                first, found = ahead.popleft()
+                yield first, found.result()
+        for first, found in ahead:
+            yield first, found.result()
+
+
+def _read(clip: ClipFile, reader: ClipReader) -> _Read | str:
+    """The steps of a clip, or why it cannot be read."""
+    rows: list[list[Image]] = []
+    times: list[list[float]] = []
+    try:
+        for step in reader.steps(clip.path):
+            if step.begins or len(rows[-1]) >= MAX_STEPS:
+                rows.append([])
+                times.append([])
+            rows[-1] += [step.row] * step.count
+            times[-1] += [step.time_s] * step.count
+        digest = clip_digest(clip.path)
+    except EdgeCNNError as error:
+        return str(error).removeprefix(f"{clip.path}: ").split("; ")[0]
+    middle = rows[len(rows) // 2]
+    return _Read(
+        digest,
+        thumbnail(middle[len(middle) // 2]),
+        tuple(np.stack(part) for part in rows),
+        tuple(np.array(part) for part in times),
+    )
+
+
+def _samples(clip: ClipFile, found: _Read, plan: ClipPlan, labels: Sequence[str]) -> list[ClipSample]:
+    """Stores the steps of a clip."""
+    samples = []
+    for part, times_s in zip(found.parts, found.times_s, strict=True):
+        if plan.spans is not None:
+            step_labels = plan.spans.at(clip.path, times_s, labels)
+        else:
+            step_labels = np.full(len(part), labels.index(clip.class_name), np.int64)
+            if not plan.every_step:
+                step_labels[:-1] = UNLABELLED
+        known = step_labels[step_labels != UNLABELLED]
+        if not len(known):
+            continue
+        first = plan.store.count
+        for at in range(0, len(part), _CHUNK):
+            plan.store.append(plan.convert(part[at : at + _CHUNK]))
+        samples.append(
+            ClipSample(
+                path=clip.path,
+                label=int(known[-1]),
+                split="train",
+                digest=found.digest,
+                first=first,
+                steps=len(part),
+                step_labels=step_labels,
+            )
+        )
+    if not samples:
+        raise DataError(f"{clip.path}: no step of this clip lies in a labelled time span; correct the table")
+    return samples
+
+
+def _require_clips(folder: ClipFolder, labels: Sequence[str], clips: Sequence[ClipSample], skipped: int) -> None:
+    if len(labels) < 2:
+        raise DataError(
+            f"{folder.root}: clips of one class ('{labels[0]}'), training needs two; put the clips of each class into a "
+            "folder of its own"
+        )
+    counts = Counter(clip.label for clip in clips)
+    small = [name for i, name in enumerate(labels) if counts[i] < 2]
+    if small:
+        also = f" ({skipped} clips cannot be read)" if skipped else ""
+        raise DataError(
+            f"{folder.root}: the class '{small[0]}' has {counts[labels.index(small[0])]} readable clips, training "
+            f"needs two of each class{also}; add clips, or remove the class"
+        )
+
+
+def _splits(
+    folder: ClipFolder, clips: Sequence[ClipFile], labels: Sequence[int], groups: Sequence[int], plan: ClipPlan
+) -> list[Split]:
+    """The folder's own split, whose validation clips are drawn from training where it has none."""
+    if not folder.ready_split:
+        return split_images(labels, groups, plan.val_split, plan.test_split, plan.seed)
+    splits: list[Split] = [clip.split or "train" for clip in clips]
+    if "val" in splits:
+        return splits
+    train = [i for i, split in enumerate(splits) if split == "train"]
+    drawn = split_images([labels[i] for i in train], [groups[i] for i in train], plan.val_split, 0.0, plan.seed)
+    for i, split in zip(train, drawn, strict=True):
+        splits[i] = split
+    return splits
