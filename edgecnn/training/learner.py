@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecnn.training.data.loader import TrainingBatch
@@ -21,20 +24,46 @@ from edgecnn.training.recipe import Recipe
 from edgecnn.training.setup import Setup
 from edgecnn.training.tensors import loss, normalize
 
-__all__ = ["Learner", "cpu_weights"]
+__all__ = ["Batch", "BatchLearner", "Learner", "StepBatch", "cpu_weights"]
 
 _DRAWS_PER_RUN = (
     1_000_003  # a prime above any run's steps: seeds of dropout do not repeat from one run's seed to the next
 )
 
 
-class Learner:
-    """The state that a training step changes: network, optimizer and EMA."""
+class StepBatch(Protocol):
+    """What a step needs to know of its batch."""
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """``[N]``, of each example's loss."""
+        ...
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """``[N]``, places in the training set."""
+        ...
+
+    @property
+    def whole(self) -> int:
+        """Examples of the step over all processes."""
+        ...
+
+
+Batch = TypeVar("Batch", bound=StepBatch)
+
+
+class BatchLearner(Generic[Batch]):
+    """The state that a training step changes: network, optimizer and EMA. Subclasses say what is learned."""
 
     def __init__(
-        self, network: ImageClassifier, setup: Setup, seed: int, world: World = ALONE, teacher: Teacher | None = None
+        self,
+        network: ImageClassifier,
+        setup: Setup,
+        seed: int,
+        world: World = ALONE,
     ) -> None:
-        self.network, self._setup, self._seed, self._world, self._teacher = network, setup, seed, world, teacher
+        self.network, self._setup, self._seed, self._world = network, setup, seed, world
         self._frozen = _freeze(network, setup.recipe)
         self.optimizer = _optimizer(network, setup.recipe)
         self.ema: ImageClassifier | None = None
@@ -62,8 +91,8 @@ class Learner:
         if self._setup.compiled:
             self._shared = torch.compile(self._shared)  # type: ignore[assignment]
 
-    def step(self, batch: TrainingBatch, at: int, steps: int) -> float:
-        """Runs one of ``steps`` steps; returns the mean loss of this process's images, in nats."""
+    def step(self, batch: Batch, at: int, steps: int) -> float:
+        """Runs one of ``steps`` steps; returns the mean loss of this process's examples, in nats."""
         torch.manual_seed(self._seed * _DRAWS_PER_RUN + at)  # dropout: a resumed run draws what it would have drawn
         self._set_rates(at, steps)
         value = self.backward(batch)
@@ -71,21 +100,15 @@ class Learner:
         self._update_ema(at, steps)
         return value
 
-    def backward(self, batch: TrainingBatch) -> float:
+    def backward(self, batch: Batch) -> float:
         """Computes the gradients. Changes nothing else, except batch-norm statistics that are not frozen."""
-        setup, recipe = self._setup, self._setup.recipe
+        recipe = self._setup.recipe
         if self._shared is None:
             self.begin()
         assert self._shared is not None
         self._train()
-        inputs = normalize(batch.images, setup.normalization, setup.device)
-        targets, weights = (torch.from_numpy(x).to(setup.device) for x in (batch.targets, batch.weights))
-        with mixed_precision(setup.device, wanted=recipe.mixed_precision):
-            logits = self._shared(inputs)
-            each = loss(logits, targets, recipe.label_smoothing)  # [N]
-            if self._teacher is not None:
-                each = self._teacher.blend(each, logits, batch.images)
-        total = (each * weights).sum()
+        each = self.losses(batch, self._shared)
+        total = (each * torch.from_numpy(batch.weights).to(each.device)).sum()
         self.optimizer.zero_grad(set_to_none=True)
         # the processes' gradients are averaged, so each one's part is weighed by how many processes there are
         (total * self._world.size / batch.whole).backward()  # type: ignore[no-untyped-call]
@@ -93,6 +116,10 @@ class Learner:
             for parameter in self.network.parameters():
                 nn.utils.clip_grad_norm_([parameter], recipe.clip_each_norm)
         return float(total.detach()) / len(batch.indices)
+
+    @abstractmethod
+    def losses(self, batch: Batch, network: nn.Module) -> Tensor:
+        """The loss of each example of the batch ``[N]``, in nats, by the network as it is trained."""
 
     def state(self) -> dict[str, Any]:
         """Returns what a resumed run needs besides the evaluated weights."""
@@ -140,6 +167,26 @@ class Learner:
                 module.eval()
         for module in self._frozen:
             module.eval()
+
+
+class Learner(BatchLearner[TrainingBatch]):
+    """Learns from images, and from a teacher if there is one."""
+
+    def __init__(
+        self, network: ImageClassifier, setup: Setup, seed: int, world: World = ALONE, teacher: Teacher | None = None
+    ) -> None:
+        super().__init__(network, setup, seed, world)
+        self._teacher = teacher
+
+    def losses(self, batch: TrainingBatch, network: nn.Module) -> Tensor:
+        """The loss of each image ``[N]``, in nats."""
+        setup = self._setup
+        inputs = normalize(batch.images, setup.normalization, setup.device)
+        targets = torch.from_numpy(batch.targets).to(setup.device)
+        with mixed_precision(setup.device, wanted=setup.recipe.mixed_precision):
+            logits = network(inputs)
+            each = loss(logits, targets, setup.recipe.label_smoothing)  # [N]
+            return each if self._teacher is None else self._teacher.blend(each, logits, batch.images)
 
 
 def cpu_weights(network: nn.Module) -> dict[str, Tensor]:

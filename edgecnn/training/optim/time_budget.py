@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from edgecnn.training.data.loader import TrainingBatch
-from edgecnn.training.learner import Learner
+from edgecnn.training.learner import Batch, BatchLearner
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.recipe import Recipe
 
@@ -26,8 +25,8 @@ class Plan:
 
 
 def plan_epochs(
-    learner: Learner,
-    batch: TrainingBatch,
+    learner: BatchLearner[Batch],
+    batch: Batch,
     steps: int,
     validation_s: float,
     left_s: float,
@@ -52,7 +51,7 @@ def plan_epochs(
     return Plan(max(least, min(fitting, most)), step_s)
 
 
-def _time_a_step(learner: Learner, batch: TrainingBatch) -> float:
+def _time_a_step(learner: BatchLearner[Batch], batch: Batch) -> float:
     buffers = [b.clone() for b in learner.network.buffers()]  # batch-norm's running statistics
     times = []
     for _ in range(_TIMED_STEPS + 1):

@@ -10,7 +10,7 @@ from typing import Any
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import CheckpointError, InputNotFoundError
 from edgecnn.manifest import Manifest
-from edgecnn.training.learner import Learner, cpu_weights
+from edgecnn.training.learner import BatchLearner, cpu_weights
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.run.checkpoint import Checkpoint, Progressed, load_checkpoint, save_checkpoint, save_last
 from edgecnn.training.run.loop_state import LoopState
@@ -35,12 +35,12 @@ class RunCheckpoints:
         """Whether last.pt should be written within an epoch."""
         return time.monotonic() - self._saved > _SAVE_EVERY_S
 
-    def save_best(self, setup: Setup, learner: Learner) -> None:
+    def save_best(self, setup: Setup, learner: BatchLearner[Any]) -> None:
         """Raises :class:`OutputError`."""
         if self._writes:
             save_checkpoint(self._run.best, self._checkpoint(setup, learner, None))
 
-    def save_last(self, options: TrainOptions, setup: Setup, learner: Learner, state: LoopState) -> None:
+    def save_last(self, options: TrainOptions, setup: Setup, learner: BatchLearner[Any], state: LoopState) -> None:
         """Raises :class:`OutputError`."""
         if self._writes:
             progressed = _progressed(options, setup, learner, state)
@@ -57,7 +57,7 @@ class RunCheckpoints:
             return str(error)
         return None
 
-    def _checkpoint(self, setup: Setup, learner: Learner, progressed: Progressed | None) -> Checkpoint:
+    def _checkpoint(self, setup: Setup, learner: BatchLearner[Any], progressed: Progressed | None) -> Checkpoint:
         return Checkpoint(
             model=setup.spec.name,
             manifest=self._manifest,
@@ -67,7 +67,7 @@ class RunCheckpoints:
         )
 
 
-def _progressed(options: TrainOptions, setup: Setup, learner: Learner, state: LoopState) -> Progressed:
+def _progressed(options: TrainOptions, setup: Setup, learner: BatchLearner[Any], state: LoopState) -> Progressed:
     return Progressed(
         recipe=_plain(asdict(setup.recipe)),
         options=_plain(asdict(options)),

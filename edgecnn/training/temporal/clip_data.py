@@ -253,8 +253,8 @@ def _samples(clip: ClipFile, found: _Read, plan: ClipPlan, labels: Sequence[str]
 def _require_clips(folder: ClipFolder, labels: Sequence[str], clips: Sequence[ClipSample], skipped: int) -> None:
     if len(labels) < 2:
         raise DataError(
-            f"{folder.root}: clips of one class ('{labels[0]}'), training needs two; put the clips of each class into a "
-            "folder of its own"
+            f"{folder.root}: clips of one class ('{labels[0]}'), training needs two; put the clips of each class "
+            "into a folder of its own"
         )
     counts = Counter(clip.label for clip in clips)
     small = [name for i, name in enumerate(labels) if counts[i] < 2]

@@ -74,11 +74,6 @@ class ClipClassifier(ImageClassifier):
         """The weights after the CNN: of the normalisation, the recurrent layer and the classifier."""
         return [p for part in (self.norm, self.recurrent, self.classifier) for p in part.parameters()]
 
-    def embed(self, frames: Tensor) -> Tensor:
-        """Normalised frames, float ``[N, T, 3, H, W]`` -> embeddings ``[N, T, D]``."""
-        embedded = self.backbone.features(frames.flatten(0, 1))  # [N * T, D]
-        return embedded.reshape(*frames.shape[:2], -1)  # [N, T, D]
-
     def hidden_states(self, embeddings: Tensor) -> Tensor:
         """Embeddings ``[N, T, D]`` -> hidden states ``[N, T, H]`` after every step, from a state of zeros.
 

@@ -1,0 +1,95 @@
+"""Batches of clips of different lengths, padded, for training and for validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.preprocess import Image
+from edgecnn.training.temporal.clip_data import ClipSample
+from edgecnn.training.temporal.frame_labels import UNLABELLED
+from edgecnn.training.temporal.step_store import StepStore
+
+__all__ = ["ClipBatch", "clip_batch", "training_clip_batches"]
+
+_SORTED_BATCHES = 8  # clips of so many batches are sorted by length together, so that little is padded
+_MAX_SHIFT = 0.1  # of a side: how far the frames of a clip are moved, all alike
+_MAX_LIGHT = 0.2  # brightness and contrast of a clip change by at most this share
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """Several clips; shorter ones are padded with zeros."""
+
+    steps: NDArray[Any]  # pixels uint8 [N, T, H, W, 3] RGB, or embeddings float32 [N, T, D]
+    targets: NDArray[np.int64]  # [N, T] class indices; UNLABELLED where nothing is learned, as in all padding
+    lengths: NDArray[np.int64]  # [N], steps of each clip
+    weights: NDArray[np.float32]  # [N], of each clip's loss
+    indices: NDArray[np.int64]  # [N], places in the list of clips
+    whole: int  # clips of the step over all processes
+
+
+def clip_batch(
+    store: StepStore, samples: Sequence[ClipSample], indices: Sequence[int], random: np.random.Generator | None = None
+) -> ClipBatch:
+    """Pads clips to the longest of them.
+
+    Args:
+        store: has the steps.
+        samples: the list of clips.
+        indices: places in it.
+        random: for augmentation of pixels; None: the clips as they are.
+    """
+    chosen = [samples[i] for i in indices]
+    longest = max(sample.steps for sample in chosen)
+    first = store.read(chosen[0].first, 1)
+    steps = np.zeros((len(chosen), longest, *first.shape[1:]), first.dtype)
+    targets = np.full((len(chosen), longest), UNLABELLED, np.int64)
+    for row, sample in enumerate(chosen):
+        found = store.read(sample.first, sample.steps)
+        steps[row, : sample.steps] = found if random is None or found.ndim == 2 else _augmented(found, random)
+        targets[row, : sample.steps] = sample.step_labels
+    return ClipBatch(
+        steps,
+        targets,
+        np.array([sample.steps for sample in chosen], np.int64),
+        np.ones(len(chosen), np.float32),
+        np.array(indices, np.int64),
+        len(chosen),
+    )
+
+
+def training_clip_batches(
+    store: StepStore, samples: Sequence[ClipSample], batch: int, seed: int, epoch: int, first: int = 0
+) -> Iterator[ClipBatch]:
+    """One epoch, shuffled, from step ``first`` on. Clips of like length share a batch.
+
+    Order and augmentation depend on seed and epoch alone, so a resumed run sees the same.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = random.permutation(len(samples))
+    batches: list[NDArray[np.int64]] = []
+    for start in range(0, len(order), batch * _SORTED_BATCHES):
+        group = order[start : start + batch * _SORTED_BATCHES]
+        by_length = group[np.argsort([samples[i].steps for i in group], kind="stable")]
+        batches += [by_length[at : at + batch] for at in range(0, len(by_length), batch)]
+    shuffled = [batches[i] for i in random.permutation(len(batches))]
+    for at, indices in enumerate(shuffled[first:], first):
+        yield clip_batch(store, samples, [int(i) for i in indices], np.random.default_rng((seed, epoch, at)))
+
+
+def _augmented(frames: Image, random: np.random.Generator) -> Image:
+    """Moves and lights the frames ``[T, H, W, 3]`` of a clip, all alike: the motion stays what it is."""
+    height, width = frames.shape[1:3]
+    across, down = random.uniform(-_MAX_SHIFT, _MAX_SHIFT, 2) * (width, height)
+    move = np.array([[1, 0, across], [0, 1, down]], np.float32)
+    gain, offset = 1 + random.uniform(-_MAX_LIGHT, _MAX_LIGHT), 255 * random.uniform(-_MAX_LIGHT, _MAX_LIGHT) / 2
+    levels = np.clip(np.arange(256) * gain + offset, 0, 255).astype(np.uint8)
+    return np.stack(
+        [cv2.warpAffine(cv2.LUT(f, levels), move, (width, height), borderMode=cv2.BORDER_REFLECT_101) for f in frames]
+    )

@@ -1,0 +1,62 @@
+"""Trains a recurrent network step by step: the gradients of a batch of clips."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgecnn.manifest import Normalization
+from edgecnn.training.learner import BatchLearner
+from edgecnn.training.optim.precision import mixed_precision
+from edgecnn.training.temporal.clip_batches import ClipBatch
+from edgecnn.training.temporal.frame_labels import UNLABELLED
+from edgecnn.training.temporal.network import ClipClassifier
+from edgecnn.training.tensors import normalize
+
+__all__ = ["ClipLearner", "clip_logits", "clip_losses"]
+
+
+class ClipLearner(BatchLearner[ClipBatch]):
+    """Learns from clips: from frames, with which the CNN learns too, or from embeddings of a frozen CNN."""
+
+    def losses(self, batch: ClipBatch, network: nn.Module) -> Tensor:
+        """The mean loss of the labelled steps of each clip ``[N]``, in nats."""
+        setup = self._setup
+        assert isinstance(network, ClipClassifier)  # not shared between processes
+        with mixed_precision(setup.device, wanted=setup.recipe.mixed_precision):
+            logits = clip_logits(network, batch, setup.normalization, setup.device)
+        targets = torch.from_numpy(batch.targets).to(logits.device)
+        return clip_losses(logits.float(), targets, setup.recipe.label_smoothing)
+
+
+def clip_logits(
+    network: ClipClassifier, batch: ClipBatch, normalization: Normalization, device: torch.device
+) -> Tensor:
+    """Logits ``[N, T, C]`` after every step.
+
+    The CNN sees no padding, whose zeros would spoil the statistics of its batch-norm.
+    """
+    if batch.steps.ndim == 3:
+        return network.at_every_step(torch.from_numpy(batch.steps).to(device))
+    clips, longest = batch.steps.shape[:2]
+    valid = np.arange(longest) < batch.lengths[:, None]  # [N, T]
+    embedded = network.backbone.features(normalize(batch.steps[valid], normalization, device))  # [frames, D]
+    embeddings = embedded.new_zeros((clips, longest, embedded.shape[1]))
+    embeddings[torch.from_numpy(valid).to(device)] = embedded
+    return network.at_every_step(embeddings)
+
+
+def clip_losses(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:
+    """The mean cross-entropy over the labelled steps of each clip ``[N]``, in nats.
+
+    Args:
+        logits: ``[N, T, C]``.
+        targets: class indices ``[N, T]``, UNLABELLED where nothing is learned.
+        label_smoothing: share of the target that is spread over all classes.
+    """
+    each = functional.cross_entropy(
+        logits.transpose(1, 2), targets, ignore_index=UNLABELLED, reduction="none", label_smoothing=label_smoothing
+    )  # [N, T]
+    return each.sum(1) / (targets != UNLABELLED).sum(1).clamp(min=1)
