@@ -20,8 +20,6 @@ from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.sessions import join_groups, session_keys
 from edgecnn.data.split_record import Split, SplitRecord, data_sha256
-from edgecnn.data_quality.near_duplicates import find_copies
-from edgecnn.data_quality.thumbnail import Thumbnail, thumbnail
 from edgecnn.errors import DataError, EdgeCNNError
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
@@ -87,7 +85,7 @@ class ClipData:
     store: StepStore
     rate: StepRate
     skipped: tuple[Skipped, ...] = ()
-    duplicates: int = 0  # clips that look like another
+    duplicates: int = 0  # clips that are a copy of another
     left_out: Mapping[Reason, int] = field(default_factory=dict)
 
     def of(self, split: Split) -> list[ClipSample]:
@@ -116,7 +114,6 @@ class _Read:
     """A clip as it was read; the parts between gaps in time stand for themselves."""
 
     digest: str
-    thumbnail: Thumbnail
     parts: tuple[Image, ...]  # uint8 [T, H, W, 3] each
     times_s: tuple[NDArray[np.float64], ...]  # [T] each
 
@@ -140,7 +137,8 @@ class ClipPlan:
 def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, workers: int | None = None) -> ClipData:
     """Reads every clip once and splits them; a split that the folder brings is kept.
 
-    Clips that look alike, and clips of one session, stay on one side.
+    Copies of a clip, and clips of one session, stay on one side. Clips that only look alike do not: a fixed camera
+    shows the same scene in all of them.
 
     Raises:
         DataError: fewer than two classes, or a class with fewer than two readable clips.
@@ -149,21 +147,19 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
     """
     labels = folder.class_names if plan.spans is None else plan.spans.names
     clips: list[tuple[ClipFile, str, list[ClipSample]]] = []
-    thumbnails: list[Thumbnail] = []
     skipped: list[Skipped] = []
     progress = reporter.stage("reading clips")
     for at, (clip, found) in enumerate(_read_all(folder.clips, plan, workers)):
         if isinstance(found, _Read):
             clips.append((clip, found.digest, _samples(clip, found, plan, labels)))
-            thumbnails.append(found.thumbnail)
         else:
             skipped.append(Skipped(str(clip.path), found))
             reporter.say(f"skipped {clip.path}: {found}")
         progress(at + 1, len(folder.clips))
-    _require_clips(folder, labels, [samples[0] for _, _, samples in clips], len(skipped))
-    copies = find_copies([digest for _, digest, _ in clips], np.stack(thumbnails), reporter.stage("looking for copies"))
+    _require_clips(folder, labels, [samples for _, _, samples in clips], len(skipped))
+    copies = _copies([digest for _, digest, _ in clips])
     images = [ImageFile(clip.path, clip.class_name, clip.split, clip.below) for clip, _, _ in clips]
-    groups = join_groups(copies.groups, session_keys(images, folder.root, plan.group))
+    groups = join_groups(copies, session_keys(images, folder.root, plan.group))
     splits = _splits(folder, [clip for clip, _, _ in clips], [s[0].label for _, _, s in clips], groups, plan)
     return ClipData(
         root=folder.root,
@@ -176,7 +172,7 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
         store=plan.store,
         rate=plan.rate,
         skipped=tuple(skipped),
-        duplicates=len(copies.groups) - len(set(copies.groups)),
+        duplicates=len(copies) - len(set(copies)),
         left_out=left_out_by_reason(folder.left_out),
     )
 
@@ -209,10 +205,8 @@ def _read(clip: ClipFile, reader: ClipReader) -> _Read | str:
         digest = clip_digest(clip.path)
     except EdgeCNNError as error:
         return str(error).removeprefix(f"{clip.path}: ").split("; ")[0]
-    middle = rows[len(rows) // 2]
     return _Read(
         digest,
-        thumbnail(middle[len(middle) // 2]),
         tuple(np.stack(part) for part in rows),
         tuple(np.array(part) for part in times),
     )
@@ -250,20 +244,28 @@ def _samples(clip: ClipFile, found: _Read, plan: ClipPlan, labels: Sequence[str]
     return samples
 
 
-def _require_clips(folder: ClipFolder, labels: Sequence[str], clips: Sequence[ClipSample], skipped: int) -> None:
+def _require_clips(
+    folder: ClipFolder, labels: Sequence[str], clips: Sequence[Sequence[ClipSample]], skipped: int
+) -> None:
     if len(labels) < 2:
         raise DataError(
             f"{folder.root}: clips of one class ('{labels[0]}'), training needs two; put the clips of each class "
             "into a folder of its own"
         )
-    counts = Counter(clip.label for clip in clips)
+    counts = Counter(label for parts in clips for label in {int(i) for part in parts for i in part.step_labels})
     small = [name for i, name in enumerate(labels) if counts[i] < 2]
     if small:
         also = f" ({skipped} clips cannot be read)" if skipped else ""
         raise DataError(
             f"{folder.root}: the class '{small[0]}' has {counts[labels.index(small[0])]} readable clips, training "
-            f"needs two of each class{also}; add clips, or remove the class"
+            f"needs two{also}; add clips, or remove the class"
         )
+
+
+def _copies(digests: Sequence[str]) -> list[int]:
+    """The group of each clip; a group has the number of its first clip."""
+    first: dict[str, int] = {}
+    return [first.setdefault(digest, i) for i, digest in enumerate(digests)]
 
 
 def _splits(

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.data.clips.clip_folder import ClipFile, ClipFolder, is_clip
 from edgecnn.data.clips.span_table import LabelSpan, read_span_table
+from edgecnn.errors import DataError
 
 __all__ = ["UNLABELLED", "FrameLabels"]
 
@@ -30,6 +32,18 @@ class FrameLabels:
         Raises as :func:`edgecnn.data.clips.span_table.read_span_table`.
         """
         return cls(read_span_table(table, root, "clip"))
+
+    def folder(self, root: Path) -> ClipFolder:
+        """The clips with labels, as a folder of clips; their places in it mean nothing.
+
+        Raises:
+            DataError: what the table names is neither a video nor a folder of frames.
+        """
+        for path, spans in self.spans.items():
+            if not is_clip(path):
+                raise DataError(f"{spans[0].where}: {path}: neither a video nor a folder of frames; correct the table")
+        clips = tuple(ClipFile(path, "") for path in sorted(self.spans))
+        return ClipFolder(root, self.names, clips, ready_split=False)
 
     @property
     def names(self) -> tuple[str, ...]:
