@@ -119,6 +119,7 @@ def _train(
     built = build_network(setup, labels)
     network: ImageClassifier = built.to(setup.device, memory_format=built.memory_format)  # type: ignore[call-overload]
     learner = _learner(network, options, setup, prepared)
+    learner.check_batch(prepared.least_images)
     manifest = _manifest(options, setup, run, prepared)
     if options.force and not options.resume and world.leads:
         run.clear()  # not before: a run that cannot begin must not cost the earlier one

@@ -81,3 +81,26 @@ def test_a_run_that_begins_without_a_folder_takes_the_next_free_number(
     monkeypatch.chdir(tmp_path)
     found = [train(small_options(None, epochs=1)).run_dir for _ in range(2)]
     assert found == [str(Path("runs", "train", n)) for n in "12"]
+
+
+def test_a_batch_of_one_image_is_refused_where_batch_norm_would_get_one_value(
+    trained: TrainResult, small_options: Options, tmp_path: Path
+) -> None:
+    """MobileNetV1 shrinks 32 pixels to one; ResNet-8 keeps 64 values of each channel, and trains."""
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    with pytest.raises(UsageError, match=r"--batch 1: at --imgsz 32 .*mobilenetv1_025 .*give --batch 2 or larger$"):
+        train(small_options(run, model="mobilenetv1_025", batch=1, imgsz=32, force=True))
+    assert (run / "weights" / "best.pt").exists(), "the earlier run is still there"
+    for changes in ({"model": "mobilenetv1_025", "batch": 2}, {"batch": 1}):
+        result = train(small_options(tmp_path / f"batch-{changes['batch']}", imgsz=32, epochs=1, **changes))
+        assert result.epochs == 1
+
+
+def test_a_batch_of_one_image_trains_where_batch_norm_is_frozen(
+    small_options: Options, trained: TrainResult, tmp_path: Path
+) -> None:
+    """Frozen statistics estimate nothing; 8 pixels leave one value a channel in ResNet-8's last block but one."""
+    options = small_options(
+        tmp_path / "run", batch=1, imgsz=8, epochs=1, preset="transfer", weights=trained.best_checkpoint
+    )
+    assert train(options).epochs == 1
