@@ -76,23 +76,16 @@ def train(
         kept_memory() if setup.device.type == "cpu" else nullcontext(),
     ):
         heard = reporter if reporter and world.leads else Silent()
-        run = RunFolder(
-            world.agree(
-                open_run(options.out, resume=options.resume, force=options.force).root if world.leads else Path()
-            )
-        )
-        resumed = None
-        if options.resume:
-            resumed = load_last(run.last, run.previous, heard)
-            options, setup = _as_begun(options, resumed, run, network)
-            heard.say(f"options of the run: {repeat_command(options, setup, setup.recipe.epochs)}")
-        try:
+        opened = open_run(options.out, resume=options.resume, force=options.force, say=heard.say)
+        with opened if world.leads else nullcontext(RunFolder(Path())) as mine:
+            run = world.agree(mine)
+            resumed = None
+            if options.resume:
+                resumed = load_last(run.last, run.previous, heard)
+                options, setup = _as_begun(options, resumed, run, network)
+                heard.say(f"options of the run: {repeat_command(options, setup, setup.recipe.epochs)}")
             prepared = prepare(options, setup, run.root, heard, world)
             return _train(options, setup, run, prepared, heard, resumed, started)
-        except BaseException:
-            if world.leads:
-                run.discard_if_empty()  # a command that failed leaves no `runs/train/1` behind
-            raise
 
 
 def _as_begun(
