@@ -79,7 +79,10 @@ def _expand(source: str) -> Iterable[str]:
 
 def _named_on_input() -> Iterator[str]:
     named = 0
-    for line in (raw.rstrip("\r\n") for raw in sys.stdin):
+    for raw in sys.stdin:
+        line = raw.rstrip("\r\n")
+        if not named:
+            line = line.removeprefix("\ufeff")  # Windows' programs begin a list with a byte order mark
         if line:
             named += 1
             yield line

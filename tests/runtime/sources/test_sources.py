@@ -74,6 +74,12 @@ def test_standard_input_gives_a_path_a_line(monkeypatch: pytest.MonkeyPatch) -> 
         assert list(expand_sources(["-"])) == ["one image.png", "ümlaut.png", "last.png"]
 
 
+def test_a_list_that_windows_programs_write_names_the_same_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notepad and PowerShell begin it with a byte order mark and end its lines with two characters."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\ufeffa.png\r\nb.png\r\n", newline=""))
+    assert list(expand_sources(["-"])) == ["a.png", "b.png"]
+
+
 @pytest.mark.parametrize("text", ["", "\n\n"])
 def test_standard_input_that_names_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
