@@ -6,18 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgecnn.image.suffixes import VIDEO_SUFFIXES
 from edgecnn.runtime.sources.drivers.table import DRIVERS, SCHEMES, Kind
 from edgecnn.runtime.sources.redaction import secrets_in, without_passwords
 
-__all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address", "with_colon"]
-
-VIDEO_SUFFIXES = frozenset(
-    [
-        *(".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpeg", ".mjpg", ".ts", ".flv", ".wmv", ".mpg", ".mpeg"),
-        *(".3gp", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".mts", ".m2ts", ".vob", ".ogv", ".m2v", ".mxf"),
-        *(".asf", ".dv", ".divx", ".f4v", ".y4m"),
-    ]
-)
+__all__ = ["Address", "Kind", "parse_address", "with_colon"]
 
 
 @dataclass(frozen=True)
