@@ -4,7 +4,7 @@ Training's validation, calibration, verification and the device all call :func:`
 OpenCV decodes and resizes; Pillow gives different pixels. Unusual images are handled the same everywhere:
 
 ==================  ==================================================================================
-EXIF orientation    applied
+EXIF orientation    applied; in AVIF the orientation that the file states outside EXIF, as its standard says
 grey                the grey level is copied to all three channels
 alpha               dropped; the stored colours stay unchanged (in a TIFF they are multiplied by alpha)
 16 bits a channel   the upper eight bits (in a colour TIFF rounded)
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.antialiased_resize import Filter, resize_antialiased
 from edgecnn.image.area_resize import resize_area
+from edgecnn.image.avif import AvifImage, read_avif
 from edgecnn.image.header import HeaderError, read_header
 from edgecnn.manifest import InputSpec, PreprocessSpec
 
@@ -56,6 +57,14 @@ _LEAST_RANGE = 4096
 """Of 16 bits a channel: an image whose largest value is below uses 12 bits at most."""
 
 _FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "bgr": cv2.IMREAD_COLOR_BGR}  # both eight bits, EXIF orientation applied
+
+# Whole files of these formats may be refused by the decoder too
+_PERHAPS_WHOLE = {
+    "AVIF": "this OpenCV was built without AVIF",  # unlike the wheels on PyPI
+    "JPEG 2000": "this OpenCV was built without JPEG 2000, or its colours are subsampled",
+    "TIFF": "OpenCV does not read its kind (10, 12 or 14 bits, half floats, more than four channels)",
+}
+_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 
 _INTERPOLATION = {
     "linear": cv2.INTER_LINEAR,
@@ -124,7 +133,7 @@ def decode(data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS, color
     try:
         header = read_header(data)
     except HeaderError as error:
-        raise ImageError(f"{name}: {error}; replace or remove the image") from error
+        raise ImageError(f"{name}: {error}; {error.remedy}") from error
     pixels = header.width * header.height
     if pixels > max_pixels:
         raise ImageError(
@@ -139,8 +148,27 @@ def decode(data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS, color
     except cv2.error:
         image = None
     if image is None or sorted(image.shape[:2]) != sorted((header.height, header.width)):  # sorted: EXIF may turn it
-        raise ImageError(f"{name}: the {header.format} file is corrupt and cannot be decoded; replace or remove it")
+        raise ImageError(_why_undecoded(name, header.format))
+    if header.format == "AVIF":
+        return _turned(image, read_avif(data))  # type: ignore[arg-type]
     return image  # type: ignore[return-value]  # cv2's stubs know no dtype: IMREAD_COLOR_RGB gives uint8
+
+
+def _why_undecoded(name: str, image_format: str) -> str:
+    if perhaps := _PERHAPS_WHOLE.get(image_format):
+        return (
+            f"{name}: the {image_format} file cannot be decoded: it is corrupt, or {perhaps}; convert it to PNG with 8 "
+            "bits a channel"
+        )
+    return f"{name}: the {image_format} file is corrupt and cannot be decoded; replace or remove it"
+
+
+def _turned(image: Image, avif: AvifImage) -> Image:
+    if avif.quarter_turns:
+        image = cv2.rotate(image, _TURNS[avif.quarter_turns])  # type: ignore[assignment]
+    if avif.mirrored:
+        image = cv2.flip(image, 1 if avif.mirrored == "columns" else 0)  # type: ignore[assignment]
+    return image
 
 
 def check_range(levels: NDArray[np.uint16], name: str) -> None:

@@ -117,15 +117,17 @@ def _open_source(
     if isinstance(source, TorchBackend):
         return source
     if str(source) in MODELS and not Path(source).exists():
-        if options.weights != "imagenet":
+        if options.weights is None:
             raise UsageError(
                 f"{source}: is an untrained built-in network; add --weights imagenet, or give a checkpoint"
             )
+        if options.weights != "imagenet":
+            raise UsageError(f"--weights {options.weights}: unknown weights; the only choice is imagenet")
         return pretrained_imagenet(str(source))
     if options.weights is not None:
         raise UsageError(
-            f"--weights {options.weights}: goes with the name of a built-in network ({', '.join(MODELS)}), a "
-            "checkpoint has its own"
+            f"{source}: --weights {options.weights} goes with the name of a built-in network; give one of "
+            f"{', '.join(MODELS)}, or a checkpoint without --weights"
         )
     return open_checkpoint(Path(source), network)
 

@@ -2,7 +2,7 @@
 
 GStreamer's own server, run by the system's Python (Debian: gir1.2-gst-rtsp-server-1.0 and python3-gst-1.0).
 
-python3 tests/rtsp_server.py PORT [USER PASSWORD]
+python3 tests/rtsp_server.py PORT KIND [USER PASSWORD], where KIND is one of PIPELINES.
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
-PIPELINE = (
-    "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=25/1 "
-    "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! rtph264pay name=pay0 pt=96 )"
-)
+BALL = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate={}/1"
+X264 = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25"
+PIPELINES = {
+    "progressive": f"( {BALL.format(25)} ! {X264} ! rtph264pay name=pay0 pt=96 )",
+    "h264 interlaced": (  # 50 instants a second, two in each frame: one in the even lines, one in the odd
+        f"( {BALL.format(50)} ! interlace field-pattern=1:1 ! {X264} interlaced=true bitrate=8000 "
+        "! rtph264pay name=pay0 pt=96 )"
+    ),
+}
 
 
-def main(port: str, user: str | None = None, password: str | None = None) -> None:
+def main(port: str, kind: str, user: str | None = None, password: str | None = None) -> None:
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(port)
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(PIPELINE)
+    factory.set_launch(PIPELINES[kind])
     factory.set_shared(True)
     if user:
         _protect(server, factory, user, password)

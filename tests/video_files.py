@@ -36,12 +36,13 @@ def write_video(
     times: list[int] | None = None,
     interlaced: bool = False,
     options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
     fps: int = FPS,
 ) -> Path:
     """``times``: each image's, in frames of 1 / fps seconds; None: one after the other. ``options``: of the container."""
     height, width = images[0].shape[:2]
     with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=fps)
+        stream = container.add_stream(codec, rate=fps, options=codec_options or {})
         stream.bit_rate = 8_000_000
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"

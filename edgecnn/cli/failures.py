@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from edgecnn.cli.printable import printable
 from edgecnn.errors import EdgeCNNError
 
 __all__ = ["DEBUG", "exit_status", "interrupt"]
@@ -65,14 +66,8 @@ def _interrupted(how_to_continue: str = "") -> int:
 
 def _report(line: str, status: int) -> int:
     with contextlib.suppress(OSError):
-        print(f"edgecnn: {_printable(line)}", file=sys.stderr)
+        print(f"edgecnn: {printable(' '.join(line.split()))}", file=sys.stderr)
     return status
-
-
-def _printable(text: str) -> str:
-    """One line; what a terminal would obey or could not show, as an escape: names of files may hold any bytes."""
-    words = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)
 
 
 def _failed(line: str, status: int) -> int:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.cli.printable import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -49,7 +51,7 @@ def print_json(value: Any) -> None:
 
 def note(line: str) -> None:
     """A line for people, on standard error."""
-    print(line.replace("\n", "\\n"), file=sys.stderr, flush=True)  # a file name may contain one
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 def nodes_by_provider(nodes: Mapping[str, int] | None) -> str:
@@ -102,15 +104,19 @@ def print_findings(findings: Sequence[Finding]) -> None:
     before = ""
     for finding in findings:
         where, before = "" if finding.where == before else finding.where, finding.where
-        told = Text(finding.what)
+        told = Text(_lines(finding.what))
         if where and not topics:
-            told.append(f"\n{where}", "dim")
+            told.append(f"\n{_lines(where)}", "dim")
         if finding.remedy:
-            told.append(f"\n→ {finding.remedy}")
+            told.append(f"\n→ {_lines(finding.remedy)}")
         table.add_row(
             Text(finding.level, _LEVEL_STYLES[finding.level]), *([Text(where, "dim")] if topics else []), told
         )
     Console().print(table)
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _print(table: Table, rows: Sequence[Sequence[str]]) -> None:
@@ -118,7 +124,7 @@ def _print(table: Table, rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     for row in rows:
-        table.add_row(*map(Text, row))  # as plain text: a label in square brackets is not markup
+        table.add_row(*(Text(_lines(cell)) for cell in row))  # as plain text: a label in square brackets is not markup
     console = Console()
     if not console.is_terminal:  # a file or a pipe has no width, so no number is cut off
         console.width = max(console.width, console.measure(table).maximum)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.decision import Status
     from edgecnn.runtime.smoothing.smoother import SmoothingOptions
     from edgecnn.runtime.sources import Counters, LiveOptions
+    from edgecnn.runtime.sources.files import FolderListing
 
 __all__ = ["predict"]
 
@@ -66,7 +66,6 @@ def _note_threshold(o: PredictOptions, classifier: Classifier) -> None:
 
 def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counter[Status]:
     from edgecnn.cli.image_progress import image_progress
-    from edgecnn.runtime.sources.counting import count_frames
 
     write, begun = line_writer("jsonl" if o.json else o.line_format), time.perf_counter()
     stream = classifier.stream(
@@ -79,7 +78,7 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
         smoothing=_smoothing(o),
         on_change=o.on_change,
     )
-    opened.callback(_note_left_out, o.sources)
+    opened.callback(_note_left_out, stream.folders)
     what = _counted(o.sources)
     opened.callback(
         lambda: _summarize(stream.statuses, time.perf_counter() - begun, classifier.ep, stream.counters, what)
@@ -92,7 +91,7 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
     else:
         album = window = None
     advance = opened.enter_context(
-        image_progress(lambda: count_frames(o.sources, o.every) if o.max_frames is None else o.max_frames, what[1])
+        image_progress(lambda: stream.expected_frames() if o.max_frames is None else o.max_frames, what[1])
     )
     for frame, prediction in stream:
         write(prediction)
@@ -132,20 +131,15 @@ def _smoothing(o: PredictOptions) -> SmoothingOptions | None:
     return read_smoothing(o.smoothing)
 
 
-def _note_left_out(sources: Sequence[str]) -> None:
+def _note_left_out(folders: Sequence[FolderListing]) -> None:
     """Of folders: which of their files were not tried, and why."""
-    folders = [source for source in sources if os.path.isdir(source)]  # noqa: PTH112  # without pathlib it starts sooner
-    if not folders:
+    if not any(folder.left_out for folder in folders):
         return
-    from pathlib import Path
-
-    from edgecnn.data.folder_files import list_files
     from edgecnn.data.left_out import left_out_by_reason, usage_line
 
     for folder in folders:
-        files = list_files(Path(folder))
-        if files.left_out:
-            note(f"{folder}: {usage_line(len(files.images), left_out_by_reason(files.left_out))}")
+        if folder.left_out:
+            note(f"{folder.source}: {usage_line(folder.images, left_out_by_reason(folder.left_out))}")
 
 
 def _summarize(

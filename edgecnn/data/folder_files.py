@@ -1,57 +1,22 @@
-"""Walks a folder for images: what is one, what is not and why, without reading more than a few first bytes."""
+"""Walks a folder for images, without reading more than a few first bytes of files without a suffix."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from edgecnn.data.file_kinds import is_junk, why_left_out
 from edgecnn.data.left_out import LeftOut, Reason
 from edgecnn.errors import DataError
-from edgecnn.image.header import IMAGE_SUFFIXES, begins_like_image
-from edgecnn.video.suffixes import VIDEO_SUFFIXES
+from edgecnn.image.suffixes import IMAGE_SUFFIXES
 
-__all__ = ["FolderFiles", "cannot_list", "is_run_folder", "list_files", "list_folders", "why_left_out"]
+__all__ = ["FolderFiles", "list_class_files", "list_entries", "list_files", "list_folders", "loose_files"]
 
-_OTHER_FORMATS = frozenset(
-    [
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jxl",
-        ".jp2",
-        ".j2k",
-        ".jpx",
-        ".psd",
-        ".svg",
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".arw",
-        ".orf",
-        ".rw2",
-        ".raf",
-        ".raw",
-        ".tga",
-        ".exr",
-        ".hdr",
-        ".dcm",
-        ".dicom",
-        ".nii",
-        ".ico",
-        ".xcf",
-        ".eps",
-        ".pcx",
-        ".npy",
-        ".fits",
-    ]
-)
-_JUNK = frozenset(("thumbs.db", "desktop.ini", "ehthumbs.db"))  # written by file managers, not by the user
 _NOT_CLASSES = frozenset(("__MACOSX",))  # what macOS packs beside the files of an archive
-_FIRST_BYTES = 32
+_RUN_FILES = frozenset(("split.csv", "results.csv", "summary.json"))
 
 
 @dataclass(frozen=True)
@@ -60,123 +25,162 @@ class FolderFiles:
 
     images: tuple[Path, ...]  # sorted
     left_out: tuple[LeftOut, ...]  # sorted by path
+    holds_run: bool = False  # it is a run folder of `edgecnn train`, or holds one
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """What lies directly in a folder, sorted by name."""
+
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...]  # links to folders too
 
 
 def list_files(root: Path) -> FolderFiles:
     """Every image below a folder, links to folders followed, and every file that is none.
 
-    A linked folder is read once, and never where it lies above: no loop of links can trap this. A name without a
-    suffix is an image where its first bytes say so.
+    A folder is read once, however many links lead to it, and never where it lies above: no loop of links can trap
+    this. Images in hidden folders and in run folders of EdgeCNN are left out, unless ``root`` itself is one.
 
     Raises:
         DataError: a folder that may not be read, which would count as empty.
     """
-    walk = _Walk(frozenset(root.resolve().parents))
-    walk.folder(root, hidden=False)
-    return FolderFiles(tuple(sorted(walk.images)), tuple(sorted(walk.left_out, key=lambda file: file.path)))
+    return _Walk(root).walk(None)
+
+
+def list_class_files(folder: Path, own_run: Path | None = None) -> FolderFiles:
+    """As :func:`list_files`, for a folder that was found in a dataset: it may be a run folder itself.
+
+    Args:
+        folder: it.
+        own_run: the run folder that is being written.
+    """
+    walk = _Walk(folder, own_run.resolve() if own_run else None)
+    files = walk.walk("run_folder" if walk.is_run(folder, list_entries(folder)) else None)
+    # Runs that failed leave folders without a file in `runs`
+    return FolderFiles(files.images, files.left_out, files.holds_run or (not files.images and folder.name == "runs"))
 
 
 def list_folders(root: Path) -> list[Path]:
     """The folders in a folder that may be classes or splits, sorted. Raises :class:`DataError`."""
+    return [
+        folder
+        for folder in list_entries(root).folders
+        if not folder.name.startswith(".") and folder.name not in _NOT_CLASSES and not _leads_up(folder, root)
+    ]
+
+
+def loose_files(root: Path) -> list[LeftOut]:
+    """What is not used of a folder with class folders: images and videos beside them, hidden folders, and links to
+    the folder itself or one above. Texts and tables there are not worth a word."""
+    found: list[LeftOut] = []
+    entries = list_entries(root)
+    for folder in entries.folders:
+        if folder.name.startswith("."):
+            found += _Walk(folder).walk("hidden").left_out
+        elif _leads_up(folder, root):
+            found.append(LeftOut(folder, "link_loop"))
+    for path in entries.files:
+        if not path.name.startswith(".") and not is_junk(path.name):
+            reason = why_left_out(path) or "no_class_folder"
+            if reason != "not_an_image":
+                found.append(LeftOut(path, reason))
+    return found
+
+
+def list_entries(folder: Path) -> _Entries:
+    """Files and folders in a folder. Raises :class:`DataError` where it may not be listed."""
+    files: list[Path] = []
+    folders: list[Path] = []
     try:
-        with os.scandir(root) as entries:  # distinguishes folders from files without a system call for each
-            names = sorted(e.name for e in entries if e.is_dir())
+        with os.scandir(folder) as entries:  # distinguishes folders from files without a system call for each
+            for entry in entries:
+                (folders if _is_folder(entry) else files).append(folder / entry.name)
     except OSError as error:
-        cannot_list(error)
-    return [root / name for name in names if not name.startswith(".") and name not in _NOT_CLASSES]
+        _cannot_list(error)
+    return _Entries(tuple(sorted(files)), tuple(sorted(folders)))
 
 
-def is_run_folder(folder: Path) -> bool:
-    """Whether ``edgecnn train`` wrote it, or wrote runs below it (``runs/train/1``)."""
-    return _holds_a_run(folder) or any(
-        _holds_a_run(path) or (path == folder / "train" / path.name and path.name.isdecimal() and folder.name == "runs")
-        for path in _folders_below(folder, 2)
-    )
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or into a folder that may not be entered
+        return False
 
 
-def _holds_a_run(folder: Path) -> bool:
-    return (folder / "weights").is_dir() and any(
-        (folder / name).is_file() for name in ("split.csv", "results.csv", "summary.json", "weights/last.pt")
-    )
+def _leads_up(folder: Path, root: Path) -> bool:
+    """Whether a class folder is a link to the dataset itself, or above: it would hold all the other classes."""
+    return folder.is_symlink() and folder.resolve() in (root.resolve(), *root.resolve().parents)
 
 
-def _folders_below(folder: Path, depth: int) -> Iterator[Path]:
-    if depth == 0 or not folder.is_dir():
-        return
-    for path in list_folders(folder):
-        yield path
-        yield from _folders_below(path, depth - 1)
-
-
-def cannot_list(error: OSError) -> NoReturn:
-    """Raises :class:`DataError` for a folder that may not be listed."""
+def _cannot_list(error: OSError) -> NoReturn:
     raise DataError(f"{error.filename}: cannot be listed: {error.strerror}; allow reading it, or remove it") from error
 
 
 @dataclass
 class _Walk:
-    above: frozenset[Path]  # folders in which the first one lies
+    root: Path
+    own_run: Path | None = None  # resolved
     images: list[Path] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
-    seen: set[Path] = field(default_factory=set)  # folders, resolved
+    holds_run: bool = False
 
-    def folder(self, folder: Path, *, hidden: bool) -> None:
-        real = folder.resolve()
-        if real in self.seen or real in self.above:
-            self.left_out.append(LeftOut(folder, "link_loop"))
-            return
-        self.seen.add(real)
+    def walk(self, reason: Reason | None) -> FolderFiles:
+        """``reason``: why nothing below the root is used; None: it is."""
+        seen: set[Path] = set(self.root.resolve().parents)
+        folders, links = deque([(self.root, reason)]), deque[tuple[Path, Reason | None]]()
+        while folders or links:
+            # All links after all folders, so that the reported link does not depend on its name
+            folder, reason = folders.popleft() if folders else links.popleft()
+            real = folder.resolve()
+            if real in seen:
+                self.left_out.append(LeftOut(folder, "link_loop"))
+                continue
+            seen.add(real)
+            for below, why in self._folder(folder, reason):
+                (links if below.is_symlink() else folders).append((below, why))
+        return FolderFiles(
+            tuple(sorted(self.images)),
+            tuple(sorted(self.left_out, key=lambda file: file.path)),
+            self.holds_run,
+        )
+
+    def _folder(self, folder: Path, reason: Reason | None) -> list[tuple[Path, Reason | None]]:
+        """Takes in the files of a folder; returns the folders in it."""
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            if hidden:
-                return
-            cannot_list(error)
-        # Folders before links to them, so that the reported link does not depend on its name
-        folders = sorted((e for e in entries if e.is_dir()), key=lambda e: (e.is_symlink(), e.name))
-        for entry in entries:
-            if not entry.is_dir():
-                self._file(Path(folder, entry.name), hidden=hidden)
-        for entry in folders:
-            if entry.name not in _NOT_CLASSES:
-                self.folder(Path(folder, entry.name), hidden=hidden or entry.name.startswith("."))
+            entries = list_entries(folder)
+        except DataError:
+            if reason:  # nothing of it would be used
+                return []
+            raise
+        if folder != self.root and reason is None and self.is_run(folder, entries):
+            reason = "run_folder"
+        self.holds_run |= reason == "run_folder"
+        for path in entries.files:
+            self._file(path, reason)
+        return [
+            (below, reason or ("hidden" if below.name.startswith(".") else None))
+            for below in entries.folders
+            if below.name not in _NOT_CLASSES
+        ]
 
-    def _file(self, path: Path, *, hidden: bool) -> None:
-        name, suffix = path.name, path.suffix.lower()
-        if name.startswith("._") or name.lower() in _JUNK:  # AppleDouble: what macOS keeps beside a file
+    def is_run(self, folder: Path, entries: _Entries) -> bool:
+        """Whether ``edgecnn train`` wrote a folder, or is writing it."""
+        if folder.resolve() == self.own_run:
+            return True
+        weights = folder / "weights"
+        names = {path.name for path in entries.files}
+        return weights in entries.folders and (bool(names & _RUN_FILES) or (weights / "last.pt").is_file())
+
+    def _file(self, path: Path, reason: Reason | None) -> None:
+        if is_junk(path.name):
             return
-        if hidden or name.startswith("."):
-            if suffix in IMAGE_SUFFIXES:
-                self.left_out.append(LeftOut(path, "hidden"))
+        hidden = path.name.startswith(".")
+        if reason or hidden:
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                self.left_out.append(LeftOut(path, reason or "hidden"))
             return
-        reason = why_left_out(path)
-        if reason is None:
-            self.images.append(path)
+        if why := why_left_out(path):
+            self.left_out.append(LeftOut(path, why))
         else:
-            self.left_out.append(LeftOut(path, reason))
-
-
-def why_left_out(path: Path) -> Reason | None:
-    """Why a file is not taken for an image; None where it is."""
-    suffix = path.suffix.lower()
-    if path.is_symlink() and not path.exists():
-        return "broken_link"
-    if suffix in IMAGE_SUFFIXES:
-        return None  # whatever it contains: a file that is not an image is reported when it is read
-    if suffix in _OTHER_FORMATS:
-        return "other_format"
-    if suffix in VIDEO_SUFFIXES:
-        return "video"
-    if not _begins_like_image(path):
-        return "not_an_image"
-    return None if suffix == "" or suffix[1:].isdecimal() else "other_suffix"
-
-
-def _begins_like_image(path: Path) -> bool:
-    try:
-        if not path.is_file():  # a pipe would wait for a writer
-            return False
-        with path.open("rb") as file:
-            return begins_like_image(file.read(_FIRST_BYTES))
-    except OSError:
-        return False
+            self.images.append(path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.data.folder_files import FolderFiles, is_run_folder, list_files, list_folders, why_left_out
-from edgecnn.data.left_out import LeftOut, Reason
+from edgecnn.data.folder_files import FolderFiles, list_class_files, list_files, list_folders, loose_files
+from edgecnn.data.left_out import LeftOut, Reason, in_place_of_images
 from edgecnn.data.split_names import class_key, matching_class, split_of_name
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, InputNotFoundError
@@ -50,17 +50,16 @@ def scan_folder(root: Path, own_run: Path | None = None) -> ImageFolder:
         InputNotFoundError: no such folder.
         DataError: it is no folder, it holds no image at all, or its folders cannot be understood.
     """
-    runs, folders = _parted(list_folders(require_folder(root)), own_run)
-    left_out = [LeftOut(path, "run_folder") for folder in runs for path in _images_below(folder)]
+    folders = list_folders(require_folder(root))
     splits = _split_folders(folders)
     if splits:
-        found = _scan_ready(root, folders, splits)
+        found = _scan_ready(root, folders, splits, own_run)
     else:
         _refuse_split_inside_classes(root, folders)
-        found = _scan_classes(root, folders)
+        found = _scan_classes(root, folders, own_run=own_run)
     if not found.images:
         raise DataError(
-            f"{root}: contains no images{_told(found.left_out)}; put them into one folder per class, like "
+            f"{root}: contains no images{in_place_of_images(found.left_out)}; put them into one folder per class, like "
             f"{root / 'cat' / '1.jpg'}"
         )
     if len({image.class_name is None for image in found.images}) > 1:
@@ -69,13 +68,12 @@ def scan_folder(root: Path, own_run: Path | None = None) -> ImageFolder:
             f"{loose}: this image is not in a class folder, but other images are; move it into the folder of its "
             "class, or remove it"
         )
-    everything = sorted((*found.left_out, *left_out), key=lambda file: file.path)
     return ImageFolder(
         root,
         tuple(sorted(found.classes)) if any(image.class_name for image in found.images) else (),
         tuple(sorted(found.images, key=lambda image: image.path)),
         bool(splits),
-        tuple(everything),
+        tuple(sorted(found.left_out, key=lambda file: file.path)),
         tuple(folder for folder, _ in splits),
     )
 
@@ -105,63 +103,39 @@ class _Scanned:
     left_out: list[LeftOut]
 
 
-def _parted(folders: Iterable[Path], own_run: Path | None) -> tuple[list[Path], list[Path]]:
-    """The run folders among them, and the others."""
-    runs: list[Path] = []
-    others: list[Path] = []
-    own = own_run.resolve() if own_run else None
-    for folder in folders:
-        holds_own = own is not None and folder.resolve() in (own, *own.parents)
-        is_own = holds_own and (folder.resolve() == own or not _images_below(folder))
-        (runs if is_own or is_run_folder(folder) else others).append(folder)
-    return runs, others
-
-
-def _images_below(folder: Path) -> list[Path]:
-    """The images below a folder that is not used; it may be one that cannot be listed."""
-    try:
-        return list(list_files(folder).images)
-    except DataError:
-        return []
-
-
 # One folder a class
 
 
-def _scan_classes(root: Path, folders: Sequence[Path], split: Split | None = None) -> _Scanned:
+def _scan_classes(
+    root: Path, folders: Sequence[Path], split: Split | None = None, own_run: Path | None = None
+) -> _Scanned:
     """Class folders in a folder; without any, the images in it have no label."""
     if not folders:
         files = list_files(root)
         return _Scanned(
             frozenset(), [ImageFile(path, None, split) for path in files.images], _of_this_folder(files, root)
         )
+    classes: set[str] = set()
     images: list[ImageFile] = []
-    left_out = _loose(root)
+    left_out = loose_files(root)
     for folder in folders:
-        files = list_files(folder)
-        name = class_key(folder.name)
-        images += (ImageFile(p, name, split, p.parent.relative_to(folder).as_posix().strip(".")) for p in files.images)
+        files = list_class_files(folder, own_run)
         left_out += files.left_out
-    return _Scanned(frozenset(class_key(folder.name) for folder in folders), images, left_out)
+        if files.images or not files.holds_run:
+            name = class_key(folder.name)
+            classes.add(name)
+            images += (ImageFile(p, name, split, _below(p, folder)) for p in files.images)
+    return _Scanned(frozenset(classes), images, left_out)
+
+
+def _below(path: Path, folder: Path) -> str:
+    below = path.parent.relative_to(folder)
+    return below.as_posix() if below.parts else ""
 
 
 def _of_this_folder(files: FolderFiles, root: Path) -> list[LeftOut]:
     """Tables and texts beside the images of a folder without classes are not worth a word."""
     return [file for file in files.left_out if file.reason != "not_an_image" or file.path.parent != root]
-
-
-def _loose(folder: Path) -> list[LeftOut]:
-    """Images, videos and hidden class folders beside class folders."""
-    found: list[LeftOut] = []
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            if path.name.startswith("."):
-                found += (LeftOut(image, "hidden") for image in _images_below(path))
-        elif not path.name.startswith("."):
-            reason = why_left_out(path) or "no_class_folder"
-            if reason != "not_an_image":
-                found.append(LeftOut(path, reason))
-    return found
 
 
 def _refuse_split_inside_classes(root: Path, folders: Sequence[Path]) -> None:
@@ -194,7 +168,7 @@ def _split_folders(folders: Sequence[Path]) -> list[tuple[Path, Split]]:
     if len(named) < len(folders):
         holds_classes = any(split == "train" and _holds_classes(folder) for folder, split in named)
         others = [folder for folder in folders if split_of_name(folder.name) is None]
-        beside = len({split for _, split in named}) > 1 or not any(_images_below(folder) for folder in others)
+        beside = len({split for _, split in named}) > 1 or not any(list_class_files(folder).images for folder in others)
         if not (holds_classes and beside):
             return []
     return sorted(((_inner(folder, split), split) for folder, split in named), key=lambda item: SPLITS.index(item[1]))
@@ -202,24 +176,27 @@ def _split_folders(folders: Sequence[Path]) -> list[tuple[Path, Split]]:
 
 def _holds_classes(folder: Path) -> bool:
     inner = _inner(folder, split_of_name(folder.name))
-    return len(list_folders(inner)) > 1 and not any(file.reason == "no_class_folder" for file in _loose(inner))
+    return len(list_folders(inner)) > 1 and not any(file.reason == "no_class_folder" for file in loose_files(inner))
 
 
 def _inner(folder: Path, split: Split | None) -> Path:
     """`train/train`, as some archives are packed, is `train`."""
     inside = list_folders(folder)
-    if len(inside) == 1 and split_of_name(inside[0].name) == split and not _loose(folder):
+    if len(inside) == 1 and split_of_name(inside[0].name) == split and not loose_files(folder):
         return inside[0]
     return folder
 
 
-def _scan_ready(root: Path, folders: Sequence[Path], splits: Sequence[tuple[Path, Split]]) -> _Scanned:
+def _scan_ready(
+    root: Path, folders: Sequence[Path], splits: Sequence[tuple[Path, Split]], own_run: Path | None
+) -> _Scanned:
     taken = [folder for folder, _ in splits]
-    left_out = _loose(root)
+    left_out = loose_files(root)
     for folder in folders:
         if not any(path == folder or folder in path.parents for path in taken):
-            left_out += _renamed(_images_below(folder), "beside_split")
-    scanned = [_scan_classes(folder, list_folders(folder), split) for folder, split in splits]
+            files = list_class_files(folder, own_run)
+            left_out += (*_renamed(files.images, "beside_split"), *files.left_out)
+    scanned = [_scan_classes(folder, list_folders(folder), split, own_run) for folder, split in splits]
     training = frozenset().union(
         *(found.classes for found, (_, split) in zip(scanned, splits, strict=True) if split == "train")
     )
@@ -246,20 +223,3 @@ def _named_as(image: ImageFile, training: frozenset[str]) -> ImageFile:
 
 def _renamed(paths: Iterable[Path], reason: Reason) -> list[LeftOut]:
     return [LeftOut(path, reason) for path in paths]
-
-
-_TOLD: Mapping[Reason, str] = {
-    "hidden": "hidden",
-    "other_format": "of formats that are not read",
-    "other_suffix": "with the suffix of something else",
-    "video": "videos",
-    "unlabelled_split": "without labels",
-    "run_folder": "in run folders",
-}
-
-
-def _told(left_out: Sequence[LeftOut]) -> str:
-    """What lies there in place of images."""
-    counts = {reason: sum(file.reason == reason for file in left_out) for reason in _TOLD}
-    found = ", ".join(f"{count} {_TOLD[reason]}" for reason, count in counts.items() if count)
-    return f" ({found})" if found else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["LeftOut", "Reason", "left_out_by_reason", "usage_line"]
+__all__ = ["LeftOut", "Reason", "in_place_of_images", "left_out_by_reason", "left_out_note", "usage_line"]
 
 Reason = Literal[
     "beside_split",
@@ -28,7 +28,7 @@ _WORDS: dict[Reason, str] = {
     "unlabelled_split": "in a split folder without class folders",
     "no_class_folder": "in no class folder",
     "beside_split": "in a folder beside the split folders",
-    "other_format": "of a format that is not read (convert to JPEG or PNG)",
+    "other_format": "of a format that is not read: convert to JPEG or PNG",
     "other_suffix": "images by content, with the suffix of something else",
     "hidden": "hidden: the name of the file or of its folder begins with a dot",
     "video": "videos",
@@ -57,6 +57,12 @@ def left_out_note(left_out: Sequence[LeftOut]) -> str:
     """The end of a line about the images that were chosen; empty where no file was left out."""
     reasons = "; ".join(f"{number:,} {_WORDS[reason]}" for reason, number in left_out_by_reason(left_out).items())
     return f"; files left out: {reasons}" if reasons else ""
+
+
+def in_place_of_images(left_out: Sequence[LeftOut]) -> str:
+    """What a folder without images holds in their place, in parentheses; empty where nothing looks like images."""
+    counts = left_out_by_reason(file for file in left_out if file.reason != "not_an_image")
+    return f" ({'; '.join(f'{count:,} {_WORDS[reason]}' for reason, count in counts.items())})" if counts else ""
 
 
 def usage_line(used: int, left_out: Mapping[Reason, int], unreadable: int = 0) -> str:

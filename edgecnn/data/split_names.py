@@ -29,8 +29,8 @@ def class_key(name: str) -> str:
 
     Unicode's canonical composition without white space around it: ``é`` as one character and as two (macOS) look alike.
     """
-
-    return unicodedata.normalize("NFC", name).strip()
+    composed = unicodedata.normalize("NFC", name)
+    return composed.strip() or composed
 
 
 def matching_class(name: str, classes: Iterable[str]) -> str | None:

@@ -23,6 +23,7 @@ from edgecnn.data_quality.label_leakage import find_label_leakage
 from edgecnn.data_quality.near_duplicates import Copies, NearPair, find_copies
 from edgecnn.data_quality.sequences import check_sequences
 from edgecnn.data_quality.wording import Names, count, few
+from edgecnn.image.suffixes import IMAGE_SUFFIXES
 
 __all__ = ["check_data", "copies_of"]
 
@@ -38,6 +39,8 @@ _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
     "WebP": (".webp",),
+    "AVIF": (".avif",),
+    "JPEG 2000": (".jp2", ".j2k", ".j2c", ".jpc"),
     "BMP": (".bmp", ".dib"),
     "GIF": (".gif",),
     "TIFF": (".tif", ".tiff"),
@@ -47,6 +50,14 @@ _CAUSES = (  # part of an error message -> text of the finding
     ("is empty", "are empty"),
     ("truncated", "are truncated"),
     ("not an image", "are not in a supported format"),
+    ("a format that is not read", "are in a format that is not read (convert to JPEG or PNG)"),
+    ("black and white are not known", "are made of numbers without a known black and white (convert to 8 or 16 bits)"),
+    (
+        "has 16 bits a channel and uses",
+        "are of 16 bits and use 12 at most (multiply values by 16, or convert to 8 bits)",
+    ),
+    ("does not read its kind", "are corrupt, or TIFF of a kind that OpenCV does not read (convert to 8 bits)"),
+    ("was built without", "are corrupt, or of a format that this OpenCV was built without (convert to PNG)"),
     ("exceed the limit", "are larger than the limit"),
     ("corrupt", "are corrupt"),
 )
@@ -119,7 +130,8 @@ def _unreadable(faults: Sequence[Fault], names: Names) -> Iterator[Finding]:
 
 
 def _suffixes(facts: Sequence[ImageStats], names: Names) -> Iterator[Finding]:
-    wrong = [f for f in facts if f.file.path.suffix.lower() not in _SUFFIXES.get(f.format, ())]
+    named = [f for f in facts if f.file.path.suffix.lower() in IMAGE_SUFFIXES]  # the others were known by content
+    wrong = [f for f in named if f.file.path.suffix.lower() not in _SUFFIXES.get(f.format, ())]
     if wrong:
         kinds = Counter(f"{f.format} named {f.file.path.suffix}" for f in wrong)
         told = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(3))

@@ -112,6 +112,7 @@ def _layout(folder: ImageFolder, names: Names) -> Iterator[Finding]:
         what = f"{', '.join(meant)}: interpreted as classes, because there are other folders beside them"
         yield Finding("warning", what, names.root, "keep only train, val and test there, or rename them")
     yield from _alike_names(folder, names)
+    yield from _merged(folder, names)
     yield from _nested(folder, names)
     for name in sorted({p.class_name for p in folder.images if p.class_name} - set(folder.class_names)):
         yield Finding(
@@ -130,6 +131,18 @@ def _alike_names(folder: ImageFolder, names: Names) -> Iterator[Finding]:
     if alike := [" and ".join(f"'{name}'" for name in same) for same in by_key.values() if len(same) > 1]:
         what = f"classes that differ in upper and lower case alone: {few(alike, ', ')}"
         yield Finding("warning", what, names.root, "put the images of one class into one folder")
+
+
+def _merged(folder: ImageFolder, names: Names) -> Iterator[Finding]:
+    """Folders whose names look the same, taken for one class."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for image in folder.images:
+        top = image.path.parents[len(image.below.split("/")) if image.below else 0].name
+        if image.split in (None, "train") and image.class_name:
+            found[image.class_name].add(top)
+    if merged := [" and ".join(f"'{name}'" for name in sorted(tops)) for tops in found.values() if len(tops) > 1]:
+        what = f"folders whose names look the same are one class: {few(merged, ', ')}"
+        yield Finding("note", what, names.root, "")
 
 
 def _nested(folder: ImageFolder, names: Names) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from edgecnn.data.dataset import select_eval_images
 from edgecnn.demo.solar_cells import LICENCE, write_solar_cells
 from edgecnn.errors import GateError, UsageError
 from edgecnn.evaluation.parity import VerifyResult
+from edgecnn.folder_lock import LOCK_FILE, folder_lock
 from edgecnn.progress import Reporter
 from edgecnn.runtime.analysis.benchmark import BenchmarkResult, benchmark
 from edgecnn.runtime.classifier import Classifier
@@ -81,15 +82,16 @@ def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Rep
     """
     if time_budget_min <= 0:
         raise UsageError(f"--time-budget {time_budget_min:g}: expected minutes above 0")
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"{out}: directory not empty; choose another --out")
     start = time.monotonic()
     make_folder(out)
-    augment = None
-    if data is None:
-        data, augment = _write_images(out, reporter), "symmetric"
-    result = _run_stages(data, augment, out, time_budget_min, reporter, start)
-    write_text(out / "summary.json", json.dumps(asdict(result), indent=1, default=str))
+    with folder_lock(out, "--out", reporter.say):
+        if any(path.name != LOCK_FILE for path in out.iterdir()):
+            raise UsageError(f"{out}: directory not empty; choose another --out")
+        augment = None
+        if data is None:
+            data, augment = _write_images(out, reporter), "symmetric"
+        result = _run_stages(data, augment, out, time_budget_min, reporter, start)
+        write_text(out / "summary.json", json.dumps(asdict(result), indent=1, default=str))
     return result
 
 

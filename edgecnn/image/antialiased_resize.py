@@ -1,17 +1,24 @@
-"""Bilinear and bicubic resizing with antialiasing, equal to the bit to Pillow's (the order of passes up to Pillow 12).
+"""Bilinear and bicubic resizing with antialiasing: the pixels of Pillow, bit for bit.
 
-torchvision and timm resize so; OpenCV's linear and cubic read a fixed number of pixels, however much an image
-shrinks. Pillow weighs pixels in whole numbers of 2^-22, across first and then down, and rounds to a byte after each
-(``Resample.c``). The sums here are the same numbers: a weight is split into two parts, so that float32, which BLAS
-multiplies fast, holds each sum exactly.
+torchvision and timm resize so. OpenCV's linear and cubic read a fixed number of pixels, however much an image shrinks.
+
+Pillow (``Resample.c``) weighs bytes by integers in units of 2^-22, horizontally first, then vertically, and rounds to a
+byte after each pass. Pillow 13 does the vertical pass first where the image is reduced and the height shrinks by more
+than twice as many pixels as the width (images more than about twice as high as wide). This module keeps the order
+that published networks were trained with. The pixels of such images then differ from Pillow 13's by a level or few.
+
+Each weight is split into a high and a low part, so that every sum is an integer that float32 holds exactly and BLAS can
+compute. Neighbouring results read nearly the same pixels, so a matrix product computes :data:`_BLOCK` of them at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,10 +26,11 @@ __all__ = ["Filter", "resize_antialiased"]
 
 Filter = Literal["bilinear", "bicubic"]
 
-_BITS = 22
-_LOW_BITS = 10  # of a weight, in its lower part: 255 * 2^10 * 64 < 2^24
-_MOST_TAPS = 64  # for which float32 is exact
-_BLOCK = 2**22  # numbers that are floats at a time
+_BITS = 22  # of a weight of 1
+_LOW_BITS = 7  # of a weight, in its low part
+_MOST_TAPS = (2**24 - 1) // (255 * (2**_LOW_BITS - 1))  # weights of one result, up to which float32 is exact
+_BLOCK = 8  # results of one matrix product: more of them multiply more zeros, fewer of them need more products
+_NUMBERS = 2**20  # converted to float at a time: 4 MB
 
 
 def resize_antialiased(
@@ -34,71 +42,107 @@ def resize_antialiased(
     columns: slice | None = None,
     rows: slice | None = None,
 ) -> NDArray[np.uint8]:
-    """The image at another size, or a part of that.
+    """Resizes an image, or computes a part of the resized image.
 
     Args:
         image: uint8 ``[h, w, 3]``.
-        width, height: of the whole result, in pixels.
+        width, height: size of the complete result, in pixels.
         kind: the filter.
-        columns, rows: the part of the result that is wanted; None: all.
+        columns, rows: the part of the result to compute; None: all.
 
     Returns:
         uint8 ``[rows, columns, 3]``, contiguous.
     """
     columns, rows = columns or slice(0, width), rows or slice(0, height)
-    result = image
-    if image.shape[1] != width:
-        across = np.ascontiguousarray(_rows_needed(image, height, kind, rows).transpose(1, 0, 2))
-        narrow = _resample(across, image.shape[1], width, kind, columns).transpose(1, 0, 2)
-        first = _first_row(image.shape[0], height, kind, rows)
-    else:
-        narrow, first = image[:, columns], 0
     if image.shape[0] == height:
-        result = narrow[slice(rows.start - first, rows.stop - first)]
-    else:
-        result = _resample(np.ascontiguousarray(narrow), image.shape[0], height, kind, rows, first)
-    return np.ascontiguousarray(result)
+        return np.ascontiguousarray(_horizontally(image[rows], width, kind, columns))
+    vertical = _axis_weights(image.shape[0], height, kind, rows.start, rows.stop)
+    narrow = _horizontally(image[vertical.first : vertical.last], width, kind, columns)
+    return _vertically(np.ascontiguousarray(narrow), vertical)
 
 
-def _rows_needed(image: NDArray[np.uint8], height: int, kind: Filter, rows: slice) -> NDArray[np.uint8]:
-    """The rows of the image that the wanted rows of the result are made of."""
-    if image.shape[0] == height:
-        return image[rows]
-    starts, weights = _weights(image.shape[0], height, kind)
-    last = rows.stop - 1
-    return image[starts[rows.start] : starts[last] + len(weights[last])]
+@dataclass(frozen=True)
+class _AxisWeights:
+    """Weights of one axis, for consecutive results in blocks of :data:`_BLOCK`."""
+
+    count: int  # results
+    first: int  # source pixels that they read: from here
+    last: int  # to before here
+    starts: tuple[int, ...]  # first source pixel of each block, counted from ``first``
+    matrices: NDArray[np.floating]  # [blocks, 2 * _BLOCK, source pixels of a block]; high parts above low parts
+    clips: bool  # whether a sum can leave 0 ... 255
 
 
-def _first_row(length: int, resized: int, kind: Filter, rows: slice) -> int:
-    first: int = rows.start if length == resized else _weights(length, resized, kind)[0][rows.start]
-    return first
+def _horizontally(image: NDArray[np.uint8], width: int, kind: Filter, columns: slice) -> NDArray[np.uint8]:
+    """uint8 ``[h, w, 3]`` -> ``[h, columns, 3]``: bands of rows are transposed and resized vertically."""
+    if image.shape[1] == width:
+        return image[:, columns]
+    weights = _axis_weights(image.shape[1], width, kind, columns.start, columns.stop)
+    resized = np.empty((len(image), weights.count, 3), np.uint8)
+    step = max(1, _NUMBERS // (3 * (weights.last - weights.first)))
+    for at in range(0, len(image), step):
+        band = np.ascontiguousarray(image[at : at + step, weights.first : weights.last])
+        transposed = cast("NDArray[np.uint8]", cv2.transpose(band))
+        cv2.transpose(_vertically(transposed, weights), resized[at : at + step])
+    return resized
 
 
-def _resample(
-    lines: NDArray[np.uint8], length: int, resized: int, kind: Filter, wanted: slice, first: int = 0
-) -> NDArray[np.uint8]:
-    """Along the first axis: uint8 ``[n, m, 3]``, lines from ``first`` on of ``length`` -> ``[wanted, m, 3]``."""
-    starts, parts = _parts(length, resized, kind)
+def _vertically(lines: NDArray[np.uint8], weights: _AxisWeights) -> NDArray[np.uint8]:
+    """uint8 ``[last - first, m, 3]``, contiguous -> ``[count, m, 3]``."""
     flat = lines.reshape(len(lines), -1)
-    found = np.empty((wanted.stop - wanted.start, flat.shape[1]), np.uint8)
-    exact = parts[0].dtype
-    step = max(1, _BLOCK // len(flat))
+    resized = np.empty((weights.count, flat.shape[1]), np.uint8)
+    span = weights.matrices.shape[2]
+    step = max(1, _NUMBERS // len(flat))
     for at in range(0, flat.shape[1], step):
-        block = flat[:, at : at + step].astype(exact)
-        for i in range(wanted.start, wanted.stop):
-            begin = starts[i] - first
-            high, low = (parts[i] @ block[begin : begin + parts[i].shape[1]]).astype(np.int32)
-            sums = (high << _LOW_BITS) + low + (1 << (_BITS - 1))
-            found[i - wanted.start, at : at + step] = np.clip(sums >> _BITS, 0, 255)
-    return found.reshape(len(found), *lines.shape[1:])
+        source = flat[:, at : at + step].astype(weights.matrices.dtype)
+        for block, start in enumerate(weights.starts):
+            target = resized[block * _BLOCK : (block + 1) * _BLOCK, at : at + step]
+            sums = weights.matrices[block] @ source[start : start + span]
+            target[:] = _rounded(sums, clips=weights.clips)[: len(target)]
+    return resized.reshape(len(resized), *lines.shape[1:])
+
+
+def _rounded(sums: NDArray[np.floating], *, clips: bool) -> NDArray[np.floating]:
+    """``(high * 2^7 + low + 2^21) >> 22`` for sums of high and of low parts, computed in place.
+
+    The result is floats whose whole part is the byte.
+    """
+    high, low = sums[:_BLOCK], sums[_BLOCK:]
+    low *= 2.0**-_LOW_BITS
+    np.floor(low, out=low)
+    high += low
+    high += 2.0 ** (_BITS - _LOW_BITS - 1)
+    high *= 2.0 ** (_LOW_BITS - _BITS)
+    return np.clip(high, 0, 255, out=high) if clips else high
 
 
 @lru_cache(maxsize=16)
-def _parts(length: int, resized: int, kind: Filter) -> tuple[tuple[int, ...], tuple[NDArray[np.floating], ...]]:
-    """As :func:`_weights`, each weight as its higher and its lower part: ``[2, K]``."""
-    starts, weights = _weights(length, resized, kind)
-    exact = np.float32 if max(map(len, weights)) <= _MOST_TAPS else np.float64
-    return starts, tuple(np.stack([w >> _LOW_BITS, w & ((1 << _LOW_BITS) - 1)]).astype(exact) for w in weights)
+def _axis_weights(length: int, resized: int, kind: Filter, begin: int, end: int) -> _AxisWeights:
+    """The weights of results ``begin`` to ``end`` of ``resized``, from ``length`` source pixels."""
+    starts, weights = _weights(length, resized, kind, np.arange(begin, end))
+    taps = weights.shape[1]
+    first, last = int(starts[0]), min(int(starts[-1]) + taps, length)
+    heads = np.arange(0, end - begin, _BLOCK)
+    tails = np.minimum(heads + _BLOCK, end - begin) - 1
+    # all blocks read equally many pixels, so that one array holds them; the last ones begin earlier for that
+    span = min(int((starts[tails] - starts[heads]).max()) + taps, last - first)
+    block_starts = np.minimum(starts[heads], last - span)
+    exact = np.float32 if taps <= _MOST_TAPS else np.float64
+    matrices = np.zeros((len(heads), 2, _BLOCK, span), exact)
+    block, row = np.divmod(np.arange(end - begin), _BLOCK)
+    places = (starts - block_starts[block])[:, None] + np.arange(taps)
+    results, tap = np.nonzero(weights)
+    at = block[results], row[results], places[results, tap]
+    matrices[at[0], 0, at[1], at[2]] = weights[results, tap] >> _LOW_BITS
+    matrices[at[0], 1, at[1], at[2]] = weights[results, tap] & ((1 << _LOW_BITS) - 1)
+    return _AxisWeights(
+        end - begin,
+        first,
+        last,
+        tuple(int(start) - first for start in block_starts),
+        matrices.reshape(len(heads), 2 * _BLOCK, span),
+        kind == "bicubic",
+    )
 
 
 def _bilinear(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,21 +162,20 @@ _FILTERS: dict[Filter, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]
 }
 
 
-@lru_cache(maxsize=16)
-def _weights(length: int, resized: int, kind: Filter) -> tuple[tuple[int, ...], tuple[NDArray[np.int32], ...]]:
-    """For each line of the result the first line of the source, and the weights of the lines from there on, in
-    2^-22."""
+def _weights(
+    length: int, resized: int, kind: Filter, results: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first source pixel of each result ``[n]``, and its weights from there on ``[n, taps]``, in units of 2^-22."""
     shape, support = _FILTERS[kind]
     scale = length / resized
     stretch = max(scale, 1.0)
     reach = support * stretch
-    starts, weights = [], []
-    for i in range(resized):
-        centre = (i + 0.5) * scale
-        low, high = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), length)
-        values: NDArray[np.float64] = shape((np.arange(low, high, dtype=np.float64) - centre + 0.5) * (1 / stretch))
-        total = float(np.cumsum(values)[-1])  # in order, as Pillow adds them
-        values = (values / total if total else values) * (1 << _BITS)
-        starts.append(low)
-        weights.append(np.trunc(values + np.where(values < 0, -0.5, 0.5)).astype(np.int32))
-    return tuple(starts), tuple(weights)
+    centres = (results + 0.5) * scale
+    starts = np.maximum((centres - reach + 0.5).astype(np.int64), 0)
+    stops = np.minimum((centres + reach + 0.5).astype(np.int64), length)
+    taps = np.arange(int((stops - starts).max()))
+    inside = taps < (stops - starts)[:, None]
+    values = shape((starts[:, None] + taps - centres[:, None] + 0.5) * (1 / stretch)) * inside
+    totals = np.cumsum(values, axis=1)[:, -1:]  # added in order, as Pillow does
+    values = values / np.where(totals == 0, 1, totals) * (1 << _BITS)
+    return starts, np.trunc(values + np.where(values < 0, -0.5, 0.5)).astype(np.int64)

@@ -11,32 +11,24 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["FORMATS", "IMAGE_SUFFIXES", "HeaderError", "ImageHeader", "begins_like_image", "read_header"]
+from edgecnn.image.avif import AvifTruncatedError, is_avif, read_avif
 
-FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PNM"
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    ],
-)
+__all__ = ["FORMATS", "HeaderError", "ImageHeader", "begins_like_image", "read_header"]
+
+FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PNM, AVIF, JPEG 2000"
 
 
 class HeaderError(ValueError):
-    """The data are not an image of a supported format, or are truncated. The message says which."""
+    """The data are not an image of a supported format, or are truncated. The message says which.
+
+    Args:
+        reason: what is wrong.
+        remedy: what to do.
+    """
+
+    def __init__(self, reason: str, remedy: str = "replace or remove the image") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -61,7 +53,7 @@ def read_header(data: bytes) -> ImageHeader:
     if not data:
         raise HeaderError("the file is empty")
     for name, magic, parse in _PARSERS:
-        if magic.match(data):
+        if _matches(name, magic, data):
             try:
                 width, height = parse(data)
             except (struct.error, IndexError, OverflowError) as error:
@@ -69,6 +61,10 @@ def read_header(data: bytes) -> ImageHeader:
             if width <= 0 or height <= 0:
                 raise HeaderError(f"the {name} header states a size of {width} x {height}")
             return ImageHeader(name, width, height, _bits(name, data))
+    from edgecnn.image.other_formats import name_of_format  # noqa: PLC0415  # most files need no names
+
+    if other := name_of_format(data):
+        raise HeaderError(f"a {other} file, a format that is not read", "convert it to JPEG or PNG")
     raise HeaderError(f"not an image in a supported format ({FORMATS})")
 
 
@@ -79,6 +75,8 @@ def _bits(name: str, data: bytes) -> int:
     if name == "PNM":
         found = _PNM_LEVELS.match(data[:4096])
         return 16 if found and int(found[1]) > 255 else 8
+    if name == "JPEG 2000":
+        return 16 if _codestream(data)[42] & 0x7F == 15 else 8  # Ssiz; of 12 bits the decoder takes the upper eight
     return 16 if name == "TIFF" else 8  # of a TIFF the decoder tells
 
 
@@ -87,7 +85,11 @@ def begins_like_image(data: bytes) -> bool:
 
     PNM is left out: its two letters begin many a text.
     """
-    return any(magic.match(data) for name, magic, _ in _PARSERS if name != "PNM")
+    return any(_matches(name, magic, data) for name, magic, _ in _PARSERS if name != "PNM")
+
+
+def _matches(name: str, magic: re.Pattern[bytes], data: bytes) -> bool:
+    return magic.match(data) is not None and (name != "AVIF" or is_avif(data))
 
 
 def _cut(name: str, missing: str) -> HeaderError:
@@ -218,6 +220,28 @@ def _pnm(data: bytes) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+def _avif(data: bytes) -> tuple[int, int]:
+    try:
+        image = read_avif(data)
+    except AvifTruncatedError as error:
+        raise _cut("AVIF", "a box ends after the file") from error
+    return image.width, image.height
+
+
+def _jpeg2000(data: bytes) -> tuple[int, int]:
+    """Reads the SIZ segment (ITU-T T.800, A.5.1). The decoder refuses a truncated file."""
+    width, height, left, top = struct.unpack_from(">IIII", _codestream(data), 8)
+    return width - left, height - top
+
+
+def _codestream(data: bytes) -> bytes:
+    """From its first marker, SOC, on: the file itself, or what is in its box `jp2c`."""
+    at = data.find(b"\xff\x4f\xff\x51")
+    if at < 0:
+        raise _cut("JPEG 2000", "it contains no codestream")
+    return data[at : at + 64]
+
+
 _PARSERS: tuple[tuple[str, re.Pattern[bytes], Callable[[bytes], tuple[int, int]]], ...] = tuple(
     (name, re.compile(magic, re.DOTALL), parse)
     for name, magic, parse in (
@@ -228,5 +252,7 @@ _PARSERS: tuple[tuple[str, re.Pattern[bytes], Callable[[bytes], tuple[int, int]]
         ("GIF", rb"GIF8[79]a", _gif),
         ("TIFF", rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]", _tiff),
         ("PNM", rb"P[1-6][\s#]", _pnm),
+        ("AVIF", rb".{4}ftyp", _avif),
+        ("JPEG 2000", rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51", _jpeg2000),
     )
 )

@@ -18,6 +18,7 @@ from edgecnn.errors import UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS, Image, check_image, fit
 from edgecnn.runtime.decision import LatencyMs, Missing, Prediction, decide
+from edgecnn.runtime.session.fork_safety import keep_inherited
 from edgecnn.runtime.session.model_file import check_same, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
@@ -168,6 +169,7 @@ class FrameClassifier:
 
     def close(self) -> None:
         """Releases the session. The classifier cannot be used afterwards. Repeated calls do nothing."""
+        keep_inherited()
         self.__dict__.pop("_session", None)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgecnn.errors import UsageError
 from edgecnn.training.data.loader import TrainingBatch
+from edgecnn.training.layers.batch_norm import BATCH_NORMS, fewest_values
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.distillation import Teacher
 from edgecnn.training.optim.distributed import ALONE, World
@@ -79,6 +81,26 @@ class BatchLearner(Generic[Batch]):
     def use(self, recipe: Recipe) -> None:
         """Continues with another recipe: its learning rates and its loss, not its optimizer."""
         self._setup = replace(self._setup, recipe=recipe)
+
+    def check_batch(self, images: int) -> None:
+        """Checks that batch normalization can estimate statistics from a step.
+
+        Args:
+            images: of this process in the smallest step.
+
+        Raises:
+            UsageError: a layer would get one value per channel.
+        """
+        if images > 1:
+            return
+        self._train()
+        side, device = self._setup.imgsz, self._setup.device
+        if fewest_values(self.network, torch.zeros(1, 3, side, side, device=device)) == 1:
+            raise UsageError(
+                f"--batch {images}: at --imgsz {side} batch normalization of {self._setup.spec.name} gets one value "
+                "per channel from a step of one image, which has no variance; give --batch 2 or larger"
+                + (", or start fewer processes" if self._world.size > 1 else "")
+            )
 
     def begin(self) -> None:
         """Starts the EMA and the sharing of gradients. Call this before the first step."""
@@ -163,7 +185,7 @@ class BatchLearner(Generic[Batch]):
     def _train(self) -> None:
         self.network.train()
         for module in self.network.modules():
-            if isinstance(module, nn.BatchNorm2d) and self._setup.recipe.freeze_batch_norm:
+            if isinstance(module, BATCH_NORMS) and self._setup.recipe.freeze_batch_norm:
                 module.eval()
         for module in self._frozen:
             module.eval()

@@ -39,6 +39,8 @@ from edgecnn.training.run.finalize import FinalizeContext, finalize
 from edgecnn.training.run.history import EpochRow, write_results_csv
 from edgecnn.training.run.interruption import Interruption
 from edgecnn.training.run.loop_state import LoopState
+from edgecnn.training.run.repeat_command import repeat_command
+from edgecnn.training.run.resumed_options import check_resumable, resumed_options
 from edgecnn.training.run.run_checkpoints import RunCheckpoints
 from edgecnn.training.run.run_folder import RunFolder, open_run, write_split_csv
 from edgecnn.training.run.tensorboard_log import TensorBoardLog
@@ -74,33 +76,29 @@ def train(
         kept_memory() if setup.device.type == "cpu" else nullcontext(),
     ):
         heard = reporter if reporter and world.leads else Silent()
-        run = RunFolder(
-            world.agree(
-                open_run(options.out, resume=options.resume, force=options.force).root if world.leads else Path()
-            )
-        )
-        resumed = None
-        if options.resume:
-            resumed = load_last(run.last, run.previous, heard)
-            options, setup = _as_begun(options, resumed, run, network)
-        try:
+        opened = open_run(options.out, resume=options.resume, force=options.force, say=heard.say)
+        with opened if world.leads else nullcontext(RunFolder(Path())) as mine:
+            run = world.agree(mine)
+            resumed = None
+            if options.resume:
+                resumed = load_last(run.last, run.previous, heard)
+                options, setup = _as_begun(options, resumed, run, network)
+                heard.say(f"options of the run: {repeat_command(options, setup, setup.recipe.epochs)}")
             prepared = prepare(options, setup, run.root, heard, world)
             return _train(options, setup, run, prepared, heard, resumed, started)
-        except BaseException:
-            if world.leads:
-                run.discard_if_empty()  # a command that failed leaves no `runs/train/1` behind
-            raise
 
 
 def _as_begun(
     options: TrainOptions, resumed: Checkpoint, run: RunFolder, network: nn.Module | ModelSpec | None
 ) -> tuple[TrainOptions, Setup]:
-    """A resumed run goes on with the options that it was begun with."""
+    """A resumed run goes on with the options that it was begun with, but for those that may change."""
     if resumed.progressed is None:
         raise CheckpointError(
             f"{run.last}: holds weights alone, so there is nothing to resume; start from it with --weights {run.last}"
         )
-    begun = TrainOptions.from_record(resumed.progressed.options, data=options.data, out=options.out, resume=True)
+    if options.epochs is not None:
+        check_resumable(options.epochs, len(resumed.progressed.history))
+    begun = resumed_options(options, resumed.progressed.options, run)
     return begun, resolve_options(begun, network)
 
 
@@ -119,12 +117,13 @@ def _train(
     built = build_network(setup, labels)
     network: ImageClassifier = built.to(setup.device, memory_format=built.memory_format)  # type: ignore[call-overload]
     learner = _learner(network, options, setup, prepared)
+    learner.check_batch(prepared.least_images)
     manifest = _manifest(options, setup, run, prepared)
     if options.force and not options.resume and world.leads:
         run.clear()  # not before: a run that cannot begin must not cost the earlier one
     state = LoopState(setup.recipe.epochs, started)
     if resumed:
-        _resume(resumed, learner, state, run, prepared, reporter)
+        _resume(resumed, options, learner, state, run, prepared, reporter)
     if world.leads:
         write_split_csv(run.split, prepared.data)
     checkpoints = RunCheckpoints(run, manifest, prepared.data.record, writes=world.leads)
@@ -197,6 +196,7 @@ def _manifest(options: TrainOptions, setup: Setup, run: RunFolder, prepared: Pre
 
 def _resume(
     checkpoint: Checkpoint,
+    options: TrainOptions,
     learner: Learner,
     state: LoopState,
     run: RunFolder,
@@ -210,9 +210,14 @@ def _resume(
             f"{data.root}: not the images that {run.root} was begun with; give those, or begin another run"
         )
     learner.resume(checkpoint.weights, progressed.learner)
-    state.resume(progressed)
+    state.resume(progressed, options.epochs if options.epochs != progressed.options["epochs"] else None)
     within = f", step {state.step}" if state.step else ""
-    reporter.say(f"resuming {run.root} after epoch {len(state.history)} of {state.epochs}{within}")
+    planned = progressed.planned_epochs
+    changed = f"; planned were {planned}, the learning rate goes on as in a run of {state.epochs}"
+    reporter.say(
+        f"resuming {run.root} after epoch {len(state.history)} of {state.epochs}{within}"
+        f"{changed if planned != state.epochs else ''}"
+    )
 
 
 def _summary(row: EpochRow, *, best: bool) -> str:

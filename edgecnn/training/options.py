@@ -111,7 +111,12 @@ class TrainOptions:
     ] = False
     tensorboard: Annotated[bool, Option("Write TensorBoard event files into the run folder.", repeated=False)] = False
     resume: Annotated[
-        bool, Option("Continue the run in --out with the options it was started with.", repeated=False)
+        bool,
+        Option(
+            "Continue the run in --out with the options it was started with; --epochs, --patience, --time-budget, "
+            "--device, --workers, --compile, --tensorboard and --strict may change.",
+            repeated=False,
+        ),
     ] = False
     force: Annotated[bool, Option("Replace the run in --out.", repeated=False)] = False
 

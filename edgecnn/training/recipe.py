@@ -140,7 +140,10 @@ RECIPES = {
 
 
 def find_recipe(name: str) -> Recipe:
-    """Returns the recipe with this name. Raises :class:`UsageError` if there is none."""
+    """Returns the recipe that a user can choose by this name. Raises :class:`UsageError` if there is none."""
     if name not in RECIPES:
-        raise UsageError(f"--preset {name}: unknown recipe; known recipes: {', '.join(RECIPES)}")
+        known = (recipe.name for recipe in RECIPES.values() if not recipe.fake_quantized)
+        raise UsageError(f"--preset {name}: unknown recipe; choose one of {', '.join(known)}")
+    if RECIPES[name].fake_quantized:
+        raise UsageError(f"--preset {name}: trains on from a checkpoint; give --qat CHECKPOINT, without --preset")
     return RECIPES[name]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgecnn.data.loading import default_workers
-from edgecnn.errors import CheckpointError, UsageError
+from edgecnn.errors import CheckpointError, InputNotFoundError, UsageError
 from edgecnn.manifest import Normalization, PreprocessSpec
 from edgecnn.training.data.augment import Augmentation, find_augmentation
 from edgecnn.training.models.base import ImageClassifier
@@ -18,7 +18,7 @@ from edgecnn.training.models.own import own_spec
 from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.models.weights import load_pretrained
 from edgecnn.training.options import TrainOptions
-from edgecnn.training.recipe import Recipe, find_recipe
+from edgecnn.training.recipe import RECIPES, Recipe, find_recipe
 from edgecnn.training.run.checkpoint import load_checkpoint
 
 __all__ = ["RECIPE_OPTIONS", "Setup", "build_network", "last_linear", "resolve_options"]
@@ -62,12 +62,17 @@ def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None
 
     Raises:
         UsageError: an option has an invalid value.
+        InputNotFoundError, CheckpointError: the checkpoint to start from does not exist, or cannot be read.
     """
     preset = find_recipe(options.preset) if options.preset else None
     if options.qat is not None:
         return _as_in_eight_bits(options, options.qat, network)
+    return _resolved(options, preset, network)
+
+
+def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module | ModelSpec | None) -> Setup:
     spec = _spec(options, preset, network)
-    start_from = None if options.weights in ("auto", "none") else Path(options.weights)
+    start_from = _start(options.weights)
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
     recipe = preset or find_recipe("transfer" if pretrained or start_from else "scratch")
     imgsz = options.imgsz or recipe.imgsz or spec.imgsz
@@ -109,6 +114,15 @@ def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None
     )
 
 
+def _start(weights: str) -> Path | None:
+    """The checkpoint that ``--weights`` names, if it names one."""
+    if weights in ("auto", "none"):
+        return None
+    if not Path(weights).exists():
+        raise InputNotFoundError(f"--weights {weights}: no such checkpoint; give auto, none, or a checkpoint file")
+    return Path(weights)
+
+
 def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Module | ModelSpec | None) -> Setup:
     """Sets up quantization-aware training; the checkpoint defines the network and its preprocessing."""
     given = {
@@ -121,8 +135,8 @@ def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Modul
         _require(value is None, f"--qat {checkpoint}: the checkpoint defines this; omit {name}")
     found = load_checkpoint(checkpoint)
     manifest, model = found.manifest, found.model if network is None else None
-    begun = replace(options, qat=None, model=model, preset="qat", weights=str(checkpoint), imgsz=manifest.input.height)
-    setup = resolve_options(begun, network)
+    begun = replace(options, qat=None, model=model, weights=str(checkpoint), imgsz=manifest.input.height)
+    setup = _resolved(begun, RECIPES["qat"], network)
     recipe = replace(setup.recipe, preprocess=manifest.preprocess, normalization=manifest.normalization)
     return replace(setup, recipe=recipe, normalization=manifest.normalization)
 

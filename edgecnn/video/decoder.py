@@ -25,6 +25,7 @@ __all__ = ["BgrConverter", "VideoDecoder"]
 Tag = TypeVar("Tag")
 
 _PROGRESSIVE = (0, 1)  # of libavcodec's AVFieldOrder: unknown, progressive
+_MAX_WAITING = 64  # more than the frames that any codec holds back
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
@@ -41,6 +42,7 @@ class VideoDecoder(Generic[Tag]):
         self._codec.thread_count = threads
         self._codec.thread_type = "AUTO" if threads > 1 else "SLICE"
         self._deinterlacer: Deinterlacer[Tag] = Deinterlacer()
+        self._tags: dict[int, Tag] = {}  # of packets whose frames are to come, by their times
         self.damaged = 0
         """Frames or packets so far that could not be decoded, or not wholly; such a frame is not given out."""
         self.damaged_last = False
@@ -51,7 +53,8 @@ class VideoDecoder(Generic[Tag]):
 
         Args:
             packet: of this stream, as the container gave it.
-            tag: what comes out with each frame that this packet completes.
+            tag: what comes out with the packet's own frame, which later packets may complete: frames are stored out
+                of their order.
         """
         last = not packet.size and packet.dts is None
         if not packet.size and not last:  # an AVI file's sign that the frame before stays: not the end
@@ -59,6 +62,8 @@ class VideoDecoder(Generic[Tag]):
         if packet.is_corrupt:  # cut short: a decoder would fill what is missing
             self._damage()
             return
+        if packet.pts is not None:
+            self._tags[packet.pts] = tag
         try:
             frames = self._codec.decode(packet)
         except FFmpegError:  # the packet is broken: the next may not be
@@ -70,7 +75,7 @@ class VideoDecoder(Generic[Tag]):
             if frame.is_corrupt:
                 self._damage()
                 continue
-            yield from self._deinterlacer.push(frame, tag, interlaced=self._interlaced(frame))
+            yield from self._deinterlacer.push(frame, self._tag_of(frame, tag), interlaced=self._interlaced(frame))
         if last:
             yield from self._deinterlacer.flush()
 
@@ -78,10 +83,17 @@ class VideoDecoder(Generic[Tag]):
         """Forgets what led to here: the next packet begins with a keyframe that does not follow on the last one."""
         self._codec.flush_buffers()
         self._deinterlacer.clear()
+        self._tags.clear()
 
     def hurry(self, *, hurried: bool) -> None:
         """Whether to leave out frames that no other needs."""
         self._codec.skip_frame = "NONREF" if hurried else "DEFAULT"
+
+    def _tag_of(self, frame: VideoFrame, last: Tag) -> Tag:
+        tag = self._tags.get(frame.pts, last) if frame.pts is not None else last
+        while len(self._tags) > _MAX_WAITING:  # of packets without a frame of their own: fields, damaged ones
+            del self._tags[next(iter(self._tags))]
+        return tag
 
     def _interlaced(self, frame: VideoFrame) -> bool:
         return frame.interlaced_frame or int(self._codec.field_order or 0) not in _PROGRESSIVE

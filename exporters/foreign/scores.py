@@ -6,7 +6,6 @@ function. So where operators and values do not settle it, the user is asked (``-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,50 +27,30 @@ One column per class: ``logits``; ``probabilities`` that sum to 1; ``shares``, p
 of the second class: ``logit``, ``probability``.
 """
 
-_KEEPS = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Dropout", "Clip", "CastLike")
+_KEEPS = (
+    *("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Pad", "Dropout"),
+    *("Clip", "CastLike", "Relu", "LeakyRelu"),  # a probability passes unchanged
+    *("GlobalAveragePool", "AveragePool", "GlobalMaxPool", "MaxPool", "ReduceMean", "ReduceMax"),
+)
 _SELECTS = ("Gather", "GatherElements", "GatherND", "Slice", "Split", "Compress")
-_JOINS = ("Concat", "Sum", "Max", "Min")
+_JOINS = ("Concat", "Sum", "Mean", "Max", "Min")
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 _BOUNDED = ("Sigmoid", "HardSigmoid")
+_LOGARITHMS = ("LogSoftmax", "Log")
 _DECIDES = (
-    "ArgMax",
-    "ArgMin",
-    "TopK",
-    "Hardmax",
-    "OneHot",
-    "NonZero",
-    "Equal",
-    "Greater",
-    "GreaterOrEqual",
-    "Less",
-    "LessOrEqual",
-    "And",
-    "Or",
-    "Not",
-    "Xor",
-    "Round",
-    "Sign",
-    "Floor",
-    "Ceil",
+    *("ArgMax", "ArgMin", "TopK", "Hardmax", "OneHot", "NonZero"),
+    *("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not", "Xor"),
+    *("Round", "Sign", "Floor", "Ceil"),
+    *("Cast", "Where"),  # a Cast to integers, a Where between constants; others are looked through
 )
 _LINEAR = (
-    "Gemm",
-    "MatMul",
-    "Conv",
-    "Einsum",
-    "BatchNormalization",
-    "GlobalAveragePool",
-    "AveragePool",
-    "ReduceMean",
-    "ReduceSum",
-    "LayerNormalization",
-    "Relu",
-    "LeakyRelu",
-    "LogSoftmax",
+    *("Gemm", "MatMul", "Conv", "Einsum", "ReduceSum"),
+    *("BatchNormalization", "LayerNormalization"),
 )
 _REAL = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 _SUM_TOLERANCE = 1e-3
 _SUM_TOLERANCE_HALF = 1e-2  # a thousand classes in sixteen bits
+_MOST_PATHS = 10_000  # from the scores back to operators; more are no classifier's
 
 
 @dataclass(frozen=True)
@@ -81,6 +60,7 @@ class _Source:
     operator: str
     scale: float = 1.0  # of `value * scale + offset`; NaN where each class has its own
     offset: float = 0.0
+    selected: bool = False  # whether a part of the operator's values was picked
 
     @property
     def is_probability(self) -> bool:
@@ -106,13 +86,13 @@ def kind_of_scores(
         UsageError: the number of labels is another, ``asked`` contradicts the file, or only the user can know.
     """
     _check_numbers(path, output, found)
+    sources = _find_sources(path, graph, output)
+    _check_sources(path, output, sources)
     columns = found.shape[1]
     if columns != classes and not (columns == 1 and classes == 2):
         raise UsageError(
             f"{path}: the number of scores ({columns}) differs from the number of labels ({classes}); correct --labels"
         )
-    sources = list(_sources(graph, output))
-    _check_sources(path, output, sources)
     values = _Values(found)
     if asked is not None:
         return _as_asked(path, sources, values, asked)
@@ -134,7 +114,7 @@ def to_probabilities(scores: NDArray[Any], kind: Scores) -> NDArray[np.float64]:
 
 
 class _Values:
-    """What is to be seen in scores ``[N, C]``."""
+    """Properties of scores ``[N, C]``, of which the meaning is judged."""
 
     def __init__(self, found: NDArray[Any]) -> None:
         tolerance = _SUM_TOLERANCE_HALF if found.dtype == np.float16 else _SUM_TOLERANCE
@@ -145,10 +125,13 @@ class _Values:
         self.in_unit = self.lowest >= -1e-6 and self.highest <= 1 + tolerance
         self.sum_to_1 = self.in_unit and bool(np.abs(self.sums - 1).max() < tolerance)
         self.decided = bool(np.isin(exact, (0.0, 1.0)).all())
+        self.all_ones = bool((exact == 1).all())
         varies = bool(np.ptp(exact, axis=0).max() > 0)  # a network that answers all images alike says nothing
         self.same_sum = (
             varies and self.lowest >= 0 and self.columns > 1 and bool(np.ptp(self.sums) < 1e-3 * self.sums.max())
         )
+        negative = self.highest <= tolerance
+        self.log_sum_to_1 = negative and bool(np.abs(np.exp(exact).sum(1) - 1).max() < tolerance)
 
     def __str__(self) -> str:
         return f"values from {self.lowest:.4g} to {self.highest:.4g}"
@@ -166,68 +149,97 @@ def _check_numbers(path: Path, output: str, found: NDArray[Any]) -> None:
 
 def _check_sources(path: Path, output: str, sources: list[_Source]) -> None:
     for source in sources:
-        if source.operator in _DECIDES or source.operator == "Cast":
+        if source.operator in _DECIDES:
             raise ModelError(
                 f"{path}: the output {output} comes from {source.operator}, which does not give a score per class; "
                 "name a tensor with the scores by --output"
             )
 
 
-def _sources(graph: GraphProto, name: str) -> Iterator[_Source]:
+def _find_sources(path: Path, graph: GraphProto, name: str) -> list[_Source]:
     """The operators whose values an output has, but for shape, selection and arithmetic with constants."""
     made = producers(graph)
-    waiting, seen = [(name, 1.0, 0.0)], set[str]()
+    found: dict[_Source, None] = {}
+    waiting, seen = [_Step(name)], set[_Step]()
     while waiting:
-        tensor, scale, offset = waiting.pop()
-        node = made.get(tensor)
-        if tensor in seen or node is None:
+        step = waiting.pop()
+        node = made.get(step.tensor)
+        if step in seen or node is None:
             continue
-        seen.add(tensor)
+        seen.add(step)
+        if len(seen) > _MOST_PATHS:
+            raise ModelError(f"{path}: too many paths lead to the output {name}; name an earlier tensor by --output")
         behind = _behind(graph, node)
         if behind is None:
-            yield _Source(node.op_type, scale, offset)
+            found[_Source(node.op_type, step.scale, step.offset, step.selected)] = None
         else:
+            selected = step.selected or node.op_type in _SELECTS
             # `scale * (a x + b) + offset`
-            waiting += [(other, scale * a, scale * b + offset) for other, a, b in behind]
+            waiting += [_Step(other, step.scale * a, step.scale * b + step.offset, selected) for other, a, b in behind]
+    return list(found)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A tensor on the way back from the scores, which are ``scale * tensor + offset``."""
+
+    tensor: str
+    scale: float = 1.0
+    offset: float = 0.0
+    selected: bool = False
 
 
 def _behind(graph: GraphProto, node: NodeProto) -> list[tuple[str, float, float]] | None:
-    """Tensors of which a node keeps the values, each with scale and offset; None where it makes new ones."""
+    """The tensors whose values a node passes on, each with scale and offset; None if it makes new values."""
     if node.op_type in (*_KEEPS, *_SELECTS):
         return [(node.input[0], 1.0, 0.0)]
     if node.op_type == "Cast":
         return [(node.input[0], 1.0, 0.0)] if attribute(node, "to", 0) in _REAL else None
     if node.op_type == "Neg":
         return [(node.input[0], -1.0, 0.0)]
-    if node.op_type in _JOINS:
-        return [(name, 1.0, 0.0) for name in node.input if constant(graph, name) is None]
+    if node.op_type in (*_JOINS, "Where"):
+        names = node.input[1:] if node.op_type == "Where" else node.input
+        return [(name, 1.0, 0.0) for name in names if constant(graph, name) is None] or None
     if node.op_type in _ARITHMETIC:
         return _arithmetic(graph, node)
     return None
 
 
 def _arithmetic(graph: GraphProto, node: NodeProto) -> list[tuple[str, float, float]] | None:
-    values = [constant(graph, name) for name in node.input]
-    if all(value is None for value in values):
-        return [(name, 1.0, 0.0) for name in node.input] if node.op_type in ("Add", "Sub") else None
-    place = 0 if values[0] is None else 1
-    value = values[1 - place]
-    assert value is not None
-    c = float(value.ravel()[0]) if value.size == 1 else float("nan")
-    if node.op_type == "Div" and place == 1:  # a constant divided by scores
+    first, second = node.input
+    left, right = constant(graph, first), constant(graph, second)
+    if left is None and right is None:
+        sign = {"Add": 1.0, "Sub": -1.0}.get(node.op_type)
+        return None if sign is None else [(first, 1.0, 0.0), (second, sign, 0.0)]
+    if left is None:
+        assert right is not None
+        c = _one_number(right)
+        scale, offset = {
+            "Add": (1.0, c),
+            "Sub": (1.0, -c),
+            "Mul": (c, 0.0),
+            "Div": (1 / c if c else float("nan"), 0.0),
+        }[node.op_type]
+        return [(first, scale, offset)]
+    if node.op_type == "Div":  # a constant divided by scores
         return None
-    sign = -1.0 if node.op_type == "Sub" and place == 1 else 1.0
-    scale, offset = {
-        "Add": (1.0, c),
-        "Sub": (sign, -c if place == 0 else c),
-        "Mul": (c, 0.0),
-        "Div": (1 / c if c else float("nan"), 0.0),
-    }[node.op_type]
-    return [(node.input[place], scale, offset)]
+    c = _one_number(left)
+    scale, offset = {"Add": (1.0, c), "Sub": (-1.0, c), "Mul": (c, 0.0)}[node.op_type]
+    return [(second, scale, offset)]
+
+
+def _one_number(value: NDArray[Any]) -> float:
+    """The number that all elements are; NaN if they differ."""
+    return float(value.flat[0]) if value.size and (value == value.flat[0]).all() else float("nan")
 
 
 def _comes_from(sources: list[_Source], *operators: str) -> bool:
     return bool(sources) and all(source.operator in operators for source in sources)
+
+
+def _is_reversed(sources: list[_Source]) -> bool:
+    """Whether the highest score is of the least probable class."""
+    return bool(sources) and all(source.scale < 0 for source in sources)
 
 
 def _as_asked(path: Path, sources: list[_Source], values: _Values, asked: ScoreKind) -> Scores:
@@ -237,6 +249,8 @@ def _as_asked(path: Path, sources: list[_Source], values: _Values, asked: ScoreK
                 f"--scores logits: {path} ends in {sources[0].operator}, so its scores ({values}) are no logits; "
                 "use --scores probabilities, or name the tensor before it by --output"
             )
+        if _comes_from(sources, *_LOGARITHMS) and _is_reversed(sources):
+            raise _scaled(path, sources, values)
         return "logit" if values.columns == 1 else "logits"
     if not values.in_unit:
         raise UsageError(f"--scores {asked}: {path} gives {values}, and probabilities lie between 0 and 1")
@@ -253,22 +267,31 @@ def _as_asked(path: Path, sources: list[_Source], values: _Values, asked: ScoreK
 
 
 def _one_column(path: Path, sources: list[_Source], values: _Values) -> Scores:
+    if _comes_from(sources, "Softmax") and values.all_ones:
+        raise ModelError(
+            f"{path}: gives 1 for every image, since its Softmax has one column only; name the tensor before the "
+            "Softmax by --output"
+        )
     if _comes_from(sources, "Softmax", *_BOUNDED):
         if all(source.is_probability for source in sources) and values.in_unit:
             return "probability"
         raise _scaled(path, sources, values)
-    if _comes_from(sources, "LogSoftmax", "Log"):
+    if _comes_from(sources, *_LOGARITHMS):
         raise ModelError(
             f"{path}: gives the logarithm of one probability; name the tensor before the logarithm by --output"
         )
-    if values.in_unit or not _comes_from(sources, *_LINEAR):
+    # one of several logits says nothing without the others
+    picked = any(source.selected for source in sources)
+    if values.in_unit or picked or not _comes_from(sources, *_LINEAR):
         raise _unknown(path, sources, values)
     return "logit"
 
 
 def _several_columns(path: Path, sources: list[_Source], values: _Values) -> Scores:
-    if values.sum_to_1 and (not values.decided or _comes_from(sources, "Softmax")):
+    if _are_probabilities(sources, values):
         return "probabilities"
+    if _comes_from(sources, *_LOGARITHMS) and values.log_sum_to_1:
+        return "logits"  # softmax of logarithms of probabilities gives the probabilities
     if _comes_from(sources, *_BOUNDED) and values.in_unit:
         raise ModelError(
             f"{path}: gives each class a probability of its own (Sigmoid), and a classifier gives one answer per "
@@ -280,18 +303,28 @@ def _several_columns(path: Path, sources: list[_Source], values: _Values) -> Sco
             f"{values.sums.max():.4g} instead of 1, so it leaves classes out or sums over something else; name the "
             "Softmax's own output by --output and give a label for each of its columns"
         )
-    if _comes_from(sources, "Softmax", *_BOUNDED) or values.same_sum:
+    if _comes_from(sources, "Softmax", *_BOUNDED, *_LOGARITHMS) or values.same_sum:
         raise _scaled(path, sources, values)
-    if not _comes_from(sources, *_LINEAR):
+    if values.in_unit or not _comes_from(sources, *_LINEAR):
         raise _unknown(path, sources, values)
     return "logits"
+
+
+def _are_probabilities(sources: list[_Source], values: _Values) -> bool:
+    if not values.sum_to_1 or _is_reversed(sources):
+        return False
+    if not values.decided:
+        return True
+    # zeros and ones alone can be a picked class, unless a Softmax gave them, or a Sigmoid in [1 - p, p]
+    complement = any(source.scale < 0 for source in sources)
+    return _comes_from(sources, "Softmax", *(_BOUNDED if complement else ()))
 
 
 def _scaled(path: Path, sources: list[_Source], values: _Values) -> ModelError:
     operator = sources[0].operator if sources else "?"
     return ModelError(
-        f"{path}: gives probabilities ({operator}) multiplied or shifted by a constant: {values}; name the tensor "
-        "before that step by --output"
+        f"{path}: gives probabilities ({operator}) multiplied, shifted or combined: {values}; name the tensor before "
+        "that step by --output"
     )
 
 

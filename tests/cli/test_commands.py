@@ -244,6 +244,22 @@ def test_predict_below_the_threshold_says_unknown_and_keeps_the_guess(tiny_model
     assert done.returncode == 0
 
 
+def test_predict_names_what_it_leaves_out_of_folders_and_patterns(
+    tiny_model: Path, shapes: Path, tmp_path: Path, edgecnn
+) -> None:
+    image = (shapes / "circle" / "5000.png").read_bytes()
+    for name in ("a/1.png", "a/2.heic", "a/.3.png", "b/4.png", "b/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(image)
+    done = edgecnn("predict", tiny_model, tmp_path)
+    assert len(done.stdout.splitlines()) == 2
+    assert f"{tmp_path}: 2 images used, 3 files left out: 1 of a format that is not read" in done.stderr
+    for pattern in (tmp_path / "*", tmp_path / "**"):
+        done = edgecnn("predict", tiny_model, pattern)
+        assert (len(done.stdout.splitlines()), "error" in done.stdout) == (2, False)
+        assert f"{pattern}: 2 images used, 3 files left out" in done.stderr
+
+
 def test_predict_takes_paths_from_standard_input(tiny_model: Path, shapes: Path, edgecnn) -> None:
     paths = "".join(f"{p}\n" for p in sorted(shapes.rglob("*.png"))[:3]) + "nowhere.png\n"
     done = edgecnn("predict", tiny_model, "-", "--format", "jsonl", stdin=paths)

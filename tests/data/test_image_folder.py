@@ -11,6 +11,8 @@ import pytest
 from edgecnn.data.image_folder import find_images, scan_folder
 from edgecnn.data.left_out import left_out_by_reason, usage_line
 from edgecnn.data.split_names import matching_class, split_of_name
+from edgecnn.data_quality.folder_checks import check_folder
+from edgecnn.data_quality.wording import Names
 from edgecnn.errors import DataError
 
 PNG = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
@@ -127,6 +129,27 @@ def test_letters_in_both_cases_stay_two_classes(tmp_path: Path) -> None:
     assert matching_class("Ab", ("aB", "AB")) is None
 
 
+def test_folders_that_make_one_class_are_named(tmp_path: Path) -> None:
+    found = scan_folder(laid(tmp_path, "tea/1.png", "tea /2.png", "caf\u00e9/3.png"))
+    (finding,) = (f for f in check_folder(found, Names(tmp_path)) if "one class" in f.what)
+    assert finding.level == "note"
+    assert "'tea' and 'tea '" in finding.what
+
+
+@pytest.mark.parametrize("name", [" ", "\u2003"])
+def test_a_folder_named_by_white_space_alone_keeps_its_name(tmp_path: Path, name: str) -> None:
+    assert set(scan_folder(laid(tmp_path, f"{name}/1.png", "cat/2.png")).class_names) == {name, "cat"}
+
+
+def test_classes_in_groups_are_one_class_a_group_and_named(tmp_path: Path) -> None:
+    found = scan_folder(laid(tmp_path, "a/airfield/1.png", "a/alcove/2.png", "b/bar/3.png", "b/barn/4.png"))
+    assert found.class_names == ("a", "b")
+    (finding,) = (f for f in check_folder(found, Names(tmp_path)) if "several folders" in f.what)
+    assert finding.level == "warning"
+    assert "'a' (airfield, alcove)" in finding.what
+    assert finding.remedy == "where those folders are the classes, move them up by one level"
+
+
 # ---- files
 
 
@@ -149,18 +172,49 @@ def test_links_that_lead_back_are_named_and_end(tmp_path: Path) -> None:
     assert reasons(data) == {"link_loop": 2, "broken_link": 1}
 
 
+def test_links_that_lead_to_themselves_or_into_each_other_are_broken_links(tmp_path: Path) -> None:
+    laid(tmp_path, "cat/1.png", "dog/2.png")
+    (tmp_path / "cat" / "self").symlink_to("self")
+    (tmp_path / "dog" / "a.png").symlink_to("b.png")
+    (tmp_path / "dog" / "b.png").symlink_to("a.png")
+    (tmp_path / "owl").symlink_to("owl")
+    found = scan_folder(tmp_path)
+    assert found.class_names == ("cat", "dog")
+    assert len(found.images) == 2
+    assert reasons(tmp_path) == {"broken_link": 4}
+
+
+def test_a_class_folder_that_links_to_the_dataset_is_no_class(tmp_path: Path) -> None:
+    laid(tmp_path / "data", "cat/1.png", "dog/2.png")
+    (tmp_path / "data" / "all").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "up").symlink_to(tmp_path)
+    found = scan_folder(tmp_path / "data")
+    assert found.class_names == ("cat", "dog")
+    assert len(found.images) == 2
+    assert reasons(tmp_path / "data") == {"link_loop": 2}
+
+
+def test_a_folder_keeps_its_own_images_where_a_link_with_a_smaller_name_leads_to_it(tmp_path: Path) -> None:
+    laid(tmp_path, "cat/z/1.png", "cat/a/2.png")
+    (tmp_path / "cat" / "a" / "link").symlink_to(tmp_path / "cat" / "z")
+    found = scan_folder(tmp_path)
+    assert sorted(p.below for p in found.images) == ["a", "z"]
+    assert [file.path.name for file in found.left_out] == ["link"]
+
+
 def test_a_file_without_a_suffix_is_an_image_by_its_content(tmp_path: Path) -> None:
-    laid(tmp_path, "cat/1", "cat/img.0002", "dog/3.png")
+    laid(tmp_path, "cat/1", "cat/img.0002", "cat/Mr. Smith", "cat/4.png ", "dog/3.png")
     (tmp_path / "dog" / "LICENSE").write_text("P3 is how this text begins")
-    assert len(scan_folder(tmp_path).images) == 3
-    assert reasons(tmp_path) == {"not_an_image": 1}
+    (tmp_path / "dog" / "IMG_0001").write_bytes(b"\0\0\0\x24ftypheic\0\0\0\0mif1heic")
+    assert len(scan_folder(tmp_path).images) == 5
+    assert reasons(tmp_path) == {"not_an_image": 1, "other_format": 1}
 
 
 def test_everything_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     laid(
         tmp_path,
-        *("cat/1.png", "dog/2.png", "loose.png", "clip.mp4", "cat/film.MOV", "cat/photo.heic", "cat/photo.avif"),
-        *("dog/photo.jp2", "dog/photo.tga", ".owl/3.png", "cat/.hidden.png", "cat/png.dat", "cat/._1.png"),
+        *("cat/1.png", "dog/2.png", "loose.png", "clip.mp4", "cat/film.MOV", "cat/photo.heic", "cat/photo.psd"),
+        *("dog/photo.jxl", "dog/photo.tga", ".owl/3.png", "cat/.hidden.png", "cat/png.dat", "cat/._1.png"),
     )
     laid(tmp_path, "__MACOSX/cat/1.png")
     (tmp_path / "cat" / "notes.txt").write_text("text")
@@ -185,7 +239,7 @@ def test_the_line_says_how_many_and_why(tmp_path: Path) -> None:
 
 def test_an_error_about_a_folder_without_images_says_what_is_there(tmp_path: Path) -> None:
     laid(tmp_path, "cat/1.heic", "dog/2.heic")
-    with pytest.raises(DataError, match="2 of formats that are not read"):
+    with pytest.raises(DataError, match="2 of a format that is not read"):
         scan_folder(tmp_path)
 
 
@@ -197,6 +251,20 @@ def test_run_folders_are_no_classes(tmp_path: Path) -> None:
     (tmp_path / "runs" / "train" / "2").mkdir()  # of a command that failed
     assert scan_folder(tmp_path).class_names == ("cat", "dog")
     assert reasons(tmp_path) == {"run_folder": 2}
+
+
+def test_a_run_inside_a_class_folder_does_not_cost_the_class(tmp_path: Path) -> None:
+    laid(tmp_path, "cat/1.png", "cat/run/mistakes.png", "dog/2.png")
+    (tmp_path / "cat" / "run" / "weights").mkdir()
+    (tmp_path / "cat" / "run" / "results.csv").write_text("epoch\n")
+    found = scan_folder(tmp_path)
+    assert [p.path.name for p in found.images] == ["1.png", "2.png"]
+    assert reasons(tmp_path) == {"run_folder": 1}
+
+
+def test_the_run_that_is_being_written_is_no_class(tmp_path: Path) -> None:
+    laid(tmp_path, "cat/1.png", "dog/2.png", "out/1/curves.png")
+    assert scan_folder(tmp_path, own_run=tmp_path / "out" / "1").class_names == ("cat", "dog")
 
 
 def test_what_lies_below_a_class_folder_is_remembered(tmp_path: Path) -> None:

@@ -103,6 +103,23 @@ def test_a_file_that_is_no_image_is_a_fault(data: Path) -> None:
     the(data, "fault", "not in a supported format", "dog/no.png")
 
 
+def test_files_that_are_refused_for_one_reason_are_one_finding_with_the_remedy(data: Path) -> None:
+    for i in range(3):
+        cv2.imwrite(str(data / f"cat/raw{i}.png"), np.full((40, 40), 900 + i, np.uint16))
+        cv2.imwrite(str(data / f"dog/float{i}.tif"), np.full((40, 40), 0.1 * i, np.float32))
+        (data / f"cat/phone{i}.jpg").write_bytes(b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(99))
+    assert {finding.what for finding in of(data, "fault")} == {
+        "3 image files are of 16 bits and use 12 at most (multiply values by 16, or convert to 8 bits)",
+        "3 image files are made of numbers without a known black and white (convert to 8 or 16 bits)",
+        "3 image files are in a format that is not read (convert to JPEG or PNG)",
+    }
+
+
+def test_an_image_without_a_suffix_is_no_wrong_suffix(data: Path) -> None:
+    (data / "cat/0.jpg").rename(data / "cat/0")
+    assert not any("file suffix" in finding.what for finding in of(data, "warning"))
+
+
 def test_a_file_broken_inside_is_a_fault(data: Path) -> None:
     path = write(data / "cat/broken.png", scene(55))
     content = path.read_bytes()

@@ -283,6 +283,35 @@ def test_options_that_cannot_be_used(edgecnn, shapes: Path, tmp_path: Path) -> N
     assert not (tmp_path / "x" / "weights").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "choices"),
+    [
+        ("train DATA --preset foo", "transfer, adapt, scratch, classic"),
+        ("train DATA --preset qat", "--qat CHECKPOINT"),
+        ("train DATA --model foo", "efficientnet_lite0, efficientnet_lite1"),
+        ("train DATA --augment foo", "none, light, standard, strong, symmetric, tiny"),
+        ("train DATA --weights foo", "auto, none, or a checkpoint file"),
+        ("train DATA --group (", "not a regular expression"),
+        ("train DATA --balance foo", "'none', 'weights', 'sampling'"),
+        ("export resnet8 --weights foo", "imagenet"),
+        ("export foo --weights imagenet", "efficientnet_lite0, efficientnet_lite1"),
+        ("quantize MODEL --data DATA --target foo", "x86, arm64, tensorrt, openvino"),
+        ("predict MODEL DATA --ep foo", "auto, tensorrt, cuda"),
+        ("inspect MODEL --ep foo", "auto, tensorrt, cuda"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused_with_the_choices(
+    command: str, choices: str, edgecnn, shapes: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Before an image is read."""
+    words = [{"DATA": shapes, "MODEL": tiny_model}.get(word, word) for word in command.split()]
+    done = edgecnn(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert choices in done.stderr
+    assert "reading images" not in done.stderr
+    assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
 def test_wrong_usage_is_status_2(edgecnn) -> None:
     for arguments in (
         ("nonsense",),

@@ -20,17 +20,42 @@ def _noise(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(height * width).integers(0, 256, (height, width, 3), np.uint8)
 
 
-@pytest.mark.parametrize(("kind", "pillows"), FILTERS)
-@pytest.mark.parametrize(
-    ("source", "target"),
-    [((480, 640), (224, 224)), ((90, 1500), (90, 31)), ((700, 9), (5, 9)), ((20, 30), (64, 96)), ((40, 200), (40, 7))],
-)
-def test_equal_to_pillow_to_the_bit(
-    source: tuple[int, int], target: tuple[int, int], kind: Filter, pillows: Image.Resampling
-) -> None:
-    image = _noise(*source)
-    wanted = np.asarray(Image.fromarray(image).resize(target[::-1], pillows))
-    np.testing.assert_array_equal(resize_antialiased(image, target[1], target[0], kind), wanted)
+def _pillow(image: np.ndarray, height: int, width: int, filter_: Image.Resampling) -> np.ndarray:
+    """Horizontally first: what Pillow up to 12 does in one call, and Pillow 13 with most shapes."""
+    narrow = Image.fromarray(image).resize((width, image.shape[0]), filter_)
+    return np.asarray(narrow.resize((width, height), filter_))
+
+
+SHAPES = {
+    "usual": ((480, 640), (224, 224)),
+    "one axis": ((90, 1500), (90, 31)),
+    "the other axis": ((700, 9), (5, 9)),
+    "enlarged": ((20, 30), (64, 96)),
+    "narrower": ((40, 200), (40, 7)),
+    "tall, which Pillow 13 resizes vertically first": ((900, 300), (224, 224)),
+    "more weights than float32 holds": ((30_000, 3), (20, 2)),
+    "to one pixel": ((37, 1000), (1, 1)),
+    "several bands": ((1100, 1700), (50, 60)),
+}
+
+
+@pytest.mark.parametrize(("kind", "filter_"), FILTERS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("levels", [256, 2], ids=["noise", "black and white"])
+def test_equal_to_pillow_to_the_bit(shape: str, levels: int, kind: Filter, filter_: Image.Resampling) -> None:
+    """Black and white make bicubic leave 0 ... 255, and add up the largest sums."""
+    source, target = SHAPES[shape]
+    image = _noise(*source) // (256 // levels) * (255 // (levels - 1))
+    found = resize_antialiased(image, target[1], target[0], kind)
+    np.testing.assert_array_equal(found, _pillow(image, *target, filter_))
+
+
+@pytest.mark.parametrize(("kind", "filter_"), FILTERS)
+def test_one_call_of_pillow_gives_the_same_for_usual_shapes(kind: Filter, filter_: Image.Resampling) -> None:
+    image = _noise(375, 500)
+    np.testing.assert_array_equal(
+        resize_antialiased(image, 224, 224, kind), np.asarray(Image.fromarray(image).resize((224, 224), filter_))
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))

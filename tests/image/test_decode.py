@@ -24,8 +24,13 @@ from edgecnn.preprocess import MAX_PIXELS, decode, preprocess, read_image
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("JPEG", {"quality": 100, "subsampling": 0}), ("PNG", {}), ("WEBP", {"lossless": True})],
-    ids=["jpeg", "png", "webp"],
+    [
+        ("JPEG", {"quality": 100, "subsampling": 0}),
+        ("PNG", {}),
+        ("WEBP", {"lossless": True}),
+        ("AVIF", {"quality": 100, "subsampling": "4:4:4"}),
+    ],
+    ids=["jpeg", "png", "webp", "avif"],
 )
 def test_exif_orientation_is_applied_as_pillow_applies_it(kind: str, options: dict, orientation: int) -> None:
     exif = Pil.Exif()
@@ -35,16 +40,16 @@ def test_exif_orientation_is_applied_as_pillow_applies_it(kind: str, options: di
         expected = np.array(ImageOps.exif_transpose(image).convert("RGB"))
     found = decode(data)
     assert found.shape == expected.shape
-    assert np.abs(found.astype(int) - expected).max() <= (3 if kind == "JPEG" else 0)
+    assert np.abs(found.astype(int) - expected).max() <= (3 if kind in ("JPEG", "AVIF") else 0)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "JPEG", "AVIF", "JPEG2000"])
 def test_grey_stands_in_all_three_channels(kind: str) -> None:
     grey = blocks()[..., 0]
-    found = decode(encoded(grey, kind, **({"quality": 100} if kind == "JPEG" else {})))
+    found = decode(encoded(grey, kind, **({"quality": 100} if kind in ("JPEG", "AVIF") else {})))
     assert np.array_equal(found[..., 0], found[..., 1])
     assert np.array_equal(found[..., 0], found[..., 2])
-    assert np.abs(found[..., 0].astype(int) - grey).max() <= (1 if kind == "JPEG" else 0)
+    assert np.abs(found[..., 0].astype(int) - grey).max() <= (1 if kind in ("JPEG", "AVIF") else 0)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM", "GIF", "BMP"])
@@ -153,6 +158,8 @@ WHOLE = {
     "tiff lzw": ("TIFF", {"compression": "tiff_lzw"}),
     "tiff deflate": ("TIFF", {"compression": "tiff_adobe_deflate"}),
     "ppm": ("PPM", {}),
+    "avif": ("AVIF", {}),
+    "jpeg 2000": ("JPEG2000", {}),
 }
 
 
@@ -203,7 +210,7 @@ def test_an_image_whose_second_half_is_zeros_is_refused(kind: str) -> None:
 
 
 def test_what_follows_the_end_of_an_image_does_no_harm() -> None:
-    for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "PPM", "WEBP"):
+    for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "PPM", "WEBP", "AVIF", "JPEG2000"):
         data = encoded(noise(20, 30), kind)
         assert np.array_equal(decode(data + b"\0trailing \xff\xd8\xff bytes"), decode(data)), kind
 
@@ -220,6 +227,66 @@ def test_what_is_no_image_is_refused_by_name_whatever_its_suffix(tmp_path: Path,
         read_image(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(99), "HEIC"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1heic" + bytes(99), "HEIC"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99), "JPEG XL"),
+        (b"\xff\x0a" + bytes(99), "JPEG XL"),
+        (encoded(noise(8, 9), "TGA") + bytes(8) + b"TRUEVISION-XFILE.\0", "TGA"),
+        (b"8BPS" + bytes(99), "Photoshop (PSD)"),
+        (b'<?xml version="1.0"?>\n<svg width="9">', "SVG"),
+    ],
+)
+def test_a_known_format_that_is_not_read_is_named_with_a_remedy(tmp_path: Path, content: bytes, name: str) -> None:
+    path = tmp_path / "phone.jpg"  # as a phone or a web page may call it
+    path.write_bytes(content)
+    with pytest.raises(ImageError) as caught:
+        read_image(path)
+    assert str(caught.value) == f"{path}: a {name} file, a format that is not read; convert it to JPEG or PNG"
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG2000"])
+def test_a_file_that_this_opencv_cannot_decode_may_be_whole(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
+    with pytest.raises(ImageError, match="or this OpenCV was built without .*; convert it to PNG"):
+        decode(encoded(noise(8, 9), kind))
+
+
+@pytest.mark.parametrize(
+    ("levels", "words"),
+    [
+        (
+            np.linspace(0, 1, 72, dtype=np.float32),
+            "holds float32 numbers, of which black and white are not known; .* 16 bits",
+        ),
+        (
+            np.arange(72, dtype=np.int32),
+            "holds int32 numbers, of which black and white are not known; convert it to 8 or 16",
+        ),
+        (
+            np.arange(72, dtype=np.uint16) * 50,
+            r"uses 12 \(largest value 3550\); .* multiply its values by 16 .* or convert",
+        ),
+    ],
+)
+def test_levels_that_eight_bits_cannot_show_are_refused_with_a_remedy(levels: np.ndarray, words: str) -> None:
+    with pytest.raises(ImageError, match=words) as caught:
+        decode(encoded(Pil.fromarray(levels.reshape(8, 9)), "TIFF"), name="a.tif")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tiff_of_twelve_bits_packed_says_what_opencv_does_not_read() -> None:
+    data = bytearray(encoded(noise(8, 9)[..., 0], "TIFF"))
+    entry = data.index(b"\x02\x01\x03\0\x01\0\0\0")  # BitsPerSample
+    data[entry + 8] = 12
+    with pytest.raises(
+        ImageError, match=r"OpenCV does not read its kind \(10, 12 or 14 bits.*; convert it to PNG with 8"
+    ):
+        decode(bytes(data))
 
 
 def test_a_suffix_tells_nothing_the_content_tells_all(tmp_path: Path) -> None:
@@ -279,7 +346,7 @@ def test_max_pixels_holds_for_files_and_bytes_alike(tmp_path: Path) -> None:
             preprocess(source, InputSpec(8, 8), PreprocessSpec(), max_pixels=599)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000"])
 def test_the_limit_holds_in_every_format(kind: str) -> None:
     with pytest.raises(ImageError, match="30 x 20 pixels exceed the limit"):
         decode(encoded(noise(20, 30), kind), max_pixels=599)

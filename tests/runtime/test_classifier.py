@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -217,3 +218,28 @@ def test_watch_calls_back_until_told_to_stop(classifier: Classifier, shapes: Pat
 
     classifier.watch(callback, shapes)
     assert len(seen) == 3
+
+
+def test_a_stream_reads_each_folder_once_and_says_what_it_left_out(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "sub/b.png", "sub/c.heic"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name) + ".png", shape_image("circle", 0))
+        Path(f"{tmp_path / name}.png").rename(tmp_path / name)
+    listed: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: (listed.append(str(path)), scandir(path))[1])
+    stream = classifier.stream(tmp_path)
+    assert stream.expected_frames() == 2
+    assert len(list(stream)) == 2
+    (folder,) = stream.folders
+    assert (folder.source, folder.images) == (str(tmp_path), 2)
+    assert [(file.path.name, file.reason) for file in folder.left_out] == [("c.heic", "other_format")]
+    assert sorted(listed) == [str(tmp_path), str(tmp_path / "sub")]
+
+
+def test_a_stream_of_standard_input_or_a_camera_has_no_count(classifier: Classifier) -> None:
+    assert classifier.stream("-").expected_frames() is None
+    with classifier.stream("fake:") as stream:
+        assert stream.expected_frames() is None

@@ -30,7 +30,7 @@ classifier = Classifier(model, ep="cpu", threads=2)
 expected = classifier(image).top
 stream = classifier.stream("fake:32x32@20", *sys.argv[3:])
 next(stream)
-child = os.fork()
+child = {fork}
 if child == 0:
     {child}
     sys.exit(0)
@@ -48,8 +48,13 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def run_forked(model: Path, child: str) -> subprocess.CompletedProcess[str]:
-    program = _PROGRAM.replace("{child}", textwrap.indent(textwrap.dedent(child), "    ").strip())
+# As uWSGI does unless it is told otherwise: in C, so that no hook of os.register_at_fork runs
+_FORK_IN_C = "__import__('ctypes').PyDLL(None).fork()"
+
+
+def run_forked(model: Path, child: str, fork: str = "os.fork()") -> subprocess.CompletedProcess[str]:
+    program = _PROGRAM.replace("{fork}", fork)
+    program = program.replace("{child}", textwrap.indent(textwrap.dedent(child), "    ").strip())
     done = subprocess.run(
         [sys.executable, "-c", program, str(model), "x"], capture_output=True, text=True, timeout=120, check=False
     )
@@ -73,6 +78,16 @@ def test_a_forked_child_gives_the_parents_answers_and_closes_it(tiny_model: Path
         classifier.close()
         """,
     )
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    "child",
+    ["pass", "classifier.close()", "assert classifier(image).top == expected"],
+    ids=["unused", "closed", "used"],
+)
+def test_a_child_that_was_forked_in_c_does_the_same(child: str, tiny_model: Path) -> None:
+    run_forked(tiny_model, child, _FORK_IN_C)
 
 
 @needs_fork

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from run_outputs import rows_of
 
-from edgecnn.errors import CheckpointError, EdgeCNNError, UsageError
+from edgecnn.errors import CheckpointError, EdgeCNNError, OutputError, UsageError
+from edgecnn.progress import Progress, Silent
 from edgecnn.training.loop import train
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
@@ -81,3 +82,50 @@ def test_a_run_that_begins_without_a_folder_takes_the_next_free_number(
     monkeypatch.chdir(tmp_path)
     found = [train(small_options(None, epochs=1)).run_dir for _ in range(2)]
     assert found == [str(Path("runs", "train", n)) for n in "12"]
+
+
+def test_a_batch_of_one_image_is_refused_where_batch_norm_would_get_one_value(
+    trained: TrainResult, small_options: Options, tmp_path: Path
+) -> None:
+    """MobileNetV1 shrinks 32 pixels to one; ResNet-8 keeps 64 values of each channel, and trains."""
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    with pytest.raises(UsageError, match=r"--batch 1: at --imgsz 32 .*mobilenetv1_025 .*give --batch 2 or larger$"):
+        train(small_options(run, model="mobilenetv1_025", batch=1, imgsz=32, force=True))
+    assert (run / "weights" / "best.pt").exists(), "the earlier run is still there"
+    for changes in ({"model": "mobilenetv1_025", "batch": 2}, {"batch": 1}):
+        result = train(small_options(tmp_path / f"batch-{changes['batch']}", imgsz=32, epochs=1, **changes))
+        assert result.epochs == 1
+
+
+def test_a_batch_of_one_image_trains_where_batch_norm_is_frozen(
+    small_options: Options, trained: TrainResult, tmp_path: Path
+) -> None:
+    """Frozen statistics estimate nothing; 8 pixels leave one value a channel in ResNet-8's last block but one."""
+    options = small_options(
+        tmp_path / "run", batch=1, imgsz=8, epochs=1, preset="transfer", weights=trained.best_checkpoint
+    )
+    assert train(options).epochs == 1
+
+
+@pytest.mark.parametrize("how", [{}, {"force": True}, {"resume": True}], ids=["new", "--force", "--resume"])
+def test_a_second_run_into_one_folder_is_refused_while_the_first_one_trains(
+    how: dict[str, object], trained: TrainResult, small_options: Options, tmp_path: Path
+) -> None:
+    """The second one starts within the first one's last epoch, where all files of a run are there."""
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    refused: list[str] = []
+
+    class Second(Silent):
+        def stage(self, name: str) -> Progress:
+            if name.startswith("epoch 2"):
+                with pytest.raises(OutputError) as error:
+                    train(small_options(run, **how))
+                refused.append(str(error.value))
+            return super().stage(name)
+
+    result = train(small_options(run, epochs=2, force=True), Second())
+    assert len(refused) == 1
+    assert refused[0].startswith(f"{run}: another edgecnn command (process ")
+    assert "name another --out" in refused[0]
+    assert len(rows_of(run / "results.csv")) == result.epochs == 2
+    assert not list(run.glob(".*")), "the lock is gone"

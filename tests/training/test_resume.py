@@ -152,6 +152,69 @@ def test_resuming_a_finished_run_changes_no_weights(trained: TrainResult, images
     assert identical(resumed.best_checkpoint, trained.best_checkpoint)
 
 
+def test_a_finished_run_goes_on_to_more_epochs_with_the_learning_rate_of_the_longer_run(
+    trained: TrainResult, small_options: Options, images: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    said: list[str] = []
+    result = train(TrainOptions(data=images, out=run, resume=True, epochs=5), Listening(said))
+    assert any(
+        "after epoch 3 of 5; planned were 3, the learning rate goes on as in a run of 5" in line for line in said
+    )
+    assert result.epochs == 5
+    whole = train(small_options(tmp_path / "whole", epochs=5, test_split=0.1))
+    rates = [[row["lr"] for row in rows_of(Path(run.run_dir) / "results.csv")] for run in (result, whole)]
+    assert rates[0][3:] == rates[1][3:]
+    again = load_checkpoint(run / "weights" / "last.pt").progressed
+    assert again
+    assert (again.planned_epochs, again.options["epochs"]) == (5, 5), "a run resumed once more goes to 5 as well"
+
+
+def test_a_run_can_end_sooner_than_planned_but_not_before_what_is_done(
+    trained: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    with pytest.raises(UsageError, match="--epochs 2: the run has finished 3 epochs"):
+        train(TrainOptions(data=images, out=run, resume=True, epochs=2))
+    _stopped(_begun(images), tmp_path / "stopped", signal.SIGKILL, saves=10, before=_EAGER)
+    last = load_last(tmp_path / "stopped/weights/last.pt", tmp_path / "stopped/weights/last.previous.pt", Silent())
+    assert last.progressed
+    until = len(last.progressed.history) + 1
+    assert train(TrainOptions(data=images, out=tmp_path / "stopped", resume=True, epochs=until)).epochs == until
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"lr": 0.5}, "the run was begun without --lr, not with --lr 0.5"),
+        ({"batch": 16}, "the run was begun with --batch 8, not with --batch 16"),
+        ({"model": "mobilenetv2"}, "the run was begun with --model resnet8, not with --model mobilenetv2"),
+        ({"flip": False}, "the run was begun without --no-flip, not with --no-flip"),
+        ({"force": True}, "--resume and --force"),
+    ],
+)
+def test_an_option_that_would_make_another_run_is_refused_on_resume(
+    changes: dict[str, object], told: str, trained: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    with pytest.raises(UsageError, match=told):
+        train(TrainOptions(data=images, out=run, resume=True, **changes))  # type: ignore[arg-type]
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
+
+
+def test_the_command_that_began_a_run_resumes_it_with_resume_added(
+    trained: TrainResult, small_options: Options, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
+    said: list[str] = []
+    options = small_options(run, test_split=0.1, resume=True, workers=1, patience=3)
+    assert train(options, Listening(said)).epochs == trained.epochs
+    shown = next(line for line in said if line.startswith("options of the run: "))
+    assert "--model resnet8" in shown
+    assert "--patience 3" in shown, "what says only when to end may change"
+
+
 def test_resuming_with_other_images_is_refused(trained: TrainResult, images: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained.run_dir, tmp_path / "run"))
     data = Path(shutil.copytree(images, tmp_path / "data"))

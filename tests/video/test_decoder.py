@@ -12,9 +12,10 @@ from video_files import FPS, moving_bar, shape_images, woven, write_trimmed, wri
 
 from edgecnn import Frame, open_source
 from edgecnn.errors import ImageError, SourceError
+from edgecnn.image.suffixes import VIDEO_SUFFIXES
 from edgecnn.runtime.frame_quality.checker import FrameHealth
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
-from edgecnn.runtime.sources.address import VIDEO_SUFFIXES, parse_address
+from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.counting import count_frames
 from edgecnn.runtime.streaming.capture import CaptureOptions, capture, frames_for
 from edgecnn.video.media_clock import MediaClock
@@ -165,7 +166,7 @@ def test_what_recorders_name_their_files_is_a_video(suffix: str, tmp_path: Path)
 
 def test_frames_are_counted_for_the_progress_bar(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", shape_images(31))
-    assert count_frames([path], every=3) == 11
+    assert count_frames([], [str(path)], every=3) == 11
 
 
 def test_times_without_timestamps_go_by_the_rate_and_never_run_back() -> None:

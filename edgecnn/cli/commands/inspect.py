@@ -50,7 +50,9 @@ def inspect(options: InspectOptions) -> None:
     else:
         from edgecnn.runtime.analysis.inspect import inspect_model
         from edgecnn.runtime.analysis.int8_kernels import check_fusion
+        from edgecnn.runtime.providers.registry import parse
 
+        parse(options.ep)  # a name that does not exist is an error, a provider that is not here is told
         inspection = inspect_model(model)
         options.admit_models(model)
         found = as_json(inspection)

@@ -6,17 +6,18 @@ A clip is a video file, or a folder that holds the frames of one clip as images.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.data.folder_files import is_run_folder, list_folders, why_left_out
+from edgecnn.data.file_kinds import why_left_out
+from edgecnn.data.folder_files import FolderFiles, list_class_files, list_entries, list_folders, loose_files
 from edgecnn.data.image_folder import SPLITS, require_folder
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.split_names import class_key, split_of_name
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError
-from edgecnn.video.suffixes import VIDEO_SUFFIXES
+from edgecnn.image.suffixes import VIDEO_SUFFIXES
 
 __all__ = ["ClipFile", "ClipFolder", "frames_of", "is_clip", "scan_clips"]
 
@@ -53,15 +54,15 @@ def scan_clips(root: Path, own_run: Path | None = None) -> ClipFolder:
         InputNotFoundError: no such folder.
         DataError: it is no folder, it holds no clips, or images lie where clips are expected.
     """
-    folders = [f for f in list_folders(require_folder(root)) if not _is_run(f, own_run)]
+    folders = list_folders(require_folder(root))
     splits = [(folder, split_of_name(folder.name)) for folder in folders]
     ready = bool(splits) and all(split for _, split in splits) and any(split == "train" for _, split in splits)
-    found = _Found()
+    found = _Found(own_run)
     if ready:
         for folder, split in splits:
-            found.classes_of(folder, split)
+            found.add_classes(folder, split)
     else:
-        found.classes_of(root, None, folders)
+        found.add_classes(root, None)
     if not found.clips:
         raise DataError(
             f"{root}: contains no clips; put videos, or one folder of frames per clip, into one folder per class, like "
@@ -83,55 +84,42 @@ def is_clip(path: Path) -> bool:
 
 def frames_of(folder: Path) -> list[Path]:
     """The images in a folder itself, in the order of the numbers in their names: 2.jpg before 10.jpg."""
-    found = [path for path in folder.iterdir() if _is_image(path)]
-    return sorted(found, key=_by_number)
-
-
-def _is_run(folder: Path, own_run: Path | None) -> bool:
-    inside = own_run is not None and folder.resolve() in (own_run.resolve(), *own_run.resolve().parents)
-    return is_run_folder(folder) or (inside and not any(is_clip(path) for path in folder.rglob("*")))
+    files = (path for path in list_entries(folder).files if not path.name.startswith("."))
+    return sorted((path for path in files if why_left_out(path) is None), key=_by_number)
 
 
 class _Found:
     """Collects the clips of class folders."""
 
-    def __init__(self) -> None:
+    def __init__(self, own_run: Path | None) -> None:
+        self._own_run = own_run
         self.clips: list[ClipFile] = []
         self.left_out: list[LeftOut] = []
 
-    def classes_of(self, root: Path, split: Split | None, folders: Sequence[Path] | None = None) -> None:
+    def add_classes(self, root: Path, split: Split | None) -> None:
         """Adds the clips in the class folders of ``root``."""
-        self._leave_out(path for path in root.iterdir() if path.is_file())
-        for folder in list_folders(root) if folders is None else folders:
-            if loose := frames_of(folder):
-                raise DataError(
-                    f"{loose[0]}: is an image in a class folder, where clips are expected; put the frames of each clip "
-                    f"into a folder of their own, like {folder / '1' / loose[0].name}"
-                )
-            self._clips_in(folder, folder, split)
+        self._leave_out(loose_files(root))
+        for folder in list_folders(root):
+            files = list_class_files(folder, self._own_run)
+            self._require_no_loose_image(folder, files)
+            videos = [file.path for file in files.left_out if file.reason == "video"]
+            name = class_key(folder.name)
+            for path in (*videos, *sorted({image.parent for image in files.images})):
+                below = path.parent.relative_to(folder).as_posix().strip(".")
+                self.clips.append(ClipFile(path, name, split, below))
+            self._leave_out(file for file in files.left_out if file.reason != "video")
 
-    def _clips_in(self, folder: Path, class_folder: Path, split: Split | None) -> None:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-        below = folder.relative_to(class_folder).as_posix().strip(".")
-        name = class_key(class_folder.name)
-        videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
-        self.clips += (ClipFile(path, name, split, below) for path in videos)
-        self._leave_out(path for path in files if path not in videos)
-        for inner in list_folders(folder):
-            if frames_of(inner):
-                self.clips.append(ClipFile(inner, name, split, below))
-            else:
-                self._clips_in(inner, class_folder, split)
+    def _require_no_loose_image(self, folder: Path, files: FolderFiles) -> None:
+        loose = next((image for image in files.images if image.parent == folder), None)
+        if loose is not None:
+            raise DataError(
+                f"{loose}: is an image in a class folder, where clips are expected; put the frames of each clip into a "
+                f"folder of their own, like {folder / '1' / loose.name}"
+            )
 
-    def _leave_out(self, files: Iterable[Path]) -> None:
-        for path in files:
-            reason = why_left_out(path) or "no_class_folder"
-            if reason != "not_an_image" and not path.name.startswith("."):
-                self.left_out.append(LeftOut(path, "no_class_folder" if reason == "video" else reason))
-
-
-def _is_image(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith(".") and why_left_out(path) is None
+    def _leave_out(self, files: Iterable[LeftOut]) -> None:
+        for file in files:
+            self.left_out.append(LeftOut(file.path, "no_class_folder") if file.reason == "video" else file)
 
 
 def _by_number(path: Path) -> list[tuple[int, str]]:

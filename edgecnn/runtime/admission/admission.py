@@ -196,7 +196,9 @@ def _by_signal(status: int, limit_s: float | None) -> str:
     if name == "SIGXCPU":
         limit = "the limit of CPU time" if limit_s is None else f"{limit_s:.0f} s of CPU time"
         raise _TooSlowError(f"it exceeds {limit}, more than a model of its size should need on this machine")
-    if status > 0 or name in ("SIGKILL", "SIGTERM", "SIGALRM", "SIGINT", "SIGHUP"):
+    if status > 0:
+        raise _NoVerdictError(f"Python ended with {name}; run `edgecnn doctor`")
+    if name in ("SIGKILL", "SIGTERM", "SIGALRM", "SIGINT", "SIGHUP"):
         raise _NoVerdictError(
             f"the process was ended by {name}, possibly for lack of memory; free memory and try again"
         )

@@ -23,10 +23,14 @@ _LOOP_STEPS, _REFERENCE_LOOP_S = 5_000, 0.33e-3  # interpreted steps; on one cor
 _SIDE = 64  # of the matrices whose product is timed
 _REPEATS = 3
 _MARGIN = 5  # a convolution takes up to three times as long as a matrix product with as many multiplications
-_MOST_MACS = 300e9  # in all: three images of ViT-L/16 need 185e9. A file may declare false shapes, so there is a limit
+_MOST_MACS = 300e9  # in all: three images of ViT-L/16 need 185e9
 # Where the file lacks shapes: networks of this field need 70 to 170 MACs a weight at 224 x 224; a weight takes 1 to 4
 # bytes
 _MACS_PER_BYTE, _USUAL_PIXELS = 200, 224 * 224
+# A file may declare false shapes, so what it declares counts only as far as its size backs it. DenseNet-121 needs 360
+# MACs a weight at 224 x 224; SqueezeNet needs 670, and is below _FEW_MACS
+_MOST_MACS_PER_BYTE, _FEW_MACS = 400, 3e9
+_MOST_PIXELS, _MOST_IMAGES = 1024 * 1024, 128  # of the image and the batch that such a file may declare
 # Elapsed seconds per second of processor time before the machine counts as too busy. Windows has no limit of processor
 # time, there elapsed time alone counts
 _PATIENCE = 1.5 if sys.platform == "win32" else 4.0
@@ -55,11 +59,20 @@ def allowed_s(speed: MachineSpeed, macs: int | None, size_bytes: int, pixels: in
         speed: of this machine.
         macs: multiply-accumulates of one image; None: the file lacks shapes.
         size_bytes: of the file.
-        pixels: of one input image.
-        images: how many the trial run classifies.
+        pixels: of one input image, as the file declares it.
+        images: how many the trial run classifies, as the file declares it.
     """
-    work = _MACS_PER_BYTE * size_bytes * pixels / _USUAL_PIXELS if macs is None else macs
-    return min(LONGEST_S, _BASE_S * speed.slowdown + _MARGIN * min(images * work, _MOST_MACS) * speed.mac_s)
+    work = images * (_MACS_PER_BYTE * size_bytes * pixels / _USUAL_PIXELS if macs is None else macs)
+    return min(
+        LONGEST_S,
+        _BASE_S * speed.slowdown + _MARGIN * min(work, _backed_macs(size_bytes, pixels, images)) * speed.mac_s,
+    )
+
+
+def _backed_macs(size_bytes: int, pixels: int, images: int) -> float:
+    """The multiply-accumulates that a file of this size may declare in all."""
+    counted = min(images, _MOST_IMAGES) * min(pixels, _MOST_PIXELS) / _USUAL_PIXELS
+    return min(_MOST_MACS, max(_FEW_MACS, _MOST_MACS_PER_BYTE * size_bytes * counted))
 
 
 def elapsed_s(processor_s: float) -> float:

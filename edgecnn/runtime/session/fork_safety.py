@@ -7,13 +7,14 @@ with, and opens its own (:class:`edgecnn.runtime.session.model_session.ModelSess
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from weakref import WeakSet
 
 import onnxruntime
 
-__all__ = ["keep_in_children", "reopening"]
+__all__ = ["keep_in_children", "keep_inherited", "reopening"]
 
 _open: WeakSet[onnxruntime.InferenceSession] = WeakSet()
 
@@ -23,6 +24,7 @@ class _Reopening:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.process = os.getpid()
 
 
 reopening = _Reopening()
@@ -34,8 +36,16 @@ def keep_in_children(session: onnxruntime.InferenceSession) -> onnxruntime.Infer
     return session
 
 
-def _in_child() -> None:
+def keep_inherited() -> None:
+    """In a forked child, keeps the parent's sessions for ever. To be called before one of them may be freed.
+
+    ``os.fork`` calls it in the child. uWSGI forks in C and runs no hooks of Python by default, so it is also called at
+    the first use in another process, and before Python ends.
+    """
+    if reopening.process == os.getpid():
+        return
     reopening.lock = threading.Lock()
+    reopening.process = os.getpid()
     inherited = list(_open)
     if not inherited:
         return
@@ -46,4 +56,5 @@ def _in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(after_in_child=keep_inherited)
+    atexit.register(keep_inherited)

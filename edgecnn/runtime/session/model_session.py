@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import ProviderError
 from edgecnn.preprocess import Image
-from edgecnn.runtime.session.fork_safety import reopening
+from edgecnn.runtime.session.fork_safety import keep_inherited, reopening
 from edgecnn.runtime.session.model_file import Description, ModelFile
 from edgecnn.runtime.session.ort_errors import ort_reason
 
@@ -135,6 +135,7 @@ class ModelSession:
             ProviderError: it cannot be opened a second time.
             ModelError: the file is another one by now.
         """
+        keep_inherited()
         with reopening.lock:
             if self._process == os.getpid():
                 return

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgecnn.image.suffixes import VIDEO_SUFFIXES
 from edgecnn.runtime.sources.drivers.table import DRIVERS, SCHEMES, Kind
 from edgecnn.runtime.sources.redaction import secrets_in, without_passwords
-from edgecnn.video.suffixes import VIDEO_SUFFIXES
 
-__all__ = ["VIDEO_SUFFIXES", "Address", "Kind", "parse_address", "with_colon"]
+__all__ = ["Address", "Kind", "parse_address", "with_colon"]
 
 
 @dataclass(frozen=True)

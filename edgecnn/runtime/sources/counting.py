@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-from edgecnn.errors import EdgeCNNError
-from edgecnn.runtime.sources.address import parse_address
-from edgecnn.runtime.sources.files import expand_sources
+from edgecnn.runtime.sources.files import ImagePaths
 
 __all__ = ["count_frames"]
 
 
-def count_frames(sources: Sequence[str | os.PathLike[str]], every: int = 1) -> int | None:
-    """Frames of files and videos, these as their headers say.
+def count_frames(images: Sequence[ImagePaths], videos: Sequence[str], every: int = 1) -> int | None:
+    """Images, and frames of videos as their headers say; None where these or standard input do not tell.
 
-    None where there is no end or no telling: a camera, standard input.
+    Args:
+        images: files in turn; counting by ``every`` begins anew with each.
+        videos: paths.
+        every: give only every N-th.
     """
-    images = frames = 0
-    for address in map(parse_address, sources):
-        if address.live or address.text == "-":
-            return None
-        if address.kind == "video":
-            from edgecnn.runtime.sources.video import stated_frames  # noqa: PLC0415  # images need no video decoder
+    counts = [paths.count() for paths in images]
+    if videos:
+        from edgecnn.runtime.sources.video import stated_frames  # noqa: PLC0415  # images need no video decoder
 
-            stated = stated_frames(address.text)
-            if stated is None:
-                return None
-            frames += -(-stated // every)
-            continue
-        try:
-            images += sum(1 for _ in expand_sources([address.text]))
-        except EdgeCNNError:  # reported where it is opened
-            return None
-    return frames + -(-images // every)
+        counts += [stated_frames(path) for path in videos]
+    return None if None in counts else sum(-(-(count or 0) // every) for count in counts)

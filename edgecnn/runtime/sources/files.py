@@ -6,14 +6,45 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
+from edgecnn.image.suffixes import VIDEO_SUFFIXES
 from edgecnn.preprocess import MAX_PIXELS, decode, read_bytes
-from edgecnn.runtime.sources.address import VIDEO_SUFFIXES
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 
-__all__ = ["expand_sources", "read_frame"]
+if TYPE_CHECKING:
+    from edgecnn.data.left_out import LeftOut
+
+__all__ = ["FolderListing", "ImagePaths", "expand_sources", "read_frame"]
+
+
+@dataclass(frozen=True)
+class FolderListing:
+    """What one walk through a folder found, or through the folders that a pattern matches."""
+
+    source: str
+    images: int
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class ImagePaths:
+    """Paths of images in the given order. Those on standard input are read while iterating."""
+
+    groups: tuple[Iterable[str], ...]  # one a source
+    folders: tuple[FolderListing, ...]  # of the folders and patterns among the sources
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self.groups)
+
+    def count(self) -> int | None:
+        """How many there are; None: standard input has no end in sight."""
+        counts = [len(group) if isinstance(group, tuple) else None for group in self.groups]
+        return None if None in counts else sum(count or 0 for count in counts)
 
 
 def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
@@ -35,30 +66,38 @@ def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
     )
 
 
-def expand_sources(sources: Iterable[str]) -> Iterator[str]:
-    """Yields image paths in the given order, those of a folder sorted. Checks all sources before the first path.
+def expand_sources(sources: Iterable[str]) -> ImagePaths:
+    """Lists image paths in the given order, those of a folder sorted. Checks all sources, and reads each folder once.
 
     Raises:
-        InputNotFoundError: a path or pattern matches nothing, or standard input has no path.
+        InputNotFoundError: a path or pattern matches nothing; while iterating, standard input has no path.
         DataError: a folder has no images.
         SourceError: unknown kind of source.
     """
-    return (path for group in [_expand(source) for source in sources] for path in group)
+    folders: list[FolderListing] = []
+    return ImagePaths(tuple(_expand(source, folders) for source in sources), tuple(folders))
 
 
-def _expand(source: str) -> Iterable[str]:
+def _expand(source: str, folders: list[FolderListing]) -> Iterable[str]:
     if source == "-":
         return _named_on_input()
     path = Path(source)
     try:
         if path.is_dir():
-            return _folder(path)
+            found = _below(source, [path], folders)
+            if not found:
+                raise DataError(_no_images(source, folders.pop()))
+            return found
         if path.exists():
             return (source,)
     except OSError as error:  # longer than a name may be
         raise InputNotFoundError(
             f"{source}: no such image, folder or pattern: {error.strerror}; check the path"
         ) from error
+    return _matching(source, folders)
+
+
+def _matching(source: str, folders: list[FolderListing]) -> tuple[str, ...]:
     import glob  # noqa: PLC0415  # a path that is there needs none
 
     matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []  # noqa: PTH207  # a pattern may be absolute
@@ -70,16 +109,22 @@ def _expand(source: str) -> Iterable[str]:
         )
     if not matches:
         raise InputNotFoundError(f"{source}: no such image, folder or pattern; check the path")
-    once: dict[str, str] = {}  # `**` matches folders and what is in them
-    for match in matches:
-        for found in _folder(Path(match)) if Path(match).is_dir() else (match,):
-            once.setdefault(os.path.normpath(found), found)
-    return once.values()
+    matched = {Path(match) for match in matches if Path(match).is_dir()}
+    # `**` matches folders and what is in them: the walk through the outermost ones decides on that
+    named = [match for match in matches if matched.isdisjoint((Path(match), *Path(match).parents))]
+    outermost = sorted(folder for folder in matched if matched.isdisjoint(folder.parents))
+    found = {os.path.normpath(path): path for path in (*named, *_below(source, outermost, folders))}
+    if not found:
+        raise DataError(_no_images(source, folders.pop()))
+    return tuple(found[name] for name in sorted(found))
 
 
 def _named_on_input() -> Iterator[str]:
     named = 0
-    for line in (raw.rstrip("\r\n") for raw in sys.stdin):
+    for raw in sys.stdin:
+        line = raw.rstrip("\r\n")
+        if not named:
+            line = line.removeprefix("\ufeff")  # Windows' programs begin a list with a byte order mark
         if line:
             named += 1
             yield line
@@ -87,10 +132,19 @@ def _named_on_input() -> Iterator[str]:
         raise InputNotFoundError("-: no paths on standard input; give one path per line")
 
 
-def _folder(folder: Path) -> list[str]:
-    from edgecnn.data.dataset import find_images  # noqa: PLC0415  # a single image needs none of it
+def _below(source: str, roots: list[Path], folders: list[FolderListing]) -> tuple[str, ...]:
+    """The images below folders that a source names or matches; adds what was found there to ``folders``."""
+    if not roots:
+        return ()
+    from edgecnn.data.folder_files import list_files  # noqa: PLC0415  # a single image needs none of it
 
-    found = [str(path) for path in find_images(folder)]
-    if not found:
-        raise DataError(f"{folder}: the folder contains no images; check the path")
-    return found
+    found = [list_files(root) for root in roots]
+    images = tuple(str(path) for files in found for path in files.images)
+    folders.append(FolderListing(source, len(images), tuple(file for files in found for file in files.left_out)))
+    return images
+
+
+def _no_images(source: str, listing: FolderListing) -> str:
+    from edgecnn.data.left_out import in_place_of_images  # noqa: PLC0415
+
+    return f"{source}: the folder contains no images{in_place_of_images(listing.left_out)}; check the path"

@@ -88,12 +88,20 @@ def capture(options: CaptureOptions, progress: Progress | None = None) -> Captur
 def _session_folder(label_folder: Path) -> Path:
     """A folder for the frames of this session, which training keeps on one side of its split."""
     name = SESSION_PREFIX + re.sub(r"[^0-9TZ]", "", now_rfc3339().partition(".")[0]) + "Z"
+    make_folder(label_folder)
     folder, number = label_folder / name, 1
-    while folder.exists():
-        number += 1
-        folder = label_folder / f"{name}-{number}"
-    make_folder(folder)
-    return folder
+    while True:
+        try:
+            folder.mkdir()  # made, not only looked up: two captures that start together get two
+        except FileExistsError:
+            number += 1
+            folder = label_folder / f"{name}-{number}"
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot be written: {error.strerror}; allow writing there, or choose another --out"
+            ) from error
+        else:
+            return folder
 
 
 def frames_for(

@@ -16,7 +16,8 @@ from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Missing, Prediction, Status
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources.address import parse_address
-from edgecnn.runtime.sources.files import expand_sources, read_frame
+from edgecnn.runtime.sources.counting import count_frames
+from edgecnn.runtime.sources.files import FolderListing, ImagePaths, expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.system.cpu_features import allowed_threads
 
@@ -76,14 +77,24 @@ class _Unreadable:
     reason: str
 
 
+@dataclass(frozen=True)
+class _Files:
+    """The sources of a stream that have an end."""
+
+    images: tuple[ImagePaths, ...]
+    videos: tuple[str, ...]
+    every: int
+
+
 class AnswerStream(Iterator[Answered]):
     """Iterator of frames and predictions.
 
     Closing it, leaving its ``with`` block or deleting it stops its reader threads and capture processes.
     """
 
-    def __init__(self, answers: Answers, cameras: Cameras | None, statuses: Counter[Status]) -> None:
+    def __init__(self, answers: Answers, cameras: Cameras | None, statuses: Counter[Status], files: _Files) -> None:
         self._answers = answers
+        self._files = files
         self._cameras = cameras
         self._process = os.getpid()
         self.statuses = statuses
@@ -93,6 +104,18 @@ class AnswerStream(Iterator[Answered]):
     def counters(self) -> dict[str, Counters]:
         """Counters of each camera and stream, by name."""
         return {} if self._cameras is None else self._cameras.counters
+
+    @property
+    def folders(self) -> tuple[FolderListing, ...]:
+        """What was found in each folder among the sources, and what was left out of it."""
+        return tuple(folder for paths in self._files.images for folder in paths.folders)
+
+    def expected_frames(self) -> int | None:
+        """Images and frames that the sources will give; None where there is no end or no telling: a camera, standard
+        input."""
+        if self._cameras is not None:
+            return None
+        return count_frames(self._files.images, self._files.videos, self._files.every)
 
     def __next__(self) -> Answered:
         if self._process != os.getpid():  # its readers are threads and processes of the parent
@@ -123,17 +146,20 @@ def answer_stream(
         raise UsageError("no source; give an image, a folder, a video, a camera or a stream")
     addresses = [parse_address(source) for source in sources]
     parts: list[StreamAnswers] = []
+    images: list[ImagePaths] = []
     for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
         texts = [a.text for a in group]
         if kind == "images":
-            parts.append(_images(classifier, expand_sources(texts), options))
+            images.append(expand_sources(texts))
+            parts.append(_images(classifier, images[-1], options))
         else:
             parts += [_video(classifier, text, options) for text in texts]
     cameras = _cameras([a for a in addresses if a.live], classifier, options)
     if cameras is not None:
         parts.append(_live(classifier, cameras, options))
     statuses = Counter[Status]()
-    return AnswerStream(_in_turn(parts, options, statuses), cameras, statuses)
+    files = _Files(tuple(images), tuple(a.text for a in addresses if a.kind == "video"), options.every)
+    return AnswerStream(_in_turn(parts, options, statuses), cameras, statuses, files)
 
 
 def _cameras(addresses: Sequence[Address], classifier: FrameClassifier, options: StreamOptions) -> Cameras | None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from edgecnn._version import __version__
+
 __all__ = ["CHILD_FLAG", "NoInterpreterError", "Python", "allow_frozen_children", "find_python"]
 
 CHILD_FLAG = "--edgecnn-child"  # of a frozen program that is its own child process
@@ -82,7 +84,15 @@ def find_python() -> Python:
             raise NoInterpreterError(
                 f"{_VARIABLE} is {named}, which is not a Python {_VERSION} interpreter; correct it"
             )
-        return _ours(program) if _has_modules_as_files() else _foreign(program)
+        if _has_modules_as_files():
+            return _ours(program)
+        python = _foreign(program)
+        if not _has_edgecnn(python):
+            raise NoInterpreterError(
+                f"{_VARIABLE} is {named}, which has no edgecnn {__version__}; install that release there, or name "
+                "another interpreter"
+            )
+        return python
     if not is_frozen() and _is_named_python(sys.executable):
         if not _can_run(sys.executable):
             raise NoInterpreterError(f"{sys.executable} cannot be started; {_REMEDY}")
@@ -152,15 +162,28 @@ def _candidates() -> Iterator[str]:
 
 @cache
 def _is_same_version(program: str) -> bool:
+    said = _said((program, "-I", "-S", "-c", _CHECK), dict(os.environ), None)
+    return said == [str(sys.version_info[0]), str(sys.version_info[1]), sys.implementation.name]
+
+
+def _has_edgecnn(python: Python) -> bool:
+    """Whether it has this release: another one may speak otherwise with its child processes."""
+    program = (*python.command, "-c", "import edgecnn; print(edgecnn.__version__)")
+    return _said(program, python.environment, python.folder) == [__version__]
+
+
+def _said(command: tuple[str, ...], environment: Mapping[str, str], folder: str | None) -> list[str]:
+    """The words that the command prints; none if it fails."""
     try:
-        said = subprocess.run(  # noqa: S603  # named like Python, beside the standard library in use
-            [program, "-I", "-S", "-c", _CHECK],
+        return subprocess.run(  # noqa: S603  # Python by its name, or the program that the user names
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=_CHECK_TIMEOUT_S,
             check=False,
+            env=environment,
+            cwd=folder,
         ).stdout.split()
     except (OSError, subprocess.SubprocessError):
-        return False
-    return said == [str(sys.version_info[0]), str(sys.version_info[1]), sys.implementation.name]
+        return []

@@ -69,7 +69,7 @@ AUGMENTATIONS = {
 def find_augmentation(name: str) -> Augmentation:
     """Raises :class:`UsageError` for a name that no augmentation has."""
     if name not in AUGMENTATIONS:
-        raise UsageError(f"--augment {name}: no augmentation has that name; there are {', '.join(AUGMENTATIONS)}")
+        raise UsageError(f"--augment {name}: unknown augmentation; choose one of {', '.join(AUGMENTATIONS)}")
     return AUGMENTATIONS[name]
 
 

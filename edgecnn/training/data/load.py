@@ -109,13 +109,14 @@ def load_training_data(
     """
     folder = scan_folder(root, plan.folder if plan else None)
     _require_classes(folder)
+    session_of = dict(zip(folder.images, session_keys(folder.images, root, group), strict=True))  # before the reading
     facts, faults, pixels = _read_all(folder, reporter, workers, plan)
     _require_images(folder, [f.file for f in facts], len(faults))
     index = {name: i for i, name in enumerate(folder.class_names)}
     labels = [index[f.file.class_name or ""] for f in facts]
     copies = _find_copies(facts, reporter)
     images = [f.file for f in facts]
-    sessions = session_keys(images, root, group)
+    sessions = [session_of[image] for image in images]
     groups = join_groups(copies.groups, sessions)
     shares = SplitShares(val_split, test_split, seed)
     splits = _ready(folder, images, labels, groups, shares) if folder.ready_split else None

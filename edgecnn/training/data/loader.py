@@ -36,12 +36,13 @@ class TrainingBatch:
 
 
 def steps_an_epoch(images: int, batch: int, processes: int = 1) -> int:
-    """A last batch of one image is left out, since batch-norm cannot estimate from it.
+    """A last batch is left out where a process would get one image of it or none.
 
-    So is one with less than an image a process.
+    Batch normalization cannot estimate from one image where the network has shrunk it to one pixel. Images are in
+    another order each epoch, so each is left out seldom.
     """
     full, rest = divmod(images, batch)
-    return max(1, full + (1 if rest >= max(2, processes) else 0))
+    return max(1, full + (1 if rest >= 2 * processes else 0))
 
 
 def training_batches(

@@ -51,6 +51,11 @@ class PreparedData:
         """Of an epoch."""
         return steps_an_epoch(len(self.train), self.step_images, self.world.size)
 
+    @property
+    def least_images(self) -> int:
+        """Of one process in one step: the fewest."""
+        return min(self.step_images, len(self.train)) // self.world.size
+
     def truth(self, split: Split) -> NDArray[np.int64]:
         """``[N]`` classes of a split's images."""
         return np.array([s.label for s in self.data.of(split)], np.int64)

@@ -196,5 +196,5 @@ MODELS = {
 def find_model(name: str) -> ModelSpec:
     """Returns the built-in network with this name. Raises :class:`UsageError` if there is none."""
     if name not in MODELS:
-        raise UsageError(f"--model {name}: unknown network; known networks: {', '.join(MODELS)}")
+        raise UsageError(f"--model {name}: unknown network; choose one of {', '.join(MODELS)}")
     return MODELS[name]

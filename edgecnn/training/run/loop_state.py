@@ -42,9 +42,9 @@ class LoopState:
     seen: int = 0  # images
     newest: Step | None = None
 
-    def resume(self, progressed: Progressed) -> None:
-        """Goes on from a checkpoint."""
-        self.history, self.epochs = list(progressed.history), progressed.planned_epochs
+    def resume(self, progressed: Progressed, epochs: int | None = None) -> None:
+        """Goes on from a checkpoint, to so many epochs in all; None: as many as were planned."""
+        self.history, self.epochs = list(progressed.history), progressed.planned_epochs if epochs is None else epochs
         self.best_top1, self.best_nll = progressed.best_top1, progressed.best_nll
         self.since_best = progressed.since_best
         self.step, self.loss_sum, self.seen = progressed.step, progressed.loss_sum, progressed.seen

@@ -33,9 +33,11 @@ def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
     if options.time_budget_min is not None:
         settled["epochs"] = epochs
     own = settled["model"] == OWN
+    # Nobody can name an own network, and the checkpoint of --qat defines these
+    omitted = {"model", "preset", "imgsz", "weights"} if options.qat else {"model"} if own else set()
     command = ["edgecnn", "train", str(options.data)]
     for declared in declarations(TrainOptions):
-        if isinstance(declared.spec, Option) and declared.spec.repeated and not (own and declared.name == "model"):
+        if isinstance(declared.spec, Option) and declared.spec.repeated and declared.name not in omitted:
             command += _words(declared, settled.get(declared.name, getattr(options, declared.name)))
     return shlex.join(command) + (
         "  # from Python, with your own network: train(TrainOptions(...), network=...)" if own else ""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.atomic import make_folder, write_text
 from edgecnn.errors import InputNotFoundError, OutputError, UsageError
+from edgecnn.folder_lock import folder_lock
 from edgecnn.training.data.load import TrainingData
 
 __all__ = ["RunFolder", "next_free", "open_run", "write_split_csv"]
@@ -88,31 +91,39 @@ class RunFolder:
             path.unlink(missing_ok=True)
 
 
-def open_run(out: Path | None, *, resume: bool, force: bool) -> RunFolder:
-    """Makes the run folder, or finds the one to resume.
+@contextmanager
+def open_run(out: Path | None, *, resume: bool, force: bool, say: Callable[[str], None]) -> Iterator[RunFolder]:
+    """Makes the run folder, or finds the one to resume, and holds its lock.
+
+    A folder that is empty at the end is removed: a command that failed leaves no ``runs/train/1`` behind.
 
     Raises:
         UsageError: ``resume`` without a folder, or a folder that holds a run without ``resume`` or ``force``.
         InputNotFoundError: nothing to resume there.
-        OutputError: the folder cannot be made.
+        OutputError: the folder cannot be made, or another run is writing into it.
     """
-    if resume:
-        if out is None:
-            raise UsageError("--resume: name the run to go on with, by --out RUN")
-        run = RunFolder(out)
-        if not run.last.exists() and not run.previous.exists():
-            raise InputNotFoundError(
-                f"{run.last}: no such checkpoint, so there is nothing to resume; check --out, or train without --resume"
-            )
-        return run
-    if out is None:
-        return RunFolder(next_free(Path("runs") / "train"))
-    run = RunFolder(out)
-    if run.holds_a_run and not force:
-        raise UsageError(
-            f"{out}: holds a run already; go on with it by --resume, replace it by --force, or name another --out"
-        )
+    run = _find_run(out) if resume else RunFolder(next_free(Path("runs") / "train") if out is None else out)
     make_folder(run.root)
+    try:
+        with folder_lock(run.root, "--out", say):
+            if not resume and not force and run.holds_a_run:  # with the lock held: a run may just have ended here
+                raise UsageError(
+                    f"{out}: holds a run already; go on with it by --resume, replace it by --force, or name another "
+                    "--out"
+                )
+            yield run
+    finally:
+        run.discard_if_empty()
+
+
+def _find_run(out: Path | None) -> RunFolder:
+    if out is None:
+        raise UsageError("--resume: name the run to go on with, by --out RUN")
+    run = RunFolder(out)
+    if not run.last.exists() and not run.previous.exists():
+        raise InputNotFoundError(
+            f"{run.last}: no such checkpoint, so there is nothing to resume; check --out, or train without --resume"
+        )
     return run
 
 

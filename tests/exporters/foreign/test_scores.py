@@ -24,7 +24,15 @@ CONSTANTS = {
     "four": np.array([4]),
     "unit": np.float32(1),
     "hundred": np.float32(100),
+    "large": np.float32(1e4),
     "shape": np.array([-1, 1]),
+    "zero": np.array([0]),
+    "none": np.float32(0),
+    "units": np.ones((1, 1), np.float32),
+    "eighth": np.float32(1 / 8),
+    "half": np.float32(0.5),
+    "sizes": np.array([1, 1]),
+    "map4": np.array([0, 1, 1, 1]),
 }
 
 
@@ -42,6 +50,19 @@ HIDDEN = {
     "the other class": (1, [SIGMOID, _node("Sub", "unit", "s", "y")]),
     "column of softmax": (2, [SOFTMAX, _node("Gather", "s", "one", "y", axis=1)]),
     "slice of softmax": (2, [SOFTMAX, _node("Slice", "s", "one", "two", "one", "y")]),
+    "rectified": (1, [SIGMOID, _node("Relu", "s", "y")]),
+    "multiplied by ones": (1, [SIGMOID, _node("Mul", "s", "units", "y")]),
+    "percent, and back": (1, [SIGMOID, _node("Mul", "s", "hundred", "p"), _node("Div", "p", "hundred", "y")]),
+    "a limit": (1, [SIGMOID, _node("Greater", "s", "low", "a"), _node("Where", "a", "s", "low", "y")]),
+    "expanded": (1, [SIGMOID, _node("Expand", "s", "sizes", "y")]),
+    "hard sigmoid": (
+        1,
+        [_node("Mul", "l", "eighth", "m"), _node("HardSigmoid", "m", "s"), _node("Identity", "s", "y")],
+    ),
+    "mean of a map": (
+        1,
+        [SIGMOID, _node("Reshape", "s", "map4", "t"), _node("GlobalAveragePool", "t", "u"), _node("Flatten", "u", "y")],
+    ),
 }
 
 
@@ -67,7 +88,90 @@ def test_one_column_is_not_squashed_twice(how: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found[:, 1], _original(tmp_path / "theirs.onnx").ravel(), atol=1e-3)
 
 
+SEVERAL = {
+    "logits": [],
+    "logits and a temperature": [_node("Div", "l", "half", "y")],
+    "logarithms": [_node("LogSoftmax", "l", "y", axis=1)],
+    "logarithms of probabilities": [SOFTMAX, _node("Log", "s", "y")],
+    "probabilities, transposed twice": [
+        SOFTMAX,
+        _node("Transpose", "s", "t", perm=[1, 0]),
+        _node("Transpose", "t", "y", perm=[1, 0]),
+    ],
+    "probabilities of at least": [SOFTMAX, _node("Max", "s", "low", "y")],
+    "a softmax written out": [
+        _node("Exp", "l", "e"),
+        _node("ReduceSum", "e", "one", "t"),
+        _node("Div", "e", "t", "y"),
+    ],
+}
+
+
+@pytest.mark.parametrize("how", SEVERAL)
+def test_several_columns_mean_the_networks_own_probabilities(how: str, tmp_path: Path) -> None:
+    _adopt(tmp_path, 3, SEVERAL[how], 3, 3)
+    found = open_session(tmp_path / "ours.onnx", "cpu").probabilities(images())
+    theirs = _original(tmp_path / "theirs.onnx").astype(np.float64)
+    powers = theirs if (theirs >= 0).all() and np.allclose(theirs.sum(1), 1) else np.exp(theirs)
+    np.testing.assert_allclose(found, powers / powers.sum(1, keepdims=True), atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [("rest", "s"), ("s", "rest")])
+@pytest.mark.parametrize("saturated", [False, True])
+def test_one_sigmoid_as_two_columns(order: tuple[str, str], saturated: bool, tmp_path: Path) -> None:
+    front = [_node("Mul", "l", "large", "z"), _node("Sigmoid", "z", "s")] if saturated else [SIGMOID]
+    end = [*front, _node("Sub", "unit", "s", "rest"), _node("Concat", *order, "y", axis=1)]
+    _adopt(tmp_path, 1, end, 2, 2)
+    found = open_session(tmp_path / "ours.onnx", "cpu").probabilities(images())
+    np.testing.assert_allclose(found, _original(tmp_path / "theirs.onnx"), atol=1e-4)
+
+
 REFUSED = {
+    "logarithms of the wrong sign": (
+        3,
+        [_node("LogSoftmax", "l", "s", axis=1), _node("Neg", "s", "y")],
+        3,
+        FLOAT,
+        "combined",
+    ),
+    "probabilities of the contrary": (2, [SOFTMAX, _node("Sub", "unit", "s", "y")], 2, FLOAT, "sums over|combined"),
+    "a softmax over one column": (1, [SOFTMAX, _node("Identity", "s", "y")], 1, FLOAT, "one column only"),
+    "one of two logits": (2, [_node("Gather", "l", "one", "y", axis=1)], 1, FLOAT, "does not say what"),
+    "a sigmoid per class, rectified": (3, [SIGMOID, _node("Relu", "s", "y")], 3, FLOAT, "probability of its own"),
+    "a hard sigmoid by hand": (
+        3,
+        [_node("Mul", "l", "eighth", "m"), _node("Clip", "m", "none", "unit", "y")],
+        3,
+        FLOAT,
+        "does not say what",
+    ),
+    "a decision": (
+        3,
+        [SIGMOID, _node("Greater", "s", "half", "d"), _node("Where", "d", "unit", "none", "y")],
+        3,
+        FLOAT,
+        "comes from Where",
+    ),
+    "fewer sorted scores than labels": (
+        4,
+        [make_node("TopK", ["l", "two"], ["y", "i"], axis=1)],
+        2,
+        FLOAT,
+        "TopK",
+        3,
+    ),
+    "the difference of two probabilities": (
+        2,
+        [
+            SOFTMAX,
+            _node("Gather", "s", "zero", "first", axis=1),
+            _node("Gather", "s", "one", "second", axis=1),
+            _node("Sub", "second", "first", "y"),
+        ],
+        1,
+        FLOAT,
+        "combined",
+    ),
     "a sigmoid per class, cast": (3, [SIGMOID, _node("Cast", "s", "y", to=FLOAT)], 3, FLOAT, "probability of its own"),
     "a class number": (3, [_node("ArgMax", "l", "y", axis=1)], 1, TensorProto.INT64, "int64 values, which are no"),
     "a class number as float": (
@@ -78,8 +182,8 @@ REFUSED = {
         "ArgMax",
     ),
     "sorted scores": (3, [make_node("TopK", ["l", "two"], ["y", "i"], axis=1)], 2, FLOAT, "TopK"),
-    "percent": (3, [SOFTMAX, _node("Mul", "s", "hundred", "y")], 3, FLOAT, "multiplied or shifted"),
-    "percent of one": (1, [SIGMOID, _node("Mul", "s", "hundred", "y")], 1, FLOAT, "multiplied or shifted"),
+    "percent": (3, [SOFTMAX, _node("Mul", "s", "hundred", "y")], 3, FLOAT, "multiplied, shifted or combined"),
+    "percent of one": (1, [SIGMOID, _node("Mul", "s", "hundred", "y")], 1, FLOAT, "multiplied, shifted or combined"),
     "a part of softmax": (4, [SOFTMAX, _node("Slice", "s", "one", "four", "one", "y")], 3, FLOAT, "leaves classes"),
     "a logarithm": (
         2,
@@ -93,9 +197,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_no_score_is_refused(what: str, tmp_path: Path) -> None:
-    classes, end, columns, kind, says = REFUSED[what]
+    classes, end, columns, kind, says, *labels = REFUSED[what]
     with pytest.raises((ModelError, UsageError), match=says) as caught:
-        _adopt(tmp_path, classes, end, columns, max(2, columns), output_type=kind)
+        _adopt(tmp_path, classes, end, columns, labels[0] if labels else max(2, columns), output_type=kind)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "ours.onnx").exists()
 

@@ -327,7 +327,7 @@ def test_a_stalled_probe_is_ended_and_not_remembered(
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        ("raise SystemExit(1)", "ended by status 1"),
+        ("raise SystemExit(1)", "Python ended with status 1; run `edgecnn doctor`"),
         ("import sys; sys.stdin.buffer.read(); print('{}')", "returned no result"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "lack of memory"),
         ('import sys; sys.stdin.buffer.read(); print(\'{"why": null, "onnxruntime": "1.0"}\')', "used onnxruntime 1.0"),

@@ -64,6 +64,41 @@ def test_the_limit_grows_with_the_machine_and_with_the_model() -> None:
     assert allowed_s(SERVER, **LITE0, images=100) > small
 
 
+@pytest.mark.parametrize(
+    ("size_bytes", "claims", "most_s"),
+    [
+        (10_000, {"macs": 10**15}, 8),
+        (1_000_000, {"macs": 10**15}, 8),
+        (10_000_000, {"macs": 10**15}, 9),
+        (1_000_000, {"macs": None, "pixels": 64_000_000}, 11),
+        (1_000_000, {"macs": 10**15, "pixels": 64_000_000}, 11),
+        (1_000_000, {"macs": 10**15, "images": 2_000}, 14),
+    ],
+    ids=str,
+)
+def test_what_a_file_declares_counts_as_far_as_its_size_backs_it(
+    size_bytes: int, claims: dict[str, int | None], most_s: float
+) -> None:
+    """A false shape took a core for 45 s whatever the size of its file."""
+    assert allowed_s(SERVER, **{"size_bytes": size_bytes, "pixels": 224 * 224, **claims}) < most_s
+
+
+# Published: multiply-accumulates, bytes in int8 (one a weight), pixels
+@pytest.mark.parametrize(
+    ("macs", "weights", "side"),
+    [
+        (385e6, 4.65e6, 224), (820e6, 1.25e6, 224), (2.83e9, 7.98e6, 224), (4.09e9, 25.6e6, 224), (37.8e9, 66.3e6, 600),
+    ],
+    ids=["EfficientNet-Lite0", "SqueezeNet 1.0", "DenseNet-121", "ResNet-50", "EfficientNet-B7"],
+)  # fmt: skip
+@pytest.mark.parametrize("machine", [SERVER, EMULATED_A76], ids=["server", "emulated A76"])
+def test_networks_that_are_what_they_declare_get_all_their_time(
+    macs: float, weights: float, side: int, machine: MachineSpeed
+) -> None:
+    full_s = 7 * machine.slowdown + 5 * 3 * macs * machine.mac_s
+    assert allowed_s(machine, int(macs), int(weights), side * side) == pytest.approx(min(full_s, LONGEST_S))
+
+
 def test_no_file_can_ask_for_more_than_the_longest() -> None:
     """Shapes that a file declares may be false."""
     assert allowed_s(SERVER, 10**30, 2**31, 10**12, images=10**9) < 60

@@ -18,6 +18,10 @@ from mjpeg_server import jpeg, mjpeg_camera
 from edgecnn import Classifier, Frame, open_source
 from edgecnn.errors import SourceError
 from edgecnn.runtime.sources import LiveOptions, LiveSource, Outage, parse_address
+from edgecnn.runtime.sources.capture import worker
+from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
+from edgecnn.runtime.sources.drivers.driver import DriverError
+from edgecnn.runtime.sources.drivers.table import DRIVERS, Driver
 
 QUICK = LiveOptions(stall_s=0.8, open_s=3.0, first_wait_s=0.05, longest_wait_s=0.2)
 
@@ -198,6 +202,15 @@ def test_with_fail_fast_it_is_an_error() -> None:
 def test_what_can_never_be_opened_is_an_error_at_the_first_frame(source: str, why: str) -> None:
     with open_source(source) as opened, pytest.raises(SourceError, match=why):
         next(opened)
+
+
+def test_a_driver_that_is_not_installed_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a frozen program whose packer left it out."""
+    monkeypatch.setitem(DRIVERS, "fake", Driver("left_out", "read"))
+    order = CaptureOrder("fake", "fake:", "", 0, 0, 0, 1, 1, 1.0, None, "/")
+    with pytest.raises(DriverError, match="left_out'; install edgecnn again, or add the module to the froz") as raised:
+        worker._open(order)
+    assert raised.value.permanent
 
 
 def test_frames_that_cannot_be_decoded_are_counted_and_passed_over() -> None:

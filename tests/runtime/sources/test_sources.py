@@ -48,6 +48,16 @@ def test_a_pattern_of_folders_gives_each_image_once(tmp_path: Path, monkeypatch:
         assert sorted(map(os.path.normpath, expand_sources([pattern]))) == ["p/a/1.png", "p/a/2.png", "p/b/1.png"]
 
 
+def test_an_empty_folder_that_a_pattern_matches_is_no_error_but_where_there_is_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "1.png").write_bytes(b"")
+    assert list(expand_sources([str(tmp_path / "*")])) == [str(tmp_path / "full" / "1.png")]
+    (tmp_path / "empty" / "1.heic").write_bytes(b"")
+    with pytest.raises(DataError, match=r"e\*: the folder contains no images \(1 of a format that is not read"):
+        expand_sources([str(tmp_path / "e*")])
+
+
 def test_a_video_that_a_pattern_matches_is_told_as_one(tmp_path: Path) -> None:
     (tmp_path / "v.mp4").write_bytes(b"")
     with pytest.raises(ImageError, match=r"v\.mp4: is a video in a list of images; give it as a separate source"):
@@ -72,6 +82,12 @@ def test_standard_input_gives_a_path_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     with os.fdopen(read, encoding="utf-8") as lines:
         monkeypatch.setattr(sys, "stdin", lines)
         assert list(expand_sources(["-"])) == ["one image.png", "ümlaut.png", "last.png"]
+
+
+def test_a_list_that_windows_programs_write_names_the_same_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notepad and PowerShell begin it with a byte order mark and end its lines with two characters."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\ufeffa.png\r\nb.png\r\n", newline=""))
+    assert list(expand_sources(["-"])) == ["a.png", "b.png"]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])

@@ -64,7 +64,7 @@ def test_a_name_that_is_no_utf_8_is_told_and_what_follows_is_answered(
         "the file name is not UTF-8, which FFmpeg requires for videos; rename it",
     )
     assert second.status == "ok"
-    assert count_frames([odd]) is None
+    assert count_frames([], [str(odd)]) is None
 
 
 def test_what_is_no_video_is_an_error(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from edgecnn.runtime.admission import verdict_cache
 from edgecnn.runtime.providers.availability import missing_in
 from edgecnn.runtime.session.run_options import RunOptions
 from edgecnn.runtime.sources import LiveOptions
+from edgecnn.runtime.sources.drivers.table import DRIVERS
 from edgecnn.runtime.system import python_interpreter
 from edgecnn.runtime.system.python_interpreter import NoInterpreterError, find_python
 
@@ -159,6 +160,32 @@ def test_a_frozen_program_is_its_own_child_process(tiny_model: Path, tmp_path: P
     script(program, f'exec {sys.executable} {main} "$@"')
     done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout, done.returncode) == ("the program itself runs\n(32, 32, 3)\n", 0), done.stderr
+
+
+def test_a_python_without_this_release_is_told_of(
+    no_interpreter: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen program has its modules inside itself, so the interpreter needs its own."""
+    monkeypatch.setattr(python_interpreter, "_has_modules_as_files", lambda: False)
+    real = Path(sys.prefix) / "bin" / "python3"
+    bare = script(tmp_path / "bare", f'exec {real} -I -S "$@"')
+    monkeypatch.setenv("EDGECNN_PYTHON", str(bare))
+    with pytest.raises(ModelError, match=r"EDGECNN_PYTHON is .*bare, which has no edgecnn \d.*; install that release"):
+        Classifier(tiny_model, ep="cpu")
+
+
+def test_packers_find_what_child_processes_import(tmp_path: Path) -> None:
+    """PyInstaller and cx_Freeze follow import statements in compiled modules, as modulefinder does."""
+    import modulefinder
+
+    main = tmp_path / "main.py"
+    main.write_text("from edgecnn import freeze_support\nfreeze_support()\n")
+    root = Path(python_interpreter.__file__).parents[3]
+    finder = modulefinder.ModuleFinder([str(root)])
+    finder.run_script(str(main))
+    needed = {f"edgecnn.runtime.sources.drivers.{driver.module}" for driver in DRIVERS.values()}
+    assert needed <= finder.modules.keys()
+    assert {"edgecnn.runtime.admission.sandbox", "edgecnn.runtime.classifier"} <= finder.modules.keys()
 
 
 def test_libraries_of_a_frozen_program_are_not_given_to_python(monkeypatch: pytest.MonkeyPatch) -> None:

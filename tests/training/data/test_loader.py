@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from edgecnn.preprocess import Image
 from edgecnn.training.data.augment import AUGMENTATIONS
@@ -124,3 +125,19 @@ def test_drawing_by_chance_shows_each_class_alike() -> None:
         np.zeros((320, 1, 1, 3), np.uint8), labels, np.eye(2, dtype=np.float32)[labels], np.ones(320, np.float32), share
     )
     assert 0.4 < labels[rare.order(np.random.default_rng(0))].mean() < 0.6
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("count", range(12, 25))
+def test_no_process_gets_one_image_of_a_last_batch(count: int, processes: int) -> None:
+    """Batch normalization cannot estimate from it; the images left out are fewer than two a process."""
+    pixels = np.zeros((count, 8, 8, 3), np.uint8)
+    seen = 0
+    for rank in range(processes):
+        world = World(rank, processes)
+        batches = list(
+            training_batches(_set(pixels, [0] * count), 8, 6, AUGMENTATIONS["none"], seed=0, epoch=0, world=world)
+        )
+        assert all(len(batch.images) >= 2 for batch in batches)
+        seen += len(_order(batches))
+    assert count - seen < 2 * processes

@@ -18,6 +18,7 @@ from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.optim.fake_quantization import fake_quantized
 from edgecnn.training.run.checkpoint import load_checkpoint
+from edgecnn.training.run.repeat_command import repeat_command
 from edgecnn.training.setup import resolve_options
 
 NETWORKS = [("resnet8", 32), ("mobilenetv3_small", 32), ("efficientnet_lite0", 32)]
@@ -118,3 +119,10 @@ def test_what_the_checkpoint_says_cannot_be_said_again(trained: Path, shapes: Pa
     for given in ({"model": "resnet8"}, {"preset": "scratch"}, {"imgsz": 64}, {"weights": "none"}):
         with pytest.raises(UsageError, match=f"omit --{next(iter(given))}$"):
             resolve_options(TrainOptions(data=shapes, qat=trained, **given))
+
+
+def test_the_command_that_repeats_a_run_leaves_out_what_the_checkpoint_says(trained: Path, shapes: Path) -> None:
+    options = TrainOptions(data=shapes, qat=trained, epochs=2)
+    command = repeat_command(options, resolve_options(options), 2)
+    assert f"--qat {trained}" in command
+    assert not any(f"--{name} " in command for name in ("model", "preset", "imgsz", "weights"))

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import cv2
 
@@ -31,6 +31,9 @@ from edgecnn.runtime.sources.capture.read_ahead import enumerate_frames, read_ah
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
 from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame
 from edgecnn.runtime.sources.drivers.table import DRIVERS
+
+if TYPE_CHECKING:  # the table names them; PyInstaller and other packers look for import statements
+    from edgecnn.runtime.sources.drivers import csi, fake, http, network_video, opencv  # noqa: F401
 
 __all__ = ["main"]
 
@@ -133,9 +136,19 @@ def _put(arrival: UndecodedFrame, memory: LatestFrame, number: int, index: int, 
 
 
 def _open(order: CaptureOrder) -> FrameIterator:
-    """Opens the driver of a source. Imports only the modules of this kind."""
+    """Opens the driver of a source. Imports only the modules of this kind.
+
+    Raises a permanent :class:`DriverError` if they cannot be imported.
+    """
     driver = DRIVERS[order.kind]
-    read: Callable[..., FrameIterator] = getattr(import_module(f"{drivers.__name__}.{driver.module}"), driver.function)
+    try:
+        module = import_module(f"{drivers.__name__}.{driver.module}")
+    except ImportError as error:
+        why = " ".join(str(error).split())
+        raise DriverError(
+            f"{why}; install edgecnn again, or add the module to the frozen program", permanent=True
+        ) from error
+    read: Callable[..., FrameIterator] = getattr(module, driver.function)
     return read(order.address, **{name: getattr(order, name) for name in driver.settings})
 
 

@@ -166,8 +166,6 @@ class PacketReader:
         start: float | None = None
         try:
             for packet in self._container.demux(self._stream):
-                if not packet.size:
-                    continue
                 if self._paced and packet.dts is not None and packet.time_base is not None:
                     time_s = float(packet.dts * packet.time_base)
                     now_s = time.monotonic()
