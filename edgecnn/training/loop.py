@@ -1,6 +1,6 @@
 """Training, from a folder of images to a run folder: the page to read first.
 
-Images are prepared by :mod:`edgecnn.training.data.prepared`. Where the run stands is in
+What is trained, images or clips, is a :class:`edgecnn.training.task.TrainingTask`. Where the run stands is in
 :mod:`edgecnn.training.run.loop_state`, what it saves in :mod:`edgecnn.training.run.run_checkpoints`.
 """
 
@@ -12,6 +12,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
@@ -22,20 +23,17 @@ from edgecnn.atomic import write_text
 from edgecnn.errors import CheckpointError, TrainingError
 from edgecnn.manifest import InputSpec, Manifest, TrainingRecord, UnknownRule
 from edgecnn.progress import Progress, Reporter, Silent
-from edgecnn.training.beginning import fit_classifier, suggest_lr
-from edgecnn.training.data.prepared import PreparedData, prepare
-from edgecnn.training.learner import Learner
+from edgecnn.training.images.image_task import ImageTask
+from edgecnn.training.learner import BatchLearner
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import ModelSpec
-from edgecnn.training.optim.distillation import load_teacher
-from edgecnn.training.optim.distributed import joined
+from edgecnn.training.optim.distributed import World, joined
 from edgecnn.training.optim.malloc import kept_memory
 from edgecnn.training.optim.schedule import learning_rate
 from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import Checkpoint, load_last
-from edgecnn.training.run.finalize import FinalizeContext, finalize
 from edgecnn.training.run.history import EpochRow, write_results_csv
 from edgecnn.training.run.interruption import Interruption
 from edgecnn.training.run.loop_state import LoopState
@@ -44,8 +42,8 @@ from edgecnn.training.run.resumed_options import check_resumable, resumed_option
 from edgecnn.training.run.run_checkpoints import RunCheckpoints
 from edgecnn.training.run.run_folder import RunFolder, open_run, write_split_csv
 from edgecnn.training.run.tensorboard_log import TensorBoardLog
-from edgecnn.training.setup import Setup, build_network, resolve_options
-from edgecnn.training.validation import validate
+from edgecnn.training.setup import Setup, resolve_options
+from edgecnn.training.task import FinishedRun, TrainingTask
 
 __all__ = ["train"]
 
@@ -84,8 +82,16 @@ def train(
                 resumed = load_last(run.last, run.previous, heard)
                 options, setup = _as_begun(options, resumed, run, network)
                 heard.say(f"options of the run: {repeat_command(options, setup, setup.recipe.epochs)}")
-            prepared = prepare(options, setup, run.root, heard, world)
-            return _train(options, setup, run, prepared, heard, resumed, started)
+            task = _prepare(options, setup, run, heard, world)
+            return _train(options, setup, run, task, heard, resumed, started)
+
+
+def _prepare(options: TrainOptions, setup: Setup, run: RunFolder, reporter: Reporter, world: World) -> TrainingTask:
+    if options.temporal is not None:
+        from edgecnn.training.temporal.clip_task import ClipTask  # noqa: PLC0415  # images need none of it
+
+        return ClipTask.prepare(options, setup, run.root, reporter, world)
+    return ImageTask.prepare(options, setup, run.root, reporter, world)
 
 
 def _as_begun(
@@ -106,32 +112,32 @@ def _train(
     options: TrainOptions,
     setup: Setup,
     run: RunFolder,
-    prepared: PreparedData,
+    task: TrainingTask,
     reporter: Reporter,
     resumed: Checkpoint | None,
     started: float,
 ) -> TrainResult:
-    """The run, once its images are prepared."""
-    world, labels = prepared.world, prepared.data.labels
+    """The run, once its data are prepared."""
+    world = task.world
     torch.manual_seed(options.seed)
-    built = build_network(setup, labels)
+    built = task.build_network(setup)
     network: ImageClassifier = built.to(setup.device, memory_format=built.memory_format)  # type: ignore[call-overload]
-    learner = _learner(network, options, setup, prepared)
-    learner.check_batch(prepared.least_images)
-    manifest = _manifest(options, setup, run, prepared)
+    learner = task.learner(network, options, setup)
+    learner.check_batch(task.least_images)
+    manifest = _manifest(options, setup, run, task)
     if options.force and not options.resume and world.leads:
         run.clear()  # not before: a run that cannot begin must not cost the earlier one
     state = LoopState(setup.recipe.epochs, started)
     if resumed:
-        _resume(resumed, options, learner, state, run, prepared, reporter)
+        _resume(resumed, options, learner, state, run, task, reporter)
     if world.leads:
-        write_split_csv(run.split, prepared.data)
-    checkpoints = RunCheckpoints(run, manifest, prepared.data.record, writes=world.leads)
+        write_split_csv(run.split, task.examples)
+    checkpoints = RunCheckpoints(run, manifest, task.examples.record, writes=world.leads)
     loop = _Loop(
         options=options,
         setup=setup,
         run=run,
-        prepared=prepared,
+        task=task,
         reporter=reporter,
         manifest=manifest,
         learner=learner,
@@ -141,14 +147,14 @@ def _train(
     if resumed:
         loop.replace_lost_best()
     elif setup.recipe.head_first:
-        fit_classifier(network, setup, prepared, reporter)
+        task.fit_classifier(network, setup, reporter)
         loop.keep_if_best(*loop.validate())
         loop.save_last()
     if options.find_lr and not resumed:
-        lr = suggest_lr(network, setup, prepared, reporter)
+        lr = task.suggest_lr(network, setup, reporter)
         options = replace(options, lr=lr, find_lr=False)  # so that a resumed run goes on with it
         setup = replace(setup, recipe=replace(setup.recipe, lr=lr))
-        learner = _learner(network, options, setup, prepared)
+        learner = task.learner(network, options, setup)
         loop = replace(loop, options=options, setup=setup, learner=learner)
     if state.epochs > len(state.history):
         loop.run_epochs()
@@ -157,57 +163,52 @@ def _train(
 
 def _finish(loop: _Loop, network: ImageClassifier) -> TrainResult:
     """Writes the report and the results, in the process that leads; every process returns the same."""
-    world, result = loop.prepared.world, None
+    world, result = loop.task.world, None
     if world.leads:
-        done = FinalizeContext(
+        done = FinishedRun(
             options=loop.options,
             setup=loop.setup,
             run=loop.run,
-            prepared=loop.prepared,
             manifest=loop.manifest,
             history=tuple(loop.state.history),
             reporter=loop.reporter,
         )
-        result = finalize(done, network, lambda: loop.state.seconds)
+        result = loop.task.finalize(done, network, lambda: loop.state.seconds)
     agreed = world.agree(result)
     assert agreed is not None
     return agreed
 
 
-def _learner(network: ImageClassifier, options: TrainOptions, setup: Setup, prepared: PreparedData) -> Learner:
-    teacher = load_teacher(options.teacher, prepared.data.labels, setup.device) if options.teacher else None
-    return Learner(network, setup, options.seed, prepared.world, teacher)
-
-
-def _manifest(options: TrainOptions, setup: Setup, run: RunFolder, prepared: PreparedData) -> Manifest:
+def _manifest(options: TrainOptions, setup: Setup, run: RunFolder, task: TrainingTask) -> Manifest:
     return Manifest(
-        labels=prepared.data.labels,
+        labels=task.examples.labels,
         input=InputSpec(setup.imgsz, setup.imgsz),
         preprocess=setup.preprocess,
         normalization=setup.normalization,
         unknown=UnknownRule(),
         training=TrainingRecord(
-            model=setup.spec.name, run=run.root.name, data_sha256=prepared.data.sha256, val_top1=None, seed=options.seed
+            model=setup.spec.name, run=run.root.name, data_sha256=task.examples.sha256, val_top1=None, seed=options.seed
         ),
         created_by=f"edgecnn {__version__}",
         opencv=cv2.__version__,
+        temporal=task.temporal,
     )
 
 
 def _resume(
     checkpoint: Checkpoint,
     options: TrainOptions,
-    learner: Learner,
+    learner: BatchLearner[Any],
     state: LoopState,
     run: RunFolder,
-    prepared: PreparedData,
+    task: TrainingTask,
     reporter: Reporter,
 ) -> None:
-    progressed, data = checkpoint.progressed, prepared.data
+    progressed, data = checkpoint.progressed, task.examples
     assert progressed is not None  # _as_begun saw to it
     if checkpoint.manifest.training.data_sha256 != data.sha256:
         raise CheckpointError(
-            f"{data.root}: not the images that {run.root} was begun with; give those, or begin another run"
+            f"{data.root}: not the data that {run.root} was begun with; give those, or begin another run"
         )
     learner.resume(checkpoint.weights, progressed.learner)
     state.resume(progressed, options.epochs if options.epochs != progressed.options["epochs"] else None)
@@ -232,16 +233,16 @@ class _Loop:
     options: TrainOptions
     setup: Setup
     run: RunFolder
-    prepared: PreparedData
+    task: TrainingTask
     reporter: Reporter
     manifest: Manifest
-    learner: Learner
+    learner: BatchLearner[Any]
     state: LoopState
     checkpoints: RunCheckpoints
 
     def run_epochs(self) -> None:
         """Trains until the planned epochs are over, or something ends them sooner."""
-        state, world = self.state, self.prepared.world
+        state, world = self.state, self.task.world
         if self.options.time_budget_min is not None and not state.history and not state.step:
             state.epochs = world.agree(self._plan())
         self.learner.begin()
@@ -257,7 +258,7 @@ class _Loop:
                 row = self._epoch(epoch, interruption, progress)
                 state.add_epoch(row)
                 best = self.keep_if_best(row.val_loss, row.val_top1)
-                progress(self.prepared.steps, self.prepared.steps, _summary(row, best=best))
+                progress(self.task.steps, self.task.steps, _summary(row, best=best))
                 self.save_last()
                 if world.leads:
                     write_results_csv(self.run.results, state.history)
@@ -272,7 +273,7 @@ class _Loop:
 
     def validate(self) -> tuple[float, float]:
         """NLL and top-1 of the evaluated weights. Raises :class:`TrainingError` where these are NaN or infinite."""
-        found = validate(self.learner.evaluated, self.manifest, self.prepared)
+        found = self.task.validate(self.learner.evaluated, self.manifest)
         if found is None:
             raise TrainingError(self._diverged("the weights are NaN or infinite"))
         return found
@@ -293,7 +294,7 @@ class _Loop:
 
         The weights gone on with take its place, until an epoch does better.
         """
-        why = self.prepared.world.agree(self.checkpoints.why_best_is_lost())
+        why = self.task.world.agree(self.checkpoints.why_best_is_lost())
         if why is None or self.state.best_top1 < 0:  # below 0: there was none yet
             return
         self.reporter.say(f"{why.split(';')[0]}; going on with the weights of last.pt as the best so far")
@@ -308,9 +309,9 @@ class _Loop:
         self.validate()
         validation_s = time.monotonic() - start
         left_s = 60 * self.options.time_budget_min - (time.monotonic() - self.state.started)
-        batch = next(self.prepared.training_batches(0))
+        batch = next(self.task.training_batches(0))
         planned = plan_epochs(
-            self.learner, batch, self.prepared.steps, validation_s, left_s, self.setup.recipe, self.options
+            self.learner, batch, self.task.steps, validation_s, left_s, self.setup.recipe, self.options
         )
         self.reporter.say(
             f"{planned.step_s * 1e3:.0f} ms a step: {planned.epochs} epochs fit into "
@@ -329,9 +330,9 @@ class _Loop:
 
     def _epoch(self, epoch: int, interruption: Interruption, progress: Progress) -> EpochRow:
         """Trains on every image once and validates."""
-        state, steps = self.state, self.prepared.steps
+        state, steps = self.state, self.task.steps
         start, here = time.monotonic(), 0
-        for step, batch in enumerate(self.prepared.training_batches(epoch, first=state.step), state.step):
+        for step, batch in enumerate(self.task.training_batches(epoch, first=state.step), state.step):
             value = self.learner.step(batch, epoch * steps + step, state.epochs * steps)
             state.add_step(epoch, step, batch, value)
             if not math.isfinite(value):
@@ -359,19 +360,19 @@ class _Loop:
     def _standing(self, epoch: int, here: int, seconds: float) -> str:
         """Beside the progress bar: loss, speed, the best validation so far, and how long the run still takes."""
         state = self.state
-        steps_left = (state.epochs - epoch) * self.prepared.steps - state.step
-        left_s = steps_left * self.prepared.step_images * seconds / here
+        steps_left = (state.epochs - epoch) * self.task.steps - state.step
+        left_s = steps_left * self.task.step_examples * seconds / here
         best = f", best val {state.best_top1:.4f}" if state.best_top1 >= 0 else ""
         return f"loss {state.mean_loss:.3f}, {here / seconds:.0f} images/s{best}, run {left_s / 60:.0f} min left"
 
     def _stop_asked(self, interruption: Interruption) -> bool:
         """Whether any process was interrupted: all leave after the same step, since none can go on alone."""
-        return any(self.prepared.world.gather(interruption.asked))
+        return any(self.task.world.gather(interruption.asked))
 
     def _leave(self, interruption: Interruption) -> None:
         """Raises what the signal raises. The last line that a user reads says how to continue."""
         resume = (
-            f"edgecnn train {shlex.quote(str(self.prepared.data.root))} --out {shlex.quote(str(self.run.root))} "
+            f"edgecnn train {shlex.quote(str(self.task.examples.root))} --out {shlex.quote(str(self.run.root))} "
             "--resume"
         )
         try:
@@ -388,7 +389,7 @@ class _Loop:
         newest = self.state.newest
         if newest is None:
             return f"{what}; {advice}"
-        train = self.prepared.data.of("train")
+        train = self.task.examples.of("train")
         files = [str(train[i].path) for i in newest.indices]
         write_text(self.run.diverged, "".join(f"{file}\n" for file in files))
         shown = ", ".join(files[:3]) + (f" … all {len(files)} in {self.run.diverged}" if len(files) > 3 else "")

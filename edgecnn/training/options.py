@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from edgecnn.command_options import Argument, Option, as_field_values
+from edgecnn.manifest import TemporalKind
 
 __all__ = ["TrainOptions"]
 
@@ -85,6 +86,32 @@ class TrainOptions:
             metavar="RULE",
         ),
     ] = "auto"
+    temporal: Annotated[
+        TemporalKind | None,
+        Option("Recurrent head for clips: DATA holds a folder per class with videos or folders of frames."),
+    ] = None
+    supervision: Annotated[
+        Literal["last", "all"], Option("With --temporal: learn the class at the last step of a clip, or at every step.")
+    ] = "last"
+    per_frame: Annotated[
+        Path | None,
+        Option(
+            "With --temporal: CSV file clip,start_s,end_s,label of labelled time spans, learned at every step.",
+            metavar="FILE",
+        ),
+    ] = None
+    backbone: Annotated[
+        Literal["auto", "frozen", "tuned"],
+        Option("With --temporal: train the recurrent head on a frozen CNN, or both; auto: frozen if it is pretrained."),
+    ] = "auto"
+    steps_per_s: Annotated[
+        float | None,
+        Option(
+            "With --temporal: steps of the recurrent network per second.",
+            default="about 10, in whole frames of the usual clip",
+        ),
+    ] = None
+    fps: Annotated[float, Option("With --temporal: frame rate of folders of frames.")] = 10.0
     strict: Annotated[
         bool, Option("End with status 3 before training if the images have faults, as edgecnn doctor finds them.")
     ] = False

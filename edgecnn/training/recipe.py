@@ -100,6 +100,33 @@ RECIPES = {
             average=0.03,
             mixed_precision=True,
         ),
+        # Clips, on the embeddings of a frozen CNN: the recurrent head alone.
+        Recipe(
+            name="recurrent-head",
+            epochs=40,
+            lr=2e-3,
+            optimizer="adamw",
+            weight_decay=0.02,
+            schedule="cosine",
+            warmup=0.1,
+            augmentation="none",
+            preprocess=PreprocessSpec(),
+            average=0.03,
+        ),
+        # Clips, the CNN and its recurrent head together.
+        Recipe(
+            name="recurrent",
+            epochs=30,
+            lr=2e-3,
+            optimizer="adamw",
+            weight_decay=0.02,
+            schedule="cosine",
+            warmup=0.1,
+            augmentation="light",
+            preprocess=PreprocessSpec(),
+            average=0.03,
+            mixed_precision=True,
+        ),
         # From a trained checkpoint, for a network that eight bits harm: small steps, the statistics as they are, 32-bit
         # floats between the roundings.
         Recipe(

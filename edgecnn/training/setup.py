@@ -74,7 +74,7 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
     spec = _spec(options, preset, network)
     start_from = _start(options.weights)
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
-    recipe = preset or find_recipe("transfer" if pretrained or start_from else "scratch")
+    recipe = preset or find_recipe(_usual_recipe(options, known=pretrained or start_from is not None))
     imgsz = options.imgsz or recipe.imgsz or spec.imgsz
     _require(8 <= imgsz <= 2048, f"--imgsz {imgsz}: expected 8 to 2048 pixels")
     recipe = replace(
@@ -112,6 +112,13 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
         loader_threads=(options.workers or default_workers()) if device.type == "cuda" else 1,
         compiled=options.compile,
     )
+
+
+def _usual_recipe(options: TrainOptions, *, known: bool) -> str:
+    """The recipe where none is chosen. ``known``: the network has trained weights."""
+    if options.temporal is None:
+        return "transfer" if known else "scratch"
+    return "recurrent-head" if options.backbone == "frozen" or (options.backbone == "auto" and known) else "recurrent"
 
 
 def _start(weights: str) -> Path | None:

@@ -121,7 +121,7 @@ def _skipped(skipped: Sequence[tuple[str, str]]) -> str:
     if not skipped:
         return section("Skipped images", "<p>None: every image could be read.</p>")
     rows = [(text(path), text(reason)) for path, reason in skipped]
-    return section(f"Skipped images ({len(skipped):,})", table(("ImageFile", "Reason"), rows, names=2))
+    return section(f"Skipped images ({len(skipped):,})", table(("File", "Reason"), rows, names=2))
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:

@@ -25,6 +25,7 @@ from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import OWN, own_network
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.run.history import EpochRow
+from edgecnn.training.temporal.network import recurrent_network
 
 __all__ = ["FORMAT", "Checkpoint", "Progressed", "load_checkpoint", "load_last", "save_checkpoint", "save_last"]
 
@@ -96,7 +97,10 @@ class Checkpoint:
             return own_network(network, classes, side)
         if network is not None:
             raise CheckpointError(f"the checkpoint holds a {self.model}, which is built in; leave network= out")
-        return find_model(self.model).build(classes, side)
+        built = find_model(self.model).build(classes, side)
+        return (
+            built if self.manifest.temporal is None else recurrent_network(built, self.manifest.temporal, classes, side)
+        )
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

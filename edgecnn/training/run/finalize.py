@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,49 +12,38 @@ from torch import Tensor
 
 from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.manifest import Manifest, UnknownRule
-from edgecnn.progress import Progress, Reporter
+from edgecnn.progress import Progress
 from edgecnn.training.calibration.ood_score import MIN_IMAGES, UnknownFit, fit_unknown
 from edgecnn.training.calibration.temperature import fit_temperature
 from edgecnn.training.data.pixel_cache import CachedImages
 from edgecnn.training.data.prepared import PreparedData
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.options import TrainOptions
+from edgecnn.training.report.mistakes import find_mistakes
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
-from edgecnn.training.run.history import EpochRow, write_results_csv
+from edgecnn.training.run.history import write_results_csv
 from edgecnn.training.run.results import Outcome, write_results
-from edgecnn.training.run.run_folder import RunFolder
-from edgecnn.training.setup import Setup
+from edgecnn.training.task import FinishedRun
 from edgecnn.training.torch_backend import TorchBackend
 
-__all__ = ["FinalizeContext", "finalize"]
+__all__ = ["finalize"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class FinalizeContext:
-    """A run whose last epoch is over."""
-
-    options: TrainOptions
-    setup: Setup
-    run: RunFolder
-    prepared: PreparedData
-    manifest: Manifest
-    history: tuple[EpochRow, ...]
-    reporter: Reporter
-
-
-def finalize(done: FinalizeContext, network: ImageClassifier, seconds: Callable[[], float]) -> TrainResult:
+def finalize(
+    done: FinishedRun, prepared: PreparedData, network: ImageClassifier, seconds: Callable[[], float]
+) -> TrainResult:
     """Writes the calibrated best.pt, results.csv, summary.json and report.html.
 
     Args:
         done: the run.
+        prepared: its images.
         network: of the run; it gets the best weights.
         seconds: how long the run took so far.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    prepared, batch, labels = done.prepared, done.options.batch, done.prepared.data.labels
+    batch, labels = done.options.batch, prepared.data.labels
     best = load_checkpoint(done.run.best)
     network.load_state_dict(best.weights)
     evaluated = TorchBackend(network, done.manifest)
@@ -63,7 +52,7 @@ def finalize(done: FinalizeContext, network: ImageClassifier, seconds: Callable[
     temperature = fit_temperature(logits, truth["val"])
     probabilities = _softmax(logits, temperature)
     found = compute_metrics(probabilities, truth["val"].tolist(), labels)
-    unknown = _fit_unknown(done, evaluated, logits, temperature)
+    unknown = _fit_unknown(done, prepared, evaluated, logits, temperature)
     manifest = done.manifest.replace(
         temperature=temperature,
         unknown=unknown.rule,
@@ -86,25 +75,32 @@ def finalize(done: FinalizeContext, network: ImageClassifier, seconds: Callable[
         probabilities=probabilities,
         test=tested,
         seconds=seconds(),
-        network=network,
+        truth=truth["val"],
+        mistakes=find_mistakes(prepared.data.of("val"), probabilities, labels, _without_unknown(network, manifest)),
         test_probabilities=answers,
+        test_truth=truth["test"],
         findings=prepared.data.findings,
     )
     return write_results(outcome, sum(p.numel() for p in network.parameters()))
 
 
+def _without_unknown(network: ImageClassifier, manifest: Manifest) -> TorchBackend:
+    """Without the rule for `unknown`, which needs more than the network and has no say in what is a mistake."""
+    return TorchBackend(network, manifest.replace(unknown=UnknownRule()))
+
+
 def _fit_unknown(
-    done: FinalizeContext, model: TorchBackend, logits: NDArray[np.float32], temperature: float
+    done: FinishedRun, prepared: PreparedData, model: TorchBackend, logits: NDArray[np.float32], temperature: float
 ) -> UnknownFit:
     """On features of the images as the device sees them, not as they were augmented."""
     pretrained = done.setup.pretrained or done.setup.start_from is not None
-    known = len(done.prepared.val) + (len(done.prepared.data.of("train")) if pretrained else 0)
+    known = len(prepared.val) + (len(prepared.data.of("train")) if pretrained else 0)
     if known < MIN_IMAGES:
         return UnknownFit(UnknownRule())  # the features would not be used
     batch = done.options.batch
     progress = done.reporter.stage("features for the unknown score")
-    train = _features(model, done.prepared.for_unknown(), batch, progress)
-    held_out = _features(model, done.prepared.val, batch)
+    train = _features(model, prepared.for_unknown(), batch, progress)
+    held_out = _features(model, prepared.val, batch)
     return fit_unknown(train, held_out, torch.from_numpy(logits), temperature, cross_fit=pretrained)
 
 

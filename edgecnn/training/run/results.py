@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 
 from edgecnn.atomic import write_text
 from edgecnn.evaluation.metrics import Metrics
-from edgecnn.manifest import UNKNOWN_OFF, Manifest, UnknownRule
+from edgecnn.manifest import UNKNOWN_OFF, Manifest
 from edgecnn.training.calibration.ood_score import MIN_VALIDATION_IMAGES
-from edgecnn.training.data.load import Sample, TrainingData
-from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.data.examples import Examples
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.report import DataFinding, EvaluatedPart, ReportInput
-from edgecnn.training.report.mistakes import find_mistakes
+from edgecnn.training.report.content import Mistake
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.environment import environment
 from edgecnn.training.run.history import EpochRow
 from edgecnn.training.run.repeat_command import repeat_command
 from edgecnn.training.run.run_folder import RunFolder
 from edgecnn.training.setup import Setup
-from edgecnn.training.torch_backend import TorchBackend
 
 __all__ = ["Outcome", "write_results"]
 
@@ -37,15 +35,17 @@ class Outcome:
     options: TrainOptions
     setup: Setup
     run: RunFolder
-    data: TrainingData
+    data: Examples
     manifest: Manifest
     history: tuple[EpochRow, ...]
     metrics: Metrics  # of the best checkpoint on the validation images
     probabilities: NDArray[np.float32]  # [N, C], the same
     test: Metrics | None  # of the same on images that chose nothing
     seconds: float
-    network: ImageClassifier | None = None  # with the best weights: what the worst mistakes rest on is asked of it
+    truth: NDArray[np.int64]  # [N] classes of the validation images
+    mistakes: Sequence[Mistake] = ()  # of the validation images, the worst first
     test_probabilities: NDArray[np.float32] | None = None  # [N, C]
+    test_truth: NDArray[np.int64] | None = None  # [N]
     findings: Sequence[DataFinding] | None = None  # of an examination of the images; None: there was none
 
 
@@ -73,7 +73,7 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
         seconds=round(outcome.seconds, 1),
         images_per_s=round(trained / seconds, 1) if seconds else 0.0,
         unknown=outcome.manifest.unknown,
-        skipped=outcome.data.skipped,
+        skipped=tuple(outcome.data.skipped),
         left_out=outcome.data.left_out,
         findings=outcome.data.findings,
     )
@@ -92,7 +92,6 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
 
 
 def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
-    val, test = outcome.data.of("val"), outcome.data.of("test")
     return ReportInput(
         title=f"{result.model} on {outcome.data.root.name}",
         facts=_facts(outcome, result),
@@ -103,21 +102,12 @@ def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
             ("data SHA-256", outcome.data.sha256),
         ],
         history=outcome.history,
-        val=EvaluatedPart(outcome.metrics, outcome.probabilities, _truth(val)),
-        test=EvaluatedPart(outcome.test, outcome.test_probabilities, _truth(test)) if outcome.test else None,
-        mistakes=find_mistakes(val, outcome.probabilities, outcome.data.labels, _backend(outcome)),
+        val=EvaluatedPart(outcome.metrics, outcome.probabilities, outcome.truth),
+        test=EvaluatedPart(outcome.test, outcome.test_probabilities, outcome.test_truth) if outcome.test else None,
+        mistakes=outcome.mistakes,
         skipped=[(s.path, s.reason) for s in outcome.data.skipped],
         findings=outcome.findings,
     )
-
-
-def _backend(outcome: Outcome) -> TorchBackend | None:
-    """Without the rule for `unknown`, which needs more than the network and has no say in what is a mistake."""
-    return TorchBackend(outcome.network, outcome.manifest.replace(unknown=UnknownRule())) if outcome.network else None
-
-
-def _truth(samples: Sequence[Sample]) -> NDArray[np.int64]:
-    return np.array([s.label for s in samples], np.int64)
 
 
 def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from edgecnn.atomic import make_folder, write_text
 from edgecnn.errors import InputNotFoundError, OutputError, UsageError
 from edgecnn.folder_lock import folder_lock
-from edgecnn.training.data.load import TrainingData
+from edgecnn.training.data.examples import Examples
 
 __all__ = ["RunFolder", "next_free", "open_run", "write_split_csv"]
 
@@ -127,7 +127,7 @@ def _find_run(out: Path | None) -> RunFolder:
     return run
 
 
-def write_split_csv(path: Path, data: TrainingData) -> None:
+def write_split_csv(path: Path, data: Examples) -> None:
     """``path,label,split``, paths relative to the data folder, with forward slashes."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")

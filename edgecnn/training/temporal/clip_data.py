@@ -20,6 +20,7 @@ from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.sessions import join_groups, session_keys
 from edgecnn.data.split_record import Split, SplitRecord, data_sha256
+from edgecnn.data_quality.finding import Finding
 from edgecnn.errors import DataError, EdgeCNNError
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
@@ -87,6 +88,7 @@ class ClipData:
     skipped: tuple[Skipped, ...] = ()
     duplicates: int = 0  # clips that are a copy of another
     left_out: Mapping[Reason, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     def of(self, split: Split) -> list[ClipSample]:
         """The samples of one split."""

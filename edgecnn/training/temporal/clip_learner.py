@@ -15,7 +15,7 @@ from edgecnn.training.temporal.frame_labels import UNLABELLED
 from edgecnn.training.temporal.network import ClipClassifier
 from edgecnn.training.tensors import normalize
 
-__all__ = ["ClipLearner", "clip_logits", "clip_losses"]
+__all__ = ["ClipLearner", "clip_embeddings", "clip_losses"]
 
 
 class ClipLearner(BatchLearner[ClipBatch]):
@@ -26,26 +26,27 @@ class ClipLearner(BatchLearner[ClipBatch]):
         setup = self._setup
         assert isinstance(network, ClipClassifier)  # not shared between processes
         with mixed_precision(setup.device, wanted=setup.recipe.mixed_precision):
-            logits = clip_logits(network, batch, setup.normalization, setup.device)
+            embeddings = clip_embeddings(network, batch, setup.normalization, setup.device)
+            logits = network.at_every_step(embeddings)
         targets = torch.from_numpy(batch.targets).to(logits.device)
         return clip_losses(logits.float(), targets, setup.recipe.label_smoothing)
 
 
-def clip_logits(
+def clip_embeddings(
     network: ClipClassifier, batch: ClipBatch, normalization: Normalization, device: torch.device
 ) -> Tensor:
-    """Logits ``[N, T, C]`` after every step.
+    """Embeddings ``[N, T, D]`` of the CNN, zeros after the end of a clip.
 
     The CNN sees no padding, whose zeros would spoil the statistics of its batch-norm.
     """
     if batch.steps.ndim == 3:
-        return network.at_every_step(torch.from_numpy(batch.steps).to(device))
+        return torch.from_numpy(batch.steps).to(device)
     clips, longest = batch.steps.shape[:2]
     valid = np.arange(longest) < batch.lengths[:, None]  # [N, T]
     embedded = network.backbone.features(normalize(batch.steps[valid], normalization, device))  # [frames, D]
     embeddings = embedded.new_zeros((clips, longest, embedded.shape[1]))
     embeddings[torch.from_numpy(valid).to(device)] = embedded
-    return network.at_every_step(embeddings)
+    return embeddings
 
 
 def clip_losses(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tensor:

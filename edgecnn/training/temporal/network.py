@@ -7,16 +7,16 @@ memory of the whole clip.
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from edgecnn.manifest import TemporalKind, TemporalSpec
 from edgecnn.training.models.base import ImageClassifier
 
-__all__ = ["HIDDEN", "ClipClassifier", "RecurrentKind"]
+__all__ = ["HIDDEN", "ClipClassifier", "embedding_size", "recurrent_network"]
 
-RecurrentKind = Literal["gru", "lstm"]
 HIDDEN = 128
 """Size of the hidden state. A step then costs at most 0.8 M multiply-accumulates for 1,280 features."""
 
@@ -37,7 +37,7 @@ class ClipClassifier(ImageClassifier):
         self,
         backbone: ImageClassifier,
         features: int,
-        kind: RecurrentKind,
+        kind: TemporalKind,
         classes: int,
         hidden: int = HIDDEN,
         dropout: float = 0.2,
@@ -107,3 +107,18 @@ class ClipClassifier(ImageClassifier):
         cell = torch.sigmoid(forgotten) * state[:, self.hidden :] + torch.sigmoid(taken) * torch.tanh(new)
         after = torch.sigmoid(given) * torch.tanh(cell)
         return after, torch.cat((after, cell), dim=1)
+
+
+def embedding_size(backbone: ImageClassifier, side: int) -> int:
+    """Size D of the embedding of images of ``side`` pixels."""
+    training = backbone.training
+    with torch.no_grad():
+        found = backbone.eval().features(torch.zeros(1, 3, side, side)).shape[1]
+    backbone.train(training)
+    return found
+
+
+def recurrent_network(backbone: ImageClassifier, spec: TemporalSpec, classes: int, side: int) -> ClipClassifier:
+    """The network of a checkpoint, with any weights."""
+    hidden = spec.state_size // (2 if spec.kind == "lstm" else 1)
+    return ClipClassifier(backbone, embedding_size(backbone, side), spec.kind, classes, hidden)

@@ -14,20 +14,21 @@ from edgecnn.manifest import (
     Manifest,
     Normalization,
     PreprocessSpec,
+    TemporalKind,
     TemporalSpec,
     TrainingRecord,
     UnknownRule,
 )
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.temporal.clip_backend import ClipBackend
-from edgecnn.training.temporal.network import ClipClassifier, RecurrentKind
+from edgecnn.training.temporal.network import ClipClassifier
 from exporters.options import OPSET
 from exporters.temporal.graphs import clip_graph, step_graph, trace_parts
 
 SIDE, HIDDEN = 24, 16
 
 
-def backend(kind: RecurrentKind, unknown: UnknownRule | None = None) -> ClipBackend:
+def backend(kind: TemporalKind, unknown: UnknownRule | None = None) -> ClipBackend:
     torch.manual_seed(3)
     network = ClipClassifier(find_model("resnet8").build(3, SIDE), 64, kind, 3, hidden=HIDDEN).eval()
     manifest = Manifest(
@@ -54,7 +55,7 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
-def test_step_and_clip_equal_torch_at_every_length(kind: RecurrentKind) -> None:
+def test_step_and_clip_equal_torch_at_every_length(kind: TemporalKind) -> None:
     original = backend(kind)
     parts = trace_parts(original, OPSET)
     step, clip = session(step_graph(parts)), session(clip_graph(parts, SIDE, SIDE))
@@ -75,7 +76,7 @@ def test_step_and_clip_equal_torch_at_every_length(kind: RecurrentKind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
-def test_the_packed_state_is_torchs(kind: RecurrentKind) -> None:
+def test_the_packed_state_is_torchs(kind: TemporalKind) -> None:
     original = backend(kind)
     step = session(step_graph(trace_parts(original, OPSET)))
     images = clips(2, 2)

@@ -13,7 +13,7 @@ from edgecnn.manifest import Normalization
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.temporal.clip_batches import ClipBatch, clip_batch, training_clip_batches
 from edgecnn.training.temporal.clip_data import ClipSample
-from edgecnn.training.temporal.clip_learner import clip_logits, clip_losses
+from edgecnn.training.temporal.clip_learner import clip_embeddings, clip_losses
 from edgecnn.training.temporal.frame_labels import UNLABELLED
 from edgecnn.training.temporal.network import ClipClassifier
 from edgecnn.training.temporal.step_store import StepStore
@@ -44,7 +44,8 @@ def small_network() -> ClipClassifier:
 
 def logits(batch: ClipBatch) -> torch.Tensor:
     with torch.no_grad():
-        return clip_logits(small_network(), batch, Normalization(), CPU)
+        network = small_network()
+        return network.at_every_step(clip_embeddings(network, batch, Normalization(), CPU))
 
 
 def test_an_epoch_has_every_clip_once_in_an_order_of_its_own(samples: tuple[StepStore, list[ClipSample]]) -> None:
@@ -84,7 +85,7 @@ def test_embeddings_and_pixels_give_the_same_answers(samples: tuple[StepStore, l
     with torch.no_grad():
         flat = torch.from_numpy(batch.steps).reshape(-1, SIDE, SIDE, 3).permute(0, 3, 1, 2)
         embedded = network.backbone.features((flat.float() - 127) / 128).reshape(2, 7, -1).numpy()
-        found = clip_logits(network, replace(batch, steps=embedded), Normalization(), CPU)
+        found = network.at_every_step(torch.from_numpy(embedded))
     assert torch.allclose(found[1], logits(batch)[1], atol=1e-4)
     assert torch.allclose(found[0, :3], logits(batch)[0, :3], atol=1e-4)
 

@@ -1,0 +1,86 @@
+"""Training on images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from edgecnn.manifest import Manifest
+from edgecnn.progress import Reporter
+from edgecnn.training.data.load import TrainingData
+from edgecnn.training.data.loader import TrainingBatch
+from edgecnn.training.data.prepared import PreparedData, prepare
+from edgecnn.training.images.beginning import fit_classifier, suggest_lr
+from edgecnn.training.images.validation import validate
+from edgecnn.training.learner import Learner
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.optim.distillation import load_teacher
+from edgecnn.training.optim.distributed import World
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
+from edgecnn.training.run.finalize import finalize
+from edgecnn.training.setup import Setup, build_network
+from edgecnn.training.task import FinishedRun, TrainingTask
+
+__all__ = ["ImageTask"]
+
+
+class ImageTask(TrainingTask):
+    """A classifier of images."""
+
+    def __init__(self, prepared: PreparedData) -> None:
+        self._prepared, self.world = prepared, prepared.world
+
+    @classmethod
+    def prepare(cls, options: TrainOptions, setup: Setup, folder: Path, reporter: Reporter, world: World) -> ImageTask:
+        """Reads the images. Raises as :func:`edgecnn.training.data.prepared.prepare`."""
+        return cls(prepare(options, setup, folder, reporter, world))
+
+    @property
+    def examples(self) -> TrainingData:
+        """The images."""
+        return self._prepared.data
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return self._prepared.steps
+
+    @property
+    def step_examples(self) -> int:
+        """Images a step, over all processes."""
+        return self._prepared.step_images
+
+    @property
+    def least_images(self) -> int:
+        """Of one process in one step: the fewest."""
+        return self._prepared.least_images
+
+    def build_network(self, setup: Setup) -> ImageClassifier:
+        """The network with its starting weights. Raises as :func:`edgecnn.training.setup.build_network`."""
+        return build_network(setup, self.examples.labels)
+
+    def learner(self, network: ImageClassifier, options: TrainOptions, setup: Setup) -> Learner:
+        """The learner of the network, with the teacher if there is one."""
+        teacher = load_teacher(options.teacher, self.examples.labels, setup.device) if options.teacher else None
+        return Learner(network, setup, options.seed, self.world, teacher)
+
+    def training_batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
+        """This process's part of an epoch, from step ``first`` on."""
+        return self._prepared.training_batches(epoch, first=first)
+
+    def fit_classifier(self, network: ImageClassifier, setup: Setup, reporter: Reporter) -> None:
+        """Fits the last layer on features of the network as it is: where fine-tuning begins."""
+        fit_classifier(network, setup, self._prepared, reporter)
+
+    def suggest_lr(self, network: ImageClassifier, setup: Setup, reporter: Reporter) -> float:
+        """Tries learning rates on a copy of the network; the same answer in every process."""
+        return suggest_lr(network, setup, self._prepared, reporter)
+
+    def validate(self, network: ImageClassifier, manifest: Manifest) -> tuple[float, float] | None:
+        """NLL and top-1 on the validation images; None where the network answers with NaN or infinity."""
+        return validate(network, manifest, self._prepared)
+
+    def finalize(self, done: FinishedRun, network: ImageClassifier, seconds: Callable[[], float]) -> TrainResult:
+        """Writes the calibrated best.pt, results.csv, summary.json and report.html. Raises :class:`OutputError`."""
+        return finalize(done, self._prepared, network, seconds)

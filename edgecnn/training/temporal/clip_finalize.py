@@ -1,0 +1,100 @@
+"""The end of a run on clips: the best checkpoint is calibrated, evaluated and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.training.calibration.ood_score import fit_unknown, spread
+from edgecnn.training.calibration.temperature import fit_temperature
+from edgecnn.training.report.content import Mistake
+from edgecnn.training.result import TrainResult
+from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
+from edgecnn.training.run.history import write_results_csv
+from edgecnn.training.run.results import Outcome, write_results
+from edgecnn.training.task import FinishedRun
+from edgecnn.training.temporal.clip_data import ClipData, ClipSample
+from edgecnn.training.temporal.clip_evaluation import ClipAnswers, answer_clips
+from edgecnn.training.temporal.network import ClipClassifier
+
+__all__ = ["finalize_clips"]
+
+
+def finalize_clips(
+    done: FinishedRun, data: ClipData, network: ClipClassifier, seconds: Callable[[], float]
+) -> TrainResult:
+    """Writes the calibrated best.pt, results.csv, summary.json and report.html.
+
+    Args:
+        done: the run.
+        data: its clips.
+        network: of the run; it gets the best weights.
+        seconds: how long the run took so far.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    best = load_checkpoint(done.run.best)
+    network.load_state_dict(best.weights)
+
+    def answers(samples: list[ClipSample]) -> ClipAnswers:
+        every_step = done.options.per_frame is not None
+        return answer_clips(network, done.manifest, data.store, samples, done.options.batch, every_step=every_step)
+
+    val = answers(data.of("val"))
+    temperature = fit_temperature(val.logits, val.truth)
+    probabilities = _softmax(val.logits, temperature)
+    found = compute_metrics(probabilities, val.truth.tolist(), data.labels)
+    train = data.of("train")
+    known = answers([train[i] for i in spread(len(train))])
+    logits = torch.from_numpy(val.logits)
+    unknown = fit_unknown(known.hidden, val.hidden, logits, temperature, cross_fit=False)
+    manifest = done.manifest.replace(
+        temperature=temperature, unknown=unknown.rule, training=replace(done.manifest.training, val_top1=found.top1)
+    )
+    save_checkpoint(done.run.best, replace(best, manifest=manifest, unknown=unknown.tensors))
+    write_results_csv(done.run.results, done.history)
+    test = answers(data.of("test")) if data.of("test") else None
+    tested = None if test is None else _softmax(test.logits, temperature)
+    outcome = Outcome(
+        options=done.options,
+        setup=done.setup,
+        run=done.run,
+        data=data,
+        manifest=manifest,
+        history=done.history,
+        metrics=found,
+        probabilities=probabilities,
+        truth=val.truth,
+        mistakes=_mistakes(data, val, probabilities),
+        test=None if test is None or tested is None else compute_metrics(tested, test.truth.tolist(), data.labels),
+        test_probabilities=tested,
+        test_truth=None if test is None else test.truth,
+        seconds=seconds(),
+        findings=data.findings,
+    )
+    return write_results(outcome, sum(p.numel() for p in network.parameters()))
+
+
+def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    return torch.from_numpy(logits).div(temperature).softmax(1).numpy()
+
+
+def _mistakes(data: ClipData, found: ClipAnswers, probabilities: NDArray[np.float32]) -> list[Mistake]:
+    """The wrong answers, the most confident first."""
+    clips, answers, confidence = data.of("val"), probabilities.argmax(1), probabilities.max(1)
+    wrong = sorted(np.nonzero(answers != found.truth)[0], key=lambda i: -confidence[i])
+    return [
+        Mistake(
+            path=clips[int(found.clips[i])].path,
+            truth=data.labels[int(found.truth[i])],
+            answer=data.labels[int(answers[i])],
+            score=float(confidence[i]),
+        )
+        for i in wrong
+    ]

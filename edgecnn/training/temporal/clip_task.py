@@ -1,0 +1,201 @@
+"""Training on clips: a recurrent head on a CNN, which is frozen or learns too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgecnn.data.clips.clip_folder import ClipFolder, scan_clips
+from edgecnn.data.clips.clip_frames import ClipReader
+from edgecnn.errors import UsageError
+from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.manifest import InputSpec, Manifest, TemporalSpec
+from edgecnn.preprocess import Image
+from edgecnn.progress import Reporter
+from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.optim.distributed import World
+from edgecnn.training.options import TrainOptions
+from edgecnn.training.result import TrainResult
+from edgecnn.training.setup import Setup, build_network
+from edgecnn.training.task import FinishedRun, TrainingTask
+from edgecnn.training.temporal.clip_batches import ClipBatch, training_clip_batches
+from edgecnn.training.temporal.clip_data import ClipData, ClipPlan, choose_step_rate, load_clip_data
+from edgecnn.training.temporal.clip_evaluation import answer_clips
+from edgecnn.training.temporal.clip_finalize import finalize_clips
+from edgecnn.training.temporal.clip_learner import ClipLearner
+from edgecnn.training.temporal.frame_labels import FrameLabels
+from edgecnn.training.temporal.network import ClipClassifier, embedding_size
+from edgecnn.training.temporal.step_store import StepStore
+from edgecnn.training.tensors import normalize
+
+__all__ = ["ClipTask"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Clips:
+    """The clips of a run and the network that some of them were embedded by."""
+
+    data: ClipData
+    network: ClipClassifier
+    options: TrainOptions
+    frozen: bool
+
+
+class ClipTask(TrainingTask):
+    """A classifier of clips."""
+
+    def __init__(self, clips: _Clips, world: World) -> None:
+        self._clips, self.world = clips, world
+
+    @classmethod
+    def prepare(cls, options: TrainOptions, setup: Setup, folder: Path, reporter: Reporter, world: World) -> ClipTask:
+        """Builds the network and reads the clips: as embeddings where the CNN is frozen, else as pixels.
+
+        Raises:
+            UsageError: an option that does not go with ``--temporal``.
+            InputNotFoundError, DataError: the folder of clips cannot be trained on.
+            CheckpointError, MissingExtraError: the weights to start from cannot be had.
+            OutputError: the steps cannot be kept.
+        """
+        _require_options(options, setup, world)
+        spans = None if options.per_frame is None else FrameLabels.read(options.per_frame, options.data)
+        found = scan_clips(options.data, folder) if spans is None else spans.folder(options.data)
+        torch.manual_seed(options.seed)
+        network = _network(options, setup, found).to(setup.device)
+        frozen = setup.recipe.name == "recurrent-head"
+        if frozen:
+            network.backbone.requires_grad_(False)
+        size = InputSpec(setup.imgsz, setup.imgsz)
+        embedded = (embedding_size(network.backbone, setup.imgsz),)
+        rate = choose_step_rate(found, options.fps, options.steps_per_s)
+        plan = ClipPlan(
+            reader=ClipReader(size, setup.preprocess, rate.interval_s, options.fps),
+            rate=rate,
+            store=StepStore(folder, embedded if frozen else (size.height, size.width, 3), "f4" if frozen else "u1"),
+            convert=_embedder(network, setup) if frozen else _as_they_are,
+            val_split=options.val_split,
+            test_split=options.test_split,
+            seed=options.seed,
+            group=options.group,
+            every_step=options.supervision == "all",
+            spans=spans,
+        )
+        data = load_clip_data(found, plan, reporter, options.workers)
+        return cls(_Clips(data=data, network=network, options=options, frozen=frozen), world)
+
+    @property
+    def examples(self) -> ClipData:
+        """The clips."""
+        return self._clips.data
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return -(-len(self.examples.of("train")) // self.step_examples)
+
+    @property
+    def step_examples(self) -> int:
+        """Clips a step."""
+        return self._clips.options.batch
+
+    @property
+    def least_images(self) -> int:
+        """Frames of one step: the fewest. A frozen CNN estimates no statistics."""
+        return 2 if self._clips.frozen else min(sample.steps for sample in self.examples.of("train"))
+
+    @property
+    def temporal(self) -> TemporalSpec:
+        """The recurrent head for the manifest."""
+        data, network = self.examples, self._clips.network
+        return TemporalSpec(
+            network.kind, network.state_size, data.rate.stride, data.rate.interval_s, data.trained_lengths
+        )
+
+    def build_network(self, _setup: Setup) -> ImageClassifier:
+        """The network that the clips were read with."""
+        return self._clips.network
+
+    def learner(self, network: ImageClassifier, options: TrainOptions, setup: Setup) -> ClipLearner:
+        """The learner of the network."""
+        return ClipLearner(network, setup, options.seed, self.world)
+
+    def training_batches(self, epoch: int, first: int = 0) -> Iterator[ClipBatch]:
+        """An epoch, from step ``first`` on."""
+        clips = self._clips
+        train = clips.data.of("train")
+        return training_clip_batches(clips.data.store, train, self.step_examples, clips.options.seed, epoch, first)
+
+    def validate(self, network: ImageClassifier, manifest: Manifest) -> tuple[float, float] | None:
+        """NLL and top-1 on the validation clips; None where the network answers with NaN or infinity."""
+        options, data = self._clips.options, self.examples
+        found = answer_clips(
+            cast("ClipClassifier", network),
+            manifest,
+            data.store,
+            data.of("val"),
+            options.batch,
+            every_step=options.per_frame is not None,
+        )
+        probabilities = torch.from_numpy(found.logits).softmax(1).numpy()
+        if not np.isfinite(probabilities).all():
+            return None
+        metrics = compute_metrics(probabilities, found.truth.tolist(), data.labels)
+        return metrics.nll, metrics.top1
+
+    def finalize(self, done: FinishedRun, network: ImageClassifier, seconds: Callable[[], float]) -> TrainResult:
+        """Writes the calibrated best.pt, results.csv, summary.json and report.html. Raises :class:`OutputError`."""
+        return finalize_clips(done, self.examples, cast("ClipClassifier", network), seconds)
+
+
+def _require_options(options: TrainOptions, setup: Setup, world: World) -> None:
+    """Raises :class:`UsageError` for options that say nothing of clips."""
+    given = {
+        "--teacher": options.teacher,
+        "--qat": options.qat,
+        "--soft-labels": options.soft_labels,
+        "--balance": None if options.balance == "none" else options.balance,
+        "--find-lr": options.find_lr or None,
+        "--compile": options.compile or None,
+        f"--preset {options.preset}": setup.recipe.head_first or None,
+    }
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"--temporal: {name} is for images; leave it out")
+    if world.size > 1:
+        raise UsageError("--temporal: trains in one process; start it without torchrun")
+    if not options.fps > 0:
+        raise UsageError(f"--fps {options.fps:g}: expected frames per second, above 0")
+    if options.steps_per_s is not None and not 0 < options.steps_per_s <= 1000:
+        raise UsageError(f"--steps-per-s {options.steps_per_s:g}: expected above 0, at most 1000")
+
+
+def _network(options: TrainOptions, setup: Setup, folder: ClipFolder) -> ClipClassifier:
+    """The recurrent network, from the weights that the options name."""
+    labels = folder.class_names
+    built = build_network(setup, labels)
+    if isinstance(built, ClipClassifier):
+        built = built.backbone
+    assert options.temporal is not None
+    dropout = 0.2 if setup.recipe.dropout is None else setup.recipe.dropout
+    return ClipClassifier(built, embedding_size(built, setup.imgsz), options.temporal, len(labels), dropout=dropout)
+
+
+def _embedder(network: ClipClassifier, setup: Setup) -> Callable[[Image], NDArray[Any]]:
+    """Pixels uint8 ``[K, H, W, 3]`` to embeddings float32 ``[K, D]``."""
+    network.eval()
+
+    def embed(images: Image) -> NDArray[Any]:
+        with torch.inference_mode():
+            return network.backbone.features(normalize(images, setup.normalization, setup.device)).float().cpu().numpy()
+
+    return embed
+
+
+def _as_they_are(images: Image) -> NDArray[Any]:
+    return images
