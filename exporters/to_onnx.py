@@ -29,13 +29,15 @@ from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.imagenet import pretrained_imagenet
 from edgecnn.training.models.own import OwnNetwork, own_network
 from edgecnn.training.models.registry import MODELS
+from edgecnn.training.temporal.clip_backend import ClipBackend, open_any_checkpoint
 from edgecnn.training.tensors import two_columns
-from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
+from edgecnn.training.torch_backend import TorchBackend
 from exporters.golden import choose, synthetic_images
 from exporters.graph.export_passes import PASSES
 from exporters.graph.fp16 import to_fp16
 from exporters.graph.passes import run_passes
 from exporters.options import OPSET, ExportOptions
+from exporters.temporal.export import export_clips
 from exporters.tracing import trace
 from exporters.written import ExportResult, Parity, compare, write_examined
 
@@ -79,6 +81,8 @@ def export_onnx(
     if isinstance(source, str | Path):
         check_apart(path, source)
     backend = _open_source(source, options, manifest, network)
+    if isinstance(backend, ClipBackend):
+        return export_clips(backend, path, options, reporter, _run_data(backend.file))
     manifest = backend.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
     backend = TorchBackend(backend.network, manifest, backend.split_record, backend.file, backend.unknown)
     images, which = _parity_images(backend, options)
@@ -109,7 +113,7 @@ def _open_source(
     options: ExportOptions,
     manifest: Manifest | None,
     network: nn.Module | None,
-) -> TorchBackend:
+) -> TorchBackend | ClipBackend:
     if isinstance(source, nn.Module):
         return _backend(source, manifest)
     if manifest is not None:
@@ -129,7 +133,7 @@ def _open_source(
             f"{source}: --weights {options.weights} goes with the name of a built-in network; give one of "
             f"{', '.join(MODELS)}, or a checkpoint without --weights"
         )
-    return open_checkpoint(Path(source), network)
+    return open_any_checkpoint(Path(source), network)
 
 
 def _backend(network: nn.Module, manifest: Manifest | None) -> TorchBackend:

@@ -17,10 +17,10 @@ from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.training.calibration.ood_score import build_score
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.run.checkpoint import load_checkpoint
+from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 
-__all__ = ["TorchBackend", "open_checkpoint"]
+__all__ = ["TorchBackend", "build_checkpoint", "open_checkpoint"]
 
 
 class TorchBackend:
@@ -73,10 +73,15 @@ class TorchBackend:
 
 def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBackend:
     """Opens a checkpoint. Raises as :func:`edgecnn.training.run.checkpoint.load_checkpoint` and
-    :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`."""
+    :func:`build_checkpoint`."""
     checkpoint = load_checkpoint(path)
+    built = build_checkpoint(checkpoint, path, network)
+    return TorchBackend(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
+
+
+def build_checkpoint(checkpoint: Checkpoint, path: Path, network: nn.Module | None = None) -> ImageClassifier:
+    """The network of a checkpoint. Raises as :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`, with the path."""
     try:
-        built = checkpoint.build(network)
+        return checkpoint.build(network)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return TorchBackend(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)

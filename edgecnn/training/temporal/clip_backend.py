@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.training.calibration.ood_score import build_score
+from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.temporal.network import ClipClassifier
 from edgecnn.training.tensors import normalize
+from edgecnn.training.torch_backend import TorchBackend, build_checkpoint
 
-__all__ = ["ClipBackend", "StepOutputs"]
+__all__ = ["ClipBackend", "StepOutputs", "open_any_checkpoint"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +80,20 @@ class ClipBackend:
             logits = self.network.at_every_step(self.embeddings(images)[None].to(self._device))[0]  # [T, C]
             found: NDArray[np.float32] = logits.div(self.manifest.temperature).softmax(1).cpu().numpy()
         return found
+
+
+def open_any_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBackend | ClipBackend:
+    """Opens a checkpoint of images or of clips.
+
+    Args:
+        path: the checkpoint.
+        network: custom network for the weights of the checkpoint.
+
+    Raises:
+        InputNotFoundError, CheckpointError, UsageError: as :func:`edgecnn.training.torch_backend.open_checkpoint`.
+    """
+    checkpoint = load_checkpoint(path)
+    built = build_checkpoint(checkpoint, path, network)
+    if isinstance(built, ClipClassifier):
+        return ClipBackend(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
+    return TorchBackend(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
