@@ -80,7 +80,7 @@ def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBacken
 
 
 def build_checkpoint(checkpoint: Checkpoint, path: Path, network: nn.Module | None = None) -> ImageClassifier:
-    """The network of a checkpoint. Raises as :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`, with the path."""
+    """The network of a checkpoint. Raises as :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`."""
     try:
         return checkpoint.build(network)
     except CheckpointError as error:
