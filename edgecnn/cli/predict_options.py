@@ -47,6 +47,14 @@ class PredictOptions(SessionOptions, HealthOption, StreamStartOption, IntervalOp
         Path | None,
         Option("Smooth the answers of cameras and videos with a settings file of `edgecnn tune`.", metavar="FILE"),
     ] = None
+    fps: Annotated[
+        float | None,
+        Option("Frames per second of folders of frames, each of which is a clip to a recurrent model."),
+    ] = None
+    per_clip: Annotated[
+        bool,
+        Option("With a recurrent model: one line for each video or folder of frames, with the answer at its end."),
+    ] = False
     on_change: Annotated[bool, Option("Print a line for a camera or video only when its answer changes.")] = False
     line_format: Annotated[LineFormat, Option("Format of the output, one line per image.", flag="--format")] = "text"
     json: Annotated[bool, Option("Same as --format jsonl.")] = False
