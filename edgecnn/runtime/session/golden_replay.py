@@ -63,7 +63,7 @@ class _Clip:
 
     def __init__(self, session: ModelSession) -> None:
         self._session = session
-        self._state = session.start_states(1)
+        self._state = session.start(1)
         self._frames: list[Image] = []
 
     def add(self, image: Image) -> Outputs:

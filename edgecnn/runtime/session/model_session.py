@@ -103,24 +103,24 @@ class ModelSession:
         """Returns probabilities, float32 ``[N, C]``, for uint8 ``[N, H, W, 3]`` RGB at the model's input size."""
         return self._run(["probabilities"], images)[0]
 
-    def start_states(self, count: int) -> NDArray[np.float32]:
-        """The states of ``count`` clips before their first frame: zeros, float32 ``[count, S]``."""
-        return np.zeros((count, self.state_size), np.float32)
+    def start(self, sources: int = 1) -> NDArray[np.float32]:
+        """The states of N sources before their first frame: zeros, float32 ``[N, S]``."""
+        return np.zeros((sources, self.state_size), np.float32)
 
-    def step(self, images: Image, states: NDArray[np.float32], names: Sequence[str] = ("unknown_score",)) -> Outputs:
-        """Runs one step of N clips with a step file.
+    def step(self, images: Image, state: NDArray[np.float32], names: Sequence[str] = ("unknown_score",)) -> Outputs:
+        """Runs one step of N sources with a step file.
 
         Args:
-            images: the next frame of each clip, uint8 ``[N, H, W, 3]`` RGB at the model's input size.
-            states: each clip's state before it, float32 ``[N, S]``.
+            images: the next frame of each source, uint8 ``[N, H, W, 3]`` RGB at the model's input size.
+            state: of each source before it, float32 ``[N, S]``.
             names: the other outputs that are wanted, where the model has them.
 
         Returns:
-            The outputs after this frame, and the states to give to the next step.
+            The outputs after this frame, with the state to give to the next step.
         """
         assert self.form == "step", "only a step file takes a state"
         wanted = ["probabilities", "state_out", *(name for name in names if name in self._given)]
-        found = dict(zip(wanted, self._run(wanted, images, states), strict=True))
+        found = dict(zip(wanted, self._run(wanted, images, state), strict=True))
         return Outputs(
             found["probabilities"], found.get("embedding"), found.get("unknown_score"), found.get("state_out")
         )
@@ -166,7 +166,7 @@ class ModelSession:
         count = len(images)
         if self.form == "clip":
             return self._run_in_batches(names, {"frames": images[:, None], "lengths": np.ones(count, np.int64)})
-        before = self.start_states(count) if states is None else states
+        before = self.start(count) if states is None else states
         return self._run_in_batches(names, {"image": self._feed(images), "state": before})
 
     def _run_in_batches(self, names: list[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:

@@ -43,7 +43,7 @@ class SourceState:
         self._cuts = SceneCuts() if detect_cuts else None
         self._shape: tuple[int, ...] | None = None  # of the frames
         self._reset_wanted = False
-        self._values = session.start_states(1)  # float32 [1, S]
+        self._values = session.start(1)  # float32 [1, S]
         self._time_s = 0.0
         self._since_last_s = 0.0
         self._step_s = 0.0  # how long the last step took
@@ -109,7 +109,7 @@ class SourceState:
         self._reset_wanted = False
         self._clock.reset()
         self._rate.restart()
-        self._values = self._session.start_states(1)
+        self._values = self._session.start(1)
         self.last = None
         if self._cuts is not None:
             self._cuts.forget()

@@ -33,7 +33,7 @@ def frames(count: int, seed: int = 0) -> np.ndarray:
 
 def stepped(session: ModelSession, clip: np.ndarray) -> np.ndarray:
     """Probabilities after each frame, [T, C]."""
-    state, found = session.start_states(1), []
+    state, found = session.start(1), []
     for image in clip:
         outputs = session.step(image[None], state)
         assert outputs.state is not None
