@@ -230,7 +230,7 @@ def _model(
     graph = helper.make_graph(nodes, "recurrent", inputs, values, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model, full_check=True)
-    return model
+    return onnx.shape_inference.infer_shapes(model)
 
 
 def _written(path: Path, model: onnx.ModelProto, described: Manifest, golden: GoldenSamples | None) -> Path:

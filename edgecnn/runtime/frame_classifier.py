@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data.split_record import SplitRecord
-from edgecnn.errors import ModelError, UsageError
+from edgecnn.errors import UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS, Image, check_image, fit
 from edgecnn.runtime.decision import LatencyMs, Missing, Prediction, decide
@@ -242,11 +242,7 @@ class FrameClassifier:
 
 def _source_states(session: ModelSession) -> SourceStates:
     """Raises :class:`ModelError` for a file that takes whole clips."""
-    if session.form == "clip":
-        raise ModelError(
-            f"{session.path}: takes whole clips, not the frames of a source one by one; give the step file that "
-            "`edgecnn export` wrote beside it"
-        )
+    session.require_steps()
     from edgecnn.runtime.temporal.source_states import SourceStates  # noqa: PLC0415  # models of single images need none of it
 
     return SourceStates(session)

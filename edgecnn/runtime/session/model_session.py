@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from edgecnn.data.split_record import SplitRecord
-from edgecnn.errors import ProviderError
+from edgecnn.errors import ModelError, ProviderError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.onnx_file.graph_form import GraphForm
 from edgecnn.runtime.session.fork_safety import keep_inherited, reopening
@@ -117,13 +117,26 @@ class ModelSession:
 
         Returns:
             The outputs after this frame, with the state to give to the next step.
+
+        Raises:
+            ModelError: the file is none that takes steps.
         """
-        assert self.form == "step", "only a step file takes a state"
+        self.require_steps()
         wanted = ["probabilities", "state_out", *(name for name in names if name in self._given)]
         found = dict(zip(wanted, self._run(wanted, images, state), strict=True))
         return Outputs(
             found["probabilities"], found.get("embedding"), found.get("unknown_score"), found.get("state_out")
         )
+
+    def require_steps(self) -> None:
+        """Raises :class:`ModelError` for a file that does not take the frames of a source one by one, with a state."""
+        if self.form == "clip":
+            raise ModelError(
+                f"{self.path}: takes whole clips, not the frames of a source one by one; give the step file that "
+                "`edgecnn export` wrote beside it"
+            )
+        if self.form == "image":
+            raise ModelError(f"{self.path}: classifies single images and has no state; give a recurrent model")
 
     def classify_clips(self, frames: Image, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """Runs whole clips with a clip file.
