@@ -49,7 +49,9 @@ class PredictOptions(SessionOptions, HealthOption, StreamStartOption, IntervalOp
     ] = None
     per_clip: Annotated[
         bool,
-        Option("With a recurrent model: one line for each clip (video or folder of frames), with the answer at its end."),
+        Option(
+            "With a recurrent model: one line for each clip (video or folder of frames), with the answer at its end."
+        ),
     ] = False
     on_change: Annotated[bool, Option("Print a line for a camera or video only when its answer changes.")] = False
     line_format: Annotated[LineFormat, Option("Format of the output, one line per image.", flag="--format")] = "text"

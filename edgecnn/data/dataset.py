@@ -35,6 +35,7 @@ __all__ = [
     "select_eval_images",
 ]
 
+
 @dataclass(frozen=True)
 class EvalImages:
     """The images that a model is evaluated on, and a note that describes the choice."""

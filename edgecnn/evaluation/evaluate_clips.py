@@ -1,4 +1,4 @@
-"""Evaluates a recurrent model on labelled clips. The same code serves checkpoints (torch) and step files (onnxruntime)."""
+"""Evaluates a recurrent model on labelled clips. The same code serves checkpoints and step files."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def read_clips(
         try:
             result = classify_clip(model, reader, clip)
         except (ImageError, SourceError, DataError, InputNotFoundError) as error:
-            skipped.append(Skipped(clip, str(error).removeprefix(f"{clip}: ")))
+            skipped.append(Skipped(str(clip), str(error).removeprefix(f"{clip}: ")))
         else:
             indices.append(index)
             found.append(result)

@@ -41,7 +41,7 @@ def steps(line: dict) -> int:
     return round(math.log(score / (1 - score)) / GAIN)
 
 
-def lines_of(done) -> list[dict]:  # noqa: ANN001
+def lines_of(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -72,7 +72,7 @@ def test_a_clip_that_cannot_be_read_is_skipped_with_its_reason(data: Path, tmp_p
     write_video(data / "opening" / "fine.mp4", [np.full((32, 32, 3), 99, np.uint8)] * 5)
     found = validate_clips(open_session(write_counter(tmp_path / "m.onnx"), "cpu"), None, data, fps=10)
     assert found.images == 4
-    assert [s.path.name for s in found.skipped] == ["0", "broken.mp4"]
+    assert [Path(s.path).name for s in found.skipped] == ["0", "broken.mp4"]
     assert "its frame 1.png cannot be read" in found.skipped[0].reason
     assert "convert it" in found.skipped[1].reason
 

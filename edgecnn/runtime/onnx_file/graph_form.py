@@ -16,7 +16,11 @@ GraphForm = Literal["image", "step", "clip"]
 """What one inference takes: an image; an image and the state before it; or the frames of a whole clip."""
 
 _AGAIN = "export the model again"
-_INPUTS: dict[tuple[str, ...], GraphForm] = {("image",): "image", ("image", "state"): "step", ("frames", "lengths"): "clip"}
+_INPUTS: dict[tuple[str, ...], GraphForm] = {
+    ("image",): "image",
+    ("image", "state"): "step",
+    ("frames", "lengths"): "clip",
+}
 _OUTPUTS: dict[GraphForm, tuple[str, ...]] = {
     "image": ("probabilities",),
     "step": ("probabilities", "state_out"),
@@ -45,7 +49,8 @@ def check_graph(manifest: Manifest, session: onnxruntime.InferenceSession) -> Gr
         )
     if form != "clip" and manifest.unknown.in_graph and "unknown_score" not in outputs:
         raise ManifestError(
-            f"the manifest needs the output unknown_score for {manifest.unknown.score}, but the graph has none; {_AGAIN}"
+            f"the manifest needs the output unknown_score for {manifest.unknown.score}, but the graph has none; "
+            f"{_AGAIN}"
         )
     return form
 

@@ -4,8 +4,8 @@ They are JSON in the metadata key ``edgecnn.golden``: ``{"tolerance": 0.001, "sa
 "probabilities": [...], "unknown_score": 0.71}]}``, the score only if the graph has that output. Images have the model's
 input size, so that a program in any language can replay them: decode the PNG (RGB), run, compare.
 
-The samples of a recurrent model are sequences: each has the key ``sequence``, a number. The samples of one sequence are in
-order. The first starts from a state of zeros, each other one from the state that the one before it gave.
+The samples of a recurrent model are sequences: each has the key ``sequence``, a number. The samples of one sequence are
+in order. The first starts from a state of zeros, each other one from the state that the one before it gave.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Detects a cut: a frame that shows another scene than the frame before it.
 
-A false alarm loses the memory of a running action, so the test is conservative. A frame is a cut only if it differs as a
-whole from the frame before it, and hardly any part of it is found near the same place there. Each comparison ignores
-brightness and contrast, so lights that go on or off are no cut. Parts that moved alike are found, so neither is a camera
-that shakes by a seventh of its width. An object that appears on less than half of the image leaves enough parts where they
-were. ``benchmarks/bench_scene_cuts.py`` measures this.
+A false alarm loses the memory of a running action, so the test is conservative. A frame is a cut only if it differs as
+a whole from the frame before it, and hardly any part of it is found near the same place there. Each comparison ignores
+brightness and contrast, so lights that go on or off are no cut. Parts that moved alike are found, so neither is a
+camera that shakes by a seventh of its width. An object that appears on less than half of the image leaves enough parts
+where they were. ``benchmarks/bench_scene_cuts.py`` measures this.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class StepRate:
         if rate < _SLOW * trained and not self._warned:
             self._warned = True
             log.warning(
-                "%s %.1f steps/s, the model was trained at %.3g: answers may be less accurate; use a smaller or int8 model, "
-                "more --threads, or a camera with more frames per second",
+                "%s %.1f steps/s, the model was trained at %.3g: answers may be less accurate; use a smaller or int8 "
+                "model, more --threads, or a camera with more frames per second",
                 with_colon(self._name),
                 rate,
                 trained,

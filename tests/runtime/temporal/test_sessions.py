@@ -204,7 +204,7 @@ def test_a_forked_child_steps_on(tmp_path: Path) -> None:
     assert answers.get() == pytest.approx(classifier(frames(1)[0], source="door", time_s=0.3).top[0].score)
 
 
-def _change(path: Path, key: str, change) -> None:  # noqa: ANN001
+def _change(path: Path, key: str, change) -> None:
     model = onnx.load(path)
     entry = next(entry for entry in model.metadata_props if entry.key == key)
     found = json.loads(entry.value)

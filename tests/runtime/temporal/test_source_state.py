@@ -107,7 +107,9 @@ def test_a_cut_begins_anew_at_its_own_time(classifier: Classifier) -> None:
 
 def shaken(image: np.ndarray, k: int) -> np.ndarray:
     dx, dy = np.random.default_rng(k).integers(-12, 13, 2)
-    return cv2.warpAffine(image, np.float32([[1, 0, dx], [0, 1, dy]]), image.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+    return cv2.warpAffine(
+        image, np.float32([[1, 0, dx], [0, 1, dy]]), image.shape[1::-1], borderMode=cv2.BORDER_REFLECT
+    )
 
 
 def lit(image: np.ndarray, k: int) -> np.ndarray:
@@ -132,7 +134,7 @@ def lamp(image: np.ndarray, k: int) -> np.ndarray:
 
 @pytest.mark.parametrize("change", [shaken, lit, tinted, blinking, lamp], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("seed", range(6))
-def test_what_moves_blinks_or_lights_up_is_no_cut(change, seed: int, classifier: Classifier) -> None:  # noqa: ANN001
+def test_what_moves_blinks_or_lights_up_is_no_cut(change, seed: int, classifier: Classifier) -> None:
     image = scene(seed)
     found = [steps_of(classifier(change(image, k), source="door", time_s=k / 10)) for k in range(8)]
     assert found == list(range(1, 9))
@@ -207,7 +209,7 @@ def test_a_late_live_source_takes_as_many_steps_as_its_time_is_enough_for(
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     step = classifier.session.step
 
-    def slow(*given):  # noqa: ANN002, ANN202
+    def slow(*given):
         clock[0] += 0.2
         return step(*given)
 
