@@ -37,7 +37,7 @@ class SourcePipeline:
         classifier: FrameClassifier,
         health: FrameQualityThresholds | None,
         smoothing: SmoothingOptions | None,
-        source: str,
+        source: str = "",
     ) -> None:
         self._classifier = classifier
         self._state = None if classifier.states is None else classifier.states.for_stream(source)

@@ -23,9 +23,9 @@ class SourceState:
     """What a recurrent model remembers of one source.
 
     Give it the frames that are fit to be classified, in order: :meth:`due` each, then :meth:`step` those that have
-    steps. A frame that is not given leaves the state as it is. The state begins anew after :meth:`reset`, after a gap in time
-    (:func:`edgecnn.data.clips.sampling.longest_gap_s`), where the time runs backward, where the size of the frames
-    changes, and at a cut.
+    steps. A frame that is not given leaves the state as it is. The state begins anew after :meth:`reset`, after a gap
+    in time (:func:`edgecnn.data.clips.sampling.longest_gap_s`), where the time runs backward, where the size of the
+    frames changes, and at a cut.
 
     Args:
         name: of the source, for messages.
