@@ -144,6 +144,15 @@ class StreamStartOption:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrameRateOption:
+    """``--fps``."""
+
+    fps: Annotated[
+        float | None, Option("Frames per second of clips that are folders of frames.", metavar="N", repeated=False)
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class IntervalOption:
     """``--interval``."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from edgecnn.cli.options import HealthOption, IntervalOption, SessionOptions, StreamStartOption
+from edgecnn.cli.options import FrameRateOption, HealthOption, IntervalOption, SessionOptions, StreamStartOption
 from edgecnn.cli.prediction_lines import LineFormat
 from edgecnn.command_options import Argument, Option
 
@@ -14,7 +14,7 @@ __all__ = ["PredictOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(SessionOptions, HealthOption, StreamStartOption, IntervalOption):
+class PredictOptions(SessionOptions, HealthOption, StreamStartOption, IntervalOption, FrameRateOption):
     """What to classify, with which model, and how to print the answers."""
 
     model: Annotated[Path, Argument("Model file (.onnx).")]
@@ -47,6 +47,12 @@ class PredictOptions(SessionOptions, HealthOption, StreamStartOption, IntervalOp
         Path | None,
         Option("Smooth the answers of cameras and videos with a settings file of `edgecnn tune`.", metavar="FILE"),
     ] = None
+    per_clip: Annotated[
+        bool,
+        Option(
+            "With a recurrent model: one line for each clip (video or folder of frames), with the answer at its end."
+        ),
+    ] = False
     on_change: Annotated[bool, Option("Print a line for a camera or video only when its answer changes.")] = False
     line_format: Annotated[LineFormat, Option("Format of the output, one line per image.", flag="--format")] = "text"
     json: Annotated[bool, Option("Same as --format jsonl.")] = False

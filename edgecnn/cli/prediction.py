@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgecnn.cli.output import note
 from edgecnn.cli.predict_options import PredictOptions
 from edgecnn.cli.prediction_lines import line_writer
+from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.runtime.classifier import Classifier
@@ -67,6 +68,8 @@ def _note_threshold(o: PredictOptions, classifier: Classifier) -> None:
 def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counter[Status]:
     from edgecnn.cli.image_progress import image_progress
 
+    if o.per_clip and (o.save or o.show):
+        raise UsageError("--per-clip: --save and --show draw the answer on each frame; leave one of them out")
     write, begun = line_writer("jsonl" if o.json else o.line_format), time.perf_counter()
     stream = classifier.stream(
         *o.sources,
@@ -77,9 +80,11 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
         health=o.health_thresholds(),
         smoothing=_smoothing(o),
         on_change=o.on_change,
+        fps=o.fps,
+        per_clip=o.per_clip,
     )
     opened.callback(_note_left_out, stream.folders)
-    what = _counted(o.sources)
+    what = _counted(o.sources, classifier, per_clip=o.per_clip)
     opened.callback(
         lambda: _summarize(stream.statuses, time.perf_counter() - begun, classifier.ep, stream.counters, what)
     )
@@ -90,9 +95,13 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
         album, window = opened.enter_context(Album(o.save, o.every)) if o.save else None, Window() if o.show else None
     else:
         album = window = None
-    advance = opened.enter_context(
-        image_progress(lambda: stream.expected_frames() if o.max_frames is None else o.max_frames, what[1])
-    )
+
+    def expected() -> int | None:
+        if o.per_clip:
+            return None
+        return stream.expected_frames() if o.max_frames is None else o.max_frames
+
+    advance = opened.enter_context(image_progress(expected, what[1]))
     for frame, prediction in stream:
         write(prediction)
         advance(stream.statuses.total())
@@ -113,8 +122,12 @@ def _live_options(o: PredictOptions) -> LiveOptions | None:
     return LiveOptions(fail_fast=o.fail_fast, interval_s=o.interval)
 
 
-def _counted(sources: Sequence[str]) -> tuple[str, str]:
-    """What is counted, one and several: images, or frames of videos and cameras."""
+def _counted(sources: Sequence[str], classifier: Classifier, *, per_clip: bool) -> tuple[str, str]:
+    """What is counted, one and several: images, or frames of videos and cameras, or clips."""
+    if per_clip:
+        return "clip", "clips"
+    if classifier.manifest.temporal is not None:
+        return "frame", "frames"
     from edgecnn.runtime.sources import parse_address
 
     still = {parse_address(source).kind == "images" for source in sources}

@@ -65,18 +65,19 @@ def in_place_of_images(left_out: Sequence[LeftOut]) -> str:
     return f" ({'; '.join(f'{count:,} {_WORDS[reason]}' for reason, count in counts.items())})" if counts else ""
 
 
-def usage_line(used: int, left_out: Mapping[Reason, int], unreadable: int = 0) -> str:
+def usage_line(used: int, left_out: Mapping[Reason, int], unreadable: int = 0, noun: str = "images") -> str:
     """One line for people: how many images were used, how many files were not, and why.
 
     Args:
         used: images that were read.
         left_out: files that were not tried, as :func:`left_out_by_reason` counts them.
         unreadable: images that were tried and could not be read.
+        noun: what was read, in the plural.
     """
     reasons = [f"{number:,} {_WORDS[reason]}" for reason, number in left_out.items()]
     if unreadable:
         reasons.insert(0, f"{unreadable:,} that cannot be read")
-    images = f"{used:,} {'image' if used == 1 else 'images'} used"
+    images = f"{used:,} {noun.removesuffix('s') if used == 1 else noun} used"
     total = sum(left_out.values()) + unreadable
     if not total:
         return f"{images}, none left out"

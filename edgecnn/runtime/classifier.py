@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, cast, get_args
 
 import numpy as np
@@ -56,22 +57,33 @@ class Classifier(FrameClassifier):
         GateError: the golden samples fail on this device.
     """
 
-    def __call__(self, image: ImageLike, *, color: ColorOrder = "bgr") -> Prediction:
+    def __call__(
+        self, image: ImageLike, *, color: ColorOrder = "bgr", source: str | None = None, time_s: float | None = None
+    ) -> Prediction:
         """Classifies one image.
 
         Args:
             image: a path, a :class:`Frame`, a PIL image, or a uint8 array ``[H, W, 3]``.
             color: channel order of an array.
+            source: a name for the source that the image is the next frame of. A recurrent model then remembers the
+                frames before it, until :meth:`reset`. None: a clip of one frame. Models of single images ignore it.
+            time_s: when the image was taken, in seconds on any clock of that source: recurrent models take their steps
+                by time. None: the time of a :class:`Frame`, else now.
 
         Raises:
             InputNotFoundError: the file does not exist.
             ImageError: the image cannot be read, or the array is not uint8 ``[H, W, 3]``.
             UsageError: ``color`` is not a channel order.
         """
-        return self.batch([image], color=color)[0]
+        if source is None or self.states is None:
+            return self.batch([image], color=color)[0]
+        frame = self._frame(image, color)
+        if time_s is not None:
+            frame = replace(frame, media_time_s=time_s)
+        return self.answer_next(frame, self.states.of(source)).prediction
 
     def batch(self, images: Sequence[ImageLike], *, color: ColorOrder = "bgr") -> list[Prediction]:
-        """Classifies several images in one inference.
+        """Classifies several images in one inference; with a recurrent model, each is a clip of one frame.
 
         Each prediction reports its share of the times. Raises as :meth:`__call__`.
         """
@@ -92,7 +104,7 @@ class Classifier(FrameClassifier):
             sources: images, folders, globs, ``-``, videos, cameras, streams; see
                 :func:`edgecnn.runtime.sources.address.parse_address`.
             options: fields of :class:`edgecnn.runtime.streaming.stream.StreamOptions`: ``batch``, ``every``,
-                ``max_frames``, ``live``, ``health``, ``smoothing``, ``on_change``.
+                ``max_frames``, ``live``, ``health``, ``smoothing``, ``on_change``, ``fps``, ``per_clip``.
 
         Raises:
             TypeError: unknown option.

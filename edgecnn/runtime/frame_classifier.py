@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from edgecnn.runtime.session.model_session import Outputs
+    from edgecnn.runtime.temporal.source_state import SourceState
+    from edgecnn.runtime.temporal.source_states import SourceStates
+
 __all__ = ["Answer", "FrameClassifier", "check_frame"]
 
 
@@ -78,6 +82,8 @@ class FrameClassifier:
         if threshold is not None and not math.isfinite(threshold):  # comparisons with NaN are always false
             raise UsageError(f"threshold is {threshold:g}, expected a number")
         self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove, options=options)
+        self.states: SourceStates | None = None if self.manifest.temporal is None else _source_states(self._session)
+        """The states of a recurrent model, by source; None: the model classifies single images."""
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold
         self._topk = topk
         self.allowed_indices = _allowed_indices(self.labels, allow, deny)
@@ -146,6 +152,39 @@ class FrameClassifier:
             for frame, p, score, fitted_ms in answered
         ]
 
+    def answer_next(self, frame: Frame, state: SourceState) -> Answer:
+        """Classifies the next frame of a source with a recurrent model, after the frames before it.
+
+        Between two steps of the model, the last answer stands.
+
+        Args:
+            frame: the frame.
+            state: of the source, which this frame changes.
+
+        Raises:
+            ImageError: the image of the frame is not uint8 ``[H, W, 3]``.
+        """
+        count = state.due(check_frame(frame))
+        if not count and state.last is not None:
+            return self._of_step(frame, state.last, None, None)
+        start = time.perf_counter()
+        row = self.fit(frame)
+        prepared = time.perf_counter()
+        outputs = state.step(row, max(1, count))
+        done = time.perf_counter()
+        return self._of_step(frame, outputs, (prepared - start) * 1e3, (done - prepared) * 1e3)
+
+    def reset(self, source: str | os.PathLike[str] | None = None) -> None:
+        """Begins anew: a recurrent model forgets what it has seen of a source.
+
+        Models of single images remember nothing, so nothing changes for them.
+
+        Args:
+            source: the name that was given to the call, or the address that was given to ``stream``; None: all sources.
+        """
+        if self.states is not None:
+            self.states.reset(None if source is None else os.fspath(source))
+
     def reject(self, frame: Frame, reason: str) -> Prediction:
         """Returns the prediction for a frame that is not classified, with the reason."""
         return Prediction.rejected(frame, reason, self._session.ep, self._session.sha256)
@@ -154,16 +193,24 @@ class FrameClassifier:
         """Returns the prediction for a missing image or source, with the reason."""
         return Prediction.unavailable(missing, self._session.ep, self._session.sha256)
 
+    def _of_step(
+        self, frame: Frame, outputs: Outputs, preprocess_ms: float | None, inference_ms: float | None
+    ) -> Answer:
+        """The answer of a recurrent model for one frame. The times are None where the frame takes no step."""
+        probabilities, scores = outputs.probabilities[0], outputs.unknown_scores
+        score = float(scores[0]) if scores is not None and self.manifest.unknown.in_graph else None
+        return Answer(self._prediction(frame, probabilities, score, preprocess_ms, inference_ms), probabilities)
+
     def _prediction(
         self,
         frame: Frame,
         probabilities: NDArray[np.float32],
         unknown_score: float | None,
-        preprocess_ms: float,
-        inference_ms: float,
+        preprocess_ms: float | None,
+        inference_ms: float | None,
     ) -> Prediction:
         decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score, self.allowed_indices)
-        total = (frame.decode_ms or 0.0) + preprocess_ms + inference_ms
+        total = (frame.decode_ms or 0.0) + (preprocess_ms or 0.0) + (inference_ms or 0.0)
         latency_ms = LatencyMs(frame.decode_ms, preprocess_ms, inference_ms, total)
         return Prediction.decided(frame, decision, self.labels, latency_ms, self._session.ep, self._session.sha256)
 
@@ -171,6 +218,7 @@ class FrameClassifier:
         """Releases the session. The classifier cannot be used afterwards. Repeated calls do nothing."""
         keep_inherited()
         self.__dict__.pop("_session", None)
+        self.states = None  # they hold the session too
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its file's path and its arguments: it is opened anew where it is unpickled.
@@ -190,6 +238,14 @@ class FrameClassifier:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _source_states(session: ModelSession) -> SourceStates:
+    """Raises :class:`ModelError` for a file that takes whole clips."""
+    session.require_steps()
+    from edgecnn.runtime.temporal.source_states import SourceStates  # noqa: PLC0415  # models of single images need none of it
+
+    return SourceStates(session)
 
 
 def _opened_again(kind: type[FrameClassifier], arguments: dict[str, Any], sha256: str) -> FrameClassifier:

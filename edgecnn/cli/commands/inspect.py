@@ -72,6 +72,7 @@ def inspect(options: InspectOptions) -> None:
             (key, _value(manifest[key]))
             for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")
         ),
+        *([("temporal", _value(manifest["temporal"]))] if manifest.get("temporal") else []),
         *([("unknown", UNKNOWN_OFF)] if rule["score"] == "max_probability" and rule["threshold"] <= 0 else []),
         ("size", f"{found['size_bytes'] / 1e6:.2f} MB"),
         ("parameters, MACs", f"{_number(found['parameters'])}, {_number(found['macs'])}"),

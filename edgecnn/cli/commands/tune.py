@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, HealthOption, JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, FrameRateOption, HealthOption, JsonOption, ProviderOption
 from edgecnn.cli.output import as_json, note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -23,7 +23,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneCommandOptions(ProviderOption, AdmissionOption, HealthOption, JsonOption):
+class TuneCommandOptions(ProviderOption, AdmissionOption, HealthOption, FrameRateOption, JsonOption):
     """Options of ``edgecnn tune``."""
 
     model: Annotated[Path, Argument("Model file (.onnx).")]
@@ -37,7 +37,6 @@ class TuneCommandOptions(ProviderOption, AdmissionOption, HealthOption, JsonOpti
     budget: Annotated[float, Option("Maximum number of false alarms per hour.")]
     out: Annotated[Path, Option("Settings file to write.", short="-o", metavar="FILE")] = Path("smoothing.json")
     background: Annotated[str | None, Option("Label to which a change is no alarm.", metavar="LABEL")] = None
-    fps: Annotated[float | None, Option("Frames per second of folders of frames.")] = None
     every: Annotated[
         int, Option("Use every N-th frame: tune at the frame rate that the device reaches.", metavar="N")
     ] = 1

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgecnn.evaluation.evaluate import ValResult
+    from edgecnn.evaluation.parity import VerifiableModel
+    from edgecnn.progress import Progress
 
 __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValOptions(ProviderOption, AdmissionOption, JsonOption):
+class ValOptions(ProviderOption, AdmissionOption, FrameRateOption, JsonOption):
     """Options of ``edgecnn val``."""
 
     model: Annotated[Path, Argument("Checkpoint or model file.")]
-    data: Annotated[Path, Option("Folder of labelled images, one folder per class.", metavar="DIR")]
+    data: Annotated[
+        Path,
+        Option("Folder of labelled images, or of clips for a recurrent model, one folder per class.", metavar="DIR"),
+    ]
     split: Annotated[
         Literal["val", "test", "all"] | None,
         Option("Images to evaluate on.", default="all; on the data that the model was trained on, the held-out images"),
@@ -38,24 +47,25 @@ def register(app: typer.Typer) -> None:
         "edgecnn val model.onnx --data data",
         "edgecnn val runs/train/1/weights/best.pt --data data --split all",
         "edgecnn val model.int8.onnx --data photographs --ep cpu --json",
+        "edgecnn val clips.onnx --data clips --fps 10",
     )
 
 
 def val(options: ValOptions) -> None:
-    """Evaluate a model on labelled images."""
+    """Evaluate a model on labelled images, or a recurrent model on labelled clips."""
     from edgecnn.data.left_out import usage_line
-    from edgecnn.evaluation.evaluate import validate
     from edgecnn.evaluation.metrics import wilson_interval
     from exporters.verify_models import open_model
 
     options.admit_models(options.model)
     opened = open_model(options.model, options.ep)
     with reporting() as reporter:
-        result = validate(opened, opened.split_record, options.data, options.split, reporter.stage("evaluating"))
+        result = _evaluate(opened, options, reporter.stage("evaluating"))
+    noun = "images" if opened.manifest.temporal is None else "clips"
     for skipped in result.skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
     note(f"evaluated {result.note}, on {opened.ep}")
-    note(usage_line(result.images, result.left_out, len(result.skipped)))
+    note(usage_line(result.images, result.left_out, len(result.skipped), noun))
     if options.json:
         print_json(result)
         return
@@ -65,15 +75,29 @@ def val(options: ValOptions) -> None:
         ("top-5", "fewer than five classes" if result.top5 is None else f"{result.top5:.4f}"),
         ("macro-F1", f"{result.macro_f1:.4f}"),
         ("ECE, NLL", f"{result.ece:.4f}, {result.nll:.4f}"),
-        ("images", f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
+        (noun, f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
     ]
     print_facts(str(options.model), rows)
     shown = [c for c in result.per_class if c.images][:20]
     classes = [(c.label, str(c.images), _share(c.precision), _share(c.recall), _share(c.f1)) for c in shown]
     print_table(
         "classes" if len(shown) == len(result.labels) else f"{len(shown)} of {len(result.labels)} classes",
-        ("class", "images", "precision", "recall", "F1"),
+        ("class", noun, "precision", "recall", "F1"),
         classes,
+    )
+
+
+def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) -> ValResult:
+    if opened.manifest.temporal is None:
+        from edgecnn.evaluation.evaluate import validate
+
+        if options.fps is not None:
+            raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
+        return validate(opened, opened.split_record, options.data, options.split, progress)
+    from edgecnn.evaluation.evaluate_clips import StepModel, validate_clips
+
+    return validate_clips(
+        cast("StepModel", opened), opened.split_record, options.data, options.split, fps=options.fps, progress=progress
     )
 
 

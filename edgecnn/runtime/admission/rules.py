@@ -32,9 +32,9 @@ _ONNX = _words(
     "Concat Constant ConstantOfShape "
     "Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear "
     "Einsum Elu Equal Erf Exp "
-    "Expand Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool "
+    "Expand Flatten Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool "
     "Greater GreaterOrEqual "
-    "GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN "
+    "GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LSTM "
     "LayerNormalization LeakyRelu Less "
     "LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean "
     "MeanVarianceNormalization Min Mish Mod Mul Neg Not "
@@ -85,7 +85,9 @@ _TO_WHOLE = _words(  # or to truth values; all others give the type of their fir
     "QuantizeLinear Shape Size"
 )
 _REAL_CONSTANTS = ("value_float", "value_floats")
-_LIMITED = _words("blocksize dilations group kernel_shape num_groups output_padding output_shape pads repeats strides")
+_LIMITED = _words(
+    "blocksize dilations group hidden_size kernel_shape num_groups output_padding output_shape pads repeats strides"
+)
 
 
 class RefusedError(Exception):

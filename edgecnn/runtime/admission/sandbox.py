@@ -47,6 +47,7 @@ _TYPES = {
 }
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "Failed to allocate", "out of memory")
 _LONGEST_REASON = 300
+_CLIP_RANK, _LENGTHS = 5, "lengths"  # of a file that takes whole clips: [N, T, H, W, 3], and how many frames each has
 
 
 def main() -> None:
@@ -144,7 +145,7 @@ class _Timer:
 
         sides = [[d.dim_value for d in value.type.tensor_type.shape.dim] for value in model.graph.input]
         elements = max((math.prod(d or 1 for d in dims[1:]) for dims in sides), default=0)
-        images = max((2 * dims[0] if dims and dims[0] else 3 for dims in sides), default=3)
+        images = max((_images_of_probe(dims) for dims in sides), default=3)
         pixels = max(elements // 3, math.prod(size))
         self._allow(allowed_s(self._speed, count_macs(model), size_bytes, pixels, images))
 
@@ -200,14 +201,8 @@ def _try_out(content: bytes, size: tuple[int, int]) -> None:
         raise _refused("onnxruntime cannot load it", error) from error
     inputs = session.get_inputs()
     try:
-        session.run(
-            None,
-            {value.name: np.zeros(_shape(value.shape, 1, size), _TYPES.get(value.type, np.int64)) for value in inputs},
-        )
-        session.run(
-            None,
-            {value.name: _noise(_shape(value.shape, 2, size), _TYPES.get(value.type, np.int64)) for value in inputs},
-        )
+        session.run(None, {value.name: _black(value, _shape(value.shape, 1, size)) for value in inputs})
+        session.run(None, {value.name: _noise(value, _shape(value.shape, 2, size)) for value in inputs})
     except Exception as error:
         refused = _refused("onnxruntime cannot run it on an image of its input size", error)
         if all(_is_free(value.shape) for value in inputs) and "memory" not in str(refused):
@@ -229,16 +224,37 @@ def _is_free(shape: list[int | str | None]) -> bool:
 
 
 def _shape(shape: list[int | str | None], batch: int, size: tuple[int, int]) -> tuple[int, ...]:
-    """``[N, H, W, 3]`` or ``[N, 3, H, W]`` with open dimensions filled in, height before width."""
-    sides = iter((*size, *(1 for _ in shape)))
+    """``[N, H, W, 3]`` or ``[N, 3, H, W]`` with open dimensions filled in, height before width.
+
+    ``[N, T, H, W, 3]``, the frames of clips, gets as many frames as clips.
+    """
+    frames = (batch,) if len(shape) == _CLIP_RANK else ()
+    sides = iter((*frames, *size, *(1 for _ in shape)))
     return tuple(side if isinstance(side, int) else batch if i == 0 else next(sides) for i, side in enumerate(shape))
 
 
-def _noise(shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Returns noise. Does not use numpy.random: its import takes longer than running a small model."""
+def _images_of_probe(dims: list[int]) -> int:
+    """How many images both runs take, of an input with these sides (0: open)."""
+    if len(dims) == _CLIP_RANK:  # N clips of T frames, one of each at first, then two
+        return math.prod(dims[:2]) * 2 if all(dims[:2]) else sum((dims[0] or n) * (dims[1] or n) for n in (1, 2))
+    return 2 * dims[0] if dims and dims[0] else 3
+
+
+def _black(value: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Zeros; of the lengths of clips, which no clip has, ones."""
+    return (np.ones if value.name == _LENGTHS else np.zeros)(shape, _TYPES.get(value.type, np.int64))
+
+
+def _noise(value: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Returns noise. Does not use numpy.random: its import takes longer than running a small model.
+
+    The lengths of clips are not noise, because only those up to the number of frames, which is two, are valid.
+    """
     count = int(np.prod(shape, dtype=np.int64))
+    if value.name == _LENGTHS:
+        return (1 + np.arange(count) % 2).astype(_TYPES.get(value.type, np.int64)).reshape(shape)
     values = (np.arange(count, dtype=np.uint32) * np.uint32(2_654_435_761)) >> np.uint32(24)
-    return values.astype(kind).reshape(shape)
+    return values.astype(_TYPES.get(value.type, np.int64)).reshape(shape)
 
 
 if __name__ == "__main__":

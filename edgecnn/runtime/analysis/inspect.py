@@ -26,7 +26,8 @@ Shape: TypeAlias = "tuple[int | None, ...]"
 # Where each kind of convolution and matrix product takes its weight, then its bias
 _FLOAT = {"Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (1, 2), "MatMul": (1,)}
 _INTEGER = {"ConvInteger": (1,), "MatMulInteger": (1,), "QLinearConv": (3, 8), "QLinearMatMul": (3,), "QGemm": (3, 6)}
-_COMPUTING = _FLOAT | _INTEGER
+_RECURRENT = {"GRU": (1, 2, 3), "LSTM": (1, 2, 3)}  # weights of the input, of the state, and biases
+_COMPUTING = _FLOAT | _INTEGER | _RECURRENT
 _NORMALIZING = dict.fromkeys(
     ("BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization"), (1, 2)
 )
@@ -196,6 +197,9 @@ class _Graph:
 
     def macs(self, node: Any) -> int | None:
         """Multiply-accumulates of a node for one image. The first dimension is the batch and counts as 1."""
+        if node.op_type in _RECURRENT:  # a step
+            weights = self._weights(node, _RECURRENT[node.op_type][:2])
+            return sum(math.prod(self._constants[name]) for name in weights)
         given, taken = self._output_shape(node), self._shapes.get(node.input[0])
         weight = next(self._weights(node, _COMPUTING[node.op_type][:1]), None)
         if (

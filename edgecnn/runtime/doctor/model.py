@@ -67,6 +67,8 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
         raise refused[0]
     if not proven:
         return findings, None
+    if proven[0].form == "clip":  # `predict` does not take it
+        return findings, None
     timing, best = _quickest(proven)
     return [*findings, timing, *_weight_bits(proven)], best
 
@@ -95,7 +97,12 @@ def _refusal(error: ProviderError, provider: str) -> Finding:
 
 def _summary(session: ModelSession) -> Finding:
     size, megabytes = f"{session.manifest.input.width} x {session.manifest.input.height}", session.size_bytes / 1e6
-    what = f"{session.kind}, {session.classes} classes, {size} pixels, {megabytes:.2f} MB, SHA-256 {session.sha256}"
+    temporal = session.manifest.temporal
+    recurrent = "" if temporal is None else f"{temporal.kind} at {1 / temporal.frame_interval_s:.3g} steps/s, "
+    what = (
+        f"{session.kind}, {recurrent}{session.classes} classes, {size} pixels, {megabytes:.2f} MB, SHA-256 "
+        f"{session.sha256}"
+    )
     return Finding("ok", what, session.file, "")
 
 
@@ -117,7 +124,8 @@ def _golden(session: ModelSession) -> GoldenSamples | Finding:
 
 def _proof(session: ModelSession, golden: GoldenSamples) -> Finding:
     found = replay(session, golden)
-    what = f"{found.samples} golden samples on {session.ep}: {_difference(found)}"
+    chained = "" if session.form == "image" else ", in sequences that prove the state,"
+    what = f"{found.samples} golden samples{chained} on {session.ep}: {_difference(found)}"
     if found.passed:
         return Finding("ok", what, session.file, "")
     remedy = "the file was changed, or this device computes different results: export it again, or use another provider"

@@ -65,7 +65,7 @@ class FrameQualityChecker:
         return None
 
     def _still_for_s(self, frame: Frame, found: FrameMeasures, before: FrameMeasures | None) -> float:
-        time_s = frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
+        time_s = frame.time_s
         changed = before is None or found.difference(before) > self.thresholds.still_difference
         self._breaks = self._breaks + 1 if changed else 0
         if before is None or self._breaks >= self.thresholds.still_breaks:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.preprocess import Image
 from edgecnn.runtime.session.golden_samples import GoldenSamples
-from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.model_session import ModelSession, Outputs
 
 __all__ = ["GoldenReplay", "replay"]
 
@@ -28,18 +30,53 @@ class GoldenReplay:
 
 
 def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
-    """Runs the golden samples with batch size 1 and compares the outputs with the expected ones."""
+    """Runs the golden samples with batch size 1 and compares the outputs with the expected ones.
+
+    Sequences run in order, each step from the state that the step before gave.
+    """
     failed = GoldenReplay(len(golden.images), float("nan"), golden.tolerance)
     if golden.images.shape[1:] != session.input_shape or golden.probabilities.shape[1] != session.classes:
         return failed
-    found = [session.outputs(image[None], ("unknown_score",)) for image in golden.images]
+    found = list(_outputs(session, golden))
     differences = [float(np.abs(np.concatenate([f.probabilities for f in found]) - golden.probabilities).max())]
-    if golden.unknown_scores is not None:
+    if golden.unknown_scores is not None and session.form != "clip":  # a clip file gives no scores
         scores = [f.unknown_scores for f in found if f.unknown_scores is not None]
         if not scores:
             return failed
         differences.append(_score_difference(np.concatenate(scores), golden.unknown_scores))
     return GoldenReplay(len(found), float(np.max(differences)), golden.tolerance)  # a NaN stays
+
+
+def _outputs(session: ModelSession, golden: GoldenSamples) -> Iterator[Outputs]:
+    """The outputs for each sample."""
+    if session.form == "image" or golden.sequences is None:
+        for image in golden.images:
+            yield session.outputs(image[None], ("unknown_score",))
+        return
+    clips: dict[int, _Clip] = {}
+    for image, sequence in zip(golden.images, golden.sequences, strict=True):
+        yield clips.setdefault(sequence, _Clip(session)).add(image)
+
+
+class _Clip:
+    """A sequence up to a frame."""
+
+    def __init__(self, session: ModelSession) -> None:
+        self._session = session
+        self._state = session.start(1)
+        self._frames: list[Image] = []
+
+    def add(self, image: Image) -> Outputs:
+        """The outputs after one frame more, uint8 ``[H, W, 3]``."""
+        if self._session.form == "step":
+            found = self._session.step(image[None], self._state)
+            assert found.state is not None
+            self._state = found.state
+            return found
+        self._frames.append(image)
+        frames = np.stack([*self._frames, np.zeros_like(image)])[None]  # one more than the length, which is not read
+        lengths = np.array([len(self._frames)], np.int64)
+        return Outputs(self._session.classify_clips(frames, lengths), None, None)
 
 
 def _score_difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

@@ -3,13 +3,16 @@
 They are JSON in the metadata key ``edgecnn.golden``: ``{"tolerance": 0.001, "samples": [{"png": BASE64,
 "probabilities": [...], "unknown_score": 0.71}]}``, the score only if the graph has that output. Images have the model's
 input size, so that a program in any language can replay them: decode the PNG (RGB), run, compare.
+
+The samples of a recurrent model are sequences: each has the key ``sequence``, a number. The samples of one sequence are
+in order. The first starts from a state of zeros, each other one from the state that the one before it gave.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -31,6 +34,12 @@ class GoldenSamples:
     # Largest difference that still passes, of a probability or of a score (relative where that is larger than 1)
     tolerance: float
     unknown_scores: NDArray[np.float32] | None = None  # None where the graph gives none
+    sequences: tuple[int, ...] | None = None  # of each sample, the clip that it is a frame of; None: single images
+
+    @property
+    def chained(self) -> bool:
+        """Whether a sample has one before it in its sequence, so that a replay proves the state."""
+        return self.sequences is not None and len(set(self.sequences)) < len(self.sequences)
 
     def to_json(self) -> str:
         """Returns the JSON text for the model file."""
@@ -40,6 +49,8 @@ class GoldenSamples:
         ]
         for sample, score in zip(samples, () if self.unknown_scores is None else self.unknown_scores, strict=False):
             sample["unknown_score"] = round(float(score), 7)
+        for sample, sequence in zip(samples, self.sequences or (), strict=False):
+            sample["sequence"] = sequence
         return json.dumps({"tolerance": self.tolerance, "samples": samples})
 
     @classmethod
@@ -53,12 +64,24 @@ class GoldenSamples:
             unknown_scores = (
                 np.array([float(s["unknown_score"]) for s in found["samples"]], np.float32) if scored else None
             )
+            sequences = _sequences(found["samples"])
             tolerance = float(found["tolerance"])
         except (ValueError, KeyError, TypeError, RecursionError, ImageError) as error:
             raise ManifestError(f"the golden samples are invalid ({error}); export the model again") from error
         if probabilities.ndim != 2 or not tolerance >= 0:
             raise ManifestError("the golden samples are invalid (probabilities or tolerance); export the model again")
-        return cls(images, probabilities, tolerance, unknown_scores)
+        return cls(images, probabilities, tolerance, unknown_scores, sequences)
+
+
+def _sequences(samples: Sequence[Mapping[str, object]]) -> tuple[int, ...] | None:
+    """The sequence of each sample, None where none has one. Raises :class:`ValueError` for anything else."""
+    if not any("sequence" in sample for sample in samples):
+        return None
+    found = [sample.get("sequence") for sample in samples]
+    numbers = tuple(number for number in found if isinstance(number, int) and not isinstance(number, bool))
+    if len(numbers) < len(found):
+        raise ValueError("sequence is not a whole number in every sample")
+    return numbers
 
 
 def _decoded(samples: Iterable[Mapping[str, str]]) -> list[Image]:

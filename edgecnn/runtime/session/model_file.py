@@ -7,13 +7,14 @@ import json
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import onnxruntime
 
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import InputNotFoundError, ManifestError, ModelError
 from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Manifest
+from edgecnn.runtime.onnx_file.graph_form import GraphForm, check_graph
 
 if TYPE_CHECKING:
     from edgecnn.runtime.session.golden_samples import GoldenSamples
@@ -90,17 +91,28 @@ class Description:
     manifest: Manifest
     split_record: SplitRecord | None
     golden_json: str | None  # decoded only where it is replayed
+    form: GraphForm = "image"
 
     def golden(self) -> GoldenSamples | None:
-        """Returns the golden samples; None if the file has none. Raises :class:`ManifestError`."""
+        """Returns the golden samples; None if the file has none.
+
+        Raises:
+            ManifestError: they are invalid, or those of a recurrent model prove no state.
+        """
         if self.golden_json is None:
             return None
         from edgecnn.runtime.session.golden_samples import GoldenSamples  # noqa: PLC0415  # a model that is known here starts without it
 
         try:
-            return GoldenSamples.from_json(self.golden_json)
+            golden = GoldenSamples.from_json(self.golden_json)
         except ManifestError as error:
             raise ManifestError(f"{self.path}: {error}") from error
+        if self.form != "image" and not golden.chained:
+            raise ManifestError(
+                f"{self.path}: the golden samples are single images, which cannot prove the state of a recurrent "
+                "model; export the model again"
+            )
+        return golden
 
 
 def check_session(path: Path, session: onnxruntime.InferenceSession) -> Description:
@@ -118,10 +130,10 @@ def check_session(path: Path, session: onnxruntime.InferenceSession) -> Descript
         manifest = Manifest.from_json(metadata[MANIFEST_KEY])
         record = SplitRecord.from_json(metadata[SPLIT_KEY]) if SPLIT_KEY in metadata else None
         _check_labels(manifest, metadata.get(LABELS_KEY))
-        _check_graph(manifest, session)
+        form = check_graph(manifest, session)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
-    return Description(path, manifest, record, metadata.get(GOLDEN_KEY))
+    return Description(path, manifest, record, metadata.get(GOLDEN_KEY), form)
 
 
 def _check_labels(manifest: Manifest, labels_json: str | None) -> None:
@@ -137,33 +149,4 @@ def _check_labels(manifest: Manifest, labels_json: str | None) -> None:
         raise ManifestError(
             f"the {len(manifest.labels)} labels of the manifest differ from the {found} of the metadata key "
             f"'{LABELS_KEY}' (different labels or order); export the model again"
-        )
-
-
-def _check_graph(manifest: Manifest, session: onnxruntime.InferenceSession) -> None:
-    inputs, outputs = {i.name: i for i in session.get_inputs()}, {o.name: o for o in session.get_outputs()}
-    if list(inputs) != ["image"] or "probabilities" not in outputs:
-        raise ManifestError(
-            f"the graph has the inputs {', '.join(inputs)} and the outputs {', '.join(outputs)}, "
-            "expected image and probabilities; "
-            "export the model again"
-        )
-    image, height, width = inputs["image"], manifest.input.height, manifest.input.width
-    expected: dict[str, list[Any]] = {"tensor(uint8)": [height, width, 3], "tensor(float)": [3, height, width]}
-    if image.type not in expected or image.shape[1:] != expected[image.type]:
-        raise ManifestError(
-            f"the input is {image.type} {image.shape}, the manifest says uint8 [N, {height}, {width}, 3]; export the "
-            "model again"
-        )
-    classes = outputs["probabilities"].shape[-1]
-    if classes != len(manifest.labels):
-        raise ManifestError(
-            f"the manifest has {len(manifest.labels)} labels, the graph outputs {classes} probabilities; export the "
-            "model again"
-        )
-    if manifest.unknown.in_graph and "unknown_score" not in outputs:
-        raise ManifestError(
-            f"the manifest needs the output unknown_score for {manifest.unknown.score}, but the graph "
-            "has none; export the model "
-            "again"
         )

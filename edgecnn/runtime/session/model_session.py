@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from edgecnn.data.split_record import SplitRecord
-from edgecnn.errors import ProviderError
+from edgecnn.errors import ModelError, ProviderError
 from edgecnn.preprocess import Image
+from edgecnn.runtime.onnx_file.graph_form import GraphForm
 from edgecnn.runtime.session.fork_safety import keep_inherited, reopening
 from edgecnn.runtime.session.model_file import Description, ModelFile
 from edgecnn.runtime.session.ort_errors import ort_reason
 
 __all__ = ["ModelSession", "Outputs", "filled_batch"]
+
+Rows = TypeVar("Rows", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ class Outputs:
     probabilities: NDArray[np.float32]  # [N, C]
     embedding: NDArray[np.float32] | None  # [N, D]
     unknown_scores: NDArray[np.float32] | None  # [N], higher is more unknown
+    state: NDArray[np.float32] | None = None  # [N, S] after a step; None: not a step
 
 
 class ModelSession:
     """An open model. Threads may share it, as they may share a session of onnxruntime.
 
-    In a forked child process it opens the file again at its first use.
+    In a forked child process it opens the file again at its first use. A recurrent model takes images without a state
+    as clips of one frame.
     """
 
     def __init__(
@@ -54,9 +59,11 @@ class ModelSession:
         self.ep = ep
         self.manifest = description.manifest
         self.description = description
+        self.form: GraphForm = description.form
         self._session = session
-        self._float_input = session.get_inputs()[0].type == "tensor(float)"
-        batch = session.get_inputs()[0].shape[0]
+        pixels = next(i for i in session.get_inputs() if i.name in ("image", "frames"))
+        self._float_input = pixels.type == "tensor(float)"
+        batch = pixels.shape[0]
         self.fixed_batch: int | None = batch if isinstance(batch, int) else None
         """The number of images that the graph takes at once; None: any. Others run in batches of that many."""
         names = [o.name for o in session.get_outputs()]
@@ -87,9 +94,62 @@ class ModelSession:
         """Number of classes."""
         return len(self.manifest.labels)
 
+    @property
+    def state_size(self) -> int:
+        """Size S of the state of a recurrent model; 0 for a model of single images."""
+        return 0 if self.manifest.temporal is None else self.manifest.temporal.state_size
+
     def probabilities(self, images: Image) -> NDArray[np.float32]:
         """Returns probabilities, float32 ``[N, C]``, for uint8 ``[N, H, W, 3]`` RGB at the model's input size."""
         return self._run(["probabilities"], images)[0]
+
+    def start(self, sources: int = 1) -> NDArray[np.float32]:
+        """The states of N sources before their first frame: zeros, float32 ``[N, S]``."""
+        return np.zeros((sources, self.state_size), np.float32)
+
+    def step(self, images: Image, state: NDArray[np.float32], names: Sequence[str] = ("unknown_score",)) -> Outputs:
+        """Runs one step of N sources with a step file.
+
+        Args:
+            images: the next frame of each source, uint8 ``[N, H, W, 3]`` RGB at the model's input size.
+            state: of each source before it, float32 ``[N, S]``.
+            names: the other outputs that are wanted, where the model has them.
+
+        Returns:
+            The outputs after this frame, with the state to give to the next step.
+
+        Raises:
+            ModelError: the file is none that takes steps.
+        """
+        self.require_steps()
+        wanted = ["probabilities", "state_out", *(name for name in names if name in self._given)]
+        found = dict(zip(wanted, self._run(wanted, images, state), strict=True))
+        return Outputs(
+            found["probabilities"], found.get("embedding"), found.get("unknown_score"), found.get("state_out")
+        )
+
+    def require_steps(self) -> None:
+        """Raises :class:`ModelError` for a file that does not take the frames of a source one by one, with a state."""
+        if self.form == "clip":
+            raise ModelError(
+                f"{self.path}: takes whole clips, not the frames of a source one by one; give the step file that "
+                "`edgecnn export` wrote beside it"
+            )
+        if self.form == "image":
+            raise ModelError(f"{self.path}: classifies single images and has no state; give a recurrent model")
+
+    def classify_clips(self, frames: Image, lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Runs whole clips with a clip file.
+
+        Args:
+            frames: uint8 ``[N, T, H, W, 3]`` RGB at the model's input size.
+            lengths: the number of frames of each clip, from 1 to T, int64 ``[N]``. Later frames are not read.
+
+        Returns:
+            Probabilities after the last frame of each clip, float32 ``[N, C]``.
+        """
+        assert self.form == "clip", "only a clip file takes whole clips"
+        return self._run_in_batches(["probabilities"], {"frames": frames, "lengths": lengths})[0]
 
     def outputs(self, images: Image, names: Sequence[str] = ("embedding", "unknown_score")) -> Outputs:
         """Returns the probabilities and those of the named other outputs that the model has."""
@@ -110,22 +170,38 @@ class ModelSession:
         for _ in range(runs):
             self.probabilities(grey)
 
-    def _run(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
-        size = self.fixed_batch
-        if size is None or len(images) == size:
-            return self._run_batch(names, images)
-        parts = [self._run_batch(names, filled_batch(images[i : i + size], size)) for i in range(0, len(images), size)]
-        return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
+    def _run(
+        self, names: list[str], images: Image, states: NDArray[np.float32] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Runs images; a recurrent model without states runs them as clips of one frame."""
+        if self.form == "image":
+            return self._run_in_batches(names, {"image": self._feed(images)})
+        count = len(images)
+        if self.form == "clip":
+            return self._run_in_batches(names, {"frames": images[:, None], "lengths": np.ones(count, np.int64)})
+        before = self.start(count) if states is None else states
+        return self._run_in_batches(names, {"image": self._feed(images), "state": before})
 
-    def _run_batch(self, names: list[str], images: Image) -> list[NDArray[np.float32]]:
+    def _run_in_batches(self, names: list[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        size, count = self.fixed_batch, len(next(iter(inputs.values())))
+        if size is None or count == size:
+            return self._run_batch(names, inputs)
+        parts = [
+            self._run_batch(names, {name: filled_batch(value[i : i + size], size) for name, value in inputs.items()})
+            for i in range(0, count, size)
+        ]
+        return [np.concatenate(values)[:count] for values in zip(*parts, strict=True)]
+
+    def _run_batch(self, names: list[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         if self._process != os.getpid():
             self._open_in_child()
         try:
-            return cast("list[NDArray[np.float32]]", self._session.run(names, {"image": self._feed(images)}))
+            return cast("list[NDArray[np.float32]]", self._session.run(names, inputs))
         except Exception as error:  # onnxruntime's own classes derive from Exception alone
             remedy = "" if self.ep == "cpu" else "; try --ep cpu"
+            count = len(next(iter(inputs.values())))
             raise ProviderError(
-                f"{self.path}: {self.ep} failed on {len(images)} images: {ort_reason(error)}{remedy}"
+                f"{self.path}: {self.ep} failed on {count} images: {ort_reason(error)}{remedy}"
             ) from error
 
     def _open_in_child(self) -> None:
@@ -154,7 +230,7 @@ class ModelSession:
         return np.ascontiguousarray(((images.astype(np.float32) - rule.zero_point) / rule.scale).transpose(0, 3, 1, 2))
 
 
-def filled_batch(images: Image, size: int) -> Image:
+def filled_batch(images: NDArray[Rows], size: int) -> NDArray[Rows]:
     """A batch of ``size``, filled up with its last image."""
     if len(images) == size:
         return images

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,13 +155,15 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
     times_s: list[float] = []
     statuses: list[Status] = []
     probabilities: list[NDArray[np.float32]] = []
-    health = None if options.health is None else FrameQualityChecker(options.health)
-    for batch in _batches(read_clip(clip, options.fps, options.every, classifier.max_pixels)):
-        times_s += [time_s for time_s, _ in batch]
-        for (time_s, frame), answer in zip(batch, classifier.answer([frame for _, frame in batch]), strict=True):
-            unfit = health is not None and health.check(replace(frame, kind="video", media_time_s=time_s)) is not None
-            statuses.append("no_decision" if unfit else answer.prediction.status)
-            probabilities.append(answer.probabilities)
+    frames = (
+        replace(frame, kind="video", media_time_s=time_s)
+        for time_s, frame in read_clip(clip, options.fps, options.every, classifier.max_pixels)
+    )
+    answered = _each_alone if classifier.states is None else _in_order
+    for time_s, status, found in answered(classifier, frames, options.health, str(clip.path)):
+        times_s.append(time_s)
+        statuses.append(status)
+        probabilities.append(found)
     times = np.array(times_s)
     if (np.diff(times) < 0).any():
         raise DataError(
@@ -181,6 +184,36 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
     if track.labelled_s == 0:
         raise DataError(f"{clip.path}: it has only one frame, or all frames have the same time; remove the clip")
     return track
+
+
+_Answered: TypeAlias = "Iterator[tuple[float, Status, NDArray[np.float32]]]"  # time, status, probabilities [C]
+
+
+def _each_alone(
+    classifier: Classifier, frames: Iterator[Frame], thresholds: FrameQualityThresholds | None, _: str
+) -> _Answered:
+    """The answers of a model of single images, which runs several at once."""
+    health = None if thresholds is None else FrameQualityChecker(thresholds)
+    for batch in _batches(frames):
+        for frame, answer in zip(batch, classifier.answer(batch), strict=True):
+            unfit = health is not None and health.check(frame) is not None
+            yield frame.time_s, "no_decision" if unfit else answer.prediction.status, answer.probabilities
+
+
+def _in_order(
+    classifier: Classifier, frames: Iterator[Frame], thresholds: FrameQualityThresholds | None, source: str
+) -> _Answered:
+    """The answers of a recurrent model, as `predict` gives them: a frame that is not fit leaves the state as it is."""
+    assert classifier.states is not None
+    health = None if thresholds is None else FrameQualityChecker(thresholds)
+    state = classifier.states.for_stream(source)
+    nothing = np.zeros(len(classifier.labels), np.float32)
+    for frame in frames:
+        if health is not None and health.check(frame) is not None:
+            yield frame.time_s, "no_decision", nothing
+        else:
+            answer = classifier.answer_next(frame, state)
+            yield frame.time_s, answer.prediction.status, answer.probabilities
 
 
 def halves(tracks: Sequence[Track]) -> tuple[list[Track], list[Track]]:
@@ -328,10 +361,10 @@ def _background(classifier: Classifier, name: str | None) -> int | None:
     return index
 
 
-def _batches(frames: Iterator[tuple[float, Frame]]) -> Iterator[list[tuple[float, Frame]]]:
-    waiting: list[tuple[float, Frame]] = []
-    for item in frames:
-        waiting.append(item)
+def _batches(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
+    waiting: list[Frame] = []
+    for frame in frames:
+        waiting.append(frame)
         if len(waiting) == _BATCH:
             yield waiting
             waiting = []

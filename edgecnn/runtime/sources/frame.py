@@ -45,3 +45,8 @@ class Frame:
     captured_monotonic_s: float = field(default_factory=time.monotonic)
     kind: FrameKind = "image"
     color: ColorOrder = "bgr"  # of the image: every source here gives OpenCV's order
+
+    @property
+    def time_s(self) -> float:
+        """When it was taken, in seconds on its source's clock: the place in a video, else the monotonic clock."""
+        return self.captured_monotonic_s if self.media_time_s is None else self.media_time_s

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,7 @@ class Album:
         self._folder = folder
         self._every = every
         self._videos: dict[str, VideoWriter] = {}
+        self._clips: dict[Path, Path] = {}  # of folders of frames: where their images are written
 
     def add(self, frame: Frame, prediction: Prediction) -> None:
         """Writes one image or frame."""
@@ -95,7 +97,8 @@ class Album:
             return
         done, data = cv2.imencode(".jpg", image)
         stem = os.fsdecode(os.fsencode(Path(frame.name).stem)[:_LONGEST_STEM])
-        target = self._folder / f"{frame.index:06d}_{stem}.jpg"
+        folder = self._folder if frame.media_time_s is None else self._clip(Path(frame.name).parent)
+        target = folder / f"{frame.index:06d}_{stem}.jpg"
         if not done:
             raise OutputError(f"{target}: OpenCV cannot encode the image; choose another --save")
         write_bytes(target, data.tobytes())
@@ -110,6 +113,16 @@ class Album:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _clip(self, frames: Path) -> Path:
+        """The folder for a clip of images: frames of several clips have the same names and numbers."""
+        if frames not in self._clips:
+            taken = {folder.name for folder in self._clips.values()}
+            stem = os.fsdecode(os.fsencode(frames.name)[:_LONGEST_STEM]) or "clip"
+            name = next(n for n in chain((stem,), (f"{stem}_{i}" for i in count(2))) if n not in taken)
+            make_folder(self._folder / name)
+            self._clips[frames] = self._folder / name
+        return self._clips[frames]
 
     def _video(self, frame: Frame) -> VideoWriter:
         if frame.name not in self._videos:

@@ -17,17 +17,30 @@ from edgecnn.runtime.sources.frame import Frame
 
 if TYPE_CHECKING:
     from edgecnn.runtime.frame_classifier import FrameClassifier
+    from edgecnn.runtime.temporal.source_state import SourceState
 
 __all__ = ["SourcePipeline"]
 
 
 class SourcePipeline:
-    """Processes the frames of one source in order. Each result says whether the prediction changed."""
+    """Processes the frames of one source in order. Each result says whether the prediction changed.
+
+    Args:
+        classifier: the model.
+        health: limits of the quality checks; None: every frame is fit.
+        smoothing: of the answers; None: none.
+        source: name of the source; a recurrent model has a state of its own for it.
+    """
 
     def __init__(
-        self, classifier: FrameClassifier, health: FrameQualityThresholds | None, smoothing: SmoothingOptions | None
+        self,
+        classifier: FrameClassifier,
+        health: FrameQualityThresholds | None,
+        smoothing: SmoothingOptions | None,
+        source: str = "",
     ) -> None:
         self._classifier = classifier
+        self._state = None if classifier.states is None else classifier.states.for_stream(source)
         self._health = None
         if health is not None:
             from edgecnn.runtime.frame_quality.checker import FrameQualityChecker  # noqa: PLC0415  # images need none of it
@@ -40,19 +53,30 @@ class SourcePipeline:
 
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
         """Returns the prediction for a frame, and whether it differs from the previous one."""
+        if self._state is not None:
+            return self._next(frame, self._state)
         # First, since it reads the whole frame: the few pixels that health looks at are then at hand
         begin = time.perf_counter()
         row = self._classifier.fit(frame)
         fit_ms = (time.perf_counter() - begin) * 1e3
         reason = None if self._health is None else self._health.check(frame)
-        time_s = frame.captured_monotonic_s if frame.media_time_s is None else frame.media_time_s
         if reason is not None:
-            return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, time_s)
+            return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, frame.time_s)
         answer = self._classifier.answer([frame], [row], [fit_ms])[0]
-        return self._smoothed_and_compared(answer.prediction, answer.probabilities, time_s)
+        return self._smoothed_and_compared(answer.prediction, answer.probabilities, frame.time_s)
+
+    def _next(self, frame: Frame, state: SourceState) -> tuple[Prediction, bool]:
+        """The same with a recurrent model. A frame that is not fit leaves the state as it is."""
+        reason = None if self._health is None else self._health.check(frame)
+        if reason is not None:
+            return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, frame.time_s)
+        answer = self._classifier.answer_next(frame, state)
+        return self._smoothed_and_compared(answer.prediction, answer.probabilities, frame.time_s)
 
     def outage(self, outage: Outage) -> tuple[Prediction, bool]:
         """Returns the prediction that reports an outage of the source. It is not smoothed."""
+        if self._state is not None:
+            self._state.reset()
         reason = f"offline: {outage.reason}; retry in {outage.retry_in_s:g} s"
         away = self._classifier.report_missing(
             Missing(status="no_decision", reason=reason, source=outage.name, frame=None, captured_at=outage.captured_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import Counter
@@ -9,16 +10,18 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgecnn.errors import ImageError, InputNotFoundError, SourceError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Missing, Prediction, Status
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
-from edgecnn.runtime.sources.address import parse_address
+from edgecnn.runtime.sources.address import parse_address, with_colon
 from edgecnn.runtime.sources.counting import count_frames
 from edgecnn.runtime.sources.files import FolderListing, ImagePaths, expand_sources, read_frame
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.streaming.stream_answer import StreamAnswer, StreamAnswers
 from edgecnn.runtime.system.cpu_features import allowed_threads
 
 if TYPE_CHECKING:
@@ -36,7 +39,6 @@ Answered: TypeAlias = "tuple[Frame | None, Prediction]"
 """A frame and its prediction. The frame is None if an image could not be read or a camera is offline."""
 
 Answers: TypeAlias = "Generator[Answered, None, None]"
-StreamAnswers: TypeAlias = "Generator[_StreamAnswer, None, None]"
 
 _MAX_READERS = 4
 """Number of prefetching threads. A decoded image of 12 megapixels takes 36 MB."""
@@ -54,11 +56,17 @@ class StreamOptions:
     health: FrameQualityThresholds | None = field(default_factory=FrameQualityThresholds)
     smoothing: SmoothingOptions | None = None  # of the same; None: each frame's answer stands alone
     on_change: bool = False  # only answers that differ from the one before
+    fps: float | None = None  # frames per second of folders of frames, which are clips to a recurrent model
+    per_clip: bool = False  # one answer a video or folder of frames, that at its end; of recurrent models alone
 
     def __post_init__(self) -> None:
         for name, value in (("batch", self.batch), ("every", self.every), ("max_frames", self.max_frames)):
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}, expected at least 1")
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise UsageError(f"fps is {self.fps:g}, expected more than 0")
+        if self.per_clip and self.max_frames is not None:
+            raise UsageError("--max-frames would cut a clip short, so --per-clip has no answer; leave one of them out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +89,19 @@ class _Unreadable:
 class _Files:
     """The sources of a stream that have an end."""
 
-    images: tuple[ImagePaths, ...]
-    videos: tuple[str, ...]
     every: int
+    images: list[ImagePaths] = field(default_factory=list)
+    videos: list[str] = field(default_factory=list)
+    frame_folders: list[Path] = field(default_factory=list)  # clips of a recurrent model
+
+    def expected_frames(self) -> int | None:
+        """How many images and frames they will give; None where there is no telling."""
+        found = count_frames(self.images, self.videos, self.every)
+        if found is None or not self.frame_folders:
+            return found
+        from edgecnn.data.clips.clip_folder import frames_of  # noqa: PLC0415  # single images need none of it
+
+        return found + sum(-(-len(frames_of(folder)) // self.every) for folder in self.frame_folders)
 
 
 class AnswerStream(Iterator[Answered]):
@@ -115,7 +133,7 @@ class AnswerStream(Iterator[Answered]):
         input."""
         if self._cameras is not None:
             return None
-        return count_frames(self._files.images, self._files.videos, self._files.every)
+        return self._files.expected_frames()
 
     def __next__(self) -> Answered:
         if self._process != os.getpid():  # its readers are threads and processes of the parent
@@ -145,21 +163,67 @@ def answer_stream(
     if not sources:
         raise UsageError("no source; give an image, a folder, a video, a camera or a stream")
     addresses = [parse_address(source) for source in sources]
+    _check_options(classifier, addresses, options)
     parts: list[StreamAnswers] = []
-    images: list[ImagePaths] = []
+    files = _Files(options.every)
     for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
         texts = [a.text for a in group]
-        if kind == "images":
-            images.append(expand_sources(texts))
-            parts.append(_images(classifier, images[-1], options))
+        if kind != "images":
+            files.videos += texts
+            parts += [_clip(classifier, text, options) for text in texts]
+        elif classifier.states is None:
+            files.images.append(expand_sources(texts))
+            parts.append(_images(classifier, files.images[-1], options))
         else:
-            parts += [_video(classifier, text, options) for text in texts]
+            parts += [part for text in texts for part in _images_or_clips(classifier, text, options, files)]
     cameras = _cameras([a for a in addresses if a.live], classifier, options)
     if cameras is not None:
         parts.append(_live(classifier, cameras, options))
     statuses = Counter[Status]()
-    files = _Files(tuple(images), tuple(a.text for a in addresses if a.kind == "video"), options.every)
     return AnswerStream(_in_turn(parts, options, statuses), cameras, statuses, files)
+
+
+def _check_options(classifier: FrameClassifier, addresses: Sequence[Address], options: StreamOptions) -> None:
+    """Refuses options that the model or a source has no use for. Raises :class:`UsageError`."""
+    if classifier.states is None and (options.per_clip or options.fps is not None):
+        name = "--per-clip" if options.per_clip else "--fps"
+        raise UsageError(f"{name} is for recurrent models, and this model classifies single images; leave it out")
+    endless = next((a for a in addresses if a.live), None)
+    if options.per_clip and endless is not None:
+        raise UsageError(
+            f"{with_colon(endless.name)} a camera or stream has no end, so --per-clip has no answer; leave it out"
+        )
+
+
+def _images_or_clips(
+    classifier: FrameClassifier, text: str, options: StreamOptions, files: _Files
+) -> list[StreamAnswers]:
+    """To a recurrent model a folder is a clip, or holds clips; an image is a clip of one frame."""
+    if not os.path.isdir(text):  # noqa: PTH112  # False for names that are too long
+        files.images.append(expand_sources([text]))
+        return [_images(classifier, files.images[-1], options)]
+    from edgecnn.runtime.streaming.clip_folder import clips_in  # noqa: PLC0415  # models of single images need none of it
+
+    clips = clips_in(Path(text), options.fps)
+    files.frame_folders += [clip for clip in clips if clip.is_dir()]
+    files.videos += [str(clip) for clip in clips if not clip.is_dir()]
+    return [_clip(classifier, str(clip), options) for clip in clips]
+
+
+def _clip(classifier: FrameClassifier, path: str, options: StreamOptions) -> StreamAnswers:
+    """A video, or for a recurrent model a folder of frames."""
+    if os.path.isdir(path):  # noqa: PTH112  # without pathlib it starts sooner
+        from edgecnn.runtime.streaming.clip_folder import frame_folder_answers  # noqa: PLC0415
+
+        assert options.fps is not None
+        frames = frame_folder_answers(classifier, Path(path), options.fps, options.every, options.smoothing)
+    else:
+        frames = _video(classifier, path, options)
+    if not options.per_clip:
+        return frames
+    from edgecnn.runtime.streaming.clip_answer import clip_answer  # noqa: PLC0415
+
+    return clip_answer(frames, path)
 
 
 def _cameras(addresses: Sequence[Address], classifier: FrameClassifier, options: StreamOptions) -> Cameras | None:
@@ -171,15 +235,6 @@ def _cameras(addresses: Sequence[Address], classifier: FrameClassifier, options:
     return Cameras(
         addresses, replace(options.live or LiveOptions(), every=options.every, max_pixels=classifier.max_pixels)
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _StreamAnswer:
-    """A frame and its prediction, and whether the prediction changed."""
-
-    frame: Frame | None
-    prediction: Prediction
-    changed: bool = True
 
 
 def _in_turn(parts: Sequence[StreamAnswers], options: StreamOptions, statuses: Counter[Status]) -> Answers:
@@ -218,30 +273,30 @@ def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOp
             yield from _answers(classifier, waiting)
             waiting = []
         if isinstance(loaded, _Unreadable):
-            yield _StreamAnswer(
+            yield StreamAnswer(
                 None, classifier.report_missing(Missing("error", loaded.reason, loaded.source, loaded.index))
             )
     yield from _answers(classifier, waiting)
 
 
-def _answers(classifier: FrameClassifier, prepared: Sequence[_Prepared]) -> Iterator[_StreamAnswer]:
+def _answers(classifier: FrameClassifier, prepared: Sequence[_Prepared]) -> Iterator[StreamAnswer]:
     frames = [p.frame for p in prepared]
     answers = classifier.answer(frames, [p.row for p in prepared], [p.fit_ms for p in prepared])
     for frame, answer in zip(frames, answers, strict=True):
-        yield _StreamAnswer(frame, answer.prediction)
+        yield StreamAnswer(frame, answer.prediction)
 
 
 def _video(classifier: FrameClassifier, path: str, options: StreamOptions) -> StreamAnswers:
     from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415
     from edgecnn.runtime.streaming.source_pipeline import SourcePipeline  # noqa: PLC0415  # images need none of it
 
-    backend, index = SourcePipeline(classifier, options.health, options.smoothing), 0
+    backend, index = SourcePipeline(classifier, options.health, options.smoothing, path), 0
     try:
         for frame in read_video(path, options.every, classifier.max_pixels):
             index = frame.index + 1
-            yield _StreamAnswer(frame, *backend.frame(frame))
+            yield StreamAnswer(frame, *backend.frame(frame))
     except (ImageError, SourceError) as error:
-        yield _StreamAnswer(
+        yield StreamAnswer(
             None, classifier.report_missing(Missing("error", str(error).removeprefix(f"{path}: "), path, index))
         )
 
@@ -252,8 +307,12 @@ def _live(classifier: FrameClassifier, cameras: Cameras, options: StreamOptions)
     pipelines: dict[str, SourcePipeline] = {}
     with cameras:
         for news in cameras:
-            backend = pipelines.setdefault(news.name, SourcePipeline(classifier, options.health, options.smoothing))
+            backend = pipelines.get(news.name)
+            if backend is None:
+                backend = pipelines[news.name] = SourcePipeline(
+                    classifier, options.health, options.smoothing, news.name
+                )
             if isinstance(news, Frame):
-                yield _StreamAnswer(news, *backend.frame(news))
+                yield StreamAnswer(news, *backend.frame(news))
             else:
-                yield _StreamAnswer(None, *backend.outage(news))
+                yield StreamAnswer(None, *backend.outage(news))

@@ -1,0 +1,188 @@
+"""Evaluates a recurrent model on labelled clips. The same code serves checkpoints and step files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.data.clips.clip_frames import ClipReader
+from edgecnn.data.clips.eval_clips import select_eval_clips
+from edgecnn.data.held_out import EvalSplit
+from edgecnn.data.left_out import left_out_by_reason
+from edgecnn.data.loading import Skipped
+from edgecnn.data.split_record import SplitRecord
+from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError, UsageError
+from edgecnn.evaluation.evaluate import ValResult
+from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import Image
+from edgecnn.progress import Progress
+
+__all__ = ["ClipPredictions", "StepModel", "StepResult", "classify_clip", "clip_reader", "read_clips", "validate_clips"]
+
+
+class StepResult(Protocol):
+    """The outputs after one step of N sources."""
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """``[N, C]``."""
+
+    @property
+    def state(self) -> NDArray[np.float32] | None:
+        """``[N, S]``, for the next step."""
+
+    @property
+    def unknown_scores(self) -> NDArray[np.float32] | None:
+        """``[N]``; None where the model has none."""
+
+
+class StepModel(Protocol):
+    """A recurrent model: a checkpoint or the session of a step file."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the model."""
+
+    def start(self, sources: int = 1, /) -> NDArray[np.float32]:
+        """The state ``[N, S]`` before the first step."""
+
+    def step(self, images: Image, state: NDArray[np.float32], /) -> StepResult:
+        """Runs one step: uint8 ``[N, H, W, 3]`` RGB and the state ``[N, S]``."""
+
+
+@dataclass(frozen=True)
+class ClipPredictions:
+    """The outputs of a model at the end of N readable clips, and the clips that could not be read."""
+
+    indices: tuple[int, ...]  # into the list that was given
+    probabilities: NDArray[np.float32]  # [N, C]
+    unknown_scores: NDArray[np.float32] | None  # [N], where the manifest's rule goes by them
+    skipped: tuple[Skipped, ...]
+    seconds: float
+
+
+def clip_reader(manifest: Manifest, clips: Sequence[Path], fps: float | None) -> ClipReader:
+    """Reads clips as the model takes them.
+
+    Args:
+        manifest: of a recurrent model.
+        clips: what will be read.
+        fps: frames per second of folders of frames; None: there are none.
+
+    Raises:
+        UsageError: a clip is a folder of frames, and ``fps`` is None.
+    """
+    assert manifest.temporal is not None
+    folder = next((clip for clip in clips if clip.is_dir()), None)
+    if folder is not None and fps is None:
+        raise UsageError(f"{folder}: a folder of frames has no times; give the frame rate with --fps")
+    return ClipReader(manifest.input, manifest.preprocess, manifest.temporal.frame_interval_s, fps or 1.0)
+
+
+def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> StepResult:
+    """The outputs at the end of one clip.
+
+    Raises:
+        InputNotFoundError, SourceError, ImageError, DataError: the clip cannot be read, or has no frames.
+    """
+    state, found = model.start(1), None
+    for step in reader.steps(clip):
+        if step.begins:
+            state = model.start(1)
+        for _ in range(step.count):
+            found = model.step(step.row[None], state)
+            assert found.state is not None
+            state = found.state
+    assert found is not None, "a clip without frames was refused"
+    return found
+
+
+def read_clips(
+    model: StepModel, clips: Sequence[Path], fps: float | None, progress: Progress | None = None
+) -> ClipPredictions:
+    """Runs the model over every clip.
+
+    Raises:
+        UsageError: a clip is a folder of frames, and ``fps`` is None.
+        DataError: no clip can be read.
+    """
+    start = time.perf_counter()
+    reader = clip_reader(model.manifest, clips, fps)
+    indices: list[int] = []
+    skipped: list[Skipped] = []
+    found: list[StepResult] = []
+    for index, clip in enumerate(clips):
+        try:
+            result = classify_clip(model, reader, clip)
+        except (ImageError, SourceError, DataError, InputNotFoundError) as error:
+            skipped.append(Skipped(str(clip), str(error).removeprefix(f"{clip}: ")))
+        else:
+            indices.append(index)
+            found.append(result)
+        if progress:
+            progress(index + 1, len(clips))
+    if not found:
+        raise DataError(f"{clips[0].parent}: none of {len(clips)} clips can be read; first error: {skipped[0].reason}")
+    scores = [r.unknown_scores for r in found if r.unknown_scores is not None and model.manifest.unknown.in_graph]
+    return ClipPredictions(
+        indices=tuple(indices),
+        probabilities=np.concatenate([result.probabilities for result in found]),
+        unknown_scores=np.concatenate(scores) if scores else None,
+        skipped=tuple(skipped),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def validate_clips(
+    model: StepModel,
+    record: SplitRecord | None,
+    data: Path,
+    which: EvalSplit | None = None,
+    *,
+    fps: float | None = None,
+    progress: Progress | None = None,
+) -> ValResult:
+    """Evaluates a recurrent model on labelled clips, by the answer at the end of each.
+
+    In the result, images are clips.
+
+    Args:
+        model: the model.
+        record: the clips that it was trained on; None if not recorded.
+        data: folder of clips, one folder per class.
+        which: a split; None: every clip that the model was not trained on.
+        fps: frames per second of folders of frames; None: there are none.
+        progress: receives the number of clips done.
+
+    Raises:
+        InputNotFoundError: the folder does not exist.
+        UsageError: a clip is a folder of frames, and ``fps`` is None.
+        DataError: the folder has no clips with classes of this model, or no clip can be read.
+    """
+    evaluated = select_eval_clips(data, model.manifest, record, which)
+    predictions = read_clips(model, evaluated.paths, fps, progress)
+    truth = [evaluated.truth[i] for i in predictions.indices]
+    found = compute_metrics(predictions.probabilities, truth, model.manifest.labels)
+    return ValResult(
+        images=found.images,
+        top1=found.top1,
+        top5=found.top5,
+        macro_f1=found.macro_f1,
+        ece=found.ece,
+        nll=found.nll,
+        labels=model.manifest.labels,
+        confusion=found.confusion,
+        per_class=found.per_class,
+        images_per_s=found.images / predictions.seconds,
+        skipped=predictions.skipped,
+        held_out=evaluated.held_out,
+        note=evaluated.note,
+        left_out=left_out_by_reason(evaluated.left_out),
+    )

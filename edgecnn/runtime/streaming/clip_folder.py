@@ -1,0 +1,96 @@
+"""Folders as sources of a recurrent model: a folder of frames is a clip, and a folder of clips is all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.data.clips.clip_folder import frames_of, is_clip
+from edgecnn.errors import DataError, ImageError, InputNotFoundError, UsageError
+from edgecnn.runtime.decision import Missing
+from edgecnn.runtime.sources.files import read_frame
+from edgecnn.runtime.streaming.prefetch import prefetch_map
+from edgecnn.runtime.streaming.source_pipeline import SourcePipeline
+from edgecnn.runtime.streaming.stream_answer import StreamAnswer, StreamAnswers
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.frame_classifier import FrameClassifier
+    from edgecnn.runtime.smoothing.smoother import SmoothingOptions
+    from edgecnn.runtime.sources.frame import Frame
+
+__all__ = ["clips_in", "frame_folder_answers"]
+
+_READERS = 2
+_AHEAD = 4  # frames
+
+
+def clips_in(folder: Path, fps: float | None) -> list[Path]:
+    """The clips of a folder, in order: itself if it holds images, else all videos and folders below it.
+
+    A folder that holds nothing is a clip without frames, which is an error where it is read.
+
+    Args:
+        folder: the folder.
+        fps: frames per second of folders of frames; None: not known.
+
+    Raises:
+        DataError: it holds neither frames nor clips.
+        UsageError: a folder of frames, and ``fps`` is None.
+    """
+    found = list(_clips_in(folder))
+    if not any(is_clip(clip) for clip in found):
+        raise DataError(f"{folder}: the folder contains no images and no videos; check the path")
+    frames = next((clip for clip in found if clip.is_dir()), None)
+    if frames is not None and fps is None:
+        raise UsageError(f"{frames}: a folder of frames has no times; give the frame rate with --fps")
+    return found
+
+
+def _clips_in(folder: Path) -> Iterator[Path]:
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if frames_of(folder) or not inside:
+        yield folder
+        return
+    for path in inside:
+        if path.is_dir():
+            yield from _clips_in(path)
+        elif is_clip(path):
+            yield path
+
+
+def frame_folder_answers(
+    classifier: FrameClassifier, folder: Path, fps: float, every: int, smoothing: SmoothingOptions | None
+) -> StreamAnswers:
+    """Classifies the frames of a clip, which are read ahead. A frame that cannot be read leaves the state as it is.
+
+    Args:
+        classifier: with a recurrent model.
+        folder: of the frames, ordered by the numbers in their names.
+        fps: frames per second.
+        every: take every N-th frame.
+        smoothing: of the answers; None: none.
+    """
+
+    def load(numbered: tuple[int, Path]) -> Frame | Missing:
+        index, path = numbered
+        try:
+            frame = read_frame(str(path), index, classifier.max_pixels)
+        except (ImageError, InputNotFoundError) as error:
+            return Missing("error", str(error).removeprefix(f"{path}: "), str(path), index)
+        return replace(frame, media_time_s=index / fps)
+
+    pipeline = SourcePipeline(classifier, None, smoothing, str(folder))
+    empty = True
+    for loaded in prefetch_map(load, islice(enumerate(frames_of(folder)), 0, None, every), _READERS, _AHEAD):
+        empty = False
+        if isinstance(loaded, Missing):
+            yield StreamAnswer(None, classifier.report_missing(loaded))
+        else:
+            yield StreamAnswer(loaded, *pipeline.frame(loaded))
+    if empty:
+        yield StreamAnswer(
+            None, classifier.report_missing(Missing("error", "the clip has no frames; remove it", str(folder), 0))
+        )
