@@ -38,12 +38,11 @@ from exporters.graph.fp16 import to_fp16
 from exporters.graph.passes import run_passes
 from exporters.options import OPSET, ExportOptions
 from exporters.temporal.export import export_clips
-from exporters.tracing import trace
+from exporters.tracing import IR_VERSION, ir_version, trace
 from exporters.written import ExportResult, Parity, compare, write_examined
 
 __all__ = ["IR_VERSION", "ExportResult", "Parity", "export_onnx"]
 
-IR_VERSION = 8  # read by every onnxruntime since 1.14
 _PARITY_IMAGES = 256
 _PARITY_TOLERANCE = {"fp32": 1e-3, "fp16": 3e-2}
 
@@ -197,7 +196,7 @@ def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
     run_passes(model, PASSES)
     if options.precision == "fp16":
         model = to_fp16(model)
-    model.ir_version = max(IR_VERSION, 10 if options.opset > 20 else IR_VERSION)
+    model.ir_version = ir_version(options.opset)
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
 
 

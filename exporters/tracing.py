@@ -16,7 +16,14 @@ from edgecnn._version import __version__
 from edgecnn.error_text import first_line
 from edgecnn.errors import UsageError
 
-__all__ = ["trace"]
+__all__ = ["IR_VERSION", "ir_version", "trace"]
+
+IR_VERSION = 8  # read by every onnxruntime since 1.14
+
+
+def ir_version(opset: int) -> int:
+    """The oldest IR version that may have an operator set."""
+    return IR_VERSION if opset <= 20 else 10
 
 
 def trace(

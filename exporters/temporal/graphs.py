@@ -20,7 +20,7 @@ from edgecnn.training.temporal.network import ClipClassifier
 from exporters.graph.export_passes import PASSES
 from exporters.graph.passes import run_passes
 from exporters.temporal.recurrent_node import recurrent_node, recurrent_weights
-from exporters.tracing import trace
+from exporters.tracing import ir_version, trace
 
 __all__ = ["FEATURES", "GraphParts", "clip_graph", "step_graph", "trace_parts"]
 
@@ -183,7 +183,7 @@ def _joined(
     return helper.make_model(
         graph,
         opset_imports=cnn.opset_import,
-        ir_version=cnn.ir_version,
+        ir_version=ir_version(cnn.opset_import[0].version),
         producer_name=cnn.producer_name,
         producer_version=cnn.producer_version,
     )

@@ -26,11 +26,12 @@ def _clip(height: int, width: int, steps: int, random: np.random.Generator) -> I
     background = synthetic_images(height, width, 1, int(random.integers(1 << 30)))[0]
     color = tuple(int(level) for level in random.integers(0, 256, 3))
     start, end = random.uniform(0.2, 0.8, 2), random.uniform(0.2, 0.8, 2)
-    sizes = np.geomspace(*random.uniform(0.06, 0.3, 2), steps)
+    smallest, largest = random.uniform(0.06, 0.3, 2)
+    sizes = np.geomspace(smallest, largest, steps)
     frames = []
     for place, size in zip(np.linspace(start, end, steps), sizes, strict=True):
         frame = background.copy()
         centre = round(place[0] * width), round(place[1] * height)
         axes = max(1, round(size * width)), max(1, round(size * height))
         frames.append(cv2.ellipse(frame, centre, axes, 0, 0, 360, color, -1))
-    return np.stack(frames)  # type: ignore[arg-type,return-value]
+    return np.stack(frames)
