@@ -14,6 +14,7 @@ from edgecnn import Classifier
 from edgecnn.runtime.smoothing.smoother import read_smoothing
 
 FPS = 10
+BUDGET = ("--fps", FPS, "--budget", 5, "--threshold", 0)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +46,7 @@ def test_tune_writes_settings_that_can_be_read_and_reports_both_halves(
         "tune",
         tiny_int8_model,
         clips,
-        "--fps",
-        FPS,
-        "--budget",
-        5,
-        "--threshold",
-        0,
+        *BUDGET,
         "--ep",
         "cpu",
         "--out",
@@ -72,9 +68,7 @@ def test_tune_writes_settings_that_can_be_read_and_reports_both_halves(
 
 
 def test_tune_says_what_it_found_in_tables(clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn) -> None:
-    done = edgecnn(
-        "tune", tiny_int8_model, clips, "--fps", FPS, "--budget", 5, "--threshold", 0, "--out", tmp_path / "s.json"
-    )
+    done = edgecnn("tune", tiny_int8_model, clips, *BUDGET, "--out", tmp_path / "s.json")
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in ("checked: raw", "5 false alarms an hour", "95 %"))
 
@@ -87,12 +81,7 @@ def test_a_budget_that_the_checked_half_breaks_is_exit_status_3(
         "tune",
         tiny_int8_model,
         clips,
-        "--fps",
-        FPS,
-        "--budget",
-        5,
-        "--threshold",
-        0,
+        *BUDGET,
         "--max-delay",
         0,
         "--out",
