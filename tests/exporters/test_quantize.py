@@ -134,7 +134,7 @@ def test_images_without_labels_are_evaluated_by_agreement(tiny_model: Path, tmp_
     assert "agrees with float" in result.reason
 
 
-def test_calibration_and_evaluatement_share_no_image(tiny_model: Path, shapes: Path) -> None:
+def test_calibration_and_evaluation_share_no_image(tiny_model: Path, shapes: Path) -> None:
     from exporters.quantization.eval_images import choose_images
 
     for samples in (4, 10, 300):

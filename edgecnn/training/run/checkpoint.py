@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
+import zipfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -147,6 +149,13 @@ def load_last(last: Path, previous: Path, reporter: Reporter) -> Checkpoint:
         return found
 
 
+def _why(path: Path, error: Exception) -> str:
+    """torch's own message on another program's file advises to load it without protection."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return first_line(error)
+    return "it holds another program's Python objects" if zipfile.is_zipfile(path) else "it is no file of torch"
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint.
 
@@ -160,7 +169,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # broken bytes make the unpickler raise whatever they will
         raise CheckpointError(
-            f"{path}: not a checkpoint that can be read: {first_line(error)}; give a weights/best.pt of `edgecnn train`"
+            f"{path}: not a checkpoint that can be read: {_why(path, error)}; give a weights/best.pt of `edgecnn train`"
         ) from error
     if not isinstance(content, dict) or "edgecnn_checkpoint" not in content:
         raise CheckpointError(
