@@ -121,11 +121,12 @@ def _unreadable(faults: Sequence[Fault], names: Names) -> Iterator[Finding]:
         ].append(fault.file.path)
     for words, paths in sorted(by_cause.items(), key=lambda item: -len(item[1])):
         one = re.sub(r"^are ", "is ", words)
+        too_large = words == _CAUSES[3][1]
         yield Finding(
             "fault",
             count(len(paths), f"image file {one}", f"image files {words}"),
             names.some(paths),
-            "replace or remove them",
+            "make them smaller, or raise --max-megapixels if you trust them" if too_large else "replace or remove them",
         )
 
 
@@ -211,7 +212,11 @@ def _balance(sizes: dict[str, int], names: Names) -> Iterator[Finding]:
         level: Level = "warning" if ratio > _IMBALANCE_WARNED else "note"
         what = f"'{most}' has {sizes[most]} images, '{least}' {sizes[least]}: {ratio:.3g} to 1"
         yield Finding(
-            level, what, names.root, f"train with --balance, which handles class imbalance, or add images of '{least}'"
+            level,
+            what,
+            names.root,
+            "train with --balance weights, and choose the epoch with --best-by macro-f1, which counts all classes "
+            f"alike; or add images of '{least}'",
         )
 
 

@@ -16,7 +16,7 @@ from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE, Thumbnail, thumbnail
 from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
-from edgecnn.preprocess import Image, decode, read_bytes
+from edgecnn.preprocess import MAX_PIXELS, Image, decode, read_bytes
 
 __all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]
 
@@ -58,17 +58,20 @@ class ImageStats:
         return self.width * self.height
 
 
-def read_image_stats(file: ImageFile, keep: Callable[[Image], None] | None = None) -> ImageStats | Fault:
+def read_image_stats(
+    file: ImageFile, keep: Callable[[Image], None] | None = None, max_pixels: int = MAX_PIXELS
+) -> ImageStats | Fault:
     """Reads and decodes an image file and computes its statistics. Never raises for an unreadable file.
 
     Args:
         file: the image file.
         keep: receives the decoded image, uint8 ``[H, W, 3]`` RGB, so that it is decoded only once.
+        max_pixels: an image with more is a fault.
     """
     path: Path = file.path
     try:
         data = read_bytes(path)
-        image = decode(data, name=str(path))
+        image = decode(data, name=str(path), max_pixels=max_pixels)
     except (ImageError, InputNotFoundError) as error:
         return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])
     if keep is not None:

@@ -67,7 +67,10 @@ def inspect(options: InspectOptions) -> None:
     rule = manifest["unknown"]
     rows = [
         ("labels", ", ".join(manifest["labels"][:12]) + (" …" if len(manifest["labels"]) > 12 else "")),
-        ("input", f"{manifest['input']['width']} x {manifest['input']['height']} {manifest['input']['color']}"),
+        (
+            "input, height x width",
+            f"{manifest['input']['height']} x {manifest['input']['width']} {manifest['input']['color']}",
+        ),
         *(
             (key, _value(manifest[key]))
             for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")
