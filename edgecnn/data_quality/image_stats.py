@@ -16,6 +16,7 @@ from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE, Thumbnail, thumbnail
 from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
+from edgecnn.image.jpeg_quantization import jpeg_quantization
 from edgecnn.preprocess import MAX_PIXELS, Image, decode, read_bytes
 
 __all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]
@@ -46,6 +47,7 @@ class ImageStats:
     orientation: int  # EXIF's, 1: stored upright
     grey: bool  # shows no colour, however it is stored
     contrast: float  # standard deviation of its levels
+    quantization: float | None = None  # of a JPEG: mean step of the brightness
 
     @property
     def shorter_side(self) -> int:
@@ -99,6 +101,7 @@ def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStat
         orientation=exif_orientation(data),
         grey=grey,
         contrast=_contrast(image, together=grey),
+        quantization=jpeg_quantization(data),
     )
 
 

@@ -133,11 +133,15 @@ def load_training_data(
         samples=_samples(folder, facts, labels, splits),
         skipped=tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults),
         duplicates=len(copies.groups) - len(set(copies.groups)),
-        findings=check_data(folder, facts, faults, copies, splits, sessions),
+        findings=check_data(folder, facts, faults, copies, splits, sessions, _shorter_side(plan)),
         pixels=pixels,
         left_out=left_out_by_reason(folder.left_out),
         known=tuple(known),
     )
+
+
+def _shorter_side(plan: PixelPlan | None) -> int | None:
+    return None if plan is None else min(plan.exact.height, plan.exact.width)
 
 
 def _samples(
