@@ -67,7 +67,10 @@ def inspect(options: InspectOptions) -> None:
     is_off = manifest["unknown"]["score"] == "max_probability" and manifest["unknown"]["threshold"] <= 0
     rows = [
         ("labels", ", ".join(manifest["labels"][:12]) + (" …" if len(manifest["labels"]) > 12 else "")),
-        ("input", f"{manifest['input']['width']} x {manifest['input']['height']} {manifest['input']['color']}"),
+        (
+            "input, height x width",
+            f"{manifest['input']['height']} x {manifest['input']['width']} {manifest['input']['color']}",
+        ),
         *(
             (key, UNKNOWN_OFF if key == "unknown" and is_off else _value(manifest[key]))
             for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")

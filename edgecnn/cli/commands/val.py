@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, JsonOption, LargeImageOption, ProviderOption
 from edgecnn.cli.output import note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValOptions(ProviderOption, AdmissionOption, JsonOption):
+class ValOptions(ProviderOption, AdmissionOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn val``."""
 
     model: Annotated[Path, Argument("Checkpoint or model file.")]
@@ -51,7 +51,10 @@ def val(options: ValOptions) -> None:
     options.admit_models(options.model)
     opened = open_model(options.model, options.ep)
     with reporting() as reporter:
-        result = validate(opened, opened.split_record, options.data, options.split, reporter.stage("evaluating"))
+        progress = reporter.stage("evaluating")
+        result = validate(
+            opened, opened.split_record, options.data, options.split, progress, max_pixels=options.max_pixels
+        )
     for skipped in result.skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
     note(f"evaluated {result.note}, on {opened.ep}")

@@ -50,6 +50,7 @@ class Progressed:
     step: int  # steps done of the epoch after the last of the history
     loss_sum: float  # over the images of those steps
     seen: int  # images of those steps
+    best_macro_f1: float = -1.0  # checkpoints of older versions have none
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Checkpoint:
         return built.eval()
 
     def _unfilled(self, network: nn.Module | None) -> ImageClassifier:
-        classes, side = len(self.manifest.labels), self.manifest.input.height
+        classes, size = len(self.manifest.labels), (self.manifest.input.height, self.manifest.input.width)
         if self.model == OWN:
             if network is None:
                 raise CheckpointError(
@@ -95,10 +96,10 @@ class Checkpoint:
                     "give that network in Python: network=…, as docs/own-network.md shows, and use the exported "
                     "file from there on"
                 )
-            return own_network(network, classes, side)
+            return own_network(network, classes, size)
         if network is not None:
             raise CheckpointError(f"the checkpoint holds a {self.model}, which is built in; leave network= out")
-        return find_model(self.model).build(classes, side)
+        return find_model(self.model).build(classes, size)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

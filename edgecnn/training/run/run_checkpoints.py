@@ -75,6 +75,7 @@ def _progressed(options: TrainOptions, setup: Setup, learner: Learner, state: Lo
         history=tuple(state.history),
         best_top1=state.best_top1,
         best_nll=state.best_nll,
+        best_macro_f1=state.best_macro_f1,
         since_best=state.since_best,
         seconds=state.seconds,
         planned_epochs=state.epochs,
