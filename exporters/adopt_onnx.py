@@ -110,7 +110,7 @@ def adopt(
         written = read_model_file(temporary)
         admit_own(replace(written, path=path))
     result = ExportResult.of(path, written, adopted, parity, time.perf_counter() - start)
-    return replace(result, notes=_notes(foreign, scores, session))
+    return replace(result, notes=_notes(foreign, options, scores, session, alike=_are_alike(expected)))
 
 
 def _admitted(foreign: ForeignModel) -> tuple[ForeignModel, bytes]:
@@ -155,13 +155,14 @@ def _build(
 ) -> tuple[ModelProto, ModelSession, NDArray[np.float32]]:
     """Builds a graph that answers several different images as the original does.
 
-    Its batch size is free if possible, else that of the original.
+    Its batch size is free if the images prove that, else that of the original.
 
     Raises:
         GateError: neither does.
     """
     foreign = source.foreign
-    for batch in (None,) if foreign.batch is None else (None, foreign.batch):
+    batches = [foreign.batch] if foreign.batch is None or _are_alike(expected) else [None, foreign.batch]
+    for batch in batches:
         why = ""
         try:
             adopted = build_adopted(
@@ -217,6 +218,11 @@ def _difference(expected: NDArray[np.float64], found: NDArray[np.float32]) -> fl
     return float(np.abs(expected - found).max())
 
 
+def _are_alike(expected: NDArray[np.float64]) -> bool:
+    """Whether all images get nearly the same answer: then equal answers do not show that a batch is not mixed up."""
+    return float(np.ptp(expected, axis=0).max()) < 10 * _TOLERANCE
+
+
 def _agreement(expected: NDArray[np.float64], found: NDArray[np.float32]) -> float:
     return float((expected.argmax(1) == found.argmax(1)).mean())
 
@@ -230,9 +236,18 @@ _MEANING = {
 }
 
 
-def _notes(foreign: ForeignModel, scores: Scores, session: ModelSession) -> tuple[str, ...]:
-    """Lists what was inferred from the file, so that the user can check it."""
+def _notes(
+    foreign: ForeignModel, options: AdoptOptions, scores: Scores, session: ModelSession, *, alike: bool
+) -> tuple[str, ...]:
+    """Lists what was inferred from the file, and what the user should check."""
     notes = [f"scores: {_MEANING[scores]}"]
+    if alike:
+        notes.append(
+            f"answers: nearly the same for all {'images of --data' if options.data else 'synthetic images'}, so the "
+            "comparison proves little; check the normalization, and compare on images of several classes by --data"
+        )
+    if foreign.proto.producer_name == "pytorch" and options.interpolation == "linear":
+        notes.append("interpolation: linear; networks of torchvision and timm need --interpolation antialias")
     if foreign.channels == 1:
         notes.append("input: grey levels of the image")
     if session.fixed_batch is not None:
