@@ -111,3 +111,30 @@ def test_clips_that_cannot_be_used_are_one_line_and_exit_status_2(
         assert why in done.stderr
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "s.json").exists()
+
+
+def test_files_that_belong_to_no_clip_are_named(tiny_int8_model: Path, tmp_path: Path, edgecnn) -> None:
+    for number in range(2):
+        folder = tmp_path / "clips" / "circle" / str(number)
+        folder.mkdir(parents=True)
+        for index in range(12):
+            cv2.imwrite(str(folder / f"{index:03d}.png"), shape_image("circle", 7000 + index))
+    cv2.imwrite(str(tmp_path / "clips" / "circle" / "loose.png"), shape_image("circle", 7000))
+    (tmp_path / "clips" / "circle" / "0" / "photo.heic").write_bytes(b"?")
+    out = tmp_path / "smoothing.json"
+    done = edgecnn(
+        "tune",
+        tiny_int8_model,
+        tmp_path / "clips",
+        "--fps",
+        FPS,
+        "--budget",
+        1e6,
+        "--ep",
+        "cpu",
+        "--out",
+        out,
+        "--json",
+    )
+    assert json.loads(done.stdout)["left_out"] == {"beside_clips": 1, "other_format": 1}
+    assert "2 clips; 24 frames used, 2 files left out" in " ".join(done.stderr.split())
