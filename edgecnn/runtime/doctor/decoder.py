@@ -28,8 +28,8 @@ def compare_opencv(manifest: Manifest, where: str) -> Iterator[Finding]:
         return
     yield Finding(
         "warning",
-        f"made with images that OpenCV {made} decoded, this machine has {here}: they may turn images (EXIF) and convert colours of "
-        "videos (BT.709) differently",
+        f"made with images that OpenCV {made} decoded, this machine has {here}: they may turn images (EXIF) and "
+        "convert colours of videos (BT.709) differently",
         where,
         f"pip install 'opencv-python-headless=={'.'.join(_release(made))}.*', or check with `edgecnn val` on "
         "images of this machine",
