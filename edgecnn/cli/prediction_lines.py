@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.cli.output import as_json, print_json
-from edgecnn.cli.printable import printable
+from edgecnn.error_text import printable
 
 if TYPE_CHECKING:
     from edgecnn.runtime.decision import Prediction

@@ -134,14 +134,17 @@ def _frames(container: InputContainer, max_pixels: int, paced: bool) -> FrameIte
     told_s = time.monotonic()
     reader = PacketReader(container, stream, paced=paced)
     for packet, came_s in reader.packets(decoder):
+        begin_s = time.perf_counter()
         frames = list(decoder.decode(packet, came_s))
+        decoding_ms = (time.perf_counter() - begin_s) * 1e3
         if frames:
             told_s = time.monotonic()
         elif time.monotonic() - told_s > _TELL_S:
             told_s = time.monotonic()
             yield Receiving("data is received, but no keyframe yet")
         for frame, taken_s in frames:
-            yield UndecodedFrame(partial(converter.convert, frame, max_pixels), taken_s, wall_time_of(taken_s))
+            image = partial(converter.convert, frame, max_pixels)
+            yield UndecodedFrame(image, taken_s, wall_time_of(taken_s), decoding_ms / len(frames))
 
 
 class PacketReader:
