@@ -18,15 +18,19 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def printable(text: str) -> str:
-    """The text with what a terminal would obey or could not show as escapes: names of files and labels may hold any."""
+def printable(text: str, *, keep_bytes: bool = False) -> str:
+    """The text with what a terminal would obey or could not show as escapes: names of files and labels may hold any.
+
+    ``keep_bytes``: bytes that are no UTF-8 stay as they are, so that a script can go on with the name of a file.
+    """
     if text.isprintable():
         return text
     import unicodedata  # noqa: PLC0415  # most texts need none of it
 
+    obeyed = _OBEYED - {"Cs"} if keep_bytes else _OBEYED
     return "".join(
         c.encode("unicode_escape", "backslashreplace").decode()
-        if c in _TURNING or unicodedata.category(c) in _OBEYED
+        if c in _TURNING or unicodedata.category(c) in obeyed
         else c
         for c in text
     )

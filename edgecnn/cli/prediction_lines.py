@@ -34,7 +34,7 @@ def _write_text(p: Prediction) -> None:
         answer = f"{'no decision' if p.status == 'no_decision' else 'error'}: {p.reason}"
     from edgecnn.runtime.sources.address import with_colon
 
-    print(printable(f"{with_colon(p.source)} {answer}"), flush=True)
+    print(printable(with_colon(p.source), keep_bytes=True), printable(answer), flush=True)
 
 
 class _CsvWriter:
