@@ -107,5 +107,5 @@ def _holder(path: Path) -> str:
     """What the lock file says of its holder; the holder may not have written it yet, or has just removed it."""
     with suppress(OSError, UnicodeDecodeError):
         if told := path.read_text(encoding="utf-8").strip():
-            return f"another edgecnn command ({told})"
-    return "another edgecnn command"
+            return f"another run of EdgeCNN ({told})"
+    return "another run of EdgeCNN"

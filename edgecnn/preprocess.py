@@ -3,7 +3,7 @@
 Training's validation, calibration, verification and the device all call :func:`preprocess`, driven by the manifest.
 OpenCV decodes and resizes; Pillow gives different pixels. Unusual images are handled the same everywhere:
 
-==================  ==================================================================================
+==================  =======================================================================================
 EXIF orientation    applied; in AVIF the orientation that the file states outside EXIF, as its standard says
 grey                the grey level is copied to all three channels
 alpha               dropped; the stored colours stay unchanged (in a TIFF they are multiplied by alpha)
@@ -12,8 +12,8 @@ palette             converted to the colours of the palette
 CMYK JPEG           converted by OpenCV, without colour profiles
 animation           the first frame
 truncated file      refused (OpenCV would fill the missing part of a JPEG with grey)
-over 64 megapixels  refused from the header, before decoding (``max_pixels``)
-==================  ==================================================================================
+over 64 megapixels  refused from the header, before decoding (``max_pixels``, ``--max-megapixels``)
+==================  =======================================================================================
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors import ImageError, InputNotFoundError
+from edgecnn.errors import ImageError, InputNotFoundError, UsageError
 from edgecnn.image.antialiased_resize import Filter, resize_antialiased
 from edgecnn.image.area_resize import resize_area
 from edgecnn.image.avif import AvifImage, read_avif
@@ -42,6 +42,7 @@ __all__ = [
     "check_range",
     "decode",
     "fit",
+    "pixel_limit",
     "preprocess",
     "read_bytes",
     "read_image",
@@ -52,6 +53,8 @@ Image = NDArray[np.uint8]
 
 MAX_PIXELS = 64_000_000
 """64 megapixels: more than common sensors have, and 192 MB when decoded."""
+
+_MOST_MEGAPIXELS = 1000.0  # OpenCV refuses 2^30 pixels
 
 _LEAST_RANGE = 4096
 """Of 16 bits a channel: an image whose largest value is below uses 12 bits at most."""
@@ -139,7 +142,8 @@ def decode(data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS, color
         raise ImageError(
             f"{name}: {header.width} x {header.height} pixels exceed the limit of {max_pixels / 1e6:g} "
             "megapixels; "
-            "make the image smaller, or raise the limit if you trust the file"
+            "make the image smaller, or raise the limit if you trust the file: --max-megapixels of train, val, doctor "
+            "and predict"
         )
     try:
         if header.bits > 8:
@@ -169,6 +173,13 @@ def _turned(image: Image, avif: AvifImage) -> Image:
     if avif.mirrored:
         image = cv2.flip(image, 1 if avif.mirrored == "columns" else 0)  # type: ignore[assignment]
     return image
+
+
+def pixel_limit(megapixels: float) -> int:
+    """The largest number of pixels of an image, from ``--max-megapixels``. Raises :class:`UsageError`."""
+    if not 0 < megapixels <= _MOST_MEGAPIXELS:
+        raise UsageError(f"--max-megapixels {megapixels:g}: expected above 0, at most {_MOST_MEGAPIXELS:g}")
+    return round(megapixels * 1e6)
 
 
 def check_range(levels: NDArray[np.uint16], name: str) -> None:

@@ -18,8 +18,9 @@ from onnx import ModelProto, TensorProto
 
 from edgecnn._version import __version__
 from edgecnn.atomic import atomic_path, check_apart
-from edgecnn.data.dataset import find_images
-from edgecnn.data.loading import fitted_batches
+from edgecnn.data.folder_files import list_files
+from edgecnn.data.left_out import LeftOut, left_out_by_reason
+from edgecnn.data.loading import Skipped, fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, ModelError, ProviderError, UsageError
 from edgecnn.manifest import (
     InputSpec,
@@ -91,7 +92,8 @@ def adopt(
     fold_constants(foreign.proto)
     original = Original(foreign, content, mean, std, options.color)
     manifest = _manifest(foreign, labels, options, _integer_rule(mean, std))
-    images, which = _images(manifest, options)
+    compared = _images(manifest, options)
+    images, which = compared.images, compared.which
     first = original(images[:_SINGLY], singly=True)
     foreign = original.hold_batch(images[:_SINGLY], first)
     seen = np.concatenate([first, original(images[_SINGLY:_LOOKED_AT])])
@@ -110,7 +112,13 @@ def adopt(
         written = read_model_file(temporary)
         admit_own(replace(written, path=path))
     result = ExportResult.of(path, written, adopted, parity, time.perf_counter() - start)
-    return replace(result, notes=_notes(foreign, scores, session))
+    return replace(
+        result,
+        data_images=compared.count,
+        left_out=left_out_by_reason(compared.left_out),
+        skipped=compared.skipped,
+        notes=_notes(foreign, options, scores, session, alike=_are_alike(expected)),
+    )
 
 
 def _admitted(foreign: ForeignModel) -> tuple[ForeignModel, bytes]:
@@ -155,13 +163,14 @@ def _build(
 ) -> tuple[ModelProto, ModelSession, NDArray[np.float32]]:
     """Builds a graph that answers several different images as the original does.
 
-    Its batch size is free if possible, else that of the original.
+    Its batch size is free if the images prove that, else that of the original.
 
     Raises:
         GateError: neither does.
     """
     foreign = source.foreign
-    for batch in (None,) if foreign.batch is None else (None, foreign.batch):
+    batches = [foreign.batch] if foreign.batch is None or _are_alike(expected) else [None, foreign.batch]
+    for batch in batches:
         why = ""
         try:
             adopted = build_adopted(
@@ -217,6 +226,11 @@ def _difference(expected: NDArray[np.float64], found: NDArray[np.float32]) -> fl
     return float(np.abs(expected - found).max())
 
 
+def _are_alike(expected: NDArray[np.float64]) -> bool:
+    """Whether all images get nearly the same answer: then equal answers do not show that a batch is not mixed up."""
+    return float(np.ptp(expected, axis=0).max()) < 10 * _TOLERANCE
+
+
 def _agreement(expected: NDArray[np.float64], found: NDArray[np.float32]) -> float:
     return float((expected.argmax(1) == found.argmax(1)).mean())
 
@@ -230,9 +244,18 @@ _MEANING = {
 }
 
 
-def _notes(foreign: ForeignModel, scores: Scores, session: ModelSession) -> tuple[str, ...]:
-    """Lists what was inferred from the file, so that the user can check it."""
+def _notes(
+    foreign: ForeignModel, options: AdoptOptions, scores: Scores, session: ModelSession, *, alike: bool
+) -> tuple[str, ...]:
+    """Lists what was inferred from the file, and what the user should check."""
     notes = [f"scores: {_MEANING[scores]}"]
+    if alike:
+        notes.append(
+            f"answers: nearly the same for all {'images of --data' if options.data else 'synthetic images'}, so the "
+            "comparison proves little; check the normalization, and compare on images of several classes by --data"
+        )
+    if foreign.proto.producer_name == "pytorch" and options.interpolation == "linear":
+        notes.append("interpolation: linear; networks of torchvision and timm need --interpolation antialias")
     if foreign.channels == 1:
         notes.append("input: grey levels of the image")
     if session.fixed_batch is not None:
@@ -310,26 +333,38 @@ def _manifest(
     )
 
 
-def _images(manifest: Manifest, options: AdoptOptions) -> tuple[Image, str]:
+@dataclass(frozen=True)
+class _Compared:
+    """The images on which the file is compared with the original."""
+
+    images: Image
+    which: str
+    count: int = 0  # images of --data among them
+    left_out: tuple[LeftOut, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+def _images(manifest: Manifest, options: AdoptOptions) -> _Compared:
+    made = synthetic_images(manifest.input.height, manifest.input.width)
     if options.data is None:
         if options.golden == "data":
             raise UsageError("--golden data: name the images with --data")
-        return synthetic_images(
-            manifest.input.height, manifest.input.width
-        ), "synthetic images; name real ones with --data"
+        return _Compared(made, "synthetic images; name real ones with --data")
     if not options.data.is_dir():
         raise InputNotFoundError(f"--data {options.data}: no such folder; check the path")
-    paths = find_images(options.data)
+    files = list_files(options.data)
+    paths = files.images
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _IMAGES)).astype(int)]
-    loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
-    count = sum(map(len, loaded))
+    loaded = list(fitted_batches(chosen, manifest, 32))
+    count = sum(len(batch.images) for batch in loaded)
     if not count:
         raise DataError(f"{options.data}: none of the images can be read")
-    images, which = np.concatenate(loaded), f"{count} images of {options.data}"
+    of_all = f"{count} images" if len(chosen) == len(paths) else f"{count} of {len(paths):,} images"
+    images, which = np.concatenate([batch.images for batch in loaded]), f"{of_all} of {options.data}"
     if len(np.unique(images, axis=0)) < _FEWEST:  # equal answers to one image prove nothing of a batch
-        made = synthetic_images(manifest.input.height, manifest.input.width)
         images, which = np.concatenate([images, made]), f"{which} and {len(made)} synthetic ones"
-    return images, which
+    skipped = tuple(skipped for batch in loaded for skipped in batch.skipped)
+    return _Compared(images, which, count, files.left_out, skipped)
 
 
 def _write(model: ModelProto, path: Path, source: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from edgecnn.command_options import Option
 from edgecnn.errors import UsageError
+from edgecnn.image_size import height_width, read_image_size
 from edgecnn.manifest import Interpolation, Resize
 
 __all__ = ["OPSET", "AdoptOptions", "ExportOptions", "Layout", "QuantizeOptions", "ScoreKind", "TargetName"]
@@ -79,10 +80,7 @@ def _read_numbers(option: str, text: str) -> tuple[float, ...]:
 
 
 def _read_size(text: str) -> tuple[int, int]:
-    parts = [int(part) for part in text.split(",") if part.strip().isdigit()]
-    if len(parts) not in (1, 2) or len(parts) != len(text.split(",")) or not all(8 <= n <= 4096 for n in parts):
-        raise UsageError(f"--imgsz {text}: expected pixels, 8 to 4096, or HEIGHT,WIDTH")
-    return parts[0], parts[-1]
+    return height_width(read_image_size(text))
 
 
 @dataclass(frozen=True)
@@ -125,8 +123,8 @@ class AdoptOptions:
     imgsz: Annotated[
         tuple[int, int] | None,
         Option(
-            "Input size in pixels, if the file leaves it open: one side, or HEIGHT,WIDTH.",
-            metavar="N|H,W",
+            "Input size in pixels, if the file leaves it open: one side, or HEIGHTxWIDTH.",
+            metavar="N|HxW",
             parse=_read_size,
         ),
     ] = None

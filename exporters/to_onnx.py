@@ -142,7 +142,9 @@ def _backend(network: nn.Module, manifest: Manifest | None) -> TorchBackend:
             "give them with manifest=own_manifest(labels, imgsz) of edgecnn.training.models.own"
         )
     if not isinstance(network, ImageClassifier) or isinstance(network, OwnNetwork):
-        return TorchBackend(own_network(network, len(manifest.labels), manifest.input.height), manifest)
+        return TorchBackend(
+            own_network(network, len(manifest.labels), (manifest.input.height, manifest.input.width)), manifest
+        )
     return TorchBackend(copy.deepcopy(network).cpu(), manifest)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from edgecnn.atomic import atomic_path
+from edgecnn.data.left_out import Reason
+from edgecnn.data.loading import Skipped
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
@@ -58,6 +60,9 @@ class ExportResult:
     parity: Parity
     seconds: float
     notes: tuple[str, ...] = ()  # what an adoption found out about the file
+    data_images: int = 0  # images of --data that an adoption compared on
+    left_out: Mapping[Reason, int] = field(default_factory=dict)  # files of --data that are not images, by reason
+    skipped: tuple[Skipped, ...] = ()  # images of --data that cannot be read
 
     @classmethod
     def of(cls, path: Path, written: ModelFile, model: onnx.ModelProto, parity: Parity, seconds: float) -> ExportResult:

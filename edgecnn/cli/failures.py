@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from edgecnn.cli.printable import printable
+from edgecnn.error_text import one_line
 from edgecnn.errors import EdgeCNNError
 
 __all__ = ["DEBUG", "exit_status", "interrupt"]
@@ -66,7 +66,7 @@ def _interrupted(how_to_continue: str = "") -> int:
 
 def _report(line: str, status: int) -> int:
     with contextlib.suppress(OSError):
-        print(f"edgecnn: {printable(' '.join(line.split()))}", file=sys.stderr)
+        print(f"edgecnn: {one_line(line)}", file=sys.stderr)
     return status
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.cli.printable import printable
+from edgecnn.error_text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

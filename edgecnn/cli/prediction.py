@@ -46,6 +46,7 @@ def _open(o: PredictOptions) -> Classifier:
         allow=o.allow or None,
         deny=o.deny or None,
         prove=o.prove,
+        max_pixels=o.max_pixels,
         options=o.run_options(),
     )
 

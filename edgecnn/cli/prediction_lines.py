@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecnn.cli.output import as_json, print_json
-from edgecnn.cli.printable import printable
+from edgecnn.error_text import printable
 
 if TYPE_CHECKING:
     from edgecnn.runtime.decision import Prediction
@@ -34,7 +34,7 @@ def _write_text(p: Prediction) -> None:
         answer = f"{'no decision' if p.status == 'no_decision' else 'error'}: {p.reason}"
     from edgecnn.runtime.sources.address import with_colon
 
-    print(printable(f"{with_colon(p.source)} {answer}"), flush=True)
+    print(printable(with_colon(p.source), keep_bytes=True), printable(answer), flush=True)
 
 
 class _CsvWriter:

@@ -11,6 +11,7 @@ from typing import Literal
 __all__ = ["LeftOut", "Reason", "in_place_of_images", "left_out_by_reason", "left_out_note", "usage_line"]
 
 Reason = Literal[
+    "beside_clips",
     "beside_split",
     "broken_link",
     "hidden",
@@ -27,6 +28,7 @@ Reason = Literal[
 _WORDS: dict[Reason, str] = {
     "unlabelled_split": "in a split folder without class folders",
     "no_class_folder": "in no class folder",
+    "beside_clips": "images in a class folder of clips, but in no folder of frames",
     "beside_split": "in a folder beside the split folders",
     "other_format": "of a format that is not read: convert to JPEG or PNG",
     "other_suffix": "images by content, with the suffix of something else",
@@ -65,19 +67,19 @@ def in_place_of_images(left_out: Sequence[LeftOut]) -> str:
     return f" ({'; '.join(f'{count:,} {_WORDS[reason]}' for reason, count in counts.items())})" if counts else ""
 
 
-def usage_line(used: int, left_out: Mapping[Reason, int], unreadable: int = 0, noun: str = "images") -> str:
+def usage_line(used: int, left_out: Mapping[Reason, int], unreadable: int = 0, unit: str = "image") -> str:
     """One line for people: how many images were used, how many files were not, and why.
 
     Args:
         used: images that were read.
         left_out: files that were not tried, as :func:`left_out_by_reason` counts them.
         unreadable: images that were tried and could not be read.
-        noun: what was read, in the plural.
+        unit: what was used, in the singular.
     """
     reasons = [f"{number:,} {_WORDS[reason]}" for reason, number in left_out.items()]
     if unreadable:
         reasons.insert(0, f"{unreadable:,} that cannot be read")
-    images = f"{used:,} {noun.removesuffix('s') if used == 1 else noun} used"
+    images = f"{used:,} {unit}{'' if used == 1 else 's'} used"
     total = sum(left_out.values()) + unreadable
     if not total:
         return f"{images}, none left out"

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.manifest import Manifest
-from edgecnn.preprocess import Image, preprocess
+from edgecnn.preprocess import MAX_PIXELS, Image, preprocess
 
 __all__ = ["Batch", "Skipped", "default_workers", "fitted_batches"]
 
@@ -41,17 +41,17 @@ def default_workers() -> int:
 
 
 def fitted_batches(
-    paths: Sequence[Path], manifest: Manifest, batch: int, workers: int | None = None
+    paths: Sequence[Path], manifest: Manifest, batch: int, workers: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> Iterator[Batch]:
     """Yields batches of images in order, preprocessed by :func:`edgecnn.preprocess.preprocess`.
 
-    Each batch lists its images that could not be read.
+    Each batch lists its images that could not be read, those with more than ``max_pixels`` among them.
     """
     size, spec = manifest.input, manifest.preprocess
 
     def load(path: Path) -> Image | Skipped:
         try:
-            return preprocess(path, size, spec)
+            return preprocess(path, size, spec, max_pixels)
         except (ImageError, InputNotFoundError) as error:
             return Skipped(str(path), str(error).removeprefix(f"{path}: "))
 

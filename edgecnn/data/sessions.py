@@ -83,12 +83,15 @@ def _by_pattern(images: Sequence[ImageFile], root: Path, rule: str) -> list[str 
 def _by_table(images: Sequence[ImageFile], root: Path, table: Path, column: str) -> list[str | None]:
     if not table.is_file():
         raise InputNotFoundError(f"--group {table}:{column}: no such table; check the path")
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        missing = {"path", column} - set(rows.fieldnames or ())
-        if missing:
-            raise DataError(f"{table}: has no column '{min(missing)}'; expected path and {column}")
-        sessions = {row["path"].replace("\\", "/"): row[column] for row in rows}
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            missing = {"path", column} - set(rows.fieldnames or ())
+            sessions = {} if missing else {(row["path"] or "").replace("\\", "/"): row[column] for row in rows}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: cannot be read as CSV: {error}; save it as CSV in UTF-8") from error
+    if missing:
+        raise DataError(f"{table}: has no column '{min(missing)}'; expected path and {column}")
     keys = [sessions.get(_below(image, root)) or None for image in images]
     return _require(keys, f"--group {table}:{column}: no path in it is that of an image below {root}")
 

@@ -6,6 +6,7 @@ Beside these they list the folder, and read the first bytes of ignored files to 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +29,8 @@ from edgecnn.image.suffixes import IMAGE_SUFFIXES
 __all__ = ["check_data", "copies_of"]
 
 _TINY_PX = 32
-_MODEL_PX = 224  # what most networks take
+# Of 32-pixel photographs, pretrained networks answered most right at 112 pixels (docs/benchmarks.md)
+_SMALL_PX, _SMALL_IMGSZ = 64, 112
 _HUGE_PIXELS = 16_000_000
 _BLANK = 2.0  # levels (standard deviation)
 _IMBALANCE_NOTED, _IMBALANCE_WARNED = 3, 10
@@ -75,6 +77,7 @@ def check_data(
     copies: Copies | None = None,
     splits: Sequence[Split | None] | None = None,
     sessions: Sequence[str | None] | None = None,
+    input_px: int | None = None,
 ) -> tuple[Finding, ...]:
     """Returns all findings about a dataset, the most severe first. A sound dataset has at most notes.
 
@@ -85,6 +88,7 @@ def check_data(
         copies: duplicates among ``facts``, if they were searched for before.
         splits: split of each of ``facts``, if training has split them; None: the split of the folder, if it has one.
         sessions: session of each of ``facts`` (:func:`edgecnn.data.sessions.session_keys`); None: by its rule ``auto``.
+        input_px: shorter side of the network's input, if it is chosen.
     """
     names = Names(folder.root)
     sizes = _sizes(folder, facts)
@@ -96,7 +100,7 @@ def check_data(
         *_missing(folder, facts),
         *_balance(sizes, names),
         *_copies(facts, copies or copies_of(facts), names),
-        *_pixels(facts, names),
+        *_pixels(facts, names, input_px),
         *_blank(facts, names),
         *_orientation(facts, names),
         *check_sequences(
@@ -121,11 +125,12 @@ def _unreadable(faults: Sequence[Fault], names: Names) -> Iterator[Finding]:
         ].append(fault.file.path)
     for words, paths in sorted(by_cause.items(), key=lambda item: -len(item[1])):
         one = re.sub(r"^are ", "is ", words)
+        too_large = words == _CAUSES[3][1]
         yield Finding(
             "fault",
             count(len(paths), f"image file {one}", f"image files {words}"),
             names.some(paths),
-            "replace or remove them",
+            "make them smaller, or raise --max-megapixels if you trust them" if too_large else "replace or remove them",
         )
 
 
@@ -211,7 +216,11 @@ def _balance(sizes: dict[str, int], names: Names) -> Iterator[Finding]:
         level: Level = "warning" if ratio > _IMBALANCE_WARNED else "note"
         what = f"'{most}' has {sizes[most]} images, '{least}' {sizes[least]}: {ratio:.3g} to 1"
         yield Finding(
-            level, what, names.root, f"train with --balance, which handles class imbalance, or add images of '{least}'"
+            level,
+            what,
+            names.root,
+            "train with --balance weights, and choose the epoch with --best-by macro-f1, which counts all classes "
+            f"alike; or add images of '{least}'",
         )
 
 
@@ -301,19 +310,20 @@ def _group_findings(level: Level, words: str, groups: Sequence[_Group], names: N
 # Images
 
 
-def _pixels(facts: Sequence[ImageStats], names: Names) -> Iterator[Finding]:
+def _pixels(facts: Sequence[ImageStats], names: Names, input_px: int | None) -> Iterator[Finding]:
     if tiny := [f for f in facts if f.shorter_side < _TINY_PX]:
         what = f"{count(len(tiny), 'image is', 'images are')} smaller than {_TINY_PX} pixels"
         yield Finding(
             "warning", what, names.some(f.file.path for f in tiny), "check that the objects are still recognizable"
         )
-    median = float(np.median([f.shorter_side for f in facts])) if facts else _MODEL_PX
-    if median < _MODEL_PX / 2:
-        what = (
-            f"the images are small: half of them have at most {median:g} pixels along the shorter side; most "
-            f"networks take {_MODEL_PX}"
+    median = float(np.median([f.shorter_side for f in facts])) if facts else math.inf
+    if median <= _SMALL_PX and (input_px is None or input_px > _SMALL_IMGSZ):
+        what = f"the images are small: half of them have at most {median:g} pixels along the shorter side"
+        remedy = (
+            f"compare --imgsz {_SMALL_IMGSZ} with the network's own size; with pretrained weights, do not go down to "
+            "the size of the images"
         )
-        yield Finding("note", what, names.root, "train with a smaller --imgsz; enlarging images adds no detail")
+        yield Finding("note", what, names.root, remedy)
     if huge := [f for f in facts if f.pixels > _HUGE_PIXELS]:
         what = (
             f"{count(len(huge), 'image has', 'images have')} more than {_HUGE_PIXELS / 1e6:g} megapixels, which "

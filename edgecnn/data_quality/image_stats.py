@@ -16,7 +16,8 @@ from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE, Thumbnail, thumbnail
 from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
-from edgecnn.preprocess import Image, decode, read_bytes
+from edgecnn.image.jpeg_quantization import jpeg_quantization
+from edgecnn.preprocess import MAX_PIXELS, Image, decode, read_bytes
 
 __all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]
 
@@ -46,6 +47,7 @@ class ImageStats:
     orientation: int  # EXIF's, 1: stored upright
     grey: bool  # shows no colour, however it is stored
     contrast: float  # standard deviation of its levels
+    quantization: float | None = None  # of a JPEG: mean step of the brightness
 
     @property
     def shorter_side(self) -> int:
@@ -58,17 +60,20 @@ class ImageStats:
         return self.width * self.height
 
 
-def read_image_stats(file: ImageFile, keep: Callable[[Image], None] | None = None) -> ImageStats | Fault:
+def read_image_stats(
+    file: ImageFile, keep: Callable[[Image], None] | None = None, max_pixels: int = MAX_PIXELS
+) -> ImageStats | Fault:
     """Reads and decodes an image file and computes its statistics. Never raises for an unreadable file.
 
     Args:
         file: the image file.
         keep: receives the decoded image, uint8 ``[H, W, 3]`` RGB, so that it is decoded only once.
+        max_pixels: an image with more is a fault.
     """
     path: Path = file.path
     try:
         data = read_bytes(path)
-        image = decode(data, name=str(path))
+        image = decode(data, name=str(path), max_pixels=max_pixels)
     except (ImageError, InputNotFoundError) as error:
         return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])
     if keep is not None:
@@ -96,6 +101,7 @@ def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStat
         orientation=exif_orientation(data),
         grey=grey,
         contrast=_contrast(image, together=grey),
+        quantization=jpeg_quantization(data),
     )
 
 

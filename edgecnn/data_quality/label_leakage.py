@@ -48,8 +48,9 @@ _PROPERTIES = {
     ),
     "shape": _Property(lambda f: f.width / f.height, "aspect ratio", "crop all images to one aspect ratio"),
     "compression": _Property(
-        lambda f: 8 * f.size_bytes / f.pixels,
-        "bits per pixel",
+        # Not bits per pixel: these differ by what the images show, and tell nothing of lossless files
+        lambda f: f.quantization or 0.0,
+        "(mean JPEG quantization step)",
         "encode all images in the same way, from the same kind of source",
     ),
 }

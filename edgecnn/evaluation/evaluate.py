@@ -18,7 +18,7 @@ from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import DataError
 from edgecnn.evaluation.metrics import ClassMetrics, compute_metrics
 from edgecnn.manifest import Manifest
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.progress import Progress
 
 __all__ = ["DatasetPredictions", "ModelBackend", "ValResult", "read_probabilities", "validate"]
@@ -57,7 +57,11 @@ class DatasetPredictions:
 
 
 def read_probabilities(
-    model: ModelBackend, paths: Sequence[Path], progress: Progress | None = None, batch: int = _BATCH
+    model: ModelBackend,
+    paths: Sequence[Path],
+    progress: Progress | None = None,
+    batch: int = _BATCH,
+    max_pixels: int = MAX_PIXELS,
 ) -> DatasetPredictions:
     """Preprocesses every image by the model's manifest and runs the model on it.
 
@@ -69,7 +73,7 @@ def read_probabilities(
     skipped: list[Skipped] = []
     rows: list[NDArray[np.float32]] = []
     scores: list[NDArray[np.float32]] = []
-    for loaded in fitted_batches(paths, model.manifest, batch):
+    for loaded in fitted_batches(paths, model.manifest, batch, max_pixels=max_pixels):
         skipped += loaded.skipped
         indices += loaded.indices
         if loaded.indices:
@@ -119,8 +123,11 @@ def validate(
     data: Path,
     which: EvalSplit | None = None,
     progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ValResult:
     """Evaluates a model on labelled images, chosen by :func:`edgecnn.data.dataset.select_eval_images`.
+
+    Images with more than ``max_pixels`` are skipped.
 
     Raises:
         InputNotFoundError: the folder does not exist.
@@ -129,7 +136,7 @@ def validate(
     evaluated: EvalImages = select_eval_images(data, model.manifest, record, which)
     if evaluated.truth is None:
         raise DataError(f"{data}: its images have no labels; put them into one folder per class")
-    predictions = read_probabilities(model, evaluated.paths, progress)
+    predictions = read_probabilities(model, evaluated.paths, progress, max_pixels=max_pixels)
     found = compute_metrics(
         predictions.probabilities, [evaluated.truth[i] for i in predictions.indices], model.manifest.labels
     )

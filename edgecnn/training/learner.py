@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecnn.errors import UsageError
+from edgecnn.image_size import height_width, show_image_size
 from edgecnn.training.data.loader import TrainingBatch
 from edgecnn.training.layers.batch_norm import BATCH_NORMS, fewest_values
 from edgecnn.training.models.base import ImageClassifier
@@ -94,11 +95,12 @@ class BatchLearner(Generic[Batch]):
         if images > 1:
             return
         self._train()
-        side, device = self._setup.imgsz, self._setup.device
-        if fewest_values(self.network, torch.zeros(1, 3, side, side, device=device)) == 1:
+        size = self._setup.imgsz
+        image = torch.zeros(1, 3, *height_width(size), device=self._setup.device)
+        if fewest_values(self.network, image) == 1:
             raise UsageError(
-                f"--batch {images}: at --imgsz {side} batch normalization of {self._setup.spec.name} gets one value "
-                "per channel from a step of one image, which has no variance; give --batch 2 or larger"
+                f"--batch {images}: at --imgsz {show_image_size(size)} batch normalization of {self._setup.spec.name} "
+                "gets one value per channel from a step of one image, which has no variance; give --batch 2 or larger"
                 + (", or start fewer processes" if self._world.size > 1 else "")
             )
 

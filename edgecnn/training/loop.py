@@ -21,7 +21,8 @@ from torch import nn
 from edgecnn._version import __version__
 from edgecnn.atomic import write_text
 from edgecnn.errors import CheckpointError, TrainingError
-from edgecnn.manifest import InputSpec, Manifest, TrainingRecord, UnknownRule
+from edgecnn.evaluation.metrics import Metrics
+from edgecnn.manifest import Manifest, TrainingRecord, UnknownRule
 from edgecnn.progress import Progress, Reporter, Silent
 from edgecnn.training.images.image_task import ImageTask
 from edgecnn.training.learner import BatchLearner
@@ -148,7 +149,7 @@ def _train(
         loop.replace_lost_best()
     elif setup.recipe.head_first:
         task.fit_classifier(network, setup, reporter)
-        loop.keep_if_best(*loop.validate())
+        loop.keep_if_best(loop.validate())
         loop.save_last()
     if options.find_lr and not resumed:
         lr = task.suggest_lr(network, setup, reporter)
@@ -182,7 +183,7 @@ def _finish(loop: _Loop, network: ImageClassifier) -> TrainResult:
 def _manifest(options: TrainOptions, setup: Setup, run: RunFolder, task: TrainingTask) -> Manifest:
     return Manifest(
         labels=task.examples.labels,
-        input=InputSpec(setup.imgsz, setup.imgsz),
+        input=setup.input,
         preprocess=setup.preprocess,
         normalization=setup.normalization,
         unknown=UnknownRule(),
@@ -255,9 +256,9 @@ class _Loop:
             for epoch in range(len(state.history), state.epochs):
                 start = time.monotonic()
                 progress = self.reporter.stage(f"epoch {epoch + 1} of {state.epochs}")
-                row = self._epoch(epoch, interruption, progress)
+                row, validated = self._epoch(epoch, interruption, progress)
                 state.add_epoch(row)
-                best = self.keep_if_best(row.val_loss, row.val_top1)
+                best = self.keep_if_best(validated)
                 progress(self.task.steps, self.task.steps, _summary(row, best=best))
                 self.save_last()
                 if world.leads:
@@ -271,16 +272,16 @@ class _Loop:
                     self.reporter.say(f"ending after epoch {epoch + 1} of {state.epochs}: {why}")
                     break
 
-    def validate(self) -> tuple[float, float]:
-        """NLL and top-1 of the evaluated weights. Raises :class:`TrainingError` where these are NaN or infinite."""
+    def validate(self) -> Metrics:
+        """Metrics of the evaluated weights. Raises :class:`TrainingError` where these are NaN or infinite."""
         found = self.task.validate(self.learner.evaluated, self.manifest)
         if found is None:
             raise TrainingError(self._diverged("the weights are NaN or infinite"))
         return found
 
-    def keep_if_best(self, nll: float, top1: float) -> bool:
+    def keep_if_best(self, validated: Metrics) -> bool:
         """Writes best.pt if these are the best weights so far, and returns whether they are."""
-        best = self.state.is_best(nll, top1)
+        best = self.state.is_best(validated, self.options.best_by)
         if best:
             self.checkpoints.save_best(self.setup, self.learner)
         return best
@@ -299,7 +300,7 @@ class _Loop:
             return
         self.reporter.say(f"{why.split(';')[0]}; going on with the weights of last.pt as the best so far")
         self.state.forget_best()
-        self.keep_if_best(*self.validate())
+        self.keep_if_best(self.validate())
 
     def _plan(self) -> int:
         """How many epochs fit into what is left of the time budget."""
@@ -328,7 +329,7 @@ class _Loop:
             return f"{self.state.since_best} epochs without a better one"
         return None
 
-    def _epoch(self, epoch: int, interruption: Interruption, progress: Progress) -> EpochRow:
+    def _epoch(self, epoch: int, interruption: Interruption, progress: Progress) -> tuple[EpochRow, Metrics]:
         """Trains on every image once and validates."""
         state, steps = self.state, self.task.steps
         start, here = time.monotonic(), 0
@@ -345,17 +346,19 @@ class _Loop:
             elif self.checkpoints.due:
                 self.save_last()
         seconds = time.monotonic() - start
-        nll, top1 = self.validate()
-        return EpochRow(
+        validated = self.validate()
+        row = EpochRow(
             epoch=epoch + 1,
             stage=self.setup.recipe.name,
             train_loss=state.mean_loss,
-            val_loss=nll,
-            val_top1=top1,
+            val_loss=validated.nll,
+            val_top1=validated.top1,
+            val_macro_f1=validated.macro_f1,
             lr=learning_rate(self.setup.recipe, (epoch + 1) * steps - 1, state.epochs * steps),
             seconds=seconds,
             images_per_s=here / seconds,
         )
+        return row, validated
 
     def _standing(self, epoch: int, here: int, seconds: float) -> str:
         """Beside the progress bar: loss, speed, the best validation so far, and how long the run still takes."""

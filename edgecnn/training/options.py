@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from edgecnn.command_options import Argument, Option, as_field_values
+from edgecnn.image_size import ImageSize, read_image_size
 from edgecnn.manifest import TemporalKind
 
-__all__ = ["TrainOptions"]
+__all__ = ["BestBy", "TrainOptions"]
+
+BestBy = Literal["top1", "macro-f1", "nll"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,15 @@ class TrainOptions:
         str, Option("Initial weights: auto (pretrained ones if the network has them), none, or a checkpoint file.")
     ] = "auto"
     epochs: Annotated[int | None, Option("Number of epochs.", default="the recipe's")] = None
-    imgsz: Annotated[int | None, Option("Side of the input image in pixels.", default="the network's")] = None
+    imgsz: Annotated[
+        ImageSize | None,
+        Option(
+            "Size of the input image in pixels: one side, or HEIGHTxWIDTH.",
+            metavar="N|HxW",
+            default="the network's",
+            parse=read_image_size,
+        ),
+    ] = None
     batch: Annotated[int, Option("Batch size.")] = 32
     lr: Annotated[float | None, Option("Maximum learning rate.", default="the recipe's")] = None
     layer_decay: Annotated[
@@ -112,6 +123,10 @@ class TrainOptions:
         ),
     ] = None
     fps: Annotated[float, Option("With --temporal: frame rate of folders of frames.")] = 10.0
+    max_megapixels: Annotated[
+        float,
+        Option("Largest image in megapixels; larger ones are left out and named. Each takes 3 MB a megapixel."),
+    ] = 64.0
     strict: Annotated[
         bool, Option("End with status 3 before training if the images have faults, as edgecnn doctor finds them.")
     ] = False
@@ -122,6 +137,13 @@ class TrainOptions:
         float | None,
         Option("Time limit in minutes; the number of epochs is planned to fit.", flag="--time-budget", repeated=False),
     ] = None
+    best_by: Annotated[
+        BestBy,
+        Option(
+            "Validation metric that chooses the best epoch; macro-f1 counts all classes alike, for classes of unequal "
+            "size; nll: the lowest loss."
+        ),
+    ] = "top1"
     patience: Annotated[
         int | None,
         Option("Early stopping: end after N epochs without improvement.", metavar="N", default="no early stopping"),

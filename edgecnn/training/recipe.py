@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgecnn.errors import UsageError
@@ -45,6 +45,19 @@ class Recipe:
     normalization: Normalization | None = None
 
 
+# What all recipes but the lecture's have in common; the values that are nothing here differ in each
+_ADAMW = Recipe(
+    name="",
+    epochs=0,
+    lr=0.0,
+    optimizer="adamw",
+    weight_decay=0.02,
+    schedule="cosine",
+    warmup=0.1,
+    augmentation="light",
+    preprocess=PreprocessSpec(),
+)
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -53,16 +66,11 @@ RECIPES = {
         # small data sets cannot estimate. Nothing renormalises then, so single steps throw the answers about; the
         # average of the weights does not
         # follow them (docs/benchmarks.md has what each choice gave).
-        Recipe(
+        replace(
+            _ADAMW,
             name="transfer",
             epochs=6,
             lr=3e-4,
-            optimizer="adamw",
-            weight_decay=0.02,
-            schedule="cosine",
-            warmup=0.1,
-            augmentation="light",
-            preprocess=PreprocessSpec(),
             head_first=True,
             average=0.1,
             freeze_batch_norm=True,
@@ -71,31 +79,21 @@ RECIPES = {
         ),
         # For images unlike those the weights come from: everything moves, the running statistics too, and the weights'
         # average is kept.
-        Recipe(
+        replace(
+            _ADAMW,
             name="adapt",
             epochs=12,
             lr=1e-3,
-            optimizer="adamw",
-            weight_decay=0.02,
-            schedule="cosine",
-            warmup=0.1,
-            augmentation="light",
-            preprocess=PreprocessSpec(),
             head_first=True,
             dropout=0.0,
             average=0.07,
             mixed_precision=True,
         ),
-        Recipe(
+        replace(
+            _ADAMW,
             name="scratch",
             epochs=30,
             lr=2e-3,
-            optimizer="adamw",
-            weight_decay=0.02,
-            schedule="cosine",
-            warmup=0.1,
-            augmentation="light",
-            preprocess=PreprocessSpec(),
             label_smoothing=0.02,
             average=0.03,
             mixed_precision=True,
@@ -129,16 +127,12 @@ RECIPES = {
         ),
         # From a trained checkpoint, for a network that eight bits harm: small steps, the statistics as they are, 32-bit
         # floats between the roundings.
-        Recipe(
+        replace(
+            _ADAMW,
             name="qat",
             epochs=4,
             lr=3e-4,
-            optimizer="adamw",
             weight_decay=0.0,
-            schedule="cosine",
-            warmup=0.1,
-            augmentation="light",
-            preprocess=PreprocessSpec(),
             average=0.1,
             freeze_batch_norm=True,
             fake_quantized=True,

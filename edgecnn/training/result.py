@@ -9,6 +9,7 @@ from edgecnn.data.left_out import Reason
 from edgecnn.data.loading import Skipped
 from edgecnn.data_quality.finding import Finding
 from edgecnn.manifest import UnknownRule
+from edgecnn.training.options import BestBy
 
 __all__ = ["TrainResult"]
 
@@ -30,6 +31,7 @@ class TrainResult:
     val_top1: float
     val_macro_f1: float
     val_ece: float
+    best_by: BestBy  # what chose the best epoch
     test_top1: float | None
     seconds: float
     images_per_s: float  # of the epochs: images trained on, forward and backward

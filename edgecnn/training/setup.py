@@ -11,7 +11,9 @@ from torch import nn
 
 from edgecnn.data.loading import default_workers
 from edgecnn.errors import CheckpointError, InputNotFoundError, UsageError
-from edgecnn.manifest import Normalization, PreprocessSpec
+from edgecnn.image_size import ImageSize, height_width, show_image_size
+from edgecnn.manifest import InputSpec, Normalization, PreprocessSpec
+from edgecnn.preprocess import pixel_limit
 from edgecnn.training.data.augment import Augmentation, find_augmentation
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_spec
@@ -39,7 +41,7 @@ class Setup:
     augmentation: Augmentation
     spec: ModelSpec
     normalization: Normalization
-    imgsz: int
+    imgsz: ImageSize
     device: torch.device
     pretrained: bool  # from the registry package
     start_from: Path | None  # a checkpoint whose weights the run starts from
@@ -52,9 +54,15 @@ class Setup:
         return replace(self.recipe.preprocess, pad_value=self.normalization.zero_point)
 
     @property
-    def cached_side(self) -> int:
-        """Pixels of the square that augmentation takes its crops from."""
-        return round(self.imgsz * self.augmentation.margin)
+    def input(self) -> InputSpec:
+        """The network's input."""
+        return InputSpec(*height_width(self.imgsz))
+
+    @property
+    def cached(self) -> InputSpec:
+        """Size of the images that augmentation takes its crops from."""
+        height, width = (round(side * self.augmentation.margin) for side in height_width(self.imgsz))
+        return InputSpec(height, width)
 
 
 def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None = None) -> Setup:
@@ -76,7 +84,10 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
     recipe = preset or find_recipe(_usual_recipe(options, known=pretrained or start_from is not None))
     imgsz = options.imgsz or recipe.imgsz or spec.imgsz
-    _require(8 <= imgsz <= 2048, f"--imgsz {imgsz}: expected 8 to 2048 pixels")
+    _require(
+        all(8 <= side <= 2048 for side in height_width(imgsz)),
+        f"--imgsz {show_image_size(imgsz)}: expected 8 to 2048 pixels",
+    )
     recipe = replace(
         recipe,
         **{name: value for name in RECIPE_OPTIONS if (value := getattr(options, name)) is not None},
@@ -98,6 +109,7 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
     _require(
         options.patience is None or options.patience >= 1, f"--patience {options.patience}: expected epochs, at least 1"
     )
+    pixel_limit(options.max_megapixels)
     device = _device(options.device)
     return Setup(
         recipe=recipe,
@@ -142,15 +154,17 @@ def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Modul
         _require(value is None, f"--qat {checkpoint}: the checkpoint defines this; omit {name}")
     found = load_checkpoint(checkpoint)
     manifest, model = found.manifest, found.model if network is None else None
-    begun = replace(options, qat=None, model=model, weights=str(checkpoint), imgsz=manifest.input.height)
+    begun = replace(
+        options, qat=None, model=model, weights=str(checkpoint), imgsz=(manifest.input.height, manifest.input.width)
+    )
     setup = _resolved(begun, RECIPES["qat"], network)
     recipe = replace(setup.recipe, preprocess=manifest.preprocess, normalization=manifest.normalization)
     return replace(setup, recipe=recipe, normalization=manifest.normalization)
 
 
-def _augmentation(recipe: Recipe, imgsz: int) -> str:
+def _augmentation(recipe: Recipe, imgsz: ImageSize) -> str:
     """Returns the augmentation. Small images get none of the recipes' crops, which would leave too little."""
-    return "tiny" if recipe.augmentation == "light" and imgsz <= _TINY_IMGSZ else recipe.augmentation
+    return "tiny" if recipe.augmentation == "light" and min(height_width(imgsz)) <= _TINY_IMGSZ else recipe.augmentation
 
 
 def _spec(options: TrainOptions, preset: Recipe | None, network: nn.Module | ModelSpec | None) -> ModelSpec:
@@ -194,11 +208,10 @@ def _from_checkpoint(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
             f"{setup.spec.name}; add --model "
             f"{checkpoint.model}"
         )
-    if setup.spec.name == "threeconv" and checkpoint.manifest.input.height != setup.imgsz:
-        raise CheckpointError(
-            f"{setup.start_from}: was trained at {checkpoint.manifest.input.height} pixels; add --imgsz "
-            f"{checkpoint.manifest.input.height}"
-        )
+    before = checkpoint.manifest.input
+    if setup.spec.name == "threeconv" and before != setup.input:
+        size = show_image_size((before.height, before.width))
+        raise CheckpointError(f"{setup.start_from}: was trained at {size} pixels; add --imgsz {size}")
     network = checkpoint.build()
     if checkpoint.manifest.labels != labels:
         if setup.recipe.fake_quantized:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from edgecnn.evaluation.metrics import Metrics
 from edgecnn.manifest import Manifest, TemporalSpec
 from edgecnn.progress import Reporter
 from edgecnn.training.data.examples import Examples
@@ -85,8 +86,8 @@ class TrainingTask(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def validate(self, network: ImageClassifier, manifest: Manifest) -> tuple[float, float] | None:
-        """NLL and top-1 on the validation data; None where the network answers with NaN or infinity."""
+    def validate(self, network: ImageClassifier, manifest: Manifest) -> Metrics | None:
+        """Metrics on the validation data; None where the network answers with NaN or infinity."""
 
     @abstractmethod
     def finalize(self, done: FinishedRun, network: ImageClassifier, seconds: Callable[[], float]) -> TrainResult:

@@ -82,10 +82,10 @@ def read_foreign(
     height, width = (shape[2], shape[3]) if found == "nchw" else (shape[1], shape[2])
     if size is not None and (height or size[0], width or size[1]) != size:
         raise UsageError(
-            f"--imgsz {size[0]},{size[1]}: {path} is made for {height or 'any'},{width or 'any'}; omit the option"
+            f"--imgsz {size[0]}x{size[1]}: {path} is made for {height or 'any'}x{width or 'any'}; omit the option"
         )
     if size is None and (height is None or width is None):
-        questions.append("the input size (--imgsz 224, or --imgsz HEIGHT,WIDTH)")
+        questions.append("the input size (--imgsz 224, or --imgsz HEIGHTxWIDTH)")
     asked = size or (0, 0)
     return ForeignModel(
         path=path,

@@ -50,6 +50,7 @@ _LINEAR = (
 _REAL = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 _SUM_TOLERANCE = 1e-3
 _SUM_TOLERANCE_HALF = 1e-2  # a thousand classes in sixteen bits
+_LEAST_VARIATION = 1e-3  # between images, of one class's score
 _MOST_PATHS = 10_000  # from the scores back to operators; more are no classifier's
 
 
@@ -126,9 +127,10 @@ class _Values:
         self.sum_to_1 = self.in_unit and bool(np.abs(self.sums - 1).max() < tolerance)
         self.decided = bool(np.isin(exact, (0.0, 1.0)).all())
         self.all_ones = bool((exact == 1).all())
-        varies = bool(np.ptp(exact, axis=0).max() > 0)  # a network that answers all images alike says nothing
+        # a network that answers all images alike says nothing of what its scores are
+        self.varies = bool(np.ptp(exact, axis=0).max() > _LEAST_VARIATION)
         self.same_sum = (
-            varies and self.lowest >= 0 and self.columns > 1 and bool(np.ptp(self.sums) < 1e-3 * self.sums.max())
+            self.varies and self.lowest >= 0 and self.columns > 1 and bool(np.ptp(self.sums) < 1e-3 * self.sums.max())
         )
         negative = self.highest <= tolerance
         self.log_sum_to_1 = negative and bool(np.abs(np.exp(exact).sum(1) - 1).max() < tolerance)
@@ -305,7 +307,7 @@ def _several_columns(path: Path, sources: list[_Source], values: _Values) -> Sco
         )
     if _comes_from(sources, "Softmax", *_BOUNDED, *_LOGARITHMS) or values.same_sum:
         raise _scaled(path, sources, values)
-    if values.in_unit or not _comes_from(sources, *_LINEAR):
+    if (values.in_unit and values.varies) or not _comes_from(sources, *_LINEAR):
         raise _unknown(path, sources, values)
     return "logits"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
@@ -170,7 +171,11 @@ def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) ->
     model = folded or model
     session = calibrated.session
     precision: Precision = "mixed" if candidate.stay_float else "int8"
-    manifest = session.manifest.replace(precision=precision, created_by=f"edgecnn {__version__}")
+    manifest = session.manifest.replace(
+        precision=precision,
+        created_by=f"edgecnn {__version__}",
+        opencv=session.manifest.opencv or cv2.__version__,  # of a network trained elsewhere: it decoded these images
+    )
     describe(model, manifest, session.split_record, None)
     write_unchecked(model, path)
     if session.description.golden_json is not None:  # the int8 file proves its own arithmetic, not the float file's

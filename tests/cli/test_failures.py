@@ -8,7 +8,10 @@ import pytest
 
 from edgecnn.cli import failures
 from edgecnn.cli.failures import exit_status, interrupt
+from edgecnn.cli.output import note
+from edgecnn.cli.prediction_lines import line_writer
 from edgecnn.errors import DataError, UsageError
+from edgecnn.runtime.decision import Missing, Prediction
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -45,3 +48,13 @@ def test_bytes_of_a_file_name_reach_no_terminal_as_they_are(capsys: pytest.Captu
 
     assert exit_status(failing) == 2
     assert capsys.readouterr().err == "edgecnn: error: a\\x1b[2Jb\\x00\\udcff second line; rename it\n"
+
+
+def test_notes_and_answers_are_one_line_each_whatever_a_name_or_a_reason_holds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    note("skipped a\nb\x1b[2J.png: \x00")
+    line_writer("text")(Prediction.unavailable(Missing("error", "two\nlines \x1b[31m", "b.png", 0), "cpu", "0"))
+    captured = capsys.readouterr()
+    assert captured.err == "skipped a\\nb\\x1b[2J.png: \\x00\n"
+    assert captured.out == "b.png: error: two\\nlines \\x1b[31m\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.cli.output import print_facts, print_findings
-from edgecnn.cli.printable import printable
 from edgecnn.data_quality.finding import Finding
+from edgecnn.error_text import printable
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from edgecnn import Classifier
 from edgecnn.runtime.smoothing.smoother import read_smoothing
 
 FPS = 10
+BUDGET = ("--fps", FPS, "--budget", 5, "--threshold", 0)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +46,7 @@ def test_tune_writes_settings_that_can_be_read_and_reports_both_halves(
         "tune",
         tiny_int8_model,
         clips,
-        "--fps",
-        FPS,
-        "--budget",
-        5,
-        "--threshold",
-        0,
+        *BUDGET,
         "--ep",
         "cpu",
         "--out",
@@ -72,9 +68,7 @@ def test_tune_writes_settings_that_can_be_read_and_reports_both_halves(
 
 
 def test_tune_says_what_it_found_in_tables(clips: Path, tiny_int8_model: Path, tmp_path: Path, edgecnn) -> None:
-    done = edgecnn(
-        "tune", tiny_int8_model, clips, "--fps", FPS, "--budget", 5, "--threshold", 0, "--out", tmp_path / "s.json"
-    )
+    done = edgecnn("tune", tiny_int8_model, clips, *BUDGET, "--out", tmp_path / "s.json")
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in ("checked: raw", "5 false alarms an hour", "95 %"))
 
@@ -87,12 +81,7 @@ def test_a_budget_that_the_checked_half_breaks_is_exit_status_3(
         "tune",
         tiny_int8_model,
         clips,
-        "--fps",
-        FPS,
-        "--budget",
-        5,
-        "--threshold",
-        0,
+        *BUDGET,
         "--max-delay",
         0,
         "--out",
@@ -122,3 +111,30 @@ def test_clips_that_cannot_be_used_are_one_line_and_exit_status_2(
         assert why in done.stderr
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "s.json").exists()
+
+
+def test_files_that_belong_to_no_clip_are_named(tiny_int8_model: Path, tmp_path: Path, edgecnn) -> None:
+    for number in range(2):
+        folder = tmp_path / "clips" / "circle" / str(number)
+        folder.mkdir(parents=True)
+        for index in range(12):
+            cv2.imwrite(str(folder / f"{index:03d}.png"), shape_image("circle", 7000 + index))
+    cv2.imwrite(str(tmp_path / "clips" / "circle" / "loose.png"), shape_image("circle", 7000))
+    (tmp_path / "clips" / "circle" / "0" / "photo.heic").write_bytes(b"?")
+    out = tmp_path / "smoothing.json"
+    done = edgecnn(
+        "tune",
+        tiny_int8_model,
+        tmp_path / "clips",
+        "--fps",
+        FPS,
+        "--budget",
+        1e6,
+        "--ep",
+        "cpu",
+        "--out",
+        out,
+        "--json",
+    )
+    assert json.loads(done.stdout)["left_out"] == {"beside_clips": 1, "other_format": 1}
+    assert "2 clips; 24 frames used, 2 files left out" in " ".join(done.stderr.split())

@@ -395,6 +395,19 @@ def test_what_else_of_the_files_tells_the_label_is_a_warning(
     assert any(f.what.startswith(f"{name} predicts the label (label leakage): 100%") for f in of(data, "warning"))
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_classes_of_plain_and_of_detailed_images_encoded_alike_tell_nothing_of_compression(
+    suffix: str, tmp_path: Path
+) -> None:
+    """Skies take fewer bits per pixel than frogs, whoever encodes them."""
+    for i in range(20):
+        write(tmp_path / f"sky/{i}.{suffix}", cv2.GaussianBlur(scene(i), (0, 0), 9))
+        write(tmp_path / f"frog/{i}.{suffix}", scene(100 + i))
+    sizes = [[p.stat().st_size for p in (tmp_path / name).iterdir()] for name in ("sky", "frog")]
+    assert max(sizes[0]) < min(sizes[1]), "the bits tell the label"
+    assert not any("compression" in f.what for f in examine(tmp_path).findings)
+
+
 def test_a_few_images_prove_no_shortcut(tmp_path: Path) -> None:
     for i in range(3):
         write(tmp_path / f"cat/{i}.png", scene(i))
@@ -403,6 +416,18 @@ def test_a_few_images_prove_no_shortcut(tmp_path: Path) -> None:
 
 
 # Its uses
+
+
+def test_small_images_are_noted_where_the_network_takes_much_larger_ones(tmp_path: Path) -> None:
+    for name, first in (("cat", 0), ("dog", 100)):
+        for i in range(8):
+            write(tmp_path / f"{name}/{i}.png", cv2.resize(scene(first + i), (32, 32), interpolation=cv2.INTER_AREA))
+    folder = scan_folder(tmp_path)
+    read = [f for f in map(read_image_stats, folder.images) if not isinstance(f, Fault)]
+    for input_px, noted in ((None, True), (224, True), (112, False), (32, False)):
+        found = [f for f in check_data(folder, read, input_px=input_px) if "the images are small" in f.what]
+        assert bool(found) == noted, input_px
+        assert all("compare --imgsz 112" in f.remedy and "do not go down to the size" in f.remedy for f in found)
 
 
 def test_training_can_have_the_findings_of_what_it_read_itself(data: Path) -> None:

@@ -65,3 +65,14 @@ def test_the_code_map_lists_every_package() -> None:
         name(init.parent) for package in ("edgecnn", "exporters") for init in (ROOT / package).rglob("__init__.py")
     }
     assert packages - listed == {"edgecnn/cli/commands"}
+
+
+def test_the_tests_that_hold_the_promises_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "promises.md").read_text()))
+    defined = {
+        found
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for found in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert len(named) > 20
+    assert named <= defined, named - defined

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -62,6 +63,11 @@ def test_the_result_tells_what_was_measured(int8, shapes: Path) -> None:
     assert int8.size_bytes == Path(int8.file).stat().st_size
     assert int8.top1_drop == pytest.approx(int8.float_.top1 - int8.quantized.top1)
     assert "too few" in int8.reason or int8.top1_drop <= 1.0
+
+
+def test_the_opencv_that_decoded_the_images_is_recorded(int8, tiny_model: Path) -> None:
+    own = open_session(tiny_model, "cpu").manifest.opencv  # None: trained elsewhere, as far as the file tells
+    assert open_session(int8.file, "cpu").manifest.opencv == (own or cv2.__version__)
 
 
 def test_int8_answers_nearly_as_float(int8, tiny_model: Path) -> None:
@@ -134,7 +140,7 @@ def test_images_without_labels_are_evaluated_by_agreement(tiny_model: Path, tmp_
     assert "agrees with float" in result.reason
 
 
-def test_calibration_and_evaluatement_share_no_image(tiny_model: Path, shapes: Path) -> None:
+def test_calibration_and_evaluation_share_no_image(tiny_model: Path, shapes: Path) -> None:
     from exporters.quantization.eval_images import choose_images
 
     for samples in (4, 10, 300):

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from shapes import shape_image
+from shapes import shape_image, write_shapes
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str, status: int = 2) -> None:
@@ -310,6 +310,34 @@ def test_a_choice_that_does_not_exist_is_refused_with_the_choices(
     assert choices in done.stderr
     assert "reading images" not in done.stderr
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train DATA --model resnet8 --weights none --imgsz 16 --epochs 1 --out OUT",
+        "val MODEL --data DATA",
+        "doctor DATA",
+        "predict MODEL DATA",
+    ],
+)
+def test_an_image_above_the_limit_is_named_with_the_option_that_raises_it(
+    command: str, edgecnn, tiny_model: Path, tmp_path: Path
+) -> None:
+    data = write_shapes(tmp_path / "data", 6, side=40, first_seed=3)
+    cv2.imwrite(
+        str(data / "circle" / "large.png"), cv2.resize(cv2.imread(str(next((data / "circle").iterdir()))), (150, 100))
+    )
+    words = [{"DATA": data, "MODEL": tiny_model, "OUT": tmp_path / "run"}.get(w, w) for w in command.split()]
+    refused_one = edgecnn(*words, "--max-megapixels", 0.01)
+    told = refused_one.stdout + refused_one.stderr
+    assert "large.png" in told
+    assert "--max-megapixels" in told
+    assert refused_one.returncode == (3 if "doctor" in words else 0)
+    taken = edgecnn(*words, "--max-megapixels", 0.015, *(["--force"] if "train" in words else []))
+    assert taken.returncode == 0
+    assert "exceed the limit" not in taken.stdout + taken.stderr
+    refused(edgecnn(*words[:2], *words[2:], "--max-megapixels", 2000), "--max-megapixels 2000", "at most 1000")
 
 
 def test_wrong_usage_is_status_2(edgecnn) -> None:

@@ -125,7 +125,7 @@ def test_a_second_run_into_one_folder_is_refused_while_the_first_one_trains(
 
     result = train(small_options(run, epochs=2, force=True), Second())
     assert len(refused) == 1
-    assert refused[0].startswith(f"{run}: another edgecnn command (process ")
+    assert refused[0].startswith(f"{run}: another run of EdgeCNN (process ")
     assert "name another --out" in refused[0]
     assert len(rows_of(run / "results.csv")) == result.epochs == 2
     assert not list(run.glob(".*")), "the lock is gone"

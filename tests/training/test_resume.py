@@ -241,3 +241,21 @@ def test_resuming_nothing_is_refused(images: Path, tmp_path: Path) -> None:
         train(TrainOptions(data=images, out=tmp_path / "none", resume=True))
     with pytest.raises(UsageError, match="--out"):
         train(TrainOptions(data=images, resume=True))
+
+
+def test_a_resumed_run_chooses_the_best_epoch_by_what_it_was_begun_with(
+    small_options: Options, images: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(small_options(run, epochs=1, best_by="macro-f1"))
+    kept = load_checkpoint(run / "weights" / "last.pt").progressed
+    assert kept
+    assert kept.best_macro_f1 == kept.history[0].val_macro_f1
+    resumed = train(TrainOptions(data=images, out=run, resume=True, epochs=2))
+    assert resumed.best_by == "macro-f1"
+    assert "--best-by macro-f1" in (run / "report.html").read_text()
+    assert resumed.val_macro_f1 == pytest.approx(
+        max(float(row["val_macro_f1"]) for row in rows_of(run / "results.csv"))
+    )
+    with pytest.raises(UsageError, match="begun with --best-by macro-f1, not with --best-by nll"):
+        train(TrainOptions(data=images, out=run, resume=True, best_by="nll"))

@@ -10,7 +10,7 @@ import typer
 
 from edgecnn.cli.commands.export import print_export
 from edgecnn.cli.options import AdmissionOption, JsonOption, require_extra
-from edgecnn.cli.output import print_json
+from edgecnn.cli.output import note, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
@@ -46,11 +46,16 @@ def register(app: typer.Typer) -> None:
 def adopt(options: AdoptCommandOptions) -> None:
     """Make a self-describing model file from any ONNX classifier, and compare its answers with the original's."""
     require_extra("adopting")
+    from edgecnn.data.left_out import usage_line
     from exporters import adopt as run
 
     options.admit_models(options.model, remedy="export the network for inference as plain ONNX")
     with reporting() as reporter:
         result = run(options.model, options.out or options.model.with_suffix(".edgecnn.onnx"), options, reporter)
+    if options.data is not None:
+        for skipped in result.skipped:
+            note(f"skipped {skipped.path}: {skipped.reason}")
+        note(f"{options.data}: {usage_line(result.data_images, result.left_out, len(result.skipped))}")
     if options.json:
         print_json(result)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, JsonOption, LargeImageOption, ProviderOption
 from edgecnn.cli.output import note, print_findings, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -21,7 +21,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoctorOptions(ProviderOption, AdmissionOption, JsonOption):
+class DoctorOptions(ProviderOption, AdmissionOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn doctor``."""
 
     target: Annotated[
@@ -49,7 +49,7 @@ def doctor(options: DoctorOptions) -> int:
     if options.target is not None:
         options.admit_models(options.target)
     with reporting() as reporter:
-        result = examine(options.target, options.ep, reporter)
+        result = examine(options.target, options.ep, reporter, options.max_pixels)
     if options.json:
         print_json(result)
     else:

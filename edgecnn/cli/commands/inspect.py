@@ -64,16 +64,18 @@ def inspect(options: InspectOptions) -> None:
     from edgecnn.manifest import UNKNOWN_OFF
 
     manifest = found["manifest"]
-    rule = manifest["unknown"]
+    is_off = manifest["unknown"]["score"] == "max_probability" and manifest["unknown"]["threshold"] <= 0
     rows = [
         ("labels", ", ".join(manifest["labels"][:12]) + (" …" if len(manifest["labels"]) > 12 else "")),
-        ("input", f"{manifest['input']['width']} x {manifest['input']['height']} {manifest['input']['color']}"),
+        (
+            "input, height x width",
+            f"{manifest['input']['height']} x {manifest['input']['width']} {manifest['input']['color']}",
+        ),
         *(
-            (key, _value(manifest[key]))
+            (key, UNKNOWN_OFF if key == "unknown" and is_off else _value(manifest[key]))
             for key in ("preprocess", "normalization", "temperature", "unknown", "precision", "training", "created_by")
         ),
         *([("temporal", _value(manifest["temporal"]))] if manifest.get("temporal") else []),
-        *([("unknown", UNKNOWN_OFF)] if rule["score"] == "max_probability" and rule["threshold"] <= 0 else []),
         ("size", f"{found['size_bytes'] / 1e6:.2f} MB"),
         ("parameters, MACs", f"{_number(found['parameters'])}, {_number(found['macs'])}"),
         ("opset", _number(found["opset"])),

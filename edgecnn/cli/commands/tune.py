@@ -63,6 +63,7 @@ def tune(options: TuneCommandOptions) -> int:
     import math
 
     from edgecnn.atomic import check_apart, check_writable
+    from edgecnn.data.left_out import usage_line
     from edgecnn.runtime.classifier import Classifier
     from edgecnn.runtime.smoothing.smoother import write_smoothing
     from edgecnn.runtime.smoothing.tune import TuneOptions
@@ -89,6 +90,7 @@ def tune(options: TuneCommandOptions) -> int:
         _print(result, out)
     for line in _cautions(result):
         note(line)
+    note(f"{result.clips} clips; {usage_line(result.frames, result.left_out, unit='frame')}")
     if not result.passed:
         found = f"{_rate(result.checked.per_hour)} false alarms an hour on the checked half, the budget is {budget:g}"
         note(f"edgecnn: gate failed: {found}; {out} holds the settings all the same")

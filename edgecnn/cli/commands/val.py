@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, LargeImageOption, ProviderOption
 from edgecnn.cli.output import note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -24,7 +24,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValOptions(ProviderOption, AdmissionOption, FrameRateOption, JsonOption):
+class ValOptions(ProviderOption, AdmissionOption, FrameRateOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn val``."""
 
     model: Annotated[Path, Argument("Checkpoint or model file.")]
@@ -61,11 +61,11 @@ def val(options: ValOptions) -> None:
     opened = open_model(options.model, options.ep)
     with reporting() as reporter:
         result = _evaluate(opened, options, reporter.stage("evaluating"))
-    noun = "images" if opened.manifest.temporal is None else "clips"
+    unit = "image" if opened.manifest.temporal is None else "clip"
     for skipped in result.skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
     note(f"evaluated {result.note}, on {opened.ep}")
-    note(usage_line(result.images, result.left_out, len(result.skipped), noun))
+    note(usage_line(result.images, result.left_out, len(result.skipped), unit))
     if options.json:
         print_json(result)
         return
@@ -75,14 +75,14 @@ def val(options: ValOptions) -> None:
         ("top-5", "fewer than five classes" if result.top5 is None else f"{result.top5:.4f}"),
         ("macro-F1", f"{result.macro_f1:.4f}"),
         ("ECE, NLL", f"{result.ece:.4f}, {result.nll:.4f}"),
-        (noun, f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
+        (f"{unit}s", f"{result.images}, {len(result.skipped)} skipped, {result.images_per_s:.1f} a second"),
     ]
     print_facts(str(options.model), rows)
     shown = [c for c in result.per_class if c.images][:20]
     classes = [(c.label, str(c.images), _share(c.precision), _share(c.recall), _share(c.f1)) for c in shown]
     print_table(
         "classes" if len(shown) == len(result.labels) else f"{len(shown)} of {len(result.labels)} classes",
-        ("class", noun, "precision", "recall", "F1"),
+        ("class", f"{unit}s", "precision", "recall", "F1"),
         classes,
     )
 
@@ -93,7 +93,9 @@ def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) 
 
         if options.fps is not None:
             raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
-        return validate(opened, opened.split_record, options.data, options.split, progress)
+        return validate(
+            opened, opened.split_record, options.data, options.split, progress, max_pixels=options.max_pixels
+        )
     from edgecnn.evaluation.evaluate_clips import StepModel, validate_clips
 
     return validate_clips(

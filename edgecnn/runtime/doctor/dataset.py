@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
 from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import find_copies
+from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Reporter, Silent
 
 __all__ = ["examine_data"]
@@ -23,24 +25,27 @@ __all__ = ["examine_data"]
 _CLASSES = 20
 
 
-def examine_data(root: Path, reporter: Reporter | None = None) -> list[Finding]:
-    """Checks every image of a dataset. Raises :class:`InputNotFoundError` or :class:`DataError`."""
+def examine_data(root: Path, reporter: Reporter | None = None, max_pixels: int | None = None) -> list[Finding]:
+    """Checks every image of a dataset, of at most so many pixels.
+
+    Raises :class:`InputNotFoundError` or :class:`DataError`.
+    """
     reporter = reporter or Silent()
     folder = scan_folder(root)
-    facts, faults = _read(folder, reporter)
+    facts, faults = _read(folder, reporter, max_pixels or MAX_PIXELS)
     progress = reporter.stage("comparing images")
     thumbnails = np.array([f.thumbnail for f in facts], np.uint8).reshape(-1, 64, 64)
     copies = find_copies([f.digest for f in facts], thumbnails, progress)
     return [_summary(folder, facts, len(faults)), *check_data(folder, facts, faults, copies)]
 
 
-def _read(folder: ImageFolder, reporter: Reporter) -> tuple[list[ImageStats], list[Fault]]:
+def _read(folder: ImageFolder, reporter: Reporter, max_pixels: int) -> tuple[list[ImageStats], list[Fault]]:
     """Reads statistics of all images. Does not keep the images, which may not fit into memory."""
     progress = reporter.stage("reading images")
     facts: list[ImageStats] = []
     faults: list[Fault] = []
     with ThreadPoolExecutor(default_workers()) as pool:
-        for i, found in enumerate(pool.map(read_image_stats, folder.images)):
+        for i, found in enumerate(pool.map(partial(read_image_stats, max_pixels=max_pixels), folder.images)):
             if isinstance(found, Fault):
                 faults.append(found)
             else:

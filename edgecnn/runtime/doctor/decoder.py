@@ -1,4 +1,4 @@
-"""Compares the OpenCV of this machine with the one that decoded the training images of a model."""
+"""Compares the OpenCV of this machine with the one that decoded the images a model file was made with."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ def compare_opencv(manifest: Manifest, where: str) -> Iterator[Finding]:
     videos. Releases that differ only in the third number hold no such changes.
 
     Args:
-        manifest: its ``opencv`` is None in files of older releases and of other trainers; then there is nothing to say.
+        manifest: its ``opencv`` is None in files of older releases, and in float files of networks that were trained
+            elsewhere; then there is nothing to say.
         where: the model file.
     """
-    trained, here = manifest.opencv, cv2.__version__
-    if trained is None or _release(trained) == _release(here):
+    made, here = manifest.opencv, cv2.__version__
+    if made is None or _release(made) == _release(here):
         return
     yield Finding(
         "warning",
-        f"trained with OpenCV {trained}, this machine has {here}: they may turn images (EXIF) and convert colours of "
-        "videos (BT.709) differently",
+        f"made with images that OpenCV {made} decoded, this machine has {here}: they may turn images (EXIF) and "
+        "convert colours of videos (BT.709) differently",
         where,
-        f"pip install 'opencv-python-headless=={'.'.join(_release(trained))}.*', or check with `edgecnn val` on "
+        f"pip install 'opencv-python-headless=={'.'.join(_release(made))}.*', or check with `edgecnn val` on "
         "images of this machine",
     )
 

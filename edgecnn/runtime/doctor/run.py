@@ -23,13 +23,16 @@ class Diagnosis:
     recommended: str | None = None  # a command line
 
 
-def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | None = None) -> Diagnosis:
+def examine(
+    target: Path | None = None, ep: str = "auto", reporter: Reporter | None = None, max_pixels: int | None = None
+) -> Diagnosis:
     """Checks this machine, a model file on this machine, or a dataset.
 
     Args:
         target: a model file, a dataset, or None for this machine.
         ep: for a model file, the providers to check it on; ``auto``: all available ones.
         reporter: receives progress while a dataset is read.
+        max_pixels: of an image of a dataset; larger ones count as unreadable. None: the usual limit.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError, DataError: the target cannot be read.
@@ -45,7 +48,7 @@ def examine(target: Path | None = None, ep: str = "auto", reporter: Reporter | N
     if target.is_dir():
         from edgecnn.runtime.doctor.dataset import examine_data  # noqa: PLC0415
 
-        return _diagnosis(examine_data(target, reporter))
+        return _diagnosis(examine_data(target, reporter, max_pixels))
     from edgecnn.runtime.doctor.model import examine_model  # noqa: PLC0415
 
     return _diagnosis(*examine_model(target, ep))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from edgecnn.data.clips.span_table import read_span_table
 from edgecnn.data.dataset import find_images
+from edgecnn.data.folder_files import list_files
+from edgecnn.data.left_out import LeftOut
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS
@@ -18,7 +20,7 @@ from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.sources.frame import Frame
 
-__all__ = ["UNKNOWN", "Clip", "Span", "find_clips", "label_index", "read_clip"]
+__all__ = ["UNKNOWN", "Clip", "Span", "find_clips", "find_left_out", "label_index", "read_clip"]
 
 UNKNOWN = "unknown"
 
@@ -64,6 +66,23 @@ def find_clips(sources: Sequence[Path], manifest: Manifest) -> list[Clip]:
     for source in sources:
         _refuse_left_out(source, seen | {source.resolve() for source in sources})
     return clips
+
+
+def find_left_out(sources: Sequence[Path], clips: Sequence[Clip]) -> list[LeftOut]:
+    """The files in folders of clips that belong to no clip.
+
+    Args:
+        sources: as for :func:`find_clips`; tables are not looked at.
+        clips: what was found in them.
+    """
+    taken = {clip.path for clip in clips}
+    left_out: list[LeftOut] = []
+    for source in sources:
+        if source.is_dir():
+            files = list_files(source)
+            left_out += (file for file in files.left_out if file.path not in taken)
+            left_out += (LeftOut(path, "beside_clips") for path in files.images if taken.isdisjoint(path.parents))
+    return left_out
 
 
 def _refuse_left_out(source: Path, taken: AbstractSet[Path]) -> None:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.errors import DataError, UsageError
 from edgecnn.evaluation.metrics import poisson_interval
 from edgecnn.progress import Progress, Reporter, Silent
@@ -22,7 +23,7 @@ from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.decision import Status
 from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
-from edgecnn.runtime.smoothing.clips import Clip, find_clips, label_index, read_clip
+from edgecnn.runtime.smoothing.clips import Clip, find_clips, find_left_out, label_index, read_clip
 from edgecnn.runtime.smoothing.false_alarms import UNLABELLED, Counted, Counts, Track, count, tally
 from edgecnn.runtime.smoothing.smoother import Held, Method, SmoothingOptions, Window
 from edgecnn.runtime.sources.frame import Frame
@@ -98,6 +99,7 @@ class TuneResult:
     frames: int
     undecided: int  # of these: unfit, or the model gave no probabilities
     settings_tried: int
+    left_out: Mapping[Reason, int] = field(default_factory=dict)  # files in the folders that belong to no clip
 
 
 def tune(
@@ -142,6 +144,7 @@ def tune(
         frames=sum(len(t.times_s) for t in tracks),
         undecided=sum(t.statuses.count("no_decision") for t in tracks),
         settings_tried=tried,
+        left_out=left_out_by_reason(find_left_out(sources, clips)),
     )
 
 

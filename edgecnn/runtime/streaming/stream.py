@@ -169,7 +169,7 @@ def answer_stream(
     for kind, group in groupby((a for a in addresses if not a.live), lambda a: a.kind):
         texts = [a.text for a in group]
         if kind != "images":
-            files.videos += texts
+            files.videos.extend(texts)
             parts += [_clip(classifier, text, options) for text in texts]
         elif classifier.states is None:
             files.images.append(expand_sources(texts))
@@ -205,8 +205,8 @@ def _images_or_clips(
     from edgecnn.runtime.streaming.clip_folder import clips_in  # noqa: PLC0415  # models of single images need none of it
 
     clips = clips_in(Path(text), options.fps)
-    files.frame_folders += [clip for clip in clips if clip.is_dir()]
-    files.videos += [str(clip) for clip in clips if not clip.is_dir()]
+    files.frame_folders.extend(clip for clip in clips if clip.is_dir())
+    files.videos.extend(str(clip) for clip in clips if not clip.is_dir())
     return [_clip(classifier, str(clip), options) for clip in clips]
 
 

@@ -22,6 +22,7 @@ from edgecnn.data_quality.finding import Finding
 from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import Copies, find_copies
 from edgecnn.errors import DataError, UsageError
+from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Reporter
 from edgecnn.training.data.pixel_cache import PixelCache, PixelPlan
 from edgecnn.training.data.split import SplitShares, split_images
@@ -86,6 +87,7 @@ def load_training_data(
     plan: PixelPlan | None = None,
     group: str = "auto",
     known: Sequence[KnownSplit] = (),
+    max_pixels: int = MAX_PIXELS,
 ) -> TrainingData:
     """Decodes every image once and splits them; a split that the folder brings is kept.
 
@@ -100,6 +102,7 @@ def load_training_data(
         group: which images are of one session and stay on one side, see
             :func:`edgecnn.data.sessions.session_keys`.
         known: how the models that this one starts or learns from were split: what they trained on stays in training.
+        max_pixels: images with more are left out, and named.
 
     Raises:
         OutputError: the pixels cannot be kept.
@@ -110,7 +113,7 @@ def load_training_data(
     folder = scan_folder(root, plan.folder if plan else None)
     _require_classes(folder)
     session_of = dict(zip(folder.images, session_keys(folder.images, root, group), strict=True))  # before the reading
-    facts, faults, pixels = _read_all(folder, reporter, workers, plan)
+    facts, faults, pixels = _read_all(folder, reporter, workers, plan, max_pixels)
     _require_images(folder, [f.file for f in facts], len(faults))
     index = {name: i for i, name in enumerate(folder.class_names)}
     labels = [index[f.file.class_name or ""] for f in facts]
@@ -130,11 +133,15 @@ def load_training_data(
         samples=_samples(folder, facts, labels, splits),
         skipped=tuple(Skipped(str(fault.file.path), fault.reason) for fault in faults),
         duplicates=len(copies.groups) - len(set(copies.groups)),
-        findings=check_data(folder, facts, faults, copies, splits, sessions),
+        findings=check_data(folder, facts, faults, copies, splits, sessions, _shorter_side(plan)),
         pixels=pixels,
         left_out=left_out_by_reason(folder.left_out),
         known=tuple(known),
     )
+
+
+def _shorter_side(plan: PixelPlan | None) -> int | None:
+    return None if plan is None else min(plan.exact.height, plan.exact.width)
 
 
 def _samples(
@@ -161,7 +168,7 @@ def _require_classes(folder: ImageFolder) -> None:
 
 
 def _read_all(
-    folder: ImageFolder, reporter: Reporter, workers: int | None, plan: PixelPlan | None
+    folder: ImageFolder, reporter: Reporter, workers: int | None, plan: PixelPlan | None, max_pixels: int
 ) -> tuple[list[ImageStats], list[Fault], PixelCache | None]:
     progress = reporter.stage("reading images")
     facts: list[ImageStats] = []
@@ -169,7 +176,7 @@ def _read_all(
     cache = PixelCache(plan, len(folder.images)) if plan else None
 
     def read(row: int) -> ImageStats | Fault:
-        return read_image_stats(folder.images[row], partial(cache.write, row) if cache else None)
+        return read_image_stats(folder.images[row], partial(cache.write, row) if cache else None, max_pixels)
 
     with cache.writing() if cache else nullcontext(), ThreadPoolExecutor(workers or default_workers()) as pool:
         for row, found in enumerate(pool.map(read, range(len(folder.images)))):

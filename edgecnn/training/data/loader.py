@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.image_size import ImageSize, height_width
 from edgecnn.preprocess import Image
 from edgecnn.training.data.augment import Augmentation, augment
 from edgecnn.training.data.mixup import mix
@@ -47,7 +48,7 @@ def steps_an_epoch(images: int, batch: int, processes: int = 1) -> int:
 
 def training_batches(
     training_set: TrainingSet,
-    size: int,
+    size: ImageSize,
     batch: int,
     rule: Augmentation,
     seed: int,
@@ -64,7 +65,7 @@ def training_batches(
 
     Args:
         training_set: what to train on.
-        size: side of the batch's images, in pixels.
+        size: of the batch's images, in pixels.
         batch: images a step, over all processes; each takes every so-manieth.
         rule: what happens to the images.
         seed, epoch: of the order and the augmentation; epochs below zero are views of frozen features.
@@ -73,11 +74,14 @@ def training_batches(
         world: the processes that share each step.
     """
     key = epoch % 2**32
+    height, width = height_width(size)
     order = training_set.order(np.random.default_rng((seed, key)))
     starts = range(0, steps_an_epoch(len(order), batch, world.size) * batch, batch)
 
     def one(place: int) -> Image:
-        return augment(training_set.pixels[order[place]], size, size, rule, np.random.default_rng((seed, key, place)))
+        return augment(
+            training_set.pixels[order[place]], height, width, rule, np.random.default_rng((seed, key, place))
+        )
 
     with ThreadPoolExecutor(workers) as pool, _one_opencv_thread():
         waiting: deque[tuple[int, list[int], list[Future[Image]]]] = deque()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, GateError, UsageError
-from edgecnn.manifest import InputSpec
+from edgecnn.preprocess import pixel_limit
 from edgecnn.progress import Reporter
 from edgecnn.training.calibration.ood_score import spread
 from edgecnn.training.data.augment import Augmentation
@@ -122,8 +122,7 @@ def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporte
         OutputError: the pixels cannot be kept.
         GateError: the images have faults, and ``options.strict``.
     """
-    side, cached = setup.imgsz, setup.cached_side
-    plan = PixelPlan(folder, InputSpec(side, side), InputSpec(cached, cached), setup.preprocess)
+    plan = PixelPlan(folder, setup.input, setup.cached, setup.preprocess)
     data = load_training_data(
         options.data,
         options.val_split,
@@ -134,6 +133,7 @@ def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporte
         plan=plan,
         group=options.group,
         known=known_splits(setup.start_from, options.teacher),
+        max_pixels=pixel_limit(options.max_megapixels),
     )
     _require_no_faults(options, data)
     train, val = data.of("train"), data.of("val")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecnn.errors import CheckpointError
+from edgecnn.training.explain.layers import run_hooked
 from edgecnn.training.models.base import ImageClassifier
 
 __all__ = ["activation_maps", "map_layer"]
@@ -66,12 +67,7 @@ def map_layer(network: ImageClassifier, inputs: Tensor) -> nn.Module:
             outputs.append((module, (output.shape[2], output.shape[3])))
 
     hooks = [module.register_forward_hook(remember) for module in network.modules()]
-    try:
-        with torch.inference_mode():
-            network(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    run_hooked(network, inputs, hooks)
     last = max(
         (i for i, (module, (h, w)) in enumerate(outputs) if isinstance(module, nn.Conv2d) and h * w > 1), default=None
     )

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from edgecnn.errors import CheckpointError
 from edgecnn.training.models.base import ImageClassifier
 
-__all__ = ["LayerOutput", "first_convolution", "first_steps", "several_depths", "watch"]
+__all__ = ["LayerOutput", "first_convolution", "first_steps", "run_hooked", "several_depths", "watch"]
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.GELU, nn.LeakyReLU, nn.ELU, nn.PReLU, nn.Mish, nn.Tanh)
 
@@ -47,13 +48,18 @@ def watch(network: ImageClassifier, inputs: Tensor) -> list[LayerOutput]:
         for name, module in network.named_modules()
         if not list(module.children()) and not isinstance(module, nn.Identity | nn.Dropout)
     ]
+    run_hooked(network, inputs, hooks)
+    return found
+
+
+def run_hooked(network: nn.Module, inputs: Tensor, hooks: Sequence[RemovableHandle]) -> None:
+    """Runs the network once, without gradients, and removes the hooks."""
     try:
         with torch.inference_mode():
             network(inputs)
     finally:
         for hook in hooks:
             hook.remove()
-    return found
 
 
 def first_convolution(outputs: Sequence[LayerOutput]) -> LayerOutput:

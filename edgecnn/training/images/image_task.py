@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edgecnn.evaluation.metrics import Metrics
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Reporter
 from edgecnn.training.data.load import TrainingData
@@ -77,8 +78,8 @@ class ImageTask(TrainingTask):
         """Tries learning rates on a copy of the network; the same answer in every process."""
         return suggest_lr(network, setup, self._prepared, reporter)
 
-    def validate(self, network: ImageClassifier, manifest: Manifest) -> tuple[float, float] | None:
-        """NLL and top-1 on the validation images; None where the network answers with NaN or infinity."""
+    def validate(self, network: ImageClassifier, manifest: Manifest) -> Metrics | None:
+        """Metrics on the validation images; None where the network answers with NaN or infinity."""
         return validate(network, manifest, self._prepared)
 
     def finalize(self, done: FinishedRun, network: ImageClassifier, seconds: Callable[[], float]) -> TrainResult:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.evaluation.metrics import Metrics, compute_metrics
 from edgecnn.manifest import Manifest
 from edgecnn.training.data.prepared import PreparedData
 from edgecnn.training.models.base import ImageClassifier
@@ -15,16 +15,15 @@ from edgecnn.training.torch_backend import TorchBackend
 __all__ = ["validate"]
 
 
-def validate(network: ImageClassifier, manifest: Manifest, prepared: PreparedData) -> tuple[float, float] | None:
-    """NLL and top-1 on the validation images, in 32-bit floats; the same in every process.
+def validate(network: ImageClassifier, manifest: Manifest, prepared: PreparedData) -> Metrics | None:
+    """Metrics on the validation images, in 32-bit floats; the same in every process.
 
     None where the network answers with NaN or infinity.
     """
     p = torch.from_numpy(_logits(TorchBackend(network, manifest), prepared)).softmax(1).numpy()
     if not np.isfinite(p).all():
         return None
-    found = compute_metrics(p, prepared.truth("val").tolist(), prepared.data.labels)
-    return found.nll, found.top1
+    return compute_metrics(p, prepared.truth("val").tolist(), prepared.data.labels)
 
 
 def _logits(backend: TorchBackend, prepared: PreparedData) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from edgecnn._version import __version__
 from edgecnn.errors import UsageError
+from edgecnn.image_size import height_width
 from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.models.weights import load_pretrained
@@ -35,15 +36,14 @@ def pretrained_imagenet(name: str) -> TorchBackend:
     if spec.weights is None:
         raise UsageError(f"{name}: no ImageNet weights for this network; train it, or choose another network")
     network = spec.build(spec.weights.classes, spec.imgsz)
+    side, _ = height_width(spec.imgsz)  # all of them take squares
     load_pretrained(network, spec.weights)
     ids, labels = imagenet_classes()
     manifest = Manifest(
         labels=labels,
         ids=ids,
-        input=InputSpec(spec.imgsz, spec.imgsz),
-        preprocess=PreprocessSpec(
-            resize="crop", interpolation="area", crop_fraction=spec.imgsz / (spec.imgsz + CROP_PADDING)
-        ),
+        input=InputSpec(side, side),
+        preprocess=PreprocessSpec(resize="crop", interpolation="area", crop_fraction=side / (side + CROP_PADDING)),
         normalization=spec.normalization,
         unknown=UnknownRule(),
         training=TrainingRecord(model=name, run=spec.weights.package, data_sha256="", val_top1=None, seed=None),

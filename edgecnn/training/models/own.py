@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from edgecnn._version import __version__
 from edgecnn.error_text import first_line
 from edgecnn.errors import UsageError
+from edgecnn.image_size import ImageSize, height_width
 from edgecnn.manifest import InputSpec, Manifest, Normalization, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import ModelSpec
@@ -50,14 +51,14 @@ class OwnNetwork(ImageClassifier):
         return features
 
 
-def own_network(network: nn.Module, classes: int, imgsz: int, classifier: str | None = None) -> OwnNetwork:
+def own_network(network: nn.Module, classes: int, imgsz: ImageSize, classifier: str | None = None) -> OwnNetwork:
     """A copy of a network as an :class:`ImageClassifier`, on the CPU; the network itself is left as it is.
 
     Args:
-        network: normalised images, float ``[N, 3, imgsz, imgsz]``, to logits ``[N, classes]``, or ``[N, 1]`` for
+        network: normalised images, float ``[N, 3, H, W]``, to logits ``[N, classes]``, or ``[N, 1]`` for
             two classes.
         classes: how many there are to tell apart.
-        imgsz: side of the images, in pixels.
+        imgsz: size of the images, in pixels.
         classifier: name of the last linear layer, as ``network.named_modules()`` gives it; None: found by a forward
             pass.
 
@@ -90,19 +91,22 @@ def own_network(network: nn.Module, classes: int, imgsz: int, classifier: str | 
 
 
 def own_spec(
-    network: nn.Module, imgsz: int = 224, normalization: Normalization | None = None, classifier: str | None = None
+    network: nn.Module,
+    imgsz: ImageSize = 224,
+    normalization: Normalization | None = None,
+    classifier: str | None = None,
 ) -> ModelSpec:
     """A network of your own as training takes it.
 
     Args:
         network: as :func:`own_network` takes it; its weights are where training begins.
-        imgsz: side of the images that it is made for, in pixels.
+        imgsz: size of the images that it is made for, in pixels.
         normalization: of the pixels that it takes; None: ``(pixel - 127) / 128``.
         classifier: name of its last linear layer; None: found.
     """
     return ModelSpec(
         OWN,
-        lambda classes, side: own_network(network, classes, side, classifier),
+        lambda classes, size: own_network(network, classes, size, classifier),
         imgsz,
         normalization or Normalization(),
     )
@@ -110,7 +114,7 @@ def own_spec(
 
 def own_manifest(
     labels: Sequence[str],
-    imgsz: int,
+    imgsz: ImageSize,
     normalization: Normalization | None = None,
     preprocess: PreprocessSpec | None = None,
 ) -> Manifest:
@@ -118,13 +122,13 @@ def own_manifest(
 
     Args:
         labels: of its logits, in order.
-        imgsz: side of the images that it takes, in pixels.
+        imgsz: size of the images that it takes, in pixels.
         normalization: of the pixels that it takes; None: ``(pixel - 127) / 128``.
         preprocess: how its images were resized in training; None: stretched, by area.
     """
     return Manifest(
         labels=tuple(labels),
-        input=InputSpec(imgsz, imgsz),
+        input=InputSpec(*height_width(imgsz)),
         preprocess=preprocess or PreprocessSpec(),
         normalization=normalization or Normalization(),
         unknown=UnknownRule(),
@@ -133,8 +137,8 @@ def own_manifest(
     )
 
 
-def _examples(imgsz: int) -> Tensor:
-    return torch.randn(_EXAMPLES, 3, imgsz, imgsz, generator=torch.Generator().manual_seed(0))
+def _examples(imgsz: ImageSize) -> Tensor:
+    return torch.randn(_EXAMPLES, 3, *height_width(imgsz), generator=torch.Generator().manual_seed(0))
 
 
 def _run(network: nn.Module, images: Tensor) -> tuple[Tensor, str | None]:

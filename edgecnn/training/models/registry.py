@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import UsageError
+from edgecnn.image_size import ImageSize
 from edgecnn.manifest import Normalization
 from edgecnn.training.models.weights import PretrainedWeights
 
@@ -42,57 +43,57 @@ class ModelSpec:
     """A built-in network, as ``--model`` names it."""
 
     name: str
-    build: Callable[[int, int], ImageClassifier]  # (classes, image side in pixels)
-    imgsz: int  # pixels
+    build: Callable[[int, ImageSize], ImageClassifier]  # (classes, image size in pixels)
+    imgsz: ImageSize  # pixels
     normalization: Normalization
     size: NetworkSize | None = None  # None where nobody lists it: an own network
     weights: PretrainedWeights | None = None
     published: Published | None = None
 
 
-def _build_lite0(classes: int, _imgsz: int) -> ImageClassifier:
+def _build_lite0(classes: int, _imgsz: ImageSize) -> ImageClassifier:
     from edgecnn.training.models.efficientnet_lite import LITE0, EfficientNetLite
 
     return EfficientNetLite(classes, LITE0)
 
 
-def _build_lite1(classes: int, _imgsz: int) -> ImageClassifier:
+def _build_lite1(classes: int, _imgsz: ImageSize) -> ImageClassifier:
     from edgecnn.training.models.efficientnet_lite import LITE1, EfficientNetLite
 
     return EfficientNetLite(classes, LITE1)
 
 
-def _build_lite2(classes: int, _imgsz: int) -> ImageClassifier:
+def _build_lite2(classes: int, _imgsz: ImageSize) -> ImageClassifier:
     from edgecnn.training.models.efficientnet_lite import LITE2, EfficientNetLite
 
     return EfficientNetLite(classes, LITE2)
 
 
-def _build_mobilenetv3_small(classes: int, _imgsz: int) -> ImageClassifier:
+def _build_mobilenetv3_small(classes: int, _imgsz: ImageSize) -> ImageClassifier:
     from edgecnn.training.models.mobilenetv3_small import MobileNetV3Small
 
     return MobileNetV3Small(classes)
 
 
-def _build_mobilenetv2(classes: int, _imgsz: int) -> ImageClassifier:
+def _build_mobilenetv2(classes: int, _imgsz: ImageSize) -> ImageClassifier:
     from edgecnn.training.models.mobilenetv2 import MobileNetV2
 
     return MobileNetV2(classes)
 
 
-def _build_mobilenetv1_025(classes: int, _imgsz: int) -> ImageClassifier:
+def _build_mobilenetv1_025(classes: int, _imgsz: ImageSize) -> ImageClassifier:
     from edgecnn.training.models.mobilenetv1_025 import MobileNetV1Quarter
 
     return MobileNetV1Quarter(classes)
 
 
-def _build_resnet8(classes: int, _imgsz: int) -> ImageClassifier:
+def _build_resnet8(classes: int, _imgsz: ImageSize) -> ImageClassifier:
     from edgecnn.training.models.resnet8 import ResNet8
 
     return ResNet8(classes)
 
 
-def _build_threeconv(classes: int, imgsz: int) -> ImageClassifier:
+def _build_threeconv(classes: int, imgsz: ImageSize) -> ImageClassifier:
     from edgecnn.training.models.threeconv import ThreeConv
 
     return ThreeConv(classes, imgsz)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from edgecnn.image_size import height_width
 from edgecnn.manifest import Normalization
 from edgecnn.training.models.registry import MODELS, ModelSpec
 
@@ -43,7 +44,7 @@ def _row(spec: ModelSpec) -> ModelRow:
         classes=classes,
         parameters=spec.size.parameters,
         macs=spec.size.macs,
-        imgsz=spec.imgsz,
+        imgsz=height_width(spec.imgsz)[0],  # all of them take squares
         normalization=spec.normalization,
         weights_package=weights.package if weights else None,
         weights_trained_on=weights.trained_on if weights else None,

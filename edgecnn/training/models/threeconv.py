@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgecnn.errors import UsageError
+from edgecnn.image_size import ImageSize, height_width, show_image_size
 from edgecnn.training.models.base import ImageClassifier
 
 __all__ = ["ThreeConv"]
@@ -22,17 +23,17 @@ class ThreeConv(ImageClassifier):
     Dense layer of 512 with ReLU; one logit for two classes.
     """
 
-    def __init__(self, classes: int, imgsz: int = 150) -> None:
+    def __init__(self, classes: int, imgsz: ImageSize = 150) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        channels, side = 3, imgsz
-        for width in WIDTHS:
-            layers += [nn.Conv2d(channels, width, 3), nn.ReLU(), nn.MaxPool2d(2)]
-            channels, side = width, (side - 2) // 2
-        if side < 1:
-            raise UsageError(f"threeconv needs images of at least 22 x 22 pixels, --imgsz is {imgsz}")
+        channels, (height, width) = 3, height_width(imgsz)
+        for filters in WIDTHS:
+            layers += [nn.Conv2d(channels, filters, 3), nn.ReLU(), nn.MaxPool2d(2)]
+            channels, height, width = filters, (height - 2) // 2, (width - 2) // 2
+        if min(height, width) < 1:
+            raise UsageError(f"threeconv needs images of at least 22 x 22 pixels, --imgsz is {show_image_size(imgsz)}")
         self.convolutions = nn.Sequential(*layers)
-        self.dense = nn.Sequential(nn.Flatten(), nn.Linear(channels * side * side, HIDDEN), nn.ReLU())
+        self.dense = nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, HIDDEN), nn.ReLU())
         self.classifier = nn.Linear(HIDDEN, 1 if classes == 2 else classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):  # Keras's defaults

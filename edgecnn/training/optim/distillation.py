@@ -28,9 +28,11 @@ _SHARE = 0.7  # of the loss; the rest is the labels'
 class Teacher:
     """The teacher network. It gets the same augmented images as the student (Beyer et al., arXiv 2106.05237)."""
 
-    def __init__(self, network: ImageClassifier, side: int, rule: Normalization, device: torch.device) -> None:
+    def __init__(
+        self, network: ImageClassifier, size: tuple[int, int], rule: Normalization, device: torch.device
+    ) -> None:
         self._network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._side, self._rule, self._device = side, rule, device  # side in pixels
+        self._size, self._rule, self._device = size, rule, device  # height, width in pixels
 
     def blend(self, labels_loss: Tensor, logits: Tensor, images: Image) -> Tensor:
         """Returns the weighted sum of the label loss ``[N]`` and the divergence from the teacher, ``[N]``.
@@ -46,8 +48,8 @@ class Teacher:
     def _answers(self, images: Image) -> Tensor:
         with torch.no_grad(), mixed_precision(self._device):
             inputs = normalize(images, self._rule, self._device)  # [N, 3, H, W]
-            if inputs.shape[2] != self._side:
-                inputs = functional.interpolate(inputs, (self._side, self._side), mode="bilinear", antialias=True)
+            if inputs.shape[2:] != self._size:
+                inputs = functional.interpolate(inputs, self._size, mode="bilinear", antialias=True)
             return two_columns(self._network(inputs))
 
 
@@ -61,4 +63,4 @@ def load_teacher(path: Path, labels: tuple[str, ...], device: torch.device) -> T
             "train the teacher on the same classes"
         )
     manifest = checkpoint.manifest
-    return Teacher(checkpoint.build(), manifest.input.height, manifest.normalization, device)
+    return Teacher(checkpoint.build(), (manifest.input.height, manifest.input.width), manifest.normalization, device)

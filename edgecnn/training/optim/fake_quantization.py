@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from edgecnn.errors import MissingExtraError, UsageError
+from edgecnn.image_size import ImageSize, height_width
 from edgecnn.training.models.base import ImageClassifier
 
 __all__ = ["fake_quantized", "ranges", "set_ranges"]
@@ -28,14 +29,14 @@ __all__ = ["fake_quantized", "ranges", "set_ranges"]
 _CONVOLUTION, _BATCH_NORM = torch.ops.aten.conv2d.default, torch.ops.aten.batch_norm.default
 
 
-def fake_quantized(network: ImageClassifier, imgsz: int) -> nn.Module:
+def fake_quantized(network: ImageClassifier, imgsz: ImageSize) -> nn.Module:
     """A form of ``network`` that rounds weights and activations.
 
     Its batch-norm is made neutral in place, which changes no answer.
 
     Args:
         network: its parameters become those of the form.
-        imgsz: side of its images in pixels; the form takes float ``[N, 3, imgsz, imgsz]``.
+        imgsz: size of its images in pixels; the form takes float ``[N, 3, H, W]``.
 
     Raises:
         MissingExtraError: torchao is not installed.
@@ -54,7 +55,7 @@ def fake_quantized(network: ImageClassifier, imgsz: int) -> nn.Module:
     )
 
     network.eval()
-    example = torch.zeros(2, 3, imgsz, imgsz, device=next(network.parameters()).device)
+    example = torch.zeros(2, 3, *height_width(imgsz), device=next(network.parameters()).device)
     try:
         graph = torch.export.export(network, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
     except Exception as error:  # torch.export's own classes share no base

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgecnn.evaluation.metrics import Metrics
 from edgecnn.preprocess import Image
+from edgecnn.training.options import BestBy
 from edgecnn.training.run.history import EpochRow
 
 __all__ = ["DataFinding", "EvaluatedPart", "Mistake", "ReportInput"]
@@ -69,5 +70,6 @@ class ReportInput:
     val: EvaluatedPart
     mistakes: Sequence[Mistake]  # worst first
     skipped: Sequence[tuple[str, str]]  # path, reason
+    best_by: BestBy = "top1"  # what chose the best epoch
     test: EvaluatedPart | None = None  # images that chose nothing, where some were set aside
     findings: Sequence[DataFinding] | None = None  # None: the images were not examined

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecnn.atomic import write_text
 from edgecnn.evaluation.html_page import page, text, words
+from edgecnn.training.options import BestBy
 from edgecnn.training.report.classes import class_section, confusion_section
 from edgecnn.training.report.content import DataFinding, EvaluatedPart, ReportInput
 from edgecnn.training.report.intervals import Interval, intervals
@@ -33,7 +34,7 @@ def write_report(path: Path, report: ReportInput) -> None:
         f"<h1>{text(report.title)}</h1>",
         f'<section>{_cards(report.val, "validation")}<p class="reading">{_HOW_FIGURES}</p></section>',
         section("Test set", _cards(report.test, "test"), _HOW_TEST) if report.test else "",
-        _curves(report.history),
+        _curves(report.history, report.best_by),
         confusion_section(report.val.metrics),
         class_section(report.val.metrics.per_class),
         _reliability(report.val),
@@ -80,7 +81,7 @@ def _card(name: str, figure: float, interval: Interval | None, note: str) -> str
     return f'<div class="card"><h3>{name}</h3><p class="figure">{figure_text(figure)}</p>{span}<p>{note}</p></div>'
 
 
-def _curves(history: Sequence[EpochRow]) -> str:
+def _curves(history: Sequence[EpochRow], best_by: BestBy) -> str:
     if not history:
         return section(
             "Learning curves",
@@ -89,7 +90,7 @@ def _curves(history: Sequence[EpochRow]) -> str:
     starts = stage_starts(history)
     stages = ", ".join(f"{text(row.stage)} from epoch {row.epoch}" for row in starts)
     lines = " A dotted line marks where a stage begins." if len(starts) > 1 else ""
-    return section("Learning curves", learning_plots(history), f"{_HOW_CURVES} Stages: {stages}.{lines}")
+    return section("Learning curves", learning_plots(history, best_by), f"{_HOW_CURVES} Stages: {stages}.{lines}")
 
 
 def _reliability(part: EvaluatedPart) -> str:

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from edgecnn.evaluation.metrics import ECE_BINS, wilson_interval
+from edgecnn.training.options import BestBy
 from edgecnn.training.report.markup import figure_text
 from edgecnn.training.run.history import EpochRow
 
@@ -32,12 +33,12 @@ class ReliabilityBin:
     confidence: float  # their mean
 
 
-def learning_plots(history: Sequence[EpochRow]) -> str:
+def learning_plots(history: Sequence[EpochRow], best_by: BestBy = "top1") -> str:
     """Losses, and top-1, over at least one epoch."""
     with mpl.rc_context(_PLOT_STYLE):
         return _side_by_side(
             _plot(_loss_figure(history), "Training and validation loss over the epochs"),
-            _plot(_top1_figure(history), "Top-1 on the validation images over the epochs"),
+            _plot(_top1_figure(history, best_by), "Top-1 on the validation images over the epochs"),
         )
 
 
@@ -141,9 +142,10 @@ def _loss_figure(history: Sequence[EpochRow]) -> Figure:
     return figure
 
 
-def _top1_figure(history: Sequence[EpochRow]) -> Figure:
-    best = max(history, key=lambda row: (row.val_top1, -row.val_loss))  # as the best checkpoint is chosen
-    title = f"Top-1 on validation images: best {figure_text(best.val_top1)}, epoch {best.epoch}"
+def _top1_figure(history: Sequence[EpochRow], best_by: BestBy) -> Figure:
+    best = max(history, key=lambda row: row.rank(best_by))  # as the best checkpoint is chosen
+    by = "" if best_by == "top1" else f" (best by {best_by})"
+    title = f"Top-1 on validation images: best {figure_text(best.val_top1)}, epoch {best.epoch}{by}"
     figure, axes = _axes(title, "epoch", "share answered right")
     shares = [row.val_top1 for row in history]
     axes.plot([row.epoch for row in history], shares, color=_BLUE, marker=_marker(history), markersize=4)

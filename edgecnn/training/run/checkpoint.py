@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
+import zipfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -49,6 +51,7 @@ class Progressed:
     step: int  # steps done of the epoch after the last of the history
     loss_sum: float  # over the images of those steps
     seen: int  # images of those steps
+    best_macro_f1: float = -1.0  # checkpoints of older versions have none
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Checkpoint:
         return built.eval()
 
     def _unfilled(self, network: nn.Module | None) -> ImageClassifier:
-        classes, side = len(self.manifest.labels), self.manifest.input.height
+        classes, size = len(self.manifest.labels), (self.manifest.input.height, self.manifest.input.width)
         if self.model == OWN:
             if network is None:
                 raise CheckpointError(
@@ -94,12 +97,12 @@ class Checkpoint:
                     "give that network in Python: network=…, as docs/own-network.md shows, and use the exported "
                     "file from there on"
                 )
-            return own_network(network, classes, side)
+            return own_network(network, classes, size)
         if network is not None:
             raise CheckpointError(f"the checkpoint holds a {self.model}, which is built in; leave network= out")
-        built = find_model(self.model).build(classes, side)
+        built = find_model(self.model).build(classes, size)
         return (
-            built if self.manifest.temporal is None else recurrent_network(built, self.manifest.temporal, classes, side)
+            built if self.manifest.temporal is None else recurrent_network(built, self.manifest.temporal, classes, size)
         )
 
 
@@ -151,6 +154,13 @@ def load_last(last: Path, previous: Path, reporter: Reporter) -> Checkpoint:
         return found
 
 
+def _why(path: Path, error: Exception) -> str:
+    """torch's own message on another program's file advises to load it without protection."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return first_line(error)
+    return "it holds another program's Python objects" if zipfile.is_zipfile(path) else "it is no file of torch"
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint.
 
@@ -164,7 +174,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # broken bytes make the unpickler raise whatever they will
         raise CheckpointError(
-            f"{path}: not a checkpoint that can be read: {first_line(error)}; give a weights/best.pt of `edgecnn train`"
+            f"{path}: not a checkpoint that can be read: {_why(path, error)}; give a weights/best.pt of `edgecnn train`"
         ) from error
     if not isinstance(content, dict) or "edgecnn_checkpoint" not in content:
         raise CheckpointError(

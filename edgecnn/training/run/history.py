@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import MISSING, astuple, dataclass, fields
 from pathlib import Path
 
 from edgecnn.atomic import write_text
 from edgecnn.errors import CheckpointError, InputNotFoundError
+from edgecnn.training.options import BestBy
 
-__all__ = ["EpochRow", "read_results_csv", "write_results_csv"]
+__all__ = ["EpochRow", "rank", "read_results_csv", "write_results_csv"]
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,20 @@ class EpochRow:
     lr: float  # at the epoch's last batch
     seconds: float  # training alone, without validation
     images_per_s: float
+    val_macro_f1: float = math.nan  # a fraction; runs of older versions have none
+
+    def rank(self, by: BestBy) -> tuple[float, ...]:
+        """What chooses the best epoch, see :func:`rank`."""
+        return rank(by, top1=self.val_top1, macro_f1=self.val_macro_f1, nll=self.val_loss)
+
+
+def rank(by: BestBy, *, top1: float, macro_f1: float, nll: float) -> tuple[float, ...]:
+    """The larger, the better; between equals the lower NLL decides."""
+    return {"top1": (top1, -nll), "macro-f1": (macro_f1, -nll), "nll": (-nll,)}[by]
 
 
 _COLUMNS = tuple(field.name for field in fields(EpochRow))
+_REQUIRED = tuple(field.name for field in fields(EpochRow) if field.default is MISSING)
 
 
 def write_results_csv(path: Path, rows: Sequence[EpochRow]) -> None:
@@ -58,7 +71,7 @@ def read_results_csv(path: Path) -> list[EpochRow]:
         why = getattr(error, "strerror", None) or str(error)
         raise CheckpointError(f"{path}: cannot be read: {why}; give the results.csv of a run folder") from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+    missing = [name for name in _REQUIRED if name not in (reader.fieldnames or ())]
     if missing:
         raise CheckpointError(
             f"{path}: no column {missing[0]!r} in its header row; give the results.csv of a run folder"
@@ -72,5 +85,5 @@ def read_results_csv(path: Path) -> list[EpochRow]:
 
 
 def _row(values: Mapping[str, str]) -> EpochRow:
-    numbers = {name: float(values[name]) for name in _COLUMNS if name not in ("epoch", "stage")}
+    numbers = {name: float(values[name]) for name in _COLUMNS if name in values and name not in ("epoch", "stage")}
     return EpochRow(epoch=int(values["epoch"]), stage=values["stage"], **numbers)

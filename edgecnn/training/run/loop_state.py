@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.evaluation.metrics import Metrics
 from edgecnn.training.data.loader import TrainingBatch
+from edgecnn.training.options import BestBy
 from edgecnn.training.run.checkpoint import Progressed
-from edgecnn.training.run.history import EpochRow
+from edgecnn.training.run.history import EpochRow, rank
 
 __all__ = ["LoopState", "Step"]
 
@@ -33,6 +35,7 @@ class LoopState:
     started: float  # time.monotonic()
     history: list[EpochRow] = field(default_factory=list)  # one a finished epoch
     best_top1: float = -1.0  # below 0: no weights were validated yet
+    best_macro_f1: float = -1.0
     best_nll: float = math.inf
     since_best: int = 0  # epochs
     seconds_before: float = 0.0  # of the run, before it was resumed
@@ -46,6 +49,7 @@ class LoopState:
         """Goes on from a checkpoint, to so many epochs in all; None: as many as were planned."""
         self.history, self.epochs = list(progressed.history), progressed.planned_epochs if epochs is None else epochs
         self.best_top1, self.best_nll = progressed.best_top1, progressed.best_nll
+        self.best_macro_f1 = progressed.best_macro_f1
         self.since_best = progressed.since_best
         self.step, self.loss_sum, self.seen = progressed.step, progressed.loss_sum, progressed.seen
         self.seconds_before = progressed.seconds
@@ -72,17 +76,16 @@ class LoopState:
         self.history.append(row)
         self.step, self.loss_sum, self.seen = 0, 0.0, 0
 
-    def is_best(self, nll: float, top1: float) -> bool:
-        """Whether weights just validated are the best so far, which is remembered: the higher top-1.
-
-        Between equals the lower NLL.
-        """
+    def is_best(self, found: Metrics, by: BestBy) -> bool:
+        """Whether weights just validated are the best so far, which is remembered."""
         self.since_best += 1
-        better = (top1, -nll) > (self.best_top1, -self.best_nll)
+        now = rank(by, top1=found.top1, macro_f1=found.macro_f1, nll=found.nll)
+        better = now > rank(by, top1=self.best_top1, macro_f1=self.best_macro_f1, nll=self.best_nll)
         if better:
-            self.best_top1, self.best_nll, self.since_best = top1, nll, 0
+            self.best_top1, self.best_macro_f1, self.best_nll = found.top1, found.macro_f1, found.nll
+            self.since_best = 0
         return better
 
     def forget_best(self) -> None:
         """The best weights were lost."""
-        self.best_top1, self.best_nll = -1.0, math.inf
+        self.best_top1, self.best_macro_f1, self.best_nll = -1.0, -1.0, math.inf

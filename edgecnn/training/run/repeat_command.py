@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from edgecnn.command_options import Declaration, Option, declarations
+from edgecnn.image_size import show_image_size
 from edgecnn.training.models.own import OWN
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.setup import RECIPE_OPTIONS, Setup
@@ -26,7 +27,7 @@ def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
     settled: dict[str, Any] = {name: getattr(setup.recipe, name) for name in RECIPE_OPTIONS} | {
         "model": setup.spec.name,
         "preset": setup.recipe.name,
-        "imgsz": setup.imgsz,
+        "imgsz": show_image_size(setup.imgsz),
         "augment": setup.recipe.augmentation,
         "device": setup.device.type,
     }

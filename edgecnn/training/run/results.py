@@ -69,6 +69,7 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
         val_top1=outcome.metrics.top1,
         val_macro_f1=outcome.metrics.macro_f1,
         val_ece=outcome.metrics.ece,
+        best_by=outcome.options.best_by,
         test_top1=outcome.test.top1 if outcome.test else None,
         seconds=round(outcome.seconds, 1),
         images_per_s=round(trained / seconds, 1) if seconds else 0.0,
@@ -102,6 +103,7 @@ def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
             ("data SHA-256", outcome.data.sha256),
         ],
         history=outcome.history,
+        best_by=outcome.options.best_by,
         val=EvaluatedPart(outcome.metrics, outcome.probabilities, outcome.truth),
         test=EvaluatedPart(outcome.test, outcome.test_probabilities, outcome.test_truth) if outcome.test else None,
         mistakes=outcome.mistakes,
@@ -112,12 +114,13 @@ def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
 
 def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
     tested = f", {outcome.test.images:,} to test" if outcome.test else ""
+    size = outcome.manifest.input
     return [
         (
             "network",
-            f"{result.model}, {result.parameters:,} parameters, {outcome.setup.imgsz} x {outcome.setup.imgsz} pixels",
+            f"{result.model}, {result.parameters:,} parameters, {size.height} x {size.width} pixels",
         ),
-        ("recipe", f"{outcome.setup.recipe.name}, {result.epochs} epochs"),
+        ("recipe", f"{outcome.setup.recipe.name}, {result.epochs} epochs, the best one by {result.best_by}"),
         ("images", f"{result.train_images:,} to train, {result.val_images:,} to validate{tested}"),
         ("of them", f"{outcome.data.duplicates} copies of others; {len(result.skipped)} more could not be read"),
         ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} images a second while training"),

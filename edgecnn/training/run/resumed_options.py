@@ -7,6 +7,7 @@ from typing import Any
 
 from edgecnn.command_options import Declaration, Option, declarations
 from edgecnn.errors import UsageError
+from edgecnn.image_size import show_image_size
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.run.run_folder import RunFolder
 
@@ -62,4 +63,7 @@ def _told(declared: Declaration, value: object) -> str:
     assert isinstance(declared.spec, Option)
     if declared.kind is bool:
         return f"with {declared.flag}" if value != declared.default else f"without {declared.flag}"
-    return f"without {declared.flag}" if value is None else f"with {declared.flag} {value}"
+    if value is None:
+        return f"without {declared.flag}"
+    shown = show_image_size(value) if declared.name == "imgsz" else value  # type: ignore[arg-type]
+    return f"with {declared.flag} {shown}"

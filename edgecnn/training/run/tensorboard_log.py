@@ -29,6 +29,7 @@ TAGS = {
     "loss/train": "train_loss",
     "loss/val": "val_loss",
     "top1/val": "val_top1",
+    "macro_f1/val": "val_macro_f1",
     "learning_rate": "lr",
     "images_per_s": "images_per_s",
 }

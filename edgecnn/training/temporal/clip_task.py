@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from edgecnn.data.clips.clip_folder import ClipFolder, scan_clips
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.errors import UsageError
-from edgecnn.evaluation.metrics import compute_metrics
-from edgecnn.manifest import InputSpec, Manifest, TemporalSpec
+from edgecnn.evaluation.metrics import Metrics, compute_metrics
+from edgecnn.manifest import Manifest, TemporalSpec
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
 from edgecnn.training.models.base import ImageClassifier
@@ -71,8 +71,8 @@ class ClipTask(TrainingTask):
         frozen = setup.recipe.name == "recurrent-head"
         if frozen:
             network.backbone.requires_grad_(False)
-        size = InputSpec(setup.imgsz, setup.imgsz)
-        embedded = (embedding_size(network.backbone, setup.imgsz),)
+        size = setup.input
+        embedded = (embedding_size(network.backbone, (size.height, size.width)),)
         rate = choose_step_rate(found, options.fps, options.steps_per_s)
         plan = ClipPlan(
             reader=ClipReader(size, setup.preprocess, rate.interval_s, options.fps),
@@ -131,8 +131,8 @@ class ClipTask(TrainingTask):
         train = clips.data.of("train")
         return training_clip_batches(clips.data.store, train, self.step_examples, clips.options.seed, epoch, first)
 
-    def validate(self, network: ImageClassifier, manifest: Manifest) -> tuple[float, float] | None:
-        """NLL and top-1 on the validation clips; None where the network answers with NaN or infinity."""
+    def validate(self, network: ImageClassifier, manifest: Manifest) -> Metrics | None:
+        """Metrics on the validation clips; None where the network answers with NaN or infinity."""
         options, data = self._clips.options, self.examples
         found = answer_clips(
             cast("ClipClassifier", network),
@@ -145,8 +145,7 @@ class ClipTask(TrainingTask):
         probabilities = torch.from_numpy(found.logits).softmax(1).numpy()
         if not np.isfinite(probabilities).all():
             return None
-        metrics = compute_metrics(probabilities, found.truth.tolist(), data.labels)
-        return metrics.nll, metrics.top1
+        return compute_metrics(probabilities, found.truth.tolist(), data.labels)
 
     def finalize(self, done: FinishedRun, network: ImageClassifier, seconds: Callable[[], float]) -> TrainResult:
         """Writes the calibrated best.pt, results.csv, summary.json and report.html. Raises :class:`OutputError`."""
@@ -183,7 +182,13 @@ def _network(options: TrainOptions, setup: Setup, folder: ClipFolder) -> ClipCla
         built = built.backbone
     assert options.temporal is not None
     dropout = 0.2 if setup.recipe.dropout is None else setup.recipe.dropout
-    return ClipClassifier(built, embedding_size(built, setup.imgsz), options.temporal, len(labels), dropout=dropout)
+    return ClipClassifier(
+        built,
+        embedding_size(built, (setup.input.height, setup.input.width)),
+        options.temporal,
+        len(labels),
+        dropout=dropout,
+    )
 
 
 def _embedder(network: ClipClassifier, setup: Setup) -> Callable[[Image], NDArray[Any]]:

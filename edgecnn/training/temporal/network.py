@@ -109,16 +109,18 @@ class ClipClassifier(ImageClassifier):
         return after, torch.cat((after, cell), dim=1)
 
 
-def embedding_size(backbone: ImageClassifier, side: int) -> int:
-    """Size D of the embedding of images of ``side`` pixels."""
+def embedding_size(backbone: ImageClassifier, size: tuple[int, int]) -> int:
+    """Size D of the embedding of images of this height and width, in pixels."""
     training = backbone.training
     with torch.no_grad():
-        found = backbone.eval().features(torch.zeros(1, 3, side, side)).shape[1]
+        found = backbone.eval().features(torch.zeros(1, 3, *size)).shape[1]
     backbone.train(training)
     return found
 
 
-def recurrent_network(backbone: ImageClassifier, spec: TemporalSpec, classes: int, side: int) -> ClipClassifier:
-    """The network of a checkpoint, with any weights."""
+def recurrent_network(
+    backbone: ImageClassifier, spec: TemporalSpec, classes: int, size: tuple[int, int]
+) -> ClipClassifier:
+    """The network of a checkpoint, with any weights; ``size`` is the height and width of its images."""
     hidden = spec.state_size // (2 if spec.kind == "lstm" else 1)
-    return ClipClassifier(backbone, embedding_size(backbone, side), spec.kind, classes, hidden)
+    return ClipClassifier(backbone, embedding_size(backbone, size), spec.kind, classes, hidden)

@@ -186,3 +186,23 @@ def test_one_given_image_does_not_prove_a_batch(tmp_path: Path) -> None:
     result = adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", options)
     assert result.parity.images > 8
     assert "synthetic" in result.parity.image_source
+
+
+def test_equal_answers_to_all_images_do_not_prove_a_batch(tmp_path: Path) -> None:
+    """The second class always wins, whatever a graph does with the images of a batch."""
+    end = [make_node("Add", ["l", "far"], ["y"])]
+    far = np.array([-1000, 1000, -1000], np.float32)
+    save_classifier(tmp_path / "theirs.onnx", 3, end, batch=1, constants={"far": far})
+    options = AdoptOptions(labels=write_labels(tmp_path / "labels.txt", 3), mean=(0.5,), std=(0.5,))
+    result = adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", options)
+    assert open_session(tmp_path / "ours.onnx", "cpu").fixed_batch == 1
+    assert any(note.startswith("answers: nearly the same for all synthetic images") for note in result.notes)
+
+
+@pytest.mark.parametrize(("interpolation", "told"), [("linear", True), ("antialias", False)])
+def test_a_file_of_torch_is_told_torchvisions_interpolation(interpolation: str, told: bool, tmp_path: Path) -> None:
+    _export(_View(), tmp_path / "theirs.onnx", dynamo=True)
+    labels = write_labels(tmp_path / "labels.txt", 3)
+    options = AdoptOptions(labels=labels, mean=(0.5,), std=(0.5,), interpolation=interpolation)
+    result = adopt(tmp_path / "theirs.onnx", tmp_path / "ours.onnx", options)
+    assert any("--interpolation antialias" in note for note in result.notes) is told

@@ -86,7 +86,7 @@ def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(nam
         admit(as_file(HOSTILE[name]))
     except ModelError as error:
         text = str(error)
-        assert text.startswith("some.onnx: refused because ") or (name == "slow" and "less busy" in text), text
+        assert text.startswith("some.onnx: refused because ") or (name.startswith("slow") and "less busy" in text), text
         assert text.isprintable()
         assert len(text) < 500
     else:

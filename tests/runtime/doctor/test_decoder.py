@@ -20,7 +20,7 @@ def manifest(tiny_model: Path) -> Manifest:
 def test_another_release_is_a_warning_with_a_remedy(manifest: Manifest) -> None:
     (finding,) = compare_opencv(manifest.replace(opencv="4.12.0"), "m.onnx")
     assert (finding.level, finding.where) == ("warning", "m.onnx")
-    assert f"trained with OpenCV 4.12.0, this machine has {cv2.__version__}" in finding.what
+    assert f"made with images that OpenCV 4.12.0 decoded, this machine has {cv2.__version__}" in finding.what
     assert "'opencv-python-headless==4.12.*'" in finding.remedy
 
 

@@ -234,3 +234,13 @@ def test_a_video_over_http_is_played_to_its_end(name: str, tmp_path: Path) -> No
         frames = list(source)
     assert len(frames) >= 3  # at its own pace; a slow reader skips some
     assert {frame.image.shape for frame in frames} == {(64, 64, 3)}
+
+
+def test_what_a_server_says_in_bytes_of_its_own_is_shown_as_one_printable_line() -> None:
+    def handler(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 404 No\x1b[2J\x80\x07way" + b"!" * 999 + b"\r\nContent-Length: 0\r\n\r\n")
+
+    with pytest.raises(SourceError, match="the server answers 404") as raised:
+        first_frame(handler)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 500

@@ -9,8 +9,11 @@ from pathlib import Path
 import av
 import pytest
 from edgecnn.runtime.sources.video_decoder import VideoDecoder
+from file_server import file_server
 from video_files import shape_images, write_video
 
+from edgecnn.runtime.sources.drivers.driver import UndecodedFrame
+from edgecnn.runtime.sources.drivers.http import read_http
 from edgecnn.runtime.sources.drivers.network_video import PacketReader
 
 RATE = 25
@@ -63,3 +66,18 @@ def test_a_decoder_slower_than_the_camera_drops_before_decoding_and_tells_true_a
     assert max(true) < 1.2  # without dropping, the last of 100 frames would be six seconds old
     assert 20 < len(true) < 60
     assert came == 100
+
+
+def test_the_time_of_decoding_a_frame_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_video(tmp_path / "a.ts", shape_images(5), "mpeg2video")
+    decode = VideoDecoder.decode
+
+    def slow(decoder: VideoDecoder[float], packet: av.Packet, tag: float) -> list[tuple[av.VideoFrame, float]]:
+        time.sleep(0.02)
+        return list(decode(decoder, packet, tag))
+
+    monkeypatch.setattr(VideoDecoder, "decode", slow)
+    with file_server(tmp_path) as server:
+        frames = list(read_http(f"http://127.0.0.1:{server.port}/a.ts", 10**6, 3.0))
+    assert len(frames) == 5
+    assert all(isinstance(frame, UndecodedFrame) and frame.decoding_ms >= 20 for frame in frames)

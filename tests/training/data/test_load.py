@@ -211,6 +211,22 @@ def test_a_rule_of_sessions_that_cannot_be_used_is_refused(images: Path, rule: s
         load_training_data(images, 0.2, 0.0, 0, Silent(), 2, group=rule)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"path,day\ncat/\xff.png,1\n", "cannot be read as CSV.*UTF-8"),
+        (b"day\n1\n", "no column 'path'"),
+        (b"day,path\n1\n", "no path"),
+    ],
+)
+def test_a_table_of_sessions_that_cannot_be_used_is_no_internal_error(
+    images: Path, content: bytes, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "days.csv").write_bytes(content)
+    with pytest.raises((DataError, UsageError), match=why):
+        load_training_data(images, 0.2, 0.0, 0, Silent(), 2, group=f"{tmp_path / 'days.csv'}:day")
+
+
 def test_sessions_larger_than_the_share_still_leave_some_to_validate_on(tmp_path: Path) -> None:
     data = _take_in(_in_sessions(tmp_path, sessions=3, frames=8))  # a fifth of 24 is less than a session
     assert Counter(s.label for s in data.of("val")) == {0: 8, 1: 8}

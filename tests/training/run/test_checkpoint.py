@@ -111,6 +111,18 @@ def test_a_file_of_another_kind_is_refused_by_name(content: bytes, tmp_path: Pat
         load_checkpoint(tmp_path / "other.pt")
 
 
+def test_a_whole_network_that_another_program_saved_is_told_as_such(tmp_path: Path) -> None:
+    """As `torch.save(model)` writes it; torch would advise weights_only=False."""
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "network.pt")
+    with pytest.raises(CheckpointError, match=r"read: it holds another program's Python objects; give a weights/best"):
+        load_checkpoint(tmp_path / "network.pt")
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x08\x12\x07pytorch")
+    with pytest.raises(
+        CheckpointError, match=r"model\.onnx: not a checkpoint that can be read: it is no file of torch;"
+    ):
+        load_checkpoint(tmp_path / "model.onnx")
+
+
 def test_a_folder_and_a_missing_file_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=str(tmp_path)):
         load_checkpoint(tmp_path)

@@ -40,6 +40,7 @@ def _parse(command: list[str]) -> TrainOptions:
     [
         TrainOptions(Path("my  data"), seed=3, lr=0.00123456789, val_split=1 / 3),
         TrainOptions(Path("d"), preset="classic", flip=False, workers=2, patience=3, balance="sampling", compile=True),
+        TrainOptions(Path("d"), model="resnet8", weights="none", imgsz=(24, 40)),
         TrainOptions(
             Path("d"),
             model="resnet8",

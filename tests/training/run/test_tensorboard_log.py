@@ -15,7 +15,9 @@ from edgecnn.training.run.tensorboard_log import TAGS, TensorBoardLog
 
 
 def _row(epoch: int) -> EpochRow:
-    return EpochRow(epoch, "all", 1 / epoch, 0.9 / epoch, 1 - 0.5 / epoch, 1e-3 * epoch, 2.0, 100.0 + epoch)
+    return EpochRow(
+        epoch, "all", 1 / epoch, 0.9 / epoch, 1 - 0.5 / epoch, 1e-3 * epoch, 2.0, 100.0 + epoch, 1 - 0.6 / epoch
+    )
 
 
 def _events(folder: Path) -> list:

@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import cv2
 
+from edgecnn.error_text import first_line, one_line
 from edgecnn.errors import ImageError
 from edgecnn.runtime.sources import drivers
 from edgecnn.runtime.sources.capture.latest_frame import LatestFrame
@@ -36,6 +37,8 @@ if TYPE_CHECKING:  # the table names them; PyInstaller and other packers look fo
     from edgecnn.runtime.sources.drivers import csi, fake, http, network_video, opencv  # noqa: F401
 
 __all__ = ["main"]
+
+_MOST_TOLD = 400  # characters
 
 
 def main() -> None:
@@ -94,14 +97,16 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
                 _put(arrival, memory, number, index, tell)
                 number += 1
             except ImageError as error:
-                tell(event="dropped", index=index, reason=str(error))
+                tell(event="dropped", index=index, reason=one_line(str(error)))
         tell(event="end")
     except DriverError as error:
-        tell(event="failed", reason=str(error), permanent=error.permanent)
+        tell(
+            event="failed", reason=one_line(str(error))[:_MOST_TOLD], permanent=error.permanent
+        )  # it may quote a server
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # a driver's or a library's own: told what it was, and tried again
-        tell(event="failed", reason=f"{type(error).__name__}: {(str(error).splitlines() or ['no message'])[0]}")
+        tell(event="failed", reason=f"{type(error).__name__}: {first_line(error)}")
 
 
 def _tell_alive(index: int, told_s: float, every_s: float, tell: Any) -> float:
@@ -116,7 +121,7 @@ def _tell_alive(index: int, told_s: float, every_s: float, tell: Any) -> float:
 def _put(arrival: UndecodedFrame, memory: LatestFrame, number: int, index: int, tell: Any) -> None:
     start = time.perf_counter()
     image = arrival.decode()
-    decode_ms = (time.perf_counter() - start) * 1e3
+    decode_ms = arrival.decoding_ms + (time.perf_counter() - start) * 1e3
     height, width = image.shape[:2]
     if image.size > memory.capacity:
         raise ImageError(

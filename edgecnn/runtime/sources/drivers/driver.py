@@ -37,6 +37,7 @@ class UndecodedFrame:
     decode: Callable[[], Image]  # to uint8 [H, W, 3] BGR; valid until the next frame; raises ImageError
     captured_monotonic_s: float = field(default_factory=time.monotonic)
     captured_at: str = field(default_factory=now_rfc3339)
+    decoding_ms: float = 0.0  # spent on it before `decode`
 
 
 @dataclass(frozen=True)

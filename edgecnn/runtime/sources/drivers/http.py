@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from edgecnn.preprocess import decode
 from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame, wall_time_of
-from edgecnn.runtime.sources.drivers.http_open import open_http, why
+from edgecnn.runtime.sources.drivers.http_open import HttpClient, why
 from edgecnn.runtime.sources.drivers.multipart import MAX_PART_BYTES, BadStreamError, PartParser, boundary_of
 
 __all__ = ["read_http"]
@@ -32,13 +32,12 @@ def read_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | N
     Raises:
         DriverError: refused, not found, silent for ``timeout_s``, or neither image nor video.
     """
-    due_s = time.monotonic()
+    client, due_s = HttpClient(url, timeout_s), time.monotonic()
     while True:
-        with open_http(url, timeout_s) as response:
+        with client.open() as response:
             piece = _first_piece(response, timeout_s)
             content_type = response.headers.get("Content-Type", "").strip().lower()
             kind = _kind(content_type, piece[0])
-            finite = response.length is not None
             if kind == "parts":
                 announced = boundary_of(response.headers.get("Content-Type", ""))
                 yield from _mjpeg(response, PartParser(announced), piece, max_pixels, timeout_s)
@@ -56,10 +55,15 @@ def read_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | N
             return
         due_s = max(due_s + interval_s, time.monotonic())  # a slow answer delays no other
         time.sleep(max(0.0, due_s - time.monotonic()))
-    if kind in ("video", "playlist"):
-        from edgecnn.runtime.sources.drivers.network_video import read_http_video  # noqa: PLC0415  # images need none
+    if kind == "playlist":
+        from edgecnn.runtime.sources.drivers.network_video import read_playlist  # noqa: PLC0415  # images need none
 
-        yield from read_http_video(url, max_pixels, playlist=kind == "playlist", finite=finite)
+        yield from read_playlist(url, max_pixels)
+    elif kind == "video":
+        from edgecnn.runtime.sources.drivers.http_file import HttpFile  # noqa: PLC0415
+        from edgecnn.runtime.sources.drivers.network_video import read_http_video  # noqa: PLC0415
+
+        yield from read_http_video(HttpFile(client), max_pixels)
 
 
 def _kind(content_type: str, begin: bytes) -> _Kind:

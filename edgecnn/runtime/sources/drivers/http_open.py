@@ -10,6 +10,7 @@ import http.client
 import io
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from http.cookiejar import CookieJar
 from typing import Any, cast
 from urllib.parse import unquote, urlunsplit
@@ -17,9 +18,10 @@ from urllib.parse import unquote, urlunsplit
 from edgecnn.runtime.sources.drivers.driver import DriverError, split_address
 from edgecnn.runtime.sources.drivers.http_auth import AuthHandler
 
-__all__ = ["open_http", "why"]
+__all__ = ["HttpClient", "why"]
 
 _ICY = b"ICY "
+_HEADERS = {"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*, video/*, */*;q=0.5"}
 
 
 class _AfterFirstLine(io.RawIOBase):
@@ -72,34 +74,47 @@ class _TlsHandler(urllib.request.HTTPSHandler):
         return self.do_open(_TlsConnection, req)
 
 
-def open_http(url: str, timeout_s: float) -> http.client.HTTPResponse:
-    """The server's answer, its body unread.
+class HttpClient:
+    """Asks for one address, again and again if need be, with its account and with the cookies that came.
+
+    Args:
+        url: may hold user name and password, which go to its own host alone, also where it redirects to another path.
+        timeout_s: of silence.
 
     Raises:
-        DriverError: refused, not found, or silent for ``timeout_s``.
+        DriverError: the address cannot be parsed.
     """
-    parts = split_address(url)
-    host = parts.netloc.rpartition("@")[2]
-    bare = urlunsplit(parts._replace(netloc=host, fragment=""))
-    handlers: list[Any] = [_Handler(), _TlsHandler(), urllib.request.HTTPCookieProcessor(CookieJar())]
-    if parts.username is not None:  # cameras redirect to another path of theirs; other hosts get nothing
-        user, password = unquote(parts.username), unquote(parts.password or "")
-        handlers.append(AuthHandler(f"{parts.scheme}://{host}", user, password))
-    try:
-        request = urllib.request.Request(  # noqa: S310
-            bare, headers={"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*, video/*, */*;q=0.5"}
-        )
-        return cast("http.client.HTTPResponse", urllib.request.build_opener(*handlers).open(request, timeout=timeout_s))
-    except urllib.error.HTTPError as error:
-        error.close()
-        hint = (
-            ": check user name and password, as in http://user:password@host/"
-            if error.code == http.client.UNAUTHORIZED
-            else ""
-        )
-        raise DriverError(f"the server answers {error.code} {error.reason}{hint}") from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise DriverError(why(error, timeout_s)) from error
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        parts = split_address(url)
+        host = parts.netloc.rpartition("@")[2]
+        self.timeout_s = timeout_s
+        self._url = urlunsplit(parts._replace(netloc=host, fragment=""))
+        handlers: list[Any] = [_Handler(), _TlsHandler(), urllib.request.HTTPCookieProcessor(CookieJar())]
+        if parts.username is not None:
+            user, password = unquote(parts.username), unquote(parts.password or "")
+            handlers.append(AuthHandler(f"{parts.scheme}://{host}", user, password))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def open(self, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
+        """The server's answer, its body unread.
+
+        Raises:
+            DriverError: refused, not found, or silent.
+        """
+        try:
+            request = urllib.request.Request(self._url, headers={**_HEADERS, **(headers or {})})  # noqa: S310
+            return cast("http.client.HTTPResponse", self._opener.open(request, timeout=self.timeout_s))
+        except urllib.error.HTTPError as error:
+            error.close()
+            hint = (
+                ": check user name and password, as in http://user:password@host/"
+                if error.code == http.client.UNAUTHORIZED
+                else ""
+            )
+            raise DriverError(f"the server answers {error.code} {error.reason}{hint}") from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise DriverError(why(error, self.timeout_s)) from error
 
 
 def why(error: Exception, timeout_s: float) -> str:

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import av
 from av import Packet
 from av.container import InputContainer
-from av.error import ExitError, FFmpegError
+from av.error import ExitError, FFmpegError, HTTPUnauthorizedError
 from av.video.stream import VideoStream
 
 from edgecnn.runtime.sources.capture.frame_event import FrameEvent
@@ -30,15 +30,17 @@ from edgecnn.runtime.sources.drivers.driver import (
     split_address,
     wall_time_of,
 )
+from edgecnn.runtime.sources.drivers.http_file import HttpFile
 from edgecnn.runtime.sources.opencv_io import opencv_accepts
 from edgecnn.video.decoder import BgrConverter, VideoDecoder
 
-__all__ = ["read_http_video", "read_rtsp"]
+__all__ = ["PacketReader", "read_http_video", "read_playlist", "read_rtsp"]
 
 _RTSP_PORT = 554
 _LONG_S = 60.0  # silence is for the runner to notice, which kills this process
 _LATE_S, _TOO_LATE_S = 0.4, 1.5  # of a packet: skip what can be skipped; skip all up to the next keyframe
 _TELL_S = 0.5  # between two signs of life while no frame comes
+_LIVE = {"fflags": "nobuffer"}  # FFmpeg looks at the first packets and throws them away: of a recording they are wanted
 _Came: TypeAlias = "tuple[Packet[VideoStream], float]"
 
 
@@ -59,41 +61,71 @@ def read_rtsp(url: str, max_pixels: int, timeout_s: float) -> FrameIterator:
         raise DriverError(reason) from error
     given = os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
     options = dict(pair.split(";", 1) for pair in given.split("|") if ";" in pair)
-    container = _open(url, options, "check path, user name and password")
-    yield from _frames(container, max_pixels, paced=False)
+    container = _open(url, {**_LIVE, **options}, "check path, user name and password")
+    yield from _frames(container, max_pixels, False)
     raise DriverError("the server ended the stream")
 
 
-def read_http_video(url: str, max_pixels: int, *, playlist: bool, finite: bool) -> FrameIterator:
+def read_http_video(file: HttpFile, max_pixels: int) -> FrameIterator:
     """Frames of a video over HTTP: of a recording at its own pace to its end, of a live one as they come.
-
-    Args:
-        url: its address.
-        max_pixels: of a frame.
-        playlist: it is one (HLS), which names pieces of several seconds.
-        finite: the server tells its length.
 
     Raises :class:`DriverError`.
     """
-    options = {"protocol_whitelist": "http,https,tcp,tls,crypto"}  # a playlist may name no file of this machine
-    container = _open(url, options, "it is no video that FFmpeg reads")
-    recorded = bool(container.duration) if playlist else finite
-    # A playlist's pieces come at once, several seconds of video each
-    yield from _frames(container, max_pixels, paced=recorded or playlist)
+    recorded = file.length is not None
+    frames = _frames(_open(file, {} if recorded else _LIVE, "it is no video that FFmpeg reads"), max_pixels, recorded)
+    if recorded and not file.seekable():
+        frames = _or_told_of_the_index(frames)
+    yield from frames
+    if file.broken is not None:  # for FFmpeg this may be an end like any other
+        raise file.broken
     if not recorded:
         raise DriverError("the server ended the stream")
 
 
-def _open(url: str, options: dict[str, str], hint: str) -> InputContainer:
-    if not opencv_accepts(url):
+def _or_told_of_the_index(frames: FrameIterator) -> FrameIterator:
+    """``frames`` of a file that can only be read forwards."""
+    begun = False
+    try:
+        for frame in frames:
+            yield frame
+            begun = True
+    except DriverError as error:
+        if begun:
+            raise
+        raise DriverError(
+            "the server sends no parts of files, which FFmpeg needs where a video has its index at the end: write it "
+            "with ffmpeg -movflags +faststart, or download it",
+            permanent=True,
+        ) from error
+
+
+def read_playlist(url: str, max_pixels: int) -> FrameIterator:
+    """Frames of HLS, whose playlist names pieces of several seconds: from a live one's end on, as they are due.
+
+    Raises :class:`DriverError`.
+    """
+    # A playlist may name no file of this machine
+    options = {**_LIVE, "protocol_whitelist": "http,https,tcp,tls,crypto"}
+    container = _open(url, options, "it is no playlist that FFmpeg reads")
+    yield from _frames(container, max_pixels, True)
+    if not container.duration:
+        raise DriverError("the server ended the stream")
+
+
+def _open(source: str | HttpFile, options: dict[str, str], hint: str) -> InputContainer:
+    if isinstance(source, str) and not opencv_accepts(source):
         raise DriverError("the address is not UTF-8", permanent=True)
     try:
-        return av.open(url, options={"fflags": "nobuffer", **options}, timeout=(_LONG_S, _LONG_S))
+        return av.open(source, "r", options=options, timeout=(_LONG_S, _LONG_S))
+    except HTTPUnauthorizedError as error:
+        raise DriverError(
+            "the server answers 401: check path, user name and password (of digests FFmpeg knows MD5 alone)"
+        ) from error
     except (FFmpegError, OSError, ValueError) as error:
         raise DriverError(f"the server responds, but the stream cannot be opened; {hint}") from error
 
 
-def _frames(container: InputContainer, max_pixels: int, *, paced: bool) -> FrameIterator:
+def _frames(container: InputContainer, max_pixels: int, paced: bool) -> FrameIterator:  # noqa: FBT001
     if not container.streams.video:
         raise DriverError("the stream holds no video", permanent=True)
     stream = container.streams.video[0]
@@ -102,14 +134,17 @@ def _frames(container: InputContainer, max_pixels: int, *, paced: bool) -> Frame
     told_s = time.monotonic()
     reader = PacketReader(container, stream, paced=paced)
     for packet, came_s in reader.packets(decoder):
+        begin_s = time.perf_counter()
         frames = list(decoder.decode(packet, came_s))
+        decoding_ms = (time.perf_counter() - begin_s) * 1e3
         if frames:
             told_s = time.monotonic()
         elif time.monotonic() - told_s > _TELL_S:
             told_s = time.monotonic()
             yield Receiving("data is received, but no keyframe yet")
         for frame, taken_s in frames:
-            yield UndecodedFrame(partial(converter.convert, frame, max_pixels), taken_s, wall_time_of(taken_s))
+            image = partial(converter.convert, frame, max_pixels)
+            yield UndecodedFrame(image, taken_s, wall_time_of(taken_s), decoding_ms / len(frames))
 
 
 class PacketReader:
@@ -175,6 +210,8 @@ class PacketReader:
                 self._waiting.append((packet, time.monotonic()))
                 self._news.notify()
             self._over = True
+        except DriverError as error:
+            self._over = error
         except ExitError:
             self._over = DriverError(f"timeout: no data for {_LONG_S:g} s")
         except (FFmpegError, OSError, ValueError) as error:

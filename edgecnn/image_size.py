@@ -1,0 +1,34 @@
+"""The size of a network's input as options give it: one side of a square, or height and width."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from edgecnn.errors import UsageError
+
+__all__ = ["ImageSize", "height_width", "read_image_size", "show_image_size"]
+
+ImageSize: TypeAlias = int | tuple[int, int]
+"""Pixels: the side of a square, or (height, width)."""
+
+_LEAST, _MOST = 8, 4096  # pixels of a side
+
+
+def height_width(size: ImageSize) -> tuple[int, int]:
+    """Height and width in pixels."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def read_image_size(text: str) -> ImageSize:
+    """Reads ``224``, ``96x160`` or ``96,160`` (height, width); of a square its side. Raises :class:`UsageError`."""
+    parts = text.lower().replace("x", ",").split(",")
+    sides = [int(part) for part in parts if part.strip().isdecimal()]
+    if len(sides) != len(parts) or len(sides) > 2 or not all(_LEAST <= side <= _MOST for side in sides):
+        raise UsageError(f"--imgsz {text}: expected a side of {_LEAST} to {_MOST} pixels, or HEIGHTxWIDTH as in 96x160")
+    return sides[0] if sides[0] == sides[-1] else (sides[0], sides[-1])
+
+
+def show_image_size(size: ImageSize) -> str:
+    """As :func:`read_image_size` reads it."""
+    height, width = height_width(size)
+    return str(height) if height == width else f"{height}x{width}"
