@@ -1,7 +1,7 @@
 """Runs `edgecnn` in a process of its own that need not import torch and the like again.
 
-A server (multiprocessing's fork server) has imported the packages of other people once; each command is a fork of it and
-imports `edgecnn` itself anew. Where a test is about the start of Python, :func:`run_fresh` starts one.
+A server (multiprocessing's fork server) has imported the project's modules and all that they need once; each command is a
+fork of it. Where a test is about the start of Python or about what is imported, :func:`run_fresh` starts one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,28 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import edgecnn  # noqa: F401  # says to onnxruntime, by the environment, that it reports nothing; before the server imports it
+import edgecnn  # says to onnxruntime, by the environment, that it reports nothing; before the server imports it
 
+_ROOT = Path(edgecnn.__file__).parents[1]
+_OURS = [
+    ".".join(file.relative_to(_ROOT).with_suffix("").parts)
+    for package in ("edgecnn", "exporters")
+    for file in sorted((_ROOT / package).rglob("*.py"))
+    if file.stem not in ("__init__", "__main__")
+]
 _PRELOADED = [
     *("numpy", "cv2", "onnxruntime", "google.protobuf", "typer", "rich.table", "rich.progress", "onnx"),
-    *("torch", "torch.distributed", "torch._dynamo", "torch.export", "torch.onnx"),  # an optimizer imports _dynamo: 2 s
-    *("matplotlib.figure", "matplotlib.backends.backend_agg"),
+    *(
+        "torch",
+        "torch.distributed.run",
+        "torch._dynamo",
+        "torch.export",
+        "torch.onnx",
+    ),  # an optimizer imports _dynamo: 2 s
+    *("torch.onnx._internal.exporter._core", "torch.onnx._internal.exporter._torchlib.ops", "torch.export._trace"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
+    *("typer.rich_utils", "typer._adapters", "onnxruntime.quantization", "google.protobuf.descriptor_pb2"),
+    *_OURS,
 ]
 _FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 
@@ -45,7 +61,12 @@ def run_forked(
 
 
 def start_fork(
-    arguments: Sequence[object], env: Mapping[str, str], folder: Path, cwd: Path | None = None, before: str = ""
+    arguments: Sequence[object],
+    env: Mapping[str, str],
+    folder: Path,
+    cwd: Path | None = None,
+    before: str = "",
+    module: str = "edgecnn",
 ) -> multiprocessing.process.BaseProcess:
     """Starts `edgecnn` in a fork; its standard streams are the files `in`, `out` and `err` in `folder`.
 
@@ -55,20 +76,21 @@ def start_fork(
         folder: of the streams; `in` may be missing.
         cwd: its working folder; by default that of the caller.
         before: a program that runs there first.
+        module: what is run, as by `python -m`.
     """
     for name in ("in", "out", "err"):
         (folder / name).touch()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     process = context.Process(
-        target=_be_edgecnn, args=([*map(str, arguments)], dict(env), cwd or Path.cwd(), folder, before)
+        target=_be_edgecnn, args=([*map(str, arguments)], dict(env), cwd or Path.cwd(), folder, before, module)
     )
     process.start()
     return process
 
 
-def _be_edgecnn(arguments: list[str], env: dict[str, str], cwd: Path, folder: Path, before: str) -> None:
-    """In the fork: becomes what `python -m edgecnn` would be."""
+def _be_edgecnn(arguments: list[str], env: dict[str, str], cwd: Path, folder: Path, before: str, module: str) -> None:
+    """In the fork: becomes what `python -m edgecnn` would be, or another module."""
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
@@ -78,11 +100,24 @@ def _be_edgecnn(arguments: list[str], env: dict[str, str], cwd: Path, folder: Pa
         os.close(opened)
     sys.stdin, sys.stdout, sys.stderr = (open(i, "w" if i else "r", closefd=False) for i in range(3))  # noqa: SIM115
     sys.argv[1:] = arguments
+    _take_less_time(*arguments[:1])
     try:
         exec(before, {})
-        runpy.run_module("edgecnn", run_name="__main__", alter_sys=True)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()
+
+
+def _take_less_time(command: str = "") -> None:
+    """Leaves out what costs seconds and what no test of the command line is about."""
+    if command == "train":
+        from copies_once import look_for_copies_once
+
+        look_for_copies_once()
+    elif command == "quantize":
+        from short_races import shorten_races
+
+        shorten_races()
 
 
 def run_fresh(

@@ -12,6 +12,7 @@ TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS))  # tests/shapes.py
 
 from command_line import run_forked, run_fresh  # noqa: E402
+from made_once import made_once  # noqa: E402
 from shapes import write_shapes  # noqa: E402
 
 
@@ -36,7 +37,7 @@ def tiny_int8_model() -> Path:
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty circles and twenty squares; not to be written to."""
-    return write_shapes(tmp_path_factory.mktemp("shapes"), 20, first_seed=5000)
+    return made_once("shapes", lambda folder: write_shapes(folder, 20, first_seed=5000), tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +55,16 @@ def edgecnn():
         return start([*map(str, args)], {**os.environ, "COLUMNS": "400", **(env or {})}, stdin or "", cwd, timeout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small_run(shapes: Path, tmp_path_factory: pytest.TempPathFactory, edgecnn) -> Path:
+    """A folder with a short training by the command line in `run`, and what it printed in `train.json`; not to be written to."""
+
+    def make(folder: Path) -> None:
+        recipe = ("--model", "resnet8", "--weights", "none", "--epochs", 2, "--imgsz", 32, "--batch", 8)
+        trained = edgecnn("train", shapes, *recipe, "--out", folder / "run", "--json")
+        assert trained.returncode == 0, trained.stderr
+        (folder / "train.json").write_text(trained.stdout)
+
+    return made_once("small-run", make, tmp_path_factory)

@@ -48,6 +48,7 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "PNM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
+_TOO_LARGE = "are larger than the limit"
 _CAUSES = (  # part of an error message -> text of the finding
     ("is empty", "are empty"),
     ("truncated", "are truncated"),
@@ -60,7 +61,7 @@ _CAUSES = (  # part of an error message -> text of the finding
     ),
     ("does not read its kind", "are corrupt, or TIFF of a kind that OpenCV does not read (convert to 8 bits)"),
     ("was built without", "are corrupt, or of a format that this OpenCV was built without (convert to PNG)"),
-    ("exceed the limit", "are larger than the limit"),
+    ("exceed the limit", _TOO_LARGE),
     ("corrupt", "are corrupt"),
 )
 
@@ -125,7 +126,7 @@ def _unreadable(faults: Sequence[Fault], names: Names) -> Iterator[Finding]:
         ].append(fault.file.path)
     for words, paths in sorted(by_cause.items(), key=lambda item: -len(item[1])):
         one = re.sub(r"^are ", "is ", words)
-        too_large = words == _CAUSES[3][1]
+        too_large = words == _TOO_LARGE
         yield Finding(
             "fault",
             count(len(paths), f"image file {one}", f"image files {words}"),

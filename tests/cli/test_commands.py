@@ -48,28 +48,10 @@ def test_inspect_shows_figures_of_four_digits(tiny_model: Path, edgecnn) -> None
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, shapes: Path, edgecnn) -> dict:
+def run(tmp_path_factory: pytest.TempPathFactory, shapes: Path, small_run: Path, edgecnn) -> dict:
     """The whole line, as a script would go through it."""
     folder = tmp_path_factory.mktemp("line")
-    trained = edgecnn(
-        "train",
-        shapes,
-        "--model",
-        "resnet8",
-        "--weights",
-        "none",
-        "--epochs",
-        2,
-        "--imgsz",
-        32,
-        "--batch",
-        8,
-        "--out",
-        folder / "run",
-        "--json",
-    )
-    assert trained.returncode == 0, trained.stderr
-    train = json.loads(trained.stdout)
+    train = json.loads((small_run / "train.json").read_text())
     exported = edgecnn("export", train["best_checkpoint"], "--out", folder / "m.onnx", "--json")
     assert exported.returncode == 0, exported.stderr
     quantized = edgecnn(

@@ -13,13 +13,9 @@ from edgecnn.cli.options import require_extra
 from edgecnn.errors import MissingExtraError
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory, shapes: Path, edgecnn) -> Path:
-    run = tmp_path_factory.mktemp("explain") / "run"
-    options = ("--model", "resnet8", "--weights", "none", "--epochs", 1, "--imgsz", 32, "--batch", 8, "--out", run)
-    done = edgecnn("train", shapes, *options)
-    assert done.returncode == 0, done.stderr
-    return run / "weights" / "best.pt"
+@pytest.fixture
+def checkpoint(small_run: Path) -> Path:
+    return small_run / "run" / "weights" / "best.pt"
 
 
 def test_json_names_the_files_and_the_prediction_and_is_alone_on_standard_output(

@@ -211,7 +211,8 @@ def full_disk(tmp_path: Path):
     subprocess.run(["umount", place], check=False)
 
 
-def test_a_full_disk_while_training(edgecnn, shapes: Path, full_disk: Path) -> None:
+@pytest.mark.parametrize("side", [32, 96], ids=["before a checkpoint", "before the first epoch"])
+def test_a_full_disk_while_training(side: int, edgecnn, shapes: Path, full_disk: Path) -> None:
     done = edgecnn(
         "train",
         shapes,
@@ -222,17 +223,17 @@ def test_a_full_disk_while_training(edgecnn, shapes: Path, full_disk: Path) -> N
         "--epochs",
         1,
         "--imgsz",
-        96,
+        side,
         "--out",
         full_disk / "run",
     )
     refused(done, str(full_disk), "No space left")
 
 
-def test_a_full_disk_while_exporting_leaves_the_old_file(edgecnn, tmp_path: Path, full_disk: Path) -> None:
+def test_a_full_disk_while_exporting_leaves_the_old_file(edgecnn, small_run: Path, full_disk: Path) -> None:
     target = full_disk / "m.onnx"
     target.write_bytes(b"the old file")
-    done = edgecnn("export", "efficientnet_lite0", "--weights", "imagenet", "--out", target)
+    done = edgecnn("export", small_run / "run" / "weights" / "best.pt", "--out", target)
     refused(done, "m.onnx", "No space left")
     assert target.read_bytes() == b"the old file"
     assert [p.name for p in full_disk.iterdir()] == ["m.onnx"]

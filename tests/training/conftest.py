@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from copies_once import look_for_copies_once
 from shapes import write_shapes
 
 from edgecnn.training.loop import train
@@ -23,6 +24,11 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _copies_once() -> None:
+    look_for_copies_once()
 
 
 @pytest.fixture(scope="session")

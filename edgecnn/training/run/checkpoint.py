@@ -122,8 +122,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         try:
             torch.save(content, file)
-        except RuntimeError as error:  # torch's zip writer reports a full disk so
-            raise OSError(None, first_line(error)) from error
+        except RuntimeError as error:  # torch's zip writer replaces the error of a full disk with one about positions
+            why = error.__context__
+            raise (why if isinstance(why, OSError) else OSError(None, first_line(error))) from error
 
 
 def save_last(last: Path, previous: Path, checkpoint: Checkpoint) -> None:

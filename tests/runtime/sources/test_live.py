@@ -208,7 +208,7 @@ def test_a_driver_that_is_not_installed_is_no_outage(monkeypatch: pytest.MonkeyP
     """As in a frozen program whose packer left it out."""
     monkeypatch.setitem(DRIVERS, "fake", Driver("left_out", "read"))
     order = CaptureOrder("fake", "fake:", "", 0, 0, 0, 1, 1, 1.0, None, "/")
-    with pytest.raises(DriverError, match="left_out'; install edgecnn again, or add the module to the froz") as raised:
+    with pytest.raises(DriverError, match="left_out'; reinstall it, or add the module to the froz") as raised:
         worker._open(order)
     assert raised.value.permanent
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -36,37 +37,49 @@ def _network(name: str, size: int) -> ImageClassifier:
     return network.eval()
 
 
-@pytest.mark.parametrize(("name", "size"), NETWORKS)
-def test_the_network_answers_as_before_although_its_batch_norm_became_neutral(name: str, size: int) -> None:
+@dataclass(frozen=True)
+class Prepared:
+    """A network with the form that shares its weights; neither is to be changed."""
+
+    before: ImageClassifier
+    network: ImageClassifier
+    form: nn.Module
+    size: int
+
+
+@pytest.fixture(scope="module", params=NETWORKS, ids=lambda network: network[0])
+def prepared(request: pytest.FixtureRequest) -> Prepared:
+    name, size = request.param
     network = _network(name, size)
-    images = torch.randn(4, 3, size, size)
-    before = network(images).detach()
-    fake_quantized(network, size)
-    after = network.eval()(images).detach()
+    before = copy.deepcopy(network)
+    form = fake_quantized(network, size)
+    return Prepared(before, network.eval(), form, size)
+
+
+def test_the_network_answers_as_before_although_its_batch_norm_became_neutral(prepared: Prepared) -> None:
+    images = torch.randn(4, 3, prepared.size, prepared.size)
+    before, after = prepared.before(images).detach(), prepared.network(images).detach()
     torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3 * float(before.abs().max()))
-    for module in network.modules():
+    for module in prepared.network.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert not module.running_mean.any()
 
 
-@pytest.mark.parametrize(("name", "size"), NETWORKS)
-def test_every_layers_weights_are_rounded_a_channel_and_shared(name: str, size: int) -> None:
-    network = _network(name, size)
-    form = fake_quantized(network, size)
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    a_channel = [m for m in form.modules() if type(m).__name__ == "MovingAveragePerChannelMinMaxObserver"]
-    assert len(a_channel) == len(layers)
-    form(torch.randn(4, 3, size, size)).sum().backward()
-    assert all(layer.weight.grad is not None for layer in layers)
-
-
 def test_making_neutral_twice_changes_nothing() -> None:
     """As a resumed run does."""
-    network = _network("mobilenetv3_small", 32)
+    network = _network("resnet8", 32)
     fake_quantized(network, 32)
     once = copy.deepcopy(network.state_dict())
     fake_quantized(network, 32)
     assert all(torch.equal(a, b) for a, b in zip(once.values(), network.state_dict().values(), strict=True))
+
+
+def test_every_layers_weights_are_rounded_a_channel_and_shared(prepared: Prepared) -> None:
+    layers = [m for m in prepared.network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    a_channel = [m for m in prepared.form.modules() if type(m).__name__ == "MovingAveragePerChannelMinMaxObserver"]
+    assert len(a_channel) == len(layers)
+    prepared.form(torch.randn(4, 3, prepared.size, prepared.size)).sum().backward()
+    assert all(layer.weight.grad is not None for layer in layers)
 
 
 @pytest.fixture(scope="module")

@@ -150,9 +150,7 @@ def _open(order: CaptureOrder) -> FrameIterator:
         module = import_module(f"{drivers.__name__}.{driver.module}")
     except ImportError as error:
         why = " ".join(str(error).split())
-        raise DriverError(
-            f"{why}; install edgecnn again, or add the module to the frozen program", permanent=True
-        ) from error
+        raise DriverError(f"{why}; reinstall it, or add the module to the frozen program", permanent=True) from error
     read: Callable[..., FrameIterator] = getattr(module, driver.function)
     return read(order.address, **{name: getattr(order, name) for name in driver.settings})
 
