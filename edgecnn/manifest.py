@@ -124,6 +124,11 @@ class TemporalSpec:
     frame_interval_s: float  # from one step to the next
     trained_lengths: tuple[int, int]  # fewest and most steps of the training clips
 
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second of the usual training clip."""
+        return self.stride / self.frame_interval_s
+
 
 @dataclass(frozen=True)
 class Manifest:

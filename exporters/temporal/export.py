@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from edgecnn.data.clips.eval_clips import select_eval_clips
 from numpy.typing import NDArray
 
 from edgecnn._version import __version__
 from edgecnn.atomic import atomic_path
 from edgecnn.data.clips.clip_frames import ClipReader
+from edgecnn.data.clips.eval_clips import select_eval_clips
 from edgecnn.errors import DataError, EdgeCNNError, GateError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
@@ -124,10 +124,10 @@ def _clips(backend: ClipBackend, options: ExportOptions, run_data: Path | None) 
 
 
 def _read_clips(root: Path, backend: ClipBackend, source: str) -> _Clips:
-    manifest = backend.manifest
-    assert manifest.temporal is not None
+    manifest, temporal = backend.manifest, backend.manifest.temporal
+    assert temporal is not None
     chosen = select_eval_clips(root, manifest, backend.split_record)
-    reader = ClipReader(manifest.input, manifest.preprocess, manifest.temporal.frame_interval_s, fps=10)
+    reader = ClipReader(manifest.input, manifest.preprocess, temporal.frame_interval_s, temporal.frame_rate)
     found: list[Image] = []
     for i in np.linspace(0, len(chosen.paths) - 1, min(len(chosen.paths), _CLIPS)).astype(int):
         with contextlib.suppress(EdgeCNNError):
