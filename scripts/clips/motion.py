@@ -53,7 +53,7 @@ class Phases:
     light: NDArray[np.float64]
 
 
-_SLOW, _FAST = 0.35, 0.7  # cycles a second of a movement
+_SLOW, _FAST = 0.5, 0.9  # cycles a second of a movement
 CLASSES: dict[str, Motion] = {
     "moving-left": Motion("x", -_FAST, -_SLOW),
     "moving-right": Motion("x", _SLOW, _FAST),
@@ -69,7 +69,7 @@ CLASSES: dict[str, Motion] = {
 LIMITS: dict[str, Limits] = {
     "x": Limits(0.25, 0.75),  # of the object's middle
     "y": Limits(0.25, 0.75),
-    "size": Limits(0.3, 0.65),
+    "size": Limits(0.35, 0.75),
     "opening": Limits(0.08, 1.0),  # of the hole's height
 }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["SIDE", "MadeObject", "make_object", "picture"]
 
-SIDE = 72
+SIDE = 80
 """Pixels of an object's picture."""
 
 Random = np.random.Generator
@@ -55,7 +55,7 @@ def make_object(random: Random) -> MadeObject:
         mask=_shape(random),
         inside=_near(random, dark / 2 if bright else light),
         angle=random.uniform(-90, 90),
-        width=random.uniform(0.4, 0.52),
+        width=random.uniform(0.52, 0.62),
         sliding=0 if rounded else int(random.integers(-1, 2)),
         rounded=rounded,
     )

@@ -14,8 +14,8 @@ __all__ = ["render"]
 Random = np.random.Generator
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-_SHAKE = 0.02  # of the frame's side, standard deviation
-_LIGHT = 0.15  # standard deviation of the light's change, as a fraction
+_SHAKE = 0.01  # of the frame's side, standard deviation
+_LIGHT = 0.1  # standard deviation of the light's change, as a fraction
 
 
 def render(
