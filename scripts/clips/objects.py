@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ SIDE = 80
 Random = np.random.Generator
 Pixels = NDArray[np.float32]
 _FINER = 4
-_UNLIT = 0.35  # what is left of the colours of an object whose light is off
+_UNLIT = 0.4  # what is left of the colours of an object whose light is off
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class MadeObject:
     Args:
         surface: RGB, float32 ``[SIDE, SIDE, 3]``, 0 to 255.
         mask: how much of a pixel the object covers, float32 ``[SIDE, SIDE]``.
-        inside: the colour seen through the hole.
+        inside: the colour seen through the hole, nearly black.
         angle: of the hole, in degrees.
         width: of the hole, as a fraction of the picture.
         sliding: where the hole opens from: -1 or 1 an edge, 0 its middle.
@@ -45,15 +46,12 @@ class MadeObject:
 
 def make_object(random: Random) -> MadeObject:
     """An object of random shape, texture, colours and hole."""
-    dark, light = sorted((random.uniform(10, 70), random.uniform(170, 250)))
-    bright = bool(random.random() < 0.5)  # a bright object has a dark inside, and the other way round
-    color = _near(random, light if bright else dark + 60)
-    surface = _texture(random, color)
+    surface = _texture(random, _vivid(random))
     rounded = bool(random.random() < 0.5)
     return MadeObject(
         surface=surface,
         mask=_shape(random),
-        inside=_near(random, dark / 2 if bright else light),
+        inside=(random.uniform(0, 30), random.uniform(0, 30), random.uniform(0, 30)),
         angle=random.uniform(-90, 90),
         width=random.uniform(0.52, 0.62),
         sliding=0 if rounded else int(random.integers(-1, 2)),
@@ -112,7 +110,7 @@ def _around(radii: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _texture(random: Random, color: tuple[float, float, float]) -> Pixels:
     """A plain, striped, dotted or cloudy surface, in two near colours."""
-    other = np.array(color, np.float32) * np.float32(random.uniform(0.55, 0.85))
+    other = np.array(color, np.float32) * np.float32(random.uniform(0.6, 0.85))
     kinds: tuple[Callable[[Random], Pixels], ...] = (_plain, _stripes, _dots, _clouds)
     weight = kinds[int(random.integers(4))](random)[..., None]
     return (np.array(color, np.float32) * (1 - weight) + other * weight).astype(np.float32)
@@ -138,9 +136,10 @@ def _clouds(random: Random) -> Pixels:
     return np.clip(cv2.resize(rough, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def _near(random: Random, level: float) -> tuple[float, float, float]:
-    red, green, blue = np.clip(level + random.uniform(-55, 55, 3), 0, 255)
-    return float(red), float(green), float(blue)
+def _vivid(random: Random) -> tuple[float, float, float]:
+    """A bright, saturated colour of any hue."""
+    red, green, blue = colorsys.hsv_to_rgb(random.uniform(), random.uniform(0.55, 1), random.uniform(200, 255))
+    return red, green, blue
 
 
 def _turned(points: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
