@@ -40,13 +40,13 @@ class GraphParts:
 class _Cnn(nn.Module):
     def __init__(self, backend: ClipBackend) -> None:
         super().__init__()
-        self.backbone = backend.network.backbone
+        self.network = backend.network
         rule = backend.manifest.normalization
         self.zero_point, self.scale = rule.zero_point, rule.scale
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 ``[N, H, W, 3]`` -> ``[N, D]``."""
-        return self.backbone.features((image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale)
+        return self.network.embed((image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale)
 
 
 class _Tail(nn.Module):

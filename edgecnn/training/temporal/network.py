@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from edgecnn.manifest import TemporalKind, TemporalSpec
 from edgecnn.training.models.base import ImageClassifier
 
-__all__ = ["CHANGE", "HIDDEN", "ClipClassifier", "embedding_size", "recurrent_network"]
+__all__ = ["CHANGE", "GRID", "HIDDEN", "ClipClassifier", "embedding_size", "recurrent_network"]
 
 HIDDEN = 128
 """Size of the hidden state."""
+GRID = 6
+"""The feature map is averaged to at most so many rows and columns: the mean of all places would lose the place."""
 CHANGE = 128
 """Size of the projected embedding whose change the recurrent layer reads."""
 
@@ -78,7 +80,11 @@ class ClipClassifier(ImageClassifier):
     def features(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> hidden states ``[N, H]`` after clips of one frame."""
         start = images.new_zeros((len(images), self.state_size))
-        return self.step(self.backbone.features(images), start)[0]
+        return self.step(self.embed(images), start)[0]
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> embeddings ``[N, D]``."""
+        return _embed(self.backbone, images)
 
     def early_parts(self) -> list[nn.Module]:
         """The parts of the CNN that see a frame first, in order."""
@@ -142,7 +148,7 @@ def embedding_size(backbone: ImageClassifier, size: tuple[int, int]) -> int:
     """Size D of the embedding of images of this height and width, in pixels."""
     training = backbone.training
     with torch.no_grad():
-        found = backbone.eval().features(torch.zeros(1, 3, *size)).shape[1]
+        found = _embed(backbone.eval(), torch.zeros(1, 3, *size)).shape[1]
     backbone.train(training)
     return found
 
@@ -151,5 +157,14 @@ def recurrent_network(
     backbone: ImageClassifier, spec: TemporalSpec, classes: int, size: tuple[int, int]
 ) -> ClipClassifier:
     """The network of a checkpoint, with any weights; ``size`` is the height and width of its images."""
-    hidden = spec.state_size // (2 if spec.kind == "lstm" else 1)
+    hidden = (spec.state_size - CHANGE - 1) // (2 if spec.kind == "lstm" else 1)
     return ClipClassifier(backbone, embedding_size(backbone, size), spec.kind, classes, hidden)
+
+
+def _embed(backbone: ImageClassifier, images: Tensor) -> Tensor:
+    """The feature map, averaged to cells of whole pixels: float ``[N, 3, H, W]`` -> ``[N, D]``."""
+    found = backbone.feature_map(images)  # [N, C, h, w]
+    cell = [-(-side // GRID) for side in found.shape[2:]]
+    if cell != [1, 1]:
+        found = nn.functional.avg_pool2d(found, cell, ceil_mode=True, count_include_pad=False)
+    return found.flatten(1)
