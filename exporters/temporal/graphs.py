@@ -40,13 +40,13 @@ class GraphParts:
 class _Cnn(nn.Module):
     def __init__(self, backend: ClipBackend) -> None:
         super().__init__()
-        self.backbone = backend.network.backbone
+        self.network = backend.network
         rule = backend.manifest.normalization
         self.zero_point, self.scale = rule.zero_point, rule.scale
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 ``[N, H, W, 3]`` -> ``[N, D]``."""
-        return self.backbone.features((image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale)
+        return self.network.embed((image.permute(0, 3, 1, 2).contiguous().float() - self.zero_point) / self.scale)
 
 
 class _Tail(nn.Module):
@@ -80,14 +80,14 @@ def step_graph(parts: GraphParts) -> ModelProto:
     ``embedding`` and, where there is one, ``unknown_score``."""
     network = parts.network
     hidden, lstm = network.hidden, network.kind == "lstm"
+    parts_of_state = ["head.hidden", *(["head.cell"] if lstm else []), "head.before", "head.started"]
     nodes = [
-        _norm(network, FEATURES, "head.normed"),
+        _node("Split", ["state", "head.sizes"], parts_of_state, axis=1),
+        _node("MatMul", [FEATURES, "head.project"], ["head.projected"]),
+        _node("Sub", ["head.projected", "head.before"], ["head.difference"]),
+        _node("Mul", ["head.difference", "head.started"], ["head.change"]),  # zeros at the first step
+        _norm(network, "head.change", "head.normed"),
         _node("Unsqueeze", ["head.normed", "head.first"], ["head.embeddings"]),
-        *(
-            [_node("Split", ["state", "head.sizes"], ["head.hidden", "head.cell"], axis=1)]
-            if lstm
-            else [_node("Identity", ["state"], ["head.hidden"])]
-        ),
         _node("Unsqueeze", ["head.hidden", "head.first"], ["head.hidden_before"]),
         *([_node("Unsqueeze", ["head.cell", "head.first"], ["head.cell_before"])] if lstm else []),
         recurrent_node(
@@ -96,16 +96,23 @@ def step_graph(parts: GraphParts) -> ModelProto:
             ["", "head.hidden_after", "head.cell_after"],
         ),
         _node("Squeeze", ["head.hidden_after", "head.first"], ["embedding"]),
-        *(
-            [
-                _node("Squeeze", ["head.cell_after", "head.first"], ["head.cell_out"]),
-                _node("Concat", ["embedding", "head.cell_out"], ["state_out"], axis=1),
-            ]
-            if lstm
-            else [_node("Identity", ["embedding"], ["state_out"])]
+        *([_node("Squeeze", ["head.cell_after", "head.first"], ["head.cell_out"])] if lstm else []),
+        _node("Mul", ["head.started", "head.zero"], ["head.zeros"]),  # [N, 1]
+        _node("Add", ["head.zeros", "head.one"], ["head.ones"]),
+        _node(
+            "Concat",
+            ["embedding", *(["head.cell_out"] if lstm else []), "head.projected", "head.ones"],
+            ["state_out"],
+            axis=1,
         ),
     ]
-    constants = [_integers("head.first", [0]), *([_integers("head.sizes", [hidden, hidden])] if lstm else [])]
+    sizes = [hidden, *([hidden] if lstm else []), network.norm.normalized_shape[0], 1]
+    constants = [
+        _integers("head.first", [0]),
+        _integers("head.sizes", sizes),
+        _floats("head.zero", np.zeros(1)),
+        _floats("head.one", np.ones(1)),
+    ]
     state: list[str | int | None] = ["batch", network.state_size]
     inputs = [helper.make_tensor_value_info("state", TensorProto.FLOAT, state)]
     outputs = [
@@ -119,18 +126,27 @@ def clip_graph(parts: GraphParts, height: int, width: int) -> ModelProto:
     """``frames`` uint8 ``[N, T, H, W, 3]`` and ``lengths`` int64 ``[N]``, at least 1 -> ``probabilities`` ``[N, C]``
     after the last step of each clip."""
     network = parts.network
-    features = network.norm.normalized_shape[0]
     nodes = [
         _node("Shape", ["frames"], ["head.clips_and_steps"], start=0, end=2),
         _node("Concat", ["head.clips_and_steps", "head.rest"], ["head.by_clip"], axis=0),
-        _norm(network, FEATURES, "head.normed"),
-        _node("Reshape", ["head.normed", "head.by_clip"], ["head.of_clips"]),  # [N, T, D]
-        _node("Transpose", ["head.of_clips"], ["head.embeddings"], perm=[1, 0, 2]),  # [T, N, D]
+        _node("MatMul", [FEATURES, "head.project"], ["head.projected"]),
+        _node("Reshape", ["head.projected", "head.by_clip"], ["head.of_clips"]),  # [N, T, P]
+        _node("Transpose", ["head.of_clips"], ["head.steps"], perm=[1, 0, 2]),  # [T, N, P]
+        _node("Slice", ["head.steps", "head.first", "head.second", "head.first"], ["head.first_step"]),
+        _node("Slice", ["head.steps", "head.first", "head.end", "head.first"], ["head.earlier_steps"]),
+        _node("Concat", ["head.first_step", "head.earlier_steps"], ["head.before"], axis=0),
+        _node("Sub", ["head.steps", "head.before"], ["head.change"]),
+        _norm(network, "head.change", "head.embeddings"),
         _node("Cast", ["lengths"], ["head.lengths"], to=TensorProto.INT32),
         recurrent_node(network.recurrent, ("head.embeddings", "head.lengths", "", ""), ["", "head.last", ""]),
         _node("Squeeze", ["head.last", "head.first"], ["embedding"]),
     ]
-    constants = [_integers("head.rest", [features]), _integers("head.first", [0])]
+    constants = [
+        _integers("head.rest", [network.norm.normalized_shape[0]]),
+        _integers("head.first", [0]),
+        _integers("head.second", [1]),
+        _integers("head.end", [-1]),
+    ]
     inputs = [helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"])]
     model = _joined(parts, nodes, constants, inputs, [])
     _take_clips(model, height, width)
@@ -175,7 +191,7 @@ def _joined(
         [
             *cnn.graph.initializer,
             *recurrent_weights(network.recurrent),
-            *_norm_weights(network),
+            *_input_weights(network),
             *constants,
             *tail.graph.initializer,
         ],
@@ -200,9 +216,17 @@ def _norm(network: ClipClassifier, source: str, target: str) -> NodeProto:
     return _node("LayerNormalization", inputs, [target], axis=-1, epsilon=network.norm.eps)
 
 
-def _norm_weights(network: ClipClassifier) -> list[TensorProto]:
-    named = (("head.norm.scale", network.norm.weight), ("head.norm.bias", network.norm.bias))
-    return [numpy_helper.from_array(tensor.detach().cpu().float().numpy(), name) for name, tensor in named]
+def _input_weights(network: ClipClassifier) -> list[TensorProto]:
+    """The weights between the CNN and the recurrent node."""
+    return [
+        _floats("head.project", _array(network.project.weight).T),
+        _floats("head.norm.scale", _array(network.norm.weight)),
+        _floats("head.norm.bias", _array(network.norm.bias)),
+    ]
+
+
+def _array(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return tensor.detach().cpu().float().numpy()
 
 
 def _node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> NodeProto:
@@ -211,3 +235,7 @@ def _node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -
 
 def _integers(name: str, values: list[int]) -> TensorProto:
     return numpy_helper.from_array(np.array(values, np.int64), name)
+
+
+def _floats(name: str, values: np.ndarray[Any, Any]) -> TensorProto:
+    return numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name)

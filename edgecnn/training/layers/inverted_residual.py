@@ -155,7 +155,12 @@ class StagedNetwork(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, 1280]``."""
-        return torch.flatten(self.pool(self.head(self.blocks(self.stem(images)))), 1)
+        return torch.flatten(self.pool(self.feature_map(images)), 1)
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> ``[N, 1280, h, w]``."""
+        found: Tensor = self.head(self.blocks(self.stem(images)))
+        return found
 
     def early_parts(self) -> list[nn.Module]:
         """Stem and blocks, in order."""

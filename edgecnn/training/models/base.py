@@ -25,6 +25,13 @@ class ImageClassifier(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, D]``."""
 
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> the last feature map ``[N, C, h, w]``, not yet pooled.
+
+        Here the pooled features as a map of one cell, ``[N, D, 1, 1]``, for networks that do not tell their last map.
+        """
+        return self.features(images)[:, :, None, None]
+
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> logits ``[N, C]``; ``[N, 1]`` of a one-logit network."""
         logits: Tensor = self.classifier(self.features(images))

@@ -50,7 +50,12 @@ class MobileNetV1Quarter(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, 256]``."""
-        return torch.flatten(self.pool(self.blocks(self.stem(images))), 1)
+        return torch.flatten(self.pool(self.feature_map(images)), 1)
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> ``[N, 256, h, w]``."""
+        found: Tensor = self.blocks(self.stem(images))
+        return found
 
 
 def _conv_norm(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:

@@ -74,6 +74,10 @@ class MobileNetV3Small(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> features ``[N, 1024]``."""
-        pooled = torch.flatten(self.pool(self.head(self.blocks(self.stem(images)))), 1)
-        features: Tensor = self.embedding(pooled)
+        features: Tensor = self.embedding(torch.flatten(self.pool(self.feature_map(images)), 1))
         return features
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> ``[N, 576, h, w]``."""
+        found: Tensor = self.head(self.blocks(self.stem(images)))
+        return found

@@ -58,4 +58,9 @@ class ResNet8(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> pooled features ``[N, 64]``."""
-        return torch.flatten(self.pool(self.blocks(self.stem(images))), 1)
+        return torch.flatten(self.pool(self.feature_map(images)), 1)
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> ``[N, 64, h, w]``."""
+        found: Tensor = self.blocks(self.stem(images))
+        return found

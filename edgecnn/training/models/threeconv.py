@@ -43,5 +43,10 @@ class ThreeConv(ImageClassifier):
 
     def features(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> the dense layer's output ``[N, 512]``."""
-        features: Tensor = self.dense(self.convolutions(images))
+        features: Tensor = self.dense(self.feature_map(images))
         return features
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> ``[N, 128, h, w]``."""
+        found: Tensor = self.convolutions(images)
+        return found

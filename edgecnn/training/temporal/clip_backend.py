@@ -58,7 +58,7 @@ class ClipBackend:
         """uint8 ``[N, H, W, 3]`` RGB -> embeddings of the CNN ``[N, D]``, on the CPU."""
         with torch.inference_mode():
             inputs = normalize(images, self.manifest.normalization, self._device)
-            return self.network.backbone.features(inputs).float().cpu()
+            return self.network.embed(inputs).float().cpu()
 
     def start(self, sources: int = 1) -> NDArray[np.float32]:
         """The state ``[N, S]`` before the first step: zeros."""
@@ -67,7 +67,7 @@ class ClipBackend:
     def step(self, images: Image, state: NDArray[np.float32]) -> StepOutputs:
         """Runs one step: uint8 ``[N, H, W, 3]`` RGB and the packed state ``[N, S]`` of each source."""
         with torch.inference_mode():
-            embedding = self.network.backbone.features(normalize(images, self.manifest.normalization, self._device))
+            embedding = self.network.embed(normalize(images, self.manifest.normalization, self._device))
             hidden, after = self.network.step(embedding, torch.from_numpy(state).to(self._device))
             logits = self.network.classifier(hidden)
             scores = None if self.score is None else self.score.to(self._device)(hidden, logits).cpu().numpy()

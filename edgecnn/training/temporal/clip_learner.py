@@ -43,7 +43,7 @@ def clip_embeddings(
         return torch.from_numpy(batch.steps).to(device)
     clips, longest = batch.steps.shape[:2]
     valid = np.arange(longest) < batch.lengths[:, None]  # [N, T]
-    embedded = network.backbone.features(normalize(batch.steps[valid], normalization, device))  # [frames, D]
+    embedded = network.embed(normalize(batch.steps[valid], normalization, device))  # [frames, D]
     embeddings = embedded.new_zeros((clips, longest, embedded.shape[1]))
     embeddings[torch.from_numpy(valid).to(device)] = embedded
     return embeddings

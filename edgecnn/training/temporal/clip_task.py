@@ -197,7 +197,7 @@ def _embedder(network: ClipClassifier, setup: Setup) -> Callable[[Image], NDArra
 
     def embed(images: Image) -> NDArray[Any]:
         with torch.inference_mode():
-            return network.backbone.features(normalize(images, setup.normalization, setup.device)).float().cpu().numpy()
+            return network.embed(normalize(images, setup.normalization, setup.device)).float().cpu().numpy()
 
     return embed
 

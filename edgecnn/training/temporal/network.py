@@ -3,6 +3,9 @@
 The recurrent layer is an LSTM (Hochreiter and Schmidhuber, 1997) or a GRU (Cho et al., arXiv 1406.1078). Its weights
 are the same at every step, so a clip may have any length. It starts from a state of zeros, and its last state is the
 memory of the whole clip.
+
+The recurrent layer reads how the embedding changes from step to step, not the embedding itself. The embedding names
+the scene: with it, a few thousand clips are learned by heart, and what happens in them is not.
 """
 
 from __future__ import annotations
@@ -15,10 +18,14 @@ from torch import Tensor, nn
 from edgecnn.manifest import TemporalKind, TemporalSpec
 from edgecnn.training.models.base import ImageClassifier
 
-__all__ = ["HIDDEN", "ClipClassifier", "embedding_size", "recurrent_network"]
+__all__ = ["CHANGE", "GRID", "HIDDEN", "ClipClassifier", "embedding_size", "recurrent_network"]
 
 HIDDEN = 128
-"""Size of the hidden state. A step then costs at most 0.8 M multiply-accumulates for 1,280 features."""
+"""Size of the hidden state."""
+GRID = 6
+"""The feature map is averaged to at most so many rows and columns: the mean of all places would lose the place."""
+CHANGE = 128
+"""Size of the projected embedding whose change the recurrent layer reads."""
 
 
 class ClipClassifier(ImageClassifier):
@@ -30,6 +37,7 @@ class ClipClassifier(ImageClassifier):
         kind: the recurrent layer.
         classes: C.
         hidden: size H of the hidden state.
+        change: size P of the projected embedding.
         dropout: of the hidden state before the linear layer.
     """
 
@@ -40,14 +48,16 @@ class ClipClassifier(ImageClassifier):
         kind: TemporalKind,
         classes: int,
         hidden: int = HIDDEN,
+        change: int = CHANGE,
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
         backbone.classifier = nn.Identity()
         self.backbone = backbone
         self.kind = kind
-        self.norm = nn.LayerNorm(features)
-        self.recurrent: nn.GRU | nn.LSTM = (nn.GRU if kind == "gru" else nn.LSTM)(features, hidden, batch_first=True)
+        self.project = nn.Linear(features, change, bias=False)
+        self.norm = nn.LayerNorm(change)
+        self.recurrent: nn.GRU | nn.LSTM = (nn.GRU if kind == "gru" else nn.LSTM)(change, hidden, batch_first=True)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, classes))
         self.memory_format = backbone.memory_format  # type: ignore[misc]  # as the CNN's pixels lie
 
@@ -58,29 +68,47 @@ class ClipClassifier(ImageClassifier):
 
     @property
     def state_size(self) -> int:
-        """Size S of the packed state: H for a GRU; 2 H for an LSTM, the hidden state before the cell state."""
+        """Size S of the packed state: the recurrent layer's (H for a GRU; 2 H for an LSTM, the hidden state before the
+        cell state), then the projected embedding of the step before, P, then 1 after the first step."""
+        return self.memory_size + self.norm.normalized_shape[0] + 1
+
+    @property
+    def memory_size(self) -> int:
+        """How much of the packed state is the recurrent layer's."""
         return self.hidden * (2 if self.kind == "lstm" else 1)
 
     def features(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> hidden states ``[N, H]`` after clips of one frame."""
         start = images.new_zeros((len(images), self.state_size))
-        return self.step(self.backbone.features(images), start)[0]
+        return self.step(self.embed(images), start)[0]
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Normalised images, float ``[N, 3, H, W]`` -> embeddings ``[N, D]``."""
+        return _embed(self.backbone, images)
 
     def early_parts(self) -> list[nn.Module]:
         """The parts of the CNN that see a frame first, in order."""
         return self.backbone.early_parts()
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """The weights after the CNN: of the normalisation, the recurrent layer and the classifier."""
-        return [p for part in (self.norm, self.recurrent, self.classifier) for p in part.parameters()]
+        """The weights after the CNN: of the projection, the normalisation, the recurrent layer and the classifier."""
+        return [p for part in (self.project, self.norm, self.recurrent, self.classifier) for p in part.parameters()]
 
     def hidden_states(self, embeddings: Tensor) -> Tensor:
         """Embeddings ``[N, T, D]`` -> hidden states ``[N, T, H]`` after every step, from a state of zeros.
 
         Steps after the end of a shorter clip do not change the steps before: the layer reads forward only.
         """
-        states: Tensor = self.recurrent(self.norm(embeddings))[0]
+        states: Tensor = self.recurrent(self.norm(self.changes(embeddings)))[0]
         return states
+
+    def changes(self, embeddings: Tensor) -> Tensor:
+        """Embeddings ``[N, T, D]`` -> change of the projected embedding since the step before ``[N, T, P]``.
+
+        Zeros at the first step.
+        """
+        projected = self.project(embeddings)
+        return projected - torch.cat((projected[:, :1], projected[:, :-1]), dim=1)
 
     def at_every_step(self, embeddings: Tensor) -> Tensor:
         """Embeddings ``[N, T, D]`` -> logits ``[N, T, C]`` after every step."""
@@ -92,9 +120,16 @@ class ClipClassifier(ImageClassifier):
 
         The formulas of torch's layers, written out: exporters trace them as plain matrix products.
         """
+        memory, before, started = state.split((self.memory_size, state.shape[1] - self.memory_size - 1, 1), dim=1)
+        projected = self.project(embedding)
+        hidden, memory = self._recur(self.norm((projected - before) * started), memory)
+        return hidden, torch.cat((memory, projected, torch.ones_like(started)), dim=1)
+
+    def _recur(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of the recurrent layer: ``[N, P]`` and its part of the state -> hidden state and next state."""
         input_weight, memory_weight, input_bias, memory_bias = cast("list[Tensor]", self.recurrent.all_weights[0])
         before = state[:, : self.hidden]
-        inputs = nn.functional.linear(self.norm(embedding), input_weight, input_bias)
+        inputs = nn.functional.linear(inputs, input_weight, input_bias)
         memory = nn.functional.linear(before, memory_weight, memory_bias)
         if self.kind == "gru":
             reset_in, update_in, new_in = inputs.chunk(3, dim=1)
@@ -113,7 +148,7 @@ def embedding_size(backbone: ImageClassifier, size: tuple[int, int]) -> int:
     """Size D of the embedding of images of this height and width, in pixels."""
     training = backbone.training
     with torch.no_grad():
-        found = backbone.eval().features(torch.zeros(1, 3, *size)).shape[1]
+        found = _embed(backbone.eval(), torch.zeros(1, 3, *size)).shape[1]
     backbone.train(training)
     return found
 
@@ -122,5 +157,14 @@ def recurrent_network(
     backbone: ImageClassifier, spec: TemporalSpec, classes: int, size: tuple[int, int]
 ) -> ClipClassifier:
     """The network of a checkpoint, with any weights; ``size`` is the height and width of its images."""
-    hidden = spec.state_size // (2 if spec.kind == "lstm" else 1)
+    hidden = (spec.state_size - CHANGE - 1) // (2 if spec.kind == "lstm" else 1)
     return ClipClassifier(backbone, embedding_size(backbone, size), spec.kind, classes, hidden)
+
+
+def _embed(backbone: ImageClassifier, images: Tensor) -> Tensor:
+    """The feature map, averaged to cells of whole pixels: float ``[N, 3, H, W]`` -> ``[N, D]``."""
+    found = backbone.feature_map(images)  # [N, C, h, w]
+    cell = [-(-side // GRID) for side in found.shape[2:]]
+    if cell != [1, 1]:
+        found = nn.functional.avg_pool2d(found, cell, ceil_mode=True, count_include_pad=False)
+    return found.flatten(1)

@@ -21,7 +21,7 @@ from edgecnn.manifest import (
 )
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.temporal.clip_backend import ClipBackend
-from edgecnn.training.temporal.network import ClipClassifier
+from edgecnn.training.temporal.network import ClipClassifier, embedding_size
 from exporters.options import OPSET
 from exporters.temporal.graphs import clip_graph, step_graph, trace_parts
 
@@ -30,7 +30,8 @@ SIDE, HIDDEN = 24, 16
 
 def backend(kind: TemporalKind, unknown: UnknownRule | None = None) -> ClipBackend:
     torch.manual_seed(3)
-    network = ClipClassifier(find_model("resnet8").build(3, SIDE), 64, kind, 3, hidden=HIDDEN).eval()
+    backbone = find_model("resnet8").build(3, SIDE)
+    network = ClipClassifier(backbone, embedding_size(backbone, (SIDE, SIDE)), kind, 3, hidden=HIDDEN).eval()
     manifest = Manifest(
         labels=("left", "right", "still"),
         input=InputSpec(SIDE, SIDE),

@@ -15,7 +15,7 @@ from edgecnn.training.temporal.clip_batches import ClipBatch, clip_batch, traini
 from edgecnn.training.temporal.clip_data import ClipSample
 from edgecnn.training.temporal.clip_learner import clip_embeddings, clip_losses
 from edgecnn.training.temporal.frame_labels import UNLABELLED
-from edgecnn.training.temporal.network import ClipClassifier
+from edgecnn.training.temporal.network import ClipClassifier, embedding_size
 from edgecnn.training.temporal.step_store import StepStore
 
 SIDE, CPU = 16, torch.device("cpu")
@@ -39,7 +39,8 @@ def samples(tmp_path: Path) -> tuple[StepStore, list[ClipSample]]:
 
 def small_network() -> ClipClassifier:
     torch.manual_seed(0)
-    return ClipClassifier(find_model("resnet8").build(2, SIDE), 64, "gru", 2, hidden=8).eval()
+    backbone = find_model("resnet8").build(2, SIDE)
+    return ClipClassifier(backbone, embedding_size(backbone, (SIDE, SIDE)), "gru", 2, hidden=8).eval()
 
 
 def logits(batch: ClipBatch) -> torch.Tensor:
@@ -84,7 +85,7 @@ def test_embeddings_and_pixels_give_the_same_answers(samples: tuple[StepStore, l
     network = small_network()
     with torch.no_grad():
         flat = torch.from_numpy(batch.steps).reshape(-1, SIDE, SIDE, 3).permute(0, 3, 1, 2)
-        embedded = network.backbone.features((flat.float() - 127) / 128).reshape(2, 7, -1).numpy()
+        embedded = network.embed((flat.float() - 127) / 128).reshape(2, 7, -1).numpy()
         found = network.at_every_step(torch.from_numpy(embedded))
     assert torch.allclose(found[1], logits(batch)[1], atol=1e-4)
     assert torch.allclose(found[0, :3], logits(batch)[0, :3], atol=1e-4)
