@@ -107,7 +107,7 @@ class ClipClassifier(ImageClassifier):
 
         Zeros at the first step.
         """
-        projected = self.project(embeddings)
+        projected: Tensor = self.project(embeddings)
         return projected - torch.cat((projected[:, :1], projected[:, :-1]), dim=1)
 
     def at_every_step(self, embeddings: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class ClipClassifier(ImageClassifier):
 
         The formulas of torch's layers, written out: exporters trace them as plain matrix products.
         """
-        memory, before, started = state.split((self.memory_size, state.shape[1] - self.memory_size - 1, 1), dim=1)
+        memory, before, started = state[:, : self.memory_size], state[:, self.memory_size : -1], state[:, -1:]
         projected = self.project(embedding)
         hidden, memory = self._recur(self.norm((projected - before) * started), memory)
         return hidden, torch.cat((memory, projected, torch.ones_like(started)), dim=1)
