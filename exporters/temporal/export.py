@@ -25,24 +25,19 @@ from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.temporal.clip_backend import ClipBackend
-from exporters.golden import TOLERANCE
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.options import OPSET, ExportOptions
+from exporters.temporal.clip_file import clip_file
+from exporters.temporal.golden_sequences import golden_sequences
 from exporters.temporal.graphs import clip_graph, step_graph, trace_parts
 from exporters.temporal.synthetic_clips import synthetic_clips
 from exporters.temporary_names import naming
 from exporters.written import ExportResult, Parity, write_examined
 
-__all__ = ["clip_file", "export_clips"]
+__all__ = ["export_clips"]
 
 _CLIPS, _STEPS = 24, 40  # compared: so many clips at most, and of each so many steps
 _TOLERANCE = 1e-4
-_GOLDEN_SEQUENCES, _GOLDEN_STEPS = 2, 4
-
-
-def clip_file(step_file: Path) -> Path:
-    """The clip file beside a step file: `model.onnx` and `model.clip.onnx`."""
-    return step_file.with_suffix(f".clip{step_file.suffix}")
 
 
 @dataclass(frozen=True)
@@ -196,29 +191,7 @@ def _check(path: Path, difference: float) -> None:
 
 
 def _golden(session: ModelSession, manifest: Manifest, clips: _Clips, options: ExportOptions) -> GoldenSamples | None:
-    """Sequences whose answers a replay must reach again, the state carried on from frame to frame."""
     if options.golden == "none":
         return None
     made = synthetic_clips(manifest.input.height, manifest.input.width)
-    chosen = (clips.steps if options.golden == "data" else made)[:_GOLDEN_SEQUENCES]
-    images: list[Image] = []
-    probabilities: list[NDArray[np.float32]] = []
-    scores: list[NDArray[np.float32]] = []
-    sequences: list[int] = []
-    for number, steps in enumerate(chosen):
-        state = session.start()
-        for row in steps[:_GOLDEN_STEPS]:
-            found = session.step(row[None], state)
-            assert found.state is not None
-            state = found.state
-            images.append(row)
-            probabilities.append(found.probabilities[0])
-            scores += [] if found.unknown_scores is None else [found.unknown_scores[0]]
-            sequences.append(number)
-    return GoldenSamples(
-        np.stack(images),
-        np.stack(probabilities),
-        TOLERANCE[manifest.precision],
-        np.array(scores, np.float32) if scores else None,
-        tuple(sequences),
-    )
+    return golden_sequences(session, clips.steps if options.golden == "data" else made, manifest.precision)

@@ -19,13 +19,11 @@ from edgecnn.training.temporal.clip_backend import ClipBackend
 from edgecnn.training.temporal.network import ClipClassifier
 from exporters.graph.export_passes import PASSES
 from exporters.graph.passes import run_passes
+from exporters.temporal.cnn_part import FEATURES
 from exporters.temporal.recurrent_node import recurrent_node, recurrent_weights
 from exporters.tracing import ir_version, trace
 
-__all__ = ["FEATURES", "GraphParts", "clip_graph", "step_graph", "trace_parts"]
-
-FEATURES = "features"
-"""The tensor that holds the CNN's embedding of each frame, ``[N, D]``."""
+__all__ = ["GraphParts", "clip_graph", "step_graph", "trace_parts"]
 
 
 @dataclass(frozen=True, eq=False)

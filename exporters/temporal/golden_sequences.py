@@ -1,0 +1,54 @@
+"""Golden samples of a step file: short sequences of frames, whose replay proves the state too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.preprocess import Image
+from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.session.model_session import ModelSession
+from exporters.golden import TOLERANCE
+
+__all__ = ["golden_sequences", "sequences_of"]
+
+_SEQUENCES, _STEPS = 2, 4
+
+
+def golden_sequences(session: ModelSession, clips: Sequence[Image], precision: str) -> GoldenSamples:
+    """Sequences whose answers a replay must reach again, the state carried on from frame to frame.
+
+    Args:
+        session: the step file, which gives the expected probabilities and unknown scores.
+        clips: uint8 ``[T, H, W, 3]`` RGB of the model's size each; the first steps of the first ones are taken.
+        precision: sets the tolerance.
+    """
+    images: list[Image] = []
+    probabilities: list[NDArray[np.float32]] = []
+    scores: list[NDArray[np.float32]] = []
+    sequences: list[int] = []
+    for number, steps in enumerate(clips[:_SEQUENCES]):
+        state = session.start()
+        for row in steps[:_STEPS]:
+            found = session.step(row[None], state)
+            assert found.state is not None
+            state = found.state
+            images.append(row)
+            probabilities.append(found.probabilities[0])
+            scores += [] if found.unknown_scores is None else [found.unknown_scores[0]]
+            sequences.append(number)
+    return GoldenSamples(
+        np.stack(images),
+        np.stack(probabilities),
+        TOLERANCE[precision],
+        np.array(scores, np.float32) if scores else None,
+        tuple(sequences),
+    )
+
+
+def sequences_of(samples: GoldenSamples) -> list[Image]:
+    """The frames of each sequence, uint8 ``[T, H, W, 3]``."""
+    numbers = np.array(samples.sequences or (0,) * len(samples.images))
+    return [samples.images[numbers == number] for number in dict.fromkeys(numbers.tolist())]
