@@ -9,14 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import onnx
 from onnx import ModelProto
 
 from edgecnn.atomic import atomic_path, check_apart, check_writable
-from edgecnn.data.loading import Skipped, fitted_batches
-from edgecnn.errors import DataError, GateError, ModelError, UsageError
-from edgecnn.preprocess import Image
+from edgecnn.data.loading import Skipped
+from edgecnn.errors import GateError, ModelError, UsageError
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.admission.admission import admit_own
 from edgecnn.runtime.analysis.inspect import inspect_model
@@ -47,10 +45,13 @@ from exporters.quantization.candidates import (
     write_candidate,
 )
 from exporters.quantization.equalize import equalize
-from exporters.quantization.eval_images import choose_images
+from exporters.quantization.eval_images import MIN_IMAGES, QuantizationImages, choose_images
 from exporters.quantization.mixed_precision import measure_sensitivity, mixed_candidates
 from exporters.quantization.qdq import never_quantized
 from exporters.quantization.targets import TARGETS, Target
+from exporters.temporal.clip_file import find_clip_graph, write_clip_form
+from exporters.temporal.cnn_part import cut_cnn
+from exporters.temporal.quantization_clips import choose_clips
 from exporters.temporary_names import naming
 
 __all__ = [
@@ -65,7 +66,6 @@ __all__ = [
 
 Decision = Literal["int8", "mixed", "fp32"]
 
-_MIN_IMAGES = 4
 _EQUALIZED_ON = 32  # images
 
 
@@ -116,6 +116,7 @@ class QuantizeResult:
     attempts: tuple[Attempt, ...]  # everything that was evaluated, in order
     note: str  # which images it was evaluated on
     skipped: tuple[Skipped, ...]
+    clip_file: str | None = None  # of a recurrent model, where the float file has one beside it
 
 
 def quantize(
@@ -166,19 +167,31 @@ def quantize_for(
     file = read_model_file(model)  # once: what is quantized, what is compared with and what ships instead are the same
     proto = parse_float_model(model, file.content)
     session = open_session(file, "cpu")
+    clip = None if session.manifest.temporal is None else find_clip_graph(model, proto)
     _prepare(model, proto, session)
-    chosen = choose_images(Path(data), session, options.samples, options.seed)
+    chosen = _choose(Path(data), session, options)
     reporter.plan(_plan(len(chosen.calibration), len(chosen.evaluated), _methods(options), len(paths)))
-    images, skipped = _read(chosen.calibration, session, reporter)
-    calibrated = calibrate(equalize(proto, images[:_EQUALIZED_ON]), session, images, reporter)
+    images = chosen.calibration_set(session, reporter.stage("reading calibration images"))
+    cnn = proto if session.manifest.temporal is None else cut_cnn(proto)
+    calibrated = calibrate(
+        equalize(cnn, images.fitted[:_EQUALIZED_ON]), session, images, reporter, None if cnn is proto else proto
+    )
     acceptance = AcceptanceTest.from_float(
         session, file, chosen, Gates(options.max_drop, options.min_speedup), reporter
     )
     targets = [(TARGETS[name], Path(path)) for name, path in paths.items()]
     return tuple(
-        _quantize_one(calibrated, replace(acceptance, here=target.here), target, path, options, tuple(skipped))
+        _quantize_one(calibrated, replace(acceptance, here=target.here), target, path, options, images.skipped, clip)
         for target, path in targets
     )
+
+
+def _choose(data: Path, session: ModelSession, options: QuantizeOptions) -> QuantizationImages:
+    if session.manifest.temporal is not None:
+        return choose_clips(data, session, options.samples, options.seed, options.fps)
+    if options.fps is not None:
+        raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
+    return choose_images(data, session, options.samples, options.seed)
 
 
 def _methods(options: QuantizeOptions) -> tuple[str, ...]:
@@ -217,6 +230,7 @@ def _quantize_one(
     path: Path,
     options: QuantizeOptions,
     skipped: tuple[Skipped, ...],
+    clip: ModelProto | None,
 ) -> QuantizeResult:
     methods = _methods(options)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
@@ -255,6 +269,7 @@ def _quantize_one(
             kept_float=_kept_float(calibrated),
             attempts=tuple(trial.attempt for trial in trials),
             note=acceptance.chosen.note,
+            clip_file=None if clip is None else str(write_clip_form(clip, path)),
             skipped=(*skipped, *acceptance.expected.skipped),
         )
 
@@ -283,21 +298,21 @@ def _evaluate(
 
 
 def decide(attempts: Sequence[Attempt], acceptance: AcceptanceTest) -> tuple[Decision, str]:
-    """Decides by point estimates. The reason says if there are too few images to resolve the accuracy gate."""
-    first, last = attempts[0], attempts[-1]
+    """Decides by point estimates. The reason says if there are too few of them to resolve the accuracy gate."""
+    first, last, noun = attempts[0], attempts[-1], acceptance.chosen.noun
     told = acceptance.explain(last)
     if last.holds and not last.float_blocks:
-        return "int8", f"int8 holds on {last.images} images: {told}"
+        return "int8", f"int8 holds on {last.images} {noun}: {told}"
     if last.holds:
         blocks = _counted(len(last.float_blocks))
         return (
             "mixed",
             (
-                f"with {blocks} in float it holds on {last.images} images: {told}; int8 alone failed: "
+                f"with {blocks} in float it holds on {last.images} {noun}: {told}; int8 alone failed: "
                 f"{acceptance.explain(first)}"
             ),
         )
-    failed = f"the float model ships, int8 failed its gate on {first.images} images: {acceptance.explain(first)}"
+    failed = f"the float model ships, int8 failed its gate on {first.images} {noun}: {acceptance.explain(first)}"
     if len(attempts) == 1:
         return "fp32", failed
     return "fp32", f"{failed}; nor does it hold with {_counted(len(last.float_blocks))} in float: {told}"
@@ -311,8 +326,8 @@ def _check(options: QuantizeOptions, targets: Iterable[str]) -> None:
     for target in targets:
         if target not in TARGETS:
             raise UsageError(f"--target {target}: unknown target; known targets: {', '.join(TARGETS)}")
-    if options.samples < _MIN_IMAGES:
-        raise UsageError(f"--samples {options.samples}: expected at least {_MIN_IMAGES}")
+    if options.samples < MIN_IMAGES:
+        raise UsageError(f"--samples {options.samples}: expected at least {MIN_IMAGES}")
     if options.max_drop < 0 or options.min_speedup < 0:
         raise UsageError(
             f"--max-drop {options.max_drop:g} and --min-speedup {options.min_speedup:g}: expected 0 or more"
@@ -334,6 +349,8 @@ def _kept_float(calibrated: Calibrated) -> tuple[KeptFloat, ...]:
 def _prepare(path: Path, proto: ModelProto, session: ModelSession) -> None:
     """Brings the graph into the form that calibration and quantization read. Raises :class:`ModelError`."""
     manifest = session.manifest
+    if manifest.temporal is not None:
+        session.require_steps()
     adopted_half = manifest.precision == "fp16" and manifest.training.run == "adopted"  # there is no float32 file of it
     if manifest.precision != "fp32" and not adopted_half:
         raise ModelError(
@@ -347,19 +364,3 @@ def _prepare(path: Path, proto: ModelProto, session: ModelSession) -> None:
     run_passes(proto, (drop_identities, explicit_pads, fold_pad_into_conv, count_inside))
     complete_types(proto)
     write_out_hard_sigmoids(proto)
-
-
-def _read(paths: Sequence[Path], session: ModelSession, reporter: Reporter) -> tuple[Image, list[Skipped]]:
-    progress = reporter.stage("reading calibration images")
-    images: list[Image] = []
-    skipped: list[Skipped] = []
-    for batch in fitted_batches(paths, session.manifest, 32):
-        images.append(batch.images)
-        skipped += batch.skipped
-        progress(sum(map(len, images)) + len(skipped), len(paths))
-    found = np.concatenate(images)
-    if len(found) < _MIN_IMAGES:
-        raise DataError(
-            f"{paths[0].parent}: {len(found)} readable images for calibration, at least {_MIN_IMAGES} are required"
-        )
-    return found, skipped

@@ -22,9 +22,9 @@ def open_model(path: str | Path, ep: str = "cpu") -> VerifiableModel:
     """
     if not is_checkpoint(Path(path)):
         return open_session(path, ep)
-    from edgecnn.training import open_checkpoint  # noqa: PLC0415  # loads torch
+    from edgecnn.training.temporal.clip_backend import open_any_checkpoint  # noqa: PLC0415  # loads torch
 
-    return open_checkpoint(Path(path))
+    return open_any_checkpoint(Path(path))
 
 
 def verify(
@@ -35,6 +35,7 @@ def verify(
     min_agreement: float = 0.98,
     ep: str = "cpu",
     progress: Progress | None = None,
+    fps: float | None = None,
 ) -> VerifyResult:
     """Compares forms of one model with a reference, from image file to label.
 
@@ -47,7 +48,8 @@ def verify(
         max_drop: largest allowed top-1 accuracy drop, as a fraction.
         min_agreement: smallest allowed share of equal predictions, as a fraction.
         ep: execution provider for the model files.
-        progress: receives the number of images done.
+        progress: receives the number of images or clips done.
+        fps: frames per second of clips that are folders of frames; None: that of the training clips.
 
     Raises:
         EdgeCNNError: a file cannot be opened, or the dataset cannot be read. A failed gate raises nothing; see
@@ -55,5 +57,5 @@ def verify(
     """
     opened = [open_model(path, ep) for path in (reference, *candidates)]
     return locate_divergence(
-        compare_models(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress), opened
+        compare_models(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress, fps), opened
     )

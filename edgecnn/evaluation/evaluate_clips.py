@@ -18,13 +18,22 @@ from edgecnn.data.left_out import left_out_by_reason
 from edgecnn.data.loading import Skipped
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError, UsageError
-from edgecnn.evaluation.evaluate import ValResult
+from edgecnn.evaluation.evaluate import DatasetPredictions, ValResult
 from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 
-__all__ = ["ClipPredictions", "StepModel", "StepResult", "classify_clip", "clip_reader", "read_clips", "validate_clips"]
+__all__ = [
+    "ClipPredictions",
+    "StepModel",
+    "StepResult",
+    "classify_clip",
+    "clip_rate",
+    "clip_reader",
+    "read_clips",
+    "validate_clips",
+]
 
 
 class StepResult(Protocol):
@@ -57,15 +66,11 @@ class StepModel(Protocol):
         """Runs one step: uint8 ``[N, H, W, 3]`` RGB and the state ``[N, S]``."""
 
 
-@dataclass(frozen=True)
-class ClipPredictions:
+@dataclass(frozen=True, kw_only=True)
+class ClipPredictions(DatasetPredictions):
     """The outputs of a model at the end of N readable clips, and the clips that could not be read."""
 
-    indices: tuple[int, ...]  # into the list that was given
-    probabilities: NDArray[np.float32]  # [N, C]
-    unknown_scores: NDArray[np.float32] | None  # [N], where the manifest's rule goes by them
-    skipped: tuple[Skipped, ...]
-    seconds: float
+    steps: NDArray[np.float32]  # [M, C] probabilities after each step of all clips, one clip after the other
 
 
 def clip_reader(manifest: Manifest, clips: Sequence[Path], fps: float | None) -> ClipReader:
@@ -86,21 +91,27 @@ def clip_reader(manifest: Manifest, clips: Sequence[Path], fps: float | None) ->
     return ClipReader(manifest.input, manifest.preprocess, manifest.temporal.frame_interval_s, fps or 1.0)
 
 
-def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> StepResult:
-    """The outputs at the end of one clip.
+def clip_rate(manifest: Manifest, fps: float | None) -> float:
+    """Frames per second of folders of frames: as given, or as those of the clips that the model was trained on."""
+    assert manifest.temporal is not None
+    return manifest.temporal.frame_rate if fps is None else fps
+
+
+def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> list[StepResult]:
+    """The outputs after each step of one clip; the last one tells the clip's class.
 
     Raises:
         InputNotFoundError, SourceError, ImageError, DataError: the clip cannot be read, or has no frames.
     """
-    state, found = model.start(1), None
+    state, found = model.start(1), list[StepResult]()
     for step in reader.steps(clip):
         if step.begins:
             state = model.start(1)
         for _ in range(step.count):
-            found = model.step(step.row[None], state)
-            assert found.state is not None
-            state = found.state
-    assert found is not None, "a clip without frames was refused"
+            found.append(model.step(step.row[None], state))
+            after = found[-1].state
+            assert after is not None
+            state = after
     return found
 
 
@@ -117,15 +128,17 @@ def read_clips(
     reader = clip_reader(model.manifest, clips, fps)
     indices: list[int] = []
     skipped: list[Skipped] = []
+    steps: list[NDArray[np.float32]] = []
     found: list[StepResult] = []
     for index, clip in enumerate(clips):
         try:
-            result = classify_clip(model, reader, clip)
+            results = classify_clip(model, reader, clip)
         except (ImageError, SourceError, DataError, InputNotFoundError) as error:
             skipped.append(Skipped(str(clip), str(error).removeprefix(f"{clip}: ")))
         else:
             indices.append(index)
-            found.append(result)
+            found.append(results[-1])
+            steps += [result.probabilities for result in results]
         if progress:
             progress(index + 1, len(clips))
     if not found:
@@ -137,6 +150,7 @@ def read_clips(
         unknown_scores=np.concatenate(scores) if scores else None,
         skipped=tuple(skipped),
         seconds=time.perf_counter() - start,
+        steps=np.concatenate(steps),
     )
 
 

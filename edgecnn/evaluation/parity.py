@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.data.clips.eval_clips import select_eval_clips
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.left_out import left_out_note
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ModelBackend, read_probabilities
+from edgecnn.evaluation.evaluate_clips import ClipPredictions, StepModel, clip_rate, read_clips
 from edgecnn.evaluation.metrics import mean_kl, signal_to_noise_db
+from edgecnn.manifest import Manifest
 from edgecnn.progress import Progress
 
-__all__ = ["Divergence", "Flip", "Stage", "VerifiableModel", "VerifyResult", "compare_models"]
+__all__ = ["Divergence", "Flip", "FrameParity", "Stage", "VerifiableModel", "VerifyResult", "compare_models"]
 
 
 class VerifiableModel(ModelBackend, Protocol):
@@ -51,8 +54,21 @@ class Flip:
 
 
 @dataclass(frozen=True)
+class FrameParity:
+    """Comparison of the answers after each step of all clips."""
+
+    frames: int  # steps of all clips
+    agreement: float  # share of them with the reference's answer
+    max_abs_diff: float
+    kl: float  # mean, in nats
+
+
+@dataclass(frozen=True)
 class Stage:
-    """Comparison of one form of the model with the reference. Differences are those of probabilities."""
+    """Comparison of one form of the model with the reference. Differences are those of probabilities.
+
+    A recurrent model is compared by its answers at the end of each clip; in its fields, images are clips.
+    """
 
     file: str
     kind: str
@@ -63,6 +79,7 @@ class Stage:
     kl: float  # mean, in nats
     sqnr_db: float | None  # of the centred logits; None where nothing differs
     flips: tuple[Flip, ...]
+    per_frame: FrameParity | None = None  # of a recurrent model; None for single images
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,7 @@ class VerifyResult:
     stages: tuple[Stage, ...]
     first_divergence: Divergence | None
     note: str  # which images were evaluated
+    unit: Literal["images", "clips"] = "images"  # what was evaluated
 
 
 def compare_models(
@@ -94,8 +112,9 @@ def compare_models(
     max_drop: float = 0.005,
     min_agreement: float = 0.98,
     progress: Progress | None = None,
+    fps: float | None = None,
 ) -> VerifyResult:
-    """Runs every form on every image, with its own preprocessing, and compares the predictions.
+    """Runs every form on every image or clip, with its own preprocessing, and compares the predictions.
 
     Args:
         reference: the model that the candidates must match.
@@ -103,14 +122,20 @@ def compare_models(
         data: a dataset. Without labels only agreement is tested.
         max_drop: largest allowed top-1 accuracy drop against the reference, as a fraction.
         min_agreement: smallest allowed share of equal predictions, as a fraction.
-        progress: receives the number of images done, over all stages.
+        progress: receives the number of images or clips done, over all stages.
+        fps: frames per second of clips that are folders of frames; None: that of the training clips.
 
     Raises:
-        UsageError: a candidate has different labels.
+        UsageError: a candidate has different labels, or is recurrent in another way.
         InputNotFoundError: the folder does not exist.
         DataError: the dataset has no images that the model can be evaluated on.
     """
     for candidate in candidates:
+        if candidate.manifest.temporal != reference.manifest.temporal:
+            raise UsageError(
+                f"{candidate.file}: is {_family(candidate.manifest)}, and {reference.file} is "
+                f"{_family(reference.manifest)}; verify compares forms of one model; give files of the same model"
+            )
         if candidate.manifest.labels != reference.manifest.labels:
             raise UsageError(
                 f"{candidate.file}: its labels ({_few(candidate.manifest.labels)}) differ from those of "
@@ -118,46 +143,77 @@ def compare_models(
                 f"({_few(reference.manifest.labels)}); verify compares forms of one model; give files of the same model"
             )
     record = next((r for model in (reference, *candidates) if (r := model.split_record)), None)
-    evaluated = select_eval_images(data, reference.manifest, record, labels_needed=False)
+    recurrent = reference.manifest.temporal is not None
+    evaluated = (
+        select_eval_clips(data, reference.manifest, record)
+        if recurrent
+        else select_eval_images(data, reference.manifest, record, labels_needed=False)
+    )
     models = (reference, *candidates)
-    predictions = [_read(model, evaluated.paths, i, len(models), progress) for i, model in enumerate(models)]
+    predictions = [_read(model, evaluated.paths, i, len(models), progress, fps) for i, model in enumerate(models)]
     paths = [evaluated.paths[i] for i in predictions[0].indices]
     truth = np.array([evaluated.truth[i] for i in predictions[0].indices]) if evaluated.truth else None
     stages = tuple(
-        _stage(model, found.probabilities, predictions[0].probabilities, truth, paths)
+        _stage(model, found, predictions[0], truth, paths)
         for model, found in zip(models, predictions, strict=True)
     )
-    first = next((d for s in stages if (d := _divergence(s, stages[0], max_drop, min_agreement))), None)
+    unit: Literal["images", "clips"] = "clips" if recurrent else "images"
+    first = next((d for s in stages if (d := _divergence(s, stages[0], max_drop, min_agreement, unit))), None)
     return VerifyResult(
         passed=first is None,
         images=len(paths),
         stages=stages,
         first_divergence=first,
         note=evaluated.note + left_out_note(evaluated.left_out),
+        unit=unit,
     )
 
 
+def _family(manifest: Manifest) -> str:
+    temporal = manifest.temporal
+    return "a model of single images" if temporal is None else f"a recurrent model ({temporal.kind})"
+
+
 def _read(
-    model: VerifiableModel, paths: Sequence[Path], i: int, of: int, progress: Progress | None
+    model: VerifiableModel, paths: Sequence[Path], i: int, of: int, progress: Progress | None, fps: float | None
 ) -> DatasetPredictions:
     def told(done: int, total: int, note: str = "") -> None:
         if progress:
             progress(i * total + done, of * total, note or model.file)
 
+    if model.manifest.temporal is not None:
+        return read_clips(cast("StepModel", model), paths, clip_rate(model.manifest, fps), told)
     return read_probabilities(model, paths, told)
+
+
+def _answered(found: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Probabilities ``[N, C]`` that can be compared, and the answers ``[N]``; -1 where one is not a number."""
+    finite = np.asarray(np.isfinite(found).all(axis=1))
+    return np.where(finite[:, None], found, np.float32(1 / found.shape[1])), np.where(finite, found.argmax(1), -1)
+
+
+def _per_frame(found: DatasetPredictions, expected: DatasetPredictions) -> FrameParity | None:
+    if not (isinstance(found, ClipPredictions) and isinstance(expected, ClipPredictions)):
+        return None
+    probabilities, answers = _answered(found.steps)
+    return FrameParity(
+        frames=len(answers),
+        agreement=float((answers == expected.steps.argmax(1)).mean()),
+        max_abs_diff=float(np.abs(probabilities - expected.steps).max()),
+        kl=mean_kl(expected.steps, probabilities),
+    )
 
 
 def _stage(
     model: VerifiableModel,
-    found: NDArray[np.float32],
-    expected: NDArray[np.float32],
+    predictions: DatasetPredictions,
+    reference: DatasetPredictions,
     truth: NDArray[np.intp] | None,
     paths: Sequence[Path],
 ) -> Stage:
-    finite = np.asarray(np.isfinite(found).all(axis=1))
-    answers: NDArray[np.intp] = np.where(finite, found.argmax(1), -1)
+    expected = reference.probabilities
+    found, answers = _answered(predictions.probabilities)
     wanted = expected.argmax(1)  # NaN is no answer, so it agrees with no other
-    found = np.where(finite[:, None], found, np.float32(1 / found.shape[1]))
     labels = (*model.manifest.labels, "no prediction")
     flips = tuple(
         Flip(str(paths[i]), labels[wanted[i]], labels[answers[i]]) for i in np.flatnonzero(answers != wanted).tolist()
@@ -172,13 +228,16 @@ def _stage(
         kl=mean_kl(expected, found),
         sqnr_db=signal_to_noise_db(expected, found),
         flips=flips,
+        per_frame=_per_frame(predictions, reference),
     )
 
 
-def _divergence(stage: Stage, reference: Stage, max_drop: float, min_agreement: float) -> Divergence | None:
+def _divergence(
+    stage: Stage, reference: Stage, max_drop: float, min_agreement: float, unit: str
+) -> Divergence | None:
     if stage.agreement < min_agreement:
         return Divergence(
-            stage.file, f"agrees on {stage.agreement:.2%} of the images, at least {min_agreement:.2%} is required"
+            stage.file, f"agrees on {stage.agreement:.2%} of the {unit}, at least {min_agreement:.2%} is required"
         )
     if stage.top1 is not None and reference.top1 is not None and reference.top1 - stage.top1 > max_drop + 1e-12:
         return Divergence(

@@ -32,7 +32,7 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; } .gone { width: 160px; 
 def parity_page(result: VerifyResult) -> str:
     """Returns the HTML of the page. Images that cannot be read any more are shown as grey boxes."""
     body = [
-        f"<h1>Forms of one model on {result.images} images</h1>",
+        f"<h1>Forms of one model on {result.images} {result.unit}</h1>",
         _verdict(result),
         f"<p>Evaluated {text(result.note)}.</p>",
         _table(result),

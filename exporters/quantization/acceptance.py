@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.evaluation.evaluate import DatasetPredictions, read_probabilities
+from edgecnn.evaluation.evaluate import DatasetPredictions
 from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.progress import Reporter
@@ -88,11 +88,11 @@ class AcceptanceTest:
         Args:
             session: the float model, opened.
             file: the same, for the race at one thread.
-            chosen: the images to evaluate on.
+            chosen: the images or clips to evaluate on.
             gates: what a candidate must hold.
             reporter: receives stages and progress.
         """
-        expected = read_probabilities(session, chosen.evaluated, reporter.stage("evaluating float"))
+        expected = chosen.read(session, reporter.stage("evaluating float"))
         truth = None if chosen.truth is None else np.array([chosen.truth[i] for i in expected.indices])
         return cls(file=file, chosen=chosen, expected=expected, truth=truth, gates=gates, reporter=reporter)
 
@@ -105,11 +105,8 @@ class AcceptanceTest:
         self, candidate: Path, precision: Precision, float_blocks: Sequence[str] = ()
     ) -> tuple[Attempt, DatasetPredictions]:
         """Measures accuracy and speed of a candidate."""
-        found = read_probabilities(
-            open_session(candidate, "cpu", trusted=True),
-            self.chosen.evaluated,
-            self.reporter.stage(f"evaluating {precision}"),
-        )
+        session = open_session(candidate, "cpu", trusted=True)
+        found = self.chosen.read(session, self.reporter.stage(f"evaluating {precision}"))
         raced = race(self._racer, one_thread(candidate)) if self.here else None
         a, b = self.expected.probabilities.argmax(1), found.probabilities.argmax(1)
         agreement, count = float((a == b).mean()), len(a)
@@ -155,8 +152,8 @@ class AcceptanceTest:
         if attempt.interval <= self.gates.max_drop:
             return told
         return (
-            f"{told}; {attempt.images} images are too few to resolve {self.gates.max_drop:g}: the interval is "
-            f"±{attempt.interval:.4f}"
+            f"{told}; {attempt.images} {self.chosen.noun} are too few to resolve {self.gates.max_drop:g}: the interval "
+            f"is ±{attempt.interval:.4f}"
         )
 
 

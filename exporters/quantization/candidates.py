@@ -15,17 +15,21 @@ from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
+from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from exporters.golden import choose, synthetic_images
 from exporters.graph.hard_sigmoid import hard_sigmoid_ranges
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.quantization.calibrate import Histogram, Range, collect_histograms, find_ranges
+from exporters.quantization.eval_images import CalibrationSet, Compared
 from exporters.quantization.layer_correction import correct_layers
 from exporters.quantization.qdq import to_qdq
 from exporters.quantization.stem_fold import fold_stem
 from exporters.quantization.targets import Target
 from exporters.quantization.tensorrt import for_tensorrt, restore_activations
+from exporters.temporal.cnn_part import with_cnn
+from exporters.temporal.golden_sequences import golden_sequences, sequences_of
 
 __all__ = [
     "AUTO",
@@ -42,7 +46,6 @@ __all__ = [
 ]
 
 AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
-_BATCH = 8
 CORRECTED_ON = 128  # images on which layers are corrected: 0.4 dB better than 48
 
 
@@ -54,8 +57,17 @@ class Calibrated:
     session: ModelSession
     histograms: dict[str, Histogram]
     fitted: Image
-    compared: Image  # set aside to compare candidates
-    expected: NDArray[np.float32]  # probabilities of the compared
+    compared: Compared  # set aside to compare candidates
+    expected: NDArray[np.float32]  # the session's probabilities on them, [M, C]
+    step: ModelProto | None = None  # of a recurrent model, the graph that `model` is the CNN of
+
+    def whole(self, model: ModelProto) -> ModelProto:
+        """The whole graph with a form of `model` in it; a copy."""
+        if self.step is not None:
+            return with_cnn(self.step, model)
+        copy = ModelProto()
+        copy.CopyFrom(model)
+        return copy
 
 
 @dataclass(frozen=True)
@@ -70,18 +82,26 @@ class Candidate:
     stay_float: frozenset[str] = frozenset()
 
 
-def calibrate(model: ModelProto, session: ModelSession, images: Image, reporter: Reporter) -> Calibrated:
-    """Calibrates on three quarters of the images and sets a quarter aside for comparing candidates."""
-    aside = max(1, len(images) // 4)
-    fitted, compared = images[aside:], images[:aside]
-    histograms = collect_histograms(model, fitted, reporter.stage("calibrating"))
+def calibrate(
+    model: ModelProto, session: ModelSession, images: CalibrationSet, reporter: Reporter, step: ModelProto | None = None
+) -> Calibrated:
+    """Calibrates on images.
+
+    Args:
+        model: the float graph, or the CNN of a recurrent model.
+        session: the whole float model.
+        images: for the ranges, and those set aside for comparing candidates.
+        reporter: receives stages and progress.
+        step: of a recurrent model, the graph that ``model`` is the CNN of.
+    """
     return Calibrated(
         model=model,
         session=session,
-        histograms=histograms,
-        fitted=fitted,
-        compared=compared,
-        expected=_answers(session, compared),
+        histograms=collect_histograms(model, images.fitted, reporter.stage("calibrating")),
+        fitted=images.fitted,
+        compared=images.compared,
+        expected=images.compared.answers(session),
+        step=step,
     )
 
 
@@ -151,13 +171,12 @@ def correct(calibrated: Calibrated, plain: ModelProto, target: Target, method: s
 
 
 def divergence(calibrated: Calibrated, model: ModelProto, folder: Path) -> float:
-    """Mean KL to the float model on the images set aside, in nats."""
+    """Mean KL to the float model on what was set aside, in nats."""
     path = folder / "compared.onnx"
-    described = ModelProto()
-    described.CopyFrom(model)
+    described = calibrated.whole(model)
     describe(described, calibrated.session.manifest.replace(precision="int8"), None, None)
     write_unchecked(described, path)
-    return mean_kl(calibrated.expected, _answers(open_session(path, "cpu", trusted=True), calibrated.compared))
+    return mean_kl(calibrated.expected, calibrated.compared.answers(open_session(path, "cpu", trusted=True)))
 
 
 def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) -> bool:
@@ -168,7 +187,7 @@ def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) ->
     folded = fold_stem(model) if candidate.target.pixels_enter else None
     if candidate.target.name == "tensorrt":
         model = for_tensorrt(model)
-    model = folded or model
+    model = calibrated.whole(folded or model)
     session = calibrated.session
     precision: Precision = "mixed" if candidate.stay_float else "int8"
     manifest = session.manifest.replace(
@@ -179,14 +198,15 @@ def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) ->
     describe(model, manifest, session.split_record, None)
     write_unchecked(model, path)
     if session.description.golden_json is not None:  # the int8 file proves its own arithmetic, not the float file's
-        golden = session.description.golden()
-        images = golden.images if golden else synthetic_images(*session.input_shape[:2])
-        describe(
-            model, manifest, session.split_record, choose(open_session(path, "cpu", trusted=True), images, precision)
-        )
+        described = _golden(session.description.golden(), open_session(path, "cpu", trusted=True), precision)
+        describe(model, manifest, session.split_record, described)
         write_unchecked(model, path)
     return folded is not None
 
 
-def _answers(session: ModelSession, images: Image) -> NDArray[np.float32]:
-    return np.concatenate([session.probabilities(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)])
+def _golden(floats: GoldenSamples | None, session: ModelSession, precision: Precision) -> GoldenSamples:
+    """The images of the float file's samples with the answers of the int8 file."""
+    if floats is not None and session.manifest.temporal is not None:
+        return golden_sequences(session, sequences_of(floats), precision)
+    images = floats.images if floats else synthetic_images(*session.input_shape[:2])
+    return choose(session, images, precision)

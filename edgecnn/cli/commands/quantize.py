@@ -38,7 +38,11 @@ class QuantizeCommandOptions(QuantizeOptions, AdmissionOption, JsonOption):
     model: Annotated[Path, Argument("Float model file (.onnx).")]
     data: Annotated[
         Path,
-        Option("Folder of images to calibrate and evaluate on; without labels, agreement decides.", metavar="DIR"),
+        Option(
+            "Folder of images to calibrate and evaluate on; without labels, agreement decides. Of a recurrent model: "
+            "clips.",
+            metavar="DIR",
+        ),
     ]
     out: Annotated[
         Path | None, Option("Model file to write.", short="-o", metavar="FILE", default="the model's name, .int8.onnx")
@@ -132,6 +136,8 @@ def _print(result: QuantizeResult, model: Path) -> None:
         print(f"in float: {kept.operator} {kept.node}: {kept.reason}")
     ranges = f"ranges by {result.calibration.method}{', layers corrected' if result.calibration.corrected else ''}"
     print(f"agreement {result.agreement:.2%}, KL {result.kl:.2g}, {ranges}; {result.note}")
+    if result.clip_file is not None:
+        print(f"clip file: {result.clip_file}")
     if result.rejection is not None:
         shares = f"{result.rejection.float_:.1%} by the float file, {result.rejection.matched:.1%} by int8"
         print(f"called unknown: {shares}, by a threshold of {result.rejection.threshold:g}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,10 @@ from edgecnn.cli.output import note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgecnn.evaluation.parity import Stage
 
 __all__ = ["register"]
 _SHOWN = 10
@@ -24,11 +29,23 @@ class VerifyOptions(ProviderOption, AdmissionOption, JsonOption):
 
     reference: Annotated[Path, Argument("Checkpoint or model file that the others are compared with.")]
     candidates: Annotated[tuple[Path, ...], Argument("Other forms of the same model.")]
-    data: Annotated[Path, Option("Folder of images; without labels, agreement alone decides.", metavar="DIR")]
+    data: Annotated[
+        Path,
+        Option("Folder of images; without labels, agreement alone decides. Of a recurrent model: clips.", metavar="DIR"),
+    ]
     max_drop: Annotated[float, Option("Maximum drop of top-1 accuracy, as a fraction.")] = 0.005
     min_agreement: Annotated[
         float, Option("Minimum fraction of images on which a candidate gives the reference's answer.")
     ] = 0.98
+    fps: Annotated[
+        float | None,
+        Option(
+            "Frames per second of clips that are folders of frames.",
+            metavar="N",
+            repeated=False,
+            default="that of the training clips",
+        ),
+    ] = None
     report: Annotated[
         Path | None, Option("Write an HTML page that shows the images whose answer changed.", metavar="FILE")
     ] = None
@@ -43,6 +60,7 @@ def register(app: typer.Typer) -> None:
         "edgecnn verify best.pt model.onnx model.int8.onnx --data data",
         "edgecnn verify model.onnx model.int8.onnx --data data --min-agreement 0.99 --json",
         "edgecnn verify best.pt model.int8.onnx --data data --report verify.html",
+        "edgecnn verify best.pt clips.onnx clips.int8.onnx --data clips",
     )
 
 
@@ -54,6 +72,8 @@ def verify(options: VerifyOptions) -> int:
 
     options.admit_models(options.reference, *options.candidates)
     opened = [open_model(path, options.ep) for path in (options.reference, *options.candidates)]
+    if options.fps is not None and opened[0].manifest.temporal is None:
+        raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
     with reporting() as reporter:
         result = locate_divergence(
             compare_models(
@@ -63,6 +83,7 @@ def verify(options: VerifyOptions) -> int:
                 options.max_drop,
                 options.min_agreement,
                 reporter.stage("verifying"),
+                options.fps,
             ),
             opened,
         )
@@ -86,7 +107,8 @@ def verify(options: VerifyOptions) -> int:
             )
             for s in result.stages
         ]
-        print_table(f"{result.images} images", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
+        print_table(f"{result.images} {result.unit}", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
+        _print_frames(result.stages)
         for stage in result.stages:
             for flip in stage.flips[:_SHOWN]:
                 print(f"{flip.image}: {flip.from_} became {flip.to} in {stage.file}")
@@ -104,3 +126,11 @@ def verify(options: VerifyOptions) -> int:
         note(f"edgecnn: gate failed: {result.first_divergence.file}: {result.first_divergence.reason}")
         return 3
     return 0
+
+
+def _print_frames(stages: Sequence[Stage]) -> None:
+    """The comparison per frame, of a recurrent model."""
+    frames = [(stage.file, stage.per_frame) for stage in stages if stage.per_frame is not None]
+    rows = [(file, f"{f.agreement:.2%}", f"{f.max_abs_diff:.1e}", f"{f.kl:.1e}") for file, f in frames]
+    if frames:
+        print_table(f"{frames[0][1].frames} frames", ("file", "agreement", "max diff", "KL"), rows)

@@ -19,7 +19,8 @@ _IMAGES = 4  # that changed their answer
 
 
 def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -> VerifyResult:
-    """Returns the result with ``where`` set for the first divergence; unchanged if all models pass.
+    """Returns the result with ``where`` set for the first divergence; unchanged if all models pass, and for recurrent
+    models, whose answers depend on more than one image.
 
     Args:
         result: result of :func:`edgecnn.evaluation.parity.compare_models`.
@@ -29,7 +30,7 @@ def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -
         ModelError: the layers of a file cannot be read.
     """
     found = result.first_divergence
-    if found is None:
+    if found is None or models[0].manifest.temporal is not None:
         return result
     at = next(i for i, stage in enumerate(result.stages) if stage.file == found.file)
     paths = [Path(flip.image) for flip in result.stages[at].flips[:_IMAGES]]

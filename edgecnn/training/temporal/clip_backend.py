@@ -60,6 +60,15 @@ class ClipBackend:
             inputs = normalize(images, self.manifest.normalization, self._device)
             return self.network.embed(inputs).float().cpu()
 
+    def probabilities(self, images: Image) -> NDArray[np.float32]:
+        """Probabilities ``[N, C]`` for images as clips of one frame, uint8 ``[N, H, W, 3]`` RGB."""
+        return self.step(images, self.start(len(images))).probabilities
+
+    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """The same with the unknown scores ``[N]`` where the manifest's rule uses them, else None."""
+        found = self.step(images, self.start(len(images)))
+        return found.probabilities, found.unknown_scores
+
     def start(self, sources: int = 1) -> NDArray[np.float32]:
         """The state ``[N, S]`` before the first step: zeros."""
         return np.zeros((sources, self.network.state_size), np.float32)

@@ -1,0 +1,148 @@
+"""Chooses clips for the calibration and for the evaluation of a recurrent model, and reads them.
+
+The ranges of the CNN are calibrated on frames of the clips. Candidates are compared by the probabilities after each
+step of whole clips, each with its own state: one frame says little about a network that answers by what changes, and
+errors of the embeddings that the head evens out over time do no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.data.clips.clip_frames import ClipReader
+from edgecnn.data.clips.eval_clips import select_eval_clips
+from edgecnn.data.left_out import left_out_note
+from edgecnn.data.loading import Skipped
+from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
+from edgecnn.evaluation.evaluate import DatasetPredictions
+from edgecnn.evaluation.evaluate_clips import clip_rate, clip_reader, read_clips
+from edgecnn.preprocess import Image
+from edgecnn.progress import Progress
+from edgecnn.runtime.session.model_session import ModelSession
+from exporters.quantization.eval_images import CalibrationSet, QuantizationImages, require_enough
+
+__all__ = ["ComparedClips", "QuantizationClips", "choose_clips"]
+
+_COMPARED_STEPS = 40  # of a clip, at most
+_LEAST_CLIPS = 2  # one to calibrate on, one to evaluate
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedClips:
+    """Clips on which candidates are compared with the float model."""
+
+    clips: tuple[Image, ...]  # uint8 [T, H, W, 3] each
+
+    def answers(self, session: ModelSession) -> NDArray[np.float32]:
+        """Probabilities ``[M, C]`` after each step of every clip, one clip after the other."""
+        rows = []
+        for clip in self.clips:
+            state = session.start()
+            for image in clip:
+                found = session.step(image[None], state)
+                assert found.state is not None
+                state = found.state
+                rows.append(found.probabilities)
+        return np.concatenate(rows)
+
+
+@dataclass(frozen=True)
+class QuantizationClips(QuantizationImages):
+    """Disjoint sets of clips, in the place of images."""
+
+    frames: int  # of the calibration clips that are read, at most
+    fps: float  # of clips that are folders of frames
+
+    @property
+    def noun(self) -> str:
+        """What is evaluated, in the plural."""
+        return "clips"
+
+    def calibration_set(self, session: ModelSession, progress: Progress) -> CalibrationSet:
+        """Reads frames of the calibration clips; a quarter of the clips is set aside for comparing candidates.
+
+        Raises:
+            DataError: too few frames can be read.
+        """
+        reader = clip_reader(session.manifest, self.calibration, self.fps)
+        skipped: list[Skipped] = []
+        compared: list[Image] = []
+        fitted: list[Image] = []
+        aside, each = max(1, len(self.calibration) // 4), -(-self.frames // len(self.calibration))
+        for done, path in enumerate(self.calibration, 1):
+            try:
+                frames = _frames(reader, path)
+            except (ImageError, SourceError, DataError, InputNotFoundError) as error:
+                skipped.append(Skipped(str(path), str(error).removeprefix(f"{path}: ")))
+            else:
+                if len(compared) < aside and sum(map(len, compared)) < max(self.frames // 4, _COMPARED_STEPS):
+                    compared.append(frames)
+                else:
+                    fitted.append(_thinned(frames, each))
+            progress(done, len(self.calibration))
+        fitted = fitted or compared  # where there is a single clip
+        require_enough(sum(map(len, fitted)), self.calibration[0].parent)
+        return CalibrationSet(np.concatenate(fitted), ComparedClips(tuple(compared)), tuple(skipped))
+
+    def read(self, session: ModelSession, progress: Progress) -> DatasetPredictions:
+        """Runs a model on what is evaluated. Raises :class:`DataError` if nothing can be read."""
+        return read_clips(session, self.evaluated, self.fps, progress)
+
+
+def choose_clips(data: Path, session: ModelSession, frames: int, seed: int, fps: float | None) -> QuantizationClips:
+    """On the data of the run, takes training clips for calibration and held-out ones for evaluation.
+
+    Divides other clips at random, at most half of them for calibration.
+
+    Args:
+        data: folder of clips, one folder per class.
+        session: the float step file.
+        frames: for calibration, from at most as many clips.
+        seed: of the choice.
+        fps: frames per second of folders of frames; None: that of the training clips.
+
+    Raises:
+        InputNotFoundError: the folder does not exist.
+        DataError: it has no clips with classes of the model, or too few for both sets.
+    """
+    found = select_eval_clips(data, session.manifest, session.split_record)
+    rate = clip_rate(session.manifest, fps)
+    random = np.random.default_rng(seed)
+    if found.trained_on:
+        order = random.permutation(len(found.trained_on))[:frames]  # in a random order: the first are set aside
+        calibration = tuple(found.trained_on[i] for i in order)
+        note = f"calibrated on frames of {len(calibration)} training clips, evaluated on {found.note}"
+        note += left_out_note(found.left_out)
+        return QuantizationClips(calibration, found.paths, found.truth, True, note, frames, rate)
+    if len(found.paths) < _LEAST_CLIPS:
+        raise DataError(f"{data}: only one clip; calibration and evaluation need different clips, give more")
+    order = random.permutation(len(found.paths))
+    few = min(frames, len(order) // 2)
+    rest = sorted(order[few:])
+    note = (
+        f"calibrated on frames of {few} clips, evaluated on the other {len(rest)}; none of them is a training clip"
+        f"{left_out_note(found.left_out)}"
+    )
+    return QuantizationClips(
+        calibration=tuple(found.paths[i] for i in order[:few]),
+        evaluated=tuple(found.paths[i] for i in rest),
+        truth=tuple(found.truth[i] for i in rest),
+        held_out=True,
+        note=note,
+        frames=frames,
+        fps=rate,
+    )
+
+
+def _frames(reader: ClipReader, path: Path) -> Image:
+    return np.stack([step.row for step in islice(reader.steps(path), _COMPARED_STEPS)])
+
+
+def _thinned(clip: Image, frames: int) -> Image:
+    """So many frames, evenly from a clip."""
+    return clip[np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int)]
