@@ -182,6 +182,7 @@ def validate_clips(
     """
     evaluated = select_eval_clips(data, model.manifest, record, which)
     predictions = read_clips(model, evaluated.paths, fps, progress)
+    assert evaluated.truth is not None, "labels are needed"
     truth = [evaluated.truth[i] for i in predictions.indices]
     found = compute_metrics(predictions.probabilities, truth, model.manifest.labels)
     return ValResult(

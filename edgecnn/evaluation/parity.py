@@ -145,7 +145,7 @@ def compare_models(
     record = next((r for model in (reference, *candidates) if (r := model.split_record)), None)
     recurrent = reference.manifest.temporal is not None
     evaluated = (
-        select_eval_clips(data, reference.manifest, record)
+        select_eval_clips(data, reference.manifest, record, labels_needed=False)
         if recurrent
         else select_eval_images(data, reference.manifest, record, labels_needed=False)
     )
@@ -154,8 +154,7 @@ def compare_models(
     paths = [evaluated.paths[i] for i in predictions[0].indices]
     truth = np.array([evaluated.truth[i] for i in predictions[0].indices]) if evaluated.truth else None
     stages = tuple(
-        _stage(model, found, predictions[0], truth, paths)
-        for model, found in zip(models, predictions, strict=True)
+        _stage(model, found, predictions[0], truth, paths) for model, found in zip(models, predictions, strict=True)
     )
     unit: Literal["images", "clips"] = "clips" if recurrent else "images"
     first = next((d for s in stages if (d := _divergence(s, stages[0], max_drop, min_agreement, unit))), None)
@@ -232,9 +231,7 @@ def _stage(
     )
 
 
-def _divergence(
-    stage: Stage, reference: Stage, max_drop: float, min_agreement: float, unit: str
-) -> Divergence | None:
+def _divergence(stage: Stage, reference: Stage, max_drop: float, min_agreement: float, unit: str) -> Divergence | None:
     if stage.agreement < min_agreement:
         return Divergence(
             stage.file, f"agrees on {stage.agreement:.2%} of the {unit}, at least {min_agreement:.2%} is required"

@@ -100,7 +100,7 @@ def choose_clips(data: Path, session: ModelSession, frames: int, seed: int, fps:
     Divides other clips at random, at most half of them for calibration.
 
     Args:
-        data: folder of clips, one folder per class.
+        data: folder of clips, one folder per class; or clips without labels.
         session: the float step file.
         frames: for calibration, from at most as many clips.
         seed: of the choice.
@@ -110,7 +110,7 @@ def choose_clips(data: Path, session: ModelSession, frames: int, seed: int, fps:
         InputNotFoundError: the folder does not exist.
         DataError: it has no clips with classes of the model, or too few for both sets.
     """
-    found = select_eval_clips(data, session.manifest, session.split_record)
+    found = select_eval_clips(data, session.manifest, session.split_record, labels_needed=False)
     rate = clip_rate(session.manifest, fps)
     random = np.random.default_rng(seed)
     if found.trained_on:
@@ -131,7 +131,7 @@ def choose_clips(data: Path, session: ModelSession, frames: int, seed: int, fps:
     return QuantizationClips(
         calibration=tuple(found.paths[i] for i in order[:few]),
         evaluated=tuple(found.paths[i] for i in rest),
-        truth=tuple(found.truth[i] for i in rest),
+        truth=None if found.truth is None else tuple(found.truth[i] for i in rest),
         held_out=True,
         note=note,
         frames=frames,
@@ -145,4 +145,5 @@ def _frames(reader: ClipReader, path: Path) -> Image:
 
 def _thinned(clip: Image, frames: int) -> Image:
     """So many frames, evenly from a clip."""
-    return clip[np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int)]
+    chosen: Image = clip[np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int)]
+    return chosen

@@ -31,7 +31,9 @@ class VerifyOptions(ProviderOption, AdmissionOption, JsonOption):
     candidates: Annotated[tuple[Path, ...], Argument("Other forms of the same model.")]
     data: Annotated[
         Path,
-        Option("Folder of images; without labels, agreement alone decides. Of a recurrent model: clips.", metavar="DIR"),
+        Option(
+            "Folder of images; without labels, agreement alone decides. Of a recurrent model: clips.", metavar="DIR"
+        ),
     ]
     max_drop: Annotated[float, Option("Maximum drop of top-1 accuracy, as a fraction.")] = 0.005
     min_agreement: Annotated[

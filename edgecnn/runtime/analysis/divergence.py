@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from edgecnn.evaluation.evaluate_clips import clip_rate, clip_reader
 from edgecnn.evaluation.parity import VerifiableModel, VerifyResult
-from edgecnn.preprocess import preprocess
+from edgecnn.manifest import Manifest
+from edgecnn.preprocess import Image, preprocess
 from edgecnn.runtime.analysis.layer_diff import compare_layers, first_parting
 from edgecnn.runtime.session.model_session import ModelSession
 
 __all__ = ["locate_divergence"]
 
 _IMAGES = 4  # that changed their answer
+_FRAMES = 4  # of a clip
 
 
 def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -> VerifyResult:
-    """Returns the result with ``where`` set for the first divergence; unchanged if all models pass, and for recurrent
-    models, whose answers depend on more than one image.
+    """Returns the result with ``where`` set for the first divergence; unchanged if all models pass.
+
+    The layers of a recurrent model are compared on single frames of the clips.
 
     Args:
         result: result of :func:`edgecnn.evaluation.parity.compare_models`.
@@ -30,7 +35,7 @@ def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -
         ModelError: the layers of a file cannot be read.
     """
     found = result.first_divergence
-    if found is None or models[0].manifest.temporal is not None:
+    if found is None:
         return result
     at = next(i for i, stage in enumerate(result.stages) if stage.file == found.file)
     paths = [Path(flip.image) for flip in result.stages[at].flips[:_IMAGES]]
@@ -40,12 +45,7 @@ def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -
 def _where(earlier: Sequence[VerifiableModel], candidate: VerifiableModel, paths: Sequence[Path]) -> str | None:
     reference = earlier[0]
     pixels = (
-        [
-            np.stack([preprocess(path, r.manifest.input, r.manifest.preprocess) for path in paths])
-            for r in (reference, candidate)
-        ]
-        if paths
-        else []
+        [np.concatenate([_rows(r.manifest, path) for path in paths]) for r in (reference, candidate)] if paths else []
     )
     if not pixels:
         return None
@@ -67,6 +67,14 @@ def _where(earlier: Sequence[VerifiableModel], candidate: VerifiableModel, paths
             f"{least.sqnr_db:.1f} dB"
         )
     )
+
+
+def _rows(manifest: Manifest, path: Path) -> Image:
+    """An image, or the first frames of a clip, at the model's input size, uint8 ``[N, H, W, 3]``."""
+    if manifest.temporal is None:
+        return preprocess(path, manifest.input, manifest.preprocess)[None]
+    reader = clip_reader(manifest, [path], clip_rate(manifest, None))
+    return np.stack([step.row for step in islice(reader.steps(path), _FRAMES)])
 
 
 def _differing(reference: VerifiableModel, candidate: VerifiableModel) -> str:

@@ -59,8 +59,10 @@ class LayerDifference:
 def compare_layers(reference: str | Path, candidate: str | Path, images: Image) -> tuple[LayerDifference, ...]:
     """Runs both files on the same images and compares every common tensor, in the order of the reference.
 
+    Images of a recurrent model are clips of one frame.
+
     Args:
-        reference, candidate: model files with the input uint8 ``[N, H, W, 3]``.
+        reference, candidate: model files with the input uint8 ``[N, H, W, 3]``, and a state if they are recurrent.
         images: uint8 ``[N, H, W, 3]`` RGB at their input size; a few are enough.
 
     Raises:
@@ -125,12 +127,19 @@ class _Tensors:
 
 def _run(session: onnxruntime.InferenceSession, names: list[str], images: Image) -> list[NDArray[np.float32]]:
     """All images at once, or in batches where the graph has a fixed one."""
-    value = session.get_inputs()[0]
+    value, *states = session.get_inputs()
     size = value.shape[0] if isinstance(value.shape[0], int) else len(images)
+    batches = [filled_batch(images[i : i + size], size) for i in range(0, len(images), size)]
     parts = [
-        session.run(names, {value.name: filled_batch(images[i : i + size], size)}) for i in range(0, len(images), size)
+        session.run(names, {value.name: batch, **{s.name: _zeros(s.shape, len(batch)) for s in states}})
+        for batch in batches
     ]
     return [np.concatenate(values)[: len(images)] for values in zip(*parts, strict=True)]
+
+
+def _zeros(shape: Sequence[int | str], batch: int) -> NDArray[np.float32]:
+    """The state ``[N, S]`` before the first frame."""
+    return np.zeros((batch, *map(int, shape[1:])), np.float32)
 
 
 def _sqnr_db(reference: NDArray[np.floating], candidate: NDArray[np.floating]) -> float:

@@ -56,7 +56,7 @@ def time_weight_bits(content: bytes, path: Path) -> WeightBitsTiming:
     """
     both: tuple[WeightBits, WeightBits] = (7, 8)
     sessions = [open_on_cpu(with_weight_bits(content, bits, path), new_options(threads=1)) for bits in both]
-    feed = _noise(sessions[0].get_inputs()[0])
+    feed = _noise(*sessions[0].get_inputs())
     times_ms: tuple[list[float], list[float]] = ([], [])
     for i in range(-1, _ROUNDS):  # the first round warms up
         for session, found in zip(sessions, times_ms, strict=True):
@@ -73,7 +73,14 @@ def time_convolutions() -> WeightBitsTiming:
     return time_weight_bits(int8_convolutions(weights, _SIDE, _OUTPUT_SCALE), Path("convolutions"))
 
 
-def _noise(value: onnxruntime.NodeArg) -> dict[str, np.ndarray]:
-    shape = [side if isinstance(side, int) else 1 for side in value.shape]
-    pixels = np.random.default_rng(0).integers(0, 256, shape)
-    return {value.name: pixels.astype(np.uint8 if value.type == "tensor(uint8)" else np.float32)}
+def _noise(value: onnxruntime.NodeArg, *states: onnxruntime.NodeArg) -> dict[str, np.ndarray]:
+    """One image of noise and, of a recurrent model, the state before the first frame."""
+    pixels = np.random.default_rng(0).integers(0, 256, _shape(value))
+    return {
+        value.name: pixels.astype(np.uint8 if value.type == "tensor(uint8)" else np.float32),
+        **{state.name: np.zeros(_shape(state), np.float32) for state in states},
+    }
+
+
+def _shape(value: onnxruntime.NodeArg) -> list[int]:
+    return [side if isinstance(side, int) else 1 for side in value.shape]
