@@ -47,8 +47,8 @@ class Mistake:
     truth: str
     answer: str
     score: float  # probability of the wrong answer
-    frame: Image | None = None  # uint8 [h, w, 3] RGB: shown for a clip, whose path is no image
     evidence: Image | None = None  # uint8 [h, w, 3] RGB: the image under the class-activation map of the wrong answer
+    frame: Image | None = None  # uint8 [h, w, 3] RGB: shown for a clip, whose path is no image
 
 
 @dataclass(frozen=True)
