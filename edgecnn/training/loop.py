@@ -366,7 +366,8 @@ class _Loop:
         steps_left = (state.epochs - epoch) * self.task.steps - state.step
         left_s = steps_left * self.task.step_examples * seconds / here
         best = f", best val {state.best_top1:.4f}" if state.best_top1 >= 0 else ""
-        return f"loss {state.mean_loss:.3f}, {here / seconds:.0f} images/s{best}, run {left_s / 60:.0f} min left"
+        speed = f"{here / seconds:.0f} {self.task.nouns.examples}/s"
+        return f"loss {state.mean_loss:.3f}, {speed}{best}, run {left_s / 60:.0f} min left"
 
     def _stop_asked(self, interruption: Interruption) -> bool:
         """Whether any process was interrupted: all leave after the same step, since none can go on alone."""
@@ -393,10 +394,11 @@ class _Loop:
         if newest is None:
             return f"{what}; {advice}"
         train = self.task.examples.of("train")
+        examples = self.task.nouns.examples
         files = [str(train[i].path) for i in newest.indices]
         write_text(self.run.diverged, "".join(f"{file}\n" for file in files))
         shown = ", ".join(files[:3]) + (f" … all {len(files)} in {self.run.diverged}" if len(files) > 3 else "")
         return (
-            f"{what} in epoch {newest.epoch + 1}, step {newest.step + 1} (images {shown}); {advice}, and look at "
-            "these images"
+            f"{what} in epoch {newest.epoch + 1}, step {newest.step + 1} ({examples} {shown}); {advice}, and look at "
+            f"these {examples}"
         )

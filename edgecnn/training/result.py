@@ -39,3 +39,6 @@ class TrainResult:
     skipped: tuple[Skipped, ...]
     left_out: Mapping[Reason, int]  # files of the folder that were not tried, by reason
     findings: tuple[Finding, ...]  # of the examination of the images, the worst first
+    examples: str = "images"  # what train_images, val_images and test_images count: images or clips
+    answers: str = "images"  # what the figures are of: images, clips, or labelled steps of clips
+    val_answers: int = 0  # how many of these were validated

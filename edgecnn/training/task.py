@@ -13,6 +13,7 @@ from edgecnn.progress import Reporter
 from edgecnn.training.data.examples import Examples
 from edgecnn.training.learner import BatchLearner
 from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.nouns import IMAGES, Nouns
 from edgecnn.training.optim.distributed import World
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
@@ -59,6 +60,11 @@ class TrainingTask(ABC):
     @abstractmethod
     def least_images(self) -> int:
         """Images that one process puts through the network in one step: the fewest."""
+
+    @property
+    def nouns(self) -> Nouns:
+        """What reports call the data."""
+        return IMAGES
 
     @property
     def temporal(self) -> TemporalSpec | None:

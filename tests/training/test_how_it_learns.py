@@ -38,7 +38,8 @@ def _lines(code: str) -> list[str]:
 
 def test_the_page_has_excerpts() -> None:
     assert {file for file, _ in _excerpts()} == {
-        f"edgecnn/training/{f}.py" for f in ("tensors", "models/threeconv", "learner")
+        f"edgecnn/training/{f}.py"
+        for f in ("tensors", "models/threeconv", "learner", "temporal/network", "temporal/clip_learner")
     }
     assert len(_excerpts()) >= 8
 

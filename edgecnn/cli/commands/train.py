@@ -70,7 +70,7 @@ class TrainCommandOptions(TrainOptions, JsonOption):
 
 
 def train(options: TrainCommandOptions) -> None:
-    """Train a classifier on a folder of images."""
+    """Train a classifier on a folder of images, or of clips."""
     require_extra("training")
     from edgecnn.data.left_out import usage_line
     from edgecnn.evaluation.metrics import wilson_interval
@@ -85,13 +85,16 @@ def train(options: TrainCommandOptions) -> None:
     if options.json:
         print_json(result)
         return
-    low, high = wilson_interval(round(result.val_top1 * result.val_images), result.val_images)
+    low, high = wilson_interval(round(result.val_top1 * result.val_answers), result.val_answers)
     rows = [
-        ("validation top-1", f"{result.val_top1:.4f} of {result.val_images} images (95 %: {low:.4f} to {high:.4f})"),
+        (
+            "validation top-1",
+            f"{result.val_top1:.4f} of {result.val_answers} {result.answers} (95 %: {low:.4f} to {high:.4f})",
+        ),
         ("macro-F1, ECE", f"{result.val_macro_f1:.4f}, {result.val_ece:.4f}"),
         ("test top-1", "no test split" if result.test_top1 is None else f"{result.test_top1:.4f}"),
         ("unknown", UNKNOWN_OFF if result.unknown.off else f"{result.unknown.score} {result.unknown.threshold:.4f}"),
-        ("trained on", f"{result.train_images} images, {result.epochs} epochs, {result.seconds:.0f} s"),
+        ("trained on", f"{result.train_images} {result.examples}, {result.epochs} epochs, {result.seconds:.0f} s"),
         ("checkpoint", result.best_checkpoint),
         ("report", f"{result.run_dir}/report.html"),
     ]
@@ -100,5 +103,5 @@ def train(options: TrainCommandOptions) -> None:
         print_findings(told)
     print_facts(f"{result.model}, {result.parameters:,} parameters: {', '.join(result.labels[:6])}", rows)
     used = result.train_images + result.val_images + result.test_images
-    note(usage_line(used, result.left_out, len(result.skipped)))
+    note(usage_line(used, result.left_out, len(result.skipped), result.examples.removesuffix("s")))
     note(f"next: edgecnn export {result.best_checkpoint} --out model.onnx")

@@ -6,27 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.atomic import make_folder, write_bytes, write_text
-from edgecnn.errors import UsageError
-from edgecnn.evaluation.html_page import encoded, image_tag, page, text
 from edgecnn.evaluation.ood_threshold import rejected
 from edgecnn.preprocess import Image, fit, read_image
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import Plate, feature_plate, filter_plate, input_plate, map_plate, step_plate
+from edgecnn.training.explain.written import Scored, require_empty, write_plates
 from edgecnn.training.tensors import normalize
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 
 __all__ = ["Explained", "Scored", "draw_plates", "explain"]
 
 _MAX_CHANNELS = 32
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One class."""
-
-    label: str
-    score: float
 
 
 @dataclass(frozen=True)
@@ -60,10 +50,7 @@ def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force
         InputNotFoundError, ImageError: the image cannot be read.
         OutputError: the folder cannot be written.
     """
-    if classes < 1:
-        raise UsageError(f"--classes {classes}: expected at least 1")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise UsageError(f"{out}: directory not empty; use --force, or choose another --out")
+    require_empty(out, classes, force=force)
     backend = open_checkpoint(checkpoint)
     original = read_image(image)
     seen = fit(original, backend.manifest.input, backend.manifest.preprocess)
@@ -73,10 +60,10 @@ def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force
     labels = backend.manifest.labels
     answers = [(i, labels[i], float(scores[i])) for i in best]
     plates = draw_plates(backend, original, seen, answers)
-    make_folder(out)
-    for plate in plates:
-        write_bytes(out / f"{plate.name}.png", encoded(plate.image, "png"))
-    write_text(out / "index.html", _index(checkpoint, image, backend, answers, plates))
+    parameters = sum(p.numel() for p in backend.network.parameters())
+    about = (
+        f"{image.name}, by {checkpoint}: {backend.manifest.training.model}, {parameters:,} numbers that were learned."
+    )
     return Explained(
         checkpoint=str(checkpoint),
         image=str(image),
@@ -90,7 +77,7 @@ def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force
         ),
         top=tuple(Scored(label, score) for _, label, score in answers),
         out=str(out),
-        files=(str(out / "index.html"), *(str(out / f"{plate.name}.png") for plate in plates)),
+        files=write_plates(out, plates, answers, about, _SCORES),
     )
 
 
@@ -117,54 +104,7 @@ def draw_plates(
     ]
 
 
-def _index(
-    checkpoint: Path,
-    image: Path,
-    backend: TorchBackend,
-    answers: Sequence[tuple[int, str, float]],
-    plates: Sequence[Plate],
-) -> str:
-    rows = "".join(
-        f'<tr><td>{text(label)}</td><td class="bar"><div style="width:{100 * score:.1f}%"></div></td>'
-        f"<td>{score:.3f}</td></tr>"
-        for _, label, score in answers
-    )
-    parameters = sum(p.numel() for p in backend.network.parameters())
-    head = (
-        f"<p>{text(image.name)}, by {text(checkpoint)}: {text(backend.manifest.training.model)}, {parameters:,} "
-        "numbers that were learned.</p>"
-        f"<table><tbody>{rows}</tbody></table>"
-        "<p>The scores of all classes add up to 1: softmax has turned the last layer's numbers into shares. What "
-        "follows is how they came about, "
-        "from the image to the answer.</p>"
-    )
-    shown = "".join(
-        f'<section><h2>{text(plate.title)}</h2><div class="sheet">{_image(plate)}</div>'
-        f"<p>{text(plate.words)}</p></section>"
-        for plate in plates
-    )
-    title = f"{answers[0][1]} ({answers[0][2]:.2f}): how the network came to it"
-    return page(title, _STYLE, f"<h1>{text(title)}</h1>{head}{shown}")
-
-
-def _image(plate: Plate) -> str:
-    return image_tag(plate.image, plate.title, plate.image.shape[1], plate.image.shape[0], "png")
-
-
-_STYLE = """
-body { margin: 0 auto; padding: 1.2rem; max-width: 58rem; color: #1c1c1c; background: #fff;
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.2; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem; break-after: avoid; }
-p { max-width: 46rem; overflow-wrap: anywhere; }
-img { display: block; max-width: 100%; height: auto; }
-.sheet { break-inside: avoid; }
-section { break-inside: avoid; }
-table { border-collapse: collapse; }
-td { padding: 0.2rem 0.8rem 0.2rem 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.bar { width: 14rem; }
-.bar div { background: #1f5fa8; height: 0.8rem; min-width: 1px;
-  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-@media (max-width: 40rem) { body { padding: 0.8rem; } .bar { width: 7rem; } }
-@media print { @page { margin: 14mm; } body { padding: 0; max-width: none; font-size: 10pt; } }
-"""
+_SCORES = (
+    "The scores of all classes add up to 1: softmax has turned the last layer's numbers into shares. What follows is "
+    "how they came about, from the image to the answer."
+)

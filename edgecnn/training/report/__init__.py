@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from edgecnn.training.report.content import EvaluatedPart as EvaluatedPart
     from edgecnn.training.report.content import Mistake as Mistake
     from edgecnn.training.report.content import ReportInput as ReportInput
+    from edgecnn.training.report.content import Timeline as Timeline
     from edgecnn.training.report.page import write_report as write_report
 
-__all__ = ["DataFinding", "EvaluatedPart", "Mistake", "ReportInput", "write_report"]
+__all__ = ["DataFinding", "EvaluatedPart", "Mistake", "ReportInput", "Timeline", "write_report"]
 
 _MODULES = {
     "DataFinding": "content",
     "EvaluatedPart": "content",
     "Mistake": "content",
     "ReportInput": "content",
+    "Timeline": "content",
     "write_report": "page",
 }
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgecnn.evaluation.html_page import text
 from edgecnn.evaluation.metrics import ClassMetrics, Metrics
+from edgecnn.training.nouns import Nouns
 from edgecnn.training.report.markup import figure_text, section, table
 
 __all__ = ["class_section", "confusion_section"]
@@ -21,13 +22,13 @@ MAX_MATRIX_CLASSES = 30  # above that a matrix is unreadable: the most confused 
 MAX_PAIRS = 30
 
 
-def confusion_section(metrics: Metrics) -> str:
+def confusion_section(metrics: Metrics, nouns: Nouns) -> str:
     """The matrix, or the most confused pairs."""
     confusion = np.array(metrics.confusion, np.int64)  # [C, C] row: truth, column: answer
     labels = [c.label for c in metrics.per_class]
     if len(labels) <= MAX_MATRIX_CLASSES:
-        return section("Confusion matrix", _matrix(confusion, labels), _HOW_MATRIX)
-    return section("Most confused classes", _pairs(confusion, labels), _HOW_PAIRS)
+        return section("Confusion matrix", _matrix(confusion, labels), _HOW_MATRIX.format(answers=nouns.answers))
+    return section("Most confused classes", _pairs(confusion, labels, nouns), _HOW_PAIRS.format(answers=nouns.answers))
 
 
 def _matrix(confusion: NDArray[np.int64], labels: Sequence[str]) -> str:
@@ -58,7 +59,7 @@ def _cell(row: NDArray[np.int64], i: int, j: int, names: Sequence[str]) -> str:
     return f'<td style="{style}" title="{names[i]} answered as {names[j]}: {count}">{count}</td>'
 
 
-def _pairs(confusion: NDArray[np.int64], labels: Sequence[str]) -> str:
+def _pairs(confusion: NDArray[np.int64], labels: Sequence[str], nouns: Nouns) -> str:
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:MAX_PAIRS]  # stable: ties in the order of the labels
@@ -69,10 +70,10 @@ def _pairs(confusion: NDArray[np.int64], labels: Sequence[str]) -> str:
         (text(labels[i]), text(labels[j]), f"{wrong[i, j]:,}", figure_text(float(wrong[i, j] / confusion[i].sum())))
         for i, j in places
     ]
-    return table(("Truth", "Answer", "Images", "Share of the truth"), rows, names=2)
+    return table(("Truth", "Answer", nouns.answers.capitalize(), "Share of the truth"), rows, names=2)
 
 
-def class_section(classes: Sequence[ClassMetrics]) -> str:
+def class_section(classes: Sequence[ClassMetrics], nouns: Nouns) -> str:
     """A row a class, the weakest first."""
     worst_first = sorted(classes, key=lambda c: math.inf if c.f1 is None else c.f1)
     rows = [
@@ -80,24 +81,24 @@ def class_section(classes: Sequence[ClassMetrics]) -> str:
     ]
     return section(
         "Classes, the weakest first",
-        table(("Class", "Images", "Precision", "Recall", "F1"), rows, names=1),
-        _HOW_CLASSES,
+        table(("Class", nouns.answers.capitalize(), "Precision", "Recall", "F1"), rows, names=1),
+        _HOW_CLASSES.format(answers=nouns.answers),
     )
 
 
 _HOW_MATRIX = (
     "Each row is a true class, each column an answer: blue on the diagonal is right, orange beside it a mistake, "
     "stronger the larger its share of "
-    "the row. Two classes that trade mistakes look alike to the network; see whether their images are labelled "
+    "the row. Two classes that trade mistakes look alike to the network; see whether their {answers} are labelled "
     "rightly, or give it more of them."
 )
 _HOW_PAIRS = (
-    "The pairs with the most mistakes, one row each: images of the first class that were answered as the second. A "
+    "The pairs with the most mistakes, one row each: {answers} of the first class that were answered as the second. A "
     "pair that appears both ways "
-    "round looks alike to the network; see whether their images are labelled rightly, or give it more of them."
+    "round looks alike to the network; see whether their {answers} are labelled rightly, or give it more of them."
 )
 _HOW_CLASSES = (
-    "Precision: of the answers that name the class, the share that are right. Recall: of the images of the class, "
+    "Precision: of the answers that name the class, the share that are right. Recall: of the {answers} of the class, "
     "the share that are found. F1 is "
     "high only where both are. A dash stands where nothing can be said: the class was never answered, or never shown."
 )

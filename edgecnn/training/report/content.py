@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from edgecnn.evaluation.metrics import Metrics
 from edgecnn.preprocess import Image
+from edgecnn.training.nouns import IMAGES, Nouns
 from edgecnn.training.options import BestBy
 from edgecnn.training.run.history import EpochRow
 
-__all__ = ["DataFinding", "EvaluatedPart", "Mistake", "ReportInput"]
+__all__ = ["DataFinding", "EvaluatedPart", "Mistake", "ReportInput", "Timeline"]
 
 
 class DataFinding(Protocol):
@@ -40,13 +41,24 @@ class DataFinding(Protocol):
 
 @dataclass(frozen=True)
 class Mistake:
-    """One validation image with a wrong answer."""
+    """One validation image, or clip, with a wrong answer."""
 
     path: Path
     truth: str
     answer: str
     score: float  # probability of the wrong answer
     evidence: Image | None = None  # uint8 [h, w, 3] RGB: the image under the class-activation map of the wrong answer
+    frame: Image | None = None  # uint8 [h, w, 3] RGB: shown for a clip, whose path is no image
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The probabilities of one validation clip at every step."""
+
+    name: str  # of the clip
+    truth: str
+    times_s: NDArray[np.float64]  # [T] from the begin of the clip
+    probabilities: NDArray[np.float32]  # [T, C]
 
 
 @dataclass(frozen=True)
@@ -73,3 +85,5 @@ class ReportInput:
     best_by: BestBy = "top1"  # what chose the best epoch
     test: EvaluatedPart | None = None  # images that chose nothing, where some were set aside
     findings: Sequence[DataFinding] | None = None  # None: the images were not examined
+    nouns: Nouns = IMAGES
+    timelines: Sequence[Timeline] = ()  # of some clips

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecnn.atomic import write_text
 from edgecnn.evaluation.html_page import page, text, words
+from edgecnn.training.nouns import Nouns
 from edgecnn.training.options import BestBy
 from edgecnn.training.report.classes import class_section, confusion_section
 from edgecnn.training.report.content import DataFinding, EvaluatedPart, ReportInput
@@ -16,6 +17,7 @@ from edgecnn.training.report.intervals import Interval, intervals
 from edgecnn.training.report.markup import figure_text, range_text, section, table
 from edgecnn.training.report.plots import learning_plots, reliability_bins, reliability_plots, stage_starts
 from edgecnn.training.report.style import STYLE
+from edgecnn.training.report.timelines import timeline_section
 from edgecnn.training.report.worst import mistake_section
 from edgecnn.training.run.history import EpochRow
 
@@ -30,27 +32,36 @@ def write_report(path: Path, report: ReportInput) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    nouns = report.nouns
+    figures = _HOW_FIGURES.format(answers=nouns.answers)
     sections = (
         f"<h1>{text(report.title)}</h1>",
-        f'<section>{_cards(report.val, "validation")}<p class="reading">{_HOW_FIGURES}</p></section>',
-        section("Test set", _cards(report.test, "test"), _HOW_TEST) if report.test else "",
-        _curves(report.history, report.best_by),
-        confusion_section(report.val.metrics),
-        class_section(report.val.metrics.per_class),
-        _reliability(report.val),
-        mistake_section(report.mistakes),
-        _findings(report.findings),
-        _skipped(report.skipped),
+        f'<section>{_cards(report.val, "validation", nouns)}<p class="reading">{figures}</p></section>',
+        section("Test set", _cards(report.test, "test", nouns), _HOW_TEST.format(examples=nouns.examples))
+        if report.test
+        else "",
+        _curves(report.history, report.best_by, nouns),
+        confusion_section(report.val.metrics, nouns),
+        class_section(report.val.metrics.per_class, nouns),
+        _reliability(report.val, nouns),
+        mistake_section(report.mistakes, nouns),
+        timeline_section(report.timelines, [c.label for c in report.val.metrics.per_class]),
+        _findings(report.findings, nouns),
+        _skipped(report.skipped, nouns),
         section("About this run", _facts(report.facts)),
-        section("How to reproduce it", f"<pre>{text(report.command)}</pre>{_facts(report.environment)}", _HOW_REPEAT),
+        section(
+            "How to reproduce it",
+            f"<pre>{text(report.command)}</pre>{_facts(report.environment)}",
+            _HOW_REPEAT.format(examples=nouns.examples),
+        ),
     )
     write_text(path, page(report.title, STYLE, "\n".join(part for part in sections if part)))
 
 
-def _cards(part: EvaluatedPart, of: str) -> str:
+def _cards(part: EvaluatedPart, of: str, nouns: Nouns) -> str:
     """The headline figures of one part of the images."""
     metrics, found = part.metrics, intervals(part)
-    cards = [_card("Top-1", metrics.top1, found.top1, f"of {metrics.images:,} {of} images answered right.")]
+    cards = [_card("Top-1", metrics.top1, found.top1, f"of {metrics.images:,} {of} {nouns.answers} answered right.")]
     if metrics.top5 is not None:
         cards.append(_card("Top-5", metrics.top5, found.top5, "the truth is among the first five answers."))
     cards += [
@@ -81,7 +92,7 @@ def _card(name: str, figure: float, interval: Interval | None, note: str) -> str
     return f'<div class="card"><h3>{name}</h3><p class="figure">{figure_text(figure)}</p>{span}<p>{note}</p></div>'
 
 
-def _curves(history: Sequence[EpochRow], best_by: BestBy) -> str:
+def _curves(history: Sequence[EpochRow], best_by: BestBy, nouns: Nouns) -> str:
     if not history:
         return section(
             "Learning curves",
@@ -90,27 +101,37 @@ def _curves(history: Sequence[EpochRow], best_by: BestBy) -> str:
     starts = stage_starts(history)
     stages = ", ".join(f"{text(row.stage)} from epoch {row.epoch}" for row in starts)
     lines = " A dotted line marks where a stage begins." if len(starts) > 1 else ""
-    return section("Learning curves", learning_plots(history, best_by), f"{_HOW_CURVES} Stages: {stages}.{lines}")
+    return section(
+        "Learning curves",
+        learning_plots(history, nouns, best_by),
+        f"{_HOW_CURVES.format(examples=nouns.examples)} Stages: {stages}.{lines}",
+    )
 
 
-def _reliability(part: EvaluatedPart) -> str:
+def _reliability(part: EvaluatedPart, nouns: Nouns) -> str:
     if part.probabilities is None or part.truth is None:
         return ""
     p = np.asarray(part.probabilities, np.float64)
     return section(
-        "Reliability", reliability_plots(reliability_bins(p.max(1), p.argmax(1) == part.truth)), _HOW_RELIABILITY
+        "Reliability",
+        reliability_plots(reliability_bins(p.max(1), p.argmax(1) == part.truth), nouns),
+        _HOW_RELIABILITY.format(answers=nouns.answers, these=nouns.answers.capitalize()),
     )
 
 
-def _findings(findings: Sequence[DataFinding] | None) -> str:
+def _findings(findings: Sequence[DataFinding] | None, nouns: Nouns) -> str:
     """What the data's examination found, the gravest first; nothing where there was none."""
     if findings is None:
         return ""
     if not findings:
-        return section("What the images tell", "<p>No problems found.</p>")
+        return section(f"What the {nouns.examples} tell", "<p>No problems found.</p>")
     ordered = sorted(findings, key=lambda f: _SEVERITY.index(f.level) if f.level in _SEVERITY else len(_SEVERITY))
     rows = [(_level(f.level), text(f.what), text(f.where), text(f.remedy)) for f in ordered]
-    return section("What the images tell", table(("", "Found", "Where", "What to do"), rows, names=4), _HOW_FINDINGS)
+    return section(
+        f"What the {nouns.examples} tell",
+        table(("", "Found", "Where", "What to do"), rows, names=4),
+        _HOW_FINDINGS.format(examples=nouns.examples),
+    )
 
 
 def _level(level: str) -> str:
@@ -118,11 +139,11 @@ def _level(level: str) -> str:
     return f'<span class="level {kind}">{text(level)}</span>'
 
 
-def _skipped(skipped: Sequence[tuple[str, str]]) -> str:
+def _skipped(skipped: Sequence[tuple[str, str]], nouns: Nouns) -> str:
     if not skipped:
-        return section("Skipped images", "<p>None: every image could be read.</p>")
+        return section(f"Skipped {nouns.examples}", f"<p>None: every {nouns.example} could be read.</p>")
     rows = [(text(path), text(reason)) for path, reason in skipped]
-    return section(f"Skipped images ({len(skipped):,})", table(("File", "Reason"), rows, names=2))
+    return section(f"Skipped {nouns.examples} ({len(skipped):,})", table(("File", "Reason"), rows, names=2))
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
@@ -131,38 +152,38 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
 
 
 _HOW_FIGURES = (
-    "Measured on images that training did not learn from. They chose the best epoch and set the temperature, "
-    "though, so images never used "
+    "Measured on {answers} that training did not learn from. They chose the best epoch and set the temperature, "
+    "though, so {answers} never used "
     "for anything may come out a little worse. The interval says how far chance alone may have moved a figure: two "
     "models whose intervals overlap "
-    "widely cannot be told apart on so few images. Shares have Wilson's interval, the other figures one from 1,000 "
-    "draws of these images with "
-    "replacement (bootstrap); neither knows of images unlike these."
+    "widely cannot be told apart on so few {answers}. Shares have Wilson's interval, the other figures one from 1,000 "
+    "draws of these {answers} with "
+    "replacement (bootstrap); neither knows of {answers} unlike these."
 )
 _HOW_TEST = (
     "These were set aside before training and used for nothing else, so nothing was chosen to suit them: the "
     "fairest figures of this page for "
-    "images of the same kind."
+    "{examples} of the same kind."
 )
 _HOW_CURVES = (
     "Both losses should fall. Where the validation loss rises while the training loss still falls, the network "
-    "learns its images by heart: "
-    "more images, stronger augmentation or fewer epochs help. The training loss may lie above the other, since "
-    "training sees altered images."
+    "learns its {examples} by heart: "
+    "more {examples}, stronger augmentation or fewer epochs help. The training loss may lie above the other, since "
+    "training sees altered {examples}."
 )
 _HOW_RELIABILITY = (
-    "Images are put into bins by the confidence of their answer. Bars that end on the dashed line mean that 0.9 is "
+    "{these} are put into bins by the confidence of their answer. Bars that end on the dashed line mean that 0.9 is "
     "right nine times in ten; bars "
     "below it, that the network claims too much; above it, too little. A dot is the mean of its bin, the whisker "
     "its 95&nbsp;% interval: a long one "
-    "says that the bin holds too few images to tell."
+    "says that the bin holds too few {answers} to tell."
 )
 _HOW_FINDINGS = (
-    "What was seen when the images were read. A fault or a warning here often explains a mistake above better than "
+    "What was seen when the {examples} were read. A fault or a warning here often explains a mistake above better than "
     "the network does."
 )
 _HOW_REPEAT = (
-    "The same command on the same images with the same versions gives the same split and, on the same kind of "
+    "The same command on the same {examples} with the same versions gives the same split and, on the same kind of "
     "processor with as many threads, the "
-    "same weights. The hash is of all images and their labels: where it differs, the images do."
+    "same weights. The hash is of all {examples} and their labels: where it differs, the {examples} do."
 )

@@ -15,11 +15,21 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from edgecnn.evaluation.metrics import ECE_BINS, wilson_interval
+from edgecnn.training.nouns import IMAGES, Nouns
 from edgecnn.training.options import BestBy
 from edgecnn.training.report.markup import figure_text
 from edgecnn.training.run.history import EpochRow
 
-__all__ = ["ReliabilityBin", "learning_plots", "reliability_bins", "reliability_plots", "stage_starts"]
+__all__ = [
+    "PLOT_STYLE",
+    "ReliabilityBin",
+    "learning_plots",
+    "new_axes",
+    "plot_svg",
+    "reliability_bins",
+    "reliability_plots",
+    "stage_starts",
+]
 
 
 @dataclass(frozen=True)
@@ -33,21 +43,21 @@ class ReliabilityBin:
     confidence: float  # their mean
 
 
-def learning_plots(history: Sequence[EpochRow], best_by: BestBy = "top1") -> str:
+def learning_plots(history: Sequence[EpochRow], nouns: Nouns = IMAGES, best_by: BestBy = "top1") -> str:
     """Losses, and top-1, over at least one epoch."""
-    with mpl.rc_context(_PLOT_STYLE):
+    with mpl.rc_context(PLOT_STYLE):
         return _side_by_side(
-            _plot(_loss_figure(history), "Training and validation loss over the epochs"),
-            _plot(_top1_figure(history, best_by), "Top-1 on the validation images over the epochs"),
+            plot_svg(_loss_figure(history), "Training and validation loss over the epochs"),
+            plot_svg(_top1_figure(history, best_by, nouns), f"Top-1 on the validation {nouns.answers} over the epochs"),
         )
 
 
-def reliability_plots(bins: Sequence[ReliabilityBin]) -> str:
+def reliability_plots(bins: Sequence[ReliabilityBin], nouns: Nouns = IMAGES) -> str:
     """Is an answer right as often as it says, and how often does it say so?"""
-    with mpl.rc_context(_PLOT_STYLE):
+    with mpl.rc_context(PLOT_STYLE):
         return _side_by_side(
-            _plot(_reliability_figure(bins), "Share of right answers against confidence"),
-            _plot(_counts_figure(bins), "Number of images against confidence"),
+            plot_svg(_reliability_figure(bins), "Share of right answers against confidence"),
+            plot_svg(_counts_figure(bins, nouns), f"Number of {nouns.answers} against confidence"),
         )
 
 
@@ -80,7 +90,7 @@ def stage_starts(history: Sequence[EpochRow]) -> list[EpochRow]:
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#c45a0c", "#767676"
 _MAX_MARKERS = 40  # epochs whose points can still be told apart
 
-_PLOT_STYLE: dict[Any, Any] = {  # matplotlib types the keys as a literal of all its settings, and only from 3.11 on
+PLOT_STYLE: dict[Any, Any] = {  # matplotlib types the keys as a literal of all its settings, and only from 3.11 on
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "edgecnn",  # the same run gives the same file
     "font.family": "sans-serif",
@@ -101,7 +111,7 @@ def _side_by_side(*plots: str) -> str:
     return f'<div class="plots">{"".join(plots)}</div>'
 
 
-def _plot(figure: Figure, description: str) -> str:
+def plot_svg(figure: Figure, description: str) -> str:
     """A figure as inline SVG. The description is ours, never the user's."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
@@ -110,7 +120,7 @@ def _plot(figure: Figure, description: str) -> str:
     return f'<figure class="plot">{svg.replace("<svg", f"""<svg role="img" aria-label="{description}" """, 1)}</figure>'
 
 
-def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+def new_axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     """A figure 440 CSS pixels wide.
 
     Two fit side by side on a desk, and one on a phone with its words still readable.
@@ -124,7 +134,7 @@ def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _loss_figure(history: Sequence[EpochRow]) -> Figure:
-    figure, axes = _axes("Loss", "epoch", "nats")
+    figure, axes = new_axes("Loss", "epoch", "nats")
     epochs, marker = [row.epoch for row in history], _marker(history)
     axes.plot(
         epochs,
@@ -142,11 +152,11 @@ def _loss_figure(history: Sequence[EpochRow]) -> Figure:
     return figure
 
 
-def _top1_figure(history: Sequence[EpochRow], best_by: BestBy) -> Figure:
+def _top1_figure(history: Sequence[EpochRow], best_by: BestBy, nouns: Nouns) -> Figure:
     best = max(history, key=lambda row: row.rank(best_by))  # as the best checkpoint is chosen
     by = "" if best_by == "top1" else f" (best by {best_by})"
-    title = f"Top-1 on validation images: best {figure_text(best.val_top1)}, epoch {best.epoch}{by}"
-    figure, axes = _axes(title, "epoch", "share answered right")
+    title = f"Top-1 on validation {nouns.answers}: best {figure_text(best.val_top1)}, epoch {best.epoch}{by}"
+    figure, axes = new_axes(title, "epoch", "share answered right")
     shares = [row.val_top1 for row in history]
     axes.plot([row.epoch for row in history], shares, color=_BLUE, marker=_marker(history), markersize=4)
     axes.plot([best.epoch], [best.val_top1], "o", color=_BLUE, markersize=8)
@@ -168,7 +178,7 @@ def _marker(history: Sequence[EpochRow]) -> str:
 
 
 def _reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
-    figure, axes = _axes("Reliability: accuracy by confidence", "confidence", "share answered right")
+    figure, axes = new_axes("Reliability: accuracy by confidence", "confidence", "share answered right")
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1)
     shares = [b.right / b.images for b in bins]
     spans = [wilson_interval(b.right, b.images) for b in bins]
@@ -183,8 +193,8 @@ def _reliability_figure(bins: Sequence[ReliabilityBin]) -> Figure:
     return figure
 
 
-def _counts_figure(bins: Sequence[ReliabilityBin]) -> Figure:
-    figure, axes = _axes("Number of images by confidence", "confidence", "images")
+def _counts_figure(bins: Sequence[ReliabilityBin], nouns: Nouns) -> Figure:
+    figure, axes = new_axes(f"Number of {nouns.answers} by confidence", "confidence", nouns.answers)
     _bars(axes, bins, [b.images for b in bins])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure

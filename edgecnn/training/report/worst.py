@@ -1,4 +1,4 @@
-"""The worst mistakes as images, each beside its class-activation map."""
+"""The worst mistakes as images or frames, each beside its class-activation map."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.html_page import image_tag, text
 from edgecnn.preprocess import Image, read_image
+from edgecnn.training.nouns import Nouns
 from edgecnn.training.report.content import Mistake
 from edgecnn.training.report.markup import section
 
@@ -18,15 +19,18 @@ MAX_MISTAKES = 24
 THUMBNAIL_PX = 160  # the longer side
 
 
-def mistake_section(mistakes: Sequence[Mistake]) -> str:
+def mistake_section(mistakes: Sequence[Mistake], nouns: Nouns) -> str:
     """The first few of ``mistakes``, which come worst first."""
     if not mistakes:
-        return section("Worst mistakes", "<p>None: every validation image was classified correctly.</p>")
+        return section("Worst mistakes", f"<p>None: every validation {nouns.example} was classified correctly.</p>")
     shown = mistakes[:MAX_MISTAKES]
     figures = "".join(_mistake(m) for m in shown)
     count = f"{len(mistakes):,} in all" + (f", the worst {len(shown)} shown" if len(mistakes) > len(shown) else "")
     mapped = any(m.evidence is not None for m in shown)
-    reading = f"{_HOW_MISTAKES} {_HOW_MAPS} {count}." if mapped else f"{_HOW_MISTAKES} {count}."
+    how = _HOW_MISTAKES.format(examples=nouns.examples)
+    if nouns.examples == "clips":
+        how += " One frame of each clip is shown."
+    reading = f"{how} {_HOW_MAPS} {count}." if mapped else f"{how} {count}."
     return section("Worst mistakes", f'<div class="mistakes{" pairs" if mapped else ""}">{figures}</div>', reading)
 
 
@@ -46,7 +50,8 @@ def _mistake(mistake: Mistake) -> str:
 def _image(mistake: Mistake) -> str:
     """Words where it cannot be read any more."""
     try:
-        return _thumbnail(read_image(mistake.path), mistake.path.name)
+        frame = read_image(mistake.path) if mistake.frame is None else mistake.frame
+        return _thumbnail(frame, mistake.path.name)
     except EdgeCNNError:
         return '<div class="thumbnail"><p>cannot be read any more</p></div>'
 
@@ -63,7 +68,7 @@ def _thumbnail(image: Image, alt: str) -> str:
 
 _HOW_MISTAKES = (
     "The wrong answers given with the most confidence (the figure beside the answer). Look at these first: they are "
-    "often images with a wrong "
+    "often {examples} with a wrong "
     "label, with both things on them, or of a kind that training saw too little of."
 )
 _HOW_MAPS = (

@@ -15,9 +15,10 @@ from edgecnn.evaluation.metrics import Metrics
 from edgecnn.manifest import UNKNOWN_OFF, Manifest
 from edgecnn.training.calibration.ood_score import MIN_VALIDATION_IMAGES
 from edgecnn.training.data.examples import Examples
+from edgecnn.training.nouns import IMAGES, Nouns
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.report import DataFinding, EvaluatedPart, ReportInput
-from edgecnn.training.report.content import Mistake
+from edgecnn.training.report.content import Mistake, Timeline
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.environment import environment
 from edgecnn.training.run.history import EpochRow
@@ -47,6 +48,8 @@ class Outcome:
     test_probabilities: NDArray[np.float32] | None = None  # [N, C]
     test_truth: NDArray[np.int64] | None = None  # [N]
     findings: Sequence[DataFinding] | None = None  # of an examination of the images; None: there was none
+    nouns: Nouns = IMAGES
+    timelines: Sequence[Timeline] = ()  # of some validation clips
 
 
 def write_results(outcome: Outcome, parameters: int) -> TrainResult:
@@ -77,6 +80,9 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
         skipped=tuple(outcome.data.skipped),
         left_out=outcome.data.left_out,
         findings=outcome.data.findings,
+        examples=outcome.nouns.examples,
+        answers=outcome.nouns.answers,
+        val_answers=outcome.metrics.images,
     )
     summary: dict[str, Any] = {
         **asdict(result),
@@ -109,11 +115,13 @@ def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
         mistakes=outcome.mistakes,
         skipped=[(s.path, s.reason) for s in outcome.data.skipped],
         findings=outcome.findings,
+        nouns=outcome.nouns,
+        timelines=outcome.timelines,
     )
 
 
 def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
-    tested = f", {outcome.test.images:,} to test" if outcome.test else ""
+    tested = f", {result.test_images:,} to test" if outcome.test else ""
     size = outcome.manifest.input
     return [
         (
@@ -121,9 +129,9 @@ def _facts(outcome: Outcome, result: TrainResult) -> list[tuple[str, str]]:
             f"{result.model}, {result.parameters:,} parameters, {size.height} x {size.width} pixels",
         ),
         ("recipe", f"{outcome.setup.recipe.name}, {result.epochs} epochs, the best one by {result.best_by}"),
-        ("images", f"{result.train_images:,} to train, {result.val_images:,} to validate{tested}"),
+        (result.examples, f"{result.train_images:,} to train, {result.val_images:,} to validate{tested}"),
         ("of them", f"{outcome.data.duplicates} copies of others; {len(result.skipped)} more could not be read"),
-        ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} images a second while training"),
+        ("time", f"{result.seconds:,.0f} s, {result.images_per_s:,.1f} {result.examples} a second while training"),
         ("temperature", f"{outcome.manifest.temperature:g}"),
         _unknown(outcome, result),
     ]
@@ -138,5 +146,5 @@ def _unknown(outcome: Outcome, result: TrainResult) -> tuple[str, str]:
     rate = f"{unknown.false_reject_rate:.1%}"
     return (
         f"unknown {'above' if unknown.in_graph else 'below'}",
-        f"{unknown.score} {unknown.threshold:.4f}, which rejects {rate} of the {rated} images",
+        f"{unknown.score} {unknown.threshold:.4f}, which rejects {rate} of the {rated} {result.answers}",
     )

@@ -73,6 +73,7 @@ class ClipSample:
     digest: str  # SHA-256, see clip_digest
     first: int  # place of its first step in the store
     steps: int
+    start_s: float = 0.0  # time of its first step in the clip
     step_labels: NDArray[np.int64]  # [T], what is learned and evaluated at each step; UNLABELLED: nothing
 
 
@@ -238,6 +239,7 @@ def _samples(clip: ClipFile, found: _Read, plan: ClipPlan, labels: Sequence[str]
                 digest=found.digest,
                 first=first,
                 steps=len(part),
+                start_s=float(times_s[0]),
                 step_labels=step_labels,
             )
         )

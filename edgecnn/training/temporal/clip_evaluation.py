@@ -30,6 +30,7 @@ class ClipAnswers:
     hidden: Tensor  # [M, H], the states that they are computed from
     truth: NDArray[np.int64]  # [M] class indices
     clips: NDArray[np.int64]  # [M], places in the list of clips
+    steps: NDArray[np.int64]  # [M], of the clip
 
 
 def answer_clips(
@@ -53,7 +54,7 @@ def answer_clips(
     """
     training, device = network.training, next(network.parameters()).device
     network.eval()
-    found: list[tuple[Tensor, Tensor, NDArray[np.int64], NDArray[np.int64]]] = []
+    found: list[tuple[Tensor, Tensor, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
     with torch.inference_mode():
         for start in range(0, len(samples), batch):
             indices = list(range(start, min(start + batch, len(samples))))
@@ -62,14 +63,15 @@ def answer_clips(
             rows, steps = _wanted(clips.targets, clips.lengths, every_step=every_step)
             hidden = states[torch.from_numpy(rows), torch.from_numpy(steps)]
             truth = clips.targets[rows, steps] if every_step else np.array([samples[i].label for i in indices])
-            found.append((network.classifier(hidden).cpu(), hidden.float().cpu(), truth, clips.indices[rows]))
+            found.append((network.classifier(hidden).cpu(), hidden.float().cpu(), truth, clips.indices[rows], steps))
     network.train(training)
-    logits, hidden_states, truths, places = zip(*found, strict=True)
+    logits, hidden_states, truths, places, steps_of = zip(*found, strict=True)
     return ClipAnswers(
         cast("NDArray[np.float32]", torch.cat(logits).float().numpy()),
         torch.cat(hidden_states),
         np.concatenate(truths),
         np.concatenate(places),
+        np.concatenate(steps_of),
     )
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.training.calibration.ood_score import fit_unknown, spread
 from edgecnn.training.calibration.temperature import fit_temperature
-from edgecnn.training.report.content import Mistake
+from edgecnn.training.nouns import CLIPS, STEPS, Nouns
+from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
 from edgecnn.training.run.history import write_results_csv
@@ -20,9 +22,15 @@ from edgecnn.training.run.results import Outcome, write_results
 from edgecnn.training.task import FinishedRun
 from edgecnn.training.temporal.clip_data import ClipData, ClipSample
 from edgecnn.training.temporal.clip_evaluation import ClipAnswers, answer_clips
+from edgecnn.training.temporal.clip_examples import draw_timelines, find_clip_mistakes
 from edgecnn.training.temporal.network import ClipClassifier
 
-__all__ = ["finalize_clips"]
+__all__ = ["clip_nouns", "finalize_clips"]
+
+
+def clip_nouns(options: TrainOptions) -> Nouns:
+    """What reports call the data: with labels of time spans, the figures count steps."""
+    return CLIPS if options.per_frame is None else STEPS
 
 
 def finalize_clips(
@@ -42,8 +50,11 @@ def finalize_clips(
     best = load_checkpoint(done.run.best)
     network.load_state_dict(best.weights)
 
+    every_step = done.options.per_frame is not None
+    setup = done.setup
+    reader = ClipReader(setup.input, setup.preprocess, data.rate.interval_s, done.options.fps)
+
     def answers(samples: list[ClipSample]) -> ClipAnswers:
-        every_step = done.options.per_frame is not None
         return answer_clips(network, done.manifest, data.store, samples, done.options.batch, every_step=every_step)
 
     val = answers(data.of("val"))
@@ -71,7 +82,9 @@ def finalize_clips(
         metrics=found,
         probabilities=probabilities,
         truth=val.truth,
-        mistakes=_mistakes(data, val, probabilities),
+        mistakes=find_clip_mistakes(data, val, probabilities, reader, every_step=every_step),
+        nouns=clip_nouns(done.options),
+        timelines=draw_timelines(network, done.manifest.replace(temperature=temperature), data, val, probabilities),
         test=None if test is None or tested is None else compute_metrics(tested, test.truth.tolist(), data.labels),
         test_probabilities=tested,
         test_truth=None if test is None else test.truth,
@@ -83,18 +96,3 @@ def finalize_clips(
 
 def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     return torch.from_numpy(logits).div(temperature).softmax(1).numpy()
-
-
-def _mistakes(data: ClipData, found: ClipAnswers, probabilities: NDArray[np.float32]) -> list[Mistake]:
-    """The wrong answers, the most confident first."""
-    clips, answers, confidence = data.of("val"), probabilities.argmax(1), probabilities.max(1)
-    wrong = sorted(np.nonzero(answers != found.truth)[0], key=lambda i: -confidence[i])
-    return [
-        Mistake(
-            path=clips[int(found.clips[i])].path,
-            truth=data.labels[int(found.truth[i])],
-            answer=data.labels[int(answers[i])],
-            score=float(confidence[i]),
-        )
-        for i in wrong
-    ]

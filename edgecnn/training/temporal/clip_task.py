@@ -19,6 +19,7 @@ from edgecnn.manifest import Manifest, TemporalSpec
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
 from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.nouns import Nouns
 from edgecnn.training.optim.distributed import World
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
@@ -27,7 +28,7 @@ from edgecnn.training.task import FinishedRun, TrainingTask
 from edgecnn.training.temporal.clip_batches import ClipBatch, training_clip_batches
 from edgecnn.training.temporal.clip_data import ClipData, ClipPlan, choose_step_rate, load_clip_data
 from edgecnn.training.temporal.clip_evaluation import answer_clips
-from edgecnn.training.temporal.clip_finalize import finalize_clips
+from edgecnn.training.temporal.clip_finalize import clip_nouns, finalize_clips
 from edgecnn.training.temporal.clip_learner import ClipLearner
 from edgecnn.training.temporal.frame_labels import FrameLabels
 from edgecnn.training.temporal.network import ClipClassifier, embedding_size
@@ -108,6 +109,11 @@ class ClipTask(TrainingTask):
     def least_images(self) -> int:
         """Frames of one step: the fewest. A frozen CNN estimates no statistics."""
         return 2 if self._clips.frozen else min(sample.steps for sample in self.examples.of("train"))
+
+    @property
+    def nouns(self) -> Nouns:
+        """Clips; with labels of time spans, what is counted is their steps."""
+        return clip_nouns(self._clips.options)
 
     @property
     def temporal(self) -> TemporalSpec:
