@@ -42,7 +42,7 @@ def capture_processes() -> set[int]:
             command = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if parent == os.getpid() and b"capture.worker" in command:
+        if parent == os.getpid() and b"capture.worker" in command and b"forkserver" not in command:  # it preloads all
             found.add(int(entry.name))
     return found
 
@@ -290,7 +290,6 @@ def test_every_n_th_frame_alone_is_decoded() -> None:
 
 def test_closing_ends_the_process_also_while_it_hangs() -> None:
     with mjpeg_camera() as camera:
-        assert until(lambda: not capture_processes())  # of the tests before
         source = LiveSource(parse_address(camera.url))
         next(source)
         (child,) = capture_processes()
@@ -303,7 +302,6 @@ def test_closing_ends_the_process_also_while_it_hangs() -> None:
 
 
 def test_a_hung_capture_process_is_replaced() -> None:
-    assert until(lambda: not capture_processes())  # of the tests before
     with LiveSource(parse_address("fake:64x64@100"), QUICK) as source:
         next(source)
         (child,) = capture_processes()
