@@ -1,4 +1,4 @@
-"""The size of a network's input as options give it: one side of a square, or height and width."""
+"""Sizes as options give them: of a network's input, and of the largest image."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TypeAlias
 
 from edgecnn.errors import UsageError
 
-__all__ = ["ImageSize", "height_width", "read_image_size", "show_image_size"]
+__all__ = ["ImageSize", "height_width", "pixel_limit", "read_image_size", "show_image_size"]
 
 ImageSize: TypeAlias = int | tuple[int, int]
 """Pixels: the side of a square, or (height, width)."""
 
 _LEAST, _MOST = 8, 4096  # pixels of a side
+_MOST_MEGAPIXELS = 1000.0  # OpenCV refuses 2^30 pixels
 
 
 def height_width(size: ImageSize) -> tuple[int, int]:
@@ -32,3 +33,10 @@ def show_image_size(size: ImageSize) -> str:
     """As :func:`read_image_size` reads it."""
     height, width = height_width(size)
     return str(height) if height == width else f"{height}x{width}"
+
+
+def pixel_limit(megapixels: float) -> int:
+    """The largest number of pixels of an image, from ``--max-megapixels``. Raises :class:`UsageError`."""
+    if not 0 < megapixels <= _MOST_MEGAPIXELS:
+        raise UsageError(f"--max-megapixels {megapixels:g}: expected above 0, at most {_MOST_MEGAPIXELS:g}")
+    return round(megapixels * 1e6)

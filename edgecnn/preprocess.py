@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors import ImageError, InputNotFoundError, UsageError
+from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.antialiased_resize import Filter, resize_antialiased
 from edgecnn.image.area_resize import resize_area
 from edgecnn.image.avif import AvifImage, read_avif
@@ -42,7 +42,6 @@ __all__ = [
     "check_range",
     "decode",
     "fit",
-    "pixel_limit",
     "preprocess",
     "read_bytes",
     "read_image",
@@ -54,7 +53,6 @@ Image = NDArray[np.uint8]
 MAX_PIXELS = 64_000_000
 """64 megapixels: more than common sensors have, and 192 MB when decoded."""
 
-_MOST_MEGAPIXELS = 1000.0  # OpenCV refuses 2^30 pixels
 
 _LEAST_RANGE = 4096
 """Of 16 bits a channel: an image whose largest value is below uses 12 bits at most."""
@@ -173,13 +171,6 @@ def _turned(image: Image, avif: AvifImage) -> Image:
     if avif.mirrored:
         image = cv2.flip(image, 1 if avif.mirrored == "columns" else 0)  # type: ignore[assignment]
     return image
-
-
-def pixel_limit(megapixels: float) -> int:
-    """The largest number of pixels of an image, from ``--max-megapixels``. Raises :class:`UsageError`."""
-    if not 0 < megapixels <= _MOST_MEGAPIXELS:
-        raise UsageError(f"--max-megapixels {megapixels:g}: expected above 0, at most {_MOST_MEGAPIXELS:g}")
-    return round(megapixels * 1e6)
 
 
 def check_range(levels: NDArray[np.uint16], name: str) -> None:

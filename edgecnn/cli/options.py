@@ -43,7 +43,7 @@ class LargeImageOption:
     @property
     def max_pixels(self) -> int:
         """The same in pixels. Raises :class:`UsageError`."""
-        from edgecnn.preprocess import pixel_limit
+        from edgecnn.image_size import pixel_limit
 
         return pixel_limit(self.max_megapixels)
 

@@ -11,9 +11,8 @@ from torch import nn
 
 from edgecnn.data.loading import default_workers
 from edgecnn.errors import CheckpointError, InputNotFoundError, UsageError
-from edgecnn.image_size import ImageSize, height_width, show_image_size
+from edgecnn.image_size import ImageSize, height_width, pixel_limit, show_image_size
 from edgecnn.manifest import InputSpec, Normalization, PreprocessSpec
-from edgecnn.preprocess import pixel_limit
 from edgecnn.training.data.augment import Augmentation, find_augmentation
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_spec

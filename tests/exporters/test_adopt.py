@@ -268,7 +268,7 @@ def _with(path: Path, **changes: object) -> Path:
         ({"dims": ("n", "c", "h", "w")}, UsageError, "--layout"),
         ({"dims": ("n", "c", "h", "w"), "options": {"layout": "nchw"}}, UsageError, "--imgsz"),
         ({"options": {"layout": "nhwc"}}, ModelError, "three channels"),
-        ({"options": {"imgsz": (32, 32)}}, UsageError, "made for 24,24"),
+        ({"options": {"imgsz": (32, 32)}}, UsageError, "made for 24x24"),
         ({"options": {"output": "x"}}, UsageError, "gives output"),
         ({"options": {"mean": None}}, UsageError, r"\(--mean, for pixels"),
         (

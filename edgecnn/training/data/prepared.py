@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, GateError, UsageError
-from edgecnn.preprocess import pixel_limit
+from edgecnn.image_size import pixel_limit
 from edgecnn.progress import Reporter
 from edgecnn.training.calibration.ood_score import spread
 from edgecnn.training.data.augment import Augmentation

@@ -42,7 +42,7 @@ def capture_processes() -> set[int]:
             command = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if parent == os.getpid() and b"capture.worker" in command:
+        if parent == os.getpid() and b"capture.worker" in command and b"forkserver" not in command:  # it preloads all
             found.add(int(entry.name))
     return found
 

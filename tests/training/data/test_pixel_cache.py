@@ -63,9 +63,9 @@ def test_a_run_decodes_each_image_once(
     """Training, validation, test, split checks and the unknown score; the report's worst mistakes are shown anew."""
     seen: Counter[str] = Counter()
 
-    def counted(data: bytes, name: str) -> Image:
+    def counted(data: bytes, name: str, max_pixels: int) -> Image:
         seen[name] += 1
-        return decode(data, name=name)
+        return decode(data, name=name, max_pixels=max_pixels)
 
     def refused(*_: object) -> Image:
         raise AssertionError("decoded again")
