@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from run_outputs import identical
 
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.errors import DataError, UsageError
-from edgecnn.progress import Silent
+from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.loop import train
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
@@ -21,6 +22,7 @@ from edgecnn.training.run.interruption import Interruption
 from edgecnn.training.temporal.clip_backend import ClipBackend, open_any_checkpoint
 from edgecnn.training.temporal.explain.explanation import explain_clip
 from edgecnn.training.temporal.explain.gates import record_memory
+from exporters import export_onnx
 
 
 def options(data: Path, out: Path, **changes: object) -> TrainOptions:
@@ -65,9 +67,13 @@ def test_the_run_folder_and_the_result_speak_of_clips(trained: TrainResult) -> N
 
 
 def test_a_mistake_is_shown_with_a_frame(clips: Path, tmp_path: Path) -> None:
-    found = train(options(clips, tmp_path / "run", epochs=1, seed=3))
+    data = tmp_path / "data"
+    shutil.copytree(clips, data / "train")
+    shutil.copytree(clips / "left", data / "val" / "right")
+    shutil.copytree(clips / "right", data / "val" / "left")  # wrong labels: what learns to be right errs on all of them
+    found = train(options(data, tmp_path / "run", epochs=4))
     page = (Path(found.run_dir) / "report.html").read_text()
-    assert found.val_top1 < 1, "one epoch of two steps is too little to learn anything"
+    assert found.val_top1 < 1
     assert "One frame of each clip is shown" in page
     assert "cannot be read any more" not in page
     assert 'src="data:image' in page
@@ -110,7 +116,7 @@ def test_a_frozen_backbone_keeps_the_weights_of_the_checkpoint_of_images(
     small_options: Callable[..., TrainOptions], clips: Path, tmp_path: Path
 ) -> None:
     source = train(small_options(tmp_path / "images", imgsz=32, epochs=1)).best_checkpoint
-    found = train(options(clips, tmp_path / "run", model=None, weights=source, backbone="frozen"))
+    found = train(options(clips, tmp_path / "run", weights=source, backbone="frozen"))
     kept = open_any_checkpoint(Path(found.best_checkpoint))
     assert isinstance(kept, ClipBackend)
     before = open_any_checkpoint(Path(source)).network.state_dict()
@@ -122,7 +128,7 @@ def test_a_frozen_backbone_keeps_the_weights_of_the_checkpoint_of_images(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"qat": True}, "--qat is for images"),
+        ({"teacher": Path("teacher.pt")}, "--teacher is for images"),
         ({"find_lr": True}, "--find-lr is for images"),
         ({"balance": "oversample"}, "--balance is for images"),
         ({"fps": 0.0}, "--fps 0: expected"),
@@ -157,12 +163,7 @@ def test_an_unreadable_clip_is_named_and_left_out(tmp_path: Path) -> None:
 def test_the_checkpoint_becomes_two_files_whose_answers_agree(
     trained: TrainResult, clips: Path, tmp_path: Path
 ) -> None:
-    from edgecnn.runtime.classifier import Classifier
-    from edgecnn.runtime.session.model_session import ModelSession
-    from exporters.options import ExportOptions
-    from exporters.to_onnx import export
-
-    export(ExportOptions(model=Path(trained.best_checkpoint), out=tmp_path / "m.onnx"))
+    export_onnx(Path(trained.best_checkpoint), tmp_path / "m.onnx")
     assert (tmp_path / "m.clip.onnx").is_file()
     clip = clips / "right" / "0"
     backend = open_any_checkpoint(Path(trained.best_checkpoint))
@@ -172,14 +173,13 @@ def test_the_checkpoint_becomes_two_files_whose_answers_agree(
     reader = ClipReader(backend.manifest.input, backend.manifest.preprocess, spec.frame_interval_s, 10)
     frames = np.stack([step.row for step in reader.steps(clip)])
     expected = backend.clip(frames)
-    session = ModelSession(tmp_path / "m.onnx")
+    session = open_session(tmp_path / "m.onnx", "cpu")
     state, answers = session.start(1), []
     for frame in frames:
         found = session.step(frame[None], state)
         state = found.state
         answers.append(found.probabilities[0])
     assert np.abs(np.array(answers) - expected).max() < 1e-4
-    assert Classifier(tmp_path / "m.onnx") is not None
 
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
@@ -204,4 +204,3 @@ def test_the_recorded_gates_give_the_next_hidden_state(kind: str, clips: Path, t
         assert np.allclose(memory.gates["output"] * memory.cell.tanh(), memory.hidden, atol=1e-5)
     with pytest.raises(UsageError, match="--force"):
         explain_clip(Path(found.best_checkpoint), clips / "left" / "0", tmp_path / "out")
-    assert Silent() is not None
