@@ -37,6 +37,7 @@ class Recipe:
     )
     frozen_parts: int = 0  # so many of the network's first parts learn nothing
     fake_quantized: bool = False  # computes as if in eight bits
+    of_clips: bool = False  # for recurrent heads, which `--temporal` asks for
     mixed_precision: bool = False  # bfloat16 where the processor computes in it
     dropout: float | None = None  # None: the network's own
     clip_each_norm: float | None = None  # each parameter's gradient norm (Keras's clipnorm)
@@ -101,6 +102,7 @@ RECIPES = {
         # Clips, on the embeddings of a frozen CNN: the recurrent head alone.
         Recipe(
             name="recurrent-head",
+            of_clips=True,
             epochs=40,
             lr=2e-3,
             optimizer="adamw",
@@ -114,6 +116,7 @@ RECIPES = {
         # Clips, the CNN and its recurrent head together.
         Recipe(
             name="recurrent",
+            of_clips=True,
             epochs=30,
             lr=2e-3,
             optimizer="adamw",
@@ -162,8 +165,8 @@ RECIPES = {
 
 def find_recipe(name: str) -> Recipe:
     """Returns the recipe that a user can choose by this name. Raises :class:`UsageError` if there is none."""
-    if name not in RECIPES:
-        known = (recipe.name for recipe in RECIPES.values() if not recipe.fake_quantized)
+    if name not in RECIPES or RECIPES[name].of_clips:
+        known = (recipe.name for recipe in RECIPES.values() if not (recipe.fake_quantized or recipe.of_clips))
         raise UsageError(f"--preset {name}: unknown recipe; choose one of {', '.join(known)}")
     if RECIPES[name].fake_quantized:
         raise UsageError(f"--preset {name}: trains on from a checkpoint; give --qat CHECKPOINT, without --preset")

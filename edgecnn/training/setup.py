@@ -81,7 +81,7 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
     spec = _spec(options, preset, network)
     start_from = _start(options.weights)
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
-    recipe = preset or find_recipe(_usual_recipe(options, known=pretrained or start_from is not None))
+    recipe = preset or RECIPES[_usual_recipe(options, known=pretrained or start_from is not None)]
     imgsz = options.imgsz or recipe.imgsz or spec.imgsz
     _require(
         all(8 <= side <= 2048 for side in height_width(imgsz)),

@@ -220,7 +220,7 @@ def test_resuming_with_other_images_is_refused(trained: TrainResult, images: Pat
     data = Path(shutil.copytree(images, tmp_path / "data"))
     next((data / "circle").iterdir()).unlink()
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
-    with pytest.raises(CheckpointError, match="not the images that"):
+    with pytest.raises(CheckpointError, match="not the data that"):
         train(TrainOptions(data=data, out=run, resume=True))
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import av
 import pytest
-from edgecnn.runtime.sources.video_decoder import VideoDecoder
 from file_server import file_server
 from video_files import shape_images, write_video
 
 from edgecnn.runtime.sources.drivers.driver import UndecodedFrame
 from edgecnn.runtime.sources.drivers.http import read_http
 from edgecnn.runtime.sources.drivers.network_video import PacketReader
+from edgecnn.video.decoder import VideoDecoder
 
 RATE = 25
 

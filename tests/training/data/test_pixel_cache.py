@@ -78,7 +78,7 @@ def test_a_run_decodes_each_image_once(
             cv2.imwrite(str(data / name / f"{seed}.png"), noise + (120 if name == "light" else 0))
     monkeypatch.setattr(image_stats, "decode", counted)
     monkeypatch.setattr("edgecnn.preprocess.read_image", refused)
-    monkeypatch.setattr("edgecnn.training.run.results.find_mistakes", lambda *_: [])
+    monkeypatch.setattr("edgecnn.training.run.finalize.find_mistakes", lambda *_: [])
     train(small_options(tmp_path / "run", data=data, epochs=1, batch=32, test_split=0.1, augment=augment))
     assert set(seen.values()) == {1}
     assert len(seen) == 220
