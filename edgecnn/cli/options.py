@@ -166,7 +166,13 @@ class FrameRateOption:
     """``--fps``."""
 
     fps: Annotated[
-        float | None, Option("Frames per second of clips that are folders of frames.", metavar="N", repeated=False)
+        float | None,
+        Option(
+            "Frames per second of clips that are folders of frames. Without it a recurrent model takes the rate of its "
+            "training clips.",
+            metavar="N",
+            repeated=False,
+        ),
     ] = None
 
 

@@ -15,6 +15,8 @@ from edgecnn.cli.prediction_lines import line_writer
 from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgecnn.runtime.classifier import Classifier
     from edgecnn.runtime.decision import Status
     from edgecnn.runtime.smoothing.smoother import SmoothingOptions
@@ -84,6 +86,8 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
         fps=o.fps,
         per_clip=o.per_clip,
     )
+    if stream.frame_folders:
+        _note_rate(classifier, stream.frame_folders, o.fps)
     opened.callback(_note_left_out, stream.folders)
     what = _counted(o.sources, classifier, per_clip=o.per_clip)
     opened.callback(
@@ -143,6 +147,13 @@ def _smoothing(o: PredictOptions) -> SmoothingOptions | None:
     from edgecnn.runtime.smoothing.smoother import read_smoothing
 
     return read_smoothing(o.smoothing)
+
+
+def _note_rate(classifier: Classifier, folders: Sequence[Path], fps: float | None) -> None:
+    from edgecnn.data.clips.frame_rate import note_on_rate
+
+    if line := note_on_rate(classifier.manifest, folders, fps):
+        note(line)
 
 
 def _note_left_out(folders: Sequence[FolderListing]) -> None:

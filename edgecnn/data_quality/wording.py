@@ -18,8 +18,8 @@ class Names:
         self._root = root
 
     def one(self, path: Path) -> str:
-        """The path below the folder."""
-        return str(path.relative_to(self._root))
+        """The path below the folder; the whole path of a file that a table names elsewhere."""
+        return str(path.relative_to(self._root) if path.is_relative_to(self._root) else path)
 
     def some(self, paths: Iterable[Path]) -> str:
         """A few, and how many more."""

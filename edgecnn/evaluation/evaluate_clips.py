@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.eval_clips import select_eval_clips
+from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.data.held_out import EvalSplit
 from edgecnn.data.left_out import left_out_by_reason
 from edgecnn.data.loading import Skipped
 from edgecnn.data.split_record import SplitRecord
-from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError, UsageError
+from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ValResult
 from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.manifest import Manifest
@@ -29,7 +30,6 @@ __all__ = [
     "StepModel",
     "StepResult",
     "classify_clip",
-    "clip_rate",
     "clip_reader",
     "read_clips",
     "validate_clips",
@@ -73,28 +73,16 @@ class ClipPredictions(DatasetPredictions):
     steps: NDArray[np.float32]  # [M, C] probabilities after each step of all clips, one clip after the other
 
 
-def clip_reader(manifest: Manifest, clips: Sequence[Path], fps: float | None) -> ClipReader:
+def clip_reader(manifest: Manifest, fps: float | None) -> ClipReader:
     """Reads clips as the model takes them.
 
     Args:
         manifest: of a recurrent model.
-        clips: what will be read.
-        fps: frames per second of folders of frames; None: there are none.
+        fps: frames per second of folders of frames; None: that of the training clips.
 
-    Raises:
-        UsageError: a clip is a folder of frames, and ``fps`` is None.
     """
     assert manifest.temporal is not None
-    folder = next((clip for clip in clips if clip.is_dir()), None)
-    if folder is not None and fps is None:
-        raise UsageError(f"{folder}: a folder of frames has no times; give the frame rate with --fps")
-    return ClipReader(manifest.input, manifest.preprocess, manifest.temporal.frame_interval_s, fps or 1.0)
-
-
-def clip_rate(manifest: Manifest, fps: float | None) -> float:
-    """Frames per second of folders of frames: as given, or as those of the clips that the model was trained on."""
-    assert manifest.temporal is not None
-    return manifest.temporal.frame_rate if fps is None else fps
+    return ClipReader(manifest.input, manifest.preprocess, manifest.temporal.frame_interval_s, clip_rate(manifest, fps))
 
 
 def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> list[StepResult]:
@@ -121,11 +109,10 @@ def read_clips(
     """Runs the model over every clip.
 
     Raises:
-        UsageError: a clip is a folder of frames, and ``fps`` is None.
         DataError: no clip can be read.
     """
     start = time.perf_counter()
-    reader = clip_reader(model.manifest, clips, fps)
+    reader = clip_reader(model.manifest, fps)
     indices: list[int] = []
     skipped: list[Skipped] = []
     steps: list[NDArray[np.float32]] = []
@@ -172,12 +159,11 @@ def validate_clips(
         record: the clips that it was trained on; None if not recorded.
         data: folder of clips, one folder per class.
         which: a split; None: every clip that the model was not trained on.
-        fps: frames per second of folders of frames; None: there are none.
+        fps: frames per second of folders of frames; None: that of the training clips.
         progress: receives the number of clips done.
 
     Raises:
         InputNotFoundError: the folder does not exist.
-        UsageError: a clip is a folder of frames, and ``fps`` is None.
         DataError: the folder has no clips with classes of this model, or no clip can be read.
     """
     evaluated = select_eval_clips(data, model.manifest, record, which)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data.clips.eval_clips import select_eval_clips
+from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.left_out import left_out_note
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ModelBackend, read_probabilities
-from edgecnn.evaluation.evaluate_clips import ClipPredictions, StepModel, clip_rate, read_clips
+from edgecnn.evaluation.evaluate_clips import ClipPredictions, StepModel, read_clips
 from edgecnn.evaluation.metrics import mean_kl, signal_to_noise_db
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Progress

@@ -49,6 +49,7 @@ class Classifier {
  public:
   explicit Classifier(const char* path) : session_(env_, path, options()) {
     const auto shape = session_.GetInputTypeInfo(0).GetTensorTypeAndShapeInfo().GetShape();  // [N, H, W, 3]
+    if (shape.size() == 5) throw std::runtime_error("is the clip file of a recurrent model: give the step file, the one without .clip in its name");
     if (shape.size() != 4 || shape[3] != 3) throw std::runtime_error("the input is no image of RGB bytes: export it with --layout nhwc-uint8");
     height_ = shape[1];
     width_ = shape[2];
@@ -57,6 +58,7 @@ class Classifier {
     if (!text) throw std::runtime_error("no model file of EdgeCNN: the metadata key 'edgecnn' is missing");
     const auto manifest = nlohmann::json::parse(text.get());
     labels_ = manifest.at("labels").get<std::vector<std::string>>();
+    if (manifest.contains("temporal")) state_size_ = manifest["temporal"].at("state_size");
     threshold_ = manifest.at("unknown").at("threshold");
     score_in_graph_ = manifest.at("unknown").at("score") != "max_probability";
   }
@@ -66,21 +68,40 @@ class Classifier {
 
   const std::vector<std::string>& labels() const { return labels_; }
 
-  // The pixels of N images in, N answers out. May be called from several threads at once.
+  // Floats of the state of one source. 0: the model classifies single images. Else each image is the next frame of its source.
+  size_t state_size() const { return state_size_; }
+
+  // The pixels of N images in, N answers out. May be called from several threads at once. To a recurrent model each image is a clip of one frame.
   std::vector<Answer> operator()(std::vector<uint8_t>& pixels) {
+    std::vector<float> state(pixels.size() / image_bytes() * state_size_);
+    return (*this)(pixels, state);
+  }
+
+  // One step of N sources: the pixels of the next frame of each in, N answers out. The state is N x state_size() floats, which the caller keeps for
+  // the next step; zeros begin a clip.
+  std::vector<Answer> operator()(std::vector<uint8_t>& pixels, std::vector<float>& state) {
     if (pixels.empty() || pixels.size() % image_bytes() != 0) {
       throw std::runtime_error(std::to_string(pixels.size()) + " bytes are no images: one has " + std::to_string(image_bytes()));
     }
     const size_t count = pixels.size() / image_bytes();
+    if (state.size() != count * state_size_) throw std::runtime_error("the state has not " + std::to_string(state_size_) + " floats for each image");
     const int64_t shape[] = {static_cast<int64_t>(count), height_, width_, 3};
+    const int64_t state_shape[] = {static_cast<int64_t>(count), static_cast<int64_t>(state_size_)};
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-    const auto image = Ort::Value::CreateTensor<uint8_t>(memory, pixels.data(), pixels.size(), shape, 4);  // no copy
-    const char* inputs[] = {"image"};
-    const char* outputs[] = {"probabilities", "unknown_score"};
-    const auto results = session_.Run(Ort::RunOptions{nullptr}, inputs, &image, 1, outputs, score_in_graph_ ? 2 : 1);
+    std::vector<Ort::Value> given;
+    given.push_back(Ort::Value::CreateTensor<uint8_t>(memory, pixels.data(), pixels.size(), shape, 4));  // no copy
+    std::vector<const char*> inputs{"image"}, outputs{"probabilities"};
+    if (score_in_graph_) outputs.push_back("unknown_score");
+    if (state_size_ > 0) {
+      given.push_back(Ort::Value::CreateTensor<float>(memory, state.data(), state.size(), state_shape, 2));
+      inputs.push_back("state");
+      outputs.push_back("state_out");
+    }
+    const auto results = session_.Run(Ort::RunOptions{nullptr}, inputs.data(), given.data(), given.size(), outputs.data(), outputs.size());
     if (results[0].GetTensorTypeAndShapeInfo().GetElementCount() != count * labels_.size()) {
       throw std::runtime_error("the graph does not give a probability a label: export the model again");
     }
+    if (state_size_ > 0) std::copy_n(results.back().GetTensorData<float>(), state.size(), state.data());
     const float* row = results[0].GetTensorData<float>();
     std::vector<Answer> answers;
     for (size_t n = 0; n < count; ++n, row += labels_.size()) {
@@ -105,7 +126,7 @@ class Classifier {
       found.max_abs_diff = std::max(found.max_abs_diff, difference);
       found.passed = found.passed && difference <= found.tolerance;  // a NaN never is
     };
-    const auto answers = (*this)(pixels);
+    const auto answers = state_size_ == 0 ? (*this)(pixels) : in_order(pixels, samples);
     for (size_t n = 0; n < answers.size(); ++n) {
       const auto expected = samples[n].at("probabilities").get<std::vector<float>>();
       for (size_t c = 0; c < labels_.size(); ++c) compare(answers[n].probabilities[c], expected.at(c), 1);
@@ -117,7 +138,29 @@ class Classifier {
     return found;
   }
 
+  // The answers at each frame of one clip; `state` is the state of its source before and after.
+  std::vector<Answer> clip(const std::vector<uint8_t>& pixels, std::vector<float>& state) {
+    std::vector<Answer> answers;
+    for (size_t at = 0; at < pixels.size(); at += image_bytes()) {
+      std::vector<uint8_t> frame(pixels.begin() + at, pixels.begin() + std::min(at + image_bytes(), pixels.size()));
+      answers.push_back((*this)(frame, state).front());
+    }
+    return answers;
+  }
+
  private:
+  // Golden samples of one sequence are the frames of a clip.
+  std::vector<Answer> in_order(const std::vector<uint8_t>& pixels, const nlohmann::json& samples) {
+    std::vector<Answer> answers;
+    std::vector<float> state(state_size_);
+    for (size_t n = 0; n < samples.size(); ++n) {
+      if (n > 0 && samples[n].at("sequence") != samples[n - 1].at("sequence")) std::fill(state.begin(), state.end(), 0.0F);
+      const auto begin = pixels.begin() + n * image_bytes();
+      answers.push_back(clip({begin, begin + image_bytes()}, state).front());
+    }
+    return answers;
+  }
+
   // The rule of the manifest, as the Python runner applies it.
   Answer decide(std::vector<float> probabilities, std::optional<float> unknown_score) const {
     const auto [least, best] = std::minmax_element(probabilities.begin(), probabilities.end());
@@ -157,6 +200,7 @@ class Classifier {
   int64_t height_ = 0;
   int64_t width_ = 0;
   std::vector<std::string> labels_;
+  size_t state_size_ = 0;
   double threshold_ = 1.0;
   bool score_in_graph_ = false;
 };

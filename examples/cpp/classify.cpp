@@ -1,4 +1,5 @@
 // Classifies raw pixels: classify MODEL.onnx < images.rgb; a line of JSON an image.
+// With a recurrent model the images are the frames of one clip, in order.
 // Proves the model here: classify MODEL.onnx --golden < golden.rgb; exit status 3 where this device computes something else.
 
 #include <cstdio>
@@ -27,7 +28,8 @@ int main(int argc, char** argv) {
       std::cout << nlohmann::json{{"passed", r.passed}, {"samples", r.samples}, {"max_abs_diff", r.max_abs_diff}, {"tolerance", r.tolerance}} << std::endl;
       return r.passed ? 0 : 3;
     }
-    for (const Answer& a : classifier(pixels)) {
+    std::vector<float> state(classifier.state_size());  // zeros: a clip begins
+    for (const Answer& a : state.empty() ? classifier(pixels) : classifier.clip(pixels, state)) {
       std::cout << nlohmann::json{{"status", a.status}, {"label", or_null(a.label)}, {"score", or_null(a.score)}, {"probabilities", a.probabilities}}
                 << std::endl;
     }

@@ -35,6 +35,9 @@ export class Classifier {
   }
 
   constructor(session, manifest, golden) {
+    if (session.inputMetadata[0].shape.length === 5) {
+      throw new Error("is the clip file of a recurrent model: give the step file, the one without .clip in its name");
+    }
     const [, height, width, channels] = session.inputMetadata[0].shape; // [N, H, W, 3]
     if (channels !== 3) throw new Error("the input is no image of RGB bytes: export it with --layout nhwc-uint8");
     this.#session = session;
@@ -43,6 +46,8 @@ export class Classifier {
     this.labels = manifest.labels;
     this.height = height;
     this.width = width;
+    /** Floats of the state of one source. 0: the model classifies single images. Else each image is the next frame of its source. */
+    this.stateSize = manifest.temporal?.state_size ?? 0;
   }
 
   /** Bytes of one image: RGB, rows from the top. */
@@ -51,19 +56,26 @@ export class Classifier {
   }
 
   /**
-   * Classifies N images.
+   * Classifies N images, or takes one step of N sources.
    * @param {Uint8Array} pixels N x H x W x 3 bytes
+   * @param {?Float32Array} state of a recurrent model: N x stateSize floats, which the caller keeps: they hold the state after this step when it is
+   *   done. Zeros begin a clip; without a state each image is a clip of one frame
    * @returns {Promise<{status: string, label: ?string, score: ?number, probabilities: number[], unknownScore: ?number}[]>} N answers; label and
    *   score are null unless the status is "ok", so that whoever forgets to ask gets no wrong class
    */
-  async classify(pixels) {
+  async classify(pixels, state = null) {
     const count = pixels.length / this.imageBytes;
     if (!Number.isInteger(count) || count === 0) throw new Error(`${pixels.length} bytes are no images: one has ${this.imageBytes}`);
-    const image = new ort.Tensor("uint8", pixels, [count, this.height, this.width, 3]);
-    const { probabilities, unknown_score: scores } = await this.#session.run(
-      { image },
-      this.#scoreInGraph ? ["probabilities", "unknown_score"] : ["probabilities"],
-    );
+    state ??= new Float32Array(count * this.stateSize);
+    if (state.length !== count * this.stateSize) throw new Error(`the state has ${state.length} floats, not ${this.stateSize} for each image`);
+    const feeds = { image: new ort.Tensor("uint8", pixels, [count, this.height, this.width, 3]) };
+    const outputs = this.#scoreInGraph ? ["probabilities", "unknown_score"] : ["probabilities"];
+    if (this.stateSize) {
+      feeds.state = new ort.Tensor("float32", state, [count, this.stateSize]);
+      outputs.push("state_out");
+    }
+    const { probabilities, unknown_score: scores, state_out: next } = await this.#session.run(feeds, outputs);
+    if (next) state.set(next.data);
     const classes = this.labels.length;
     if (probabilities.data.length !== count * classes) throw new Error("the graph does not give a probability a label: export the model again");
     return Array.from({ length: count }, (_, n) => {
@@ -77,6 +89,19 @@ export class Classifier {
   }
 
   /**
+   * Classifies the frames of one clip in order.
+   * @param {Uint8Array} pixels N x H x W x 3 bytes
+   * @param {Float32Array} state of the source, before and after; zeros begin a clip
+   */
+  async clip(pixels, state = new Float32Array(this.stateSize)) {
+    const answers = [];
+    for (let at = 0; at < pixels.length; at += this.imageBytes) {
+      answers.push(...(await this.classify(pixels.subarray(at, at + this.imageBytes), state)));
+    }
+    return answers;
+  }
+
+  /**
    * Whether this device computes what was computed where the model was made.
    * @param {Uint8Array} pixels of all golden samples, in their order
    */
@@ -84,7 +109,7 @@ export class Classifier {
     if (!this.#golden) throw new Error("has no golden samples: export it with --golden synthetic");
     const { samples, tolerance } = this.#golden;
     if (pixels.length !== samples.length * this.imageBytes) throw new Error(`${pixels.length} bytes are not its ${samples.length} golden samples`);
-    const answers = await this.classify(pixels);
+    const answers = this.stateSize ? await this.#inOrder(pixels, samples) : await this.classify(pixels);
     const differences = answers.flatMap(({ probabilities, unknownScore }, n) => {
       const { probabilities: expected, unknown_score: score } = samples[n];
       const ofScore = unknownScore === null ? [] : [Math.abs(unknownScore - score) / Math.max(Math.abs(score), 1)]; // a score has no fixed range
@@ -92,6 +117,16 @@ export class Classifier {
     });
     const maxAbsDiff = Math.max(...differences); // of a NaN, a NaN, which is never within the tolerance
     return { passed: maxAbsDiff <= tolerance, samples: samples.length, max_abs_diff: maxAbsDiff, tolerance };
+  }
+
+  /** Golden samples of one sequence are the frames of a clip. */
+  async #inOrder(pixels, samples) {
+    const [answers, state] = [[], new Float32Array(this.stateSize)];
+    for (const [n, { sequence }] of samples.entries()) {
+      if (n && sequence !== samples[n - 1].sequence) state.fill(0);
+      answers.push(...(await this.clip(pixels.subarray(n * this.imageBytes, (n + 1) * this.imageBytes), state)));
+    }
+    return answers;
   }
 
   get #scoreInGraph() {

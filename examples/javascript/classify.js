@@ -1,5 +1,6 @@
 /**
  * Classifies raw pixels: `node classify.js model.onnx < images.rgb`; a line of JSON an image.
+ * With a recurrent model the images are the frames of one clip, in order.
  * Proves the model here: `node classify.js model.onnx --golden < golden.rgb`; exit status 3 where this device computes something else.
  */
 
@@ -19,7 +20,8 @@ try {
     console.log(JSON.stringify(found));
     process.exitCode = found.passed ? 0 : 3;
   } else {
-    for (const { status, label, score, probabilities } of await classifier.classify(pixels)) {
+    const answers = classifier.stateSize ? await classifier.clip(pixels) : await classifier.classify(pixels);
+    for (const { status, label, score, probabilities } of answers) {
       console.log(JSON.stringify({ status, label, score, probabilities }));
     }
   }

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.eval_clips import select_eval_clips
+from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.data.left_out import left_out_note
 from edgecnn.data.loading import Skipped
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.evaluation.evaluate import DatasetPredictions
-from edgecnn.evaluation.evaluate_clips import clip_rate, clip_reader, read_clips
+from edgecnn.evaluation.evaluate_clips import clip_reader, read_clips
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from edgecnn.runtime.session.model_session import ModelSession
@@ -69,7 +70,7 @@ class QuantizationClips(QuantizationImages):
         Raises:
             DataError: too few frames can be read.
         """
-        reader = clip_reader(session.manifest, self.calibration, self.fps)
+        reader = clip_reader(session.manifest, self.fps)
         skipped: list[Skipped] = []
         compared: list[Image] = []
         fitted: list[Image] = []

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
+from recurrent_models import SIDE, write_clip_file, write_recurrent
 from shapes import CLASSES, shape_image
 
 from edgecnn import Classifier, Prediction
@@ -277,3 +278,52 @@ def test_either_keeps_onnxruntime_from_making_a_number_for_the_device(
     """The library writes it where it reports at all; where it does not, this shows nothing."""
     assert classify(tiny_model, bytes(3072), HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path)).returncode == 0
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.fixture(scope="module", params=["gru", "lstm"])
+def step_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("onnx")
+    return write_recurrent(tmp_path_factory.mktemp("step") / "m.onnx", request.param)
+
+
+def test_either_carries_the_state_from_frame_to_frame(classify: Program, step_file: Path) -> None:
+    frames = np.random.default_rng(5).integers(0, 256, (40, 1, 1, 3), np.uint8).repeat(SIDE, 1).repeat(SIDE, 2)
+    with Classifier(step_file, ep="cpu", threads=1) as classifier:
+        state, expected = classifier.session.start(1), []
+        for frame in frames:
+            outputs = classifier.session.step(frame[None], state)
+            state = outputs.state
+            expected.append(outputs.probabilities[0])
+    found = probabilities_of(answers(classify(step_file, frames.tobytes())))
+    np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=1e-6)
+    alone = probabilities_of(answers(classify(step_file, frames[-1:].tobytes())))
+    assert np.abs(alone[0] - found[-1]).max() > 1e-3, "the frames before it count"
+
+
+def test_either_proves_the_state_by_golden_sequences(classify: Program, step_file: Path) -> None:
+    pixels = golden_pixels(step_file)
+    done = classify(step_file, pixels.tobytes(), "--golden")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["samples"] == len(pixels)
+    other = classify(step_file, pixels[[1, 0, *range(2, len(pixels))]].tobytes(), "--golden")
+    assert (other.returncode, json.loads(other.stdout)["passed"]) == (3, False)
+
+
+def test_golden_sequences_begin_at_zeros(classify: Program, step_file: Path, tmp_path: Path) -> None:
+    """Whoever carried the state on from one sequence to the next would pass samples that say they are one."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(step_file)
+    entry = next(entry for entry in model.metadata_props if entry.key == "edgecnn.golden")
+    golden = json.loads(entry.value)
+    for sample in golden["samples"]:
+        sample["sequence"] = 0
+    entry.value = json.dumps(golden)
+    onnx.save(model, tmp_path / "one.onnx")
+    assert classify(tmp_path / "one.onnx", golden_pixels(step_file).tobytes(), "--golden").returncode == 3
+
+
+def test_either_refuses_the_clip_file(classify: Program, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    done = classify(write_clip_file(tmp_path / "m.clip.onnx"), b"")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"give the step file" in done.stderr

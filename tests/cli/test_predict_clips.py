@@ -181,7 +181,6 @@ def test_a_clip_of_ten_thousand_frames(edgecnn, model: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "a folder of frames has no times; give the frame rate with --fps"),
         (("--fps", 0), "fps is 0, expected more than 0"),
         (("--fps", 10, "--per-clip", "--max-frames", 3), "would cut a clip short"),
         (("--fps", 10, "--per-clip", "--save", "out"), "draw the answer on each frame"),
@@ -192,6 +191,17 @@ def test_wrong_options_are_one_line(options: tuple, said: str, edgecnn, model: P
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = [text for text in done.stderr.splitlines() if text.startswith("edgecnn: error")]
     assert said in line
+
+
+def test_frames_without_a_rate_are_read_at_that_of_training(edgecnn, model: Path, video: Path, tmp_path: Path) -> None:
+    clip = write_frames(tmp_path / "clip", 12)
+    done = edgecnn("predict", model, clip, "--per-clip", "--json")
+    assert done.returncode == 0, done.stderr
+    (line,) = lines_of(done)
+    assert (steps(line), line["media_time_s"]) == (12, pytest.approx(1.1)), "a step of 0.1 s each frame"
+    assert done.stderr.count("read at 10 frames per second, the usual rate of the training clips") == 1
+    for source, options in ((clip, ("--fps", 10)), (video, ())):
+        assert "frames per second" not in edgecnn("predict", model, source, "--per-clip", *options).stderr
 
 
 def test_a_camera_has_no_clips(edgecnn, model: Path) -> None:

@@ -14,7 +14,7 @@ from video_files import write_video
 
 from edgecnn.data.clips.clip_frames import clip_digest
 from edgecnn.data.split_record import SplitRecord
-from edgecnn.errors import DataError, ModelError, UsageError
+from edgecnn.errors import DataError, ModelError
 from edgecnn.evaluation.evaluate_clips import clip_reader, read_clips, validate_clips
 from edgecnn.runtime.session.opening import open_session
 
@@ -49,7 +49,7 @@ def test_the_answer_is_that_of_the_clip_file(kind: str, data: Path, tmp_path: Pa
     whole = open_session(write_clip_file(tmp_path / "m.clip.onnx", kind), "cpu")
     clips = sorted(data.glob("*/*"))
     found = read_clips(step, clips, 10)
-    reader = clip_reader(step.manifest, clips, 10)
+    reader = clip_reader(step.manifest, 10)
     for clip, row in zip(clips, found.probabilities, strict=True):
         frames = np.stack([s.row for s in reader.steps(clip) for _ in range(s.count)])[None]
         assert np.allclose(whole.classify_clips(frames, np.array([frames.shape[1]])), row, atol=1e-5)
@@ -79,8 +79,6 @@ def test_a_clip_that_cannot_be_read_is_skipped_with_its_reason(data: Path, tmp_p
 
 def test_what_cannot_be_evaluated_is_one_line(data: Path, tmp_path: Path) -> None:
     session = open_session(write_counter(tmp_path / "m.onnx"), "cpu")
-    with pytest.raises(UsageError, match="give the frame rate with --fps"):
-        validate_clips(session, None, data)
     with pytest.raises(ModelError, match="takes whole clips"):
         validate_clips(open_session(write_clip_file(tmp_path / "m.clip.onnx"), "cpu"), None, data, fps=10)
     write_frames(data / "standing" / "0", 2)
@@ -94,11 +92,13 @@ def test_val_takes_clips(edgecnn, data: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["images"] == 4
     assert "4 clips used, none left out" in done.stderr
+    without = edgecnn("val", model, "--data", data, "--json")
+    assert json.loads(without.stdout)["confusion"] == json.loads(done.stdout)["confusion"]
+    assert "read at 10 frames per second, the usual rate of the training clips" in without.stderr
+    assert "frames per second" not in done.stderr
     done = edgecnn("val", model, "--data", data, "--fps", 10)
     assert "clips" in done.stdout
     assert "images" not in done.stdout
-    done = edgecnn("val", model, "--data", data)
-    assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_val_of_single_images_takes_no_frame_rate(edgecnn, tiny_model: Path, shapes: Path) -> None:
@@ -148,5 +148,8 @@ def test_tune_runs_the_model_in_order(edgecnn, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["clips"], found["frames"], found["undecided"]) == (4, 120, 0)
+    without = edgecnn("tune", model, tmp_path / "clips", *options[2:], cwd=tmp_path)
+    assert json.loads(without.stdout)["raw_checked"] == found["raw_checked"]
+    assert "read at 10 frames per second" in without.stderr
     # logit 0.05 a step: 0.6 from step 9 on, so `opening` is right in 22 of 30 frames and `closing` in none
     assert found["raw_checked"]["right"] == pytest.approx(22 / 30 / 2, abs=0.03)

@@ -12,7 +12,7 @@ from edgecnn.cli.options import AdmissionOption, JsonOption, LargeImageOption, P
 from edgecnn.cli.output import note, print_findings, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
-from edgecnn.command_options import Argument
+from edgecnn.command_options import Argument, Option
 
 if TYPE_CHECKING:
     from edgecnn.runtime.doctor.run import Diagnosis
@@ -26,8 +26,13 @@ class DoctorOptions(ProviderOption, AdmissionOption, LargeImageOption, JsonOptio
 
     target: Annotated[
         Path | None,
-        Argument("Model file, whose golden samples are replayed here, or a folder of images; without, this machine."),
+        Argument(
+            "Model file, whose golden samples are replayed here, or a folder of images or clips; without, this machine."
+        ),
     ] = None
+    clips: Annotated[
+        bool, Option("Folders of images in class folders are clips. Class folders of videos are known as clips.")
+    ] = False
 
 
 def register(app: typer.Typer) -> None:
@@ -39,17 +44,18 @@ def register(app: typer.Typer) -> None:
         "edgecnn doctor",
         "edgecnn doctor model.int8.onnx",
         "edgecnn doctor data --json",
+        "edgecnn doctor clips --clips",
     )
 
 
 def doctor(options: DoctorOptions) -> int:
-    """Check this machine, a model file's golden samples on it, or a folder of images."""
+    """Check this machine, a model file's golden samples on it, or a folder of images or clips."""
     from edgecnn.runtime.doctor.run import examine
 
     if options.target is not None:
         options.admit_models(options.target)
     with reporting() as reporter:
-        result = examine(options.target, options.ep, reporter, options.max_pixels)
+        result = examine(options.target, options.ep, reporter, options.max_pixels, clips=options.clips)
     if options.json:
         print_json(result)
     else:

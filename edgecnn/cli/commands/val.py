@@ -96,8 +96,12 @@ def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) 
         return validate(
             opened, opened.split_record, options.data, options.split, progress, max_pixels=options.max_pixels
         )
+    from edgecnn.data.clips.clip_folder import scan_clips
+    from edgecnn.data.clips.frame_rate import note_on_rate
     from edgecnn.evaluation.evaluate_clips import StepModel, validate_clips
 
+    if line := note_on_rate(opened.manifest, (clip.path for clip in scan_clips(options.data).clips), options.fps):
+        note(line)
     return validate_clips(
         cast("StepModel", opened), opened.split_record, options.data, options.split, fps=options.fps, progress=progress
     )

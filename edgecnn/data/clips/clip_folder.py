@@ -16,10 +16,10 @@ from edgecnn.data.image_folder import SPLITS, require_folder
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.split_names import class_key, split_of_name
 from edgecnn.data.split_record import Split
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, InputNotFoundError
 from edgecnn.image.suffixes import VIDEO_SUFFIXES
 
-__all__ = ["ClipFile", "ClipFolder", "frames_of", "is_clip", "scan_clips"]
+__all__ = ["ClipFile", "ClipFolder", "frames_of", "holds_videos", "is_clip", "scan_clips"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,15 @@ def scan_clips(root: Path, own_run: Path | None = None) -> ClipFolder:
 def is_clip(path: Path) -> bool:
     """Whether a path is a video file, or a folder that holds images."""
     return bool(frames_of(path)) if path.is_dir() else path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def holds_videos(root: Path) -> bool:
+    """Whether a folder holds clips for sure: most are videos, and no image lies in a class folder itself."""
+    try:
+        found = scan_clips(root)
+    except (DataError, InputNotFoundError):
+        return False
+    return 2 * sum(not clip.path.is_dir() for clip in found.clips) > len(found.clips)
 
 
 def frames_of(folder: Path) -> list[Path]:

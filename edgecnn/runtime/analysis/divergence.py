@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.evaluation.evaluate_clips import clip_rate, clip_reader
+from edgecnn.data.clips.frame_rate import clip_rate
+from edgecnn.evaluation.evaluate_clips import clip_reader
 from edgecnn.evaluation.parity import VerifiableModel, VerifyResult
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image, preprocess
@@ -73,7 +74,7 @@ def _rows(manifest: Manifest, path: Path) -> Image:
     """An image, or the first frames of a clip, at the model's input size, uint8 ``[N, H, W, 3]``."""
     if manifest.temporal is None:
         return preprocess(path, manifest.input, manifest.preprocess)[None]
-    reader = clip_reader(manifest, [path], clip_rate(manifest, None))
+    reader = clip_reader(manifest, clip_rate(manifest, None))
     return np.stack([step.row for step in islice(reader.steps(path), _FRAMES)])
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.data.clips.clip_folder import holds_videos
 from edgecnn.data_quality.finding import Finding
+from edgecnn.errors import UsageError
 from edgecnn.progress import Reporter
 from edgecnn.runtime.doctor.packages import load_faults
 from edgecnn.runtime.doctor.recommendation import Recommendation
@@ -24,7 +26,12 @@ class Diagnosis:
 
 
 def examine(
-    target: Path | None = None, ep: str = "auto", reporter: Reporter | None = None, max_pixels: int | None = None
+    target: Path | None = None,
+    ep: str = "auto",
+    reporter: Reporter | None = None,
+    max_pixels: int | None = None,
+    *,
+    clips: bool = False,
 ) -> Diagnosis:
     """Checks this machine, a model file on this machine, or a dataset.
 
@@ -33,6 +40,8 @@ def examine(
         ep: for a model file, the providers to check it on; ``auto``: all available ones.
         reporter: receives progress while a dataset is read.
         max_pixels: of an image of a dataset; larger ones count as unreadable. None: the usual limit.
+
+        clips: whether folders of images in class folders are clips; class folders of videos alone are known as clips.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError, DataError: the target cannot be read.
@@ -45,6 +54,12 @@ def examine(
         return _diagnosis(*examine_environment())
     if broken := load_faults():
         return _diagnosis([fault.finding for fault in broken], broken[0].recommendation)
+    if target.is_dir() and (clips or holds_videos(target)):
+        from edgecnn.runtime.doctor.clips import examine_clips  # noqa: PLC0415
+
+        return _diagnosis(examine_clips(target, reporter, max_pixels))
+    if clips:
+        raise UsageError(f"{target}: --clips is for a folder of clips; leave it out")
     if target.is_dir():
         from edgecnn.runtime.doctor.dataset import examine_data  # noqa: PLC0415
 

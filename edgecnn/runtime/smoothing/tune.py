@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.data.clips.frame_rate import clip_rate, note_on_rate
 from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.errors import DataError, UsageError
 from edgecnn.evaluation.metrics import poisson_interval
@@ -62,7 +63,7 @@ class TuneOptions:
 
     budget_per_h: float  # false alarms an hour
     background: str | None = None  # a label to which a change is no alarm
-    fps: float | None = None  # of folders of frames
+    fps: float | None = None  # of folders of frames; None: as a recurrent model's training clips
     every: int = 1  # take every N-th frame: the rate that the device reaches
     max_delay_s: float = math.inf  # try no setting that may take longer
     gap_s: float = SmoothingOptions.gap_s
@@ -119,6 +120,10 @@ def tune(
     reporter = reporter or Silent()
     background = _background(classifier, options.background)
     clips = find_clips(sources, classifier.manifest)
+    if classifier.states is not None:
+        if line := note_on_rate(classifier.manifest, (clip.path for clip in clips), options.fps):
+            reporter.say(line)
+        options = replace(options, fps=clip_rate(classifier.manifest, options.fps))
     progress = reporter.stage("running the model")
     tracks: list[Track] = []
     for number, clip in enumerate(clips):

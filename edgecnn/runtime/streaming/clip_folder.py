@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.data.clips.clip_folder import frames_of, is_clip
-from edgecnn.errors import DataError, ImageError, InputNotFoundError, UsageError
+from edgecnn.errors import DataError, ImageError, InputNotFoundError
 from edgecnn.runtime.decision import Missing
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.streaming.prefetch import prefetch_map
@@ -27,25 +27,17 @@ _READERS = 2
 _AHEAD = 4  # frames
 
 
-def clips_in(folder: Path, fps: float | None) -> list[Path]:
+def clips_in(folder: Path) -> list[Path]:
     """The clips of a folder, in order: itself if it holds images, else all videos and folders below it.
 
     A folder that holds nothing is a clip without frames, which is an error where it is read.
 
-    Args:
-        folder: the folder.
-        fps: frames per second of folders of frames; None: not known.
-
     Raises:
         DataError: it holds neither frames nor clips.
-        UsageError: a folder of frames, and ``fps`` is None.
     """
     found = list(_clips_in(folder))
     if not any(is_clip(clip) for clip in found):
         raise DataError(f"{folder}: the folder contains no images and no videos; check the path")
-    frames = next((clip for clip in found if clip.is_dir()), None)
-    if frames is not None and fps is None:
-        raise UsageError(f"{frames}: a folder of frames has no times; give the frame rate with --fps")
     return found
 
 

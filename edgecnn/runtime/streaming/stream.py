@@ -56,7 +56,7 @@ class StreamOptions:
     health: FrameQualityThresholds | None = field(default_factory=FrameQualityThresholds)
     smoothing: SmoothingOptions | None = None  # of the same; None: each frame's answer stands alone
     on_change: bool = False  # only answers that differ from the one before
-    fps: float | None = None  # frames per second of folders of frames, which are clips to a recurrent model
+    fps: float | None = None  # frames per second of folders of frames; None: that of the training clips
     per_clip: bool = False  # one answer a video or folder of frames, that at its end; of recurrent models alone
 
     def __post_init__(self) -> None:
@@ -127,6 +127,11 @@ class AnswerStream(Iterator[Answered]):
     def folders(self) -> tuple[FolderListing, ...]:
         """What was found in each folder among the sources, and what was left out of it."""
         return tuple(folder for paths in self._files.images for folder in paths.folders)
+
+    @property
+    def frame_folders(self) -> tuple[Path, ...]:
+        """The folders of frames among the sources, which are clips to a recurrent model."""
+        return tuple(self._files.frame_folders)
 
     def expected_frames(self) -> int | None:
         """Images and frames that the sources will give; None where there is no end or no telling: a camera, standard
@@ -204,7 +209,7 @@ def _images_or_clips(
         return [_images(classifier, files.images[-1], options)]
     from edgecnn.runtime.streaming.clip_folder import clips_in  # noqa: PLC0415  # models of single images need none of it
 
-    clips = clips_in(Path(text), options.fps)
+    clips = clips_in(Path(text))
     files.frame_folders.extend(clip for clip in clips if clip.is_dir())
     files.videos.extend(str(clip) for clip in clips if not clip.is_dir())
     return [_clip(classifier, str(clip), options) for clip in clips]
@@ -213,10 +218,11 @@ def _images_or_clips(
 def _clip(classifier: FrameClassifier, path: str, options: StreamOptions) -> StreamAnswers:
     """A video, or for a recurrent model a folder of frames."""
     if os.path.isdir(path):  # noqa: PTH112  # without pathlib it starts sooner
+        from edgecnn.data.clips.frame_rate import clip_rate  # noqa: PLC0415
         from edgecnn.runtime.streaming.clip_folder import frame_folder_answers  # noqa: PLC0415
 
-        assert options.fps is not None
-        frames = frame_folder_answers(classifier, Path(path), options.fps, options.every, options.smoothing)
+        fps = clip_rate(classifier.manifest, options.fps)
+        frames = frame_folder_answers(classifier, Path(path), fps, options.every, options.smoothing)
     else:
         frames = _video(classifier, path, options)
     if not options.per_clip:

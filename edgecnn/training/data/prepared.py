@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data.split_record import Split
-from edgecnn.errors import DataError, GateError, UsageError
+from edgecnn.errors import DataError, UsageError
 from edgecnn.image_size import pixel_limit
 from edgecnn.progress import Reporter
 from edgecnn.training.calibration.ood_score import spread
@@ -24,6 +24,7 @@ from edgecnn.training.optim.distributed import World
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.setup import Setup
+from edgecnn.training.strict import require_no_faults
 
 __all__ = ["PreparedData", "prepare"]
 
@@ -102,17 +103,6 @@ def known_splits(*checkpoints: Path | None) -> list[KnownSplit]:
     return [KnownSplit(str(path), load_checkpoint(path).record) for path in checkpoints if path is not None]
 
 
-def _require_no_faults(options: TrainOptions, data: TrainingData) -> None:
-    """Raises :class:`GateError` for what the examination of the images found, where `--strict` asks for it."""
-    faults = [finding for finding in data.findings if finding.level == "fault"]
-    if options.strict and faults:
-        worst = faults[0]
-        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
-        raise GateError(
-            f"--strict: {worst.what}: {worst.where}{more}; {worst.remedy}. `edgecnn doctor {options.data}` lists all"
-        )
-
-
 def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporter, world: World) -> PreparedData:
     """Reads every image of ``options.data`` once, and keeps its pixels in files in ``folder``.
 
@@ -135,7 +125,7 @@ def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporte
         known=known_splits(setup.start_from, options.teacher),
         max_pixels=pixel_limit(options.max_megapixels),
     )
-    _require_no_faults(options, data)
+    require_no_faults(options, data.findings)
     train, val = data.of("train"), data.of("val")
     if len(train) < world.size:
         raise UsageError(f"{world.size} processes for {len(train)} training images; start fewer")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,11 +14,14 @@ from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_folder import ClipFile, ClipFolder
 from edgecnn.data.clips.clip_frames import ClipReader, clip_digest
+from edgecnn.data.clips.step_rate import StepRate, frame_rates
 from edgecnn.data.image_folder import ImageFile
 from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.sessions import join_groups, session_keys
 from edgecnn.data.split_record import Split, SplitRecord, data_sha256
+from edgecnn.data_quality.clips.clip_checks import check_clips
+from edgecnn.data_quality.clips.clip_stats import ClipFault, ClipStats, views_of
 from edgecnn.data_quality.finding import Finding
 from edgecnn.errors import DataError, EdgeCNNError
 from edgecnn.preprocess import Image
@@ -28,39 +30,12 @@ from edgecnn.training.data.split import split_images
 from edgecnn.training.temporal.frame_labels import UNLABELLED, FrameLabels
 from edgecnn.training.temporal.step_store import StepStore
 
-__all__ = ["MAX_STEPS", "ClipData", "ClipPlan", "ClipSample", "StepRate", "choose_step_rate", "load_clip_data"]
+__all__ = ["MAX_STEPS", "ClipData", "ClipPlan", "ClipSample", "load_clip_data"]
 
 MAX_STEPS = 200
 """A longer clip is trained on in parts of this many steps."""
 
-_USUAL_STEPS_PER_S = 10.0
 _CHUNK = 64  # steps that are embedded at once
-
-
-@dataclass(frozen=True)
-class StepRate:
-    """How often the network takes a step."""
-
-    interval_s: float
-    stride: int  # source frames per step at the usual frame rate of the clips
-
-
-def choose_step_rate(folder: ClipFolder, fps: float, steps_per_s: float | None) -> StepRate:
-    """The rate that was asked for, or about ten steps a second in whole frames of the usual clip.
-
-    Args:
-        folder: the clips.
-        fps: frames per second of folders of frames.
-        steps_per_s: what the user asks for; None: chosen.
-    """
-    from edgecnn.video.reader import video_rate  # noqa: PLC0415  # folders of frames need no video decoder
-
-    rates = [fps if clip.path.is_dir() else video_rate(str(clip.path)) for clip in folder.clips]
-    usual = statistics.median(rates)
-    if steps_per_s is None:
-        stride = max(1, round(usual / _USUAL_STEPS_PER_S))
-        return StepRate(stride / usual, stride)
-    return StepRate(1 / steps_per_s, max(1, round(usual / steps_per_s)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +126,15 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
     labels = folder.class_names if plan.spans is None else plan.spans.names
     clips: list[tuple[ClipFile, str, list[ClipSample]]] = []
     skipped: list[Skipped] = []
+    stats: list[ClipStats] = []
+    faults: list[ClipFault] = []
     progress = reporter.stage("reading clips")
     for at, (clip, found) in enumerate(_read_all(folder.clips, plan, workers)):
         if isinstance(found, _Read):
             clips.append((clip, found.digest, _samples(clip, found, plan, labels)))
+            stats.append(_stats(clip, found))
         else:
+            faults.append(ClipFault(clip, found))
             skipped.append(Skipped(str(clip.path), found))
             reporter.say(f"skipped {clip.path}: {found}")
         progress(at + 1, len(folder.clips))
@@ -177,6 +156,7 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
         skipped=tuple(skipped),
         duplicates=len(copies) - len(set(copies)),
         left_out=left_out_by_reason(folder.left_out),
+        findings=check_clips(folder, stats, faults, frame_rates([s.file for s in stats], plan.reader.fps), splits),
     )
 
 
@@ -213,6 +193,11 @@ def _read(clip: ClipFile, reader: ClipReader) -> _Read | str:
         tuple(np.stack(part) for part in rows),
         tuple(np.array(part) for part in times),
     )
+
+
+def _stats(clip: ClipFile, found: _Read) -> ClipStats:
+    rows = [row for part in found.parts for row in part]
+    return ClipStats(file=clip, digest=found.digest, steps=len(rows), views=views_of(rows))
 
 
 def _samples(clip: ClipFile, found: _Read, plan: ClipPlan, labels: Sequence[str]) -> list[ClipSample]:

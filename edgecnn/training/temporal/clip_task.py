@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_folder import ClipFolder, scan_clips
 from edgecnn.data.clips.clip_frames import ClipReader
+from edgecnn.data.clips.step_rate import choose_step_rate
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.metrics import Metrics, compute_metrics
 from edgecnn.manifest import Manifest, TemporalSpec
@@ -24,9 +25,10 @@ from edgecnn.training.optim.distributed import World
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
 from edgecnn.training.setup import Setup, build_network
+from edgecnn.training.strict import require_no_faults
 from edgecnn.training.task import FinishedRun, TrainingTask
 from edgecnn.training.temporal.clip_batches import ClipBatch, training_clip_batches
-from edgecnn.training.temporal.clip_data import ClipData, ClipPlan, choose_step_rate, load_clip_data
+from edgecnn.training.temporal.clip_data import ClipData, ClipPlan, load_clip_data
 from edgecnn.training.temporal.clip_evaluation import answer_clips
 from edgecnn.training.temporal.clip_finalize import clip_nouns, finalize_clips
 from edgecnn.training.temporal.clip_learner import ClipLearner
@@ -63,6 +65,7 @@ class ClipTask(TrainingTask):
             InputNotFoundError, DataError: the folder of clips cannot be trained on.
             CheckpointError, MissingExtraError: the weights to start from cannot be had.
             OutputError: the steps cannot be kept.
+            GateError: the clips have faults, and ``options.strict``.
         """
         _require_options(options, setup, world)
         spans = None if options.per_frame is None else FrameLabels.read(options.per_frame, options.data)
@@ -88,6 +91,7 @@ class ClipTask(TrainingTask):
             spans=spans,
         )
         data = load_clip_data(found, plan, reporter, options.workers)
+        require_no_faults(options, data.findings)
         return cls(_Clips(data=data, network=network, options=options, frozen=frozen), world)
 
     @property

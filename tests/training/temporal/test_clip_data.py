@@ -11,11 +11,13 @@ from made_clips import moving, write_clips, write_frames
 
 from edgecnn.data.clips.clip_folder import scan_clips
 from edgecnn.data.clips.clip_frames import ClipReader
+from edgecnn.data.clips.step_rate import choose_step_rate
+from edgecnn.data_quality.finding import Finding
 from edgecnn.errors import DataError
 from edgecnn.manifest import InputSpec, PreprocessSpec
 from edgecnn.progress import Silent
 from edgecnn.training.temporal import clip_data
-from edgecnn.training.temporal.clip_data import ClipData, ClipPlan, choose_step_rate, load_clip_data
+from edgecnn.training.temporal.clip_data import ClipData, ClipPlan, load_clip_data
 from edgecnn.training.temporal.frame_labels import UNLABELLED, FrameLabels
 from edgecnn.training.temporal.step_store import StepStore
 
@@ -91,6 +93,31 @@ def test_an_unreadable_clip_is_left_out_and_named(tmp_path: Path) -> None:
     found = load(root, tmp_path)
     assert [Path(s.path).name for s in found.skipped] == ["broken.mp4"]
     assert len(found.samples) == 8
+
+
+def told(data: ClipData) -> list[Finding]:
+    """What `train` prints. At 16 pixels all of these clips look alike, which is a note."""
+    return [finding for finding in data.findings if finding.level != "note"]
+
+
+def test_what_doctor_finds_is_found_while_the_clips_are_read(tmp_path: Path) -> None:
+    root = write_clips(tmp_path / "data", 4)
+    assert told(load(root, tmp_path)) == []
+    (root / "left" / "9.avi").write_bytes(b"no video")
+    shutil.copytree(root / "left" / "0", root / "left" / "again")
+    found = told(load(root, tmp_path))
+    assert [(f.level, f.what) for f in found] == [
+        ("fault", "1 clip cannot be read"),
+        ("warning", "the same clip more than once in a class: 1 clip"),
+    ]
+    assert found[0].where.startswith("left/9.avi: ")
+
+
+def test_labels_of_time_spans_are_no_classes_of_clips(tmp_path: Path) -> None:
+    root = write_clips(tmp_path / "data", 4)
+    rows = [f"{clip.relative_to(root)},0,0.5,{clip.parent.name}" for clip in sorted(root.glob("*/*"))]
+    (tmp_path / "spans.csv").write_text("clip,start_s,end_s,label\n" + "\n".join(rows))
+    assert told(load(root, tmp_path, spans=FrameLabels.read(tmp_path / "spans.csv", root))) == []
 
 
 def test_a_long_clip_is_learned_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from made_clips import LABELS, write_clips
 from run_outputs import identical
 
 from edgecnn.data.clips.clip_frames import ClipReader
-from edgecnn.errors import DataError, UsageError
+from edgecnn.errors import DataError, GateError, UsageError
 from edgecnn.runtime.session.golden_replay import replay
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.loop import train
@@ -154,6 +154,11 @@ def test_an_unreadable_clip_is_named_and_left_out(tmp_path: Path) -> None:
     found = train(options(data, tmp_path / "run", epochs=1))
     assert [Path(s.path).name for s in found.skipped] == ["broken.mp4"]
     assert "broken.mp4" in (Path(found.run_dir) / "report.html").read_text()
+    assert [f.what for f in found.findings if f.level == "fault"] == ["1 clip cannot be read"]
+    with pytest.raises(
+        GateError, match=r"--strict: 1 clip cannot be read: left/broken.mp4.*doctor .* --clips` lists all"
+    ):
+        train(options(data, tmp_path / "strict", strict=True))
     for clip in (data / "left").glob("[0-9]*"):
         (clip / "0.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="'left' has 0 readable clips"):

@@ -1,0 +1,26 @@
+"""The frame rate of clips that are folders of frames, which have no times of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgecnn.manifest import Manifest
+
+__all__ = ["clip_rate", "note_on_rate"]
+
+
+def clip_rate(manifest: Manifest, fps: float | None) -> float:
+    """Frames per second of folders of frames: as given, or as those of the clips that the model was trained on."""
+    assert manifest.temporal is not None
+    return manifest.temporal.frame_rate if fps is None else fps
+
+
+def note_on_rate(manifest: Manifest, clips: Iterable[Path], fps: float | None) -> str | None:
+    """One line for people where the rate of the training clips is taken; None where no clip needs it."""
+    if fps is not None or manifest.temporal is None or not any(clip.is_dir() for clip in clips):
+        return None
+    return (
+        f"folders of frames are read at {manifest.temporal.frame_rate:.3g} frames per second, the usual rate of the "
+        "training clips; --fps gives another rate"
+    )
