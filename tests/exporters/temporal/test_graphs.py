@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,6 +13,8 @@ import torch
 
 from edgecnn._version import __version__
 from edgecnn.manifest import (
+    LABELS_KEY,
+    MANIFEST_KEY,
     InputSpec,
     Manifest,
     Normalization,
@@ -19,6 +24,7 @@ from edgecnn.manifest import (
     TrainingRecord,
     UnknownRule,
 )
+from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.temporal.clip_backend import ClipBackend
 from edgecnn.training.temporal.network import ClipClassifier, embedding_size
@@ -99,3 +105,30 @@ def test_the_step_gives_the_unknown_score_that_the_rule_needs() -> None:
     found = step.run(["unknown_score"], {"image": images, "state": original.start(3)})[0]
     assert outputs.unknown_scores is not None
     assert np.abs(found - outputs.unknown_scores).max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_runners_sessions_equal_torch_at_lengths_1_to_200(kind: TemporalKind, batch: int, tmp_path: Path) -> None:
+    """Streaming, whole clips and torch: the files are opened as the runner opens them."""
+    original = backend(kind)
+    parts = trace_parts(original, OPSET)
+    for name, model in (("m.onnx", step_graph(parts)), ("m.clip.onnx", clip_graph(parts, SIDE, SIDE))):
+        entries = {MANIFEST_KEY: original.manifest.to_json(), LABELS_KEY: json.dumps(original.manifest.labels)}
+        onnx.helper.set_model_props(model, entries)
+        onnx.save(model, tmp_path / name)
+    step, clip = open_session(tmp_path / "m.onnx", "cpu"), open_session(tmp_path / "m.clip.onnx", "cpu")
+    frames = clips(batch, 200)
+    expected = np.stack([original.clip(found) for found in frames])  # [N, T, C]
+    state, found = step.start(batch), []
+    for at in range(200):
+        outputs = step.step(frames[:, at], state)
+        state = outputs.state
+        found.append(outputs.probabilities)
+    streamed = np.stack(found, 1)
+    assert np.abs(streamed - expected).max() < 1e-4
+    for steps in (1, 2, 3, 10, 50, 199, 200):
+        lengths = np.maximum(1, steps - np.arange(batch))
+        whole = clip.classify_clips(frames[:, :steps], lengths)
+        assert np.abs(whole - expected[np.arange(batch), lengths - 1]).max() < 1e-4
+        assert np.abs(whole - streamed[np.arange(batch), lengths - 1]).max() < 1e-4
