@@ -10,11 +10,14 @@ import math
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+import pytest
 
-from edgecnn.manifest import (
+onnx = pytest.importorskip("onnx", reason="recurrent model files are made with onnx")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from edgecnn.manifest import (  # noqa: E402
     GOLDEN_KEY,
     LABELS_KEY,
     MANIFEST_KEY,
@@ -27,8 +30,8 @@ from edgecnn.manifest import (
     TrainingRecord,
     UnknownRule,
 )
-from edgecnn.runtime.decision import Prediction
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.decision import Prediction  # noqa: E402
+from edgecnn.runtime.session.golden_samples import GoldenSamples  # noqa: E402
 
 SIDE, HIDDEN, LABELS = 32, 4, ("closing", "opening")
 INTERVAL_S = 0.1

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
-from recurrent_models import SIDE, write_clip_file, write_counter, write_recurrent
+from recurrent_models import SIDE, onnx, write_clip_file, write_counter, write_recurrent
 from video_files import write_video
 
 from edgecnn.data.clips.clip_frames import clip_digest

@@ -8,9 +8,17 @@ import os
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from recurrent_models import HIDDEN, SIDE, golden_sequences, state_size, write_clip_file, write_counter, write_recurrent
+from recurrent_models import (
+    HIDDEN,
+    SIDE,
+    golden_sequences,
+    onnx,
+    state_size,
+    write_clip_file,
+    write_counter,
+    write_recurrent,
+)
 
 from edgecnn import Classifier
 from edgecnn.errors import GateError, ManifestError, ModelError
