@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,9 +16,9 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors import OutputError
 from edgecnn.manifest import InputSpec, PreprocessSpec
 from edgecnn.preprocess import Image, fit
+from edgecnn.training.data.disk_space import output_errors
 
 __all__ = ["CachedImages", "PixelCache", "PixelPlan"]
 
@@ -107,16 +107,9 @@ class _PixelFile:
         with self._output_errors():
             self._file.close()
 
-    @contextmanager
-    def _output_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise OutputError(
-                f"{self._folder}: {self._bytes / 1e6:,.0f} MB for decoded images cannot be written: {why}; free space "
-                "or name another --out"
-            ) from error
+    def _output_errors(self) -> AbstractContextManager[None]:
+        what = f"{self._bytes / 1e6:,.0f} MB for decoded images cannot be written"
+        return output_errors(self._folder, lambda: what)
 
 
 def _reserve(descriptor: int, size: int) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
-from edgecnn.errors import OutputError
+from edgecnn.training.data.disk_space import output_errors
 
 __all__ = ["StepStore"]
 
@@ -53,14 +52,9 @@ class StepStore:
                 self._rows = np.memmap(self._file, self._dtype, "r", shape=(self.count, *self._shape))
         return self._rows[first : first + count]
 
-    @contextmanager
-    def _output_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            why = error.strerror or str(error)
-            size_mb = self.count * np.prod(self._shape) * self._dtype.itemsize / 1e6
-            raise OutputError(
-                f"{self._folder}: the steps of the clips cannot be written ({size_mb:,.0f} MB so far): {why}; free "
-                "space or name another --out"
-            ) from error
+    def _output_errors(self) -> AbstractContextManager[None]:
+        return output_errors(self._folder, self._unwritten)
+
+    def _unwritten(self) -> str:
+        size_mb = self.count * np.prod(self._shape) * self._dtype.itemsize / 1e6
+        return f"the steps of the clips cannot be written ({size_mb:,.0f} MB so far)"
