@@ -63,10 +63,8 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         # From pretrained weights: the classifier first, on cached features, then everything with the running statistics
-        # left alone, which
-        # small data sets cannot estimate. Nothing renormalises then, so single steps throw the answers about; the
-        # average of the weights does not
-        # follow them (docs/benchmarks.md has what each choice gave).
+        # left alone, which small data sets cannot estimate. Nothing renormalises then, so single steps throw the
+        # answers about; the average of the weights does not follow them (docs/benchmarks.md has what each choice gave).
         replace(
             _ADAMW,
             name="transfer",
@@ -100,31 +98,22 @@ RECIPES = {
             mixed_precision=True,
         ),
         # Clips, on the embeddings of a frozen CNN: the recurrent head alone.
-        Recipe(
+        replace(
+            _ADAMW,
             name="recurrent-head",
             of_clips=True,
             epochs=40,
             lr=2e-3,
-            optimizer="adamw",
-            weight_decay=0.02,
-            schedule="cosine",
-            warmup=0.1,
             augmentation="none",
-            preprocess=PreprocessSpec(),
             average=0.03,
         ),
         # Clips, the CNN and its recurrent head together.
-        Recipe(
+        replace(
+            _ADAMW,
             name="recurrent",
             of_clips=True,
             epochs=30,
             lr=2e-3,
-            optimizer="adamw",
-            weight_decay=0.02,
-            schedule="cosine",
-            warmup=0.1,
-            augmentation="light",
-            preprocess=PreprocessSpec(),
             average=0.03,
             mixed_precision=True,
         ),
@@ -141,8 +130,7 @@ RECIPES = {
             fake_quantized=True,
         ),
         # The lecture's, as Keras runs it: Adam's epsilon is 1e-7 there, clipnorm holds for each parameter alone, its
-        # image loader
-        # resizes to nearest neighbour.
+        # image loader resizes to nearest neighbour.
         Recipe(
             name="classic",
             epochs=20,
