@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.image_folder import ImageFile, ImageFolder, scan_folder
+from edgecnn.data.image_folder import SPLITS, ImageFile, ImageFolder, scan_folder
 from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.sessions import join_groups, session_keys
@@ -21,12 +21,13 @@ from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
 from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import Copies, find_copies
-from edgecnn.errors import DataError, UsageError
+from edgecnn.errors import DataError
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Reporter
+from edgecnn.training.data.choose_split import ToSplit, choose_split
 from edgecnn.training.data.pixel_cache import PixelCache, PixelPlan
-from edgecnn.training.data.split import SplitShares, split_images
-from edgecnn.training.data.split_carried_over import KnownSplit, carry_over
+from edgecnn.training.data.split import SplitShares
+from edgecnn.training.data.split_carried_over import KnownSplit, record_of
 
 __all__ = ["Sample", "TrainingData", "load_training_data"]
 
@@ -65,10 +66,8 @@ class TrainingData:
     @property
     def record(self) -> SplitRecord:
         """What the checkpoint and the model file remember."""
-        record = SplitRecord.of({split: [s.digest for s in self.of(split)] for split in ("train", "val", "test")})
-        for earlier in self.known:
-            record = record.trained_also_on(earlier.record)
-        return record
+        sides = {split: [s.digest for s in self.of(split)] for split in SPLITS}
+        return record_of(sides, self.known)
 
     @property
     def sha256(self) -> str:
@@ -120,13 +119,14 @@ def load_training_data(
     copies = _find_copies(facts, reporter)
     images = [f.file for f in facts]
     sessions = [session_of[image] for image in images]
-    groups = join_groups(copies.groups, sessions)
-    shares = SplitShares(val_split, test_split, seed)
-    splits = _ready(folder, images, labels, groups, shares) if folder.ready_split else None
-    if known:
-        splits = carry_over(known, [f.digest for f in facts], groups, labels, shares, splits, reporter.say)
-    if splits is None:
-        splits = split_images(labels, groups, val_split, test_split, seed)
+    data = ToSplit(
+        root=root,
+        digests=[f.digest for f in facts],
+        labels=labels,
+        groups=join_groups(copies.groups, sessions),
+        ready=[image.split for image in images] if folder.ready_split else None,
+    )
+    splits = choose_split(data, SplitShares(val_split, test_split, seed), known, reporter.say)
     return TrainingData(
         root=root,
         labels=folder.class_names,
@@ -211,30 +211,3 @@ def _require_images(folder: ImageFolder, kept: list[ImageFile], skipped: int) ->
         raise DataError(
             f"{folder.root}: a class needs at least two images, {shown}{unread}; add images or remove the folder"
         )
-
-
-def _ready(
-    folder: ImageFolder, images: list[ImageFile], labels: list[int], groups: list[int], shares: SplitShares
-) -> list[Split]:
-    """The folder's own split. What it lacks is split off from `train`: `val`, and `test` where it is asked for.
-
-    Raises :class:`UsageError` where a test share is asked for and the folder has a test split.
-    """
-    splits: list[Split] = [image.split or "train" for image in images]
-    if shares.test and "test" in splits:
-        raise UsageError(
-            f"--test-split {shares.test:g}: {folder.root} has a test split already; leave --test-split out, or remove "
-            "that folder"
-        )
-    train = [i for i, split in enumerate(splits) if split == "train"]
-    part = [labels[i] for i in train], [groups[i] for i in train]
-    if "val" not in splits:
-        found = split_images(*part, shares.val, shares.test, shares.seed)
-    elif shares.test:
-        held_out = split_images(*part, shares.test, 0.0, shares.seed)
-        found = ["test" if split == "val" else split for split in held_out]
-    else:
-        return splits
-    for i, split in zip(train, found, strict=True):
-        splits[i] = split
-    return splits

@@ -7,14 +7,14 @@ of `unknown` would all be those of a model that knows the answers.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgecnn.data.split_record import Split, SplitRecord
 from edgecnn.errors import DataError, UsageError
 from edgecnn.training.data.split import SplitShares, split_images
 
-__all__ = ["KnownSplit", "carry_over"]
+__all__ = ["KnownSplit", "carry_over", "record_of"]
 
 _TRAINED_FIRST: tuple[Split, ...] = ("train", "test", "val")
 
@@ -27,6 +27,14 @@ class KnownSplit:
     record: SplitRecord
 
 
+def record_of(digests: Mapping[str, Sequence[str]], known: Sequence[KnownSplit]) -> SplitRecord:
+    """The record of a run: its own split, and what the earlier models were trained on."""
+    record = SplitRecord.of(digests)
+    for earlier in known:
+        record = record.trained_also_on(earlier.record)
+    return record
+
+
 def carry_over(
     known: Sequence[KnownSplit],
     digests: Sequence[str],
@@ -35,6 +43,7 @@ def carry_over(
     shares: SplitShares,
     ready: Sequence[Split] | None,
     say: Callable[[str], None],
+    noun: str = "images",
 ) -> list[Split] | None:
     """Gives each image its side; None where no image is known.
 
@@ -47,13 +56,14 @@ def carry_over(
         shares: of the new images.
         ready: the folder's own split, where it has one.
         say: told what was done.
+        noun: what is split, images or clips, for the messages.
 
     Raises:
         DataError: nothing is left to validate on.
     """
     forced = _forced(known, digests, groups, kept=("train",) if ready else _TRAINED_FIRST)
     for model in known:
-        say(_told(model, digests))
+        say(_told(model, digests, noun))
     if not any(forced):
         return None
     splits = [side or "train" for side in forced]
@@ -63,11 +73,11 @@ def carry_over(
     if ready:
         moved = sum(was != "train" and now == "train" for was, now in zip(ready, splits, strict=True))
         if moved:
-            say(f"{moved} images of the folder's val and test are trained on in this run, for that reason")
+            say(f"{moved} {noun} of the folder's val and test are trained on in this run, for that reason")
     if "val" not in splits:
         raise DataError(
-            f"{known[0].name}: was trained on these images, and none is left to validate on; add images, or start with "
-            "--weights auto or none"
+            f"{known[0].name}: was trained on these {noun}, and none is left to validate on; add {noun}, or start "
+            "with --weights auto or none"
         )
     return splits
 
@@ -101,14 +111,14 @@ def _of_new(
         raise
 
 
-def _told(model: KnownSplit, digests: Sequence[str]) -> str:
+def _told(model: KnownSplit, digests: Sequence[str], noun: str) -> str:
     sides = [model.record.split_of(digest) for digest in digests]
     trained, held_out = sides.count("train"), sides.count("val") + sides.count("test")
     if not any(model.record.prefixes.values()):
-        return f"{model.name}: does not say which images it was trained on; some may be among those held out here"
+        return f"{model.name}: does not say which {noun} it was trained on; some may be among those held out here"
     if not trained:
-        return f"{model.name}: was trained on none of these images"
+        return f"{model.name}: was trained on none of these {noun}"
     return (
-        f"{model.name}: was trained on {trained:,} of these {len(digests):,} images, which stay in training; "
+        f"{model.name}: was trained on {trained:,} of these {len(digests):,} {noun}, which stay in training; "
         f"{held_out:,} that it held out stay held out; {sides.count(None):,} are new"
     )

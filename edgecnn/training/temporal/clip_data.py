@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgecnn.data.clips.clip_folder import ClipFile, ClipFolder
 from edgecnn.data.clips.clip_frames import ClipReader, clip_digest
 from edgecnn.data.clips.step_rate import StepRate, frame_rates
-from edgecnn.data.image_folder import ImageFile
+from edgecnn.data.image_folder import SPLITS, ImageFile
 from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.sessions import join_groups, session_keys
@@ -26,7 +26,9 @@ from edgecnn.data_quality.finding import Finding
 from edgecnn.errors import DataError, EdgeCNNError
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
-from edgecnn.training.data.split import split_images
+from edgecnn.training.data.choose_split import ToSplit, choose_split
+from edgecnn.training.data.split import SplitShares
+from edgecnn.training.data.split_carried_over import KnownSplit, record_of
 from edgecnn.training.temporal.frame_labels import UNLABELLED, FrameLabels
 from edgecnn.training.temporal.step_store import StepStore
 
@@ -65,6 +67,7 @@ class ClipData:
     duplicates: int = 0  # clips that are a copy of another
     left_out: Mapping[Reason, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    known: tuple[KnownSplit, ...] = ()  # how the models that the run starts from were split
 
     def of(self, split: Split) -> list[ClipSample]:
         """The samples of one split."""
@@ -73,7 +76,8 @@ class ClipData:
     @property
     def record(self) -> SplitRecord:
         """What the checkpoint and the model file remember."""
-        return SplitRecord.of({split: [s.digest for s in self.of(split)] for split in ("train", "val", "test")})
+        sides = {split: [s.digest for s in self.of(split)] for split in SPLITS}
+        return record_of(sides, self.known)
 
     @property
     def sha256(self) -> str:
@@ -104,12 +108,11 @@ class ClipPlan:
     rate: StepRate
     store: StepStore
     convert: Callable[[Image], NDArray[Any]]  # steps uint8 [K, H, W, 3] to rows of the store
-    val_split: float
-    test_split: float
-    seed: int
+    shares: SplitShares
     group: str
     every_step: bool  # whether the clip's label is learned at every step, or at the last one
     spans: FrameLabels | None = None
+    known: tuple[KnownSplit, ...] = ()  # what the models that the run starts from trained on stays in training
 
 
 def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, workers: int | None = None) -> ClipData:
@@ -141,8 +144,15 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
     _require_clips(folder, labels, [samples for _, _, samples in clips], len(skipped))
     copies = _copies([digest for _, digest, _ in clips])
     images = [ImageFile(clip.path, clip.class_name, clip.split, clip.below) for clip, _, _ in clips]
-    groups = join_groups(copies, session_keys(images, folder.root, plan.group))
-    splits = _splits(folder, [clip for clip, _, _ in clips], [s[0].label for _, _, s in clips], groups, plan)
+    to_split = ToSplit(
+        root=folder.root,
+        digests=[digest for _, digest, _ in clips],
+        labels=[samples[0].label for _, _, samples in clips],
+        groups=join_groups(copies, session_keys(images, folder.root, plan.group)),
+        ready=[clip.split for clip, _, _ in clips] if folder.ready_split else None,
+        noun="clips",
+    )
+    splits = choose_split(to_split, plan.shares, plan.known, reporter.say)
     return ClipData(
         root=folder.root,
         labels=labels,
@@ -157,6 +167,7 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
         duplicates=len(copies) - len(set(copies)),
         left_out=left_out_by_reason(folder.left_out),
         findings=check_clips(folder, stats, faults, frame_rates([s.file for s in stats], plan.reader.fps), splits),
+        known=plan.known,
     )
 
 
@@ -255,19 +266,3 @@ def _copies(digests: Sequence[str]) -> list[int]:
     """The group of each clip; a group has the number of its first clip."""
     first: dict[str, int] = {}
     return [first.setdefault(digest, i) for i, digest in enumerate(digests)]
-
-
-def _splits(
-    folder: ClipFolder, clips: Sequence[ClipFile], labels: Sequence[int], groups: Sequence[int], plan: ClipPlan
-) -> list[Split]:
-    """The folder's own split, whose validation clips are drawn from training where it has none."""
-    if not folder.ready_split:
-        return split_images(labels, groups, plan.val_split, plan.test_split, plan.seed)
-    splits: list[Split] = [clip.split or "train" for clip in clips]
-    if "val" in splits:
-        return splits
-    train = [i for i, split in enumerate(splits) if split == "train"]
-    drawn = split_images([labels[i] for i in train], [groups[i] for i in train], plan.val_split, 0.0, plan.seed)
-    for i, split in zip(train, drawn, strict=True):
-        splits[i] = split
-    return splits

@@ -19,6 +19,8 @@ from edgecnn.evaluation.metrics import Metrics, compute_metrics
 from edgecnn.manifest import Manifest, TemporalSpec
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
+from edgecnn.training.data.prepared import known_splits
+from edgecnn.training.data.split import SplitShares
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.nouns import Nouns
 from edgecnn.training.optim.distributed import World
@@ -83,12 +85,11 @@ class ClipTask(TrainingTask):
             rate=rate,
             store=StepStore(folder, embedded if frozen else (size.height, size.width, 3), "f4" if frozen else "u1"),
             convert=_embedder(network, setup) if frozen else _as_they_are,
-            val_split=options.val_split,
-            test_split=options.test_split,
-            seed=options.seed,
+            shares=SplitShares(options.val_split, options.test_split, options.seed),
             group=options.group,
             every_step=options.supervision == "all",
             spans=spans,
+            known=tuple(known_splits(setup.start_from)),
         )
         data = load_clip_data(found, plan, reporter, options.workers)
         require_no_faults(options, data.findings)

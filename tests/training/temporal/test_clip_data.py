@@ -12,10 +12,13 @@ from made_clips import moving, write_clips, write_frames
 from edgecnn.data.clips.clip_folder import scan_clips
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.step_rate import choose_step_rate
+from edgecnn.data.image_folder import SPLITS
 from edgecnn.data_quality.finding import Finding
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, UsageError
 from edgecnn.manifest import InputSpec, PreprocessSpec
-from edgecnn.progress import Silent
+from edgecnn.progress import Reporter, Silent
+from edgecnn.training.data.split import SplitShares
+from edgecnn.training.data.split_carried_over import KnownSplit
 from edgecnn.training.temporal import clip_data
 from edgecnn.training.temporal.clip_data import ClipData, ClipPlan, load_clip_data
 from edgecnn.training.temporal.frame_labels import UNLABELLED, FrameLabels
@@ -24,7 +27,17 @@ from edgecnn.training.temporal.step_store import StepStore
 SIDE = 16
 
 
-def load(root: Path, tmp_path: Path, *, every_step: bool = False, spans: FrameLabels | None = None) -> ClipData:
+def load(
+    root: Path,
+    tmp_path: Path,
+    *,
+    every_step: bool = False,
+    spans: FrameLabels | None = None,
+    test_split: float = 0.0,
+    seed: int = 0,
+    known: tuple[KnownSplit, ...] = (),
+    reporter: Reporter | None = None,
+) -> ClipData:
     folder = scan_clips(root) if spans is None else spans.folder(root)
     rate = choose_step_rate(folder, 10, None)
     plan = ClipPlan(
@@ -32,14 +45,13 @@ def load(root: Path, tmp_path: Path, *, every_step: bool = False, spans: FrameLa
         rate=rate,
         store=StepStore(tmp_path, (SIDE, SIDE, 3), np.uint8),
         convert=lambda steps: steps,
-        val_split=0.25,
-        test_split=0.0,
-        seed=0,
+        shares=SplitShares(0.25, test_split, seed),
         group="auto",
         every_step=every_step,
         spans=spans,
+        known=known,
     )
-    return load_clip_data(folder, plan, Silent())
+    return load_clip_data(folder, plan, reporter or Silent())
 
 
 def test_each_clip_has_its_steps_and_its_label_at_the_last_one(tmp_path: Path) -> None:
@@ -85,6 +97,36 @@ def test_copies_of_a_clip_stay_on_one_side(tmp_path: Path) -> None:
     sides = {s.split for s in found.samples if s.path.parent.name == "left" and "copy" in s.path.name}
     assert len(sides) == 1
     assert found.duplicates >= 6
+
+
+def test_a_test_share_is_split_off_a_ready_split_without_test(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for split in ("train", "val"):
+        write_clips(root / split, 8)
+    found = load(root, tmp_path, test_split=0.25)
+    assert {split: len(found.of(split)) for split in SPLITS} == {"train": 12, "val": 16, "test": 4}
+    assert {s.path.parent.parent.name for s in found.of("test")} == {"train"}
+    (root / "val").rename(root / "test")
+    with pytest.raises(UsageError, match=r"--test-split 0\.25: .* has a test split already"):
+        load(root, tmp_path, test_split=0.25)
+
+
+def test_what_the_weights_were_trained_on_stays_in_training(tmp_path: Path) -> None:
+    class Told(Silent):
+        def say(self, line: str) -> None:
+            lines.append(line)
+
+    lines: list[str] = []
+    first = load(write_clips(tmp_path / "data", 8), tmp_path)
+    sides = {s.digest: s.split for s in first.samples}
+    known = KnownSplit("best.pt", first.record)
+    second = load(tmp_path / "data", tmp_path, seed=1, known=(known,), reporter=Told())
+    assert {s.digest: s.split for s in second.samples} == sides
+    assert "best.pt: was trained on 12 of these 16 clips, which stay in training" in lines[0]
+    elsewhere = load(write_clips(tmp_path / "new", 4), tmp_path, known=(known,))
+    absent = {s.digest for s in first.of("train")} - {s.digest for s in elsewhere.samples}
+    assert absent
+    assert {elsewhere.record.split_of(digest) for digest in absent} == {"train"}
 
 
 def test_an_unreadable_clip_is_left_out_and_named(tmp_path: Path) -> None:
