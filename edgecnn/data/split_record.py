@@ -40,7 +40,7 @@ class SplitRecord:
     prefixes: Mapping[str, frozenset[bytes]]
 
     @classmethod
-    def of(cls, digests: Mapping[str, Iterable[str]]) -> SplitRecord:
+    def of(cls, digests: Mapping[Split, Iterable[str]]) -> SplitRecord:
         """Creates a record from hexadecimal SHA-256 digests by split."""
         return cls(
             {

@@ -27,7 +27,7 @@ class KnownSplit:
     record: SplitRecord
 
 
-def record_of(digests: Mapping[str, Sequence[str]], known: Sequence[KnownSplit]) -> SplitRecord:
+def record_of(digests: Mapping[Split, Sequence[str]], known: Sequence[KnownSplit]) -> SplitRecord:
     """The record of a run: its own split, and what the earlier models were trained on."""
     record = SplitRecord.of(digests)
     for earlier in known:
