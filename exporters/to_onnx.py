@@ -112,7 +112,7 @@ def _open_source(
     options: ExportOptions,
     manifest: Manifest | None,
     network: nn.Module | None,
-) -> TorchBackend | ClipBackend:
+) -> TorchBackend:
     if isinstance(source, nn.Module):
         return _backend(source, manifest)
     if manifest is not None:

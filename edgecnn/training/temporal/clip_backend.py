@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgecnn.data.split_record import SplitRecord
-from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
-from edgecnn.training.calibration.ood_score import build_score
 from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.temporal.network import ClipClassifier
 from edgecnn.training.tensors import normalize
@@ -32,42 +28,16 @@ class StepOutputs:
     unknown_scores: NDArray[np.float32] | None  # [N]; None where the manifest's rule needs none
 
 
-class ClipBackend:
-    """A recurrent torch network in 32-bit floats with its manifest."""
+class ClipBackend(TorchBackend):
+    """A recurrent torch network in 32-bit floats with its manifest. By itself an image is a clip of one frame."""
 
-    kind = "torch"
-
-    def __init__(
-        self,
-        network: ClipClassifier,
-        manifest: Manifest,
-        record: SplitRecord | None = None,
-        file: str = "",
-        unknown: Mapping[str, Tensor] | None = None,  # tensors of the manifest's rejection score
-    ) -> None:
-        self.network = network.eval()
-        self.manifest = manifest
-        self.split_record = record
-        self.file = file
-        self.unknown = dict(unknown or {})
-        self.score = build_score(manifest.unknown, self.unknown)
-        self._device = next(network.parameters()).device
-        self.ep = f"torch-{self._device.type}"
+    network: ClipClassifier
 
     def embeddings(self, images: Image) -> Tensor:
         """uint8 ``[N, H, W, 3]`` RGB -> embeddings of the CNN ``[N, D]``, on the CPU."""
         with torch.inference_mode():
             inputs = normalize(images, self.manifest.normalization, self._device)
             return self.network.embed(inputs).float().cpu()
-
-    def probabilities(self, images: Image) -> NDArray[np.float32]:
-        """Probabilities ``[N, C]`` for images as clips of one frame, uint8 ``[N, H, W, 3]`` RGB."""
-        return self.step(images, self.start(len(images))).probabilities
-
-    def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """The same with the unknown scores ``[N]`` where the manifest's rule uses them, else None."""
-        found = self.step(images, self.start(len(images)))
-        return found.probabilities, found.unknown_scores
 
     def start(self, sources: int = 1) -> NDArray[np.float32]:
         """The state ``[N, S]`` before the first step: zeros."""
@@ -91,8 +61,8 @@ class ClipBackend:
         return found
 
 
-def open_any_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBackend | ClipBackend:
-    """Opens a checkpoint of images or of clips.
+def open_any_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBackend:
+    """Opens a checkpoint of images, or of clips as a :class:`ClipBackend`.
 
     Args:
         path: the checkpoint.
@@ -103,6 +73,5 @@ def open_any_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBa
     """
     checkpoint = load_checkpoint(path)
     built = build_checkpoint(checkpoint, path, network)
-    if isinstance(built, ClipClassifier):
-        return ClipBackend(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
-    return TorchBackend(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
+    kind = ClipBackend if isinstance(built, ClipClassifier) else TorchBackend
+    return kind(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
