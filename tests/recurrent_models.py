@@ -140,6 +140,8 @@ def write_counter(path: Path, interval_s: float = INTERVAL_S) -> Path:
 
 def steps_of(prediction: Prediction) -> int:
     """How many steps the counter has taken since its state began."""
+    if prediction.reason is not None and prediction.reason.startswith("first step of a clip"):
+        return 1
     opening = next(s.score for s in prediction.top if s.label == "opening")
     return round(math.log(opening / (1 - opening)) / GAIN)
 

@@ -17,7 +17,7 @@ from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS, Image, check_image, fit
-from edgecnn.runtime.decision import LatencyMs, Missing, Prediction, decide
+from edgecnn.runtime.decision import Decision, LatencyMs, Missing, Prediction, decide
 from edgecnn.runtime.session.fork_safety import keep_inherited
 from edgecnn.runtime.session.model_file import check_same, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from edgecnn.runtime.temporal.source_states import SourceStates
 
 __all__ = ["Answer", "FrameClassifier", "check_frame"]
+
+_FIRST_STEP = "first step of a clip: nothing has changed yet; the model answers from the second step on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +149,9 @@ class FrameClassifier:
         unknown = [None] * len(frames) if scores is None else scores.tolist()
         before_ms = [0.0] * len(frames) if fit_ms is None else fit_ms
         answered = zip(frames, probabilities, unknown, before_ms, strict=True)
+        alone = self.states is not None  # each image is a clip of one frame
         return [
-            Answer(self._prediction(frame, p, score, fitted_ms + preprocess_ms, inference_ms), p)
+            Answer(self._prediction(frame, p, score, fitted_ms + preprocess_ms, inference_ms, first_step=alone), p)
             for frame, p, score, fitted_ms in answered
         ]
 
@@ -166,13 +169,14 @@ class FrameClassifier:
         """
         count = state.due(check_frame(frame))
         if not count and state.last is not None:
-            return self._of_step(frame, state.last, None, None)
+            return self._of_step(frame, state.last, None, None, first=state.steps == 1)
         start = time.perf_counter()
         row = self.fit(frame)
         prepared = time.perf_counter()
         outputs = state.step(row, max(1, count))
         done = time.perf_counter()
-        return self._of_step(frame, outputs, (prepared - start) * 1e3, (done - prepared) * 1e3)
+        times_ms = (prepared - start) * 1e3, (done - prepared) * 1e3
+        return self._of_step(frame, outputs, *times_ms, first=state.steps == 1)
 
     def reset(self, source: str | os.PathLike[str] | None = None) -> None:
         """Begins anew: a recurrent model forgets what it has seen of a source.
@@ -194,12 +198,13 @@ class FrameClassifier:
         return Prediction.unavailable(missing, self._session.ep, self._session.sha256)
 
     def _of_step(
-        self, frame: Frame, outputs: Outputs, preprocess_ms: float | None, inference_ms: float | None
+        self, frame: Frame, outputs: Outputs, preprocess_ms: float | None, inference_ms: float | None, *, first: bool
     ) -> Answer:
         """The answer of a recurrent model for one frame. The times are None where the frame takes no step."""
         probabilities, scores = outputs.probabilities[0], outputs.unknown_scores
         score = float(scores[0]) if scores is not None and self.manifest.unknown.in_graph else None
-        return Answer(self._prediction(frame, probabilities, score, preprocess_ms, inference_ms), probabilities)
+        prediction = self._prediction(frame, probabilities, score, preprocess_ms, inference_ms, first_step=first)
+        return Answer(prediction, probabilities)
 
     def _prediction(
         self,
@@ -208,8 +213,12 @@ class FrameClassifier:
         unknown_score: float | None,
         preprocess_ms: float | None,
         inference_ms: float | None,
+        *,
+        first_step: bool,
     ) -> Prediction:
         decision = decide(probabilities, self.labels, self.threshold, self._topk, unknown_score, self.allowed_indices)
+        if first_step and decision.status != "no_decision":
+            decision = Decision.none("no_decision", _FIRST_STEP)
         total = (frame.decode_ms or 0.0) + (preprocess_ms or 0.0) + (inference_ms or 0.0)
         latency_ms = LatencyMs(frame.decode_ms, preprocess_ms, inference_ms, total)
         return Prediction.decided(frame, decision, self.labels, latency_ms, self._session.ep, self._session.sha256)

@@ -46,6 +46,7 @@ class Setup:
     start_from: Path | None  # a checkpoint whose weights the run starts from
     loader_threads: int
     compiled: bool  # by torch.compile
+    frozen_backbone: bool = False  # a recurrent head learns on a CNN that does not
 
     @property
     def preprocess(self) -> PreprocessSpec:
@@ -81,7 +82,9 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
     spec = _spec(options, preset, network)
     start_from = _start(options.weights)
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
-    recipe = preset or RECIPES[_usual_recipe(options, known=pretrained or start_from is not None)]
+    known = pretrained or start_from is not None
+    frozen = _freezes_backbone(options, known=known)
+    recipe = preset or RECIPES[_usual_recipe(options, known=known, frozen=frozen)]
     imgsz = options.imgsz or recipe.imgsz or spec.imgsz
     _require(
         all(8 <= side <= 2048 for side in height_width(imgsz)),
@@ -122,14 +125,20 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
         # one thread keeps two cores busy with the network; a GPU is fed by as many as read images
         loader_threads=(options.workers or default_workers()) if device.type == "cuda" else 1,
         compiled=options.compile,
+        frozen_backbone=frozen,
     )
 
 
-def _usual_recipe(options: TrainOptions, *, known: bool) -> str:
-    """The recipe where none is chosen. ``known``: the network has trained weights."""
+def _freezes_backbone(options: TrainOptions, *, known: bool) -> bool:
+    """Whether only a recurrent head learns. ``known``: the network has trained weights."""
+    return options.temporal is not None and (options.backbone == "frozen" or (options.backbone == "auto" and known))
+
+
+def _usual_recipe(options: TrainOptions, *, known: bool, frozen: bool) -> str:
+    """The recipe where none is chosen. ``known``: the network has trained weights; ``frozen``: and they stay."""
     if options.temporal is None:
         return "transfer" if known else "scratch"
-    return "recurrent-head" if options.backbone == "frozen" or (options.backbone == "auto" and known) else "recurrent"
+    return "recurrent-head" if frozen else "recurrent"
 
 
 def _start(weights: str) -> Path | None:

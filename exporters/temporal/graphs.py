@@ -81,7 +81,7 @@ def step_graph(parts: GraphParts) -> ModelProto:
     parts_of_state = ["head.hidden", *(["head.cell"] if lstm else []), "head.before", "head.started"]
     nodes = [
         _node("Split", ["state", "head.sizes"], parts_of_state, axis=1),
-        _node("MatMul", [FEATURES, "head.project"], ["head.projected"]),
+        *_projection(network),
         _node("Sub", ["head.projected", "head.before"], ["head.difference"]),
         _node("Mul", ["head.difference", "head.started"], ["head.change"]),  # zeros at the first step
         _norm(network, "head.change", "head.normed"),
@@ -127,7 +127,7 @@ def clip_graph(parts: GraphParts, height: int, width: int) -> ModelProto:
     nodes = [
         _node("Shape", ["frames"], ["head.clips_and_steps"], start=0, end=2),
         _node("Concat", ["head.clips_and_steps", "head.rest"], ["head.by_clip"], axis=0),
-        _node("MatMul", [FEATURES, "head.project"], ["head.projected"]),
+        *_projection(network),
         _node("Reshape", ["head.projected", "head.by_clip"], ["head.of_clips"]),  # [N, T, P]
         _node("Transpose", ["head.of_clips"], ["head.steps"], perm=[1, 0, 2]),  # [T, N, P]
         _node("Slice", ["head.steps", "head.first", "head.second", "head.first"], ["head.first_step"]),
@@ -209,6 +209,18 @@ def _batched(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
     return value
 
 
+def _projection(network: ClipClassifier) -> list[NodeProto]:
+    """Embeddings ``[N, D]`` -> ``head.projected`` ``[N, P]``."""
+    if isinstance(network.mix, nn.Identity):
+        return [_node("MatMul", [FEATURES, "head.project"], ["head.projected"])]
+    return [
+        _node("Reshape", [FEATURES, "head.cells"], ["head.of_cells"]),  # [N, channels, cells]
+        _node("MatMul", ["head.mix", "head.of_cells"], ["head.mixed_cells"]),  # [N, M, cells]
+        _node("Reshape", ["head.mixed_cells", "head.flat"], ["head.mixed"]),  # [N, M * cells]
+        _node("MatMul", ["head.mixed", "head.project"], ["head.projected"]),
+    ]
+
+
 def _norm(network: ClipClassifier, source: str, target: str) -> NodeProto:
     inputs = [source, "head.norm.scale", "head.norm.bias"]
     return _node("LayerNormalization", inputs, [target], axis=-1, epsilon=network.norm.eps)
@@ -216,7 +228,18 @@ def _norm(network: ClipClassifier, source: str, target: str) -> NodeProto:
 
 def _input_weights(network: ClipClassifier) -> list[TensorProto]:
     """The weights between the CNN and the recurrent node."""
+    shape, mix = network.embedding, network.mix
+    mixing = (
+        []
+        if not isinstance(mix, nn.Conv1d)
+        else [
+            _floats("head.mix", _array(mix.weight)[:, :, 0]),
+            _integers("head.cells", [-1, shape.channels, shape.cells]),
+            _integers("head.flat", [-1, network.project.in_features]),
+        ]
+    )
     return [
+        *mixing,
         _floats("head.project", _array(network.project.weight).T),
         _floats("head.norm.scale", _array(network.norm.weight)),
         _floats("head.norm.bias", _array(network.norm.bias)),

@@ -49,6 +49,8 @@ class SourceState:
         self._step_s = 0.0  # how long the last step took
         self.last: Outputs | None = None
         """The outputs of the last step; None where there was none since the begin."""
+        self.steps = 0
+        """Steps since the begin. After the first, the model has seen no change yet."""
 
     @property
     def values(self) -> list[float]:
@@ -97,6 +99,7 @@ class SourceState:
             self._values = found.state
         self._step_s = (time.perf_counter() - begin) / count
         self.last = found
+        self.steps += count
         if not np.isfinite(self._values).all():  # it would make every later answer invalid too
             self.reset()
         return found
@@ -110,6 +113,6 @@ class SourceState:
         self._clock.reset()
         self._rate.restart()
         self._values = self._session.start(1)
-        self.last = None
+        self.last, self.steps = None, 0
         if self._cuts is not None:
             self._cuts.forget()

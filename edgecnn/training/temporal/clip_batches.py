@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ __all__ = ["ClipBatch", "clip_batch", "training_clip_batches"]
 
 _SORTED_BATCHES = 8  # clips of so many batches are sorted by length together, so that little is padded
 _MAX_SHIFT = 0.1  # of a side: how far the frames of a clip are moved, all alike
+_MIN_WINDOW = 6  # steps; a part of a clip that is shorter tells too little
 _MAX_LIGHT = 0.2  # brightness and contrast of a clip change by at most this share
 
 
@@ -65,22 +66,51 @@ def clip_batch(
 
 
 def training_clip_batches(
-    store: StepStore, samples: Sequence[ClipSample], batch: int, seed: int, epoch: int, first: int = 0
+    store: StepStore,
+    samples: Sequence[ClipSample],
+    batch: int,
+    seed: int,
+    epoch: int,
+    first: int = 0,
+    *,
+    windows: bool = False,
 ) -> Iterator[ClipBatch]:
     """One epoch, shuffled, from step ``first`` on. Clips of like length share a batch.
 
     Order and augmentation depend on seed and epoch alone, so a resumed run sees the same.
+
+    Args:
+        store: has the steps.
+        samples: the training clips.
+        batch: clips a batch.
+        seed: of the run.
+        epoch: its number.
+        first: the first batch to yield.
+        windows: a random part of each clip instead of the whole, where every step has a label. What a clip shows then
+            begins at any step after the zero state, as on a device, and a clip is not known by its begin.
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(samples))
+    seen = [_window(sample, random) for sample in samples] if windows else samples
     batches: list[NDArray[np.int64]] = []
     for start in range(0, len(order), batch * _SORTED_BATCHES):
         group = order[start : start + batch * _SORTED_BATCHES]
-        by_length = group[np.argsort([samples[i].steps for i in group], kind="stable")]
+        by_length = group[np.argsort([seen[i].steps for i in group], kind="stable")]
         batches += [by_length[at : at + batch] for at in range(0, len(by_length), batch)]
     shuffled = [batches[i] for i in random.permutation(len(batches))]
     for at, indices in enumerate(shuffled[first:], first):
-        yield clip_batch(store, samples, [int(i) for i in indices], np.random.default_rng((seed, epoch, at)))
+        yield clip_batch(store, seen, [int(i) for i in indices], np.random.default_rng((seed, epoch, at)))
+
+
+def _window(sample: ClipSample, random: np.random.Generator) -> ClipSample:
+    """A third to two thirds of a clip's steps. Its first step has seen no change, so nothing is learned there."""
+    shortest = min(sample.steps, max(_MIN_WINDOW, sample.steps // 3))
+    steps = int(random.integers(shortest, max(shortest, 2 * sample.steps // 3) + 1))
+    begin = int(random.integers(sample.steps - steps + 1))
+    labels = sample.step_labels[begin : begin + steps].copy()
+    if steps > 1:
+        labels[0] = UNLABELLED
+    return replace(sample, first=sample.first + begin, steps=steps, step_labels=labels)
 
 
 def _augmented(frames: Image, random: np.random.Generator) -> Image:

@@ -35,7 +35,7 @@ from edgecnn.training.temporal.clip_evaluation import answer_clips
 from edgecnn.training.temporal.clip_finalize import clip_nouns, finalize_clips
 from edgecnn.training.temporal.clip_learner import ClipLearner
 from edgecnn.training.temporal.frame_labels import FrameLabels
-from edgecnn.training.temporal.network import ClipClassifier, embedding_size
+from edgecnn.training.temporal.network import ClipClassifier, embedding_shape
 from edgecnn.training.temporal.step_store import StepStore
 from edgecnn.training.tensors import normalize
 
@@ -74,11 +74,11 @@ class ClipTask(TrainingTask):
         found = scan_clips(options.data, folder) if spans is None else spans.folder(options.data)
         torch.manual_seed(options.seed)
         network = _network(options, setup, found).to(setup.device)
-        frozen = setup.recipe.name == "recurrent-head"
+        frozen = setup.frozen_backbone
         if frozen:
             network.backbone.requires_grad_(False)
         size = setup.input
-        embedded = (embedding_size(network.backbone, (size.height, size.width)),)
+        embedded = (network.embedding.size,)
         rate = choose_step_rate(found, options.fps, options.steps_per_s)
         plan = ClipPlan(
             reader=ClipReader(size, setup.preprocess, rate.interval_s, options.fps),
@@ -138,9 +138,16 @@ class ClipTask(TrainingTask):
 
     def training_batches(self, epoch: int, first: int = 0) -> Iterator[ClipBatch]:
         """An epoch, from step ``first`` on."""
-        clips = self._clips
-        train = clips.data.of("train")
-        return training_clip_batches(clips.data.store, train, self.step_examples, clips.options.seed, epoch, first)
+        data, options = self._clips.data, self._clips.options
+        return training_clip_batches(
+            data.store,
+            data.of("train"),
+            self.step_examples,
+            options.seed,
+            epoch,
+            first,
+            windows=options.supervision == "all" or options.per_frame is not None,
+        )
 
     def validate(self, network: ImageClassifier, manifest: Manifest) -> Metrics | None:
         """Metrics on the validation clips; None where the network answers with NaN or infinity."""
@@ -195,7 +202,7 @@ def _network(options: TrainOptions, setup: Setup, folder: ClipFolder) -> ClipCla
     dropout = 0.2 if setup.recipe.dropout is None else setup.recipe.dropout
     return ClipClassifier(
         built,
-        embedding_size(built, (setup.input.height, setup.input.width)),
+        embedding_shape(built, (setup.input.height, setup.input.width)),
         options.temporal,
         len(labels),
         dropout=dropout,

@@ -10,6 +10,7 @@ the scene: with it, a few thousand clips are learned by heart, and what happens 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -18,14 +19,39 @@ from torch import Tensor, nn
 from edgecnn.manifest import TemporalKind, TemporalSpec
 from edgecnn.training.models.base import ImageClassifier
 
-__all__ = ["CHANGE", "GRID", "HIDDEN", "ClipClassifier", "embedding_size", "recurrent_network"]
+__all__ = [
+    "CHANGE",
+    "GRID",
+    "HIDDEN",
+    "MIXED",
+    "ClipClassifier",
+    "EmbeddingShape",
+    "embedding_shape",
+    "recurrent_network",
+]
 
 HIDDEN = 128
 """Size of the hidden state."""
 GRID = 6
 """The feature map is averaged to at most so many rows and columns: the mean of all places would lose the place."""
+MIXED = 64
+"""The channels of each cell are mixed to at most so many before the projection, whose weights would else be most of
+the head's: 1,280 channels in 16 cells are 20,480 numbers."""
 CHANGE = 128
 """Size of the projected embedding whose change the recurrent layer reads."""
+
+
+@dataclass(frozen=True)
+class EmbeddingShape:
+    """The shape of a frame's embedding: ``[channels, cells]``, flattened to ``[channels * cells]``."""
+
+    channels: int
+    cells: int  # of the feature map
+
+    @property
+    def size(self) -> int:
+        """Size D of the embedding."""
+        return self.channels * self.cells
 
 
 class ClipClassifier(ImageClassifier):
@@ -33,10 +59,11 @@ class ClipClassifier(ImageClassifier):
 
     Args:
         backbone: embeds a frame; its own classifier is not used.
-        features: size D of its embedding.
+        embedding: the shape of its embedding, D numbers.
         kind: the recurrent layer.
         classes: C.
         hidden: size H of the hidden state.
+        mixed: channels M of each cell after mixing; the CNN's own channels where they are no more.
         change: size P of the projected embedding.
         dropout: of the hidden state before the linear layer.
     """
@@ -44,10 +71,11 @@ class ClipClassifier(ImageClassifier):
     def __init__(
         self,
         backbone: ImageClassifier,
-        features: int,
+        embedding: EmbeddingShape,
         kind: TemporalKind,
         classes: int,
         hidden: int = HIDDEN,
+        mixed: int = MIXED,
         change: int = CHANGE,
         dropout: float = 0.2,
     ) -> None:
@@ -55,7 +83,10 @@ class ClipClassifier(ImageClassifier):
         backbone.classifier = nn.Identity()
         self.backbone = backbone
         self.kind = kind
-        self.project = nn.Linear(features, change, bias=False)
+        self.embedding = embedding
+        fewer = embedding.channels > mixed
+        self.mix = nn.Conv1d(embedding.channels, mixed, 1, bias=False) if fewer else nn.Identity()
+        self.project = nn.Linear(min(embedding.channels, mixed) * embedding.cells, change, bias=False)
         self.norm = nn.LayerNorm(change)
         self.recurrent: nn.GRU | nn.LSTM = (nn.GRU if kind == "gru" else nn.LSTM)(change, hidden, batch_first=True)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, classes))
@@ -84,7 +115,7 @@ class ClipClassifier(ImageClassifier):
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> embeddings ``[N, D]``."""
-        return _embed(self.backbone, images)
+        return _cells(self.backbone, images).flatten(1)
 
     def early_parts(self) -> list[nn.Module]:
         """The parts of the CNN that see a frame first, in order."""
@@ -92,7 +123,14 @@ class ClipClassifier(ImageClassifier):
 
     def head_parameters(self) -> list[nn.Parameter]:
         """The weights after the CNN: of the projection, the normalisation, the recurrent layer and the classifier."""
-        return [p for part in (self.project, self.norm, self.recurrent, self.classifier) for p in part.parameters()]
+        parts = (self.mix, self.project, self.norm, self.recurrent, self.classifier)
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def projected(self, embedding: Tensor) -> Tensor:
+        """Embeddings ``[N, D]`` -> ``[N, P]``."""
+        cells = self.mix(embedding.reshape(len(embedding), self.embedding.channels, -1))  # [N, M, cells]
+        found: Tensor = self.project(cells.flatten(1))
+        return found
 
     def hidden_states(self, embeddings: Tensor) -> Tensor:
         """Embeddings ``[N, T, D]`` -> hidden states ``[N, T, H]`` after every step, from a state of zeros.
@@ -107,7 +145,7 @@ class ClipClassifier(ImageClassifier):
 
         Zeros at the first step.
         """
-        projected: Tensor = self.project(embeddings)
+        projected = self.projected(embeddings.flatten(0, 1)).reshape(*embeddings.shape[:2], -1)
         return projected - torch.cat((projected[:, :1], projected[:, :-1]), dim=1)
 
     def at_every_step(self, embeddings: Tensor) -> Tensor:
@@ -121,7 +159,7 @@ class ClipClassifier(ImageClassifier):
         The formulas of torch's layers, written out: exporters trace them as plain matrix products.
         """
         memory, before, started = state[:, : self.memory_size], state[:, self.memory_size : -1], state[:, -1:]
-        projected = self.project(embedding)
+        projected = self.projected(embedding)
         hidden, memory = self._recur(self.norm((projected - before) * started), memory)
         return hidden, torch.cat((memory, projected, torch.ones_like(started)), dim=1)
 
@@ -144,13 +182,14 @@ class ClipClassifier(ImageClassifier):
         return after, torch.cat((after, cell), dim=1)
 
 
-def embedding_size(backbone: ImageClassifier, size: tuple[int, int]) -> int:
-    """Size D of the embedding of images of this height and width, in pixels."""
+def embedding_shape(backbone: ImageClassifier, size: tuple[int, int]) -> EmbeddingShape:
+    """The shape of the embedding of images of this height and width, in pixels."""
     training = backbone.training
+    device = next(backbone.parameters()).device
     with torch.no_grad():
-        found = _embed(backbone.eval(), torch.zeros(1, 3, *size)).shape[1]
+        found = _cells(backbone.eval(), torch.zeros(1, 3, *size, device=device)).shape
     backbone.train(training)
-    return found
+    return EmbeddingShape(found[1], found[2] * found[3])
 
 
 def recurrent_network(
@@ -158,13 +197,13 @@ def recurrent_network(
 ) -> ClipClassifier:
     """The network of a checkpoint, with any weights; ``size`` is the height and width of its images."""
     hidden = (spec.state_size - CHANGE - 1) // (2 if spec.kind == "lstm" else 1)
-    return ClipClassifier(backbone, embedding_size(backbone, size), spec.kind, classes, hidden)
+    return ClipClassifier(backbone, embedding_shape(backbone, size), spec.kind, classes, hidden)
 
 
-def _embed(backbone: ImageClassifier, images: Tensor) -> Tensor:
-    """The feature map, averaged to cells of whole pixels: float ``[N, 3, H, W]`` -> ``[N, D]``."""
+def _cells(backbone: ImageClassifier, images: Tensor) -> Tensor:
+    """The feature map, averaged to cells of whole pixels: ``[N, 3, H, W]`` -> ``[N, C, rows, columns]``."""
     found = backbone.feature_map(images)  # [N, C, h, w]
     cell = [-(-side // GRID) for side in found.shape[2:]]
     if cell != [1, 1]:
         found = nn.functional.avg_pool2d(found, cell, ceil_mode=True, count_include_pad=False)
-    return found.flatten(1)
+    return found

@@ -27,7 +27,7 @@ from edgecnn.manifest import (
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.temporal.clip_backend import ClipBackend
-from edgecnn.training.temporal.network import ClipClassifier, embedding_size
+from edgecnn.training.temporal.network import ClipClassifier, embedding_shape
 from exporters.options import OPSET
 from exporters.temporal.graphs import clip_graph, step_graph, trace_parts
 
@@ -37,7 +37,7 @@ SIDE, HIDDEN = 24, 16
 def backend(kind: TemporalKind, unknown: UnknownRule | None = None) -> ClipBackend:
     torch.manual_seed(3)
     backbone = find_model("resnet8").build(3, SIDE)
-    network = ClipClassifier(backbone, embedding_size(backbone, (SIDE, SIDE)), kind, 3, hidden=HIDDEN).eval()
+    network = ClipClassifier(backbone, embedding_shape(backbone, (SIDE, SIDE)), kind, 3, hidden=HIDDEN).eval()
     manifest = Manifest(
         labels=("left", "right", "still"),
         input=InputSpec(SIDE, SIDE),

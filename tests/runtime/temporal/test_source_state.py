@@ -71,7 +71,7 @@ def test_frames_between_two_steps_repeat_the_answer(classifier: Classifier) -> N
     found = [classifier(GREY, source="door", time_s=k / 30) for k in range(7)]
     assert [steps_of(p) for p in found] == [1, 1, 1, 2, 2, 2, 3]
     assert [p.latency_ms.inference is None for p in found] == [False, True, True, False, True, True, False]
-    assert all(p.status == "ok" for p in found)
+    assert [p.status for p in found] == ["no_decision"] * 3 + ["ok"] * 4
 
 
 def test_a_slow_source_steps_by_elapsed_time(classifier: Classifier) -> None:
@@ -160,7 +160,7 @@ def test_unfit_frames_leave_the_state_alone(classifier: Classifier) -> None:
     found = [
         pipeline.frame(Frame(i, "cam", index=k, media_time_s=k / 10, kind="video"))[0] for k, i in enumerate(frames)
     ]
-    assert [p.status for p in found] == ["ok", "ok", "no_decision", "no_decision", "ok"]
+    assert [p.status for p in found] == ["no_decision", "ok", "no_decision", "no_decision", "ok"]
     assert steps_of(found[-1]) == 5, "elapsed time counts, and no unfit frame was seen"
 
 
@@ -199,7 +199,18 @@ def test_a_state_that_is_not_finite_begins_anew(classifier: Classifier) -> None:
     spoilt = classifier.answer_next(Frame(GREY, "door", media_time_s=0.1), state).prediction
     assert spoilt.status == "no_decision"
     after = classifier.answer_next(Frame(GREY, "door", media_time_s=0.2), state).prediction
-    assert (after.status, steps_of(after)) == ("ok", 1)
+    assert steps_of(after) == 1
+
+
+def test_the_first_step_is_no_answer(classifier: Classifier) -> None:
+    """Nothing has changed yet, so the probabilities say only which class is likelier in general."""
+    alone, first, second = classifier(GREY), *(classifier(GREY, source="door", time_s=t) for t in (0.0, 0.1))
+    for prediction in (alone, first, classifier.batch([GREY])[0]):
+        assert (prediction.status, prediction.label, prediction.top) == ("no_decision", None, ())
+        assert prediction.reason == (
+            "first step of a clip: nothing has changed yet; the model answers from the second step on"
+        )
+    assert (second.status, second.label) == ("ok", "opening")
 
 
 def test_a_late_live_source_takes_as_many_steps_as_its_time_is_enough_for(

@@ -15,7 +15,7 @@ from edgecnn.training.temporal.clip_batches import ClipBatch, clip_batch, traini
 from edgecnn.training.temporal.clip_data import ClipSample
 from edgecnn.training.temporal.clip_learner import clip_embeddings, clip_losses
 from edgecnn.training.temporal.frame_labels import UNLABELLED
-from edgecnn.training.temporal.network import ClipClassifier, embedding_size
+from edgecnn.training.temporal.network import ClipClassifier, embedding_shape
 from edgecnn.training.temporal.step_store import StepStore
 
 SIDE, CPU = 16, torch.device("cpu")
@@ -40,7 +40,7 @@ def samples(tmp_path: Path) -> tuple[StepStore, list[ClipSample]]:
 def small_network() -> ClipClassifier:
     torch.manual_seed(0)
     backbone = find_model("resnet8").build(2, SIDE)
-    return ClipClassifier(backbone, embedding_size(backbone, (SIDE, SIDE)), "gru", 2, hidden=8).eval()
+    return ClipClassifier(backbone, embedding_shape(backbone, (SIDE, SIDE)), "gru", 2, hidden=8).eval()
 
 
 def logits(batch: ClipBatch) -> torch.Tensor:
@@ -67,6 +67,39 @@ def test_a_resumed_epoch_goes_on_with_the_same_clips(samples: tuple[StepStore, l
     for one, other in zip(whole[2:], rest, strict=True):
         assert (one.steps == other.steps).all()
         assert (one.targets == other.targets).all()
+
+
+def test_a_window_is_a_part_of_the_clip_with_its_labels(tmp_path: Path) -> None:
+    """Each epoch shows another part, of a third to two thirds; its first step has seen no change to learn from."""
+    store = StepStore(tmp_path, (2,), "f4")
+    numbered = np.stack([np.arange(30), np.zeros(30)], 1).astype(np.float32)
+    labels = np.arange(30) // 10  # of three spans
+    clip = ClipSample(
+        path=tmp_path, label=2, split="train", digest="", first=store.append(numbered), steps=30, step_labels=labels
+    )
+    seen = set()
+    for epoch in range(40):
+        (batch,) = training_clip_batches(store, [clip], 3, seed=1, epoch=epoch, windows=True)
+        steps = batch.steps[0, :, 0]
+        assert 10 <= len(steps) == batch.lengths[0] <= 20
+        assert (np.diff(steps) == 1).all()
+        assert batch.targets[0, 0] == UNLABELLED
+        assert (batch.targets[0, 1:] == steps[1:] // 10).all()
+        seen |= set(steps.tolist())
+    assert seen == set(range(30))
+    assert (labels == np.arange(30) // 10).all(), "the clip's own labels stay"
+
+
+@pytest.mark.parametrize("steps", [1, 2, 6])
+def test_a_short_clip_is_its_own_window(steps: int, tmp_path: Path) -> None:
+    store = StepStore(tmp_path, (2,), "f4")
+    first = store.append(np.ones((steps, 2), np.float32))
+    clip = ClipSample(
+        path=tmp_path, label=1, split="train", digest="", first=first, steps=steps, step_labels=np.ones(steps, np.int64)
+    )
+    (batch,) = training_clip_batches(store, [clip], 1, seed=0, epoch=0, windows=True)
+    assert batch.lengths.tolist() == [steps]
+    assert (batch.targets == 1).sum() == max(1, steps - 1)
 
 
 def test_padding_changes_neither_answers_nor_losses(samples: tuple[StepStore, list[ClipSample]]) -> None:

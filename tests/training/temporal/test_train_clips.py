@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from made_clips import LABELS, write_clips
 from run_outputs import identical
 
@@ -17,6 +18,7 @@ from edgecnn.errors import DataError, GateError, UsageError
 from edgecnn.runtime.session.golden_replay import replay
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.loop import train
+from edgecnn.training.models.registry import find_model
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.interruption import Interruption
@@ -110,6 +112,17 @@ def test_labels_per_frame_are_learned_by_an_lstm_and_counted_as_steps(clips: Pat
     assert (found.labels, found.examples, found.answers) == (("early", "late"), "clips", "steps")
     assert found.val_answers >= 4 * found.val_images
     assert f"of {found.val_answers} validation steps" in (Path(found.run_dir) / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("backbone", "preset", "frozen"), [("frozen", "scratch", True), ("tuned", None, False)])
+def test_the_option_decides_whether_the_backbone_learns(
+    backbone: str, preset: str | None, frozen: bool, clips: Path, tmp_path: Path
+) -> None:
+    found = train(options(clips, tmp_path / "run", backbone=backbone, preset=preset, epochs=1))
+    torch.manual_seed(0)
+    begun = find_model("resnet8").build(2, 32).state_dict()
+    trained = open_any_checkpoint(Path(found.best_checkpoint)).network.backbone.state_dict()
+    assert all(torch.equal(begun[name], trained[name]) for name in trained) == frozen
 
 
 def test_a_frozen_backbone_keeps_the_weights_of_the_checkpoint_of_images(
