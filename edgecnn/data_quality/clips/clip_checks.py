@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -12,8 +11,8 @@ import numpy as np
 from edgecnn.data.clips.clip_folder import ClipFolder
 from edgecnn.data.split_record import Split
 from edgecnn.data_quality.clips.clip_stats import ClipFault, ClipStats
+from edgecnn.data_quality.clips.shared_scenes import find_shared_scenes
 from edgecnn.data_quality.finding import Finding, Level
-from edgecnn.data_quality.near_duplicates import find_near_duplicates
 from edgecnn.data_quality.wording import Names, count, few
 
 __all__ = ["check_clips"]
@@ -22,7 +21,6 @@ _MIN_CLIPS = 4  # of a class: fewer tell nothing about its lengths and rates
 _MIN_RATIO = 1.25  # of the medians of two classes
 _MIN_TOLD = 0.95  # share of pairs of clips of two classes in which the number is larger in the same class
 _FIXED_CAMERA = 0.5  # share of the clips with a twin from which the scene is that of all clips
-_VIEWS = 3
 
 
 def check_clips(
@@ -124,28 +122,27 @@ def _copies(stats: Sequence[ClipStats], sides: Sequence[Split | None], names: Na
             yield Finding(level, f"{what}: {count(len(groups), 'clip', 'clips')}", where, remedy)
 
 
-@dataclass(frozen=True)
-class _Twins:
-    """Held-out clips with a view that is nearly one with a view of a training clip."""
-
-    pairs: Mapping[int, int]  # held-out clip -> training clip
-    held_out: int
-    look_alike: bool
-
-
 def _scenes(
     stats: Sequence[ClipStats], sides: Sequence[Split | None], names: Names, *, ready: bool
 ) -> Iterator[Finding]:
     """Clips of one scene in training and held out."""
     if "train" not in sides or set(sides) <= {"train", None}:
         return
-    twins = _twins(stats, sides)
-    if not twins.pairs:
+    first: dict[str, int] = {}
+    for i, s in enumerate(stats):
+        first.setdefault(s.digest, i)
+    # copies byte for byte have a finding of their own
+    unique = [i for i in first.values() if sides[i] is not None]
+    held_out = np.array([sides[i] != "train" for i in unique])
+    twins = find_shared_scenes(np.stack([stats[i].views for i in unique]), held_out)
+    if not twins:
         return
-    number = count(len(twins.pairs), "held-out clip shows", "held-out clips show")
-    what = f"{number} a scene that training clips show too (of {twins.held_out})"
-    pairs = [f"{names.one(stats[i].file.path)} ~ {names.one(stats[j].file.path)}" for i, j in twins.pairs.items()]
-    if twins.look_alike or len(twins.pairs) > _FIXED_CAMERA * twins.held_out:
+    number = count(len(twins), "held-out clip shows", "held-out clips show")
+    what = f"{number} a scene that training clips show too (of {held_out.sum()})"
+    pairs = [
+        f"{names.one(stats[unique[i]].file.path)} ~ {names.one(stats[unique[j]].file.path)}" for i, j in twins.items()
+    ]
+    if len(twins) > _FIXED_CAMERA * held_out.sum():
         remedy = (
             "if one fixed camera took all clips, this is as it must be, and the metrics hold for this camera alone; "
             "else keep the clips of a scene in one split"
@@ -154,23 +151,6 @@ def _scenes(
         return
     remedy = "keep the clips of a scene in one split" + ("" if ready else ", with --group")
     yield Finding("fault" if ready else "warning", what, few(pairs, ", "), remedy)
-
-
-def _twins(stats: Sequence[ClipStats], sides: Sequence[Split | None]) -> _Twins:
-    first: dict[str, int] = {}
-    for i, s in enumerate(stats):
-        first.setdefault(s.digest, i)
-    unique = list(first.values())  # copies byte for byte have a finding of their own
-    near = find_near_duplicates(np.concatenate([stats[i].views for i in unique]))
-    pairs: dict[int, int] = {}
-    for pair in near.pairs:
-        one, other = unique[pair.first // _VIEWS], unique[pair.second // _VIEWS]
-        if sides[other] == "train":
-            one, other = other, one
-        if sides[one] == "train" and sides[other] not in ("train", None):
-            pairs.setdefault(other, one)
-    held_out = sum(sides[i] not in ("train", None) for i in unique)
-    return _Twins(dict(sorted(pairs.items())), held_out, near.look_alike)
 
 
 def _told_by(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from edgecnn.preprocess import Image
 
 __all__ = ["ClipFault", "ClipStats", "read_clip_stats", "views_of"]
 
-_KEPT = 16  # thumbnails at most while a clip of unknown length is read
+_KEPT = 16  # thumbnails of a clip at most
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ClipStats:
     file: ClipFile
     digest: str  # SHA-256, see clip_digest
     steps: int  # that a recurrent model takes over it
-    views: NDArray[np.uint8]  # [3, 64, 64] grey: at its begin, in its middle, at its end
+    views: NDArray[np.uint8]  # [4, 64, 64] grey: at its begin, in its middle, at its end; the median of all: what stays
 
 
 def read_clip_stats(file: ClipFile, reader: ClipReader) -> ClipStats | ClipFault:
@@ -53,11 +53,15 @@ def read_clip_stats(file: ClipFile, reader: ClipReader) -> ClipStats | ClipFault
     except (EdgeCNNError, OSError) as error:
         return ClipFault(file, str(error).removeprefix(f"{file.path}: ").split("; ")[0])
     assert last is not None, "a clip without frames was refused"
-    views = np.stack([kept[0], kept[len(kept) // 2], thumbnail(last)])
-    return ClipStats(file=file, digest=digest, steps=steps, views=views)
+    return ClipStats(file=file, digest=digest, steps=steps, views=_views(kept, thumbnail(last)))
 
 
-def views_of(rows: Iterable[Image]) -> NDArray[np.uint8]:
+def views_of(rows: Sequence[Image]) -> NDArray[np.uint8]:
     """The views of a clip whose steps are known: uint8 ``[H, W, 3]`` RGB each."""
-    found = list(rows)
-    return np.stack([thumbnail(found[i]) for i in (0, len(found) // 2, -1)])
+    apart = -(-len(rows) // _KEPT)
+    return _views([thumbnail(row) for row in rows[::apart]], thumbnail(rows[-1]))
+
+
+def _views(spread: Sequence[Thumbnail], last: Thumbnail) -> NDArray[np.uint8]:
+    median = np.median(np.stack(spread), axis=0).astype(np.uint8)
+    return np.stack([spread[0], spread[len(spread) // 2], last, median])

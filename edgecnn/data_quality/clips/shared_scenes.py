@@ -1,0 +1,103 @@
+"""Finds the held-out clips that show a scene of the training clips, whatever moves in it.
+
+Two clips of one scene share their background. So views are compared part by part, without light and coarse shades, and
+parts that an object covers do not count against the rest. First a matrix product finds the training view that has most
+in common with each held-out view. Then each part is looked for near its place: those of one scene are found, moved
+alike, since the camera may have moved a little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE
+
+__all__ = ["find_shared_scenes"]
+
+_COARSE = 6.0  # pixels of a thumbnail, the standard deviation of the blur that is subtracted: light, not structure
+_BLOCK = 16  # pixels of a thumbnail's part
+_REACH = 5  # pixels that a part may have moved
+_FLAT = 4.0  # standard deviation of grey levels below which a part shows nothing
+_LEAST_PARTS = 6  # with fewer that show something, nothing can be told
+_FOUND = 0.7  # correlation from which a part is found again
+_SAME_MOVE = 1  # pixels by which the moves of two parts of one scene may differ
+_SHARED = 0.4  # share of the parts from which two views show one scene
+_ROWS = 1024  # held-out views compared at once
+
+Floats = NDArray[np.float32]
+
+
+def find_shared_scenes(views: NDArray[np.uint8], held_out: NDArray[np.bool_]) -> dict[int, int]:
+    """The training clip that shows the scene of each held-out clip that has one.
+
+    Args:
+        views: of each clip, uint8 ``[N, V, 64, 64]`` of :func:`edgecnn.data_quality.thumbnail.thumbnail`.
+        held_out: ``[N]``.
+
+    Returns:
+        Places of held-out clips, with the place of a training clip each.
+    """
+    each = views.shape[1]
+    structure = np.stack([_structure(view) for view in views.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)])
+    clip = np.repeat(np.arange(len(views)), each)
+    trained, tested = (np.nonzero(held_out[clip] == side)[0] for side in (False, True))
+    if not len(trained) or not len(tested):
+        return {}
+    found: dict[int, tuple[float, int]] = {}
+    for one, other in zip(tested, trained[_nearest(structure, tested, trained)], strict=True):
+        views_of_both = structure[one], structure[other]
+        share = min(_share_found(*views_of_both), _share_found(*views_of_both[::-1]))
+        if share >= _SHARED and share > found.get(int(clip[one]), (0.0, 0))[0]:
+            found[int(clip[one])] = share, int(clip[other])
+    return {place: twin for place, (_, twin) in sorted(found.items())}
+
+
+def _structure(view: NDArray[np.uint8]) -> Floats:
+    """A thumbnail without light and coarse shades, float32 ``[64, 64]``."""
+    grey = view.astype(np.float32)
+    return np.asarray(grey - cv2.GaussianBlur(grey, (0, 0), _COARSE), np.float32)
+
+
+def _nearest(structure: Floats, tested: NDArray[np.intp], trained: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The place in ``trained`` of the view that has most in common with each of ``tested``."""
+    described = _described(structure)
+    targets = described[trained].T
+    best = [np.argmax(described[tested[a : a + _ROWS]] @ targets, axis=1) for a in range(0, len(tested), _ROWS)]
+    return np.concatenate(best)
+
+
+def _described(structure: Floats) -> Floats:
+    """Half the resolution, each part of the same weight, ``[M, 1024]``: an object changes a few parts only."""
+    side, block = THUMBNAIL_SIDE // 2, _BLOCK // 2
+    small = structure.reshape(-1, side, 2, side, 2).mean((2, 4))  # [M, 32, 32]
+    parts = small.reshape(-1, side // block, block, side // block, block).transpose(0, 1, 3, 2, 4)
+    parts = parts.reshape(len(parts), -1, block * block)  # [M, 16, 64]
+    parts = parts - parts.mean(2, keepdims=True)
+    length = np.maximum(np.linalg.norm(parts, axis=2, keepdims=True), _FLAT * block)
+    return np.asarray((parts / length).reshape(len(parts), -1), np.float32)
+
+
+def _share_found(one: Floats, other: Floats) -> float:
+    """The share of the parts of a view that are found in the other, moved alike; 0 where too few show something."""
+    around = cv2.copyMakeBorder(other, _REACH, _REACH, _REACH, _REACH, cv2.BORDER_REFLECT_101)
+    width, parts = _BLOCK + 2 * _REACH, 0
+    moves: list[Sequence[int]] = []
+    for y in range(0, THUMBNAIL_SIDE, _BLOCK):
+        for x in range(0, THUMBNAIL_SIDE, _BLOCK):
+            part = one[y : y + _BLOCK, x : x + _BLOCK]
+            if part.std() < _FLAT:
+                continue
+            parts += 1
+            match = cv2.matchTemplate(around[y : y + width, x : x + width], part, cv2.TM_CCOEFF_NORMED)
+            _, best, _, place = cv2.minMaxLoc(match)
+            if best > _FOUND:
+                moves.append(place)
+    if parts < _LEAST_PARTS or not moves:
+        return 0.0
+    found = np.array(moves)  # [P, 2]
+    apart = np.abs(found[:, None] - found[None]).max(2)  # [P, P]
+    return int((apart <= _SAME_MOVE).sum(1).max()) / parts
