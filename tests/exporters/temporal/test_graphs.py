@@ -34,10 +34,12 @@ from exporters.temporal.graphs import clip_graph, step_graph, trace_parts
 SIDE, HIDDEN = 24, 16
 
 
-def backend(kind: TemporalKind, unknown: UnknownRule | None = None) -> ClipBackend:
+def backend(kind: TemporalKind, unknown: UnknownRule | None = None, mixed: int = 12) -> ClipBackend:
     torch.manual_seed(3)
     backbone = find_model("resnet8").build(3, SIDE)
-    network = ClipClassifier(backbone, embedding_shape(backbone, (SIDE, SIDE)), kind, 3, hidden=HIDDEN).eval()
+    network = ClipClassifier(
+        backbone, embedding_shape(backbone, (SIDE, SIDE)), kind, 3, hidden=HIDDEN, mixed=mixed
+    ).eval()
     manifest = Manifest(
         labels=("left", "right", "still"),
         input=InputSpec(SIDE, SIDE),
@@ -61,9 +63,10 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("kind", ["gru", "lstm"])
-def test_step_and_clip_equal_torch_at_every_length(kind: TemporalKind) -> None:
-    original = backend(kind)
+@pytest.mark.parametrize(("kind", "mixed"), [("gru", 12), ("lstm", 12), ("gru", 64)], ids=["gru", "lstm", "unmixed"])
+def test_step_and_clip_equal_torch_at_every_length(kind: TemporalKind, mixed: int) -> None:
+    """The CNN has 64 channels, which are mixed to 12, or used as they are."""
+    original = backend(kind, mixed=mixed)
     parts = trace_parts(original, OPSET)
     step, clip = session(step_graph(parts)), session(clip_graph(parts, SIDE, SIDE))
     frames = clips(4, 200)
