@@ -15,12 +15,10 @@ from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.eval_clips import select_eval_clips
 from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.data.held_out import EvalSplit
-from edgecnn.data.left_out import left_out_by_reason
 from edgecnn.data.loading import Skipped
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ValResult
-from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
@@ -168,22 +166,4 @@ def validate_clips(
     """
     evaluated = select_eval_clips(data, model.manifest, record, which)
     predictions = read_clips(model, evaluated.paths, fps, progress)
-    assert evaluated.truth is not None, "labels are needed"
-    truth = [evaluated.truth[i] for i in predictions.indices]
-    found = compute_metrics(predictions.probabilities, truth, model.manifest.labels)
-    return ValResult(
-        images=found.images,
-        top1=found.top1,
-        top5=found.top5,
-        macro_f1=found.macro_f1,
-        ece=found.ece,
-        nll=found.nll,
-        labels=model.manifest.labels,
-        confusion=found.confusion,
-        per_class=found.per_class,
-        images_per_s=found.images / predictions.seconds,
-        skipped=predictions.skipped,
-        held_out=evaluated.held_out,
-        note=evaluated.note,
-        left_out=left_out_by_reason(evaluated.left_out),
-    )
+    return ValResult.of(evaluated, predictions, model.manifest.labels)
