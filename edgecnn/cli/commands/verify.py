@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -24,7 +24,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyOptions(ProviderOption, AdmissionOption, JsonOption):
+class VerifyOptions(ProviderOption, AdmissionOption, FrameRateOption, JsonOption):
     """Options of ``edgecnn verify``."""
 
     reference: Annotated[Path, Argument("Checkpoint or model file that the others are compared with.")]
@@ -39,15 +39,6 @@ class VerifyOptions(ProviderOption, AdmissionOption, JsonOption):
     min_agreement: Annotated[
         float, Option("Minimum fraction of images on which a candidate gives the reference's answer.")
     ] = 0.98
-    fps: Annotated[
-        float | None,
-        Option(
-            "Frames per second of clips that are folders of frames.",
-            metavar="N",
-            repeated=False,
-            default="that of the training clips",
-        ),
-    ] = None
     report: Annotated[
         Path | None, Option("Write an HTML page that shows the images whose answer changed.", metavar="FILE")
     ] = None
