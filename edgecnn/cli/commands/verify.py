@@ -14,7 +14,6 @@ from edgecnn.cli.output import note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
-from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.evaluation.parity import Stage
@@ -59,14 +58,14 @@ def register(app: typer.Typer) -> None:
 
 def verify(options: VerifyOptions) -> int:
     """Compare forms of one model with each other, from image file to label."""
+    from edgecnn.data.clips.frame_rate import check_rate
     from edgecnn.evaluation.parity import compare_models
     from edgecnn.runtime.analysis.divergence import locate_divergence
     from exporters.verify_models import open_model
 
     options.admit_models(options.reference, *options.candidates)
     opened = [open_model(path, options.ep) for path in (options.reference, *options.candidates)]
-    if options.fps is not None and opened[0].manifest.temporal is None:
-        raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
+    check_rate(opened[0].manifest, options.fps)
     with reporting() as reporter:
         result = locate_divergence(
             compare_models(
