@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,49 +18,17 @@ from edgecnn.data.loading import Skipped
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ValResult
+from edgecnn.evaluation.step_model import StepModel, Stepper, StepResult
 from edgecnn.manifest import Manifest
-from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 
 __all__ = [
     "ClipPredictions",
-    "StepModel",
-    "StepResult",
     "classify_clip",
     "clip_reader",
     "read_clips",
     "validate_clips",
 ]
-
-
-class StepResult(Protocol):
-    """The outputs after one step of N sources."""
-
-    @property
-    def probabilities(self) -> NDArray[np.float32]:
-        """``[N, C]``."""
-
-    @property
-    def state(self) -> NDArray[np.float32] | None:
-        """``[N, S]``, for the next step."""
-
-    @property
-    def unknown_scores(self) -> NDArray[np.float32] | None:
-        """``[N]``; None where the model has none."""
-
-
-class StepModel(Protocol):
-    """A recurrent model: a checkpoint or the session of a step file."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """The manifest of the model."""
-
-    def start(self, sources: int = 1, /) -> NDArray[np.float32]:
-        """The state ``[N, S]`` before the first step."""
-
-    def step(self, images: Image, state: NDArray[np.float32], /) -> StepResult:
-        """Runs one step: uint8 ``[N, H, W, 3]`` RGB and the state ``[N, S]``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +56,11 @@ def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> list[Step
     Raises:
         InputNotFoundError, SourceError, ImageError, DataError: the clip cannot be read, or has no frames.
     """
-    state, found = model.start(1), list[StepResult]()
+    stepper, found = Stepper(model), list[StepResult]()
     for step in reader.steps(clip):
         if step.begins:
-            state = model.start(1)
-        for _ in range(step.count):
-            found.append(model.step(step.row[None], state))
-            after = found[-1].state
-            assert after is not None
-            state = after
+            stepper = Stepper(model)
+        found += [stepper.step(step.row) for _ in range(step.count)]
     return found
 
 

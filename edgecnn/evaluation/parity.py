@@ -17,8 +17,9 @@ from edgecnn.data.left_out import left_out_note
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ModelBackend, read_probabilities
-from edgecnn.evaluation.evaluate_clips import ClipPredictions, StepModel, read_clips
+from edgecnn.evaluation.evaluate_clips import ClipPredictions, read_clips
 from edgecnn.evaluation.metrics import mean_kl, signal_to_noise_db
+from edgecnn.evaluation.step_model import StepModel
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Progress
 

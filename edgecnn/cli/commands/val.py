@@ -97,7 +97,8 @@ def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) 
             opened, opened.split_record, options.data, options.split, progress, max_pixels=options.max_pixels
         )
     from edgecnn.data.clips.clip_folder import scan_clips
-    from edgecnn.evaluation.evaluate_clips import StepModel, validate_clips
+    from edgecnn.evaluation.evaluate_clips import validate_clips
+    from edgecnn.evaluation.step_model import StepModel
 
     if line := note_on_rate(opened.manifest, (clip.path for clip in scan_clips(options.data).clips), options.fps):
         note(line)
