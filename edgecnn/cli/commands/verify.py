@@ -16,7 +16,7 @@ from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
 
 if TYPE_CHECKING:
-    from edgecnn.evaluation.parity import Stage
+    from edgecnn.evaluation.parity import Stage, VerifyResult
 
 __all__ = ["register"]
 _SHOWN = 10
@@ -88,36 +88,41 @@ def verify(options: VerifyOptions) -> int:
     if options.json:
         print_json(result)
     else:
-        rows = [
-            (
-                f"{s.file}\n{s.kind} on {s.ep}",
-                "–" if s.top1 is None else f"{s.top1:.4f}",
-                f"{s.agreement:.2%}",
-                f"{s.max_abs_diff:.1e}",
-                f"{s.kl:.1e}",
-                "equal" if s.sqnr_db is None else f"{s.sqnr_db:.1f} dB",
-            )
-            for s in result.stages
-        ]
-        print_table(f"{result.images} {result.unit}", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
-        _print_frames(result.stages)
-        for stage in result.stages:
-            for flip in stage.flips[:_SHOWN]:
-                print(f"{flip.image}: {flip.from_} became {flip.to} in {stage.file}")
-            if len(stage.flips) > _SHOWN:
-                print(f"… {len(stage.flips) - _SHOWN} more in {stage.file}; --json lists them all")
-        print(
-            "verified: all forms hold"
-            if result.first_divergence is None
-            else f"diverges at {result.first_divergence.file}: {result.first_divergence.reason}"
-        )
-        if result.first_divergence is not None and result.first_divergence.where is not None:
-            print(f"they part {result.first_divergence.where}")
+        _print(result)
     if not result.passed:
         assert result.first_divergence is not None
         note(f"edgecnn: gate failed: {result.first_divergence.file}: {result.first_divergence.reason}")
         return 3
     return 0
+
+
+def _print(result: VerifyResult) -> None:
+    """The comparison of every form, and the answers that changed."""
+    rows = [
+        (
+            f"{s.file}\n{s.kind} on {s.ep}",
+            "–" if s.top1 is None else f"{s.top1:.4f}",
+            f"{s.agreement:.2%}",
+            f"{s.max_abs_diff:.1e}",
+            f"{s.kl:.1e}",
+            "equal" if s.sqnr_db is None else f"{s.sqnr_db:.1f} dB",
+        )
+        for s in result.stages
+    ]
+    print_table(f"{result.images} {result.unit}", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
+    _print_frames(result.stages)
+    for stage in result.stages:
+        for flip in stage.flips[:_SHOWN]:
+            print(f"{flip.image}: {flip.from_} became {flip.to} in {stage.file}")
+        if len(stage.flips) > _SHOWN:
+            print(f"… {len(stage.flips) - _SHOWN} more in {stage.file}; --json lists them all")
+    print(
+        "verified: all forms hold"
+        if result.first_divergence is None
+        else f"diverges at {result.first_divergence.file}: {result.first_divergence.reason}"
+    )
+    if result.first_divergence is not None and result.first_divergence.where is not None:
+        print(f"they part {result.first_divergence.where}")
 
 
 def _print_frames(stages: Sequence[Stage]) -> None:
