@@ -100,14 +100,14 @@ def test_a_folder_at_the_target_is_left_and_named(tmp_path: Path) -> None:
     assert listed(tmp_path) == ["model.onnx"]
 
 
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    write = (
-        "import sys, pathlib; from edgecnn.atomic import write_bytes; write_bytes(pathlib.Path(sys.argv[1]), b'new')"
-    )
+@pytest.mark.parametrize("mode", [0o500, 0o600], ids=["read-only", "not to be entered"])
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, mode: int) -> None:
+    write = "import pathlib, sys; from edgecnn.atomic import write_bytes; write_bytes(pathlib.Path(sys.argv[1]), b'')"
     locked = tmp_path / "locked"
-    locked.mkdir(mode=0o500)
+    locked.mkdir(mode=mode)
     command = unprivileged(sys.executable, "-c", write, locked / "model.onnx")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    locked.chmod(0o700)
     assert re.search(r"OutputError: .*model\.onnx.*Permission denied", done.stderr), done.stderr
     assert listed(locked) == []
 
