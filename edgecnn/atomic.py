@@ -20,7 +20,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         OutputError: the disk is full, or ``target`` cannot be written. ``target`` stays unchanged.
     """
     target = Path(os.path.realpath(target))  # a symbolic link stays, and its target is written
-    if target.exists() and not target.is_file():
+    if _is_no_file(target):
         raise OutputError(
             f"{target}: cannot be written: it is a folder or a device, not a file; choose another output path"
         )
@@ -85,6 +85,14 @@ def write_bytes(target: Path, content: bytes) -> None:
 def write_text(target: Path, content: str) -> None:
     """Writes a whole UTF-8 text file atomically. Raises :class:`OutputError`."""
     write_bytes(target, content.encode())
+
+
+def _is_no_file(target: Path) -> bool:
+    """Whether something else stands there. Raises :class:`OutputError` where the folder above may not be searched."""
+    try:
+        return target.exists() and not target.is_file()
+    except OSError as error:
+        raise _cannot_write(target, error) from error
 
 
 def make_folder(folder: Path) -> None:

@@ -3,7 +3,7 @@
     EdgeCNNError                    base class: a one-line message and the exit status of the command line
     ├── UsageError (ValueError)             an argument or option is invalid: correct the call
     ├── InputNotFoundError (FileNotFoundError)  a file or folder does not exist: correct the path
-    ├── ImageError (ValueError)           an image cannot be read: replace it or remove it
+    ├── ImageError (ValueError)             an image cannot be read: replace it or remove it
     ├── DataError (ValueError)              a dataset cannot be used: correct the folder
     ├── ModelError (ValueError)             a model file cannot be used: export it again
     │   └── ManifestError                   its manifest is missing, invalid or of another version

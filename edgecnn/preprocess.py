@@ -239,7 +239,8 @@ def _resize(image: Image, width: int, height: int, spec: PreprocessSpec) -> Imag
         return resize_area(image, width, height)
     if spec.interpolation in _ANTIALIASED:
         return resize_antialiased(image, width, height, _ANTIALIASED[spec.interpolation])
-    return cv2.resize(image, (width, height), interpolation=_INTERPOLATION[spec.interpolation])  # type: ignore[return-value]
+    interpolation = _INTERPOLATION[spec.interpolation]
+    return cv2.resize(image, (width, height), interpolation=interpolation)  # type: ignore[return-value]
 
 
 def _crop(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:

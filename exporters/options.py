@@ -64,15 +64,7 @@ class QuantizeOptions:
     min_speedup: Annotated[
         float, Option("Minimum speedup over the float file, on one thread; 1.1: ten percent faster.")
     ] = 1.1
-    fps: Annotated[
-        float | None,
-        Option(
-            "Frames per second of clips that are folders of frames.",
-            metavar="N",
-            repeated=False,
-            default="that of the training clips",
-        ),
-    ] = None
+    fps: float | None = None  # of clips that are folders of frames; None: that of the training clips
     strict: Annotated[bool, Option("End with status 3 and write nothing if accuracy or speed fail.")] = False
     seed: int = 0
 

@@ -13,6 +13,7 @@ import onnx
 from onnx import ModelProto
 
 from edgecnn.atomic import atomic_path, check_apart, check_writable
+from edgecnn.data.clips.frame_rate import check_rate
 from edgecnn.data.loading import Skipped
 from edgecnn.errors import GateError, ModelError, UsageError
 from edgecnn.progress import Reporter, Silent
@@ -187,10 +188,9 @@ def quantize_for(
 
 
 def _choose(data: Path, session: ModelSession, options: QuantizeOptions) -> QuantizationImages:
+    check_rate(session.manifest, options.fps)
     if session.manifest.temporal is not None:
         return choose_clips(data, session, options.samples, options.seed, options.fps)
-    if options.fps is not None:
-        raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
     return choose_images(data, session, options.samples, options.seed)
 
 

@@ -205,15 +205,9 @@ def mutated(content: bytes, count: int, seed: int = 0) -> Iterator[tuple[str, by
         yield f"mutated-{i}", bytes(changed)
 
 
-def hostile_models(good: bytes) -> dict[str, bytes]:
-    """By name. ``good`` is a model that is none."""
-    conv = {"weights": [floats("w", [4, 3, 3, 3])]}
-    relu = node("Relu", ["x"], ["probabilities"])
-    found = {
-        "depth-to-space-2^32": one("DepthToSpace", blocksize=2**32),
-        "depth-to-space-0": one("DepthToSpace", blocksize=0),
-        "depth-to-space-negative": one("DepthToSpace", blocksize=-1),
-        "space-to-depth-0": one("SpaceToDepth", blocksize=0),
+def _graphs_in_graphs() -> dict[str, bytes]:
+    """Functions, and graphs inside of nodes."""
+    return {
         "functions-3000-deep": _functions(3000),
         "function": _functions(1),
         "graphs-40-deep": _nested_graphs(40),
@@ -221,6 +215,12 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "loop-2^40": _loop(),
         "if": one("If", then_branch=(6, field(2, "g"), 5)),
         "scan": one("Scan", body=(6, field(2, "g"), 5), num_scan_inputs=1),
+    }  # fmt: skip
+
+
+def _from_elsewhere() -> dict[str, bytes]:
+    """Weights in other files, and operators that onnxruntime does not have."""
+    return {
         "external-data": external("weights.bin"),
         "external-data-above": external("../weights.bin"),
         "external-data-absolute": external("/etc/hostname"),
@@ -233,6 +233,16 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "unknown-operator": one("Wonder"),
         "unknown-operator-of-microsoft": one("Wonder", domain="com.microsoft"),
         "operator-of-control-characters": one("\x1b[2J\r\nRelu" * 1000),
+    }  # fmt: skip
+
+
+def _giant_results() -> dict[str, bytes]:
+    """Operators whose result is far larger than the image, or takes long."""
+    return {
+        "depth-to-space-2^32": one("DepthToSpace", blocksize=2**32),
+        "depth-to-space-0": one("DepthToSpace", blocksize=0),
+        "depth-to-space-negative": one("DepthToSpace", blocksize=-1),
+        "space-to-depth-0": one("SpaceToDepth", blocksize=0),
         "constant-of-shape-2^40": with_pixels([node("ConstantOfShape", ["s"], ["c"])], [longs("s", HUGE)], outputs=[field(1, "c")]),
         "constant-of-shape-2^34": with_pixels([node("ConstantOfShape", ["s"], ["c"])], [longs("s", 2**34)], outputs=[field(1, "c")]),
         "constant-of-shape-negative": with_pixels([node("ConstantOfShape", ["s"], ["c"])], [longs("s", -HUGE)], outputs=[field(1, "c")]),
@@ -254,6 +264,13 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "doubling-60": _doubling(60),
         "slow": _slow(),
         "slow-and-excused": _slow("Sin", excused=True),
+    }  # fmt: skip
+
+
+def _windows() -> dict[str, bytes]:
+    """Convolutions and pools."""
+    conv = {"weights": [floats("w", [4, 3, 3, 3])]}
+    return {
         "conv-pads-2^40": one("Conv", "w", pads=[HUGE] * 4, **conv),
         "conv-pads-65000": one("Conv", "w", pads=[65_000] * 4, **conv),
         "conv-pads-negative": one("Conv", "w", pads=[-65_000] * 4, **conv),
@@ -270,6 +287,12 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "max-pool-strides-0": one("MaxPool", kernel_shape=[2, 2], strides=[0, 0]),
         "average-pool-dilations": one("AveragePool", kernel_shape=[2, 2], dilations=[60_000, 60_000]),
         "local-response-of-size-0": one("LRN", size=0),
+    }  # fmt: skip
+
+
+def _axes_and_shapes() -> dict[str, bytes]:
+    """Operators whose axes, indices or shapes do not fit, and divisions that end the process."""
+    return {
         "transpose-out-of-range": one("Transpose", perm=[0, 1, 2, 77]),
         "gather-out-of-range": one("Gather", "i", weights=[longs("i", HUGE)]),
         "gather-nd-out-of-range": one("GatherND", "i", weights=[longs("i", -9, -9, dims=[1, 2])]),
@@ -289,6 +312,13 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
             [longs("secret", 77), longs("least", -(2**63)), longs("one", 1), longs("minus", -1)], outputs=[field(1, "number")]),
         "mod-by-0": _whole("Mod", 5, 0),
         "smallest-number-by-minus-1": _whole("Div", -(2**63), -1),
+    }  # fmt: skip
+
+
+def _quantized() -> dict[str, bytes]:
+    """Operators of int8 models, and fused ones."""
+    conv = {"weights": [floats("w", [4, 3, 3, 3])]}
+    return {
         "dequantize-axis-99": model([node("DequantizeLinear", ["image", "s", "z"], ["probabilities"], axis=99)], [floats("s", [3]), tensor("z", [3], UINT8, bytes(3))]),
         "qlinear-conv-of-no-weight": model(
             [node("QLinearConv", ["image", "s", "z", "w", "s", "z", "s", "z"], ["probabilities"])],
@@ -298,6 +328,13 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
             [node("QGemm", ["image", "s", "z", "w", "s", "z"], ["probabilities"], domain="com.microsoft")],
             [floats("s", []), tensor("z", [], UINT8, b"\0"), tensor("w", [4], UINT8, bytes(4))]),
         "nhwc-max-pool-0": model([node("NhwcMaxPool", ["image"], ["probabilities"], domain="com.microsoft", kernel_shape=[0, 0])]),
+    }  # fmt: skip
+
+
+def _graphs() -> dict[str, bytes]:
+    """Graphs that are too large, or not of one piece."""
+    relu = node("Relu", ["x"], ["probabilities"])
+    return {
         "100000-nodes": model([node("Cast", ["image"], ["t0"], to=FLOAT)] + [node("Relu", [f"t{i}"], [f"t{i + 1}"]) for i in range(100_000)],
                               outputs=[field(1, "t100000")]),
         "19000-nodes": model([node("Cast", ["image"], ["t0"], to=FLOAT)] + [node("Sin", [f"t{i}"], [f"t{i + 1}"]) for i in range(19_000)],
@@ -315,6 +352,13 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "9000-inputs-of-a-node": with_pixels([node("Relu", ["x"] * 9000, ["probabilities"])]),
         "no-outputs": with_pixels([relu], outputs=()),
         "no-inputs": model([node("Relu", ["w"], ["probabilities"])], [floats("w", [3])], inputs=()),
+    }  # fmt: skip
+
+
+def _texts_and_versions() -> dict[str, bytes]:
+    """Giant names and metadata, rare parts of a file, and versions that there are not."""
+    relu = node("Relu", ["x"], ["probabilities"])
+    return {
         "giant-metadata": with_pixels([relu], more=field(14, field(1, "edgecnn.manifest") + field(2, b"[" * (70 << 20)))),
         "giant-node-name": with_pixels([node("Relu", ["x"], ["probabilities"], name="n" * 10_000_000)]),
         "giant-tensor-name": with_pixels([node("Relu", ["x"], ["n" * 10_000_000])], outputs=[field(1, "n" * 10_000_000)]),
@@ -324,6 +368,12 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "operator-set-2^62": with_pixels([relu], opset=2**62),
         "operator-set-negative": with_pixels([relu], opset=-1),
         "format-2^62": with_pixels([relu], ir=2**62),
+    }  # fmt: skip
+
+
+def _inputs() -> dict[str, bytes]:
+    """Inputs that are no image."""
+    return {
         "input-of-2^31-columns": model([node("Cast", ["image"], ["probabilities"], to=FLOAT)], inputs=[value("image", UINT8, ["n", 8, 2**31, 3])]),
         "input-of-64-gigapixels": model([node("Cast", ["image"], ["probabilities"], to=FLOAT)], inputs=[value("image", UINT8, ["n", 2**18, 2**18, 3])]),
         "input-of-negative-size": model([node("Cast", ["image"], ["probabilities"], to=FLOAT)], inputs=[value("image", UINT8, ["n", -8, 8, 3])]),
@@ -333,6 +383,12 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "input-that-is-a-sequence": model([node("Identity", ["image"], ["probabilities"])],
                                           inputs=[field(1, "image") + field(2, field(4, field(1, field(1, field(1, FLOAT)))))]),
         "input-of-types-in-types": model([node("Identity", ["image"], ["probabilities"])], inputs=[field(1, "image") + field(2, _optional(5_000))]),
+    }  # fmt: skip
+
+
+def _weights() -> dict[str, bytes]:
+    """Weights whose data do not fit their shape or type."""
+    return {
         "weight-of-2^40-without-data": one("Conv", "w", weights=[tensor("w", [HUGE, 3, 3, 3], FLOAT, b"")]),
         "weight-of-too-little-data": one("Conv", "w", weights=[tensor("w", [4, 3, 3, 3], FLOAT, bytes(8))]),
         "weight-of-too-much-data": one("Conv", "w", weights=[tensor("w", [4, 3, 3, 3], FLOAT, bytes(80_000))]),
@@ -340,6 +396,12 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "weight-whose-size-overflows": one("Conv", "w", weights=[tensor("w", [2**31, 2**31, 4], FLOAT, b"")]),
         "weight-of-an-unknown-type": one("Conv", "w", weights=[tensor("w", [4, 3, 3, 3], 999, bytes(432))]),
         "weight-of-texts": one("Conv", "w", weights=[tensor("w", [4, 3, 3, 3], STRING, bytes(432))]),
+    }  # fmt: skip
+
+
+def _no_models(good: bytes) -> dict[str, bytes]:
+    """Other files, and the beginning of a model."""
+    return {
         "nothing": b"",
         "a-image": b"\x89PNG\r\n\x1a\n" + bytes(100),
         "an-archive": b"PK\x03\x04" + bytes(100),
@@ -347,7 +409,24 @@ def hostile_models(good: bytes) -> dict[str, bytes]:
         "noise": random.Random(1).randbytes(50_000),
         **{f"cut-at-{percent}-percent": good[: len(good) * percent // 100] for percent in (1, 10, 50, 90, 99)},
     }  # fmt: skip
-    return found | dict(mutated(good, 30))
+
+
+def hostile_models(good: bytes) -> dict[str, bytes]:
+    """By name. ``good`` is a model that is none."""
+    return {
+        **_graphs_in_graphs(),
+        **_from_elsewhere(),
+        **_giant_results(),
+        **_windows(),
+        **_axes_and_shapes(),
+        **_quantized(),
+        **_graphs(),
+        **_texts_and_versions(),
+        **_inputs(),
+        **_weights(),
+        **_no_models(good),
+        **dict(mutated(good, 30)),
+    }
 
 
 def _optional(depth: int) -> bytes:

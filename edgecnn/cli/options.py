@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdmissionOption",
+    "FrameRateOption",
     "HealthOption",
+    "IntervalOption",
     "JsonOption",
     "LargeImageOption",
     "ProviderOption",

@@ -19,4 +19,5 @@ THUMBNAIL_SIDE = 64
 def thumbnail(image: Image) -> Thumbnail:
     """uint8 ``[H, W, 3]`` RGB -> ``[64, 64]`` grey levels, which encoding and resizing leave nearly alone."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    size = THUMBNAIL_SIDE, THUMBNAIL_SIDE
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.data.clips.eval_clips import EvalClips
 from edgecnn.data.dataset import EvalImages, EvalSplit, select_eval_images
 from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, fitted_batches
@@ -116,6 +117,38 @@ class ValResult:
     note: str  # which images were evaluated
     left_out: Mapping[Reason, int]  # files of the folder that were not tried, by reason
 
+    @classmethod
+    def of(
+        cls, evaluated: EvalImages | EvalClips, predictions: DatasetPredictions, labels: tuple[str, ...]
+    ) -> ValResult:
+        """The metrics of the predictions for labelled images or clips.
+
+        Args:
+            evaluated: the images or clips, with their classes.
+            predictions: what the model answered.
+            labels: of the model's classes.
+
+        """
+        assert evaluated.truth is not None, "labels are needed"
+        truth = [evaluated.truth[i] for i in predictions.indices]
+        found = compute_metrics(predictions.probabilities, truth, labels)
+        return cls(
+            images=found.images,
+            top1=found.top1,
+            top5=found.top5,
+            macro_f1=found.macro_f1,
+            ece=found.ece,
+            nll=found.nll,
+            labels=labels,
+            confusion=found.confusion,
+            per_class=found.per_class,
+            images_per_s=found.images / predictions.seconds,
+            skipped=predictions.skipped,
+            held_out=evaluated.held_out,
+            note=evaluated.note,
+            left_out=left_out_by_reason(evaluated.left_out),
+        )
+
 
 def validate(
     model: ModelBackend,
@@ -133,26 +166,8 @@ def validate(
         InputNotFoundError: the folder does not exist.
         DataError: the folder is not a labelled dataset with classes of this model, or no image can be read.
     """
-    evaluated: EvalImages = select_eval_images(data, model.manifest, record, which)
+    evaluated = select_eval_images(data, model.manifest, record, which)
     if evaluated.truth is None:
         raise DataError(f"{data}: its images have no labels; put them into one folder per class")
     predictions = read_probabilities(model, evaluated.paths, progress, max_pixels=max_pixels)
-    found = compute_metrics(
-        predictions.probabilities, [evaluated.truth[i] for i in predictions.indices], model.manifest.labels
-    )
-    return ValResult(
-        images=found.images,
-        top1=found.top1,
-        top5=found.top5,
-        macro_f1=found.macro_f1,
-        ece=found.ece,
-        nll=found.nll,
-        labels=model.manifest.labels,
-        confusion=found.confusion,
-        per_class=found.per_class,
-        images_per_s=found.images / predictions.seconds,
-        skipped=predictions.skipped,
-        held_out=evaluated.held_out,
-        note=evaluated.note,
-        left_out=left_out_by_reason(evaluated.left_out),
-    )
+    return ValResult.of(evaluated, predictions, model.manifest.labels)

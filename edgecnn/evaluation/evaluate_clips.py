@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,55 +14,21 @@ from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.eval_clips import select_eval_clips
 from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.data.held_out import EvalSplit
-from edgecnn.data.left_out import left_out_by_reason
 from edgecnn.data.loading import Skipped
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ValResult
-from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.evaluation.step_model import StepModel, Stepper, StepResult
 from edgecnn.manifest import Manifest
-from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 
 __all__ = [
     "ClipPredictions",
-    "StepModel",
-    "StepResult",
     "classify_clip",
     "clip_reader",
     "read_clips",
     "validate_clips",
 ]
-
-
-class StepResult(Protocol):
-    """The outputs after one step of N sources."""
-
-    @property
-    def probabilities(self) -> NDArray[np.float32]:
-        """``[N, C]``."""
-
-    @property
-    def state(self) -> NDArray[np.float32] | None:
-        """``[N, S]``, for the next step."""
-
-    @property
-    def unknown_scores(self) -> NDArray[np.float32] | None:
-        """``[N]``; None where the model has none."""
-
-
-class StepModel(Protocol):
-    """A recurrent model: a checkpoint or the session of a step file."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """The manifest of the model."""
-
-    def start(self, sources: int = 1, /) -> NDArray[np.float32]:
-        """The state ``[N, S]`` before the first step."""
-
-    def step(self, images: Image, state: NDArray[np.float32], /) -> StepResult:
-        """Runs one step: uint8 ``[N, H, W, 3]`` RGB and the state ``[N, S]``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,15 +56,11 @@ def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> list[Step
     Raises:
         InputNotFoundError, SourceError, ImageError, DataError: the clip cannot be read, or has no frames.
     """
-    state, found = model.start(1), list[StepResult]()
+    stepper, found = Stepper(model), list[StepResult]()
     for step in reader.steps(clip):
         if step.begins:
-            state = model.start(1)
-        for _ in range(step.count):
-            found.append(model.step(step.row[None], state))
-            after = found[-1].state
-            assert after is not None
-            state = after
+            stepper = Stepper(model)
+        found += [stepper.step(step.row) for _ in range(step.count)]
     return found
 
 
@@ -168,22 +129,4 @@ def validate_clips(
     """
     evaluated = select_eval_clips(data, model.manifest, record, which)
     predictions = read_clips(model, evaluated.paths, fps, progress)
-    assert evaluated.truth is not None, "labels are needed"
-    truth = [evaluated.truth[i] for i in predictions.indices]
-    found = compute_metrics(predictions.probabilities, truth, model.manifest.labels)
-    return ValResult(
-        images=found.images,
-        top1=found.top1,
-        top5=found.top5,
-        macro_f1=found.macro_f1,
-        ece=found.ece,
-        nll=found.nll,
-        labels=model.manifest.labels,
-        confusion=found.confusion,
-        per_class=found.per_class,
-        images_per_s=found.images / predictions.seconds,
-        skipped=predictions.skipped,
-        held_out=evaluated.held_out,
-        note=evaluated.note,
-        left_out=left_out_by_reason(evaluated.left_out),
-    )
+    return ValResult.of(evaluated, predictions, model.manifest.labels)

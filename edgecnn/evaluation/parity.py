@@ -17,8 +17,9 @@ from edgecnn.data.left_out import left_out_note
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ModelBackend, read_probabilities
-from edgecnn.evaluation.evaluate_clips import ClipPredictions, StepModel, read_clips
+from edgecnn.evaluation.evaluate_clips import ClipPredictions, read_clips
 from edgecnn.evaluation.metrics import mean_kl, signal_to_noise_db
+from edgecnn.evaluation.step_model import StepModel
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Progress
 
@@ -132,17 +133,7 @@ def compare_models(
         DataError: the dataset has no images that the model can be evaluated on.
     """
     for candidate in candidates:
-        if candidate.manifest.temporal != reference.manifest.temporal:
-            raise UsageError(
-                f"{candidate.file}: is {_family(candidate.manifest)}, and {reference.file} is "
-                f"{_family(reference.manifest)}; verify compares forms of one model; give files of the same model"
-            )
-        if candidate.manifest.labels != reference.manifest.labels:
-            raise UsageError(
-                f"{candidate.file}: its labels ({_few(candidate.manifest.labels)}) differ from those of "
-                f"{reference.file} "
-                f"({_few(reference.manifest.labels)}); verify compares forms of one model; give files of the same model"
-            )
+        _require_same_model(reference, candidate)
     record = next((r for model in (reference, *candidates) if (r := model.split_record)), None)
     recurrent = reference.manifest.temporal is not None
     evaluated = (
@@ -167,6 +158,21 @@ def compare_models(
         note=evaluated.note + left_out_note(evaluated.left_out),
         unit=unit,
     )
+
+
+def _require_same_model(reference: VerifiableModel, candidate: VerifiableModel) -> None:
+    """Raises :class:`UsageError` where a candidate has other labels, or is recurrent in another way."""
+    if candidate.manifest.temporal != reference.manifest.temporal:
+        raise UsageError(
+            f"{candidate.file}: is {_family(candidate.manifest)}, and {reference.file} is "
+            f"{_family(reference.manifest)}; verify compares forms of one model; give files of the same model"
+        )
+    if candidate.manifest.labels != reference.manifest.labels:
+        raise UsageError(
+            f"{candidate.file}: its labels ({_few(candidate.manifest.labels)}) differ from those of "
+            f"{reference.file} ({_few(reference.manifest.labels)}); verify compares forms of one model; "
+            "give files of the same model"
+        )
 
 
 def _family(manifest: Manifest) -> str:

@@ -252,7 +252,8 @@ class FrameClassifier:
 def _source_states(session: ModelSession) -> SourceStates:
     """Raises :class:`ModelError` for a file that takes whole clips."""
     session.require_steps()
-    from edgecnn.runtime.temporal.source_states import SourceStates  # noqa: PLC0415  # models of single images need none of it
+    # Not at the top: models of single images need none of it
+    from edgecnn.runtime.temporal.source_states import SourceStates  # noqa: PLC0415
 
     return SourceStates(session)
 

@@ -115,7 +115,7 @@ def to_probabilities(scores: NDArray[Any], kind: Scores) -> NDArray[np.float64]:
 
 
 class _Values:
-    """Properties of scores ``[N, C]``, of which the meaning is judged."""
+    """Properties of scores ``[N, C]``, from which their meaning is inferred."""
 
     def __init__(self, found: NDArray[Any]) -> None:
         tolerance = _SUM_TOLERANCE_HALF if found.dtype == np.float16 else _SUM_TOLERANCE

@@ -18,6 +18,7 @@ from edgecnn.atomic import atomic_path
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.eval_clips import select_eval_clips
 from edgecnn.errors import DataError, EdgeCNNError, GateError, InputNotFoundError, UsageError
+from edgecnn.evaluation.step_model import run_steps
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress, Reporter
@@ -143,14 +144,12 @@ def _compare_steps(
     """Runs the clips step by step, the state carried on, and compares every answer with torch's."""
     largest, agreeing, unknown, done = 0.0, 0, 0.0, 0
     for place, steps in enumerate(clips.steps):
-        state, torch_state = session.start(), backend.start()
-        for at, row in enumerate(steps):
-            found, original = session.step(row[None], state), backend.step(row[None], torch_state)
-            assert found.state is not None
-            state, torch_state = found.state, original.state
-            difference = float(np.abs(found.probabilities[0] - expected[place][at]).max())
+        for found, original, wanted in zip(
+            run_steps(session, steps), run_steps(backend, steps), expected[place], strict=True
+        ):
+            difference = float(np.abs(found.probabilities[0] - wanted).max())
             largest = difference if not difference <= largest else largest  # a NaN stays
-            agreeing += int(found.probabilities[0].argmax() == expected[place][at].argmax())
+            agreeing += int(found.probabilities[0].argmax() == wanted.argmax())
             if found.unknown_scores is not None and original.unknown_scores is not None:
                 scale = max(float(np.abs(original.unknown_scores[0])), 1.0)
                 unknown = max(unknown, float(np.abs(found.unknown_scores[0] - original.unknown_scores[0])) / scale)

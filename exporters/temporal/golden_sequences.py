@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.evaluation.step_model import run_steps
 from edgecnn.preprocess import Image
 from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
@@ -30,11 +31,7 @@ def golden_sequences(session: ModelSession, clips: Sequence[Image], precision: s
     scores: list[NDArray[np.float32]] = []
     sequences: list[int] = []
     for number, steps in enumerate(clips[:_SEQUENCES]):
-        state = session.start()
-        for row in steps[:_STEPS]:
-            found = session.step(row[None], state)
-            assert found.state is not None
-            state = found.state
+        for row, found in zip(steps[:_STEPS], run_steps(session, steps[:_STEPS]), strict=True):
             images.append(row)
             probabilities.append(found.probabilities[0])
             scores += [] if found.unknown_scores is None else [found.unknown_scores[0]]

@@ -22,6 +22,7 @@ from edgecnn.data.loading import Skipped
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.evaluation.evaluate import DatasetPredictions
 from edgecnn.evaluation.evaluate_clips import clip_reader, read_clips
+from edgecnn.evaluation.step_model import run_steps
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from edgecnn.runtime.session.model_session import ModelSession
@@ -41,15 +42,7 @@ class ComparedClips:
 
     def answers(self, session: ModelSession) -> NDArray[np.float32]:
         """Probabilities ``[M, C]`` after each step of every clip, one clip after the other."""
-        rows = []
-        for clip in self.clips:
-            state = session.start()
-            for image in clip:
-                found = session.step(image[None], state)
-                assert found.state is not None
-                state = found.state
-                rows.append(found.probabilities)
-        return np.concatenate(rows)
+        return np.concatenate([found.probabilities for clip in self.clips for found in run_steps(session, clip)])
 
 
 @dataclass(frozen=True)

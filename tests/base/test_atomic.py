@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from unprivileged import unprivileged
 
 from edgecnn.atomic import atomic_path, make_folder, write_bytes, write_text
 from edgecnn.errors import InputNotFoundError, OutputError
@@ -97,14 +100,16 @@ def test_a_folder_at_the_target_is_left_and_named(tmp_path: Path) -> None:
     assert listed(tmp_path) == ["model.onnx"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(OutputError, match=r"model\.onnx.*Permission denied"):
-            write_bytes(tmp_path / "model.onnx", b"new")
-    finally:
-        tmp_path.chmod(0o700)
+@pytest.mark.parametrize("mode", [0o500, 0o600], ids=["read-only", "not to be entered"])
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, mode: int) -> None:
+    write = "import pathlib, sys; from edgecnn.atomic import write_bytes; write_bytes(pathlib.Path(sys.argv[1]), b'')"
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=mode)
+    command = unprivileged(sys.executable, "-c", write, locked / "model.onnx")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    locked.chmod(0o700)
+    assert re.search(r"OutputError: .*model\.onnx.*Permission denied", done.stderr), done.stderr
+    assert listed(locked) == []
 
 
 @pytest.fixture

@@ -4,71 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from scenes import cropped, jpeg, scene
+from spoiled_data import COUNT, of, the, with_orientation, write
 
 from edgecnn.data.dataset import scan_folder
 from edgecnn.data_quality.checks import check_data
-from edgecnn.data_quality.finding import Finding
 from edgecnn.data_quality.image_stats import Fault, read_image_stats
 from edgecnn.errors import DataError
 from edgecnn.runtime.doctor.run import examine
-
-COUNT = 12  # images a class
-Write = Callable[..., Path]
-
-
-def write(path: Path, image: np.ndarray, quality: int = 90) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return path
-
-
-@pytest.fixture(scope="session")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sound classes; not to be written to."""
-    root = tmp_path_factory.mktemp("sound")
-    for i in range(COUNT):
-        write(root / f"cat/{i}.jpg", scene(i))
-        write(root / f"dog/{i}.jpg", scene(100 + i))
-    return root
-
-
-@pytest.fixture
-def data(sound: Path, tmp_path: Path) -> Path:
-    """A copy of the sound set, to spoil."""
-    return Path(shutil.copytree(sound, tmp_path / "data"))
-
-
-@pytest.fixture
-def split(sound: Path, tmp_path: Path) -> Path:
-    """The same with a ready split, sound as well."""
-    root = tmp_path / "split"
-    for name in ("cat", "dog"):
-        for part in ("train", "val"):
-            (root / part / name).mkdir(parents=True)
-        for i in range(COUNT):
-            shutil.copy(sound / name / f"{i}.jpg", root / ("val" if i < 2 else "train") / name)
-    return root
-
-
-def of(root: Path, level: str) -> list[Finding]:
-    return [f for f in examine(root).findings if f.level == level]
-
-
-def the(root: Path, level: str, *words: str) -> Finding:
-    """The one finding of a level; it says the words."""
-    (finding,) = of(root, level)
-    for word in words:
-        assert word in f"{finding.what} {finding.where}"
-    assert finding.remedy
-    return finding
 
 
 def test_a_sound_folder_gets_one_finding_with_its_counts(sound: Path) -> None:
@@ -139,20 +87,6 @@ def test_an_image_of_another_format_than_its_name_says_is_a_warning(data: Path) 
     cv2.imwrite(str(data / "cat/x.png"), scene(0))
     (data / "cat/x.png").replace(path)
     the(data, "warning", "PNG named .jpg", "cat/0.jpg")
-
-
-@pytest.mark.parametrize("name", ["photo.heic", "photo.dat"])
-def test_an_image_that_is_left_out_for_its_suffix_is_a_warning(data: Path, name: str) -> None:
-    write(data / "cat/new.jpg", scene(77)).replace(data / "cat" / name)
-    the(data, "warning", "left out", name)
-
-
-def test_other_files_among_the_images_are_a_note_and_those_beside_the_classes_are_not(data: Path) -> None:
-    (data / "labels.csv").write_text("a,b")
-    (data / "cat/.hidden").write_text("")
-    assert of(data, "note") == []
-    (data / "cat/notes.txt").write_text("x")
-    the(data, "note", "1 file among the images", "cat/notes.txt")
 
 
 # Copies
@@ -264,24 +198,6 @@ def test_more_than_ten_to_one_is_a_warning_that_names_the_option(data: Path) -> 
     assert "--balance" in imbalance.remedy
 
 
-def test_images_outside_the_class_folders_are_a_warning(data: Path) -> None:
-    write(data / "loose.jpg", scene(90))
-    the(data, "warning", "no class folder", "loose.jpg")
-
-
-def test_a_split_beside_other_folders_is_a_warning(data: Path) -> None:
-    """It would be trained on as a class called `train`."""
-    for i in range(COUNT):
-        write(data / f"train/{i}.jpg", scene(300 + i))
-    the(data, "warning", "train: interpreted as classes")
-
-
-def test_images_without_labels_are_a_warning(tmp_path: Path) -> None:
-    """They can still calibrate."""
-    write(tmp_path / "1.jpg", scene(1))
-    the(tmp_path, "warning", "labels")
-
-
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         examine(tmp_path)
@@ -319,13 +235,6 @@ def test_fine_noise_is_not_taken_for_one_colour(data: Path) -> None:
     assert not any("a single colour" in f.what for f in examine(data).findings)
 
 
-def with_orientation(path: Path, orientation: int) -> None:
-    tiff = b"MM\x00*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
-    body = b"Exif\x00\x00" + tiff
-    content = path.read_bytes()
-    path.write_bytes(content[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + content[2:])
-
-
 def test_images_turned_by_exif_among_others_are_a_note(data: Path) -> None:
     for i in range(2):
         with_orientation(data / f"cat/{i}.jpg", 6)
@@ -340,79 +249,6 @@ def test_landscape_and_portrait_images_together_are_a_note(data: Path) -> None:
             write(data / f"{name}/{i}.jpg", scene(100 * k + i, 200, 240))
     the_note = next(f for f in of(data, "note") if "portrait" in f.what)
     assert "12 images are landscape, 12 are portrait" in the_note.what
-
-
-# Shortcuts
-
-
-def spoiled(data: Path, change: Callable[[Path], None]) -> Finding:
-    """What is said where all dogs were changed."""
-    for path in sorted((data / "dog").iterdir()):
-        change(path)
-    return next(f for f in of(data, "warning") if "predicts the label" in f.what)
-
-
-def as_png(path: Path) -> None:
-    cv2.imwrite(str(path.with_suffix(".png")), cv2.imread(str(path)))
-    path.unlink()
-
-
-def test_a_format_that_tells_the_label_is_a_warning_with_its_shares(data: Path) -> None:
-    finding = spoiled(data, as_png)
-    assert (
-        "100% of 'cat' are JPEG, 0% of the others" in finding.what
-        or "100% of 'dog' are PNG, 0% of the others" in finding.what
-    )
-
-
-def test_a_format_that_both_classes_have_is_nothing(data: Path) -> None:
-    for name in ("cat", "dog"):
-        for i in range(6):
-            as_png(data / name / f"{i}.jpg")
-    assert not any("format predicts the label" in f.what for f in examine(data).findings)
-
-
-def test_grey_images_that_tell_the_label_are_a_warning(data: Path) -> None:
-    finding = spoiled(data, lambda p: write(p, cv2.cvtColor(cv2.imread(str(p)), cv2.COLOR_BGR2GRAY)))
-    assert finding.what.startswith("colour")
-    assert "grey" in finding.what or "in colour" in finding.what
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("size", lambda p: write(p, cv2.resize(cv2.imread(str(p)), None, fx=2, fy=2))),
-        ("shape", lambda p: write(p, cv2.resize(cv2.imread(str(p)), (200, 240)))),
-        ("compression", lambda p: write(p, cv2.imread(str(p)), 30)),
-        ("EXIF orientation", lambda p: with_orientation(p, 3)),
-    ],
-)
-def test_what_else_of_the_files_tells_the_label_is_a_warning(
-    data: Path, name: str, change: Callable[[Path], None]
-) -> None:
-    for path in sorted((data / "dog").iterdir()):
-        change(path)
-    assert any(f.what.startswith(f"{name} predicts the label (label leakage): 100%") for f in of(data, "warning"))
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_classes_of_plain_and_of_detailed_images_encoded_alike_tell_nothing_of_compression(
-    suffix: str, tmp_path: Path
-) -> None:
-    """Skies take fewer bits per pixel than frogs, whoever encodes them."""
-    for i in range(20):
-        write(tmp_path / f"sky/{i}.{suffix}", cv2.GaussianBlur(scene(i), (0, 0), 9))
-        write(tmp_path / f"frog/{i}.{suffix}", scene(100 + i))
-    sizes = [[p.stat().st_size for p in (tmp_path / name).iterdir()] for name in ("sky", "frog")]
-    assert max(sizes[0]) < min(sizes[1]), "the bits tell the label"
-    assert not any("compression" in f.what for f in examine(tmp_path).findings)
-
-
-def test_a_few_images_prove_no_shortcut(tmp_path: Path) -> None:
-    for i in range(3):
-        write(tmp_path / f"cat/{i}.png", scene(i))
-        write(tmp_path / f"dog/{i}.jpg", scene(100 + i))
-    assert not any("predicts the label" in f.what for f in examine(tmp_path).findings)
 
 
 # Its uses

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import JsonOption, require_extra
+from edgecnn.cli.options import FrameRateOption, JsonOption, require_extra
 from edgecnn.cli.output import note, print_facts, print_json
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
@@ -21,14 +21,13 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExplainOptions(JsonOption):
+class ExplainOptions(FrameRateOption, JsonOption):
     """Options of ``edgecnn explain``."""
 
     checkpoint: Annotated[Path, Argument("Checkpoint of edgecnn train (best.pt).")]
     image: Annotated[Path, Argument("Image file; for a checkpoint of clips, a video or a folder of frames.")]
     out: Annotated[Path, Option("Output folder of the images and their index.html.", short="-o", metavar="DIR")]
     classes: Annotated[int, Option("Number of best classes to show the evidence for.")] = 3
-    fps: Annotated[float | None, Option("Frame rate of a folder of frames.", default="that of training")] = None
     force: Annotated[bool, Option("Write into an output folder that is not empty.")] = False
 
 

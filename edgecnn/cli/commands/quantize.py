@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, JsonOption, require_extra
+from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, require_extra
 from edgecnn.cli.output import as_json, note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -32,7 +32,7 @@ def _read_targets(text: str) -> tuple[TargetName, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizeCommandOptions(QuantizeOptions, AdmissionOption, JsonOption):
+class QuantizeCommandOptions(QuantizeOptions, AdmissionOption, FrameRateOption, JsonOption):
     """Options of a quantization, with its files."""
 
     model: Annotated[Path, Argument("Float model file (.onnx).")]

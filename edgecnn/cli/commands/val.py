@@ -13,7 +13,6 @@ from edgecnn.cli.output import note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
-from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
     from edgecnn.evaluation.evaluate import ValResult
@@ -88,17 +87,18 @@ def val(options: ValOptions) -> None:
 
 
 def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) -> ValResult:
+    from edgecnn.data.clips.frame_rate import check_rate, note_on_rate
+
+    check_rate(opened.manifest, options.fps)
     if opened.manifest.temporal is None:
         from edgecnn.evaluation.evaluate import validate
 
-        if options.fps is not None:
-            raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
         return validate(
             opened, opened.split_record, options.data, options.split, progress, max_pixels=options.max_pixels
         )
     from edgecnn.data.clips.clip_folder import scan_clips
-    from edgecnn.data.clips.frame_rate import note_on_rate
-    from edgecnn.evaluation.evaluate_clips import StepModel, validate_clips
+    from edgecnn.evaluation.evaluate_clips import validate_clips
+    from edgecnn.evaluation.step_model import StepModel
 
     if line := note_on_rate(opened.manifest, (clip.path for clip in scan_clips(options.data).clips), options.fps):
         note(line)

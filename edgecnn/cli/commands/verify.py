@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, JsonOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
-from edgecnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgecnn.evaluation.parity import Stage
+    from edgecnn.evaluation.parity import Stage, VerifyResult
 
 __all__ = ["register"]
 _SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyOptions(ProviderOption, AdmissionOption, JsonOption):
+class VerifyOptions(ProviderOption, AdmissionOption, FrameRateOption, JsonOption):
     """Options of ``edgecnn verify``."""
 
     reference: Annotated[Path, Argument("Checkpoint or model file that the others are compared with.")]
@@ -39,15 +38,6 @@ class VerifyOptions(ProviderOption, AdmissionOption, JsonOption):
     min_agreement: Annotated[
         float, Option("Minimum fraction of images on which a candidate gives the reference's answer.")
     ] = 0.98
-    fps: Annotated[
-        float | None,
-        Option(
-            "Frames per second of clips that are folders of frames.",
-            metavar="N",
-            repeated=False,
-            default="that of the training clips",
-        ),
-    ] = None
     report: Annotated[
         Path | None, Option("Write an HTML page that shows the images whose answer changed.", metavar="FILE")
     ] = None
@@ -68,14 +58,14 @@ def register(app: typer.Typer) -> None:
 
 def verify(options: VerifyOptions) -> int:
     """Compare forms of one model with each other, from image file to label."""
+    from edgecnn.data.clips.frame_rate import check_rate
     from edgecnn.evaluation.parity import compare_models
     from edgecnn.runtime.analysis.divergence import locate_divergence
     from exporters.verify_models import open_model
 
     options.admit_models(options.reference, *options.candidates)
     opened = [open_model(path, options.ep) for path in (options.reference, *options.candidates)]
-    if options.fps is not None and opened[0].manifest.temporal is None:
-        raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
+    check_rate(opened[0].manifest, options.fps)
     with reporting() as reporter:
         result = locate_divergence(
             compare_models(
@@ -98,36 +88,41 @@ def verify(options: VerifyOptions) -> int:
     if options.json:
         print_json(result)
     else:
-        rows = [
-            (
-                f"{s.file}\n{s.kind} on {s.ep}",
-                "–" if s.top1 is None else f"{s.top1:.4f}",
-                f"{s.agreement:.2%}",
-                f"{s.max_abs_diff:.1e}",
-                f"{s.kl:.1e}",
-                "equal" if s.sqnr_db is None else f"{s.sqnr_db:.1f} dB",
-            )
-            for s in result.stages
-        ]
-        print_table(f"{result.images} {result.unit}", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
-        _print_frames(result.stages)
-        for stage in result.stages:
-            for flip in stage.flips[:_SHOWN]:
-                print(f"{flip.image}: {flip.from_} became {flip.to} in {stage.file}")
-            if len(stage.flips) > _SHOWN:
-                print(f"… {len(stage.flips) - _SHOWN} more in {stage.file}; --json lists them all")
-        print(
-            "verified: all forms hold"
-            if result.first_divergence is None
-            else f"diverges at {result.first_divergence.file}: {result.first_divergence.reason}"
-        )
-        if result.first_divergence is not None and result.first_divergence.where is not None:
-            print(f"they part {result.first_divergence.where}")
+        _print(result)
     if not result.passed:
         assert result.first_divergence is not None
         note(f"edgecnn: gate failed: {result.first_divergence.file}: {result.first_divergence.reason}")
         return 3
     return 0
+
+
+def _print(result: VerifyResult) -> None:
+    """The comparison of every form, and the answers that changed."""
+    rows = [
+        (
+            f"{s.file}\n{s.kind} on {s.ep}",
+            "–" if s.top1 is None else f"{s.top1:.4f}",
+            f"{s.agreement:.2%}",
+            f"{s.max_abs_diff:.1e}",
+            f"{s.kl:.1e}",
+            "equal" if s.sqnr_db is None else f"{s.sqnr_db:.1f} dB",
+        )
+        for s in result.stages
+    ]
+    print_table(f"{result.images} {result.unit}", ("file", "top-1", "agreement", "max diff", "KL", "SQNR"), rows)
+    _print_frames(result.stages)
+    for stage in result.stages:
+        for flip in stage.flips[:_SHOWN]:
+            print(f"{flip.image}: {flip.from_} became {flip.to} in {stage.file}")
+        if len(stage.flips) > _SHOWN:
+            print(f"… {len(stage.flips) - _SHOWN} more in {stage.file}; --json lists them all")
+    print(
+        "verified: all forms hold"
+        if result.first_divergence is None
+        else f"diverges at {result.first_divergence.file}: {result.first_divergence.reason}"
+    )
+    if result.first_divergence is not None and result.first_divergence.where is not None:
+        print(f"they part {result.first_divergence.where}")
 
 
 def _print_frames(stages: Sequence[Stage]) -> None:

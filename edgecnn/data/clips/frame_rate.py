@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from edgecnn.errors import UsageError
 from edgecnn.manifest import Manifest
 
-__all__ = ["clip_rate", "note_on_rate"]
+__all__ = ["check_rate", "clip_rate", "note_on_rate"]
+
+
+def check_rate(manifest: Manifest, fps: float | None) -> None:
+    """Raises :class:`UsageError` for a frame rate that is given to a model of single images."""
+    if fps is not None and manifest.temporal is None:
+        raise UsageError("--fps is for recurrent models, and this model classifies single images; leave it out")
 
 
 def clip_rate(manifest: Manifest, fps: float | None) -> float:

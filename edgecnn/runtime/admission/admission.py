@@ -104,7 +104,8 @@ def admit_own(model: ModelFile) -> None:
 
 
 def _by_rules(model: ModelFile) -> Verdict:
-    from edgecnn.runtime.admission.rules import RefusedError, check_structure  # noqa: PLC0415  # a known model is not parsed
+    # Not at the top: a known model is not parsed
+    from edgecnn.runtime.admission.rules import RefusedError, check_structure  # noqa: PLC0415
     from edgecnn.runtime.onnx_file.proto import parse_model  # noqa: PLC0415
 
     try:
@@ -121,7 +122,8 @@ def _probe(content: bytes, image: tuple[int, int], seconds: float | None) -> str
         _NoVerdictError: the probe failed for another reason than the model.
         _TooSlowError: it exceeded its CPU time.
     """
-    from edgecnn.runtime.admission.conversation import TooLateError, converse  # noqa: PLC0415  # a known model starts no process
+    # Not at the top: a known model starts no process
+    from edgecnn.runtime.admission.conversation import TooLateError, converse  # noqa: PLC0415
     from edgecnn.runtime.admission.time_limit import START_S  # noqa: PLC0415
 
     child = _start(image, seconds)
@@ -147,7 +149,8 @@ def _probe(content: bytes, image: tuple[int, int], seconds: float | None) -> str
 
 
 def _start(image: tuple[int, int], seconds: float | None) -> subprocess.Popen[bytes]:
-    from edgecnn.runtime.system.python_interpreter import NoInterpreterError  # noqa: PLC0415  # a known model starts no process
+    # Not at the top: a known model starts no process
+    from edgecnn.runtime.system.python_interpreter import NoInterpreterError  # noqa: PLC0415
     from edgecnn.runtime.system.subprocess_python import start_python  # noqa: PLC0415
 
     # Each would take address space

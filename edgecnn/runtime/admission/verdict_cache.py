@@ -73,7 +73,8 @@ def verdict_folder() -> Path:
     if named:
         return Path(named) / "verdicts"
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or os.path.expanduser("~/.cache")) / "edgecnn" / "verdicts"  # noqa: PTH111  Path.home() raises where there is none
+    # Not Path.home(), which raises where there is none
+    return Path(base or os.path.expanduser("~/.cache")) / "edgecnn" / "verdicts"  # noqa: PTH111
 
 
 def _read(sha256: str) -> Verdict | None:

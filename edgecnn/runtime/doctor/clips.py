@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.step_rate import StepRate, choose_step_rate, frame_rates
 from edgecnn.data.image_folder import SPLITS
 from edgecnn.data.left_out import left_out_by_reason, usage_line
-from edgecnn.data.loading import default_workers
 from edgecnn.data_quality.clips.clip_checks import check_clips
 from edgecnn.data_quality.clips.clip_stats import ClipFault, ClipStats, read_clip_stats
 from edgecnn.data_quality.finding import Finding
@@ -22,6 +20,7 @@ from edgecnn.data_quality.wording import few
 from edgecnn.manifest import InputSpec, PreprocessSpec
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.doctor.read_files import read_files
 
 __all__ = ["examine_clips"]
 
@@ -38,23 +37,11 @@ def examine_clips(root: Path, reporter: Reporter | None = None, max_pixels: int 
     rate = choose_step_rate(folder, _FPS, None)
     size = InputSpec(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     reader = ClipReader(size, PreprocessSpec(), rate.interval_s, _FPS, max_pixels or MAX_PIXELS)
-    stats, faults = _read(folder, reader, reporter)
+    found = read_files(folder.clips, partial(read_clip_stats, reader=reader), reporter.stage("reading clips"))
+    stats = [f for f in found if isinstance(f, ClipStats)]
+    faults = [f for f in found if isinstance(f, ClipFault)]
     findings = check_clips(folder, stats, faults, frame_rates([s.file for s in stats], _FPS))
     return [_summary(folder, stats, len(faults), rate), *findings]
-
-
-def _read(folder: ClipFolder, reader: ClipReader, reporter: Reporter) -> tuple[list[ClipStats], list[ClipFault]]:
-    progress = reporter.stage("reading clips")
-    stats: list[ClipStats] = []
-    faults: list[ClipFault] = []
-    with ThreadPoolExecutor(default_workers()) as pool:
-        for i, found in enumerate(pool.map(partial(read_clip_stats, reader=reader), folder.clips)):
-            if isinstance(found, ClipFault):
-                faults.append(found)
-            else:
-                stats.append(found)
-            progress(i + 1, len(folder.clips))
-    return stats, faults
 
 
 def _summary(folder: ClipFolder, stats: Sequence[ClipStats], unreadable: int, rate: StepRate) -> Finding:

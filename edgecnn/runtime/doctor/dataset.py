@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +11,13 @@ import numpy as np
 
 from edgecnn.data.image_folder import SPLITS, ImageFolder, scan_folder
 from edgecnn.data.left_out import left_out_by_reason, usage_line
-from edgecnn.data.loading import default_workers
 from edgecnn.data_quality.checks import check_data
 from edgecnn.data_quality.finding import Finding
 from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import find_copies
 from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.doctor.read_files import read_files
 
 __all__ = ["examine_data"]
 
@@ -32,26 +31,14 @@ def examine_data(root: Path, reporter: Reporter | None = None, max_pixels: int |
     """
     reporter = reporter or Silent()
     folder = scan_folder(root)
-    facts, faults = _read(folder, reporter, max_pixels or MAX_PIXELS)
+    read = partial(read_image_stats, max_pixels=max_pixels or MAX_PIXELS)
+    found = read_files(folder.images, read, reporter.stage("reading images"))
+    facts = [f for f in found if isinstance(f, ImageStats)]
+    faults = [f for f in found if isinstance(f, Fault)]
     progress = reporter.stage("comparing images")
     thumbnails = np.array([f.thumbnail for f in facts], np.uint8).reshape(-1, 64, 64)
     copies = find_copies([f.digest for f in facts], thumbnails, progress)
     return [_summary(folder, facts, len(faults)), *check_data(folder, facts, faults, copies)]
-
-
-def _read(folder: ImageFolder, reporter: Reporter, max_pixels: int) -> tuple[list[ImageStats], list[Fault]]:
-    """Reads statistics of all images. Does not keep the images, which may not fit into memory."""
-    progress = reporter.stage("reading images")
-    facts: list[ImageStats] = []
-    faults: list[Fault] = []
-    with ThreadPoolExecutor(default_workers()) as pool:
-        for i, found in enumerate(pool.map(partial(read_image_stats, max_pixels=max_pixels), folder.images)):
-            if isinstance(found, Fault):
-                faults.append(found)
-            else:
-                facts.append(found)
-            progress(i + 1, len(folder.images))
-    return facts, faults
 
 
 def _summary(folder: ImageFolder, facts: Sequence[ImageStats], unreadable: int) -> Finding:

@@ -151,7 +151,8 @@ def _engine(broken: Sequence[LoadFault]) -> str:
     """Returns the onnxruntime package to keep: the GPU build if the machine has an NVIDIA GPU."""
     if any(fault.name == "onnxruntime" for fault in broken):
         return "onnxruntime"
-    from edgecnn.runtime.providers.availability import this_machine  # noqa: PLC0415  # imports onnxruntime, which is seen to load by now
+    # Imports onnxruntime, which is seen to load by now
+    from edgecnn.runtime.providers.availability import this_machine  # noqa: PLC0415
 
     return "onnxruntime-gpu" if this_machine().nvidia == "driver" and _installed("onnxruntime-gpu") else "onnxruntime"
 
@@ -166,7 +167,8 @@ def _installed(name: str) -> str | None:
 def _cameras(broken: Sequence[LoadFault]) -> tuple[Camera, ...] | None:
     if any(fault.name == "OpenCV" for fault in broken):
         return None
-    from edgecnn.runtime.sources.cameras import find_cameras  # noqa: PLC0415  # its package imports OpenCV, which is seen to load by now
+    # Its package imports OpenCV, which is seen to load by now
+    from edgecnn.runtime.sources.cameras import find_cameras  # noqa: PLC0415
 
     return find_cameras()
 
@@ -210,14 +212,16 @@ def _int8() -> Iterator[Finding]:
     """Reports whether 7-bit or 8-bit int8 weights are faster. Only on x86; other processors run both the same way."""
     if not is_x86():
         return
-    from edgecnn.runtime.analysis.weight_bits_timing import time_convolutions  # noqa: PLC0415  # onnxruntime is seen to load by now
+    # Imports onnxruntime, which is seen to load by now
+    from edgecnn.runtime.analysis.weight_bits_timing import time_convolutions  # noqa: PLC0415
 
     yield Finding("ok", f"int8 convolutions: {time_convolutions()}", "processor", "")
 
 
 def _next(cameras: tuple[Camera, ...]) -> Recommendation:
     """Recommends a command with model form, provider, threads and camera, from what is known without a model file."""
-    from edgecnn.runtime.providers.availability import missing_providers, this_machine  # noqa: PLC0415  # onnxruntime is seen to load by now
+    # Imports onnxruntime, which is seen to load by now
+    from edgecnn.runtime.providers.availability import missing_providers, this_machine  # noqa: PLC0415
     from edgecnn.runtime.providers.registry import available  # noqa: PLC0415
 
     lacking = {reason.provider for reason in missing_providers()}

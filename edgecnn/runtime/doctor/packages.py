@@ -86,7 +86,8 @@ def examine_onnxruntime() -> Iterator[Finding]:
     if isinstance(found, LoadFault):
         yield found.finding
         return
-    from edgecnn.runtime.providers.availability import missing_providers  # noqa: PLC0415  # imports onnxruntime, which is seen to load by now
+    # Imports onnxruntime, which is seen to load by now
+    from edgecnn.runtime.providers.availability import missing_providers  # noqa: PLC0415
     from edgecnn.runtime.providers.registry import available  # noqa: PLC0415
 
     missing = missing_providers()

@@ -41,7 +41,8 @@ def remember_proof(sha256: str, threads: int) -> None:
 
 def _circumstances(threads: int) -> str:
     """Returns what results depend on besides the file: processor, build of onnxruntime, threads, version of EdgeCNN."""
-    built = os.stat(onnxruntime.capi.onnxruntime_pybind11_state.__file__)  # noqa: PTH116  # its size and date tell two builds of a version apart
+    # Size and date of the library tell two builds of a version apart
+    built = os.stat(onnxruntime.capi.onnxruntime_pybind11_state.__file__)  # noqa: PTH116
     parts = (
         cpu_name(),
         *sorted(cpu_flags()),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.evaluation.step_model import Stepper, StepResult
 from edgecnn.preprocess import Image
 from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession, Outputs
@@ -47,7 +48,7 @@ def replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
     return GoldenReplay(len(found), float(np.max(differences)), golden.tolerance)  # a NaN stays
 
 
-def _outputs(session: ModelSession, golden: GoldenSamples) -> Iterator[Outputs]:
+def _outputs(session: ModelSession, golden: GoldenSamples) -> Iterator[StepResult]:
     """The outputs for each sample."""
     if session.form == "image" or golden.sequences is None:
         for image in golden.images:
@@ -63,16 +64,13 @@ class _Clip:
 
     def __init__(self, session: ModelSession) -> None:
         self._session = session
-        self._state = session.start(1)
+        self._stepper = Stepper(session)
         self._frames: list[Image] = []
 
-    def add(self, image: Image) -> Outputs:
+    def add(self, image: Image) -> StepResult:
         """The outputs after one frame more, uint8 ``[H, W, 3]``."""
         if self._session.form == "step":
-            found = self._session.step(image[None], self._state)
-            assert found.state is not None
-            self._state = found.state
-            return found
+            return self._stepper.step(image)
         self._frames.append(image)
         frames = np.stack([*self._frames, np.zeros_like(image)])[None]  # one more than the length, which is not read
         lengths = np.array([len(self._frames)], np.int64)

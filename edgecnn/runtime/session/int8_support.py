@@ -37,7 +37,8 @@ def check_int8(model: ModelFile, provider: Provider) -> None:
     """
     if provider.name not in _CHOOSY:
         return
-    from edgecnn.runtime.onnx_file.proto import parse_model  # noqa: PLC0415  # the CPU provider's start needs no protobuf
+    # Not at the top: the CPU provider starts without protobuf
+    from edgecnn.runtime.onnx_file.proto import parse_model  # noqa: PLC0415
 
     form = int8_form(parse_model(model.content, model.path))
     if form == "float" or (form, provider.name) == ("tensorrt", "tensorrt"):

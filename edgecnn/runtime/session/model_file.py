@@ -101,7 +101,8 @@ class Description:
         """
         if self.golden_json is None:
             return None
-        from edgecnn.runtime.session.golden_samples import GoldenSamples  # noqa: PLC0415  # a model that is known here starts without it
+        # Not at the top: a model that is known here starts without it
+        from edgecnn.runtime.session.golden_samples import GoldenSamples  # noqa: PLC0415
 
         try:
             golden = GoldenSamples.from_json(self.golden_json)

@@ -110,7 +110,8 @@ def _prove(session: ModelSession) -> None:
 
 
 def _replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
-    from edgecnn.runtime.session.golden_replay import replay  # noqa: PLC0415  # a model that is known here starts without it
+    # Not at the top: a model that is known here starts without it
+    from edgecnn.runtime.session.golden_replay import replay  # noqa: PLC0415
 
     return replay(session, golden)
 

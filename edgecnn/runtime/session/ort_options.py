@@ -63,7 +63,8 @@ def int8_saturates() -> bool:
 
 def saturates_when_tried() -> bool:
     """Whether a convolution with the largest products saturates on the CPU provider."""
-    from edgecnn.runtime.onnx_file.int8_convolutions import int8_convolutions  # noqa: PLC0415  # Linux tells, and starts without it
+    # Not at the top: Linux tells what the processor can do, and starts without it
+    from edgecnn.runtime.onnx_file.int8_convolutions import int8_convolutions  # noqa: PLC0415
 
     weights = np.full((1, _CHANNELS, _CHANNELS), 127, np.int8)
     pixels = np.full((1, _CHANNELS, 1, 1), 255, np.uint8)

@@ -100,7 +100,8 @@ def _expand(source: str, folders: list[FolderListing]) -> Iterable[str]:
 def _matching(source: str, folders: list[FolderListing]) -> tuple[str, ...]:
     import glob  # noqa: PLC0415  # a path that is there needs none
 
-    matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []  # noqa: PTH207  # a pattern may be absolute
+    # Not Path.glob(): a pattern may be absolute
+    matches = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []  # noqa: PTH207
     if not matches and "://" in source:
         scheme = source.partition("://")[0]
         raise SourceError(

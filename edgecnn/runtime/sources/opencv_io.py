@@ -34,4 +34,5 @@ def as_bgr(image: object) -> Image:
         return image
     if channels not in (1, 4):
         raise ImageError(f"the camera gave {channels} channels, expected 1, 3 or 4")
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR)  # type: ignore[return-value]  # cv2's stubs know no dtype
+    conversion = cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR
+    return cv2.cvtColor(image, conversion)  # type: ignore[return-value]  # cv2's stubs know no dtype

@@ -43,7 +43,8 @@ class SourcePipeline:
         self._state = None if classifier.states is None else classifier.states.for_stream(source)
         self._health = None
         if health is not None:
-            from edgecnn.runtime.frame_quality.checker import FrameQualityChecker  # noqa: PLC0415  # images need none of it
+            # Not at the top: images need none of it
+            from edgecnn.runtime.frame_quality.checker import FrameQualityChecker  # noqa: PLC0415
 
             self._health = FrameQualityChecker(health)
         self._smoother = (

@@ -207,7 +207,8 @@ def _images_or_clips(
     if not os.path.isdir(text):  # noqa: PTH112  # False for names that are too long
         files.images.append(expand_sources([text]))
         return [_images(classifier, files.images[-1], options)]
-    from edgecnn.runtime.streaming.clip_folder import clips_in  # noqa: PLC0415  # models of single images need none of it
+    # Not at the top: models of single images need none of it
+    from edgecnn.runtime.streaming.clip_folder import clips_in  # noqa: PLC0415
 
     clips = clips_in(Path(text))
     files.frame_folders.extend(clip for clip in clips if clip.is_dir())

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["fit_temperature"]
+__all__ = ["calibrated_probabilities", "fit_temperature"]
 
 _PRIOR = 0.3  # deviation of log T around 0; docs/unknown.md has what others gave
 _MIN_GAIN = 1.0  # nats, over all images: what one more parameter has to explain (Akaike 1974)
@@ -27,3 +27,8 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.integer]) -> 
     unchanged = torch.nn.functional.cross_entropy(z, y, reduction="sum")
     best = int(cost.argmin())
     return round(float(grid[best]), 4) if float(unchanged - cost[best]) > _MIN_GAIN else 1.0
+
+
+def calibrated_probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Softmax of ``[N, C]`` logits, divided by the temperature first."""
+    return torch.from_numpy(logits).div(temperature).softmax(1).numpy()

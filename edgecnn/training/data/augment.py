@@ -122,8 +122,8 @@ def _move(image: Image, rule: Augmentation, random: np.random.Generator) -> Imag
     angle = random.uniform(-rule.rotation_deg, rule.rotation_deg)
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     matrix[:, 2] = matrix[:, 2] + np.round(random.uniform(-rule.shift, rule.shift, 2) * (width, height))
-    source = np.ascontiguousarray(image)
-    return cv2.warpAffine(source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[return-value]
+    source, size, border = np.ascontiguousarray(image), (width, height), cv2.BORDER_REFLECT_101
+    return cv2.warpAffine(source, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)  # type: ignore[return-value]
 
 
 def _relight(image: Image, most: float, random: np.random.Generator) -> Image:
@@ -136,8 +136,9 @@ def _relight(image: Image, most: float, random: np.random.Generator) -> Image:
 def _recolour(image: Image, most: float, random: np.random.Generator) -> Image:
     """Nearer to grey, or further from it."""
     saturation = 1 + random.uniform(-most, most)
-    grey = cv2.cvtColor(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return cv2.addWeighted(np.ascontiguousarray(image), saturation, grey, 1 - saturation, 0)  # type: ignore[return-value]
+    source = np.ascontiguousarray(image)
+    grey = cv2.cvtColor(cv2.cvtColor(source, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(source, saturation, grey, 1 - saturation, 0)  # type: ignore[return-value]
 
 
 def _erase(image: Image, random: np.random.Generator) -> Image:

@@ -117,15 +117,8 @@ def load_training_data(
     index = {name: i for i, name in enumerate(folder.class_names)}
     labels = [index[f.file.class_name or ""] for f in facts]
     copies = _find_copies(facts, reporter)
-    images = [f.file for f in facts]
-    sessions = [session_of[image] for image in images]
-    data = ToSplit(
-        root=root,
-        digests=[f.digest for f in facts],
-        labels=labels,
-        groups=join_groups(copies.groups, sessions),
-        ready=[image.split for image in images] if folder.ready_split else None,
-    )
+    sessions = [session_of[f.file] for f in facts]
+    data = _to_split(folder, facts, labels, join_groups(copies.groups, sessions))
     splits = choose_split(data, SplitShares(val_split, test_split, seed), known, reporter.say)
     return TrainingData(
         root=root,
@@ -142,6 +135,18 @@ def load_training_data(
 
 def _shorter_side(plan: PixelPlan | None) -> int | None:
     return None if plan is None else min(plan.exact.height, plan.exact.width)
+
+
+def _to_split(
+    folder: ImageFolder, facts: Sequence[ImageStats], labels: Sequence[int], groups: Sequence[int]
+) -> ToSplit:
+    return ToSplit(
+        root=folder.root,
+        digests=[f.digest for f in facts],
+        labels=labels,
+        groups=groups,
+        ready=[f.file.split for f in facts] if folder.ready_split else None,
+    )
 
 
 def _samples(

@@ -76,7 +76,7 @@ def training_batches(
     key = epoch % 2**32
     height, width = height_width(size)
     order = training_set.order(np.random.default_rng((seed, key)))
-    starts = range(0, steps_an_epoch(len(order), batch, world.size) * batch, batch)
+    steps = _steps(len(order), batch, first, world)
 
     def one(place: int) -> Image:
         return augment(
@@ -85,13 +85,10 @@ def training_batches(
 
     with ThreadPoolExecutor(workers) as pool, _one_opencv_thread():
         waiting: deque[tuple[int, list[int], list[Future[Image]]]] = deque()
-        upcoming = iter(starts[first:])
 
         def begin_one() -> None:
-            start = next(upcoming, None)
-            if start is not None:
-                whole = min(batch, len(order) - start)
-                places = list(range(start, start + whole))[world.rank :: world.size]
+            if (step := next(steps, None)) is not None:
+                whole, places = step
                 waiting.append((whole, places, [pool.submit(one, place) for place in places]))
 
         for _ in range(_AHEAD):
@@ -107,6 +104,14 @@ def training_batches(
             yield TrainingBatch(
                 images=images, targets=targets, weights=training_set.weights[indices], indices=indices, whole=whole
             )
+
+
+def _steps(images: int, batch: int, first: int, world: World) -> Iterator[tuple[int, list[int]]]:
+    """Yields of each step the number of its images, and the places of this process's part in the order."""
+    for step in range(first, steps_an_epoch(images, batch, world.size)):
+        start = step * batch
+        whole = min(batch, images - start)
+        yield whole, list(range(start, start + whole))[world.rank :: world.size]
 
 
 @contextmanager

@@ -93,8 +93,10 @@ def _translate_y(image: Image, strength: float) -> Image:
 def _warp(image: Image, matrix: ArrayLike) -> Image:
     height, width = image.shape[:2]
     matrix = np.asarray(matrix, np.float64)
-    flags, border = cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
-    return cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=border, borderValue=_GREY)  # type: ignore[return-value]
+    size, flags, border = (width, height), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
+    return cv2.warpAffine(  # type: ignore[return-value]
+        image, matrix, size, flags=flags, borderMode=border, borderValue=_GREY
+    )
 
 
 def _look_up(image: Image, table: NDArray[np.floating]) -> Image:

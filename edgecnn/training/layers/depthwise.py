@@ -32,7 +32,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, paddi
     if not (torch.is_grad_enabled() and _falls_back(x, weight, stride, groups)):
         return functional.conv2d(x, weight, bias, stride, padding, 1, groups)
     x, weight = x.bfloat16(), weight.bfloat16()  # here, not within: the gradients of the casts are autograd's
-    result: Tensor = _Depthwise.apply(x, weight, None if bias is None else bias.bfloat16(), stride[0], padding)  # type: ignore[no-untyped-call]
+    added = None if bias is None else bias.bfloat16()
+    result: Tensor = _Depthwise.apply(x, weight, added, stride[0], padding)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -31,7 +31,8 @@ class Teacher:
     def __init__(
         self, network: ImageClassifier, size: tuple[int, int], rule: Normalization, device: torch.device
     ) -> None:
-        self._network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        frozen = network.eval().requires_grad_(False)
+        self._network = frozen.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._size, self._rule, self._device = size, rule, device  # height, width in pixels
 
     def blend(self, labels_loss: Tensor, logits: Tensor, images: Image) -> Tensor:

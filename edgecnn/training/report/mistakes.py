@@ -70,5 +70,6 @@ def _evidence(backend: TorchBackend, path: Path, answer: int) -> Image | None:
     height, width = original.shape[:2]
     factor = min(1.0, _LONGER_PX / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    small: Image = cv2.resize(original, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # cv2's stubs know no dtype
+    # cv2's stubs know no dtype
+    small: Image = cv2.resize(original, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return overlay(small, np.asarray(cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR), np.float32))

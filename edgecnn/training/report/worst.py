@@ -60,7 +60,8 @@ def _thumbnail(image: Image, alt: str) -> str:
     height, width = image.shape[:2]
     factor = min(1.0, THUMBNAIL_PX / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    small: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # cv2's stubs know no dtype
+    # cv2's stubs know no dtype
+    small: Image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     # An image of 32 pixels would be a speck: the browser shows it in whole multiples
     zoom = max(1, THUMBNAIL_PX // max(size))
     return f'<div class="thumbnail">{image_tag(small, alt, size[0] * zoom, size[1] * zoom)}</div>'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,14 +13,14 @@ from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.progress import Progress
 from edgecnn.training.calibration.ood_score import MIN_IMAGES, UnknownFit, fit_unknown
-from edgecnn.training.calibration.temperature import fit_temperature
+from edgecnn.training.calibration.temperature import calibrated_probabilities, fit_temperature
 from edgecnn.training.data.pixel_cache import CachedImages
 from edgecnn.training.data.prepared import PreparedData
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.report.mistakes import find_mistakes
 from edgecnn.training.result import TrainResult
-from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
-from edgecnn.training.run.history import write_results_csv
+from edgecnn.training.run.calibrated_checkpoint import save_calibrated
+from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.run.results import Outcome, write_results
 from edgecnn.training.task import FinishedRun
 from edgecnn.training.torch_backend import TorchBackend
@@ -50,19 +49,13 @@ def finalize(
     truth = {split: prepared.truth(split) for split in ("val", "test")}
     logits = _logits(evaluated, prepared.val, batch)
     temperature = fit_temperature(logits, truth["val"])
-    probabilities = _softmax(logits, temperature)
+    probabilities = calibrated_probabilities(logits, temperature)
     found = compute_metrics(probabilities, truth["val"].tolist(), labels)
     unknown = _fit_unknown(done, prepared, evaluated, logits, temperature)
-    manifest = done.manifest.replace(
-        temperature=temperature,
-        unknown=unknown.rule,
-        training=replace(done.manifest.training, val_top1=found.top1),
-    )
-    save_checkpoint(done.run.best, replace(best, manifest=manifest, unknown=unknown.tensors))
-    write_results_csv(done.run.results, done.history)
+    manifest = save_calibrated(done, best, temperature, unknown, found.top1)
     tested, answers = None, None
     if len(truth["test"]):
-        answers = _softmax(_logits(evaluated, prepared.exact("test"), batch), temperature)
+        answers = calibrated_probabilities(_logits(evaluated, prepared.exact("test"), batch), temperature)
         tested = compute_metrics(answers, truth["test"].tolist(), labels)
     outcome = Outcome(
         options=done.options,
@@ -115,7 +108,3 @@ def _features(model: TorchBackend, pixels: CachedImages, batch: int, progress: P
 
 def _logits(model: TorchBackend, pixels: CachedImages, batch: int) -> NDArray[np.float32]:
     return np.concatenate([model.logits(pixels[i : i + batch]) for i in range(0, len(pixels), batch)])
-
-
-def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    return torch.from_numpy(logits).div(temperature).softmax(1).numpy()

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.training.calibration.ood_score import fit_unknown, spread
-from edgecnn.training.calibration.temperature import fit_temperature
+from edgecnn.training.calibration.temperature import calibrated_probabilities, fit_temperature
 from edgecnn.training.nouns import CLIPS, STEPS, Nouns
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
-from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
-from edgecnn.training.run.history import write_results_csv
+from edgecnn.training.run.calibrated_checkpoint import save_calibrated
+from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.run.results import Outcome, write_results
 from edgecnn.training.task import FinishedRun
 from edgecnn.training.temporal.clip_data import ClipData, ClipSample
@@ -59,19 +56,15 @@ def finalize_clips(
 
     val = answers(data.of("val"))
     temperature = fit_temperature(val.logits, val.truth)
-    probabilities = _softmax(val.logits, temperature)
+    probabilities = calibrated_probabilities(val.logits, temperature)
     found = compute_metrics(probabilities, val.truth.tolist(), data.labels)
     train = data.of("train")
     known = answers([train[i] for i in spread(len(train))])
     logits = torch.from_numpy(val.logits)
     unknown = fit_unknown(known.hidden, val.hidden, logits, temperature, cross_fit=False)
-    manifest = done.manifest.replace(
-        temperature=temperature, unknown=unknown.rule, training=replace(done.manifest.training, val_top1=found.top1)
-    )
-    save_checkpoint(done.run.best, replace(best, manifest=manifest, unknown=unknown.tensors))
-    write_results_csv(done.run.results, done.history)
+    manifest = save_calibrated(done, best, temperature, unknown, found.top1)
     test = answers(data.of("test")) if data.of("test") else None
-    tested = None if test is None else _softmax(test.logits, temperature)
+    tested = None if test is None else calibrated_probabilities(test.logits, temperature)
     outcome = Outcome(
         options=done.options,
         setup=done.setup,
@@ -92,7 +85,3 @@ def finalize_clips(
         findings=data.findings,
     )
     return write_results(outcome, sum(p.numel() for p in network.parameters()))
-
-
-def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    return torch.from_numpy(logits).div(temperature).softmax(1).numpy()

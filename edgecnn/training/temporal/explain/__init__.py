@@ -1,1 +1,1 @@
-"""Pictures of a recurrent network's state and gates over one clip, for ``edgecnn explain``."""
+"""Plots of a recurrent network's state and gates over one clip, for ``edgecnn explain``."""

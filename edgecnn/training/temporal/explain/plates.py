@@ -23,9 +23,9 @@ from edgecnn.training.temporal.network import ClipClassifier
 
 __all__ = ["answer_plate", "clip_plates", "frame_plate", "gate_plate", "map_plate", "state_plate"]
 
-_STRIP_PX = 896  # width of a picture of all steps
+_STRIP_PX = 896  # width of a plot of all steps
 _ROW_PX = 4  # of one unit
-_FRAMES = 8  # above a picture of all steps, and in the sheet of frames
+_FRAMES = 8  # above a plot of all steps, and in the sheet of frames
 _GATE_WORDS = {
     "reset": "Reset gate: where it is near 0, the proposal for a new value leaves the old state out.",
     "update": "Update gate: where it is near 1, the old value is kept; near 0, the proposal takes its place.",
