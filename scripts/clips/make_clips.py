@@ -1,10 +1,13 @@
 """Makes clips whose class only their motion tells, below FOLDER/train, FOLDER/val and FOLDER/test, a folder a class.
 
     scripts/make_clips clips --backgrounds photographs
+    scripts/make_clips clips --backgrounds photographs --task camera
 
-Ten classes: an object moves left, right, up or down, grows, shrinks, opens, closes, or blinks slowly or fast. Any
-single frame shows the same in every class (``motion.py`` says why). The camera shakes, and the light changes. Lengths
-and frame rates differ. No object and no background of one split occurs in another.
+Task objects, ten classes: an object moves left, right, up or down, grows, shrinks, opens, closes, or blinks slowly or
+fast. Any single frame shows the same in every class (``motion.py`` says why). The camera shakes, and the light changes.
+Lengths and frame rates differ. No object and no background of one split occurs in another.
+
+Task camera, eight classes: photographs, filmed by a camera that pans, zooms, shakes or stands still (``camera.py``).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import av
 import cv2
 import numpy as np
 from backgrounds import background, photographs
+from camera import CAMERA_CLASSES, film, photograph_for
 from motion import CLASSES, draw_phases
 from numpy.typing import NDArray
 from objects import MadeObject, make_object
@@ -41,6 +45,7 @@ class Options:
     shortest_s: float
     longest_s: float
     frame_rates: tuple[int, ...]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,13 @@ def make_split(name: str, seed: int, images: Sequence[Path]) -> Split:
 
 def make_clip(split: Split, label: str, index: int, options: Options) -> Clip:
     """The same arguments make the same clip."""
-    random = np.random.default_rng((options.seed, 3, split.number, list(CLASSES).index(label), index))
+    random = np.random.default_rng((options.seed, 3, split.number, options.classes.index(label), index))
     rate = int(random.choice(options.frame_rates))
     count = max(1, round(random.uniform(options.shortest_s, options.longest_s) * rate))
     times_s = np.arange(count) / rate
+    if label in CAMERA_CLASSES:
+        chosen = photograph_for(str(split.photographs[random.integers(len(split.photographs))]), options.side)
+        return Clip(film(random, options.side, chosen, CAMERA_CLASSES[label], times_s), rate)
     phases = draw_phases(random, CLASSES[label], times_s)
     photograph = split.photographs[random.integers(len(split.photographs))] if split.photographs else None
     ground = background(random, options.side, photograph)
@@ -114,6 +122,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make_clips", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--backgrounds", type=Path, help="a folder of photographs; without it, backgrounds are drawn")
+    parser.add_argument("--task", choices=("objects", "camera"), default="objects", help="what moves")
     parser.add_argument("--train", type=int, default=500, help="clips a class for training (default: 500)")
     parser.add_argument("--val", type=int, default=20, help="clips a class for validation (default: 20)")
     parser.add_argument("--test", type=int, default=100, help="clips a class for the test (default: 100)")
@@ -127,6 +136,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"--side {options.side}: give an even number of at least 16")
     if not 0 < options.seconds[0] <= options.seconds[1]:
         parser.error("--seconds: give the shortest and the longest clip, both above 0")
+    if options.task == "camera" and not options.backgrounds:
+        parser.error("--task camera films photographs; give a folder of them with --backgrounds")
     return options
 
 
@@ -134,13 +145,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the clips."""
     given = parse(arguments)
     rates = (given.fps,) if given.fps else (FOLDER_RATE,) if given.frames else FRAME_RATES
-    options = Options(given.seed, given.side, given.seconds[0], given.seconds[1], rates)
+    classes = tuple(CAMERA_CLASSES if given.task == "camera" else CLASSES)
+    options = Options(given.seed, given.side, given.seconds[0], given.seconds[1], rates, classes)
     images = photographs(given.backgrounds) if given.backgrounds else []
     if given.backgrounds and not images:
         raise SystemExit(f"make_clips: {given.backgrounds}: holds no photographs; name a folder of JPEGs or PNGs")
     for name, count in (("train", given.train), ("val", given.val), ("test", given.test)):
         split = make_split(name, given.seed, images)
-        for label in CLASSES:
+        for label in classes:
             folder = given.folder / name / label
             folder.mkdir(parents=True, exist_ok=True)
             for index in range(count):
@@ -150,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     write_frames(path, clip)
                 else:
                     write_video(path.with_suffix(".mp4"), clip)
-        print(f"{given.folder / name}: {count * len(CLASSES)} clips")
+        print(f"{given.folder / name}: {count * len(classes)} clips")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from motion import LIMITS, Phases
 from numpy.typing import NDArray
 from objects import SIDE, MadeObject, picture
 
-__all__ = ["render"]
+__all__ = ["render", "wander"]
 
 Random = np.random.Generator
 Image = NDArray[np.uint8]
@@ -22,9 +22,9 @@ def render(
     random: Random, side: int, thing: MadeObject, ground: Image, phases: Phases, times_s: Floats
 ) -> NDArray[np.uint8]:
     """RGB frames, uint8 ``[T, side, side, 3]``, of an object whose phases follow :mod:`motion`."""
-    shake = np.stack([_wander(random, times_s, _SHAKE * side) for _ in range(2)], 1)
+    shake = np.stack([wander(random, times_s, _SHAKE * side) for _ in range(2)], 1)
     shake = np.clip(shake, -MARGIN * side * 0.9, MARGIN * side * 0.9)
-    light = np.exp(_wander(random, times_s, _LIGHT))
+    light = np.exp(wander(random, times_s, _LIGHT))
     tint = np.exp(random.normal(0, 0.05, 3))
     noise = random.uniform(1, 4)
     frames = np.empty((len(times_s), side, side, 3), np.uint8)
@@ -37,7 +37,7 @@ def render(
     return frames
 
 
-def _wander(random: Random, times_s: Floats, deviation: float) -> Floats:
+def wander(random: Random, times_s: Floats, deviation: float) -> Floats:
     """A smooth random course, float ``[T]``: waves of several rates and phases, and a little jitter."""
     waves = [
         np.sin(2 * np.pi * (random.uniform(low, high) * times_s + random.uniform()))

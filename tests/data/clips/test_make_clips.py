@@ -71,6 +71,45 @@ def test_splits_share_no_object_and_no_photograph(make_clips: ModuleType) -> Non
     assert len(set(surfaces)) == len(surfaces)
 
 
+@pytest.mark.parametrize(
+    ("label", "across", "down", "larger"),
+    [("pan-left", 1, 0, 0), ("pan-down", 0, -1, 0), ("zoom-in", 0, 0, 1), ("zoom-out", 0, 0, -1), ("still", 0, 0, 0)],
+)
+def test_a_camera_moves_as_its_class_says(
+    label: str, across: int, down: int, larger: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bright disc in the middle of the photograph: a camera that pans left shows it move right."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    import camera
+
+    photograph = np.full((240, 240, 3), 30, np.uint8)
+    cv2.circle(photograph, (120, 120), 20, (220, 220, 220), -1)
+    for seed in range(5):
+        frames = camera.film(
+            np.random.default_rng(seed), 64, photograph, camera.CAMERA_CLASSES[label], np.arange(40) / 20
+        )
+        bright = frames[..., 0] > 120
+        places = np.array([np.argwhere(image).mean(0)[::-1] for image in bright])  # [T, 2], x and y
+        areas = bright.sum((1, 2))
+        moved = places[-5:].mean(0) - places[:5].mean(0)
+        for found, sign in ((moved[0], across), (moved[1], down)):
+            assert found * sign > 4 if sign else abs(found) < 7
+        ratio = areas[-5:].mean() / areas[:5].mean()
+        assert ratio**larger > 1.2 if larger else 0.85 < ratio < 1.2
+
+
+def test_a_camera_films_photographs(tmp_path: Path) -> None:
+    assert "--backgrounds" in run(tmp_path / "out", "--task", "camera").stderr
+    (tmp_path / "photographs").mkdir()
+    for seed in range(10):
+        image = np.random.default_rng(seed).integers(0, 255, (90, 120, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "photographs" / f"{seed}.png"), image)
+    options = ("--task", "camera", "--backgrounds", tmp_path / "photographs", "--side", 32)
+    done = run(tmp_path / "out", *options, "--train", 1, "--val", 1, "--test", 1)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").glob("train/*/*.mp4"))) == 8
+
+
 def test_videos_are_written_in_three_splits_and_made_again_alike(tmp_path: Path) -> None:
     few = ("--train", 2, "--val", 1, "--test", 1, "--side", 32)
     first, again, other = (run(tmp_path / name, *few, "--seed", seed) for name, seed in (("a", 5), ("b", 5), ("c", 6)))
