@@ -84,6 +84,7 @@ _TO_WHOLE = _words(  # or to truth values; all others give the type of their fir
     "LessOrEqual MatMulInteger OneHot QGemm "
     "QuantizeLinear Shape Size"
 )
+_ALL_OF_ONE_TYPE = _words("GRU LayerNormalization LSTM RNN Split")  # all outputs; of others, later ones may be indices
 _REAL_CONSTANTS = ("value_float", "value_floats")
 _LIMITED = _words(
     "blocksize dilations group hidden_size kernel_shape num_groups output_padding output_shape pads repeats strides"
@@ -243,8 +244,9 @@ def _check_pixels_power(graph: Any) -> None:
                 "compute it in float"
             )
         _mark(free, node.output, belongs=fixed or node.op_type in ("Shape", "Size"))
-        _mark(real, node.output[:1], belongs=_is_real(node, real))
-        _mark(real, node.output[1:], belongs=False)  # indices, masks, zero points
+        first = _is_real(node, real)
+        _mark(real, node.output[:1], belongs=first)
+        _mark(real, node.output[1:], belongs=first and node.op_type in _ALL_OF_ONE_TYPE)
 
 
 def _mark(names: set[str], outputs: Iterable[str], *, belongs: bool) -> None:

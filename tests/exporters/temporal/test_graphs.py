@@ -23,7 +23,10 @@ from edgecnn.manifest import (
     TemporalSpec,
     TrainingRecord,
     UnknownRule,
+    UnknownScore,
 )
+from edgecnn.runtime.admission.rules import check_structure
+from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.temporal.clip_backend import ClipBackend
@@ -51,7 +54,8 @@ def backend(kind: TemporalKind, unknown: UnknownRule | None = None, mixed: int =
         temperature=0.5,
         temporal=TemporalSpec(kind, network.state_size, 1, 0.1, (1, 20)),
     )
-    return ClipBackend(network, manifest)
+    mean, basis = torch.randn(HIDDEN), torch.linalg.qr(torch.randn(HIDDEN, 4))[0]
+    return ClipBackend(network, manifest, unknown={"mean": mean, "basis": basis})
 
 
 def clips(count: int, steps: int) -> np.ndarray:
@@ -100,9 +104,15 @@ def test_the_packed_state_is_torchs(kind: TemporalKind) -> None:
     assert state.shape == (2, original.network.state_size)
 
 
-def test_the_step_gives_the_unknown_score_that_the_rule_needs() -> None:
-    original = backend("gru", UnknownRule("energy", 0.5, 0.05))
-    step = session(step_graph(trace_parts(original, OPSET)))
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+@pytest.mark.parametrize("score", ["energy", "feature_distance"])
+def test_the_step_gives_the_unknown_score_that_the_rule_needs(score: UnknownScore, kind: TemporalKind) -> None:
+    """Also devices let the graph in, whose rules look at divisions."""
+    original = backend(kind, UnknownRule(score, 0.5, 0.05))
+    model = step_graph(trace_parts(original, OPSET))
+    content = model.SerializeToString()
+    check_structure(parse_model(content, Path("m.onnx")), len(content))
+    step = session(model)
     images = clips(3, 1)[:, 0]
     outputs = original.step(images, original.start(3))
     found = step.run(["unknown_score"], {"image": images, "state": original.start(3)})[0]
