@@ -39,7 +39,7 @@ class ClipPredictions(DatasetPredictions):
 
 
 def clip_reader(manifest: Manifest, fps: float | None) -> ClipReader:
-    """Reads clips as the model takes them.
+    """A reader of clips with the model's input size, preprocessing and time between steps.
 
     Args:
         manifest: of a recurrent model.
@@ -51,7 +51,7 @@ def clip_reader(manifest: Manifest, fps: float | None) -> ClipReader:
 
 
 def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> list[StepResult]:
-    """The outputs after each step of one clip; the last one tells the clip's class.
+    """The outputs after each step of one clip; the last one is the answer for the clip.
 
     Raises:
         InputNotFoundError, SourceError, ImageError, DataError: the clip cannot be read, or has no frames.
@@ -113,7 +113,7 @@ def validate_clips(
 ) -> ValResult:
     """Evaluates a recurrent model on labelled clips, by the answer at the end of each.
 
-    In the result, images are clips.
+    Where the result says images, it counts clips.
 
     Args:
         model: the model.

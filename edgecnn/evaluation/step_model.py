@@ -45,16 +45,16 @@ class StepModel(Protocol):
 
 
 class Stepper:
-    """Runs a recurrent model over the frames of one clip, each from the state that the frame before it gave."""
+    """Runs a recurrent model over the frames of one clip and carries the state from frame to frame."""
 
     def __init__(self, model: StepModel) -> None:
         self._model = model
         self._state = model.start(1)
 
     def step(self, frame: Image) -> StepResult:
-        """The outputs after the next frame, uint8 ``[H, W, 3]`` RGB at the model's input size; N is 1."""
+        """The outputs (N = 1) after the next frame, uint8 ``[H, W, 3]`` RGB at the model's input size."""
         found = self._model.step(frame[None], self._state)
-        assert found.state is not None, "a step gives a state"
+        assert found.state is not None, "every step returns a state"
         self._state = found.state
         return found
 

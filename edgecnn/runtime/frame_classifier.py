@@ -179,7 +179,7 @@ class FrameClassifier:
         return self._of_step(frame, outputs, *times_ms, first=state.steps == 1)
 
     def reset(self, source: str | os.PathLike[str] | None = None) -> None:
-        """Begins anew: a recurrent model forgets what it has seen of a source.
+        """Resets the state of a recurrent model for a source: the next frame starts a clip.
 
         Models of single images remember nothing, so nothing changes for them.
 

@@ -119,7 +119,7 @@ class TrainOptions:
         float | None,
         Option(
             "With --temporal: steps of the recurrent network per second.",
-            default="about 10, in whole frames of the usual clip",
+            default="about 10: every n-th frame at the usual frame rate",
         ),
     ] = None
     fps: Annotated[float, Option("With --temporal: frame rate of folders of frames.")] = 10.0

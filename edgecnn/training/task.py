@@ -49,17 +49,17 @@ class TrainingTask(ABC):
     @property
     @abstractmethod
     def steps(self) -> int:
-        """Of an epoch."""
+        """Training steps per epoch."""
 
     @property
     @abstractmethod
     def step_examples(self) -> int:
-        """Images or clips a step, over all processes."""
+        """Images or clips per training step, over all processes."""
 
     @property
     @abstractmethod
     def least_images(self) -> int:
-        """Images that one process puts through the network in one step: the fewest."""
+        """Fewest images or frames that the network gets in one training step of one process."""
 
     @property
     def nouns(self) -> Nouns:

@@ -1,1 +1,1 @@
-"""Export of recurrent models: the streaming step, and the whole clip."""
+"""Export of recurrent models: a file that takes one step, and a file that takes whole clips."""

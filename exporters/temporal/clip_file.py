@@ -1,4 +1,7 @@
-"""The clip file beside a step file, with the same weights: its name, and how it follows an int8 form of the step."""
+"""The clip file beside a step file, with the same weights.
+
+Its name, and how it is rewritten when the step file is quantized.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def find_clip_graph(step_file: Path, step: ModelProto) -> ModelProto | None:
     """The graph of the clip file beside a step file; None if there is none.
 
     Raises:
-        ModelError: it is no ONNX file, or of another model.
+        ModelError: it is not an ONNX file, or its weights are not those of the step file.
     """
     beside = clip_file(step_file)
     if not beside.exists():
@@ -43,11 +46,11 @@ def find_clip_graph(step_file: Path, step: ModelProto) -> ModelProto | None:
 
 
 def write_clip_form(clip: ModelProto, step_file: Path) -> Path:
-    """Writes the clip file of a step file whose CNN has another form, with the step file's metadata.
+    """Writes the clip file of a step file whose CNN was quantized, with the step file's metadata.
 
     Args:
-        clip: the float clip graph; left as it is.
-        step_file: the new form; the clip file is written beside it.
+        clip: the float clip graph; not changed.
+        step_file: has the quantized CNN; the clip file is written beside it.
 
     Raises:
         OutputError: the file cannot be written.
@@ -60,5 +63,5 @@ def write_clip_form(clip: ModelProto, step_file: Path) -> Path:
     path = clip_file(step_file)
     with atomic_path(path) as temporary, naming(temporary, path):
         write_unchecked(made, temporary)
-        open_session(temporary, "cpu", trusted=True)  # onnxruntime takes it
+        open_session(temporary, "cpu", trusted=True)  # checks that onnxruntime loads it
     return path

@@ -1,7 +1,7 @@
-"""The CNN of a recurrent model by itself: taken out of a step or clip graph, and put back in another form.
+"""The CNN of a recurrent model by itself: taken out of a step or clip graph, and put back in another form (int8).
 
-It lies between the tensors ``image`` (uint8 ``[N, H, W, 3]``) and ``features`` (its embeddings, ``[N, D]``). What
-follows, the head, stays as it is.
+It lies between the tensors ``image`` (uint8 ``[N, H, W, 3]``) and ``features`` (its embeddings, ``[N, D]``). The head
+behind it does not change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from exporters.graph.passes import producers, remove_dead_nodes
 __all__ = ["FEATURES", "IMAGE", "cut_cnn", "with_cnn"]
 
 IMAGE, FEATURES = "image", "features"
-"""The tensors that the CNN reads and makes: frames, and the embedding of each frame, ``[N, D]``."""
+"""Input and output of the CNN: frames, and the embedding of each frame."""
 
 
 def cut_cnn(model: ModelProto) -> ModelProto:
@@ -39,8 +39,8 @@ def with_cnn(model: ModelProto, cnn: ModelProto) -> ModelProto:
     """A step or clip graph with another form of its CNN, such as int8.
 
     Args:
-        model: the step or the clip; left as it is. Its metadata are kept.
-        cnn: as :func:`cut_cnn` gives it.
+        model: the step or clip graph; not changed. The result has its metadata.
+        cnn: the CNN's new form, as :func:`cut_cnn` returns it.
     """
     joined = ModelProto()
     joined.CopyFrom(model)
@@ -60,7 +60,7 @@ def with_cnn(model: ModelProto, cnn: ModelProto) -> ModelProto:
 
 
 def _behind(graph: GraphProto, name: str) -> set[str]:
-    """First outputs of the nodes that a tensor is computed by."""
+    """The first output of every node that contributes to a tensor."""
     made = producers(graph)
     found: set[str] = set()
     waiting = [name]

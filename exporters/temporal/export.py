@@ -37,7 +37,7 @@ from exporters.written import ExportResult, Parity, write_examined
 
 __all__ = ["export_clips"]
 
-_CLIPS, _STEPS = 24, 40  # compared: so many clips at most, and of each so many steps
+_CLIPS, _STEPS = 24, 40  # compared at most: clips, and steps of each
 _TOLERANCE = 1e-4
 
 
@@ -52,11 +52,11 @@ class _Clips:
 def export_clips(
     backend: ClipBackend, path: Path, options: ExportOptions, reporter: Reporter, run_data: Path | None
 ) -> ExportResult:
-    """Writes ``path``, which takes a step, and :func:`clip_file` beside it, which takes whole clips.
+    """Writes the step file ``path``, and beside it the clip file (:func:`clip_file`).
 
     Args:
         backend: the checkpoint.
-        path: the step file. Both files appear only after the checks.
+        path: the step file. Both files are written only if the checks pass.
         options: export options.
         reporter: receives stages and progress.
         run_data: the clips of the run, if they are still there.
@@ -88,7 +88,7 @@ def export_clips(
             return parity, _golden(session, manifest, clips, options)
 
         result = write_examined(_inferred(step_graph(parts)), path, manifest, backend.split_record, examine, start)
-    note = f"clip file: {clip_file(path)}, off by {difference:.1e} at most"
+    note = f"clip file: {clip_file(path)}, differs from torch by at most {difference:.1e}"
     return replace(result, notes=(note,))
 
 
@@ -106,7 +106,7 @@ def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _clips(backend: ClipBackend, options: ExportOptions, run_data: Path | None) -> _Clips:
-    """Held-out clips: of ``--data``, of the run if they are still there, otherwise made by code."""
+    """Held-out clips of ``--data``, else of the run if they still exist, else clips made by code."""
     manifest = backend.manifest
     if options.data is not None:
         return _read_clips(options.data, backend, f"clips of {options.data}")
@@ -141,7 +141,7 @@ def _compare_steps(
     expected: Sequence[NDArray[np.float32]],
     progress: Progress,
 ) -> Parity:
-    """Runs the clips step by step, the state carried on, and compares every answer with torch's."""
+    """Runs the clips step by step with carried state and compares every answer with torch's."""
     largest, agreeing, unknown, done = 0.0, 0, 0.0, 0
     for place, steps in enumerate(clips.steps):
         for found, original, wanted in zip(
@@ -165,7 +165,7 @@ def _compare_steps(
 
 
 def _clip_difference(session: ModelSession, clips: Sequence[Image], expected: Sequence[NDArray[np.float32]]) -> float:
-    """The largest difference of the clip file's answers, for two clips of different lengths at a time."""
+    """The largest difference of the clip file from torch. It gets two clips at a time, so that padding is tested."""
     largest = 0.0
     for at in range(0, len(clips), 2):
         pair = clips[at : at + 2]

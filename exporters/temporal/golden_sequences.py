@@ -1,4 +1,4 @@
-"""Golden samples of a step file: short sequences of frames, whose replay proves the state too."""
+"""Golden samples of a step file: short sequences of frames, whose replay checks the state too."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SEQUENCES, _STEPS = 2, 4
 
 
 def golden_sequences(session: ModelSession, clips: Sequence[Image], precision: str) -> GoldenSamples:
-    """Sequences whose answers a replay must reach again, the state carried on from frame to frame.
+    """Sequences that a replay must answer alike; the state is carried from frame to frame.
 
     Args:
         session: the step file, which gives the expected probabilities and unknown scores.
-        clips: uint8 ``[T, H, W, 3]`` RGB of the model's size each; the first steps of the first ones are taken.
+        clips: each uint8 ``[T, H, W, 3]`` RGB at the model's input size; the first steps of the first clips are taken.
         precision: sets the tolerance.
     """
     images: list[Image] = []

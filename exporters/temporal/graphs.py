@@ -1,7 +1,7 @@
 """The two graphs of a recurrent model, made of the same parts: the CNN, the recurrent node, and the classifier.
 
-The step takes one image and the state of its source, the clip all frames of several clips. Both have the CNN's
-embeddings in the tensor ``features``, so that the CNN can be quantized by itself.
+The step graph takes one image of each source and its state; the clip graph takes all frames of several clips. Both
+have the CNN's embeddings in the tensor ``features``, so that the CNN can be quantized by itself.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Tail(nn.Module):
         self.temperature = backend.manifest.temperature
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, ...]:
-        """``[N, H]`` -> probabilities ``[N, C]``, and the unknown score ``[N]`` where there is one."""
+        """Hidden states ``[N, H]`` -> probabilities ``[N, C]``, and the unknown score ``[N]`` where there is one."""
         logits = self.classifier(embedding)
         probabilities = torch.softmax(logits / self.temperature, dim=1)
         return (probabilities,) if self.score is None else (probabilities, self.score(embedding, logits))
@@ -152,7 +152,7 @@ def clip_graph(parts: GraphParts, height: int, width: int) -> ModelProto:
 
 
 def _take_clips(model: ModelProto, height: int, width: int) -> None:
-    """Replaces the input ``image`` by ``frames``, whose frames of all clips are the CNN's batch."""
+    """Replaces the input ``image`` by ``frames``; the frames of all clips become one batch of the CNN."""
     graph = model.graph
     frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, ["batch", "steps", height, width, 3])
     reshape = _node("Reshape", ["frames", "head.image_shape"], ["image"])  # [N * T, H, W, 3]
@@ -204,7 +204,7 @@ def _joined(
 
 
 def _batched(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
-    """The same output with the batch dimension's name of the step's other outputs."""
+    """Names the batch dimension of an output ``batch``, as in the other outputs."""
     value.type.tensor_type.shape.dim[0].dim_param = "batch"
     return value
 

@@ -1,8 +1,8 @@
-"""Chooses clips for the calibration and for the evaluation of a recurrent model, and reads them.
+"""Chooses and reads the clips on which the quantization of a recurrent model is calibrated and evaluated.
 
 The ranges of the CNN are calibrated on frames of the clips. Candidates are compared by the probabilities after each
-step of whole clips, each with its own state: one frame says little about a network that answers by what changes, and
-errors of the embeddings that the head evens out over time do no harm.
+step of whole clips, each with its own state. A single frame says little about a network that reads changes, and
+embedding errors that the head averages out do no harm.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from exporters.quantization.eval_images import CalibrationSet, QuantizationImage
 
 __all__ = ["ComparedClips", "QuantizationClips", "choose_clips"]
 
-_COMPARED_STEPS = 40  # of a clip, at most
+_COMPARED_STEPS = 40  # most steps of a clip
 _LEAST_CLIPS = 2  # one to calibrate on, one to evaluate
 
 
@@ -47,9 +47,9 @@ class ComparedClips:
 
 @dataclass(frozen=True)
 class QuantizationClips(QuantizationImages):
-    """Disjoint sets of clips, in the place of images."""
+    """Disjoint sets of clips for calibration and evaluation, used where other models have images."""
 
-    frames: int  # of the calibration clips that are read, at most
+    frames: int  # largest number of calibration frames
     fps: float  # of clips that are folders of frames
 
     @property
@@ -89,15 +89,16 @@ class QuantizationClips(QuantizationImages):
 
 
 def choose_clips(data: Path, session: ModelSession, frames: int, seed: int, fps: float | None) -> QuantizationClips:
-    """On the data of the run, takes training clips for calibration and held-out ones for evaluation.
+    """Chooses clips for calibration and for evaluation.
 
-    Divides other clips at random, at most half of them for calibration.
+    From the data of the run, it takes training clips for calibration and held-out ones for evaluation. Other clips are
+    divided at random, at most half of them for calibration.
 
     Args:
         data: folder of clips, one folder per class; or clips without labels.
         session: the float step file.
-        frames: for calibration, from at most as many clips.
-        seed: of the choice.
+        frames: largest number of calibration frames, and of calibration clips.
+        seed: of the random choice.
         fps: frames per second of folders of frames; None: that of the training clips.
 
     Raises:
@@ -108,7 +109,7 @@ def choose_clips(data: Path, session: ModelSession, frames: int, seed: int, fps:
     rate = clip_rate(session.manifest, fps)
     random = np.random.default_rng(seed)
     if found.trained_on:
-        order = random.permutation(len(found.trained_on))[:frames]  # in a random order: the first are set aside
+        order = random.permutation(len(found.trained_on))[:frames]  # in random order, since the first are set aside
         calibration = tuple(found.trained_on[i] for i in order)
         note = f"calibrated on frames of {len(calibration)} training clips, evaluated on {found.note}"
         note += left_out_note(found.left_out)
@@ -138,6 +139,6 @@ def _frames(reader: ClipReader, path: Path) -> Image:
 
 
 def _thinned(clip: Image, frames: int) -> Image:
-    """So many frames, evenly from a clip."""
+    """At most ``frames`` frames, evenly spread over a clip."""
     chosen: Image = clip[np.linspace(0, len(clip) - 1, min(frames, len(clip))).round().astype(int)]
     return chosen

@@ -14,12 +14,18 @@ from torch import nn
 __all__ = ["recurrent_node", "recurrent_weights"]
 
 _GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
-"""Places of ONNX's gates in torch's order: update, reset, new of reset, update, new; input, output, forget, cell of
-input, forget, cell, output."""
+"""For each gate in ONNX's order, its index in torch's.
+
+GRU: ONNX update, reset, new; torch reset, update, new. LSTM: ONNX input, output, forget, cell; torch input, forget,
+cell, output.
+"""
 
 
 def recurrent_weights(layer: nn.GRU | nn.LSTM) -> list[TensorProto]:
-    """The weights ``W`` ``[1, G H, D]``, ``R`` ``[1, G H, H]`` and biases ``B`` ``[1, 2 G H]`` of G gates."""
+    """The weights ``W`` ``[1, G * H, P]`` and ``R`` ``[1, G * H, H]`` and the biases ``B`` ``[1, 2 * G * H]``.
+
+    G gates, inputs of size P, hidden state of size H.
+    """
     gates = _GATES["gru" if isinstance(layer, nn.GRU) else "lstm"]
     found = [np.asarray(weight.detach().cpu().float().numpy()) for weight in layer.all_weights[0]]
     weight, memory, bias, memory_bias = (_reordered(array, gates) for array in found)
@@ -29,14 +35,14 @@ def recurrent_weights(layer: nn.GRU | nn.LSTM) -> list[TensorProto]:
 
 
 def recurrent_node(layer: nn.GRU | nn.LSTM, inputs: tuple[str, str, str, str], outputs: list[str]) -> NodeProto:
-    """The node.
+    """The ONNX node of a layer, with the weights of :func:`recurrent_weights`.
 
     Args:
-        layer: of one direction.
-        inputs: names of the embeddings ``[T, N, D]``, of the lengths ``[N]`` (int32), of the hidden state and of the
-            cell state ``[1, N, H]`` before the first step; an empty name: all T steps, or zeros.
-        outputs: names of all hidden states ``[T, 1, N, H]``, of the last hidden and the last cell state ``[1, N, H]``;
-            an empty name: not needed.
+        layer: reads forward only.
+        inputs: names of the inputs ``[T, N, P]``, of the lengths ``[N]`` (int32), and of the hidden state and the cell
+            state ``[1, N, H]`` before the first step. An empty name means all T steps (lengths) or zeros (states).
+        outputs: names of all hidden states ``[T, 1, N, H]``, of the last hidden state and of the last cell state
+            ``[1, N, H]``. An empty name means that the output is not needed.
     """
     gru = isinstance(layer, nn.GRU)
     embeddings, lengths, hidden, cell = inputs

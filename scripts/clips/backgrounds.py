@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["MARGIN", "background", "photographs"]
 
 MARGIN = 0.12
-"""How far a background reaches beyond the frame on each side, as a fraction of the frame: camera shake uncovers it."""
+"""How far a background reaches beyond the frame on each side, as a fraction of the frame, for the camera's shake."""
 
 Random = np.random.Generator
 Image = NDArray[np.uint8]
@@ -24,7 +24,7 @@ def photographs(folder: Path) -> list[Path]:
 
 
 def background(random: Random, side: int, photograph: Path | None) -> Image:
-    """RGB, uint8 ``[S, S, 3]`` with ``S = side * (1 + 2 MARGIN)``.
+    """Makes a background: RGB, uint8 ``[S, S, 3]`` with ``S = side * (1 + 2 * MARGIN)``.
 
     Raises:
         ValueError: the photograph cannot be read.
@@ -48,7 +48,7 @@ def _cut(random: Random, path: Path, size: int) -> Image:
 
 
 def _drawn(random: Random, size: int) -> Image:
-    """Light that changes over the image, coarse and fine clouds, and a few things standing around."""
+    """Draws a background: coarse and fine clouds, and a few rectangles and ellipses."""
     image = np.full((size, size, 3), random.uniform(60, 190, 3), np.float32)
     for cells, strength in ((2, 70), (6, 40), (24, 18)):
         rough = random.normal(0, strength, (cells, cells, 3)).astype(np.float32)

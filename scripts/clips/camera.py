@@ -1,7 +1,7 @@
-"""Clips of a camera that pans, zooms or shakes over a photograph: what a hand-held camera does, from still images.
+"""Clips of a photograph, filmed by a camera that pans, zooms or shakes, as a hand-held camera does.
 
-All clips shake a little and their light changes. A pan or zoom goes at a constant rate through the middle of its range
-at the middle of the clip, in every class alike.
+All clips shake a little, and their light changes. A pan or zoom has a constant rate. At the middle of the clip, the
+camera's place and zoom are drawn alike in every class.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Move:
-    """What a camera does: pan in frame sides a second, zoom in natural logarithms a second, shake as a factor."""
+    """What a camera does in the clips of a class."""
 
-    across: int = 0  # -1, 0 or 1
-    down: int = 0
-    zoom: int = 0
-    shake: float = 1.0
+    across: int = 0  # pan to the right; -1, 0 or 1
+    down: int = 0  # pan; -1, 0 or 1
+    zoom: int = 0  # -1: the filmed square shrinks, which is a zoom in
+    shake: float = 1.0  # factor on _SHAKE
 
 
 CAMERA_CLASSES: dict[str, Move] = {
@@ -40,10 +40,10 @@ CAMERA_CLASSES: dict[str, Move] = {
     "shaking": Move(shake=5.0),
     "still": Move(),
 }
-_PAN = (0.08, 0.3)  # frame sides a second, slowest and fastest
-_ZOOM = (0.08, 0.25)
-_SHAKE = 0.008  # of the frame's side, standard deviation
-_LIGHT = 0.06  # standard deviation of the light's change, as a fraction
+_PAN = (0.08, 0.3)  # frame sides per second, slowest and fastest
+_ZOOM = (0.08, 0.25)  # change of the square's logarithm per second, slowest and fastest
+_SHAKE = 0.008  # strength of the camera's shake, as a fraction of the filmed square's side
+_LIGHT = 0.06  # strength of the light's change, as a fraction
 _SCALE = (
     0.45,
     0.75,
@@ -65,7 +65,7 @@ def photograph_for(path: str, side: int) -> Image:
 
 
 def film(random: Random, side: int, photograph: Image, move: Move, times_s: Floats) -> Image:
-    """RGB frames, uint8 ``[T, side, side, 3]``."""
+    """Films a photograph, uint8 ``[H, W, 3]`` RGB: frames, uint8 ``[T, side, side, 3]`` RGB."""
     if random.random() < 0.5:
         photograph = photograph[:, ::-1]
     since_middle_s = times_s - times_s[-1] / 2

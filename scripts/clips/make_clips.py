@@ -1,11 +1,11 @@
-"""Makes clips whose class only their motion tells, below FOLDER/train, FOLDER/val and FOLDER/test, a folder a class.
+"""Makes clips whose class shows only in their motion: FOLDER/train, FOLDER/val and FOLDER/test, one folder per class.
 
     scripts/make_clips clips --backgrounds photographs
     scripts/make_clips clips --backgrounds photographs --task camera
 
 Task objects, ten classes: an object moves left, right, up or down, grows, shrinks, opens, closes, or blinks slowly or
-fast. Any single frame shows the same in every class (``motion.py`` says why). The camera shakes, and the light changes.
-Lengths and frame rates differ. No object and no background of one split occurs in another.
+fast. A single frame does not tell the class (``motion.py`` says why). The camera shakes, and the light changes. Lengths
+and frame rates differ. No object and no background of one split occurs in another.
 
 Task camera, eight classes: photographs, filmed by a camera that pans, zooms, shakes or stands still (``camera.py``).
 """
@@ -29,11 +29,11 @@ from objects import MadeObject, make_object
 from scene import render
 
 Image = NDArray[np.uint8]
-FRAME_RATES = (10, 12, 15, 24, 25, 30)  # frames a second, of videos without --fps
-FOLDER_RATE = 12  # frames a second, of folders of frames without --fps
+FRAME_RATES = (10, 12, 15, 24, 25, 30)  # frames per second, of videos without --fps
+FOLDER_RATE = 12  # frames per second, of folders of frames without --fps
 OBJECTS = {"train": 1000, "val": 200, "test": 200}
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}  # of the photographs
-_QUANTIZER = 3  # of each frame's pixels: high quality
+_QUANTIZER = 3  # of the MPEG-4 encoder, 1 to 31: high quality
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Split:
-    """One of train, val and test: its clips draw from its own objects and photographs."""
+    """One of train, val and test, with its own objects and photographs."""
 
     name: str
     number: int
@@ -60,7 +60,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Clip:
-    """RGB frames, uint8 ``[T, side, side, 3]``, at a constant rate in frames a second."""
+    """RGB frames, uint8 ``[T, side, side, 3]``, at a constant rate in frames per second."""
 
     frames: Image
     rate: int
@@ -79,7 +79,7 @@ def make_split(name: str, seed: int, images: Sequence[Path]) -> Split:
 
 
 def make_clip(split: Split, label: str, index: int, options: Options) -> Clip:
-    """The same arguments make the same clip."""
+    """Makes a clip; the same arguments make the same one."""
     random = np.random.default_rng((options.seed, 3, split.number, options.classes.index(label), index))
     rate = int(random.choice(options.frame_rates))
     count = max(1, round(random.uniform(options.shortest_s, options.longest_s) * rate))
@@ -95,7 +95,7 @@ def make_clip(split: Split, label: str, index: int, options: Options) -> Clip:
 
 
 def write_video(path: Path, clip: Clip) -> None:
-    """As MPEG-4. Each frame is coded by itself, so that its coding tells nothing of the motion either."""
+    """Writes MPEG-4. Each frame is coded by itself, so that the coding shows nothing of the motion either."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(
             "mpeg4", rate=clip.rate, options={"qmin": str(_QUANTIZER), "qmax": str(_QUANTIZER)}
@@ -111,26 +111,30 @@ def write_video(path: Path, clip: Clip) -> None:
 
 
 def write_frames(folder: Path, clip: Clip) -> None:
-    """As PNGs 0000.png, 0001.png, ..."""
+    """Writes PNG files 0000.png, 0001.png, ..."""
     folder.mkdir(exist_ok=True)
     for number, image in enumerate(clip.frames):
         cv2.imwrite(str(folder / f"{number:04d}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(prog="make_clips", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="where the clips are written")
     parser.add_argument("--backgrounds", type=Path, help="a folder of photographs; without it, backgrounds are drawn")
-    parser.add_argument("--task", choices=("objects", "camera"), default="objects", help="what moves")
-    parser.add_argument("--train", type=int, default=500, help="clips a class for training (default: 500)")
-    parser.add_argument("--val", type=int, default=20, help="clips a class for validation (default: 20)")
-    parser.add_argument("--test", type=int, default=100, help="clips a class for the test (default: 100)")
-    parser.add_argument("--side", type=int, default=64, help="pixels of a frame's side (default: 64)")
-    parser.add_argument("--seconds", type=float, nargs=2, default=(1.5, 3.0), help="shortest and longest clip")
-    parser.add_argument("--fps", type=int, help="one frame rate for all clips; without it, videos have 10 to 30")
-    parser.add_argument("--frames", action="store_true", help="write folders of PNGs, 12 frames a second without --fps")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--task", choices=("objects", "camera"), default="objects", help="what moves in the clips (default: objects)"
+    )
+    parser.add_argument("--train", type=int, default=500, help="training clips per class (default: 500)")
+    parser.add_argument("--val", type=int, default=20, help="validation clips per class (default: 20)")
+    parser.add_argument("--test", type=int, default=100, help="test clips per class (default: 100)")
+    parser.add_argument("--side", type=int, default=64, help="side of the square frames in pixels (default: 64)")
+    parser.add_argument(
+        "--seconds", type=float, nargs=2, default=(1.5, 3.0), help="shortest and longest clip (default: 1.5 3)"
+    )
+    parser.add_argument("--fps", type=int, help="frame rate of all clips; without it, videos have 10 to 30")
+    parser.add_argument("--frames", action="store_true", help="folders of PNG files, 12 frames/s without --fps")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers (default: 0)")
     options = parser.parse_args(arguments)
     if options.side < 16 or options.side % 2:
         parser.error(f"--side {options.side}: give an even number of at least 16")

@@ -1,9 +1,9 @@
 """What an object does in a made clip: its place, size, opening and light at every time.
 
-Each clip has a phase for each of these, drawn evenly from [0, 1). In a clip of a class, one phase runs with time, and
-starts again at its other end when it reaches one; the others stand still. A phase that is even at the start and runs
-at a constant rate modulo 1 is even at every time. So a single frame shows the same in every class: all phases even
-and independent. Only their change with time tells the class.
+Each clip has a phase for each of these, drawn uniformly from [0, 1). In a clip of a class, one phase changes at a
+constant rate, modulo 1; the others do not change. A phase that is uniform at the start is then uniform at every time.
+So single frames have the same distribution in every class: all phases are uniform and independent. Only the change
+over time tells the class.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PARTS: tuple[Part, ...] = ("x", "y", "size", "opening", "light")
 
 @dataclass(frozen=True)
 class Motion:
-    """Which phase runs, and how many cycles a second; negative rates run backward."""
+    """Which phase changes, and the range of its rate in cycles per second; negative rates run backward."""
 
     part: Part
     slowest: float
@@ -32,7 +32,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class Limits:
-    """The range that a phase maps to: fractions of the frame's shorter side for place and size."""
+    """The range that a phase maps to. Place and size are fractions of the frame's side."""
 
     low: float
     high: float
@@ -53,7 +53,7 @@ class Phases:
     light: NDArray[np.float64]
 
 
-_SLOW, _FAST = 0.5, 0.9  # cycles a second of a movement
+_SLOW, _FAST = 0.5, 0.9  # cycles per second of a movement
 CLASSES: dict[str, Motion] = {
     "moving-left": Motion("x", -_FAST, -_SLOW),
     "moving-right": Motion("x", _SLOW, _FAST),
@@ -75,7 +75,7 @@ LIMITS: dict[str, Limits] = {
 
 
 def draw_phases(random: Random, motion: Motion, times_s: NDArray[np.float64]) -> Phases:
-    """The phases at these times, float ``[T]``, from the first frame on."""
+    """Draws the phases of a clip at these times, float ``[T]``, in seconds from the first frame on."""
     rate = random.uniform(motion.slowest, motion.fastest)
     phases = {part: np.full(len(times_s), random.uniform()) for part in PARTS}
     phases[motion.part] += rate * times_s

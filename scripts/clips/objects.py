@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 __all__ = ["SIDE", "MadeObject", "make_object", "picture"]
 
 SIDE = 80
-"""Pixels of an object's picture."""
+"""Side of an object's image, in pixels."""
 
 Random = np.random.Generator
 Pixels = NDArray[np.float32]
-_FINER = 4
-_UNLIT = 0.4  # what is left of the colours of an object whose light is off
+_FINER = 4  # polygons are drawn at so many times the resolution, for smooth edges
+_UNLIT = 0.4  # factor on the colours of an object whose light is off
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class MadeObject:
 
     Args:
         surface: RGB, float32 ``[SIDE, SIDE, 3]``, 0 to 255.
-        mask: how much of a pixel the object covers, float32 ``[SIDE, SIDE]``.
-        inside: the colour seen through the hole, nearly black.
+        mask: how much of a pixel the object covers, 0 to 1, float32 ``[SIDE, SIDE]``.
+        inside: the colour seen through the hole, RGB, nearly black.
         angle: of the hole, in degrees.
-        width: of the hole, as a fraction of the picture.
+        width: of the hole, as a fraction of the image.
         sliding: where the hole opens from: -1 or 1 an edge, 0 its middle.
         rounded: whether the hole is an ellipse.
     """
@@ -60,7 +60,7 @@ def make_object(random: Random) -> MadeObject:
 
 
 def picture(thing: MadeObject, opening: float, *, lit: bool) -> tuple[Pixels, Pixels]:
-    """RGB, float32 ``[SIDE, SIDE, 3]``, and how much of each pixel is covered, float32 ``[SIDE, SIDE]``."""
+    """Draws an object: RGB, float32 ``[SIDE, SIDE, 3]``, and how much of each pixel it covers, ``[SIDE, SIDE]``."""
     hole = _hole(thing, opening)[..., None]
     color = thing.surface * (1 - hole) + np.array(thing.inside, np.float32) * hole
     return color * np.float32(1 if lit else _UNLIT), thing.mask
@@ -109,7 +109,7 @@ def _around(radii: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _texture(random: Random, color: tuple[float, float, float]) -> Pixels:
-    """A plain, striped, dotted or cloudy surface, in two near colours."""
+    """A plain, striped, dotted or cloudy surface, in two similar colours."""
     other = np.array(color, np.float32) * np.float32(random.uniform(0.6, 0.85))
     kinds: tuple[Callable[[Random], Pixels], ...] = (_plain, _stripes, _dots, _clouds)
     weight = kinds[int(random.integers(4))](random)[..., None]

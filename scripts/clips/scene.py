@@ -14,8 +14,8 @@ __all__ = ["render", "wander"]
 Random = np.random.Generator
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-_SHAKE = 0.01  # of the frame's side, standard deviation
-_LIGHT = 0.1  # standard deviation of the light's change, as a fraction
+_SHAKE = 0.01  # strength of the camera's shake, as a fraction of the frame's side
+_LIGHT = 0.1  # strength of the light's change, as a fraction
 
 
 def render(
@@ -38,7 +38,7 @@ def render(
 
 
 def wander(random: Random, times_s: Floats, deviation: float) -> Floats:
-    """A smooth random course, float ``[T]``: waves of several rates and phases, and a little jitter."""
+    """A smooth random curve, float ``[T]``: waves of several rates and phases, and a little jitter."""
     waves = [
         np.sin(2 * np.pi * (random.uniform(low, high) * times_s + random.uniform()))
         for low, high in ((0.2, 0.6), (0.6, 1.5), (1.5, 4))

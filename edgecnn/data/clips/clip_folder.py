@@ -1,4 +1,4 @@
-"""A folder of clips: one folder a class, or that under `train`, `val` and `test`.
+"""A folder of clips: one folder per class, or such folders under `train`, `val` and `test`.
 
 A clip is a video file, or a folder that holds the frames of one clip as images.
 """
@@ -24,12 +24,12 @@ __all__ = ["ClipFile", "ClipFolder", "frames_of", "holds_videos", "is_clip", "sc
 
 @dataclass(frozen=True)
 class ClipFile:
-    """A clip and the class folder it lies in."""
+    """A clip, and the class folder that it lies in."""
 
     path: Path  # a video file, or the folder with its frames
     class_name: str
-    split: Split | None = None  # where the folder was split already
-    below: str = ""  # the folder in the class folder in which it lies, with slashes; empty: in the class folder itself
+    split: Split | None = None  # None: the folder has no split of its own
+    below: str = ""  # path of its folder in the class folder, with slashes; empty: the class folder itself
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ClipFolder:
     root: Path
     class_names: tuple[str, ...]  # sorted
     clips: tuple[ClipFile, ...]  # sorted by path
-    ready_split: bool
+    ready_split: bool  # whether the folder is split already
     left_out: tuple[LeftOut, ...] = ()  # files that are not used, and why
 
 
@@ -47,12 +47,12 @@ def scan_clips(root: Path, own_run: Path | None = None) -> ClipFolder:
     """Lists a folder of clips without opening them.
 
     Args:
-        root: one folder a class, or that under `train`, `val` and `test`.
-        own_run: the run folder that is being written, which may lie in ``root``.
+        root: one folder per class, or such folders under `train`, `val` and `test`.
+        own_run: the run folder that is being written; it is skipped where it lies in ``root``.
 
     Raises:
         InputNotFoundError: no such folder.
-        DataError: it is no folder, it holds no clips, or images lie where clips are expected.
+        DataError: it is not a folder, it holds no clips, or images lie where clips are expected.
     """
     folders = list_folders(require_folder(root))
     splits = [(folder, split_of_name(folder.name)) for folder in folders]
@@ -83,7 +83,7 @@ def is_clip(path: Path) -> bool:
 
 
 def holds_videos(root: Path) -> bool:
-    """Whether a folder holds clips for sure: most are videos, and no image lies in a class folder itself."""
+    """Whether a folder certainly holds clips: most are videos, and no image lies directly in a class folder."""
     try:
         found = scan_clips(root)
     except (DataError, InputNotFoundError):
@@ -92,7 +92,7 @@ def holds_videos(root: Path) -> bool:
 
 
 def frames_of(folder: Path) -> list[Path]:
-    """The images in a folder itself, in the order of the numbers in their names: 2.jpg before 10.jpg."""
+    """The images directly in a folder, in the order of the numbers in their names: 2.jpg before 10.jpg."""
     files = (path for path in list_entries(folder).files if not path.name.startswith("."))
     return sorted((path for path in files if why_left_out(path) is None), key=_by_number)
 
@@ -132,5 +132,5 @@ class _Found:
 
 
 def _by_number(path: Path) -> list[tuple[int, str]]:
-    """Digits as numbers, the rest as text."""
+    """A sort key for file names, with digits as numbers and the rest as text."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

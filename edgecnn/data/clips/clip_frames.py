@@ -1,4 +1,4 @@
-"""Reads the steps of a clip: its frames on the grid of a recurrent model, at the model's input size."""
+"""Reads the steps of a clip: the frames at which a recurrent model takes a step, at the model's input size."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["ClipReader", "Step", "clip_digest"]
 class Step:
     """A frame at which a recurrent model takes at least one step."""
 
-    row: Image  # uint8 [H, W, 3] RGB of the model's size
-    time_s: float  # from the begin of the clip
+    row: Image  # uint8 [H, W, 3] RGB at the model's input size
+    time_s: float  # from the start of the clip
     count: int  # steps at this frame, at least 1
-    begins: bool  # whether the state begins anew here: the first step, or one after a gap in time
+    begins: bool  # whether the state is reset before this step: the first one, or one after a gap in time
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class ClipReader:
 
     Args:
         size: of the model's input.
-        preprocess: how a frame becomes that size.
+        preprocess: how a frame is brought to that size.
         interval_s: seconds from one step to the next.
-        fps: frames per second of folders of frames; videos have times of their own.
+        fps: frames per second of folders of frames; videos have their own timestamps.
         max_pixels: larger frames are refused.
     """
 

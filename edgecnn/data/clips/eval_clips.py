@@ -25,8 +25,8 @@ class EvalClips:
 
     paths: tuple[Path, ...]
     truth: tuple[int, ...] | None  # class index of each clip; None without labels
-    held_out: bool  # none of them was trained on, as far as the model file remembers
-    note: str  # one line for people
+    held_out: bool  # none of them was trained on, as far as the model file records
+    note: str  # one line for the user
     trained_on: tuple[Path, ...]  # clips of the folder that the model was trained on
     left_out: tuple[LeftOut, ...]  # files of the folder that are not used
 

@@ -1,4 +1,4 @@
-"""The frame rate of clips that are folders of frames, which have no times of their own."""
+"""The frame rate of clips that are folders of frames, which have no timestamps."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def check_rate(manifest: Manifest, fps: float | None) -> None:
 
 
 def clip_rate(manifest: Manifest, fps: float | None) -> float:
-    """Frames per second of folders of frames: as given, or as those of the clips that the model was trained on."""
+    """Frames per second of folders of frames: as given, or the usual rate of the training clips."""
     assert manifest.temporal is not None
     return manifest.temporal.frame_rate if fps is None else fps
 
 
 def note_on_rate(manifest: Manifest, clips: Iterable[Path], fps: float | None) -> str | None:
-    """One line for people where the rate of the training clips is taken; None where no clip needs it."""
+    """One line for the user where the rate of the training clips is used; None where no clip needs it."""
     if fps is not None or manifest.temporal is None or not any(clip.is_dir() for clip in clips):
         return None
     return (

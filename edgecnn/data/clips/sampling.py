@@ -1,7 +1,7 @@
-"""Which frames a recurrent model takes a step at: by elapsed time, so that clips of different frame rates agree.
+"""At which frames a recurrent model takes a step: by elapsed time, so that clips may have different frame rates.
 
-Steps lie on a grid of ``frame_interval_s`` from the first frame on. A frame takes all steps since the frame before it.
-So a frame between two steps takes none, and a frame after a pause of several intervals takes several.
+A step is due every ``frame_interval_s`` from the first frame on. A frame takes all steps that have become due since the
+frame before it: none between two steps, several after a pause of several intervals.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _GAP_INTERVALS = 8
 
 
 def longest_gap_s(interval_s: float) -> float:
-    """The longest pause between two frames that belong together; after a longer one, a new clip begins."""
+    """The longest pause between two frames of one clip, in seconds; after a longer one, a new clip starts."""
     return max(_MIN_GAP_S, _GAP_INTERVALS * interval_s)
 
 
@@ -34,7 +34,7 @@ class StepClock:
         self._last_s = 0.0
 
     def breaks(self, time_s: float) -> bool:
-        """Whether a frame at this time begins a new clip: the time runs backward, or after too long a gap."""
+        """Whether a frame at this time starts a new clip: the time has run backward, or the gap is too long."""
         if self._start_s is None:
             return False
         gap_s = time_s - self._last_s
@@ -50,5 +50,5 @@ class StepClock:
         return due
 
     def reset(self) -> None:
-        """The next frame is the first of a clip."""
+        """Makes the next frame the first of a clip."""
         self._start_s, self._steps = None, 0

@@ -26,7 +26,7 @@ class LabelSpan:
 
 
 def read_span_table(table: Path, root: Path, clip_column: Literal["clip", "path"]) -> dict[Path, tuple[LabelSpan, ...]]:
-    """Reads a table: the spans of each clip by time, apart from each other.
+    """Reads a table. The spans of each clip are sorted by time and do not overlap.
 
     Args:
         table: the CSV file, with the columns ``clip_column``, ``start_s``, ``end_s`` and ``label``. An empty time is

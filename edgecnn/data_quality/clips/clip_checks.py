@@ -17,10 +17,10 @@ from edgecnn.data_quality.wording import Names, count, few
 
 __all__ = ["check_clips"]
 
-_MIN_CLIPS = 4  # of a class: fewer tell nothing about its lengths and rates
+_MIN_CLIPS = 4  # of a class; fewer say too little about its lengths and rates
 _MIN_RATIO = 1.25  # of the medians of two classes
-_MIN_TOLD = 0.95  # share of pairs of clips of two classes in which the number is larger in the same class
-_FIXED_CAMERA = 0.5  # share of the clips with a twin from which the scene is that of all clips
+_MIN_TOLD = 0.95  # fraction of the pairs of clips of two classes in which the same class has the larger number
+_FIXED_CAMERA = 0.5  # with a larger fraction of held-out clips in training scenes, a fixed camera is assumed
 
 
 def check_clips(
@@ -67,7 +67,7 @@ def _unreadable(faults: Sequence[ClipFault], names: Names) -> Iterator[Finding]:
 
 
 def _empty_folders(folder: ClipFolder, names: Names) -> Iterator[Finding]:
-    """Folders beside the clips of a class that hold nothing: they are no clips, so nothing else speaks of them."""
+    """Empty folders beside the clips of a class. They are not clips, so no other check reports them."""
     beside = {clip.path.parent for clip in folder.clips}
     inside = (path for parent in sorted(beside) for path in sorted(parent.iterdir()))
     empty = [path for path in inside if path.is_dir() and path.name[0] != "." and not any(path.iterdir())]
@@ -125,7 +125,7 @@ def _copies(stats: Sequence[ClipStats], sides: Sequence[Split | None], names: Na
 def _scenes(
     stats: Sequence[ClipStats], sides: Sequence[Split | None], names: Names, *, ready: bool
 ) -> Iterator[Finding]:
-    """Clips of one scene in training and held out."""
+    """Held-out clips that show a scene of training clips."""
     if "train" not in sides or set(sides) <= {"train", None}:
         return
     first: dict[str, int] = {}
@@ -144,8 +144,8 @@ def _scenes(
     ]
     if len(twins) > _FIXED_CAMERA * held_out.sum():
         remedy = (
-            "if one fixed camera took all clips, this is as it must be, and the metrics hold for this camera alone; "
-            "else keep the clips of a scene in one split"
+            "if one fixed camera recorded all clips, this is expected, and the metrics hold for this camera alone; "
+            "otherwise keep the clips of a scene in one split"
         )
         yield Finding("warning" if ready else "note", what, few(pairs, ", "), remedy)
         return
@@ -156,7 +156,7 @@ def _scenes(
 def _told_by(
     stats: Sequence[ClipStats], values: Sequence[float], what: str, unit: str, names: Names
 ) -> Iterator[Finding]:
-    """A number that tells the class: a model may learn it in place of the motion."""
+    """A number that tells the class: a model may learn it instead of the motion."""
     by_class: dict[str, list[float]] = defaultdict(list)
     for s, value in zip(stats, values, strict=True):
         by_class[s.file.class_name].append(value)
@@ -171,5 +171,5 @@ def _told_by(
         _, longer, shorter = max(told)
         medians = [f"'{name}' {np.median(known[name]):.3g}" for name in (longer, shorter)]
         text = f"the {what} of a clip tells its class: median {' and '.join(medians)} {unit}"
-        remedy = f"a model may learn the {what} in place of the motion; take clips of all classes alike"
+        remedy = f"a model may learn the {what} instead of the motion; give all classes clips of similar {what}"
         yield Finding("warning", text, names.root, remedy)

@@ -33,8 +33,8 @@ class ClipStats:
 
     file: ClipFile
     digest: str  # SHA-256, see clip_digest
-    steps: int  # that a recurrent model takes over it
-    views: NDArray[np.uint8]  # [4, 64, 64] grey: at its begin, in its middle, at its end; the median of all: what stays
+    steps: int  # that a recurrent model takes in it
+    views: NDArray[np.uint8]  # [4, 64, 64] grey: first, middle and last step; the median, which shows what never moves
 
 
 def read_clip_stats(file: ClipFile, reader: ClipReader) -> ClipStats | ClipFault:
@@ -47,7 +47,7 @@ def read_clip_stats(file: ClipFile, reader: ClipReader) -> ClipStats | ClipFault
             last = step.row
             if number % apart == 0:
                 kept.append(thumbnail(step.row))
-            if len(kept) == _KEPT:  # every other one, so that they stay evenly spread
+            if len(kept) == _KEPT:  # keeps every other one, so that they stay evenly spread
                 kept, apart = kept[::2], apart * 2
         digest = clip_digest(file.path)
     except (EdgeCNNError, OSError) as error:
@@ -57,7 +57,7 @@ def read_clip_stats(file: ClipFile, reader: ClipReader) -> ClipStats | ClipFault
 
 
 def views_of(rows: Sequence[Image]) -> NDArray[np.uint8]:
-    """The views of a clip whose steps are known: uint8 ``[H, W, 3]`` RGB each."""
+    """The views of a clip, see :class:`ClipStats`, from its steps: uint8 ``[H, W, 3]`` RGB each."""
     apart = -(-len(rows) // _KEPT)
     return _views([thumbnail(row) for row in rows[::apart]], thumbnail(rows[-1]))
 

@@ -1,9 +1,9 @@
 """Finds the held-out clips that show a scene of the training clips, whatever moves in it.
 
-Two clips of one scene share their background. So views are compared part by part, without light and coarse shades, and
-parts that an object covers do not count against the rest. First a matrix product finds the training view that has most
-in common with each held-out view. Then each part is looked for near its place: those of one scene are found, moved
-alike, since the camera may have moved a little.
+Two clips of one scene share their background. So their views (thumbnails) are compared block by block, without lighting
+and coarse shades, and blocks that an object covers do not count against the others. First a matrix product finds the
+training view that is most similar to each held-out view. Then each block is searched for near its place. In two views
+of one scene, many blocks are found, all shifted alike, since the camera may have moved a little.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE
 
 __all__ = ["find_shared_scenes"]
 
-_COARSE = 6.0  # pixels of a thumbnail, the standard deviation of the blur that is subtracted: light, not structure
-_BLOCK = 16  # pixels of a thumbnail's part
-_REACH = 5  # pixels that a part may have moved
-_FLAT = 4.0  # standard deviation of grey levels below which a part shows nothing
-_LEAST_PARTS = 6  # with fewer that show something, nothing can be told
-_FOUND = 0.7  # correlation from which a part is found again
-_SAME_MOVE = 1  # pixels by which the moves of two parts of one scene may differ
-_SHARED = 0.4  # share of the parts from which two views show one scene
+_COARSE = 6.0  # standard deviation in pixels of the blur that is subtracted: lighting, not structure
+_BLOCK = 16  # side of a block, in pixels
+_REACH = 5  # pixels that a block may have moved
+_FLAT = 4.0  # standard deviation of grey levels below which a block shows nothing
+_LEAST_PARTS = 6  # fewest blocks that show something; views with fewer are not compared
+_FOUND = 0.7  # correlation from which a block counts as found
+_SAME_MOVE = 1  # pixels by which the moves of two blocks of one scene may differ
+_SHARED = 0.4  # fraction of the blocks from which two views show one scene
 _ROWS = 1024  # held-out views compared at once
 
 Floats = NDArray[np.float32]
 
 
 def find_shared_scenes(views: NDArray[np.uint8], held_out: NDArray[np.bool_]) -> dict[int, int]:
-    """The training clip that shows the scene of each held-out clip that has one.
+    """Finds a training clip of the same scene for each held-out clip that has one.
 
     Args:
         views: of each clip, uint8 ``[N, V, 64, 64]`` of :func:`edgecnn.data_quality.thumbnail.thumbnail`.
-        held_out: ``[N]``.
+        held_out: ``[N]``; the other clips are training clips.
 
     Returns:
-        Places of held-out clips, with the place of a training clip each.
+        Index of the held-out clip -> index of the training clip.
     """
     each = views.shape[1]
     structure = np.stack([_structure(view) for view in views.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)])
@@ -57,13 +57,13 @@ def find_shared_scenes(views: NDArray[np.uint8], held_out: NDArray[np.bool_]) ->
 
 
 def _structure(view: NDArray[np.uint8]) -> Floats:
-    """A thumbnail without light and coarse shades, float32 ``[64, 64]``."""
+    """A thumbnail without lighting and coarse shades, float32 ``[64, 64]``."""
     grey = view.astype(np.float32)
     return np.asarray(grey - cv2.GaussianBlur(grey, (0, 0), _COARSE), np.float32)
 
 
 def _nearest(structure: Floats, tested: NDArray[np.intp], trained: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The place in ``trained`` of the view that has most in common with each of ``tested``."""
+    """For each of ``tested``, the position in ``trained`` of the most similar view."""
     described = _described(structure)
     targets = described[trained].T
     best = [np.argmax(described[tested[a : a + _ROWS]] @ targets, axis=1) for a in range(0, len(tested), _ROWS)]
@@ -71,7 +71,10 @@ def _nearest(structure: Floats, tested: NDArray[np.intp], trained: NDArray[np.in
 
 
 def _described(structure: Floats) -> Floats:
-    """Half the resolution, each part of the same weight, ``[M, 1024]``: an object changes a few parts only."""
+    """A descriptor of each view at half the resolution, ``[M, 1024]``.
+
+    All blocks have the same weight, so an object changes only the share of the blocks that it covers.
+    """
     side, block = THUMBNAIL_SIDE // 2, _BLOCK // 2
     small = structure.reshape(-1, side, 2, side, 2).mean((2, 4))  # [M, 32, 32]
     parts = small.reshape(-1, side // block, block, side // block, block).transpose(0, 1, 3, 2, 4)
@@ -82,7 +85,10 @@ def _described(structure: Floats) -> Floats:
 
 
 def _share_found(one: Floats, other: Floats) -> float:
-    """The share of the parts of a view that are found in the other, moved alike; 0 where too few show something."""
+    """The fraction of the blocks of one view that are found in the other, moved alike.
+
+    Only blocks that show something count; 0 where they are too few.
+    """
     around = cv2.copyMakeBorder(other, _REACH, _REACH, _REACH, _REACH, cv2.BORDER_REFLECT_101)
     width, parts = _BLOCK + 2 * _REACH, 0
     moves: list[Sequence[int]] = []

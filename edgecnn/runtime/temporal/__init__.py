@@ -1,1 +1,1 @@
-"""Recurrent models on the device: the state of each source, and when it is kept, stepped and reset."""
+"""Recurrent models on the device: the state of each source, when it takes a step, and when it is reset."""

@@ -1,4 +1,4 @@
-"""The state of a recurrent model for one source: when it steps, when it is kept, and when it begins anew."""
+"""The state of a recurrent model for one source: when it takes a step, and when it is reset."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["SourceState"]
 class SourceState:
     """What a recurrent model remembers of one source.
 
-    Give it the frames that are fit to be classified, in order: :meth:`due` each, then :meth:`step` those that have
-    steps. A frame that is not given leaves the state as it is. The state begins anew after :meth:`reset`, after a gap
-    in time (:func:`edgecnn.data.clips.sampling.longest_gap_s`), where the time runs backward, where the size of the
-    frames changes, and at a cut.
+    For each frame that is fit to be classified, in order: call :meth:`due`; if it returns at least 1, call
+    :meth:`step`. Frames that are left out do not change the state. The state is reset by :meth:`reset`, after a gap in
+    time (:func:`edgecnn.data.clips.sampling.longest_gap_s`), when the time runs backward, when the size of the frames
+    changes, and at a cut.
 
     Args:
         name: of the source, for messages.
         session: a step file.
-        detect_cuts: whether a cut begins anew.
+        detect_cuts: whether a cut resets the state.
     """
 
     def __init__(self, name: str, session: ModelSession, *, detect_cuts: bool = True) -> None:
@@ -48,9 +48,9 @@ class SourceState:
         self._since_last_s = 0.0
         self._step_s = 0.0  # how long the last step took
         self.last: Outputs | None = None
-        """The outputs of the last step; None where there was none since the begin."""
+        """The outputs of the last step; None if there was none since the last reset."""
         self.steps = 0
-        """Steps since the begin. After the first, the model has seen no change yet."""
+        """Steps since the last reset. After the first, the model has seen no change yet."""
 
     @property
     def values(self) -> list[float]:
@@ -59,11 +59,11 @@ class SourceState:
         return found
 
     def reset(self) -> None:
-        """The next frame is the first of a clip. Another thread may call this."""
+        """The next frame starts a clip, from a state of zeros. Another thread may call this."""
         self._reset_wanted = True
 
     def due(self, frame: Frame) -> int:
-        """The number of steps at this frame; 0 if it lies between two steps, where the last answer stands."""
+        """The number of steps at this frame; 0 between two steps, where the last answer still holds."""
         live, time_s = frame.media_time_s is None, frame.time_s
         if self._reset_wanted or frame.image.shape != self._shape or self._clock.breaks(time_s):
             self._begin_anew()
@@ -71,7 +71,7 @@ class SourceState:
         self._since_last_s, self._time_s = time_s - self._time_s, time_s
         count = self._clock.due(time_s)
         if self.last is None:
-            return 1  # the first frame of a clip, whose time is the begin
+            return 1  # the first frame of a clip starts its clock
         if live and count:
             self._rate.add(time_s)
             count = min(count, self._affordable())
@@ -105,7 +105,7 @@ class SourceState:
         return found
 
     def _affordable(self) -> int:
-        """The number of steps that the time between two frames is enough for: more would make a late source later."""
+        """How many steps fit into the time between two frames; more would delay a late source further."""
         return max(1, int(self._since_last_s / max(self._step_s, 1e-6)))
 
     def _begin_anew(self) -> None:

@@ -15,7 +15,7 @@ __all__ = ["SourceStates"]
 
 
 class SourceStates:
-    """Keeps the state of each source that a program names, and knows those of open streams.
+    """Keeps the state of each source that a program names, and holds weak references to the states of open streams.
 
     Args:
         session: a step file.
@@ -40,7 +40,7 @@ class SourceStates:
         return state
 
     def reset(self, source: str | None = None) -> None:
-        """Begins anew for a source, by its name or address; None: for all sources.
+        """Resets the state of a source, given by its name or address; None: of all sources.
 
         States of named sources are dropped, so that a program that names many sources does not keep them all.
         """

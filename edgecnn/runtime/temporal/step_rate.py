@@ -1,4 +1,4 @@
-"""How many steps a live source takes in a second, against the rate that the model was trained at."""
+"""How many steps per second a live source takes, compared with the rate that the model was trained at."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["StepRate"]
 
 log = logging.getLogger("edgecnn")
 
-_LEAST_S, _LEAST_INTERVALS = 3.0, 10  # a shorter measurement is chance
-_SLOW = 0.9  # of the trained rate
+_LEAST_S, _LEAST_INTERVALS = 3.0, 10  # shorter measurements are too noisy
+_SLOW = 0.9  # fraction of the trained rate below which a source is too slow
 
 
 class StepRate:
@@ -43,8 +43,8 @@ class StepRate:
         if rate < _SLOW * trained and not self._warned:
             self._warned = True
             log.warning(
-                "%s %.1f steps/s, the model was trained at %.3g: answers may be less accurate; use a smaller or int8 "
-                "model, more --threads, or a camera with more frames per second",
+                "%s takes %.1f steps/s; the model was trained at %.3g steps/s, so answers may be less accurate; use a "
+                "smaller or int8 model, more --threads, or a camera with more frames per second",
                 with_colon(self._name),
                 rate,
                 trained,
@@ -53,5 +53,5 @@ class StepRate:
         self._start_s = time_s
 
     def restart(self) -> None:
-        """Begins to measure anew, for example after an outage."""
+        """Restarts the measurement, for example after an outage."""
         self._start_s, self._frames = None, 0

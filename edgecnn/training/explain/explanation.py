@@ -105,6 +105,6 @@ def draw_plates(
 
 
 _SCORES = (
-    "The scores of all classes add up to 1: softmax has turned the last layer's numbers into shares. What follows is "
-    "how they came about, from the image to the answer."
+    "The scores of all classes add up to 1: softmax has turned the last layer's numbers into shares. The images below "
+    "show how they are computed, from the image to the answer."
 )

@@ -130,11 +130,11 @@ def map_plate(
     maps = activation_maps(network, inputs.expand(len(answers), -1, -1, -1), [index for index, _, _ in answers])
     tiles = [Tile(seen, "input")]
     tiles += [
-        Tile(overlay(seen, heat), f"{label} {score:.2f}{'' if heat.any() else ', no place'}")
+        Tile(overlay(seen, heat), f"{label} {score:.2f}{'' if heat.any() else ', no evidence'}")
         for heat, (_, label, score) in zip(maps, answers, strict=True)
     ]
     words = (
-        "Where the evidence for each class lies: red places speak for it, blue ones do not (Grad-CAM at the last "
+        "Where the evidence for each class lies: red places support it, blue ones do not (Grad-CAM at the last "
         "feature map). Each map is on a "
         "scale of its own, so an unlikely class has red places too. A map that lies on the background tells that "
         "the network goes by the background."

@@ -57,7 +57,7 @@ class Timeline:
 
     name: str  # of the clip
     truth: str
-    times_s: NDArray[np.float64]  # [T] from the begin of the clip
+    times_s: NDArray[np.float64]  # [T] from the start of the clip
     probabilities: NDArray[np.float32]  # [T, C]
 
 

@@ -29,7 +29,7 @@ class StepOutputs:
 
 
 class ClipBackend(TorchBackend):
-    """A recurrent torch network in 32-bit floats with its manifest. By itself an image is a clip of one frame."""
+    """A recurrent torch network in 32-bit floats, with its manifest. It takes a single image as a clip of one frame."""
 
     network: ClipClassifier
 
@@ -62,11 +62,11 @@ class ClipBackend(TorchBackend):
 
 
 def open_any_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBackend:
-    """Opens a checkpoint of images, or of clips as a :class:`ClipBackend`.
+    """Opens a checkpoint: of a classifier of clips as a :class:`ClipBackend`, of images as a :class:`TorchBackend`.
 
     Args:
         path: the checkpoint.
-        network: custom network for the weights of the checkpoint.
+        network: your own network, which gets the weights of the checkpoint.
 
     Raises:
         InputNotFoundError, CheckpointError, UsageError: as :func:`edgecnn.training.torch_backend.open_checkpoint`.

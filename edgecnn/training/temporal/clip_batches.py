@@ -17,10 +17,10 @@ from edgecnn.training.temporal.step_store import StepStore
 
 __all__ = ["ClipBatch", "clip_batch", "training_clip_batches"]
 
-_SORTED_BATCHES = 8  # clips of so many batches are sorted by length together, so that little is padded
-_MAX_SHIFT = 0.1  # of a side: how far the frames of a clip are moved, all alike
-_MIN_WINDOW = 6  # steps; a part of a clip that is shorter tells too little
-_MAX_LIGHT = 0.2  # brightness and contrast of a clip change by at most this share
+_SORTED_BATCHES = 8  # batches whose clips are sorted by length together, to keep the padding short
+_MAX_SHIFT = 0.1  # fraction of a side: the largest shift; all frames of a clip are shifted alike
+_MIN_WINDOW = 6  # steps; a shorter part of a clip shows too little
+_MAX_LIGHT = 0.2  # brightness and contrast of a clip change by at most this fraction
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class ClipBatch:
     """Several clips; shorter ones are padded with zeros."""
 
     steps: NDArray[Any]  # pixels uint8 [N, T, H, W, 3] RGB, or embeddings float32 [N, T, D]
-    targets: NDArray[np.int64]  # [N, T] class indices; UNLABELLED where nothing is learned, as in all padding
+    targets: NDArray[np.int64]  # [N, T] class indices; UNLABELLED where nothing is learned, as in padding
     lengths: NDArray[np.int64]  # [N], steps of each clip
     weights: NDArray[np.float32]  # [N], of each clip's loss
-    indices: NDArray[np.int64]  # [N], places in the list of clips
-    whole: int  # clips of the step over all processes
+    indices: NDArray[np.int64]  # [N], of the clips in the list of samples
+    whole: int  # clips of the training step, over all processes
 
 
 def clip_batch(
@@ -41,10 +41,10 @@ def clip_batch(
     """Pads clips to the longest of them.
 
     Args:
-        store: has the steps.
+        store: the steps of all clips.
         samples: the list of clips.
-        indices: places in it.
-        random: for augmentation of pixels; None: the clips as they are.
+        indices: of the wanted clips in ``samples``.
+        random: for the augmentation of pixels; None: no augmentation.
     """
     chosen = [samples[i] for i in indices]
     longest = max(sample.steps for sample in chosen)
@@ -75,19 +75,20 @@ def training_clip_batches(
     *,
     windows: bool = False,
 ) -> Iterator[ClipBatch]:
-    """One epoch, shuffled, from step ``first`` on. Clips of like length share a batch.
+    """Yields the batches of one epoch, shuffled. Clips of similar length share a batch.
 
-    Order and augmentation depend on seed and epoch alone, so a resumed run sees the same.
+    Order and augmentation depend on seed and epoch alone, so a resumed run gets the same batches.
 
     Args:
-        store: has the steps.
+        store: the steps of all clips.
         samples: the training clips.
-        batch: clips a batch.
+        batch: clips per batch.
         seed: of the run.
         epoch: its number.
         first: the first batch to yield.
-        windows: a random part of each clip instead of the whole, where every step has a label. What a clip shows then
-            begins at any step after the zero state, as on a device, and a clip is not known by its begin.
+        windows: take a random part of each clip, not the whole; useful where every step has a label. A movement may
+            then start at any step after the state of zeros, as on a device, and clips are not recognized by their first
+            frames.
     """
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(samples))
@@ -103,7 +104,7 @@ def training_clip_batches(
 
 
 def _window(sample: ClipSample, random: np.random.Generator) -> ClipSample:
-    """A third to two thirds of a clip's steps. Its first step has seen no change, so nothing is learned there."""
+    """A third to two thirds of a clip's steps. Nothing has changed yet at its first step, so that step has no label."""
     shortest = min(sample.steps, max(_MIN_WINDOW, sample.steps // 3))
     steps = int(random.integers(shortest, max(shortest, 2 * sample.steps // 3) + 1))
     begin = int(random.integers(sample.steps - steps + 1))
@@ -114,7 +115,10 @@ def _window(sample: ClipSample, random: np.random.Generator) -> ClipSample:
 
 
 def _augmented(frames: Image, random: np.random.Generator) -> Image:
-    """Moves and lights the frames ``[T, H, W, 3]`` of a clip, all alike: the motion stays what it is."""
+    """Shifts the frames ``[T, H, W, 3]`` of a clip and changes their brightness and contrast.
+
+    All frames change alike, so that the motion stays the same.
+    """
     height, width = frames.shape[1:3]
     across, down = random.uniform(-_MAX_SHIFT, _MAX_SHIFT, 2) * (width, height)
     move = np.array([[1, 0, across], [0, 1, down]], np.float32)

@@ -1,4 +1,4 @@
-"""Takes in a folder of clips for training: reads the steps of each clip once, and splits the clips."""
+"""Loads a folder of clips for training: reads the steps of each clip once, and splits the clips."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ from edgecnn.training.temporal.step_store import StepStore
 __all__ = ["MAX_STEPS", "ClipData", "ClipPlan", "ClipSample", "load_clip_data"]
 
 MAX_STEPS = 200
-"""A longer clip is trained on in parts of this many steps."""
+"""Longer clips are divided into parts of this many steps."""
 
 _CHUNK = 64  # steps that are embedded at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSample:
-    """A clip, or a part of a long one, with its label and its side of the split."""
+    """A clip, or a part of one, with its label and its split."""
 
     path: Path
-    label: int  # of the clip; with labels of time spans the one of its last labelled step
+    label: int  # class index of the clip; with labels of time spans, that of its last labelled step
     split: Split
     digest: str  # SHA-256, see clip_digest
-    first: int  # place of its first step in the store
+    first: int  # index of its first step in the store
     steps: int
     start_s: float = 0.0  # time of its first step in the clip
-    step_labels: NDArray[np.int64]  # [T], what is learned and evaluated at each step; UNLABELLED: nothing
+    step_labels: NDArray[np.int64]  # [T] class indices; UNLABELLED where nothing is learned and evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipData:
-    """All that training needs of a folder of clips."""
+    """A folder of clips, read and split for training."""
 
     root: Path
     labels: tuple[str, ...]
@@ -75,7 +75,7 @@ class ClipData:
 
     @property
     def record(self) -> SplitRecord:
-        """What the checkpoint and the model file remember."""
+        """The split, as checkpoints and model files record it."""
         sides = {split: [s.digest for s in self.of(split)] for split in SPLITS}
         return record_of(sides, self.known)
 
@@ -93,7 +93,7 @@ class ClipData:
 
 @dataclass(frozen=True)
 class _Read:
-    """A clip as it was read; the parts between gaps in time stand for themselves."""
+    """A clip as read. Gaps in time divide it into parts, and so does :data:`MAX_STEPS`; each part becomes a sample."""
 
     digest: str
     parts: tuple[Image, ...]  # uint8 [T, H, W, 3] each
@@ -107,24 +107,25 @@ class ClipPlan:
     reader: ClipReader
     rate: StepRate
     store: StepStore
-    convert: Callable[[Image], NDArray[Any]]  # steps uint8 [K, H, W, 3] to rows of the store
+    convert: Callable[[Image], NDArray[Any]]  # turns steps, uint8 [K, H, W, 3], into rows of the store
     shares: SplitShares
-    group: str
-    every_step: bool  # whether the clip's label is learned at every step, or at the last one
-    spans: FrameLabels | None = None
-    known: tuple[KnownSplit, ...] = ()  # what the models that the run starts from trained on stays in training
+    group: str  # how sessions are found, see session_keys
+    every_step: bool  # whether the clip's label is learned at every step; otherwise at the last one
+    spans: FrameLabels | None = None  # labels of time spans, which replace those of the clips
+    # splits of the models that the run starts from; their training clips stay in training
+    known: tuple[KnownSplit, ...] = ()
 
 
 def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, workers: int | None = None) -> ClipData:
-    """Reads every clip once and splits them; a split that the folder brings is kept.
+    """Reads every clip once and splits the clips; a split that the folder already has is kept.
 
-    Copies of a clip, and clips of one session, stay on one side. Clips that only look alike do not: a fixed camera
-    shows the same scene in all of them.
+    Copies of a clip, and clips of one session, stay in one split. Clips that only look alike may be separated: a fixed
+    camera shows the same scene in all of them.
 
     Raises:
-        DataError: fewer than two classes, or a class with fewer than two readable clips.
-        UsageError: fractions that cannot be split off.
-        OutputError: the steps cannot be kept.
+        DataError: fewer than two classes, a class with fewer than two readable clips, or nothing to validate on.
+        UsageError: the folder cannot be split by these fractions.
+        OutputError: the steps cannot be stored.
     """
     labels = folder.class_names if plan.spans is None else plan.spans.names
     clips: list[tuple[ClipFile, str, list[ClipSample]]] = []
@@ -172,7 +173,7 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
 
 
 def _read_all(clips: Sequence[ClipFile], plan: ClipPlan, workers: int | None) -> Iterator[tuple[ClipFile, _Read | str]]:
-    """Reads clips ahead in threads, a few at a time: their steps lie in memory."""
+    """Reads clips ahead in threads, but only a few: their steps are held in memory."""
     threads = workers or default_workers()
     with ThreadPoolExecutor(threads) as pool:
         ahead: deque[tuple[ClipFile, Future[_Read | str]]] = deque()
@@ -263,6 +264,6 @@ def _require_clips(
 
 
 def _copies(digests: Sequence[str]) -> list[int]:
-    """The group of each clip; a group has the number of its first clip."""
+    """The group of each clip: the index of the first clip with this digest."""
     first: dict[str, int] = {}
     return [first.setdefault(digest, i) for i, digest in enumerate(digests)]

@@ -1,4 +1,4 @@
-"""What a recurrent network answers on clips: at their last step, or at every labelled step."""
+"""Runs a recurrent network on clips and takes its answers at their last step, or at every labelled step."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ClipAnswers:
     """Answers at M steps of clips."""
 
     logits: NDArray[np.float32]  # [M, C]
-    hidden: Tensor  # [M, H], the states that they are computed from
+    hidden: Tensor  # [M, H] hidden states, from which the logits are computed
     truth: NDArray[np.int64]  # [M] class indices
-    clips: NDArray[np.int64]  # [M], places in the list of clips
-    steps: NDArray[np.int64]  # [M], of the clip
+    clips: NDArray[np.int64]  # [M], index of the clip in the list of samples
+    steps: NDArray[np.int64]  # [M], index of the step within its clip
 
 
 def answer_clips(
@@ -45,12 +45,12 @@ def answer_clips(
     """Evaluates clips in 32-bit floats.
 
     Args:
-        network: in any mode; it is evaluated and left as it was.
-        manifest: its normalization.
-        store: has the steps.
+        network: in any mode; put into evaluation mode, and back afterwards.
+        manifest: gives the normalization.
+        store: the steps of all clips.
         samples: the clips.
-        batch: clips at once.
-        every_step: answers at every labelled step; otherwise at the last step of each clip.
+        batch: clips per batch.
+        every_step: answer at every labelled step; otherwise at the last step of each clip.
     """
     training, device = network.training, next(network.parameters()).device
     network.eval()
@@ -78,7 +78,7 @@ def answer_clips(
 def _wanted(
     targets: NDArray[np.int64], lengths: NDArray[np.int64], *, every_step: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and steps of the answers that count."""
+    """Rows and steps of the wanted answers."""
     if not every_step:
         return np.arange(len(lengths)), lengths - 1
     rows, steps = np.nonzero(targets != UNLABELLED)

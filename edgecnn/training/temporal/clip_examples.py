@@ -1,4 +1,4 @@
-"""Validation clips that the report shows: the mistakes, each with a frame, and probabilities over time."""
+"""Validation clips for the report: the worst mistakes, each with a frame, and probabilities over time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edgecnn.training.temporal.network import ClipClassifier
 
 __all__ = ["draw_timelines", "find_clip_mistakes"]
 
-_MOST_CLASSES, _WORST = 12, 6  # clips whose probabilities are drawn
+_MOST_CLASSES, _WORST = 12, 6  # most timelines: one for each class, and of the worst mistakes
 
 
 def find_clip_mistakes(
@@ -33,7 +33,7 @@ def find_clip_mistakes(
     *,
     every_step: bool,
 ) -> list[Mistake]:
-    """The clips with a wrong answer, the most confident first; the first ones with a frame.
+    """The clips with a wrong answer, the most confident first; the first of them with a frame.
 
     Args:
         data: of the run.
@@ -70,8 +70,8 @@ def draw_timelines(
     """The probabilities at every step of one validation clip of each class, and of the worst mistakes.
 
     Args:
-        network: in any mode; it is evaluated and left as it was.
-        manifest: its normalization, temperature and labels.
+        network: in any mode; put into evaluation mode, and back afterwards.
+        manifest: gives the normalization and the temperature.
         data: of the run.
         found: the answers on the validation clips.
         probabilities: ``[M, C]`` of the answers.
@@ -86,7 +86,7 @@ def draw_timelines(
 
 
 def _worst_answers(found: ClipAnswers, probabilities: NDArray[np.float32]) -> list[int]:
-    """The wrong answers, one a clip, the most confident first."""
+    """The most confident wrong answer of each clip, the most confident first; indices of the answers."""
     confidence = probabilities.max(1)
     wrong = np.nonzero(probabilities.argmax(1) != found.truth)[0]
     seen: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""The end of a run on clips: the best checkpoint is calibrated, evaluated and written down."""
+"""The end of a run on clips: the best checkpoint is calibrated, evaluated and written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["clip_nouns", "finalize_clips"]
 
 
 def clip_nouns(options: TrainOptions) -> Nouns:
-    """What reports call the data: with labels of time spans, the figures count steps."""
+    """What reports call the data. With labels of time spans, metrics count steps."""
     return CLIPS if options.per_frame is None else STEPS
 
 
@@ -38,8 +38,8 @@ def finalize_clips(
     Args:
         done: the run.
         data: its clips.
-        network: of the run; it gets the best weights.
-        seconds: how long the run took so far.
+        network: of the run; the best weights are loaded into it.
+        seconds: returns how long the run has taken so far.
 
     Raises:
         OutputError: a file cannot be written.

@@ -1,4 +1,4 @@
-"""Trains a recurrent network step by step: the gradients of a batch of clips."""
+"""The loss of a batch of clips."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["ClipLearner", "clip_embeddings", "clip_losses"]
 
 
 class ClipLearner(BatchLearner[ClipBatch]):
-    """Learns from clips: from frames, with which the CNN learns too, or from embeddings of a frozen CNN."""
+    """Trains on clips: on frames, which train the CNN too, or on embeddings of a frozen CNN."""
 
     def losses(self, batch: ClipBatch, network: nn.Module) -> Tensor:
         """The mean loss of the labelled steps of each clip ``[N]``, in nats."""
         setup = self._setup
-        assert isinstance(network, ClipClassifier)  # not shared between processes
+        assert isinstance(network, ClipClassifier)  # not wrapped for several processes
         with mixed_precision(setup.device, wanted=setup.recipe.mixed_precision):
             embeddings = clip_embeddings(network, batch, setup.normalization, setup.device)
             logits = network.at_every_step(embeddings)
@@ -35,9 +35,9 @@ class ClipLearner(BatchLearner[ClipBatch]):
 def clip_embeddings(
     network: ClipClassifier, batch: ClipBatch, normalization: Normalization, device: torch.device
 ) -> Tensor:
-    """Embeddings ``[N, T, D]`` of the CNN, zeros after the end of a clip.
+    """Embeddings ``[N, T, D]`` of the CNN; zeros after the end of a clip.
 
-    The CNN sees no padding, whose zeros would spoil the statistics of its batch-norm.
+    The CNN gets no padding, whose zeros would falsify the statistics of its batch normalization.
     """
     if batch.steps.ndim == 3:
         return torch.from_numpy(batch.steps).to(device)
@@ -55,7 +55,7 @@ def clip_losses(logits: Tensor, targets: Tensor, label_smoothing: float) -> Tens
     Args:
         logits: ``[N, T, C]``.
         targets: class indices ``[N, T]``, UNLABELLED where nothing is learned.
-        label_smoothing: share of the target that is spread over all classes.
+        label_smoothing: fraction of the target that is spread over all classes.
     """
     each = functional.cross_entropy(
         logits.transpose(1, 2), targets, ignore_index=UNLABELLED, reduction="none", label_smoothing=label_smoothing

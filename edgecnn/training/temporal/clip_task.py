@@ -1,4 +1,4 @@
-"""Training on clips: a recurrent head on a CNN, which is frozen or learns too."""
+"""Training on clips: a recurrent head on a CNN, which is frozen or trained too."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ __all__ = ["ClipTask"]
 
 @dataclass(frozen=True, kw_only=True)
 class _Clips:
-    """The clips of a run and the network that some of them were embedded by."""
+    """The clips of a run and the network, which embedded them if the CNN is frozen."""
 
     data: ClipData
     network: ClipClassifier
@@ -65,9 +65,9 @@ class ClipTask(TrainingTask):
         Raises:
             UsageError: an option that does not go with ``--temporal``.
             InputNotFoundError, DataError: the folder of clips cannot be trained on.
-            CheckpointError, MissingExtraError: the weights to start from cannot be had.
-            OutputError: the steps cannot be kept.
-            GateError: the clips have faults, and ``options.strict``.
+            CheckpointError, MissingExtraError: the weights to start from cannot be loaded.
+            OutputError: the steps cannot be stored.
+            GateError: the clips have faults, and ``options.strict`` is set.
         """
         _require_options(options, setup, world)
         spans = None if options.per_frame is None else FrameLabels.read(options.per_frame, options.data)
@@ -102,22 +102,25 @@ class ClipTask(TrainingTask):
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
+        """Training steps per epoch."""
         return -(-len(self.examples.of("train")) // self.step_examples)
 
     @property
     def step_examples(self) -> int:
-        """Clips a step."""
+        """Clips per training step."""
         return self._clips.options.batch
 
     @property
     def least_images(self) -> int:
-        """Frames of one step: the fewest. A frozen CNN estimates no statistics."""
+        """Fewest frames that the CNN gets in one training step, for its batch normalization.
+
+        2 if the CNN is frozen, whose statistics are fixed.
+        """
         return 2 if self._clips.frozen else min(sample.steps for sample in self.examples.of("train"))
 
     @property
     def nouns(self) -> Nouns:
-        """Clips; with labels of time spans, what is counted is their steps."""
+        """Clips; with labels of time spans, metrics count their steps."""
         return clip_nouns(self._clips.options)
 
     @property
@@ -129,7 +132,7 @@ class ClipTask(TrainingTask):
         )
 
     def build_network(self, _setup: Setup) -> ImageClassifier:
-        """The network that the clips were read with."""
+        """The network of :meth:`prepare`."""
         return self._clips.network
 
     def learner(self, network: ImageClassifier, options: TrainOptions, setup: Setup) -> ClipLearner:
@@ -137,7 +140,7 @@ class ClipTask(TrainingTask):
         return ClipLearner(network, setup, options.seed, self.world)
 
     def training_batches(self, epoch: int, first: int = 0) -> Iterator[ClipBatch]:
-        """An epoch, from step ``first`` on."""
+        """The batches of an epoch, from training step ``first`` on."""
         data, options = self._clips.data, self._clips.options
         return training_clip_batches(
             data.store,
@@ -171,7 +174,7 @@ class ClipTask(TrainingTask):
 
 
 def _require_options(options: TrainOptions, setup: Setup, world: World) -> None:
-    """Raises :class:`UsageError` for options that say nothing of clips."""
+    """Raises :class:`UsageError` for options that do not apply to clips."""
     given = {
         "--teacher": options.teacher,
         "--qat": options.qat,
@@ -193,7 +196,7 @@ def _require_options(options: TrainOptions, setup: Setup, world: World) -> None:
 
 
 def _network(options: TrainOptions, setup: Setup, folder: ClipFolder) -> ClipClassifier:
-    """The recurrent network, from the weights that the options name."""
+    """A new recurrent head on the CNN whose weights the options name."""
     labels = folder.class_names
     built = build_network(setup, labels)
     if isinstance(built, ClipClassifier):
@@ -210,7 +213,7 @@ def _network(options: TrainOptions, setup: Setup, folder: ClipFolder) -> ClipCla
 
 
 def _embedder(network: ClipClassifier, setup: Setup) -> Callable[[Image], NDArray[Any]]:
-    """Pixels uint8 ``[K, H, W, 3]`` to embeddings float32 ``[K, D]``."""
+    """Returns a function from pixels, uint8 ``[K, H, W, 3]`` RGB, to embeddings, float32 ``[K, D]``."""
     network.eval()
 
     def embed(images: Image) -> NDArray[Any]:

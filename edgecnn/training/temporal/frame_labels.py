@@ -23,7 +23,7 @@ UNLABELLED = -1
 class FrameLabels:
     """The labelled spans of each clip."""
 
-    spans: Mapping[Path, Sequence[LabelSpan]]  # by time, apart from each other
+    spans: Mapping[Path, Sequence[LabelSpan]]  # sorted by time; they do not overlap
 
     @classmethod
     def read(cls, table: Path, root: Path) -> FrameLabels:
@@ -34,10 +34,10 @@ class FrameLabels:
         return cls(read_span_table(table, root, "clip"))
 
     def folder(self, root: Path) -> ClipFolder:
-        """The clips with labels, as a folder of clips; their places in it mean nothing.
+        """The clips with labels, as a folder of clips; the folders that they lie in are ignored.
 
         Raises:
-            DataError: what the table names is neither a video nor a folder of frames.
+            DataError: the table names something that is neither a video nor a folder of frames.
         """
         for path, spans in self.spans.items():
             if not is_clip(path):

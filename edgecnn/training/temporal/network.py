@@ -1,11 +1,12 @@
-"""A classifier of clips: a CNN embeds each frame, a recurrent layer remembers, a linear layer answers at every step.
+"""A classifier of clips: a CNN embeds each frame, a recurrent layer keeps a state, a linear layer classifies each step.
 
 The recurrent layer is an LSTM (Hochreiter and Schmidhuber, 1997) or a GRU (Cho et al., arXiv 1406.1078). Its weights
-are the same at every step, so a clip may have any length. It starts from a state of zeros, and its last state is the
-memory of the whole clip.
+are the same at every step, so a clip may have any length. It starts from a state of zeros, and its last state
+summarizes the whole clip.
 
-The recurrent layer reads how the embedding changes from step to step, not the embedding itself. The embedding names
-the scene: with it, a few thousand clips are learned by heart, and what happens in them is not.
+The recurrent layer reads how the embedding changes from step to step, not the embedding itself. The embedding
+identifies the scene. A network that reads it memorizes the scenes of a few thousand clips and does not learn what
+happens in them.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ __all__ = [
 HIDDEN = 128
 """Size of the hidden state."""
 GRID = 6
-"""The feature map is averaged to at most so many rows and columns: the mean of all places would lose the place."""
+"""Most rows and columns of the grid to which the feature map is averaged. A mean over the whole map would lose where
+something is."""
 MIXED = 64
-"""The channels of each cell are mixed to at most so many before the projection, whose weights would else be most of
-the head's: 1,280 channels in 16 cells are 20,480 numbers."""
+"""Most channels of each cell after mixing (a 1 x 1 convolution). Without mixing, the projection would hold most of the
+head's weights: it would read 1,280 channels in 16 cells, 20,480 numbers."""
 CHANGE = 128
 """Size of the projected embedding whose change the recurrent layer reads."""
 
@@ -46,7 +48,7 @@ class EmbeddingShape:
     """The shape of a frame's embedding: ``[channels, cells]``, flattened to ``[channels * cells]``."""
 
     channels: int
-    cells: int  # of the feature map
+    cells: int  # of the grid to which the feature map is averaged
 
     @property
     def size(self) -> int:
@@ -55,17 +57,17 @@ class EmbeddingShape:
 
 
 class ClipClassifier(ImageClassifier):
-    """A CNN with a recurrent head. By itself an image is a clip of one frame.
+    """A CNN with a recurrent head. A single image is classified as a clip of one frame.
 
     Args:
-        backbone: embeds a frame; its own classifier is not used.
-        embedding: the shape of its embedding, D numbers.
-        kind: the recurrent layer.
-        classes: C.
+        backbone: the CNN that embeds a frame; its classifier is removed.
+        embedding: the shape of the CNN's embedding, D numbers.
+        kind: of the recurrent layer.
+        classes: number of classes C.
         hidden: size H of the hidden state.
-        mixed: channels M of each cell after mixing; the CNN's own channels where they are no more.
+        mixed: channels M of each cell after mixing. A CNN with no more channels than that is not mixed.
         change: size P of the projected embedding.
-        dropout: of the hidden state before the linear layer.
+        dropout: fraction of the hidden state that is dropped before the linear layer in training.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class ClipClassifier(ImageClassifier):
         self.norm = nn.LayerNorm(change)
         self.recurrent: nn.GRU | nn.LSTM = (nn.GRU if kind == "gru" else nn.LSTM)(change, hidden, batch_first=True)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, classes))
-        self.memory_format = backbone.memory_format  # type: ignore[misc]  # as the CNN's pixels lie
+        self.memory_format = backbone.memory_format  # type: ignore[misc]  # the memory layout of the CNN
 
     @property
     def hidden(self) -> int:
@@ -99,17 +101,20 @@ class ClipClassifier(ImageClassifier):
 
     @property
     def state_size(self) -> int:
-        """Size S of the packed state: the recurrent layer's (H for a GRU; 2 H for an LSTM, the hidden state before the
-        cell state), then the projected embedding of the step before, P, then 1 after the first step."""
+        """Size S of the packed state.
+
+        In order: the recurrent layer's state (GRU: H; LSTM: hidden state, then cell state, 2 H), the projected
+        embedding of the step before (P), a flag (0 before the first step, then 1).
+        """
         return self.memory_size + self.norm.normalized_shape[0] + 1
 
     @property
     def memory_size(self) -> int:
-        """How much of the packed state is the recurrent layer's."""
+        """Size of the recurrent layer's part of the packed state."""
         return self.hidden * (2 if self.kind == "lstm" else 1)
 
     def features(self, images: Tensor) -> Tensor:
-        """Normalised images, float ``[N, 3, H, W]`` -> hidden states ``[N, H]`` after clips of one frame."""
+        """Normalised images, float ``[N, 3, H, W]`` -> hidden states ``[N, H]``, each image as a clip of one frame."""
         start = images.new_zeros((len(images), self.state_size))
         return self.step(self.embed(images), start)[0]
 
@@ -118,16 +123,16 @@ class ClipClassifier(ImageClassifier):
         return _cells(self.backbone, images).flatten(1)
 
     def early_parts(self) -> list[nn.Module]:
-        """The parts of the CNN that see a frame first, in order."""
+        """The first parts of the CNN, in order."""
         return self.backbone.early_parts()
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """The weights after the CNN: of the projection, the normalisation, the recurrent layer and the classifier."""
+        """The weights after the CNN: mixing, projection, normalisation, recurrent layer and classifier."""
         parts = (self.mix, self.project, self.norm, self.recurrent, self.classifier)
         return [parameter for part in parts for parameter in part.parameters()]
 
     def projected(self, embedding: Tensor) -> Tensor:
-        """Embeddings ``[N, D]`` -> ``[N, P]``."""
+        """Embeddings ``[N, D]`` -> projected embeddings ``[N, P]``."""
         cells = self.mix(embedding.reshape(len(embedding), self.embedding.channels, -1))  # [N, M, cells]
         found: Tensor = self.project(cells.flatten(1))
         return found
@@ -135,15 +140,15 @@ class ClipClassifier(ImageClassifier):
     def hidden_states(self, embeddings: Tensor) -> Tensor:
         """Embeddings ``[N, T, D]`` -> hidden states ``[N, T, H]`` after every step, from a state of zeros.
 
-        Steps after the end of a shorter clip do not change the steps before: the layer reads forward only.
+        The layer reads forward only, so padding after the end of a shorter clip does not change the states before it.
         """
         states: Tensor = self.recurrent(self.norm(self.changes(embeddings)))[0]
         return states
 
     def changes(self, embeddings: Tensor) -> Tensor:
-        """Embeddings ``[N, T, D]`` -> change of the projected embedding since the step before ``[N, T, P]``.
+        """Embeddings ``[N, T, D]`` -> change of the projected embedding since the step before, ``[N, T, P]``.
 
-        Zeros at the first step.
+        The change at the first step is zero.
         """
         projected = self.projected(embeddings.flatten(0, 1)).reshape(*embeddings.shape[:2], -1)
         return projected - torch.cat((projected[:, :1], projected[:, :-1]), dim=1)
@@ -156,7 +161,7 @@ class ClipClassifier(ImageClassifier):
     def step(self, embedding: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """One step: embedding ``[N, D]`` and packed state ``[N, S]`` -> hidden state ``[N, H]`` and next state.
 
-        The formulas of torch's layers, written out: exporters trace them as plain matrix products.
+        The formulas of torch's recurrent layers, written out for a state that the caller carries.
         """
         memory, before, started = state[:, : self.memory_size], state[:, self.memory_size : -1], state[:, -1:]
         projected = self.projected(embedding)
@@ -164,7 +169,7 @@ class ClipClassifier(ImageClassifier):
         return hidden, torch.cat((memory, projected, torch.ones_like(started)), dim=1)
 
     def _recur(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of the recurrent layer: ``[N, P]`` and its part of the state -> hidden state and next state."""
+        """One step of the recurrent layer: inputs ``[N, P]`` and its part of the state -> hidden state, next state."""
         input_weight, memory_weight, input_bias, memory_bias = cast("list[Tensor]", self.recurrent.all_weights[0])
         before = state[:, : self.hidden]
         inputs = nn.functional.linear(inputs, input_weight, input_bias)
@@ -183,7 +188,7 @@ class ClipClassifier(ImageClassifier):
 
 
 def embedding_shape(backbone: ImageClassifier, size: tuple[int, int]) -> EmbeddingShape:
-    """The shape of the embedding of images of this height and width, in pixels."""
+    """The shape of the embedding of images of this size, height and width in pixels."""
     training = backbone.training
     device = next(backbone.parameters()).device
     with torch.no_grad():
@@ -195,13 +200,16 @@ def embedding_shape(backbone: ImageClassifier, size: tuple[int, int]) -> Embeddi
 def recurrent_network(
     backbone: ImageClassifier, spec: TemporalSpec, classes: int, size: tuple[int, int]
 ) -> ClipClassifier:
-    """The network of a checkpoint, with any weights; ``size`` is the height and width of its images."""
+    """The network of a checkpoint before its weights are loaded; ``size`` is the height and width of its images."""
     hidden = (spec.state_size - CHANGE - 1) // (2 if spec.kind == "lstm" else 1)
     return ClipClassifier(backbone, embedding_shape(backbone, size), spec.kind, classes, hidden)
 
 
 def _cells(backbone: ImageClassifier, images: Tensor) -> Tensor:
-    """The feature map, averaged to cells of whole pixels: ``[N, 3, H, W]`` -> ``[N, C, rows, columns]``."""
+    """Averages the feature map over the cells of a grid of at most GRID x GRID; a cell is a whole number of pixels.
+
+    Images ``[N, 3, H, W]`` -> ``[N, channels, rows, columns]``.
+    """
     found = backbone.feature_map(images)  # [N, C, h, w]
     cell = [-(-side // GRID) for side in found.shape[2:]]
     if cell != [1, 1]:

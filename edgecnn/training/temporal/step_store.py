@@ -1,4 +1,7 @@
-"""The steps of all clips of a run in one file without a name, which goes with the process, however that ends."""
+"""The steps of all clips of a run in one unnamed temporary file.
+
+The system deletes the file when the process ends, even after a crash.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ __all__ = ["StepStore"]
 class StepStore:
     """Rows of one shape: the pixels of a step, uint8 ``[H, W, 3]``, or its embedding, float32 ``[D]``.
 
-    Rows are appended first and read afterwards, through a memory map: from the disk's cache where memory is short.
+    Rows are appended first and read afterwards, through a memory map, so that they need not all lie in memory.
 
     Args:
-        folder: where the file lies.
+        folder: where the file is made.
         shape: of a row.
         dtype: of a row.
     """
@@ -33,10 +36,10 @@ class StepStore:
         self.count = 0
         """Rows so far."""
         with self._output_errors():
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # goes with this object
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed with this object
 
     def append(self, rows: NDArray[Any]) -> int:
-        """Adds rows ``[K, *shape]`` and returns the place of the first one. Raises :class:`OutputError`."""
+        """Adds rows ``[K, *shape]`` and returns the index of the first one. Raises :class:`OutputError`."""
         if rows.shape[1:] != self._shape or rows.dtype != self._dtype:
             raise AssertionError(f"internal error: rows {rows.dtype} {rows.shape} for {self._dtype} {self._shape}")
         with self._output_errors():
@@ -45,7 +48,7 @@ class StepStore:
         return first
 
     def read(self, first: int, count: int) -> NDArray[Any]:
-        """``count`` rows from place ``first`` on, ``[count, *shape]``: a view of the file."""
+        """``count`` rows from index ``first`` on, ``[count, *shape]``: a view of the file."""
         if self._rows is None:
             with self._output_errors():
                 self._file.flush()

@@ -238,7 +238,7 @@ def test_a_slow_live_source_is_told_once_and_by_how_much(
         for k in range(60):
             live(state, classifier, k / 4)
     (said,) = [r.getMessage() for r in caplog.records]
-    assert said.startswith("cam: 4.0 steps/s, the model was trained at 10: ")
+    assert said.startswith("cam: takes 4.0 steps/s; the model was trained at 10 steps/s, so ")
 
 
 def test_a_source_of_the_trained_rate_is_not_called_slow(

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_frames import ClipReader
+from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.training.explain.written import Scored, require_empty, write_plates
@@ -29,8 +30,8 @@ class ExplainedClip:
     checkpoint: str
     clip: str
     steps: int  # that were explained
-    seconds: float  # time of the last one
-    label: str  # of the best probability at the last step
+    seconds: float  # time of the last of them
+    label: str  # of the most probable class after the last step
     index: int
     score: float
     top: tuple[Scored, ...]
@@ -41,15 +42,15 @@ class ExplainedClip:
 def explain_clip(
     checkpoint: Path, clip: Path, out: Path, classes: int = 3, fps: float | None = None, *, force: bool = False
 ) -> ExplainedClip:
-    """Writes images of what a recurrent network does with one clip, and a page that shows them.
+    """Writes images of what a recurrent network computes on one clip, and a page that shows them.
 
-    A longer clip is explained up to step 200, and up to its first gap in time.
+    A clip is explained up to its first gap in time, and up to step 200 at most.
 
     Args:
         checkpoint: of ``edgecnn train --temporal``.
         clip: a video, or a folder of frames.
         out: an empty or new folder.
-        classes: how many of the best classes are shown over time.
+        classes: how many of the most probable classes are shown over time.
         fps: frames per second of a folder of frames; None: the usual rate of the training clips.
         force: write into a folder that is not empty.
 
@@ -101,8 +102,7 @@ def _read(backend: ClipBackend, clip: Path, fps: float | None) -> tuple[Image, N
     manifest = backend.manifest
     spec = manifest.temporal
     assert spec is not None
-    usual = spec.stride / spec.frame_interval_s
-    reader = ClipReader(manifest.input, manifest.preprocess, spec.frame_interval_s, fps or usual)
+    reader = ClipReader(manifest.input, manifest.preprocess, spec.frame_interval_s, clip_rate(manifest, fps))
     rows: list[Image] = []
     times: list[float] = []
     for step in reader.steps(clip):
@@ -114,6 +114,6 @@ def _read(backend: ClipBackend, clip: Path, fps: float | None) -> tuple[Image, N
 
 
 _SCORES = (
-    "These are the probabilities after the last step; those of all classes add up to 1. What follows is how they came "
-    "about, from the first frame to the last."
+    "These are the probabilities after the last step; those of all classes add up to 1. The images below show how they "
+    "are computed, from the first frame to the last."
 )

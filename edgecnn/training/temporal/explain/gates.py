@@ -16,7 +16,7 @@ __all__ = ["Memory", "record_memory"]
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What the recurrent layer computed."""
+    """What the recurrent layer computed at the T steps of a clip."""
 
     hidden: Tensor  # [T, H] hidden states, -1 to 1
     gates: Mapping[str, Tensor]  # name -> [T, H], 0 to 1
@@ -52,7 +52,10 @@ def _of_lstm(layer: nn.Module, inputs: Tensor, hidden: Tensor) -> Memory:
 
 
 def _sums(layer: nn.Module, inputs: Tensor, hidden: Tensor) -> Tensor:
-    """What each gate sums from the input and the hidden state of the step before: ``[T, gates * H]``."""
+    """The sums in each gate before its activation, from the input and the hidden state of the step before.
+
+    ``[T, gates * H]``, in torch's order of the gates.
+    """
     assert isinstance(layer, nn.GRU | nn.LSTM)
     input_weight, memory_weight, input_bias, memory_bias = cast("list[Tensor]", layer.all_weights[0])
     before = torch.cat((torch.zeros_like(hidden[:1]), hidden[:-1]))

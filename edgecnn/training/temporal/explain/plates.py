@@ -24,14 +24,14 @@ from edgecnn.training.temporal.network import ClipClassifier
 __all__ = ["answer_plate", "clip_plates", "frame_plate", "gate_plate", "map_plate", "state_plate"]
 
 _STRIP_PX = 896  # width of a plot of all steps
-_ROW_PX = 4  # of one unit
-_FRAMES = 8  # above a plot of all steps, and in the sheet of frames
+_ROW_PX = 4  # height of the row of one unit
+_FRAMES = 8  # most frames above a plot of all steps, and in a sheet of frames
 _GATE_WORDS = {
-    "reset": "Reset gate: where it is near 0, the proposal for a new value leaves the old state out.",
-    "update": "Update gate: where it is near 1, the old value is kept; near 0, the proposal takes its place.",
-    "input": "Input gate: where it is near 1, the proposal for a new value is added to the cell state.",
+    "reset": "Reset gate: where it is near 0, the proposed new value ignores the old state.",
+    "update": "Update gate: where it is near 1, the old value is kept; near 0, the proposed new value replaces it.",
+    "input": "Input gate: where it is near 1, the proposed new value is added to the cell state.",
     "forget": "Forget gate: where it is near 1, the cell state is kept; where it is near 0, it is forgotten.",
-    "output": "Output gate: where it is near 1, the cell state shows in the hidden state; where it is near 0, not yet.",
+    "output": "Output gate: where it is near 1, the cell state shows in the hidden state; near 0, it does not.",
 }
 
 
@@ -39,20 +39,19 @@ def frame_plate(frames: Image, times_s: NDArray[np.float64]) -> Plate:
     """Some frames ``[T, H, W, 3]`` of the clip."""
     words = (
         f"The clip, as the network reads it: {len(frames)} steps. The CNN turns each frame into a row of numbers, its "
-        "embedding. The recurrent layer reads these rows one after the other, with the same weights at every step. So "
-        "a clip may have any length."
+        "embedding. The recurrent layer reads how these rows change from step to step, with the same weights at every "
+        "step. So a clip may have any length."
     )
     tiles = [Tile(frames[i], f"{times_s[i]:.2f} s") for i in _chosen(len(frames))]
     return Plate("frames", "The clip", words, draw_sheet("Frames", tiles, 104, _FRAMES))
 
 
 def state_plate(memory: Memory, frames: Image) -> Plate:
-    """The hidden state, a row a unit and a column a step."""
+    """The hidden state, one row per unit and one column per step."""
     words = (
         "The memory. Each row is one number of the hidden state, each column one step; red is above 0, blue below. The "
-        "state starts as zeros. A row that keeps its colour remembers something; one that changes at an event has "
-        "noticed it. The last column is all that the network knows of the whole clip. Rows are sorted by their last "
-        "value."
+        "state starts as zeros. A row that keeps its colour remembers something; one that changes at an event reacts "
+        "to it. The last column is all that the network knows of the whole clip. Rows are sorted by their last value."
     )
     shown = memory.hidden.float().cpu().numpy()
     order = np.argsort(-shown[-1], kind="stable")
@@ -70,7 +69,7 @@ def state_plate(memory: Memory, frames: Image) -> Plate:
 
 
 def gate_plate(memory: Memory, frames: Image) -> Plate:
-    """The gates, a row a unit and a column a step."""
+    """The gates, one row per unit and one column per step."""
     order = np.argsort(-memory.hidden[-1].float().cpu().numpy(), kind="stable")
     scale = Scale("magma", 0.0, 1.0)
     tiles = [
@@ -79,8 +78,8 @@ def gate_plate(memory: Memory, frames: Image) -> Plate:
     ]
     gates = " ".join(_GATE_WORDS[name] for name in memory.gates)
     words = (
-        "Gates are numbers from 0 (dark) to 1 (bright), computed at every step from the frame and the state. They "
-        f"decide what is remembered. Rows are those of the hidden state. {gates}"
+        "Gates are numbers from 0 (dark) to 1 (bright), computed at every step from the change of the embedding and "
+        f"the state. They decide what is remembered. The rows have the order of those of the hidden state. {gates}"
     )
     return Plate("gates", "The gates over time", words, draw_sheet("Gates", tiles, _STRIP_PX, 1, scale))
 
@@ -88,7 +87,7 @@ def gate_plate(memory: Memory, frames: Image) -> Plate:
 def answer_plate(
     probabilities: NDArray[np.float32], times_s: NDArray[np.float64], answers: Sequence[tuple[int, str, float]]
 ) -> Plate:
-    """The probabilities ``[T, C]`` over time of the classes in ``answers`` (index, label, probability at the end)."""
+    """The probabilities ``[T, C]`` over time, for the classes in ``answers`` (index, label, probability at the end)."""
     with mpl.rc_context(PLOT_STYLE):
         figure, axes = new_axes("Probability after each step", "seconds", "probability")
         figure.set_size_inches(8.96, 3.2)
@@ -102,26 +101,26 @@ def answer_plate(
         image = np.array(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
     words = (
         "After each step, a linear layer and softmax turn the hidden state into probabilities. The answer for the clip "
-        "is that of the last step. On a stream, the answer of every step counts."
+        "is that of the last step. On a stream, every step gives an answer."
     )
     return Plate("probabilities", "The answer over time", words, image)
 
 
 def map_plate(network: ClipClassifier, inputs: torch.Tensor, frames: Image, answer: tuple[int, str, float]) -> Plate:
-    """Class-activation maps of some frames, each as a clip of its own; ``inputs`` float ``[T, 3, H, W]``."""
+    """Class-activation maps of some frames, each as a clip of one frame; ``inputs`` float ``[T, 3, H, W]``."""
     chosen = _chosen(len(frames))
     maps = activation_maps(network, inputs[torch.tensor(chosen)], [answer[0]] * len(chosen))
     tiles = [
-        Tile(overlay(frames[i], heat), f"step {i + 1}{'' if heat.any() else ', no place'}")
+        Tile(overlay(frames[i], heat), f"step {i + 1}{'' if heat.any() else ', no evidence'}")
         for i, heat in zip(chosen, maps, strict=True)
     ]
     words = (
-        f"Where a single frame speaks for {answer[1]} (Grad-CAM): red places do, blue ones do not. Each frame is taken "
-        "as a clip of its own here, without memory, so these maps show where the CNN looks and not what the motion "
-        "tells. Maps that follow the moving thing are a good sign; maps on the background are not."
+        f"Which places of a single frame support {answer[1]} (Grad-CAM): red ones do, blue ones do not. Each frame is "
+        "classified as a clip of one frame here, without memory, so these maps show where the CNN looks and not what "
+        "the motion adds. Maps that follow the moving object are a good sign; maps on the background are not."
     )
     sheet = draw_sheet("Single frames", tiles, 104, _FRAMES, Scale("turbo", 0.0, 1.0))
-    return Plate("activation-maps", "What single frames tell", words, sheet)
+    return Plate("activation-maps", "What single frames show", words, sheet)
 
 
 def clip_plates(
@@ -133,7 +132,7 @@ def clip_plates(
     probabilities: NDArray[np.float32],
     answers: Sequence[tuple[int, str, float]],
 ) -> list[Plate]:
-    """All images, in the order of the computation; the arguments are those of the single plates."""
+    """All images, in the order of the computation; the arguments are those of the functions above."""
     return [
         frame_plate(frames, times_s),
         state_plate(memory, frames),
@@ -144,12 +143,12 @@ def clip_plates(
 
 
 def _chosen(steps: int) -> list[int]:
-    """At most so many steps, evenly over the clip, with the first and the last."""
+    """At most ``_FRAMES`` steps, evenly spread over the clip, with the first and the last."""
     return sorted({round(i) for i in np.linspace(0, steps - 1, min(steps, _FRAMES))})
 
 
 def _strip(frames: Image) -> Image:
-    """Some frames in a row, each above the middle of its part of the time."""
+    """At most ``_FRAMES`` frames side by side, each from the middle of the steps that it stands above."""
     count = min(len(frames), _FRAMES)
     width = _STRIP_PX // count
     height = round(width * frames.shape[1] / frames.shape[2])
@@ -165,7 +164,7 @@ def _strip(frames: Image) -> Image:
 
 
 def _over_time(values: NDArray[np.float32], scale: Scale, frames: Image) -> Image:
-    """``[T, H]`` as an image with a row a unit and a column a step, below frames of the clip."""
+    """``[T, H]`` as an image, one row per unit and one column per step, below frames of the clip."""
     painted = scale.paint(values.T)
     height = max(64, min(_ROW_PX * values.shape[1], 256))
     heat = cv2.resize(painted, (_STRIP_PX, height), interpolation=cv2.INTER_NEAREST_EXACT)
