@@ -27,6 +27,7 @@ __all__ = [
     "MIXED",
     "ClipClassifier",
     "EmbeddingShape",
+    "cells",
     "embedding_shape",
     "recurrent_network",
 ]
@@ -120,7 +121,7 @@ class ClipClassifier(ImageClassifier):
 
     def embed(self, images: Tensor) -> Tensor:
         """Normalised images, float ``[N, 3, H, W]`` -> embeddings ``[N, D]``."""
-        return _cells(self.backbone, images).flatten(1)
+        return cells(self.backbone, images).flatten(1)
 
     def early_parts(self) -> list[nn.Module]:
         """The first parts of the CNN, in order."""
@@ -133,8 +134,8 @@ class ClipClassifier(ImageClassifier):
 
     def projected(self, embedding: Tensor) -> Tensor:
         """Embeddings ``[N, D]`` -> projected embeddings ``[N, P]``."""
-        cells = self.mix(embedding.reshape(len(embedding), self.embedding.channels, -1))  # [N, M, cells]
-        found: Tensor = self.project(cells.flatten(1))
+        mixed = self.mix(embedding.reshape(len(embedding), self.embedding.channels, -1))  # [N, M, cells]
+        found: Tensor = self.project(mixed.flatten(1))
         return found
 
     def hidden_states(self, embeddings: Tensor) -> Tensor:
@@ -192,9 +193,21 @@ def embedding_shape(backbone: ImageClassifier, size: tuple[int, int]) -> Embeddi
     training = backbone.training
     device = next(backbone.parameters()).device
     with torch.no_grad():
-        found = _cells(backbone.eval(), torch.zeros(1, 3, *size, device=device)).shape
+        found = cells(backbone.eval(), torch.zeros(1, 3, *size, device=device)).shape
     backbone.train(training)
     return EmbeddingShape(found[1], found[2] * found[3])
+
+
+def cells(backbone: ImageClassifier, images: Tensor) -> Tensor:
+    """Averages the feature map over the cells of a grid of at most GRID x GRID; a cell is a whole number of pixels.
+
+    Normalised images, float ``[N, 3, H, W]`` -> ``[N, channels, rows, columns]``: the embedding before it is flattened.
+    """
+    found = backbone.feature_map(images)  # [N, C, h, w]
+    cell = [-(-side // GRID) for side in found.shape[2:]]
+    if cell != [1, 1]:
+        found = nn.functional.avg_pool2d(found, cell, ceil_mode=True, count_include_pad=False)
+    return found
 
 
 def recurrent_network(
@@ -203,15 +216,3 @@ def recurrent_network(
     """The network of a checkpoint before its weights are loaded; ``size`` is the height and width of its images."""
     hidden = (spec.state_size - CHANGE - 1) // (2 if spec.kind == "lstm" else 1)
     return ClipClassifier(backbone, embedding_shape(backbone, size), spec.kind, classes, hidden)
-
-
-def _cells(backbone: ImageClassifier, images: Tensor) -> Tensor:
-    """Averages the feature map over the cells of a grid of at most GRID x GRID; a cell is a whole number of pixels.
-
-    Images ``[N, 3, H, W]`` -> ``[N, channels, rows, columns]``.
-    """
-    found = backbone.feature_map(images)  # [N, C, h, w]
-    cell = [-(-side // GRID) for side in found.shape[2:]]
-    if cell != [1, 1]:
-        found = nn.functional.avg_pool2d(found, cell, ceil_mode=True, count_include_pad=False)
-    return found

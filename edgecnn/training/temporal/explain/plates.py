@@ -12,12 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 
 from edgecnn.preprocess import Image
-from edgecnn.training.explain.activation_maps import activation_maps
 from edgecnn.training.explain.heatmap import overlay
 from edgecnn.training.explain.plates import Plate
 from edgecnn.training.explain.sheet import Scale, Tile, draw_sheet
 from edgecnn.training.report.plots import PLOT_STYLE, new_axes
 from edgecnn.training.report.timelines import COLORS
+from edgecnn.training.temporal.explain.clip_maps import clip_maps
 from edgecnn.training.temporal.explain.gates import Memory
 from edgecnn.training.temporal.network import ClipClassifier
 
@@ -107,20 +107,20 @@ def answer_plate(
 
 
 def map_plate(network: ClipClassifier, inputs: torch.Tensor, frames: Image, answer: tuple[int, str, float]) -> Plate:
-    """Class-activation maps of some frames, each as a clip of one frame; ``inputs`` float ``[T, 3, H, W]``."""
-    chosen = _chosen(len(frames))
-    maps = activation_maps(network, inputs[torch.tensor(chosen)], [answer[0]] * len(chosen))
+    """The places of some frames that support the answer after the last step; ``inputs`` float ``[T, 3, H, W]``."""
+    maps = clip_maps(network, inputs, answer[0])
     tiles = [
-        Tile(overlay(frames[i], heat), f"step {i + 1}{'' if heat.any() else ', no evidence'}")
-        for i, heat in zip(chosen, maps, strict=True)
+        Tile(overlay(frames[i], maps[i]), f"step {i + 1}{'' if maps[i].any() else ', no evidence'}")
+        for i in _chosen(len(frames))
     ]
     words = (
-        f"Which places of a single frame support {answer[1]} (Grad-CAM): red ones do, blue ones do not. Each frame is "
-        "classified as a clip of one frame here, without memory, so these maps show where the CNN looks and not what "
-        "the motion adds. Maps that follow the moving object are a good sign; maps on the background are not."
+        f"Which places of which frames support {answer[1]} after the last step: red ones do, blue ones do not. All "
+        "frames have one scale, so a frame without red adds little. The network reads changes: a place counts where "
+        "something appears, moves or goes. Maps that follow the moving object are a good sign; maps on the background "
+        "are not."
     )
-    sheet = draw_sheet("Single frames", tiles, 104, _FRAMES, Scale("turbo", 0.0, 1.0))
-    return Plate("activation-maps", "What single frames show", words, sheet)
+    sheet = draw_sheet("Support for the answer", tiles, 104, _FRAMES, Scale("turbo", 0.0, 1.0))
+    return Plate("activation-maps", "Where the answer comes from", words, sheet)
 
 
 def clip_plates(
