@@ -31,7 +31,7 @@ _COMPUTING = _FLOAT | _INTEGER | _RECURRENT
 _NORMALIZING = dict.fromkeys(
     ("BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization"), (1, 2)
 )
-_WEIGHTED = _COMPUTING | _NORMALIZING | {"PRelu": (1,)}
+_WEIGHTED = _COMPUTING | _NORMALIZING | {"PRelu": (1,), "MatMul": (0, 1)}  # either side of a product may be a weight
 
 # To a weight
 _PASSING = (
@@ -200,11 +200,9 @@ class _Graph:
         if node.op_type in _RECURRENT:  # a step
             weights = self._weights(node, _RECURRENT[node.op_type][:2])
             return sum(math.prod(self._constants[name]) for name in weights)
-        given, taken = self._output_shape(node), self._shapes.get(node.input[0])
+        given, taken = self._output_shape(node), self._shape_of(node.input[0])
         weight = next(self._weights(node, _COMPUTING[node.op_type][:1]), None)
-        if (
-            weight is None
-        ):  # two tensors that both depend on the image: each output is a sum as long as a row of the first
+        if weight is None:  # each output is a sum as long as a row of the first tensor, which may be the weight
             return _product((*given[1:], taken[-1])) if node.op_type == "MatMul" and given and taken else None
         positions = taken if node.op_type == "ConvTranspose" else given
         if not positions:
@@ -212,6 +210,9 @@ class _Graph:
         # Each weight is used once a position: a pixel of a convolution, a row of a matrix product
         count = _product(positions[2:] if "Conv" in node.op_type else positions[1:-1])
         return None if count is None else count * math.prod(self._constants[weight])
+
+    def _shape_of(self, name: str) -> Shape | None:
+        return self._shapes.get(name) or self._constants.get(name)
 
     def _weights(self, node: Any, where: tuple[int, ...] = ()) -> Iterator[str]:
         """Yields the names of the constants for the weight and the bias of a node."""

@@ -150,7 +150,8 @@ def _quickest(proven: Sequence[ModelSession]) -> tuple[Finding, Recommendation]:
         f"{runner.name} {runner.median_ms:.2f} ms" for runner in sorted(runners, key=lambda runner: runner.median_ms)
     )
     path, ep = proven[0].path, chosen.session.ep
-    source = next((camera.source for camera in find_cameras() if not camera.problem), "image.jpg")
+    example = "image.jpg" if proven[0].manifest.temporal is None else "clip.mp4"
+    source = next((camera.source for camera in find_cameras() if not camera.problem), example)
     threads = () if chosen.threads is None else ("--threads", chosen.threads)
     verdict = (
         "no clear difference in this short measurement, so the one that uses the fewest resources"

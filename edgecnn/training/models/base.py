@@ -18,6 +18,8 @@ class ImageClassifier(nn.Module):
     """
 
     classifier: nn.Module
+    # Names of the modules that ``features`` applies to the feature map, and that have weights
+    behind_feature_map: ClassVar[tuple[str, ...]] = ()
     # How weights should lie for training: as OpenCV's pixels lie
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
 

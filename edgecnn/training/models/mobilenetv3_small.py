@@ -52,6 +52,8 @@ class MobileNetV3Small(ImageClassifier):
     The features are taken after the layer that follows the pooling.
     """
 
+    behind_feature_map = ("embedding",)
+
     def __init__(self, classes: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.stem = ConvNorm(3, STEM_CHANNELS, 3, HARD_SWISH, stride=2)

@@ -23,6 +23,8 @@ class ThreeConv(ImageClassifier):
     Dense layer of 512 with ReLU; one logit for two classes.
     """
 
+    behind_feature_map = ("dense",)
+
     def __init__(self, classes: int, imgsz: ImageSize = 150) -> None:
         super().__init__()
         layers: list[nn.Module] = []

@@ -83,7 +83,8 @@ class ClipClassifier(ImageClassifier):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        backbone.classifier = nn.Identity()
+        for unused in ("classifier", *backbone.behind_feature_map):
+            setattr(backbone, unused, nn.Identity())
         self.backbone = backbone
         self.kind = kind
         self.embedding = embedding

@@ -26,6 +26,7 @@ from edgecnn.manifest import (
     UnknownScore,
 )
 from edgecnn.runtime.admission.rules import check_structure
+from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.models.registry import find_model
@@ -145,3 +146,20 @@ def test_the_runners_sessions_equal_torch_at_lengths_1_to_200(kind: TemporalKind
         whole = clip.classify_clips(frames[:, :steps], lengths)
         assert np.abs(whole - expected[np.arange(batch), lengths - 1]).max() < 1e-4
         assert np.abs(whole - streamed[np.arange(batch), lengths - 1]).max() < 1e-4
+
+
+def test_inspect_counts_the_head(tmp_path: Path) -> None:
+    """64 channels in 36 cells, projected to 128 numbers; or mixed to 12 channels first."""
+    found = {}
+    for mixed in (12, 64):
+        original = backend("gru", mixed=mixed)
+        model = onnx.shape_inference.infer_shapes(step_graph(trace_parts(original, OPSET)))
+        entries = {MANIFEST_KEY: original.manifest.to_json(), LABELS_KEY: json.dumps(original.manifest.labels)}
+        onnx.helper.set_model_props(model, entries)
+        onnx.save(model, tmp_path / "m.onnx")
+        found[mixed] = inspect_model(tmp_path / "m.onnx")
+    whole, parts = 64 * 36 * 128, (64 * 12 * 36, 12 * 36 * 128)
+    assert found[64].macs is not None
+    assert found[12].macs is not None
+    assert found[64].macs - found[12].macs == whole - sum(parts)
+    assert found[64].parameters - found[12].parameters == whole - 64 * 12 - parts[1]
