@@ -8,23 +8,18 @@ of one scene, many blocks are found, all shifted alike, since the camera may hav
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE
+from edgecnn.image.block_matching import BlockMatching
 
 __all__ = ["find_shared_scenes"]
 
 _COARSE = 6.0  # standard deviation in pixels of the blur that is subtracted: lighting, not structure
-_BLOCK = 16  # side of a block, in pixels
-_REACH = 5  # pixels that a block may have moved
 _FLAT = 4.0  # standard deviation of grey levels below which a block shows nothing
-_LEAST_PARTS = 6  # fewest blocks that show something; views with fewer are not compared
-_FOUND = 0.7  # correlation from which a block counts as found
-_SAME_MOVE = 1  # pixels by which the moves of two blocks of one scene may differ
+_BLOCKS = BlockMatching(block=16, reach=5, flat=_FLAT, found=0.7, least=6)
 _SHARED = 0.4  # fraction of the blocks from which two views show one scene
 _ROWS = 1024  # held-out views compared at once
 
@@ -50,7 +45,8 @@ def find_shared_scenes(views: NDArray[np.uint8], held_out: NDArray[np.bool_]) ->
     found: dict[int, tuple[float, int]] = {}
     for one, other in zip(tested, trained[_nearest(structure, tested, trained)], strict=True):
         views_of_both = structure[one], structure[other]
-        share = min(_share_found(*views_of_both), _share_found(*views_of_both[::-1]))
+        shares = [_BLOCKS.share_found(*pair) or 0.0 for pair in (views_of_both, views_of_both[::-1])]
+        share = min(shares)  # either way: a plain view has few blocks to find
         if share >= _SHARED and share > found.get(int(clip[one]), (0.0, 0))[0]:
             found[int(clip[one])] = share, int(clip[other])
     return {place: twin for place, (_, twin) in sorted(found.items())}
@@ -75,35 +71,10 @@ def _described(structure: Floats) -> Floats:
 
     All blocks have the same weight, so an object changes only the share of the blocks that it covers.
     """
-    side, block = THUMBNAIL_SIDE // 2, _BLOCK // 2
+    side, block = THUMBNAIL_SIDE // 2, _BLOCKS.block // 2
     small = structure.reshape(-1, side, 2, side, 2).mean((2, 4))  # [M, 32, 32]
     parts = small.reshape(-1, side // block, block, side // block, block).transpose(0, 1, 3, 2, 4)
     parts = parts.reshape(len(parts), -1, block * block)  # [M, 16, 64]
     parts = parts - parts.mean(2, keepdims=True)
     length = np.maximum(np.linalg.norm(parts, axis=2, keepdims=True), _FLAT * block)
     return np.asarray((parts / length).reshape(len(parts), -1), np.float32)
-
-
-def _share_found(one: Floats, other: Floats) -> float:
-    """The fraction of the blocks of one view that are found in the other, moved alike.
-
-    Only blocks that show something count; 0 where they are too few.
-    """
-    around = cv2.copyMakeBorder(other, _REACH, _REACH, _REACH, _REACH, cv2.BORDER_REFLECT_101)
-    width, parts = _BLOCK + 2 * _REACH, 0
-    moves: list[Sequence[int]] = []
-    for y in range(0, THUMBNAIL_SIDE, _BLOCK):
-        for x in range(0, THUMBNAIL_SIDE, _BLOCK):
-            part = one[y : y + _BLOCK, x : x + _BLOCK]
-            if part.std() < _FLAT:
-                continue
-            parts += 1
-            match = cv2.matchTemplate(around[y : y + width, x : x + width], part, cv2.TM_CCOEFF_NORMED)
-            _, best, _, place = cv2.minMaxLoc(match)
-            if best > _FOUND:
-                moves.append(place)
-    if parts < _LEAST_PARTS or not moves:
-        return 0.0
-    found = np.array(moves)  # [P, 2]
-    apart = np.abs(found[:, None] - found[None]).max(2)  # [P, P]
-    return int((apart <= _SAME_MOVE).sum(1).max()) / parts
