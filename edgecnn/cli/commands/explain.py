@@ -65,7 +65,7 @@ def explain(options: ExplainOptions) -> None:
         return
     if options.fps is not None:
         raise UsageError(f"--fps: {checkpoint} classifies images; leave it out")
-    result = run(checkpoint, options.image, options.out, options.classes, force=options.force)
+    result = run(checkpoint, options.image, options.out, options.classes, force=options.force, say=note)
     if options.json:
         print_json(result)
         return
@@ -77,7 +77,7 @@ def _explain_clip(options: ExplainOptions) -> None:
     from edgecnn.training.temporal.explain.explanation import explain_clip
 
     result = explain_clip(
-        options.checkpoint, options.image, options.out, options.classes, options.fps, force=options.force
+        options.checkpoint, options.image, options.out, options.classes, options.fps, force=options.force, say=note
     )
     if options.json:
         print_json(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.preprocess import Image
-from edgecnn.training.explain.written import Scored, require_empty, write_plates
+from edgecnn.progress import Silent
+from edgecnn.training.explain.written import Scored, open_out, write_plates
 from edgecnn.training.temporal.clip_backend import ClipBackend, open_any_checkpoint
 from edgecnn.training.temporal.clip_data import MAX_STEPS
 from edgecnn.training.temporal.explain.gates import record_memory
@@ -40,7 +42,14 @@ class ExplainedClip:
 
 
 def explain_clip(
-    checkpoint: Path, clip: Path, out: Path, classes: int = 3, fps: float | None = None, *, force: bool = False
+    checkpoint: Path,
+    clip: Path,
+    out: Path,
+    classes: int = 3,
+    fps: float | None = None,
+    *,
+    force: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> ExplainedClip:
     """Writes images of what a recurrent network computes on one clip, and a page that shows them.
 
@@ -53,16 +62,21 @@ def explain_clip(
         classes: how many of the most probable classes are shown over time.
         fps: frames per second of a folder of frames; None: the usual rate of the training clips.
         force: write into a folder that is not empty.
+        say: told that the folder cannot be locked; None: nothing is said.
 
     Raises:
         UsageError: ``classes`` or ``fps`` is too small, the folder is not empty, or the checkpoint classifies images.
         CheckpointError: the checkpoint cannot be read, or its network has no feature maps.
         InputNotFoundError, SourceError, ImageError, DataError: the clip cannot be read.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or another process is writing into it.
     """
     if fps is not None and not fps > 0:
         raise UsageError(f"--fps {fps:g}: expected frames per second, above 0")
-    require_empty(out, classes, force=force)
+    with open_out(out, classes, force=force, say=say or Silent().say):
+        return _explain(checkpoint, clip, out, classes, fps)
+
+
+def _explain(checkpoint: Path, clip: Path, out: Path, classes: int, fps: float | None) -> ExplainedClip:
     backend = open_any_checkpoint(checkpoint)
     if not isinstance(backend, ClipBackend):
         raise UsageError(f"{checkpoint}: classifies images; give one image")
