@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import UsageError
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.session.run_options import RunOptions
 from edgecnn.runtime.system.cpu_features import cpu_name
@@ -65,6 +65,7 @@ def benchmark(
     source: Path | None = None,
     *,
     options: RunOptions | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> BenchmarkResult:
     """Measures the complete call and the network alone in alternation, on the same pixels, under the same machine load.
 
@@ -76,6 +77,7 @@ def benchmark(
         seconds: duration of the measurement, in seconds.
         source: an image file, decoded in each call; None: a 640 x 480 frame in memory.
         options: threads, power, memory and provider options.
+        max_pixels: of ``source``; a larger image is refused.
 
     Raises:
         UsageError: a number is out of range.
@@ -86,7 +88,7 @@ def benchmark(
     if threads is not None:
         options = replace(options, threads=threads)
     start = time.perf_counter()
-    classifier = Classifier(model, ep=ep, options=options)
+    classifier = Classifier(model, ep=ep, max_pixels=max_pixels, options=options)
     load_ms = (time.perf_counter() - start) * 1e3
     frames: list[Image | Path] = [source or _frame()] * batch
     whole, bare = _measure(classifier, frames, seconds)

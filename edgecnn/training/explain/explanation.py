@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.evaluation.ood_threshold import rejected
-from edgecnn.preprocess import Image, fit, read_image
+from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
 from edgecnn.progress import Silent
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import Plate, feature_plate, filter_plate, input_plate, map_plate, step_plate
@@ -43,6 +43,7 @@ def explain(
     *,
     force: bool = False,
     say: Callable[[str], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Explained:
     """Writes images of what a network does with one image, and a page that shows them.
 
@@ -53,6 +54,7 @@ def explain(
         classes: how many of the best classes get a class-activation map.
         force: write into a folder that is not empty.
         say: told that the folder cannot be locked; None: nothing is said.
+        max_pixels: of the image; a larger one is refused.
 
     Raises:
         UsageError: ``classes`` is below 1, or the folder is not empty.
@@ -61,12 +63,12 @@ def explain(
         OutputError: the folder cannot be written, or another process is writing into it.
     """
     with open_out(out, classes, force=force, say=say or Silent().say):
-        return _explain(checkpoint, image, out, classes)
+        return _explain(checkpoint, image, out, classes, max_pixels)
 
 
-def _explain(checkpoint: Path, image: Path, out: Path, classes: int) -> Explained:
+def _explain(checkpoint: Path, image: Path, out: Path, classes: int, max_pixels: int) -> Explained:
     backend = open_checkpoint(checkpoint)
-    original = read_image(image)
+    original = read_image(image, max_pixels)
     seen = fit(original, backend.manifest.input, backend.manifest.preprocess)
     probabilities, unknown_scores = backend.answers(seen[None])
     scores = probabilities[0]

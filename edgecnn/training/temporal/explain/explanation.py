@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.errors import InputNotFoundError, UsageError
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.progress import Silent
 from edgecnn.training.explain.written import Scored, open_out, write_plates
 from edgecnn.training.temporal.clip_backend import ClipBackend, open_any_checkpoint
@@ -50,6 +50,7 @@ def explain_clip(
     *,
     force: bool = False,
     say: Callable[[str], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ExplainedClip:
     """Writes images of what a recurrent network computes on one clip, and a page that shows them.
 
@@ -63,6 +64,7 @@ def explain_clip(
         fps: frames per second of a folder of frames; None: the usual rate of the training clips.
         force: write into a folder that is not empty.
         say: told that the folder cannot be locked; None: nothing is said.
+        max_pixels: of a frame; larger ones are refused.
 
     Raises:
         UsageError: ``classes`` or ``fps`` is too small, the folder is not empty, or the checkpoint classifies images.
@@ -73,14 +75,16 @@ def explain_clip(
     if fps is not None and not fps > 0:
         raise UsageError(f"--fps {fps:g}: expected frames per second, above 0")
     with open_out(out, classes, force=force, say=say or Silent().say):
-        return _explain(checkpoint, clip, out, classes, fps)
+        backend = open_any_checkpoint(checkpoint)
+        if not isinstance(backend, ClipBackend):
+            raise UsageError(f"{checkpoint}: classifies images; give one image")
+        frames, times_s = _read(backend, clip, fps, max_pixels)
+        return _explain(backend, clip, frames, times_s, out, classes)
 
 
-def _explain(checkpoint: Path, clip: Path, out: Path, classes: int, fps: float | None) -> ExplainedClip:
-    backend = open_any_checkpoint(checkpoint)
-    if not isinstance(backend, ClipBackend):
-        raise UsageError(f"{checkpoint}: classifies images; give one image")
-    frames, times_s = _read(backend, clip, fps)
+def _explain(
+    backend: ClipBackend, clip: Path, frames: Image, times_s: NDArray[np.float64], out: Path, classes: int
+) -> ExplainedClip:
     manifest = backend.manifest
     memory = record_memory(backend.network, backend.embeddings(frames).to(next(backend.network.parameters()).device))
     with torch.inference_mode():
@@ -109,14 +113,15 @@ def _explain(checkpoint: Path, clip: Path, out: Path, classes: int, fps: float |
     )
 
 
-def _read(backend: ClipBackend, clip: Path, fps: float | None) -> tuple[Image, NDArray[np.float64]]:
+def _read(backend: ClipBackend, clip: Path, fps: float | None, max_pixels: int) -> tuple[Image, NDArray[np.float64]]:
     """The frames of the steps ``[T, H, W, 3]`` RGB, and their times ``[T]`` in seconds."""
     if not clip.exists():
         raise InputNotFoundError(f"{clip}: no such video or folder of frames; check the path")
     manifest = backend.manifest
     spec = manifest.temporal
     assert spec is not None
-    reader = ClipReader(manifest.input, manifest.preprocess, spec.frame_interval_s, clip_rate(manifest, fps))
+    rate = clip_rate(manifest, fps)
+    reader = ClipReader(manifest.input, manifest.preprocess, spec.frame_interval_s, rate, max_pixels)
     rows: list[Image] = []
     times: list[float] = []
     for step in reader.steps(clip):
