@@ -14,7 +14,7 @@ from made_clips import LABELS, write_clips
 from run_outputs import identical
 
 from edgecnn.data.clips.clip_frames import ClipReader
-from edgecnn.errors import DataError, GateError, UsageError
+from edgecnn.errors import CheckpointError, DataError, GateError, UsageError
 from edgecnn.runtime.session.golden_replay import replay
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.loop import train
@@ -112,6 +112,9 @@ def test_labels_per_frame_are_learned_by_an_lstm_and_counted_as_steps(clips: Pat
     assert (found.labels, found.examples, found.answers) == (("early", "late"), "clips", "steps")
     assert found.val_answers >= 4 * found.val_images
     assert f"of {found.val_answers} validation steps" in (Path(found.run_dir) / "report.html").read_text()
+    table.write_text(table.read_text().replace(",0.2", ",0.3"))
+    with pytest.raises(CheckpointError, match=r"with the labels of .*labels\.csv: not the data that .* was begun with"):
+        train(TrainOptions(data=clips, out=tmp_path / "run", resume=True, epochs=2))
 
 
 @pytest.mark.parametrize(("backbone", "preset", "frozen"), [("frozen", "scratch", True), ("tuned", None, False)])
