@@ -161,6 +161,7 @@ def _compare_steps(
         max_abs_diff=largest,
         top1_agreement=agreeing / done,
         unknown_max_diff=unknown if backend.score is not None else None,
+        unit="steps",
     )
 
 

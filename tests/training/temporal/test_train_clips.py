@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from made_clips import LABELS, write_clips
 from run_outputs import identical
 
+from edgecnn.cli.commands.export import print_export
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.errors import CheckpointError, DataError, GateError, UsageError
 from edgecnn.runtime.session.golden_replay import replay
@@ -182,9 +184,12 @@ def test_an_unreadable_clip_is_named_and_left_out(tmp_path: Path) -> None:
 
 
 def test_the_checkpoint_becomes_two_files_whose_answers_agree(
-    trained: TrainResult, clips: Path, tmp_path: Path, edgecnn
+    trained: TrainResult, clips: Path, tmp_path: Path, edgecnn, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    export_onnx(Path(trained.best_checkpoint), tmp_path / "m.onnx")
+    print_export(export_onnx(Path(trained.best_checkpoint), tmp_path / "m.onnx"), "against torch")
+    told = capsys.readouterr().out
+    assert re.search(r"against torch\W+\d+ steps: off by ", told)
+    assert re.search(r"\bsteps\W+frames of \d+ ", told)
     assert (tmp_path / "m.clip.onnx").is_file()
     clip = clips / "right" / "0"
     backend = open_any_checkpoint(Path(trained.best_checkpoint))
