@@ -389,6 +389,26 @@ def test_a_command_refuses_an_image_or_video_above_the_limit_and_takes_it_below(
     assert taken.returncode in ((0, 3) if "tune" in words else (0,)), taken.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "predict MODEL DATA --batch 99999999999999999999",
+        "predict MODEL DATA --every 99999999999999999999",
+        "benchmark MODEL --batch 99999999999999999999",
+        "health fake: --seconds inf",
+        "train DATA --workers -3",
+        "train DATA --seed -1",
+        "train DATA --seed 99999999999999999999",
+    ],
+)
+def test_a_number_beyond_reason_is_refused(
+    command: str, edgecnn, shapes: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    words = [{"DATA": shapes, "MODEL": tiny_model}.get(word, word) for word in command.split()]
+    option = str(words[-2])
+    refused(edgecnn(*words, cwd=tmp_path, timeout=60), option.lstrip("-"), "expected")
+
+
 def test_wrong_usage_is_status_2(edgecnn) -> None:
     for arguments in (
         ("nonsense",),

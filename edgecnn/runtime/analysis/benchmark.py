@@ -17,6 +17,7 @@ from edgecnn.errors import UsageError
 from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.session.run_options import RunOptions
+from edgecnn.runtime.streaming.stream import LARGEST_BATCH
 from edgecnn.runtime.system.cpu_features import cpu_name
 
 __all__ = ["BenchmarkResult", "Percentiles", "benchmark"]
@@ -112,8 +113,8 @@ def benchmark(
 def _check(threads: int | None, batch: int, seconds: float) -> None:
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads}: expected at least 1")
-    if batch < 1:
-        raise UsageError(f"--batch {batch}: expected at least 1")
+    if not 1 <= batch <= LARGEST_BATCH:
+        raise UsageError(f"--batch {batch}: expected 1 to {LARGEST_BATCH:,}")
     if not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -117,7 +118,7 @@ def frames_for(
 
     Raises as :func:`open_source`; :class:`UsageError` if the source is an image.
     """
-    if not seconds > 0:
+    if not 0 < seconds < math.inf:
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
     frames: Any = open_source(source, max_pixels=max_pixels, live=LiveOptions(interval_s=interval_s))
     start_s: float | None = None
