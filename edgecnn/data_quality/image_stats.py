@@ -50,6 +50,7 @@ class ImageStats:
     contrast: float  # standard deviation of its levels
     quantization: float | None = None  # of a JPEG: mean step of the brightness
     webp_quantizer: int | None = None  # of a lossy WebP: index of its step
+    brightest: int | None = None  # of a file of 16 bits a channel: its largest level, of 255
 
     @property
     def shorter_side(self) -> int:
@@ -92,11 +93,12 @@ def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStat
     """
     height, width = image.shape[:2]
     grey = _is_grey(image)
+    header = read_header(data)
     return ImageStats(
         file=file,
         digest=content_digest(data),
         thumbnail=thumbnail(image),
-        format=read_header(data).format,
+        format=header.format,
         size_bytes=len(data),
         width=width,
         height=height,
@@ -105,6 +107,7 @@ def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStat
         contrast=_contrast(image, together=grey),
         quantization=jpeg_quantization(data),
         webp_quantizer=webp_quantizer(data),
+        brightest=int(image.max()) if header.bits > 8 else None,
     )
 
 
