@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
 
+from edgecnn.command_options import Option
 from edgecnn.errors import UsageError
 
-__all__ = ["ImageSize", "height_width", "pixel_limit", "read_image_size", "show_image_size"]
+__all__ = [
+    "MOST_PIXELS",
+    "ImageSize",
+    "LargeImageOption",
+    "height_width",
+    "pixel_limit",
+    "read_image_size",
+    "show_image_size",
+]
 
 ImageSize: TypeAlias = int | tuple[int, int]
 """Pixels: the side of a square, or (height, width)."""
 
 _LEAST, _MOST = 8, 4096  # pixels of a side
 _MOST_MEGAPIXELS = 1000.0  # OpenCV refuses 2^30 pixels
+MOST_PIXELS = round(_MOST_MEGAPIXELS * 1e6)
+"""For images that a command has read before, within its own limit."""
 
 
 def height_width(size: ImageSize) -> tuple[int, int]:
@@ -40,3 +52,18 @@ def pixel_limit(megapixels: float) -> int:
     if not 0 < megapixels <= _MOST_MEGAPIXELS:
         raise UsageError(f"--max-megapixels {megapixels:g}: expected above 0, at most {_MOST_MEGAPIXELS:g}")
     return round(megapixels * 1e6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LargeImageOption:
+    """``--max-megapixels``."""
+
+    max_megapixels: Annotated[
+        float,
+        Option("Largest image in megapixels; larger ones are left out and named. Each takes 3 MB a megapixel."),
+    ] = 64.0
+
+    @property
+    def max_pixels(self) -> int:
+        """The same in pixels. Raises :class:`UsageError`."""
+        return pixel_limit(self.max_megapixels)

@@ -138,10 +138,8 @@ def decode(data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS, color
     pixels = header.width * header.height
     if pixels > max_pixels:
         raise ImageError(
-            f"{name}: {header.width} x {header.height} pixels exceed the limit of {max_pixels / 1e6:g} "
-            "megapixels; "
-            "make the image smaller, or raise the limit if you trust the file: --max-megapixels of train, val, doctor "
-            "and predict"
+            f"{name}: {header.width} x {header.height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels; "
+            "make the image smaller, or raise --max-megapixels if you trust the file"
         )
     try:
         if header.bits > 8:

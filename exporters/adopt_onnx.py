@@ -355,15 +355,16 @@ def _images(manifest: Manifest, options: AdoptOptions) -> _Compared:
     files = list_files(options.data)
     paths = files.images
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _IMAGES)).astype(int)]
-    loaded = list(fitted_batches(chosen, manifest, 32))
+    loaded = list(fitted_batches(chosen, manifest, 32, max_pixels=options.max_pixels))
     count = sum(len(batch.images) for batch in loaded)
+    skipped = tuple(found for batch in loaded for found in batch.skipped)
     if not count:
-        raise DataError(f"{options.data}: none of the images can be read")
+        first = f"; first error: {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+        raise DataError(f"{options.data}: none of the images can be read{first}")
     of_all = f"{count} images" if len(chosen) == len(paths) else f"{count} of {len(paths):,} images"
     images, which = np.concatenate([batch.images for batch in loaded]), f"{of_all} of {options.data}"
     if len(np.unique(images, axis=0)) < _FEWEST:  # equal answers to one image prove nothing of a batch
         images, which = np.concatenate([images, made]), f"{which} and {len(made)} synthetic ones"
-    skipped = tuple(skipped for batch in loaded for skipped in batch.skipped)
     return _Compared(images, which, count, files.left_out, skipped)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from edgecnn.command_options import Option
 from edgecnn.errors import UsageError
-from edgecnn.image_size import height_width, read_image_size
+from edgecnn.image_size import LargeImageOption, height_width, read_image_size
 from edgecnn.manifest import Interpolation, Resize
 
 __all__ = ["OPSET", "AdoptOptions", "ExportOptions", "Layout", "QuantizeOptions", "ScoreKind", "TargetName"]
@@ -25,7 +25,7 @@ _GOLDEN = "Images of the golden samples; data: images of --data, which the file 
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(LargeImageOption):
     """Options of ``edgecnn export``."""
 
     weights: Annotated[
@@ -51,7 +51,7 @@ class ExportOptions:
 
 
 @dataclass(frozen=True)
-class QuantizeOptions:
+class QuantizeOptions(LargeImageOption):
     """Options of ``edgecnn quantize``."""
 
     method: Annotated[
@@ -85,7 +85,7 @@ def _read_size(text: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class AdoptOptions:
+class AdoptOptions(LargeImageOption):
     """Options of ``edgecnn adopt``.
 
     Mean and standard deviation count pixels from 0 to 1, as torchvision does; one number, or one per channel.

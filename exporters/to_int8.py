@@ -190,8 +190,9 @@ def quantize_for(
 def _choose(data: Path, session: ModelSession, options: QuantizeOptions) -> QuantizationImages:
     check_rate(session.manifest, options.fps)
     if session.manifest.temporal is not None:
-        return choose_clips(data, session, options.samples, options.seed, options.fps)
-    return choose_images(data, session, options.samples, options.seed)
+        clips = choose_clips(data, session, options.samples, options.seed, options.fps)
+        return replace(clips, max_pixels=options.max_pixels)
+    return replace(choose_images(data, session, options.samples, options.seed), max_pixels=options.max_pixels)
 
 
 def _methods(options: QuantizeOptions) -> tuple[str, ...]:

@@ -211,12 +211,12 @@ def _parity_images(backend: TorchBackend, options: ExportOptions) -> tuple[Image
     manifest = backend.manifest
     if options.data is not None:
         chosen = select_eval_images(options.data, manifest, backend.split_record, labels_needed=False)
-        return _load(chosen.paths, manifest), f"{chosen.note} of {options.data}"
+        return _load(chosen.paths, manifest, options.max_pixels, f"{chosen.note} of {options.data}")
     run_data = _run_data(backend.file)
     if run_data is not None:
         with contextlib.suppress(DataError, InputNotFoundError):  # moved or changed since: not a fault of the export
             chosen = select_eval_images(run_data, manifest, backend.split_record, labels_needed=False)
-            return _load(chosen.paths, manifest), chosen.note
+            return _load(chosen.paths, manifest, options.max_pixels, chosen.note)
     if options.golden == "data":
         raise UsageError("--golden data: the dataset of the run does not exist any more; give images with --data")
     return synthetic_images(manifest.input.height, manifest.input.width), "synthetic images; give real ones with --data"
@@ -232,12 +232,15 @@ def _run_data(checkpoint: str) -> Path | None:
     return data if data.is_dir() else None
 
 
-def _load(paths: Sequence[Path], manifest: Manifest) -> Image:
+def _load(paths: Sequence[Path], manifest: Manifest, max_pixels: int, which: str) -> tuple[Image, str]:
+    """At most a few of the images, and what they are; those that cannot be read are named."""
     chosen = [paths[i] for i in np.linspace(0, len(paths) - 1, min(len(paths), _PARITY_IMAGES)).astype(int)]
-    loaded = [batch.images for batch in fitted_batches(chosen, manifest, 32)]
-    if not sum(len(images) for images in loaded):
-        raise DataError(f"{paths[0].parent}: no image can be read")
-    return np.concatenate(loaded)
+    loaded = list(fitted_batches(chosen, manifest, 32, max_pixels=max_pixels))
+    skipped = [f"{found.path}: {found.reason}" for batch in loaded for found in batch.skipped]
+    if len(skipped) == len(chosen):
+        raise DataError(f"{paths[0].parent}: no image can be read; {skipped[0]}")
+    left_out = f"; {len(skipped)} of them cannot be read, such as {skipped[0]}" if skipped else ""
+    return np.concatenate([batch.images for batch in loaded]), which + left_out
 
 
 def _golden(session: ModelSession, manifest: Manifest, images: Image, options: ExportOptions) -> GoldenSamples | None:

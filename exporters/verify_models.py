@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.evaluation.parity import VerifiableModel, VerifyResult, compare_models
+from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Progress
 from edgecnn.runtime.analysis.divergence import locate_divergence
 from edgecnn.runtime.session.model_file import is_checkpoint
@@ -36,6 +37,7 @@ def verify(
     ep: str = "cpu",
     progress: Progress | None = None,
     fps: float | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> VerifyResult:
     """Compares forms of one model with a reference, from image file to label.
 
@@ -50,12 +52,12 @@ def verify(
         ep: execution provider for the model files.
         progress: receives the number of images or clips done.
         fps: frames per second of clips that are folders of frames; None: that of the training clips.
+        max_pixels: of an image or frame; larger ones are skipped.
 
     Raises:
         EdgeCNNError: a file cannot be opened, or the dataset cannot be read. A failed gate raises nothing; see
             ``passed`` of the result.
     """
     opened = [open_model(path, ep) for path in (reference, *candidates)]
-    return locate_divergence(
-        compare_models(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress, fps), opened
-    )
+    result = compare_models(opened[0], opened[1:], Path(data), max_drop, min_agreement, progress, fps, max_pixels)
+    return locate_divergence(result, opened, fps)

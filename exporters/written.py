@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -44,6 +45,7 @@ class Parity:
     unknown_max_diff: float | None = (
         None  # of an unknown score, relative where it is larger than 1; None where the graph gives none
     )
+    unit: Literal["images", "steps"] = "images"  # what ``images`` counts; steps: of the clips of a recurrent model
 
 
 @dataclass(frozen=True, kw_only=True)

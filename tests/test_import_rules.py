@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn._version": set(),
     "edgecnn.atomic": {"edgecnn.errors"},
     "edgecnn.folder_lock": {"edgecnn.errors"},
-    "edgecnn.image_size": {"edgecnn.errors"},
+    "edgecnn.image_size": {"edgecnn.errors", "edgecnn.command_options"},
     "edgecnn.manifest": {"edgecnn.errors"},
     "edgecnn.metrics": {"edgecnn.evaluation"},
     "edgecnn.image": NUMERIC,
@@ -62,7 +62,12 @@ ALLOWED: dict[str, set[str]] = {
     "exporters": {*HEADS, "edgecnn.runtime", "edgecnn.training", "torch", "onnx", "onnxruntime"},
 }
 FREE = ("edgecnn", "edgecnn.__main__")  # and the command line, which imports anything, inside its commands
-DECLARATIONS = {"edgecnn.command_options", "edgecnn.training.options", "exporters.options"}  # of options; light
+DECLARATIONS = {  # of options; light
+    "edgecnn.command_options",
+    "edgecnn.image_size",
+    "edgecnn.training.options",
+    "exporters.options",
+}
 HEAVY = {"numpy", "cv2", "torch", "onnx", "onnxruntime", "rich", "matplotlib"}
 MAX_FILES = 15
 LISTS = {

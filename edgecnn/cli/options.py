@@ -18,7 +18,6 @@ __all__ = [
     "HealthOption",
     "IntervalOption",
     "JsonOption",
-    "LargeImageOption",
     "ProviderOption",
     "SessionOptions",
     "StreamStartOption",
@@ -31,23 +30,6 @@ class JsonOption:
     """``--json``."""
 
     json: Annotated[bool, Option("Print the result as one JSON object on standard output.", repeated=False)] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class LargeImageOption:
-    """``--max-megapixels``."""
-
-    max_megapixels: Annotated[
-        float,
-        Option("Largest image in megapixels; larger ones are left out and named. Each takes 3 MB a megapixel."),
-    ] = 64.0
-
-    @property
-    def max_pixels(self) -> int:
-        """The same in pixels. Raises :class:`UsageError`."""
-        from edgecnn.image_size import pixel_limit
-
-        return pixel_limit(self.max_megapixels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,16 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from edgecnn.cli.options import (
-    FrameRateOption,
-    HealthOption,
-    IntervalOption,
-    LargeImageOption,
-    SessionOptions,
-    StreamStartOption,
-)
+from edgecnn.cli.options import FrameRateOption, HealthOption, IntervalOption, SessionOptions, StreamStartOption
 from edgecnn.cli.prediction_lines import LineFormat
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 __all__ = ["PredictOptions"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from edgecnn.cli.output import note
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.smoothing.smoother import SmoothingOptions
     from edgecnn.runtime.sources import Counters, LiveOptions
     from edgecnn.runtime.sources.files import FolderListing
+    from edgecnn.runtime.streaming.annotate import Album
 
 __all__ = ["predict"]
 
@@ -95,9 +96,10 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
     )
     opened.enter_context(stream)
     if o.save or o.show:
-        from edgecnn.runtime.streaming.annotate import Album, Window
+        from edgecnn.runtime.streaming.annotate import Window
 
-        album, window = opened.enter_context(Album(o.save, o.every)) if o.save else None, Window() if o.show else None
+        album = opened.enter_context(_locked_album(o.save, o.every)) if o.save else None
+        window = Window() if o.show else None
     else:
         album = window = None
 
@@ -117,6 +119,17 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
             if window.closed:
                 break
     return stream.statuses
+
+
+@contextmanager
+def _locked_album(folder: Path, every: int) -> Iterator[Album]:
+    from edgecnn.atomic import make_folder
+    from edgecnn.folder_lock import folder_lock
+    from edgecnn.runtime.streaming.annotate import Album
+
+    make_folder(folder)
+    with folder_lock(folder, "--save", note), Album(folder, every) as album:
+        yield album
 
 
 def _live_options(o: PredictOptions) -> LiveOptions | None:

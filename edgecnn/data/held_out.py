@@ -47,10 +47,10 @@ def choose_held_out(items: Sequence[InSplit], seen: Splits, which: EvalSplit | N
     # What the model remembers counts first; of the items that came later, the folder that they were put into
     sides = [known or item.split for item, known in zip(items, seen, strict=True)]
     if which is None:  # items of the run that were neither trained on nor set aside for the final test
-        evaluated: Split | None = "val" if any(side in ("val", None) for side in sides) else "test"
+        evaluated: Split = "val" if any(side in ("val", None) for side in sides) else "test"
         chosen = [i for i, side in enumerate(sides) if side == evaluated or (evaluated == "val" and side is None)]
     else:
-        chosen = [i for i, side in enumerate(sides) if side == which]
+        evaluated, chosen = which, [i for i, side in enumerate(sides) if side == which]
     later = sum(seen[i] is None for i in chosen) if any(seen) else 0
     added = f", {later} of them added since training" if later else ""
     said = (
@@ -58,7 +58,7 @@ def choose_held_out(items: Sequence[InSplit], seen: Splits, which: EvalSplit | N
         if which is None
         else f"the {len(chosen)} {noun} of the split '{which}'{added}{_trained_on_there(items, seen, which)}"
     )
-    return Choice(tuple(chosen), True, said + (_not_evaluated(sides, seen) if which is None else ""))
+    return Choice(tuple(chosen), True, said + (_not_evaluated(sides, seen, evaluated) if which is None else ""))
 
 
 def _trained_on_there(items: Sequence[InSplit], seen: Splits, which: EvalSplit) -> str:
@@ -67,12 +67,11 @@ def _trained_on_there(items: Sequence[InSplit], seen: Splits, which: EvalSplit) 
     return f"; {moved} more in it are left out, since the model was trained on them" if moved else ""
 
 
-def _not_evaluated(sides: Splits, seen: Splits) -> str:
-    """Items that came later and lie in `train` or `test`."""
+def _not_evaluated(sides: Splits, seen: Splits, evaluated: Split) -> str:
+    """Items in `train` that came later, and those in `test` where the others are evaluated."""
     later = [side for side, known in zip(sides, seen, strict=True) if known is None]
-    told = [
-        f"; {count} new ones in {side} are not among them{remedy}"
-        for side, remedy in (("train", ""), ("test", " (--split test)"))
-        if (count := later.count(side))  # type: ignore[arg-type]
-    ]
-    return "".join(told)
+    told = f"; {later.count('train')} new ones in train are not among them" if "train" in later else ""
+    if evaluated == "test" or "test" not in sides:
+        return told
+    new = f", {later.count('test')} of them new," if "test" in later else ""
+    return f"{told}; {sides.count('test')} in test{new} are not among them (edgecnn val --split test)"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgecnn.data.folder_files import FolderFiles, list_class_files, list_files, list_folders, loose_files
 from edgecnn.data.left_out import LeftOut, Reason, in_place_of_images
-from edgecnn.data.split_names import class_key, matching_class, split_of_name
+from edgecnn.data.split_names import class_key, matching_class, split_of_name, splits_of_names
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, InputNotFoundError
 
@@ -140,17 +140,20 @@ def _of_this_folder(files: FolderFiles, root: Path) -> list[LeftOut]:
 
 def _refuse_split_inside_classes(root: Path, folders: Sequence[Path]) -> None:
     """Raises :class:`DataError` where `train` and `test` lie in the class folders, or one folder deeper than given."""
-    if not folders:
+    split = [folder for folder in folders if _holds_splits(folder)]
+    if not split or any(list_class_files(folder).images for folder in folders if folder not in split):
         return
-    inside = [{split_of_name(sub.name) for sub in list_folders(folder)} for folder in folders]
-    if not all("train" in names and names & {"val", "test"} for names in inside):
-        return
-    if len(folders) == 1:
-        raise DataError(f"{root}: the splits lie in its folder {folders[0].name}; give {folders[0]}")
+    if len(split) == 1:
+        raise DataError(f"{root}: the splits lie in its folder {split[0].name}; give {split[0]}")
     raise DataError(
-        f"{root}: its class folders hold split folders ({folders[0] / 'train'} …), so that training and test images "
-        f"would be mixed; put the classes into the splits: {root / 'train' / folders[0].name}"
+        f"{root}: its class folders hold split folders ({split[0] / 'train'} …), so that training and test images "
+        f"would be mixed; put the classes into the splits: {root / 'train' / split[0].name}"
     )
+
+
+def _holds_splits(folder: Path) -> bool:
+    found = {*splits_of_names(sub.name for sub in list_folders(folder)).values()}
+    return "train" in found and len(found) > 1
 
 
 # train, val and test
@@ -162,27 +165,32 @@ def _split_folders(folders: Sequence[Path]) -> list[tuple[Path, Split]]:
     They are splits where all folders have the names of splits; or where `train` holds class folders and nothing else,
     and another split, or no further folder with images, lies beside.
     """
-    named = [(folder, split) for folder in folders if (split := split_of_name(folder.name))]
+    found = splits_of_names(folder.name for folder in folders)
+    named = [(_inner(folder, split), split) for folder in folders if (split := found.get(folder.name))]
     if not named:
         return []
-    if len(named) < len(folders):
-        holds_classes = any(split == "train" and _holds_classes(folder) for folder, split in named)
-        others = [folder for folder in folders if split_of_name(folder.name) is None]
-        beside = len({split for _, split in named}) > 1 or not any(list_class_files(folder).images for folder in others)
-        if not (holds_classes and beside):
+    if len(named) < len(folders) or not all(split_of_name(name) for name in found):
+        several = len({split for _, split in named}) > 1
+        fewest = 1 if several else 2
+        if not any(split == "train" and _holds_classes(folder, fewest) for folder, split in named):
             return []
-    return sorted(((_inner(folder, split), split) for folder, split in named), key=lambda item: SPLITS.index(item[1]))
+        others = [folder for folder in folders if folder.name not in found]
+        if not several and any(list_class_files(folder).images for folder in others):
+            return []
+    return sorted(named, key=lambda item: SPLITS.index(item[1]))
 
 
-def _holds_classes(folder: Path) -> bool:
-    inner = _inner(folder, split_of_name(folder.name))
-    return len(list_folders(inner)) > 1 and not any(file.reason == "no_class_folder" for file in loose_files(inner))
+def _holds_classes(folder: Path, fewest: int) -> bool:
+    return len(list_folders(folder)) >= fewest and not any(
+        file.reason == "no_class_folder" for file in loose_files(folder)
+    )
 
 
-def _inner(folder: Path, split: Split | None) -> Path:
-    """`train/train`, as some archives are packed, is `train`."""
+def _inner(folder: Path, split: Split) -> Path:
+    """`train/train` and `seg_train/seg_train`, as some archives are packed, are `train` and `seg_train`."""
     inside = list_folders(folder)
-    if len(inside) == 1 and split_of_name(inside[0].name) == split and not loose_files(folder):
+    named_alike = len(inside) == 1 and (inside[0].name == folder.name or split_of_name(inside[0].name) == split)
+    if named_alike and not loose_files(folder):
         return inside[0]
     return folder
 

@@ -32,6 +32,7 @@ _TINY_PX = 32
 # Of 32-pixel photographs, pretrained networks answered most right at 112 pixels (docs/benchmarks.md)
 _SMALL_PX, _SMALL_IMGSZ = 64, 112
 _HUGE_PIXELS = 16_000_000
+_FEWEST_DEEP = 3  # files of 16 bits a channel, before their range says anything
 _BLANK = 2.0  # levels (standard deviation)
 _IMBALANCE_NOTED, _IMBALANCE_WARNED = 3, 10
 _FEW = 10  # images a class: of so many, two are held out
@@ -102,6 +103,7 @@ def check_data(
         *_balance(sizes, names),
         *_copies(facts, copies or copies_of(facts), names),
         *_pixels(facts, names, input_px),
+        *_range(facts, names),
         *_blank(facts, names),
         *_orientation(facts, names),
         *check_sequences(
@@ -331,6 +333,20 @@ def _pixels(facts: Sequence[ImageStats], names: Names, input_px: int | None) -> 
             "slows reading without a benefit"
         )
         yield Finding("note", what, names.some(f.file.path for f in huge), "resize them once, to about 1,000 pixels")
+
+
+def _range(facts: Sequence[ImageStats], names: Names) -> Iterator[Finding]:
+    """Files of 16 bits that all lack the upper bits: a sensor of 13 to 15 bits. Fewer bits are refused when read."""
+    deep = [f for f in facts if f.brightest is not None]
+    largest = max((f.brightest or 0 for f in deep), default=255)
+    if len(deep) >= _FEWEST_DEEP and 0 < largest < 128:
+        used = 8 + largest.bit_length()
+        what = (
+            f"the {len(deep)} images of 16 bits a channel use at most {used} of them: they are seen "
+            f"{1 << (16 - used)} times as dark as they may be meant"
+        )
+        remedy = f"if the camera gives {used} bits, multiply the values by {1 << (16 - used)} when you write the files"
+        yield Finding("warning", what, names.some(f.file.path for f in deep), remedy)
 
 
 def _blank(facts: Sequence[ImageStats], names: Names) -> Iterator[Finding]:

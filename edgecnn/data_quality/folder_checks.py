@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgecnn.data.image_folder import ImageFolder
 from edgecnn.data.left_out import Reason
-from edgecnn.data.split_names import split_of_name
+from edgecnn.data.split_names import splits_of_names
 from edgecnn.data_quality.finding import Finding, Level
 from edgecnn.data_quality.wording import Names, count, few
 
@@ -108,7 +108,7 @@ def _layout(folder: ImageFolder, names: Names) -> Iterator[Finding]:
             "put them into one folder per class",
         )
         return
-    if meant := [name for name in folder.class_names if split_of_name(name) and not folder.ready_split]:
+    if (meant := splits_of_names(folder.class_names)) and not folder.ready_split:
         what = f"{', '.join(meant)}: interpreted as classes, because there are other folders beside them"
         yield Finding("warning", what, names.root, "keep only train, val and test there, or rename them")
     yield from _alike_names(folder, names)

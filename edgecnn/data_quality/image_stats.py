@@ -17,6 +17,7 @@ from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
 from edgecnn.image.jpeg_quantization import jpeg_quantization
+from edgecnn.image.webp_quantizer import webp_quantizer
 from edgecnn.preprocess import MAX_PIXELS, Image, decode, read_bytes
 
 __all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]
@@ -48,6 +49,8 @@ class ImageStats:
     grey: bool  # shows no colour, however it is stored
     contrast: float  # standard deviation of its levels
     quantization: float | None = None  # of a JPEG: mean step of the brightness
+    webp_quantizer: int | None = None  # of a lossy WebP: index of its step
+    brightest: int | None = None  # of a file of 16 bits a channel: its largest level, of 255
 
     @property
     def shorter_side(self) -> int:
@@ -90,11 +93,12 @@ def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStat
     """
     height, width = image.shape[:2]
     grey = _is_grey(image)
+    header = read_header(data)
     return ImageStats(
         file=file,
         digest=content_digest(data),
         thumbnail=thumbnail(image),
-        format=read_header(data).format,
+        format=header.format,
         size_bytes=len(data),
         width=width,
         height=height,
@@ -102,6 +106,8 @@ def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStat
         grey=grey,
         contrast=_contrast(image, together=grey),
         quantization=jpeg_quantization(data),
+        webp_quantizer=webp_quantizer(data),
+        brightest=int(image.max()) if header.bits > 8 else None,
     )
 
 

@@ -26,11 +26,13 @@ _MIN_CHANCE = 2.2  # times sqrt(1 / n + 1 / m): chance comes to that in one of 8
 
 @dataclass(frozen=True)
 class _Property:
-    values: Callable[[ImageStats], str | float]
+    values: Callable[[ImageStats], str | float | None]  # None: the file is left out of the comparison
     unit: str  # for figures; empty: the value is a word
     remedy: str
+    files: str = ""  # which files are compared; empty: all
 
 
+_ENCODE_ALIKE = "encode all images in the same way, from the same kind of source"
 _PROPERTIES = {
     "format": _Property(lambda f: f.format, "", "convert all images to one format, from the same kind of source"),
     "colour": _Property(
@@ -49,9 +51,16 @@ _PROPERTIES = {
     "shape": _Property(lambda f: f.width / f.height, "aspect ratio", "crop all images to one aspect ratio"),
     "compression": _Property(
         # Not bits per pixel: these differ by what the images show, and tell nothing of lossless files
-        lambda f: f.quantization or 0.0,
-        "(mean JPEG quantization step)",
-        "encode all images in the same way, from the same kind of source",
+        lambda f: f.quantization,
+        "(mean quantization step)",
+        _ENCODE_ALIKE,
+        "JPEG files",
+    ),
+    "WebP compression": _Property(
+        lambda f: f.webp_quantizer or 0 if f.format == "WebP" else None,
+        "(quantizer index, 0 for lossless)",
+        _ENCODE_ALIKE,
+        "WebP files",
     ),
 }
 
@@ -66,12 +75,12 @@ class _Difference:
 
 def find_label_leakage(facts: Sequence[ImageStats], where: str) -> Iterator[Finding]:
     """Yields one finding per property that predicts the label, for the class where it does so most."""
-    labels = np.array([f.file.class_name or "" for f in facts])
-    classes = sorted(set(labels))
-    if len(classes) < 2:
-        return
     for name, prop in _PROPERTIES.items():
-        values = [prop.values(f) for f in facts]
+        compared = [(f.file.class_name or "", value) for f in facts if (value := prop.values(f)) is not None]
+        labels, values = np.array([label for label, _ in compared]), [value for _, value in compared]
+        classes = sorted(set(labels))
+        if len(classes) < 2:
+            continue
         differences = [d for c in classes if (d := _difference(c, labels == c, values, prop.unit))]
         if not differences:
             continue
@@ -82,7 +91,10 @@ def find_label_leakage(facts: Sequence[ImageStats], where: str) -> Iterator[Find
             else ""
         )
         level: Level = "warning" if worst.share - worst.others >= _WARNED else "note"
-        shares = f"{worst.share:.0%} of '{worst.class_name}' are {worst.words}, {worst.others:.0%} of the others"
+        of_files = f"the {prop.files} of " if prop.files else ""
+        shares = (
+            f"{worst.share:.0%} of {of_files}'{worst.class_name}' are {worst.words}, {worst.others:.0%} of the others"
+        )
         yield Finding(level, f"{name} predicts the label (label leakage): {shares}{more}", where, prop.remedy)
 
 

@@ -20,6 +20,7 @@ from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceErro
 from edgecnn.evaluation.evaluate import DatasetPredictions, ValResult
 from edgecnn.evaluation.step_model import StepModel, Stepper, StepResult
 from edgecnn.manifest import Manifest
+from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Progress
 
 __all__ = [
@@ -38,16 +39,17 @@ class ClipPredictions(DatasetPredictions):
     steps: NDArray[np.float32]  # [M, C] probabilities after each step of all clips, one clip after the other
 
 
-def clip_reader(manifest: Manifest, fps: float | None) -> ClipReader:
+def clip_reader(manifest: Manifest, fps: float | None, max_pixels: int = MAX_PIXELS) -> ClipReader:
     """A reader of clips with the model's input size, preprocessing and time between steps.
 
     Args:
         manifest: of a recurrent model.
         fps: frames per second of folders of frames; None: that of the training clips.
-
+        max_pixels: of a frame; larger ones are refused.
     """
     assert manifest.temporal is not None
-    return ClipReader(manifest.input, manifest.preprocess, manifest.temporal.frame_interval_s, clip_rate(manifest, fps))
+    interval_s = manifest.temporal.frame_interval_s
+    return ClipReader(manifest.input, manifest.preprocess, interval_s, clip_rate(manifest, fps), max_pixels)
 
 
 def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> list[StepResult]:
@@ -65,15 +67,19 @@ def classify_clip(model: StepModel, reader: ClipReader, clip: Path) -> list[Step
 
 
 def read_clips(
-    model: StepModel, clips: Sequence[Path], fps: float | None, progress: Progress | None = None
+    model: StepModel,
+    clips: Sequence[Path],
+    fps: float | None,
+    progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ClipPredictions:
-    """Runs the model over every clip.
+    """Runs the model over every clip; those with frames of more than ``max_pixels`` are skipped.
 
     Raises:
         DataError: no clip can be read.
     """
     start = time.perf_counter()
-    reader = clip_reader(model.manifest, fps)
+    reader = clip_reader(model.manifest, fps, max_pixels)
     indices: list[int] = []
     skipped: list[Skipped] = []
     steps: list[NDArray[np.float32]] = []
@@ -110,6 +116,7 @@ def validate_clips(
     *,
     fps: float | None = None,
     progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ValResult:
     """Evaluates a recurrent model on labelled clips, by the answer at the end of each.
 
@@ -122,11 +129,12 @@ def validate_clips(
         which: a split; None: every clip that the model was not trained on.
         fps: frames per second of folders of frames; None: that of the training clips.
         progress: receives the number of clips done.
+        max_pixels: of a frame; clips with larger ones are skipped.
 
     Raises:
         InputNotFoundError: the folder does not exist.
         DataError: the folder has no clips with classes of this model, or no clip can be read.
     """
     evaluated = select_eval_clips(data, model.manifest, record, which)
-    predictions = read_clips(model, evaluated.paths, fps, progress)
+    predictions = read_clips(model, evaluated.paths, fps, progress, max_pixels)
     return ValResult.of(evaluated, predictions, model.manifest.labels)

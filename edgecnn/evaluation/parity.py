@@ -14,6 +14,7 @@ from edgecnn.data.clips.eval_clips import select_eval_clips
 from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.left_out import left_out_note
+from edgecnn.data.loading import Skipped
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.evaluate import DatasetPredictions, ModelBackend, read_probabilities
@@ -21,6 +22,7 @@ from edgecnn.evaluation.evaluate_clips import ClipPredictions, read_clips
 from edgecnn.evaluation.metrics import mean_kl, signal_to_noise_db
 from edgecnn.evaluation.step_model import StepModel
 from edgecnn.manifest import Manifest
+from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Progress
 
 __all__ = ["Divergence", "Flip", "FrameParity", "Stage", "VerifiableModel", "VerifyResult", "compare_models"]
@@ -105,6 +107,7 @@ class VerifyResult:
     first_divergence: Divergence | None
     note: str  # which images were evaluated
     unit: Literal["images", "clips"] = "images"  # what was evaluated
+    skipped: tuple[Skipped, ...] = ()  # images or clips that the reference could not read
 
 
 def compare_models(
@@ -115,6 +118,7 @@ def compare_models(
     min_agreement: float = 0.98,
     progress: Progress | None = None,
     fps: float | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> VerifyResult:
     """Runs every form on every image or clip, with its own preprocessing, and compares the predictions.
 
@@ -126,6 +130,7 @@ def compare_models(
         min_agreement: smallest allowed share of equal predictions, as a fraction.
         progress: receives the number of images or clips done, over all stages.
         fps: frames per second of clips that are folders of frames; None: that of the training clips.
+        max_pixels: of an image or frame; larger ones are skipped.
 
     Raises:
         UsageError: a candidate has different labels, or is recurrent in another way.
@@ -142,7 +147,10 @@ def compare_models(
         else select_eval_images(data, reference.manifest, record, labels_needed=False)
     )
     models = (reference, *candidates)
-    predictions = [_read(model, evaluated.paths, i, len(models), progress, fps) for i, model in enumerate(models)]
+    predictions = [
+        _read(model, evaluated.paths, _told(progress, i, len(models), model.file), fps, max_pixels)
+        for i, model in enumerate(models)
+    ]
     paths = [evaluated.paths[i] for i in predictions[0].indices]
     truth = np.array([evaluated.truth[i] for i in predictions[0].indices]) if evaluated.truth else None
     stages = tuple(
@@ -157,6 +165,7 @@ def compare_models(
         first_divergence=first,
         note=evaluated.note + left_out_note(evaluated.left_out),
         unit=unit,
+        skipped=predictions[0].skipped,
     )
 
 
@@ -180,16 +189,22 @@ def _family(manifest: Manifest) -> str:
     return "a model of single images" if temporal is None else f"a recurrent model ({temporal.kind})"
 
 
-def _read(
-    model: VerifiableModel, paths: Sequence[Path], i: int, of: int, progress: Progress | None, fps: float | None
-) -> DatasetPredictions:
+def _told(progress: Progress | None, i: int, of: int, file: str) -> Progress:
+    """The progress of one of several models."""
+
     def told(done: int, total: int, note: str = "") -> None:
         if progress:
-            progress(i * total + done, of * total, note or model.file)
+            progress(i * total + done, of * total, note or file)
 
+    return told
+
+
+def _read(
+    model: VerifiableModel, paths: Sequence[Path], progress: Progress, fps: float | None, max_pixels: int
+) -> DatasetPredictions:
     if model.manifest.temporal is not None:
-        return read_clips(cast("StepModel", model), paths, clip_rate(model.manifest, fps), told)
-    return read_probabilities(model, paths, told)
+        return read_clips(cast("StepModel", model), paths, clip_rate(model.manifest, fps), progress, max_pixels)
+    return read_probabilities(model, paths, progress, max_pixels=max_pixels)
 
 
 def _answered(found: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

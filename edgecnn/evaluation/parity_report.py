@@ -6,9 +6,11 @@ from pathlib import Path
 
 import cv2
 
+from edgecnn.data.clips.clip_frames import first_frame
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.html_page import image_tag, page, text
 from edgecnn.evaluation.parity import Flip, Stage, VerifyResult
+from edgecnn.image_size import MOST_PIXELS
 from edgecnn.preprocess import Image, read_image
 
 __all__ = ["parity_page"]
@@ -30,14 +32,17 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; } .gone { width: 160px; 
 
 
 def parity_page(result: VerifyResult) -> str:
-    """Returns the HTML of the page. Images that cannot be read any more are shown as grey boxes."""
+    """Returns the HTML of the page. Of clips, the first frame is shown.
+
+    Images and clips that cannot be read any more are shown as grey boxes.
+    """
     body = [
         f"<h1>Forms of one model on {result.images} {result.unit}</h1>",
         _verdict(result),
         f"<p>Evaluated {text(result.note)}.</p>",
         _table(result),
     ]
-    body += [_flips(stage) for stage in result.stages if stage.flips]
+    body += [_flips(stage, of_clips=result.unit == "clips") for stage in result.stages if stage.flips]
     return page("EdgeCNN: verify", _STYLE, "\n".join(body))
 
 
@@ -69,14 +74,14 @@ def _row(stage: Stage) -> tuple[str, ...]:
     )
 
 
-def _flips(stage: Stage) -> str:
+def _flips(stage: Stage, *, of_clips: bool) -> str:
     more = f"<p>… and {len(stage.flips) - _MAX_FLIPS} more.</p>" if len(stage.flips) > _MAX_FLIPS else ""
-    figures = "".join(_figure(flip) for flip in stage.flips[:_MAX_FLIPS])
+    figures = "".join(_figure(flip, of_clips=of_clips) for flip in stage.flips[:_MAX_FLIPS])
     return f'<h2>Changed predictions of {text(stage.file)}</h2><div class="flips">{figures}</div>{more}'
 
 
-def _figure(flip: Flip) -> str:
-    image = _thumbnail(Path(flip.image))
+def _figure(flip: Flip, *, of_clips: bool) -> str:
+    image = _thumbnail(Path(flip.image), of_clips=of_clips)
     shown = (
         '<div class="gone"></div>' if image is None else image_tag(image, flip.image, image.shape[1], image.shape[0])
     )
@@ -86,9 +91,9 @@ def _figure(flip: Flip) -> str:
     )
 
 
-def _thumbnail(path: Path) -> Image | None:
+def _thumbnail(path: Path, *, of_clips: bool) -> Image | None:
     try:
-        image = read_image(path)
+        image = first_frame(path, MOST_PIXELS) if of_clips else read_image(path, MOST_PIXELS)
     except EdgeCNNError:
         return None
     scale = _THUMBNAIL_PX / max(image.shape[:2])

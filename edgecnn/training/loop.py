@@ -208,8 +208,9 @@ def _resume(
     progressed, data = checkpoint.progressed, task.examples
     assert progressed is not None  # _as_begun saw to it
     if checkpoint.manifest.training.data_sha256 != data.sha256:
+        table = "" if options.per_frame is None else f" with the labels of {options.per_frame}"
         raise CheckpointError(
-            f"{data.root}: not the data that {run.root} was begun with; give those, or begin another run"
+            f"{data.root}{table}: not the data that {run.root} was begun with; give those, or begin another run"
         )
     learner.resume(checkpoint.weights, progressed.learner)
     state.resume(progressed, options.epochs if options.epochs != progressed.options["epochs"] else None)

@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from edgecnn.command_options import Argument, Option, as_field_values
+from edgecnn.errors import UsageError
 from edgecnn.image_size import ImageSize, read_image_size
 from edgecnn.manifest import TemporalKind
 
 __all__ = ["BestBy", "TrainOptions"]
 
 BestBy = Literal["top1", "macro-f1", "nll"]
+_SEEDS = 2**63  # torch's
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of ``edgecnn train``, declared only here. None means the value of the recipe or the network."""
+    """Options of ``edgecnn train``, declared only here. None means the value of the recipe or the network.
+
+    Raises :class:`UsageError` for a number of threads or a seed below 0.
+    """
 
     data: Annotated[Path, Argument("Folder of images: one folder per class, or that under train, val and test.")]
     out: Annotated[
@@ -168,6 +173,12 @@ class TrainOptions:
         ),
     ] = False
     force: Annotated[bool, Option("Replace the run in --out.", repeated=False)] = False
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"--workers {self.workers}: expected at least 1 thread")
+        if not 0 <= self.seed < _SEEDS:
+            raise UsageError(f"--seed {self.seed}: expected 0 to {_SEEDS - 1:,}")
 
     @staticmethod
     def from_record(record: Mapping[str, Any], **changes: Any) -> TrainOptions:

@@ -122,8 +122,8 @@ class BgrConverter:
         """
         if frame.width * frame.height > max_pixels:
             raise ImageError(
-                f"frame: {frame.width} x {frame.height} pixels are more than the limit of {max_pixels / 1e6:g} "
-                "megapixels"
+                f"frame: {frame.width} x {frame.height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels; "
+                "make the video smaller, or raise --max-megapixels if you trust its source"
             )
         try:  # bicubic as OpenCV's reader has it: of 8-bit video it gives the same pixels
             bgr = self._reformatter.reformat(frame, format="bgr24", interpolation="BICUBIC", threads=self._threads)

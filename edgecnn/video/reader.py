@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from edgecnn.errors import ImageError, InputNotFoundError, SourceError
+from edgecnn.image_size import MOST_PIXELS
 from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.video.decoder import BgrConverter, VideoDecoder
 from edgecnn.video.matroska import is_cut_short
@@ -97,7 +98,7 @@ def video_rate(path: str) -> float:
     """Frames a second as the file says, 25 where it does not."""
     try:
         with _open(path) as container:
-            return stream_rate(_video_stream(container, path, MAX_PIXELS))
+            return stream_rate(_video_stream(container, path, MOST_PIXELS))
     except (SourceError, InputNotFoundError):
         return _USUAL_RATE
 
@@ -115,7 +116,7 @@ def stated_frames(path: str) -> int | None:
     """
     try:
         with _open(path) as container:
-            stream = _video_stream(container, path, MAX_PIXELS)
+            stream = _video_stream(container, path, MOST_PIXELS)
             if stream.frames:
                 return stream.frames
             return round(container.duration / 1e6 * stream_rate(stream)) if container.duration else None
@@ -142,6 +143,7 @@ def _video_stream(container: InputContainer, path: str, max_pixels: int) -> Vide
     stream = container.streams.video[0]
     if stream.width * stream.height > max_pixels:
         raise SourceError(
-            f"{path}: {stream.width} x {stream.height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels"
+            f"{path}: {stream.width} x {stream.height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels; "
+            "make the video smaller, or raise --max-megapixels if you trust the file"
         )
     return stream

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from edgecnn.data.left_out import left_out_note
 from edgecnn.data.loading import Skipped, fitted_batches
 from edgecnn.errors import DataError
 from edgecnn.evaluation.evaluate import DatasetPredictions, read_probabilities
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.progress import Progress
 from edgecnn.runtime.session.model_session import ModelSession
 
@@ -72,6 +72,7 @@ class QuantizationImages:
     truth: tuple[int, ...] | None  # of the evaluated; None without labels
     held_out: bool
     note: str
+    max_pixels: int = field(default=MAX_PIXELS, kw_only=True)  # larger images are skipped
 
     @property
     def noun(self) -> str:
@@ -86,7 +87,7 @@ class QuantizationImages:
         """
         batches: list[Image] = []
         skipped: list[Skipped] = []
-        for batch in fitted_batches(self.calibration, session.manifest, _LOADED):
+        for batch in fitted_batches(self.calibration, session.manifest, _LOADED, max_pixels=self.max_pixels):
             batches.append(batch.images)
             skipped += batch.skipped
             progress(sum(map(len, batches)) + len(skipped), len(self.calibration))
@@ -97,7 +98,7 @@ class QuantizationImages:
 
     def read(self, session: ModelSession, progress: Progress) -> DatasetPredictions:
         """Runs a model on what is evaluated. Raises :class:`DataError` if nothing can be read."""
-        return read_probabilities(session, self.evaluated, progress)
+        return read_probabilities(session, self.evaluated, progress, max_pixels=self.max_pixels)
 
 
 def require_enough(images: int, folder: Path) -> None:

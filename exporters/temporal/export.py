@@ -109,21 +109,21 @@ def _clips(backend: ClipBackend, options: ExportOptions, run_data: Path | None) 
     """Held-out clips of ``--data``, else of the run if they still exist, else clips made by code."""
     manifest = backend.manifest
     if options.data is not None:
-        return _read_clips(options.data, backend, f"clips of {options.data}")
+        return _read_clips(options.data, backend, f"clips of {options.data}", options.max_pixels)
     if run_data is not None:
         with contextlib.suppress(DataError, InputNotFoundError):  # moved or changed since: not a fault of the export
-            return _read_clips(run_data, backend, "held-out clips of the run")
+            return _read_clips(run_data, backend, "held-out clips of the run", options.max_pixels)
     if options.golden == "data":
         raise UsageError("--golden data: the dataset of the run does not exist any more; give clips with --data")
     made = synthetic_clips(manifest.input.height, manifest.input.width)
     return _Clips(made, "synthetic clips; give real ones with --data")
 
 
-def _read_clips(root: Path, backend: ClipBackend, source: str) -> _Clips:
+def _read_clips(root: Path, backend: ClipBackend, source: str, max_pixels: int) -> _Clips:
     manifest, temporal = backend.manifest, backend.manifest.temporal
     assert temporal is not None
     chosen = select_eval_clips(root, manifest, backend.split_record)
-    reader = ClipReader(manifest.input, manifest.preprocess, temporal.frame_interval_s, temporal.frame_rate)
+    reader = ClipReader(manifest.input, manifest.preprocess, temporal.frame_interval_s, temporal.frame_rate, max_pixels)
     found: list[Image] = []
     for i in np.linspace(0, len(chosen.paths) - 1, min(len(chosen.paths), _CLIPS)).astype(int):
         with contextlib.suppress(EdgeCNNError):
@@ -161,6 +161,7 @@ def _compare_steps(
         max_abs_diff=largest,
         top1_agreement=agreeing / done,
         unknown_max_diff=unknown if backend.score is not None else None,
+        unit="steps",
     )
 
 

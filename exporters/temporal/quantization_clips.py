@@ -63,7 +63,7 @@ class QuantizationClips(QuantizationImages):
         Raises:
             DataError: too few frames can be read.
         """
-        reader = clip_reader(session.manifest, self.fps)
+        reader = clip_reader(session.manifest, self.fps, self.max_pixels)
         skipped: list[Skipped] = []
         compared: list[Image] = []
         fitted: list[Image] = []
@@ -85,7 +85,7 @@ class QuantizationClips(QuantizationImages):
 
     def read(self, session: ModelSession, progress: Progress) -> DatasetPredictions:
         """Runs a model on what is evaluated. Raises :class:`DataError` if nothing can be read."""
-        return read_clips(session, self.evaluated, self.fps, progress)
+        return read_clips(session, self.evaluated, self.fps, progress, self.max_pixels)
 
 
 def choose_clips(data: Path, session: ModelSession, frames: int, seed: int, fps: float | None) -> QuantizationClips:

@@ -294,6 +294,29 @@ def test_predict_saves_images_with_their_answers(tiny_model: Path, shapes: Path,
     ]
 
 
+def test_two_commands_do_not_save_into_one_folder_at_once(
+    tiny_model: Path, shapes: Path, tmp_path: Path, edgecnn
+) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "edgecnn", "predict", str(tiny_model), "-", "--save", str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdin
+        assert first.stdout
+        first.stdin.write(f"{shapes / 'circle' / '5000.png'}\n")
+        first.stdin.flush()
+        assert "Prediction" in first.stdout.readline()
+        second = edgecnn("predict", tiny_model, shapes / "square" / "5000.png", "--save", out)
+        assert second.returncode == 2
+        line = second.stderr.splitlines()[-1]
+        assert f"process {first.pid} on" in line
+        assert line.endswith("is writing here; wait until it ends, or name another --save")
+        assert second.stdout == ""
+        first.stdin.close()
+    assert first.returncode == 0
+    assert edgecnn("predict", tiny_model, shapes / "square" / "5000.png", "--save", out).returncode == 0
+    assert [path.name for path in out.iterdir()] == ["000000_5000.jpg"]
+
+
 def test_a_reader_that_goes_away_is_no_error(tiny_model: Path, shapes: Path) -> None:
     line = f"{sys.executable} -m edgecnn predict {tiny_model} {shapes} --format jsonl | head -n 1"
     done = subprocess.run(

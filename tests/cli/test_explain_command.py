@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ import pytest
 
 from edgecnn.cli.options import require_extra
 from edgecnn.errors import MissingExtraError
+from edgecnn.folder_lock import folder_lock
 
 
 @pytest.fixture
@@ -41,6 +44,27 @@ def test_text_gives_the_answer_and_where_the_page_is(checkpoint: Path, shapes: P
     assert again.returncode == 2
     assert "--force" in again.stderr
     assert len(again.stderr.splitlines()) == 1
+
+
+def test_of_two_commands_that_write_into_one_folder_at_once_one_is_refused(
+    checkpoint: Path, shapes: Path, tmp_path: Path, edgecnn
+) -> None:
+    out = tmp_path / "out"
+
+    def explain(label: str):
+        return edgecnn("explain", checkpoint, shapes / label / "5000.png", "--out", out)
+
+    with ThreadPoolExecutor(2) as pool:
+        refused, done = sorted(pool.map(explain, ("circle", "square")), key=lambda one: -one.returncode)
+    assert (refused.returncode, done.returncode) == (2, 0), refused.stderr + done.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    before = sorted(out.iterdir())
+    with folder_lock(out, "--out", print):
+        late = edgecnn("explain", checkpoint, shapes / "circle" / "5000.png", "--out", out, "--force")
+    assert late.returncode == 2
+    assert f"process {os.getpid()} on" in late.stderr
+    assert late.stderr.endswith("is writing here; wait until it ends, or name another --out\n")
+    assert sorted(out.iterdir()) == before, "no lock file stays"
 
 
 def test_a_model_file_is_refused_with_what_to_give_instead(

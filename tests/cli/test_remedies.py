@@ -70,6 +70,11 @@ def test_remedies_name_commands_that_there_are(options: dict[str, set[str]]) -> 
     assert not wrong, "\n".join(wrong)
 
 
+def test_every_command_that_reads_images_has_a_limit_of_their_size(options: dict[str, set[str]]) -> None:
+    reads_none = {"", "inspect", "demo"}  # demo trains on images that it makes, or with the usual limit
+    assert {name for name, flags in options.items() if "--max-megapixels" not in flags} == reads_none
+
+
 def test_remedies_name_options_that_some_command_has(options: dict[str, set[str]]) -> None:
     known = set().union(*options.values()) | OF_OTHERS
     wrong, seen = [], 0

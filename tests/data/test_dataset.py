@@ -321,7 +321,17 @@ def test_without_a_split_named_the_validation_images_evaluate_and_the_rest_is_to
     found = select_eval_images(root, MANIFEST, record)
     assert names(root, found.paths) == ["val/cat/2.png", "val/dog/new.png"]
     assert "1 new ones in train" in found.note
-    assert "1 new ones in test are not among them (--split test)" in found.note
+    assert "2 in test, 1 of them new, are not among them (edgecnn val --split test)" in found.note
+
+
+def test_a_test_folder_alone_is_told_to_be_left_out_where_one_image_in_it_validated(
+    grown: tuple[Path, SplitRecord],
+) -> None:
+    root, record = grown
+    (root / "val/cat/2.png").rename(root / "test/cat/moved.png")
+    found = select_eval_images(root / "test", MANIFEST, record)
+    assert names(root, found.paths)[0] == "test/cat/moved.png"
+    assert "1 in test are not among them (edgecnn val --split test)" in found.note
 
 
 def test_what_was_trained_on_stays_so_when_it_is_moved_into_test(grown: tuple[Path, SplitRecord]) -> None:

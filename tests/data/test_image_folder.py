@@ -42,6 +42,11 @@ def reasons(root: Path) -> dict[str, int]:
         ("TRAIN", "DEV", "TEST"),
         ("training_set", "validation set", "test-set"),
         ("train_images", "valid_images", "test_images"),
+        ("Train", "Eval", "Holdout"),
+        ("seg_train", "seg_val", "seg_test"),
+        ("01_train", "02_val", "03_test"),
+        ("Cats Train Images", "Cats Validation Images", "Cats Test Images"),
+        ("train-v2", "val-v2", "test-v2"),
     ],
 )
 def test_the_usual_names_of_splits_are_known_in_any_case(tmp_path: Path, names: tuple[str, str, str]) -> None:
@@ -66,6 +71,37 @@ def test_a_folder_beside_the_splits_is_named_and_makes_no_classes_of_them(tmp_pa
     assert found.ready_split
     assert found.class_names == ("cat", "dog")
     assert reasons(tmp_path) == {"beside_split": 1}
+
+
+def test_splits_with_a_word_in_common_are_unpacked_and_a_folder_beside_them_is_named(tmp_path: Path) -> None:
+    """As Intel's scenes are packed on Kaggle: they trained a classifier of split names."""
+    laid(tmp_path, "seg_train/seg_train/sea/1.png", "seg_train/seg_train/ice/2.png", "seg_test/seg_test/sea/3.png")
+    found = scan_folder(laid(tmp_path, "seg_pred/seg_pred/9.png"))
+    assert found.class_names == ("ice", "sea")
+    assert {p.split for p in found.images} == {"train", "test"}
+    assert reasons(tmp_path) == {"beside_split": 1}
+
+
+def test_a_training_split_of_one_class_is_no_class(tmp_path: Path) -> None:
+    """As data sets of anomalies are laid out; a class `good` then lacks others to be told from."""
+    laid(tmp_path, "train/good/1.png", "test/good/2.png", "test/broken/3.png", "ground_truth/broken/4.png")
+    found = scan_folder(tmp_path)
+    assert found.class_names == ("good",)
+    assert reasons(tmp_path) == {"beside_split": 1}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("bullet_train/1.png", "bullet_test/2.png"),  # no class folders in them
+        ("steam train/a/1.png", "blood test/a/2.png"),
+        ("a_train/x/1.png", "a_test/x/2.png", "b_train/x/3.png", "b_test/x/4.png"),
+        ("my_train/x/1.png", "my_cat/x/2.png"),
+    ],
+)
+def test_classes_whose_names_end_in_words_of_splits_are_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    found = scan_folder(laid(tmp_path, *names))
+    assert found.class_names == tuple(sorted({name.partition("/")[0] for name in names}))
 
 
 def test_an_empty_folder_beside_train_alone_does_not_make_it_a_class(tmp_path: Path) -> None:
@@ -97,6 +133,14 @@ def test_a_split_packed_in_a_folder_of_its_own_name_is_unpacked(tmp_path: Path) 
 def test_splits_one_folder_deeper_are_refused_with_that_folder(tmp_path: Path) -> None:
     laid(tmp_path, "archive/train/cat/1.png", "archive/train/dog/1.png", "archive/test/cat/2.png")
     with pytest.raises(DataError, match="give .*archive"):
+        scan_folder(tmp_path)
+
+
+def test_splits_beside_a_folder_without_images_are_refused_with_their_folder(tmp_path: Path) -> None:
+    laid(tmp_path, "images/train/cat/1.png", "images/train/dog/1.png", "images/val/cat/2.png")
+    (tmp_path / "labels" / "train").mkdir(parents=True)
+    (tmp_path / "labels" / "train" / "1.txt").write_text("0")
+    with pytest.raises(DataError, match="give .*images"):
         scan_folder(tmp_path)
 
 

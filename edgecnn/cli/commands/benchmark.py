@@ -12,12 +12,13 @@ from edgecnn.cli.options import JsonOption, SessionOptions
 from edgecnn.cli.output import nodes_by_provider, note, print_facts, print_json
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkOptions(SessionOptions, JsonOption):
+class BenchmarkOptions(SessionOptions, LargeImageOption, JsonOption):
     """Options of ``edgecnn benchmark``."""
 
     model: Annotated[Path, Argument("Model file (.onnx).")]
@@ -52,6 +53,7 @@ def benchmark(options: BenchmarkOptions) -> None:
         batch=options.batch,
         seconds=options.seconds,
         source=options.source,
+        max_pixels=options.max_pixels,
         options=options.run_options(),
     )
     if options.json:

@@ -13,12 +13,13 @@ from edgecnn.cli.output import note, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptureCommandOptions(HealthOption, StreamStartOption, IntervalOption, JsonOption):
+class CaptureCommandOptions(HealthOption, StreamStartOption, IntervalOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn capture``."""
 
     source: Annotated[str, Argument("Camera, stream or video, as for predict.")]
@@ -58,6 +59,7 @@ def capture(options: CaptureCommandOptions) -> int:
         health=FrameHealth(thresholds) if thresholds else None,
         fail_fast=options.fail_fast,
         interval_s=options.interval,
+        max_pixels=options.max_pixels,
     )
     with reporting() as reporter:
         result = run(wanted, reporter.stage(f"capturing {options.label}"))

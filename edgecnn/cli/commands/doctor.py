@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, JsonOption, LargeImageOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_findings, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 if TYPE_CHECKING:
     from edgecnn.runtime.doctor.run import Diagnosis

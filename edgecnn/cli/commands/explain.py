@@ -13,6 +13,7 @@ from edgecnn.cli.options import FrameRateOption, JsonOption, require_extra
 from edgecnn.cli.output import note, print_facts, print_json
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 if TYPE_CHECKING:
     from edgecnn.training.explain.written import Scored
@@ -21,7 +22,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExplainOptions(FrameRateOption, JsonOption):
+class ExplainOptions(FrameRateOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn explain``."""
 
     checkpoint: Annotated[Path, Argument("Checkpoint of edgecnn train (best.pt).")]
@@ -65,7 +66,15 @@ def explain(options: ExplainOptions) -> None:
         return
     if options.fps is not None:
         raise UsageError(f"--fps: {checkpoint} classifies images; leave it out")
-    result = run(checkpoint, options.image, options.out, options.classes, force=options.force)
+    result = run(
+        checkpoint,
+        options.image,
+        options.out,
+        options.classes,
+        force=options.force,
+        say=note,
+        max_pixels=options.max_pixels,
+    )
     if options.json:
         print_json(result)
         return
@@ -77,7 +86,14 @@ def _explain_clip(options: ExplainOptions) -> None:
     from edgecnn.training.temporal.explain.explanation import explain_clip
 
     result = explain_clip(
-        options.checkpoint, options.image, options.out, options.classes, options.fps, force=options.force
+        options.checkpoint,
+        options.image,
+        options.out,
+        options.classes,
+        options.fps,
+        force=options.force,
+        say=note,
+        max_pixels=options.max_pixels,
     )
     if options.json:
         print_json(result)

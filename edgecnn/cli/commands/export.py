@@ -70,11 +70,11 @@ def print_export(result: ExportResult, against: str, *, quantizable: bool = True
         (
             against,
             (
-                f"{result.parity.images} images: off by {result.parity.max_abs_diff:.1e} at most, "
+                f"{result.parity.images} {result.parity.unit}: off by {result.parity.max_abs_diff:.1e} at most, "
                 f"{result.parity.top1_agreement:.2%} equal answers"
             ),
         ),
-        ("images", result.parity.image_source),
+        (result.parity.unit, result.parity.image_source),
         *((name, text) for name, _, text in (found.partition(": ") for found in result.notes)),
         ("SHA-256", result.sha256),
     ]

@@ -13,12 +13,13 @@ from edgecnn.cli.output import as_json, print_facts, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class HealthOptions(IntervalOption, JsonOption):
+class HealthOptions(IntervalOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn health``."""
 
     source: Annotated[str, Argument("Camera, stream or video, as for predict, while its images are good.")]
@@ -49,7 +50,9 @@ def health(options: HealthOptions) -> None:
     check_writable(out)
     with reporting() as reporter:
         learnt = learn_thresholds(
-            frames_for(options.source, options.seconds, reporter.stage("watching"), options.interval)
+            frames_for(
+                options.source, options.seconds, reporter.stage("watching"), options.interval, options.max_pixels
+            )
         )
     learnt.thresholds.save(out)
     if options.json:

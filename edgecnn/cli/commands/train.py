@@ -94,7 +94,13 @@ def train(options: TrainCommandOptions) -> None:
         ("macro-F1, ECE", f"{result.val_macro_f1:.4f}, {result.val_ece:.4f}"),
         ("test top-1", "no test split" if result.test_top1 is None else f"{result.test_top1:.4f}"),
         ("unknown", UNKNOWN_OFF if result.unknown.off else f"{result.unknown.score} {result.unknown.threshold:.4f}"),
-        ("trained on", f"{result.train_images} {result.examples}, {result.epochs} epochs, {result.seconds:.0f} s"),
+        (
+            "trained on",
+            (
+                f"{result.train_images} {result.examples}, {result.epochs} epoch{'s' * (result.epochs != 1)}, "
+                f"{result.seconds:.0f} s"
+            ),
+        ),
         ("checkpoint", result.best_checkpoint),
         ("report", f"{result.run_dir}/report.html"),
     ]

@@ -13,6 +13,7 @@ from edgecnn.cli.output import as_json, note, print_facts, print_json, print_tab
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 if TYPE_CHECKING:
     from edgecnn.runtime.smoothing.false_alarms import Counts
@@ -23,7 +24,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneCommandOptions(ProviderOption, AdmissionOption, HealthOption, FrameRateOption, JsonOption):
+class TuneCommandOptions(ProviderOption, AdmissionOption, HealthOption, FrameRateOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn tune``."""
 
     model: Annotated[Path, Argument("Model file (.onnx).")]
@@ -81,7 +82,8 @@ def tune(options: TuneCommandOptions) -> int:
     check_apart(out, options.model, *options.clips)
     check_writable(out)
     options.admit_models(options.model)
-    with Classifier(options.model, ep=options.ep, threshold=options.threshold) as classifier, reporting() as reporter:
+    classifier = Classifier(options.model, ep=options.ep, threshold=options.threshold, max_pixels=options.max_pixels)
+    with classifier, reporting() as reporter:
         result = run(classifier, options.clips, wanted, reporter)
     write_smoothing(out, result.options)
     if options.json:

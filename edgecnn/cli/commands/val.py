@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, LargeImageOption, ProviderOption
+from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 if TYPE_CHECKING:
     from edgecnn.evaluation.evaluate import ValResult
@@ -103,7 +104,13 @@ def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) 
     if line := note_on_rate(opened.manifest, (clip.path for clip in scan_clips(options.data).clips), options.fps):
         note(line)
     return validate_clips(
-        cast("StepModel", opened), opened.split_record, options.data, options.split, fps=options.fps, progress=progress
+        cast("StepModel", opened),
+        opened.split_record,
+        options.data,
+        options.split,
+        fps=options.fps,
+        progress=progress,
+        max_pixels=options.max_pixels,
     )
 
 

@@ -14,6 +14,7 @@ from edgecnn.cli.output import note, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
+from edgecnn.image_size import LargeImageOption
 
 if TYPE_CHECKING:
     from edgecnn.evaluation.parity import Stage, VerifyResult
@@ -23,7 +24,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyOptions(ProviderOption, AdmissionOption, FrameRateOption, JsonOption):
+class VerifyOptions(ProviderOption, AdmissionOption, FrameRateOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn verify``."""
 
     reference: Annotated[Path, Argument("Checkpoint or model file that the others are compared with.")]
@@ -76,9 +77,13 @@ def verify(options: VerifyOptions) -> int:
                 options.min_agreement,
                 reporter.stage("verifying"),
                 options.fps,
+                options.max_pixels,
             ),
             opened,
+            options.fps,
         )
+    for skipped in result.skipped:
+        note(f"skipped {skipped.path}: {skipped.reason}")
     note(f"evaluated {result.note}")
     if options.report is not None:
         from edgecnn.atomic import write_text

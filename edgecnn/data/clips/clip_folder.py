@@ -14,7 +14,7 @@ from edgecnn.data.file_kinds import why_left_out
 from edgecnn.data.folder_files import FolderFiles, list_class_files, list_entries, list_folders, loose_files
 from edgecnn.data.image_folder import SPLITS, require_folder
 from edgecnn.data.left_out import LeftOut
-from edgecnn.data.split_names import class_key, split_of_name
+from edgecnn.data.split_names import class_key, splits_of_names
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, InputNotFoundError
 from edgecnn.image.suffixes import VIDEO_SUFFIXES
@@ -55,7 +55,8 @@ def scan_clips(root: Path, own_run: Path | None = None) -> ClipFolder:
         DataError: it is not a folder, it holds no clips, or images lie where clips are expected.
     """
     folders = list_folders(require_folder(root))
-    splits = [(folder, split_of_name(folder.name)) for folder in folders]
+    names = splits_of_names(folder.name for folder in folders)
+    splits = [(folder, names.get(folder.name)) for folder in folders]
     ready = bool(splits) and all(split for _, split in splits) and any(split == "train" for _, split in splits)
     found = _Found(own_run)
     if ready:

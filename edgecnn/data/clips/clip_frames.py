@@ -16,7 +16,7 @@ from edgecnn.errors import DataError, ImageError
 from edgecnn.manifest import InputSpec, PreprocessSpec
 from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
 
-__all__ = ["ClipReader", "Step", "clip_digest"]
+__all__ = ["ClipReader", "Step", "clip_digest", "first_frame"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class ClipReader:
             DataError: it has no frames.
         """
         clock, begins, frames = StepClock(self.interval_s), True, 0
-        for time_s, image, is_bgr in self._frames(clip):
+        for time_s, image, is_bgr in _frames(clip, self.fps, self.max_pixels):
             frames += 1
             if clock.breaks(time_s):
                 clock.reset()
@@ -68,20 +68,33 @@ class ClipReader:
         if not frames:
             raise DataError(f"{clip}: the clip has no frames; remove it")
 
-    def _frames(self, clip: Path) -> Iterator[tuple[float, Image, bool]]:
-        """Time in seconds, image uint8 ``[h, w, 3]``, and whether its colours are BGR instead of RGB."""
-        if not clip.is_dir():
-            from edgecnn.video.reader import video_images  # noqa: PLC0415  # folders of frames need no video decoder
 
-            for found in video_images(str(clip), max_pixels=self.max_pixels):
-                yield found.time_s, found.image, True
-            return
-        for index, path in enumerate(frames_of(clip)):
-            try:
-                image = read_image(path, self.max_pixels)
-            except ImageError as error:
-                raise ImageError(f"{clip}: its frame {path.name} cannot be read: {error}") from error
-            yield index / self.fps, image, False
+def first_frame(clip: Path, max_pixels: int = MAX_PIXELS) -> Image:
+    """The first frame of a clip, uint8 ``[h, w, 3]`` RGB, at its own size.
+
+    Raises:
+        InputNotFoundError, SourceError, ImageError: the clip cannot be read.
+        DataError: it has no frames.
+    """
+    for _, image, is_bgr in _frames(clip, 1.0, max_pixels):
+        return cast("Image", cv2.cvtColor(image, cv2.COLOR_BGR2RGB)) if is_bgr else image
+    raise DataError(f"{clip}: the clip has no frames; remove it")
+
+
+def _frames(clip: Path, fps: float, max_pixels: int) -> Iterator[tuple[float, Image, bool]]:
+    """Time in seconds, image uint8 ``[h, w, 3]``, and whether its colours are BGR instead of RGB."""
+    if not clip.is_dir():
+        from edgecnn.video.reader import video_images  # noqa: PLC0415  # folders of frames need no video decoder
+
+        for found in video_images(str(clip), max_pixels=max_pixels):
+            yield found.time_s, found.image, True
+        return
+    for index, path in enumerate(frames_of(clip)):
+        try:
+            image = read_image(path, max_pixels)
+        except ImageError as error:
+            raise ImageError(f"{clip}: its frame {path.name} cannot be read: {error}") from error
+        yield index / fps, image, False
 
 
 def clip_digest(clip: Path) -> str:

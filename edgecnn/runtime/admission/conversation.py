@@ -15,7 +15,7 @@ from edgecnn.runtime.admission.time_limit import elapsed_s
 
 __all__ = ["Outcome", "TooLateError", "converse"]
 
-_MOST_LIMITS = 2  # one when it is ready, one when the model's work is known
+_MOST_LIMITS = 3  # when it is ready, when the model's work is known, and when the model has run once
 
 
 class TooLateError(Exception):

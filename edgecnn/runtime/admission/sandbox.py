@@ -3,9 +3,9 @@
 Opens and runs an untrusted model in a child process, which may crash without harm.
 
 Reads ``PARENT HEIGHT WIDTH SECONDS`` as arguments (SECONDS: CPU time for the model; 0: set by its work and this
-machine's speed) and the model on standard input. Writes lines of JSON: ``{"limit_s": …}`` when it is ready, and
-when the work of the model is known; then the result, unless the model crashes it. Imports few modules,
-because the first opening of each model waits for this process.
+machine's speed) and the model on standard input. Writes lines of JSON: ``{"limit_s": …}`` when it is ready,
+when the work of the model is known, and when the model has run once; then the result, unless the model crashes
+it. Imports few modules, because the first opening of each model waits for this process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ import onnxruntime
 
 from edgecnn.errors import ModelError
 from edgecnn.runtime.admission.rules import RefusedError, check_structure, plain
-from edgecnn.runtime.admission.time_limit import LONGEST_S, START_S, MachineSpeed, allowed_s, elapsed_s, measure_speed
+from edgecnn.runtime.admission.time_limit import (
+    LONGEST_S,
+    START_S,
+    MachineSpeed,
+    allowed_s,
+    allowed_then_s,
+    elapsed_s,
+    measure_speed,
+)
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.ort_errors import ort_reason, shares_constants
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
@@ -131,6 +139,8 @@ class _Timer:
         self._answer = answer
         self._resource: Any = None
         self._begun_s = 0.0
+        self._whole_s = 0.0  # for both runs
+        self._ratio = 2.0  # images of the second run to those of the first
 
     def start(self, resource: Any) -> None:
         """Starts to count the time of the model. ``resource`` is None if the system has no limits."""
@@ -138,16 +148,24 @@ class _Timer:
         self._allow(self._seconds or allowed_s(self._speed, 0, 0, 0))
 
     def extend(self, model: Any, size_bytes: int, size: tuple[int, int]) -> None:
-        """Extends the limit by the work of a parsed model that follows the rules."""
+        """Extends the limit by the work of a parsed model that follows the rules: that of its first run."""
         if self._seconds:
             return
         from edgecnn.runtime.analysis.inspect import count_macs  # noqa: PLC0415  # the time of its import counts
 
         sides = [[d.dim_value for d in value.type.tensor_type.shape.dim] for value in model.graph.input]
         elements = max((math.prod(d or 1 for d in dims[1:]) for dims in sides), default=0)
-        images = max((_images_of_probe(dims) for dims in sides), default=3)
+        first, second = max((_images_of_probe(dims) for dims in sides), key=sum, default=(1, 2))
         pixels = max(elements // 3, math.prod(size))
-        self._allow(allowed_s(self._speed, count_macs(model), size_bytes, pixels, images))
+        work = (count_macs(model), size_bytes, pixels, first + second)
+        self._ratio, self._whole_s = second / first, allowed_s(self._speed, *work)
+        self._allow(allowed_s(self._speed, *work, part=first / (first + second)))
+
+    def first_run_took(self, seconds: float) -> None:
+        """Extends the limit for the second run. What a file declares may be false, what its first run took is not."""
+        if not self._seconds:
+            spent_s = time.process_time() - self._begun_s
+            self._allow(allowed_then_s(self._speed, self._whole_s, spent_s, seconds, self._ratio))
 
     def _allow(self, seconds: float) -> None:
         if self._resource is not None:
@@ -178,7 +196,7 @@ def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any, time
         timer.extend(model, len(content), size)
         del model
         _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * len(content) + _SPARE_OF_INPUT * largest)
-        _try_out(content, size)
+        _try_out(content, size, timer)
     except ModelError:
         return "it is not an ONNX file, or it is corrupt (then copy it again)"
     except RefusedError as error:
@@ -188,7 +206,7 @@ def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any, time
     return None
 
 
-def _try_out(content: bytes, size: tuple[int, int]) -> None:
+def _try_out(content: bytes, size: tuple[int, int], timer: _Timer) -> None:
     """Opens the model as the runtime does, on one thread, and runs a black image and a noise image.
 
     Runs two images in a batch if the batch size is not fixed.
@@ -201,7 +219,9 @@ def _try_out(content: bytes, size: tuple[int, int]) -> None:
         raise _refused("onnxruntime cannot load it", error) from error
     inputs = session.get_inputs()
     try:
+        begun_s = time.process_time()
         session.run(None, {value.name: _black(value, _shape(value.shape, 1, size)) for value in inputs})
+        timer.first_run_took(time.process_time() - begun_s)
         session.run(None, {value.name: _noise(value, _shape(value.shape, 2, size)) for value in inputs})
     except Exception as error:
         refused = _refused("onnxruntime cannot run it on an image of its input size", error)
@@ -233,11 +253,10 @@ def _shape(shape: list[int | str | None], batch: int, size: tuple[int, int]) -> 
     return tuple(side if isinstance(side, int) else batch if i == 0 else next(sides) for i, side in enumerate(shape))
 
 
-def _images_of_probe(dims: list[int]) -> int:
-    """How many images both runs take, of an input with these sides (0: open)."""
-    if len(dims) == _CLIP_RANK:  # N clips of T frames, one of each at first, then two
-        return math.prod(dims[:2]) * 2 if all(dims[:2]) else sum((dims[0] or n) * (dims[1] or n) for n in (1, 2))
-    return 2 * dims[0] if dims and dims[0] else 3
+def _images_of_probe(dims: list[int]) -> tuple[int, int]:
+    """How many images each of the two runs takes, of an input with these sides (0: open)."""
+    counted = dims[: 2 if len(dims) == _CLIP_RANK else 1]  # N clips of T frames, or N images
+    return math.prod(d or 1 for d in counted), math.prod(d or 2 for d in counted or [0])
 
 
 def _black(value: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:

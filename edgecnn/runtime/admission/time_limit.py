@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LONGEST_S", "START_S", "MachineSpeed", "allowed_s", "elapsed_s", "measure_speed"]
+__all__ = ["LONGEST_S", "START_S", "MachineSpeed", "allowed_s", "allowed_then_s", "elapsed_s", "measure_speed"]
 
 START_S = 120.0  # elapsed time until the child is ready: Python's and onnxruntime's imports say nothing of the model
 LONGEST_S = 600.0  # a limit that is computed here is never longer
@@ -23,6 +23,7 @@ _LOOP_STEPS, _REFERENCE_LOOP_S = 5_000, 0.33e-3  # interpreted steps; on one cor
 _SIDE = 64  # of the matrices whose product is timed
 _REPEATS = 3
 _MARGIN = 5  # a convolution takes up to three times as long as a matrix product with as many multiplications
+_THEN_MARGIN = 4  # of the second run, by the time of the first one, whose shapes were true
 _MOST_MACS = 300e9  # in all: three images of ViT-L/16 need 185e9
 # Where the file lacks shapes: networks of this field need 70 to 170 MACs a weight at 224 x 224; a weight takes 1 to 4
 # bytes
@@ -52,7 +53,9 @@ def measure_speed() -> MachineSpeed:
     return MachineSpeed(max(1.0, loop_s / _REFERENCE_LOOP_S), product_s / _SIDE**3)
 
 
-def allowed_s(speed: MachineSpeed, macs: int | None, size_bytes: int, pixels: int, images: int = 3) -> float:
+def allowed_s(
+    speed: MachineSpeed, macs: int | None, size_bytes: int, pixels: int, images: int = 3, part: float = 1.0
+) -> float:
     """Processor time in seconds that a model may take on this machine, at most :data:`LONGEST_S`.
 
     Args:
@@ -61,12 +64,26 @@ def allowed_s(speed: MachineSpeed, macs: int | None, size_bytes: int, pixels: in
         size_bytes: of the file.
         pixels: of one input image, as the file declares it.
         images: how many the trial run classifies, as the file declares it.
+        part: of these images, those that are classified until then.
     """
     work = images * (_MACS_PER_BYTE * size_bytes * pixels / _USUAL_PIXELS if macs is None else macs)
     return min(
         LONGEST_S,
-        _BASE_S * speed.slowdown + _MARGIN * min(work, _backed_macs(size_bytes, pixels, images)) * speed.mac_s,
+        _BASE_S * speed.slowdown + _MARGIN * part * min(work, _backed_macs(size_bytes, pixels, images)) * speed.mac_s,
     )
+
+
+def allowed_then_s(speed: MachineSpeed, whole_s: float, spent_s: float, first_s: float, ratio: float) -> float:
+    """Processor time in seconds that a model may have taken after the second run.
+
+    Args:
+        speed: of this machine.
+        whole_s: what :func:`allowed_s` says of all images.
+        spent_s: until the first run had ended.
+        first_s: by the first run.
+        ratio: images of the second run to those of the first.
+    """
+    return min(whole_s, spent_s + _BASE_S * speed.slowdown + _THEN_MARGIN * ratio * first_s)
 
 
 def _backed_macs(size_bytes: int, pixels: int, images: int) -> float:

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import UsageError
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.session.run_options import RunOptions
+from edgecnn.runtime.streaming.stream import LARGEST_BATCH
 from edgecnn.runtime.system.cpu_features import cpu_name
 
 __all__ = ["BenchmarkResult", "Percentiles", "benchmark"]
@@ -65,6 +66,7 @@ def benchmark(
     source: Path | None = None,
     *,
     options: RunOptions | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> BenchmarkResult:
     """Measures the complete call and the network alone in alternation, on the same pixels, under the same machine load.
 
@@ -76,6 +78,7 @@ def benchmark(
         seconds: duration of the measurement, in seconds.
         source: an image file, decoded in each call; None: a 640 x 480 frame in memory.
         options: threads, power, memory and provider options.
+        max_pixels: of ``source``; a larger image is refused.
 
     Raises:
         UsageError: a number is out of range.
@@ -86,7 +89,7 @@ def benchmark(
     if threads is not None:
         options = replace(options, threads=threads)
     start = time.perf_counter()
-    classifier = Classifier(model, ep=ep, options=options)
+    classifier = Classifier(model, ep=ep, max_pixels=max_pixels, options=options)
     load_ms = (time.perf_counter() - start) * 1e3
     frames: list[Image | Path] = [source or _frame()] * batch
     whole, bare = _measure(classifier, frames, seconds)
@@ -110,8 +113,8 @@ def benchmark(
 def _check(threads: int | None, batch: int, seconds: float) -> None:
     if threads is not None and threads < 1:
         raise UsageError(f"--threads {threads}: expected at least 1")
-    if batch < 1:
-        raise UsageError(f"--batch {batch}: expected at least 1")
+    if not 1 <= batch <= LARGEST_BATCH:
+        raise UsageError(f"--batch {batch}: expected 1 to {LARGEST_BATCH:,}")
     if not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
 

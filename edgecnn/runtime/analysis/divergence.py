@@ -12,6 +12,7 @@ import numpy as np
 from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.evaluation.evaluate_clips import clip_reader
 from edgecnn.evaluation.parity import VerifiableModel, VerifyResult
+from edgecnn.image_size import MOST_PIXELS
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image, preprocess
 from edgecnn.runtime.analysis.layer_diff import compare_layers, first_parting
@@ -23,7 +24,9 @@ _IMAGES = 4  # that changed their answer
 _FRAMES = 4  # of a clip
 
 
-def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -> VerifyResult:
+def locate_divergence(
+    result: VerifyResult, models: Sequence[VerifiableModel], fps: float | None = None
+) -> VerifyResult:
     """Returns the result with ``where`` set for the first divergence; unchanged if all models pass.
 
     The layers of a recurrent model are compared on single frames of the clips.
@@ -31,6 +34,7 @@ def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -
     Args:
         result: result of :func:`edgecnn.evaluation.parity.compare_models`.
         models: the opened models, the reference first.
+        fps: frames per second of clips that are folders of frames; None: that of the training clips.
 
     Raises:
         ModelError: the layers of a file cannot be read.
@@ -40,13 +44,17 @@ def locate_divergence(result: VerifyResult, models: Sequence[VerifiableModel]) -
         return result
     at = next(i for i, stage in enumerate(result.stages) if stage.file == found.file)
     paths = [Path(flip.image) for flip in result.stages[at].flips[:_IMAGES]]
-    return replace(result, first_divergence=replace(found, where=_where(models[:at], models[at], paths)))
+    return replace(result, first_divergence=replace(found, where=_where(models[:at], models[at], paths, fps)))
 
 
-def _where(earlier: Sequence[VerifiableModel], candidate: VerifiableModel, paths: Sequence[Path]) -> str | None:
+def _where(
+    earlier: Sequence[VerifiableModel], candidate: VerifiableModel, paths: Sequence[Path], fps: float | None
+) -> str | None:
     reference = earlier[0]
     pixels = (
-        [np.concatenate([_rows(r.manifest, path) for path in paths]) for r in (reference, candidate)] if paths else []
+        [np.concatenate([_rows(r.manifest, path, fps) for path in paths]) for r in (reference, candidate)]
+        if paths
+        else []
     )
     if not pixels:
         return None
@@ -70,11 +78,11 @@ def _where(earlier: Sequence[VerifiableModel], candidate: VerifiableModel, paths
     )
 
 
-def _rows(manifest: Manifest, path: Path) -> Image:
+def _rows(manifest: Manifest, path: Path, fps: float | None) -> Image:
     """An image, or the first frames of a clip, at the model's input size, uint8 ``[N, H, W, 3]``."""
     if manifest.temporal is None:
-        return preprocess(path, manifest.input, manifest.preprocess)[None]
-    reader = clip_reader(manifest, clip_rate(manifest, None))
+        return preprocess(path, manifest.input, manifest.preprocess, MOST_PIXELS)[None]
+    reader = clip_reader(manifest, clip_rate(manifest, fps), MOST_PIXELS)
     return np.stack([step.row for step in islice(reader.steps(path), _FRAMES)])
 
 

@@ -15,6 +15,7 @@ from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceErro
 from edgecnn.image.suffixes import VIDEO_SUFFIXES
 from edgecnn.preprocess import MAX_PIXELS, decode, read_bytes
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+from edgecnn.runtime.sources.redaction import without_login
 
 if TYPE_CHECKING:
     from edgecnn.data.left_out import LeftOut
@@ -92,7 +93,7 @@ def _expand(source: str, folders: list[FolderListing]) -> Iterable[str]:
             return (source,)
     except OSError as error:  # longer than a name may be
         raise InputNotFoundError(
-            f"{source}: no such image, folder or pattern: {error.strerror}; check the path"
+            f"{without_login(source)}: no such image, folder or pattern: {error.strerror}; check the path"
         ) from error
     return _matching(source, folders)
 
@@ -109,7 +110,9 @@ def _matching(source: str, folders: list[FolderListing]) -> tuple[str, ...]:
             "predict --help`"
         )
     if not matches:
-        raise InputNotFoundError(f"{source}: no such image, folder or pattern; check the path")
+        shown = without_login(source)
+        remedy = "check the path" if shown == source else "an address of a camera begins with rtsp:// or http://"
+        raise InputNotFoundError(f"{shown}: no such image, folder or pattern; {remedy}")
     matched = {Path(match) for match in matches if Path(match).is_dir()}
     # `**` matches folders and what is in them: the walk through the outermost ones decides on that
     named = [match for match in matches if matched.isdisjoint((Path(match), *Path(match).parents))]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["secrets_in", "without_passwords"]
+__all__ = ["secrets_in", "without_login", "without_passwords"]
 
 _HIDDEN = "***"
 
 # A text that is an address and nothing else: up to its last @, whatever stands before, since a password may hold
-# anything
-_WHOLE = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>.*)@(?=[^@]*\Z)", re.IGNORECASE | re.DOTALL)
+# anything; the slashes may be too few
+_WHOLE = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*:/*)(?P<user>.*)@(?=[^@]*\Z)", re.IGNORECASE | re.DOTALL)
 
 # One within a text: up to the last @ before a space; hiding too much of an address harms nobody
 _WITHIN = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>\S*)@", re.IGNORECASE)
+
+# An address without its scheme; a name of two letters at least, since C:\ is a drive
+_NO_SCHEME = re.compile(r"\A(?P<head>(?:[\w.+-]*//)?)[^/\\\s:@]{2,}:[^\\]*@(?=[^@]*\Z)")
 
 # ?user=admin&pwd=1234 as many cameras take it, and user-pw="…" of GStreamer's rtspsrc
 _PARAMETER = re.compile(
@@ -29,6 +32,11 @@ def without_passwords(text: str, *, whole: bool = False) -> str:
     """
     users = _WHOLE if whole else _WITHIN
     return _PARAMETER.sub(rf"\g<name>{_HIDDEN}", users.sub(rf"\g<scheme>{_HIDDEN}@", text))
+
+
+def without_login(path: str) -> str:
+    """Replaces the user name and password in what was taken for a path, and is an address without its scheme."""
+    return _NO_SCHEME.sub(rf"\g<head>{_HIDDEN}@", path)
 
 
 def secrets_in(text: str, *, whole: bool = False) -> tuple[str, ...]:

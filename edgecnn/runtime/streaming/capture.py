@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ import cv2
 from edgecnn.atomic import make_folder, write_bytes
 from edgecnn.data.sessions import SESSION_PREFIX
 from edgecnn.errors import OutputError, UsageError
+from edgecnn.preprocess import MAX_PIXELS
 from edgecnn.progress import Progress
 from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.sources import Frame, LiveOptions, open_source
@@ -36,6 +38,7 @@ class CaptureOptions:
     health: FrameQualityChecker | None = None  # passes over unfit frames; None: saves them too
     fail_fast: bool = False
     interval_s: float | None = None  # between two requests of an image over HTTP
+    max_pixels: int = MAX_PIXELS  # of a frame; larger ones are refused
 
     def __post_init__(self) -> None:
         if self.count < 1 or not self.every_s >= 0:
@@ -105,15 +108,19 @@ def _session_folder(label_folder: Path) -> Path:
 
 
 def frames_for(
-    source: str, seconds: float, progress: Progress | None = None, interval_s: float | None = None
+    source: str,
+    seconds: float,
+    progress: Progress | None = None,
+    interval_s: float | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[Frame]:
     """Yields the frames of the next ``seconds`` seconds, by capture time.
 
     Raises as :func:`open_source`; :class:`UsageError` if the source is an image.
     """
-    if not seconds > 0:
+    if not 0 < seconds < math.inf:
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
-    frames: Any = open_source(source, live=LiveOptions(interval_s=interval_s))
+    frames: Any = open_source(source, max_pixels=max_pixels, live=LiveOptions(interval_s=interval_s))
     start_s: float | None = None
     with closing(frames):  # a generator or a live source: both can be
         for frame in frames:
@@ -135,7 +142,9 @@ def _time_s(frame: Frame, source: str) -> float:
 def _frames(options: CaptureOptions) -> Generator[Frame, None, None]:
     """Yields the frames that are due, by capture time."""
     source: Any = open_source(
-        options.source, live=LiveOptions(fail_fast=options.fail_fast, interval_s=options.interval_s)
+        options.source,
+        max_pixels=options.max_pixels,
+        live=LiveOptions(fail_fast=options.fail_fast, interval_s=options.interval_s),
     )
     due_s: float | None = None
     with closing(source):  # a generator or a live source: both can be

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from edgecnn.runtime.sources.capture.live_options import Counters, LiveOptions
     from edgecnn.runtime.sources.capture.several_cameras import Cameras
 
-__all__ = ["AnswerStream", "Answered", "StreamOptions", "answer_stream"]
+__all__ = ["LARGEST_BATCH", "AnswerStream", "Answered", "StreamOptions", "answer_stream"]
+
+LARGEST_BATCH = 65_536
 
 Answered: TypeAlias = "tuple[Frame | None, Prediction]"
 """A frame and its prediction. The frame is None if an image could not be read or a camera is offline."""
@@ -60,9 +63,15 @@ class StreamOptions:
     per_clip: bool = False  # one answer a video or folder of frames, that at its end; of recurrent models alone
 
     def __post_init__(self) -> None:
-        for name, value in (("batch", self.batch), ("every", self.every), ("max_frames", self.max_frames)):
+        for name, value, most in (
+            ("batch", self.batch, LARGEST_BATCH),
+            ("every", self.every, sys.maxsize),
+            ("max_frames", self.max_frames, sys.maxsize),
+        ):
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}, expected at least 1")
+            if value is not None and value > most:
+                raise UsageError(f"{name} is {value}, expected at most {most:,}")
         if self.fps is not None and not 0 < self.fps < math.inf:
             raise UsageError(f"fps is {self.fps:g}, expected more than 0")
         if self.per_clip and self.max_frames is not None:

@@ -45,7 +45,7 @@ def choose_split(
     if known:
         splits = carry_over(known, data.digests, data.groups, data.labels, shares, splits, say, data.noun)
     if splits is None:
-        splits = split_images(data.labels, data.groups, shares.val, shares.test, shares.seed)
+        splits = split_images(data.labels, data.groups, shares.val, shares.test, shares.seed, data.noun)
     return splits
 
 
@@ -63,9 +63,9 @@ def _completed(data: ToSplit, ready: Sequence[Split | None], shares: SplitShares
     train = [i for i, split in enumerate(splits) if split == "train"]
     part = [data.labels[i] for i in train], [data.groups[i] for i in train]
     if "val" not in splits:
-        found = split_images(*part, shares.val, shares.test, shares.seed)
+        found = split_images(*part, shares.val, shares.test, shares.seed, data.noun)
     elif shares.test:
-        held_out = split_images(*part, shares.test, 0.0, shares.seed)
+        held_out = split_images(*part, shares.test, 0.0, shares.seed, data.noun)
         found = ["test" if split == "val" else split for split in held_out]
     else:
         return splits

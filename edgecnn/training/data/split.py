@@ -24,7 +24,12 @@ class SplitShares:
 
 
 def split_images(
-    labels: Sequence[int], groups: Sequence[int], val_split: float, test_split: float, seed: int
+    labels: Sequence[int],
+    groups: Sequence[int],
+    val_split: float,
+    test_split: float,
+    seed: int,
+    noun: str = "images",
 ) -> list[Split]:
     """Assigns each image a split.
 
@@ -36,6 +41,7 @@ def split_images(
         groups: group number of each image.
         val_split, test_split: shares held out, as fractions.
         seed: the same seed gives the same split of the same images.
+        noun: what is split, images or clips, for the message.
 
     Raises:
         UsageError: shares that leave nothing to train or to validate on.
@@ -74,8 +80,8 @@ def split_images(
             _hold_out_smallest(stratum, members, labels, left, result)
     if "val" not in result:
         raise UsageError(
-            f"--val-split {val_split:g} of {len(labels)} images leaves none to validate on; change the shares, or "
-            "add images"
+            f"--val-split {val_split:g} of {len(labels)} {noun} leaves none to validate on; change the shares, or "
+            f"add {noun}"
         )
     return result
 

@@ -68,7 +68,7 @@ def carry_over(
         return None
     splits = [side or "train" for side in forced]
     new = [i for i, side in enumerate(forced) if side is None]
-    for i, side in zip(new, _of_new(new, forced, groups, labels, shares, ready), strict=True):
+    for i, side in zip(new, _of_new(new, forced, groups, labels, shares, ready, noun), strict=True):
         splits[i] = side
     if ready:
         moved = sum(was != "train" and now == "train" for was, now in zip(ready, splits, strict=True))
@@ -100,11 +100,13 @@ def _of_new(
     labels: Sequence[int],
     shares: SplitShares,
     ready: Sequence[Split] | None,
+    noun: str,
 ) -> list[Split]:
     if ready:
         return [ready[i] for i in new]
     try:
-        return split_images([labels[i] for i in new], [groups[i] for i in new], shares.val, shares.test, shares.seed)
+        part = [labels[i] for i in new], [groups[i] for i in new]
+        return split_images(*part, shares.val, shares.test, shares.seed, noun)
     except UsageError:
         if "val" in forced or not new:  # too few new images to hold some out
             return ["train"] * len(new)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.evaluation.ood_threshold import rejected
-from edgecnn.preprocess import Image, fit, read_image
+from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
+from edgecnn.progress import Silent
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import Plate, feature_plate, filter_plate, input_plate, map_plate, step_plate
-from edgecnn.training.explain.written import Scored, require_empty, write_plates
+from edgecnn.training.explain.written import Scored, open_out, write_plates
 from edgecnn.training.tensors import normalize
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 
@@ -34,7 +35,16 @@ class Explained:
     files: tuple[str, ...]
 
 
-def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force: bool = False) -> Explained:
+def explain(
+    checkpoint: Path,
+    image: Path,
+    out: Path,
+    classes: int = 3,
+    *,
+    force: bool = False,
+    say: Callable[[str], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Explained:
     """Writes images of what a network does with one image, and a page that shows them.
 
     Args:
@@ -43,16 +53,22 @@ def explain(checkpoint: Path, image: Path, out: Path, classes: int = 3, *, force
         out: an empty or new folder.
         classes: how many of the best classes get a class-activation map.
         force: write into a folder that is not empty.
+        say: told that the folder cannot be locked; None: nothing is said.
+        max_pixels: of the image; a larger one is refused.
 
     Raises:
         UsageError: ``classes`` is below 1, or the folder is not empty.
         InputNotFoundError, CheckpointError: the checkpoint cannot be read, or has no convolutions.
         InputNotFoundError, ImageError: the image cannot be read.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or another process is writing into it.
     """
-    require_empty(out, classes, force=force)
+    with open_out(out, classes, force=force, say=say or Silent().say):
+        return _explain(checkpoint, image, out, classes, max_pixels)
+
+
+def _explain(checkpoint: Path, image: Path, out: Path, classes: int, max_pixels: int) -> Explained:
     backend = open_checkpoint(checkpoint)
-    original = read_image(image)
+    original = read_image(image, max_pixels)
     seen = fit(original, backend.manifest.input, backend.manifest.preprocess)
     probabilities, unknown_scores = backend.answers(seen[None])
     scores = probabilities[0]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.atomic import make_folder, write_bytes, write_text
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.html_page import encoded, image_tag, page, text
+from edgecnn.folder_lock import LOCK_FILE, folder_lock
 from edgecnn.training.explain.plates import Plate
 
-__all__ = ["Scored", "require_empty", "write_plates"]
+__all__ = ["Scored", "open_out", "write_plates"]
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,33 @@ class Scored:
     score: float
 
 
-def require_empty(out: Path, classes: int, *, force: bool) -> None:
-    """Raises :class:`UsageError` if ``classes`` is below 1, or the folder is not empty and ``force`` not given."""
+@contextmanager
+def open_out(out: Path, classes: int, *, force: bool, say: Callable[[str], None]) -> Iterator[None]:
+    """Makes the output folder and holds its lock; removes a folder that it made if nothing is written.
+
+    Args:
+        out: the folder.
+        classes: how many of the best classes are shown.
+        force: permit a folder that is not empty.
+        say: told that the file system has no locks.
+
+    Raises:
+        UsageError: ``classes`` is below 1, or the folder is not empty and ``force`` not given.
+        OutputError: the folder cannot be written, or another process is writing into it.
+    """
     if classes < 1:
         raise UsageError(f"--classes {classes}: expected at least 1")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise UsageError(f"{out}: directory not empty; use --force, or choose another --out")
+    is_new = not out.exists()
+    make_folder(out)
+    try:
+        with folder_lock(out, "--out", say):
+            if not force and any(path.name != LOCK_FILE for path in out.iterdir()):
+                raise UsageError(f"{out}: directory not empty; use --force, or choose another --out")
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # not empty
+                out.rmdir()
 
 
 def write_plates(
@@ -36,13 +59,12 @@ def write_plates(
     """Writes ``index.html`` and an image per plate, and returns their paths. Raises :class:`OutputError`.
 
     Args:
-        out: the folder; it is made if needed.
+        out: the folder, see :func:`open_out`.
         plates: in the order of the page.
         answers: index, label and probability of the best classes, best first.
         about: says what was explained.
         reading: says what the probabilities are.
     """
-    make_folder(out)
     for plate in plates:
         write_bytes(out / f"{plate.name}.png", encoded(plate.image, "png"))
     write_text(out / "index.html", _index(plates, answers, about, reading))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import EdgeCNNError
+from edgecnn.image_size import MOST_PIXELS
 from edgecnn.preprocess import Image, fit, read_image
 from edgecnn.training.data.load import Sample
 from edgecnn.training.explain.activation_maps import activation_maps
@@ -59,7 +60,7 @@ def _evidence(backend: TorchBackend, path: Path, answer: int) -> Image | None:
     """
     manifest = backend.manifest
     try:
-        original = read_image(path)
+        original = read_image(path, MOST_PIXELS)
         seen = fit(original, manifest.input, manifest.preprocess)
         inputs = normalize(seen[None], manifest.normalization, next(backend.network.parameters()).device)
         heat = activation_maps(backend.network, inputs, [answer])[0]

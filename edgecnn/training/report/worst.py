@@ -8,6 +8,7 @@ import cv2
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.evaluation.html_page import image_tag, text
+from edgecnn.image_size import MOST_PIXELS
 from edgecnn.preprocess import Image, read_image
 from edgecnn.training.nouns import Nouns
 from edgecnn.training.report.content import Mistake
@@ -50,7 +51,7 @@ def _mistake(mistake: Mistake) -> str:
 def _image(mistake: Mistake) -> str:
     """Words where it cannot be read any more."""
     try:
-        frame = read_image(mistake.path) if mistake.frame is None else mistake.frame
+        frame = read_image(mistake.path, MOST_PIXELS) if mistake.frame is None else mistake.frame
         return _thumbnail(frame, mistake.path.name)
     except EdgeCNNError:
         return '<div class="thumbnail"><p>cannot be read any more</p></div>'

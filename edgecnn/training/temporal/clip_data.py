@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -68,6 +69,7 @@ class ClipData:
     left_out: Mapping[Reason, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     known: tuple[KnownSplit, ...] = ()  # how the models that the run starts from were split
+    has_spans: bool = False  # whether the labels are those of time spans
 
     def of(self, split: Split) -> list[ClipSample]:
         """The samples of one split."""
@@ -81,8 +83,14 @@ class ClipData:
 
     @property
     def sha256(self) -> str:
-        """One hash of all clips and their labels."""
-        return data_sha256(f"{s.digest} {self.labels[s.label]}" for s in self.samples)
+        """One hash of all clips and their labels; with labels of time spans, of the label of each step."""
+        return data_sha256(f"{s.digest} {self._told(s)}" for s in self.samples)
+
+    def _told(self, sample: ClipSample) -> str:
+        if not self.has_spans:
+            return self.labels[sample.label]
+        names = ["" if label == UNLABELLED else self.labels[label] for label in sample.step_labels.tolist()]
+        return f"{sample.start_s} {json.dumps(names)}"
 
     @property
     def trained_lengths(self) -> tuple[int, int]:
@@ -169,6 +177,7 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
         left_out=left_out_by_reason(folder.left_out),
         findings=check_clips(folder, stats, faults, frame_rates([s.file for s in stats], plan.reader.fps), splits),
         known=plan.known,
+        has_spans=plan.spans is not None,
     )
 
 

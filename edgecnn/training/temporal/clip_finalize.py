@@ -8,6 +8,7 @@ import torch
 
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.image_size import pixel_limit
 from edgecnn.training.calibration.ood_score import fit_unknown, spread
 from edgecnn.training.calibration.temperature import calibrated_probabilities, fit_temperature
 from edgecnn.training.nouns import CLIPS, STEPS, Nouns
@@ -49,7 +50,9 @@ def finalize_clips(
 
     every_step = done.options.per_frame is not None
     setup = done.setup
-    reader = ClipReader(setup.input, setup.preprocess, data.rate.interval_s, done.options.fps)
+    reader = ClipReader(
+        setup.input, setup.preprocess, data.rate.interval_s, done.options.fps, pixel_limit(done.options.max_megapixels)
+    )
 
     def answers(samples: list[ClipSample]) -> ClipAnswers:
         return answer_clips(network, done.manifest, data.store, samples, done.options.batch, every_step=every_step)

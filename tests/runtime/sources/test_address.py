@@ -12,7 +12,7 @@ import pytest
 from edgecnn import open_source
 from edgecnn.cli.predict_options import PredictOptions
 from edgecnn.command_options import declarations
-from edgecnn.errors import SourceError
+from edgecnn.errors import EdgeCNNError, InputNotFoundError, SourceError
 from edgecnn.runtime.sources import LiveOptions, drivers, parse_address
 from edgecnn.runtime.sources.address import with_colon
 from edgecnn.runtime.sources.cameras import Camera, resolve_camera
@@ -129,6 +129,30 @@ def test_a_password_with_a_raw_delimiter_is_hidden_whole_and_the_remedy_is_told(
     assert str(raised.value).startswith(f"{scheme}://***@127.0.0.1:9/s: ")
     assert "Example" not in str(raised.value)
     assert "99" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp:/user:hunter2@127.0.0.1:9/s",
+        "rtsp:user:hunter2@127.0.0.1:9/s",
+        "rtsp//user:hunter2@127.0.0.1:9/s",
+        "user:hunter2@127.0.0.1:9/s",
+        "user:hun/ter2@127.0.0.1/s" + 300 * "x",
+        "rtps://user:hunter2@127.0.0.1:9/s",
+    ],
+)
+def test_a_password_in_an_address_that_is_written_wrongly_is_hidden(address: str) -> None:
+    with pytest.raises(EdgeCNNError) as raised:
+        next(iter(open_source(address, live=LiveOptions(fail_fast=True))))
+    assert "ter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("path", ["C:\\a@b.png", "a@b.png", "c:/a@b.png", "photos/12:30@home.png", "a/b:c.png"])
+def test_a_path_that_is_not_there_is_shown_as_it_is(path: str) -> None:
+    with pytest.raises(InputNotFoundError) as raised:
+        open_source(path)
+    assert str(raised.value) == f"{path}: no such image, folder or pattern; check the path"
 
 
 def test_links_to_video_devices_are_cameras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

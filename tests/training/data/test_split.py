@@ -127,6 +127,8 @@ def test_impossible_shares_are_refused(val: float, test: float) -> None:
 def test_a_share_too_small_for_one_image_is_refused() -> None:
     with pytest.raises(UsageError, match="leaves none to validate on"):
         split_images(_labels([10, 10]), range(20), 0.01, 0.0, 0)
+    with pytest.raises(UsageError, match=r"of 20 clips leaves none to validate on; change the shares, or add clips"):
+        split_images(_labels([10, 10]), range(20), 0.01, 0.0, 0, "clips")
 
 
 def test_two_images_a_class_and_two_classes_are_enough_with_the_default_share() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ import torch
 from made_clips import LABELS, write_clips
 from run_outputs import identical
 
+from edgecnn.cli.commands.export import print_export
 from edgecnn.data.clips.clip_frames import ClipReader
-from edgecnn.errors import DataError, GateError, UsageError
+from edgecnn.errors import CheckpointError, DataError, GateError, UsageError
 from edgecnn.runtime.session.golden_replay import replay
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.loop import train
@@ -112,6 +114,9 @@ def test_labels_per_frame_are_learned_by_an_lstm_and_counted_as_steps(clips: Pat
     assert (found.labels, found.examples, found.answers) == (("early", "late"), "clips", "steps")
     assert found.val_answers >= 4 * found.val_images
     assert f"of {found.val_answers} validation steps" in (Path(found.run_dir) / "report.html").read_text()
+    table.write_text(table.read_text().replace(",0.2", ",0.3"))
+    with pytest.raises(CheckpointError, match=r"with the labels of .*labels\.csv: not the data that .* was begun with"):
+        train(TrainOptions(data=clips, out=tmp_path / "run", resume=True, epochs=2))
 
 
 @pytest.mark.parametrize(("backbone", "preset", "frozen"), [("frozen", "scratch", True), ("tuned", None, False)])
@@ -179,9 +184,12 @@ def test_an_unreadable_clip_is_named_and_left_out(tmp_path: Path) -> None:
 
 
 def test_the_checkpoint_becomes_two_files_whose_answers_agree(
-    trained: TrainResult, clips: Path, tmp_path: Path, edgecnn
+    trained: TrainResult, clips: Path, tmp_path: Path, edgecnn, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    export_onnx(Path(trained.best_checkpoint), tmp_path / "m.onnx")
+    print_export(export_onnx(Path(trained.best_checkpoint), tmp_path / "m.onnx"), "against torch")
+    told = capsys.readouterr().out
+    assert re.search(r"against torch\W+\d+ steps: off by ", told)
+    assert re.search(r"\bsteps\W+frames of \d+ ", told)
     assert (tmp_path / "m.clip.onnx").is_file()
     clip = clips / "right" / "0"
     backend = open_any_checkpoint(Path(trained.best_checkpoint))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.frame_rate import clip_rate
 from edgecnn.errors import InputNotFoundError, UsageError
-from edgecnn.preprocess import Image
-from edgecnn.training.explain.written import Scored, require_empty, write_plates
+from edgecnn.preprocess import MAX_PIXELS, Image
+from edgecnn.progress import Silent
+from edgecnn.training.explain.written import Scored, open_out, write_plates
 from edgecnn.training.temporal.clip_backend import ClipBackend, open_any_checkpoint
 from edgecnn.training.temporal.clip_data import MAX_STEPS
 from edgecnn.training.temporal.explain.gates import record_memory
@@ -40,7 +42,15 @@ class ExplainedClip:
 
 
 def explain_clip(
-    checkpoint: Path, clip: Path, out: Path, classes: int = 3, fps: float | None = None, *, force: bool = False
+    checkpoint: Path,
+    clip: Path,
+    out: Path,
+    classes: int = 3,
+    fps: float | None = None,
+    *,
+    force: bool = False,
+    say: Callable[[str], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ExplainedClip:
     """Writes images of what a recurrent network computes on one clip, and a page that shows them.
 
@@ -53,20 +63,28 @@ def explain_clip(
         classes: how many of the most probable classes are shown over time.
         fps: frames per second of a folder of frames; None: the usual rate of the training clips.
         force: write into a folder that is not empty.
+        say: told that the folder cannot be locked; None: nothing is said.
+        max_pixels: of a frame; larger ones are refused.
 
     Raises:
         UsageError: ``classes`` or ``fps`` is too small, the folder is not empty, or the checkpoint classifies images.
         CheckpointError: the checkpoint cannot be read, or its network has no feature maps.
         InputNotFoundError, SourceError, ImageError, DataError: the clip cannot be read.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or another process is writing into it.
     """
     if fps is not None and not fps > 0:
         raise UsageError(f"--fps {fps:g}: expected frames per second, above 0")
-    require_empty(out, classes, force=force)
-    backend = open_any_checkpoint(checkpoint)
-    if not isinstance(backend, ClipBackend):
-        raise UsageError(f"{checkpoint}: classifies images; give one image")
-    frames, times_s = _read(backend, clip, fps)
+    with open_out(out, classes, force=force, say=say or Silent().say):
+        backend = open_any_checkpoint(checkpoint)
+        if not isinstance(backend, ClipBackend):
+            raise UsageError(f"{checkpoint}: classifies images; give one image")
+        frames, times_s = _read(backend, clip, fps, max_pixels)
+        return _explain(backend, clip, frames, times_s, out, classes)
+
+
+def _explain(
+    backend: ClipBackend, clip: Path, frames: Image, times_s: NDArray[np.float64], out: Path, classes: int
+) -> ExplainedClip:
     manifest = backend.manifest
     memory = record_memory(backend.network, backend.embeddings(frames).to(next(backend.network.parameters()).device))
     with torch.inference_mode():
@@ -95,14 +113,15 @@ def explain_clip(
     )
 
 
-def _read(backend: ClipBackend, clip: Path, fps: float | None) -> tuple[Image, NDArray[np.float64]]:
+def _read(backend: ClipBackend, clip: Path, fps: float | None, max_pixels: int) -> tuple[Image, NDArray[np.float64]]:
     """The frames of the steps ``[T, H, W, 3]`` RGB, and their times ``[T]`` in seconds."""
     if not clip.exists():
         raise InputNotFoundError(f"{clip}: no such video or folder of frames; check the path")
     manifest = backend.manifest
     spec = manifest.temporal
     assert spec is not None
-    reader = ClipReader(manifest.input, manifest.preprocess, spec.frame_interval_s, clip_rate(manifest, fps))
+    rate = clip_rate(manifest, fps)
+    reader = ClipReader(manifest.input, manifest.preprocess, spec.frame_interval_s, rate, max_pixels)
     rows: list[Image] = []
     times: list[float] = []
     for step in reader.steps(clip):

@@ -1,0 +1,74 @@
+"""How coarsely a lossy WebP file was quantized: nearly what its encoder was told, whatever the image shows."""
+
+from __future__ import annotations
+
+__all__ = ["webp_quantizer"]
+
+_HEADER = (
+    64  # bytes of the first partition, more than its fields before the quantizer take (RFC 6386, section 9.3 to 9.6)
+)
+_DELTAS = 8  # of the loop filter
+
+
+def webp_quantizer(data: bytes) -> int | None:
+    """The quantizer index of the frame, 0 to 127; larger: coarser.
+
+    Args:
+        data: the complete file.
+
+    Returns:
+        None for a file that is no WebP, or is lossless or animated.
+    """
+    at = 12 if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else len(data)
+    while data[at : at + 4] not in (b"VP8 ", b""):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        at += 8 + length + length % 2
+    return _quantizer(data[at + 18 : at + 18 + _HEADER]) if data[at : at + 4] == b"VP8 " else None
+
+
+def _quantizer(partition: bytes) -> int:
+    """Of the beginning of the first partition of a key frame."""
+    fields = _BooleanDecoder(partition)
+    fields.number(2)  # colour space, clamping
+    if fields.number(1):  # segments
+        has_map, has_values = fields.number(1), fields.number(1)
+        if has_values:
+            fields.number(1)
+            fields.skip_optional(4, 8)
+            fields.skip_optional(4, 7)
+        if has_map:
+            fields.skip_optional(3, 8)
+    fields.number(10)  # loop filter
+    if fields.number(1) and fields.number(1):
+        fields.skip_optional(_DELTAS, 7)
+    fields.number(2)  # partitions
+    return fields.number(7)
+
+
+class _BooleanDecoder:
+    """Reads bits that are 0 or 1 equally often (RFC 6386, section 7.3)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data.ljust(_HEADER, b"\0"), "big")
+        self._shift = 8 * (_HEADER - 1)
+        self._range = 255
+
+    def number(self, bits: int) -> int:
+        """The next bits, the highest one first."""
+        found = 0
+        for _ in range(bits):
+            split = (self._range + 1) // 2
+            bit = self._value >= split << self._shift
+            self._value -= (split << self._shift) * bit
+            self._range = self._range - split if bit else split
+            if self._range < 128:
+                self._range *= 2
+                self._shift -= 1
+            found = 2 * found + bit
+        return found
+
+    def skip_optional(self, count: int, bits: int) -> None:
+        """Fields of which a bit says whether they are there."""
+        for _ in range(count):
+            if self.number(1):
+                self.number(bits)
