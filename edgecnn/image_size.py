@@ -9,6 +9,8 @@ from edgecnn.command_options import Option
 from edgecnn.errors import UsageError
 
 __all__ = [
+    "MAX_SIDE",
+    "MIN_SIDE",
     "MOST_PIXELS",
     "ImageSize",
     "LargeImageOption",
@@ -21,7 +23,7 @@ __all__ = [
 ImageSize: TypeAlias = int | tuple[int, int]
 """Pixels: the side of a square, or (height, width)."""
 
-_LEAST, _MOST = 8, 4096  # pixels of a side
+MIN_SIDE, MAX_SIDE = 8, 4096  # pixels
 _MOST_MEGAPIXELS = 1000.0  # OpenCV refuses 2^30 pixels
 MOST_PIXELS = round(_MOST_MEGAPIXELS * 1e6)
 """For images that a command has read before, within its own limit."""
@@ -36,8 +38,10 @@ def read_image_size(text: str) -> ImageSize:
     """Reads ``224``, ``96x160`` or ``96,160`` (height, width); of a square its side. Raises :class:`UsageError`."""
     parts = text.lower().replace("x", ",").split(",")
     sides = [int(part) for part in parts if part.strip().isdecimal()]
-    if len(sides) != len(parts) or len(sides) > 2 or not all(_LEAST <= side <= _MOST for side in sides):
-        raise UsageError(f"--imgsz {text}: expected a side of {_LEAST} to {_MOST} pixels, or HEIGHTxWIDTH as in 96x160")
+    if len(sides) != len(parts) or len(sides) > 2 or not all(MIN_SIDE <= side <= MAX_SIDE for side in sides):
+        raise UsageError(
+            f"--imgsz {text}: expected a side of {MIN_SIDE} to {MAX_SIDE} pixels, or HEIGHTxWIDTH as in 96x160"
+        )
     return sides[0] if sides[0] == sides[-1] else (sides[0], sides[-1])
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from edgecnn.data.loading import default_workers
 from edgecnn.errors import CheckpointError, InputNotFoundError, UsageError
-from edgecnn.image_size import ImageSize, height_width, pixel_limit, show_image_size
+from edgecnn.image_size import MAX_SIDE, MIN_SIDE, ImageSize, height_width, pixel_limit, show_image_size
 from edgecnn.manifest import InputSpec, Normalization, PreprocessSpec
 from edgecnn.training.data.augment import Augmentation, find_augmentation
 from edgecnn.training.models.base import ImageClassifier
@@ -87,8 +87,8 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
     recipe = preset or RECIPES[_usual_recipe(options, known=known, frozen=frozen)]
     imgsz = options.imgsz or recipe.imgsz or spec.imgsz
     _require(
-        all(8 <= side <= 2048 for side in height_width(imgsz)),
-        f"--imgsz {show_image_size(imgsz)}: expected 8 to 2048 pixels",
+        all(MIN_SIDE <= side <= MAX_SIDE for side in height_width(imgsz)),
+        f"--imgsz {show_image_size(imgsz)}: expected {MIN_SIDE} to {MAX_SIDE} pixels",
     )
     recipe = replace(
         recipe,

@@ -16,6 +16,7 @@ from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.step_rate import choose_step_rate
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.metrics import Metrics, compute_metrics
+from edgecnn.image_size import pixel_limit
 from edgecnn.manifest import Manifest, TemporalSpec
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
@@ -81,7 +82,9 @@ class ClipTask(TrainingTask):
         embedded = (network.embedding.size,)
         rate = choose_step_rate(found, options.fps, options.steps_per_s)
         plan = ClipPlan(
-            reader=ClipReader(size, setup.preprocess, rate.interval_s, options.fps),
+            reader=ClipReader(
+                size, setup.preprocess, rate.interval_s, options.fps, pixel_limit(options.max_megapixels)
+            ),
             rate=rate,
             store=StepStore(folder, embedded if frozen else (size.height, size.width, 3), "f4" if frozen else "u1"),
             convert=_embedder(network, setup) if frozen else _as_they_are,

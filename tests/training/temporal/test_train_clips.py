@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -69,6 +70,18 @@ def test_the_run_folder_and_the_result_speak_of_clips(trained: TrainResult) -> N
     assert f"of {trained.val_images} validation clips answered right" in page
     assert "None: every clip could be read" in page
     assert "images" not in page.replace("of images to tell", "")
+
+
+def test_clips_of_frames_that_are_too_large_are_left_out(tmp_path: Path) -> None:
+    data = write_clips(tmp_path / "data", 3, 4)
+    large = data / LABELS[0] / "large"
+    large.mkdir()
+    for k in range(4):
+        cv2.imwrite(str(large / f"{k}.png"), np.zeros((400, 400, 3), np.uint8))
+    found = train(options(data, tmp_path / "run", epochs=1, max_megapixels=0.1))
+    (skipped,) = found.skipped
+    assert skipped.path == str(large)
+    assert "limit of 0.1 megapixels" in skipped.reason
 
 
 def test_a_mistake_is_shown_with_a_frame(tmp_path: Path) -> None:
