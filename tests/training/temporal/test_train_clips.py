@@ -163,7 +163,9 @@ def test_a_frozen_backbone_keeps_the_weights_of_the_checkpoint_of_images(
         ({"find_lr": True}, "--find-lr is for images"),
         ({"balance": "oversample"}, "--balance is for images"),
         ({"fps": 0.0}, "--fps 0: expected"),
+        ({"fps": float("inf")}, "--fps inf: expected"),
         ({"steps_per_s": -1.0}, "--steps-per-s -1: expected"),
+        ({"steps_per_s": 1e-300}, "--steps-per-s 1e-300: expected"),  # no manifest could hold the interval
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
