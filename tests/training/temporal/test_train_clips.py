@@ -176,6 +176,15 @@ def test_options_that_say_nothing_of_clips_are_refused(
         train(options(clips, tmp_path / "run", **changes))
 
 
+@pytest.mark.parametrize("option", ["weights", "teacher"])
+def test_a_run_on_images_starts_from_no_recurrent_model(
+    option: str, trained: TrainResult, shapes: Path, tmp_path: Path
+) -> None:
+    given = {option: trained.best_checkpoint if option == "weights" else Path(trained.best_checkpoint)}
+    with pytest.raises(CheckpointError, match="is a recurrent model of clips, and this run trains on images"):
+        train(options(shapes, tmp_path / "run", temporal=None, **given))
+
+
 def test_a_run_folder_is_not_written_over_without_force(trained: TrainResult, clips: Path) -> None:
     with pytest.raises(UsageError, match="--force"):
         train(options(clips, Path(trained.run_dir)))
