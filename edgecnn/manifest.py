@@ -18,8 +18,10 @@ from edgecnn.errors import ManifestError
 __all__ = [
     "GOLDEN_KEY",
     "LABELS_KEY",
+    "LONGEST_INTERVAL_S",
     "MANIFEST_KEY",
     "SCHEMA",
+    "SHORTEST_INTERVAL_S",
     "SPLIT_KEY",
     "UNKNOWN_OFF",
     "InputSpec",
@@ -38,6 +40,9 @@ __all__ = [
 
 SCHEMA = 1
 MANIFEST_KEY, LABELS_KEY, GOLDEN_KEY, SPLIT_KEY = "edgecnn", "labels", "edgecnn.golden", "edgecnn.split"
+
+# Of a recurrent model's steps. The runner takes all steps that are due at a frame, up to those of a second
+SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.001, 1e6
 
 Resize = Literal["stretch", "crop", "letterbox"]
 Interpolation = Literal["area", "linear", "cubic", "nearest", "antialias", "antialias-cubic"]
@@ -254,8 +259,8 @@ def _temporal(fields: _Reader) -> TemporalSpec:
     return TemporalSpec(
         kind=cast("TemporalKind", fields.one_of("kind", get_args(TemporalKind))),
         state_size=fields.integer("state_size", least=1, most=1 << 20),
-        stride=fields.integer("stride", least=1),
-        frame_interval_s=fields.number("frame_interval_s", above=0.0),
+        stride=fields.integer("stride", least=1, most=10**12),
+        frame_interval_s=fields.number("frame_interval_s", least=SHORTEST_INTERVAL_S, most=LONGEST_INTERVAL_S),
         trained_lengths=(shortest, longest),
     )
 

@@ -50,7 +50,7 @@ from exporters.quantization.eval_images import MIN_IMAGES, QuantizationImages, c
 from exporters.quantization.mixed_precision import measure_sensitivity, mixed_candidates
 from exporters.quantization.qdq import never_quantized
 from exporters.quantization.targets import TARGETS, Target
-from exporters.temporal.clip_file import find_clip_graph, write_clip_form
+from exporters.temporal.clip_file import find_clip_graph, require_step_name, write_clip_form
 from exporters.temporal.cnn_part import cut_cnn
 from exporters.temporal.quantization_clips import choose_clips
 from exporters.temporary_names import naming
@@ -168,7 +168,11 @@ def quantize_for(
     file = read_model_file(model)  # once: what is quantized, what is compared with and what ships instead are the same
     proto = parse_float_model(model, file.content)
     session = open_session(file, "cpu")
-    clip = None if session.manifest.temporal is None else find_clip_graph(model, proto)
+    clip = None
+    if session.manifest.temporal is not None:
+        for path in paths.values():
+            require_step_name(Path(path))
+        clip = find_clip_graph(model, proto)
     _prepare(model, proto, session)
     chosen = _choose(Path(data), session, options)
     reporter.plan(_plan(len(chosen.calibration), len(chosen.evaluated), _methods(options), len(paths)))

@@ -57,7 +57,10 @@ def test_what_the_program_writes_is_valid(manifest: dict) -> None:
         (("temporal", "kind"), "rnn"),
         (("temporal", "state_size"), 0),
         (("temporal", "stride"), 0.5),
+        (("temporal", "stride"), 10**30),
         (("temporal", "frame_interval_s"), 0),
+        (("temporal", "frame_interval_s"), 1e-9),  # a frame after a second would take 10**9 steps
+        (("temporal", "frame_interval_s"), 1e200),
         (("temporal", "trained_lengths"), [1]),
         (("temporal", "trained_lengths"), [0, 5]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -58,7 +59,12 @@ class Classifier(FrameClassifier):
     """
 
     def __call__(
-        self, image: ImageLike, *, color: ColorOrder = "bgr", source: str | None = None, time_s: float | None = None
+        self,
+        image: ImageLike,
+        *,
+        color: ColorOrder = "bgr",
+        source: str | os.PathLike[str] | None = None,
+        time_s: float | None = None,
     ) -> Prediction:
         """Classifies one image.
 
@@ -73,14 +79,16 @@ class Classifier(FrameClassifier):
         Raises:
             InputNotFoundError: the file does not exist.
             ImageError: the image cannot be read, or the array is not uint8 ``[H, W, 3]``.
-            UsageError: ``color`` is not a channel order.
+            UsageError: ``color`` is not a channel order, or ``time_s`` is not finite.
         """
         if source is None or self.states is None:
             return self.batch([image], color=color)[0]
         frame = self._frame(image, color)
         if time_s is not None:
             frame = replace(frame, media_time_s=time_s)
-        return self.answer_next(frame, self.states.of(source)).prediction
+        if not math.isfinite(frame.time_s):
+            raise UsageError(f"time_s is {frame.time_s:g}, expected a finite number of seconds")
+        return self.answer_next(frame, self.states.of(os.fspath(source))).prediction
 
     def batch(self, images: Sequence[ImageLike], *, color: ColorOrder = "bgr") -> list[Prediction]:
         """Classifies several images in one inference; with a recurrent model, each is a clip of one frame.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -30,6 +30,9 @@ _TINY_IMGSZ = 64
 
 # Options that replace the recipe's value of the same name; the repeat command has the resulting values
 RECIPE_OPTIONS = ("epochs", "lr", "layer_decay")
+
+
+_CLIP_OPTIONS = ("supervision", "per_frame", "backbone", "steps_per_s", "fps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,7 @@ def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None
         UsageError: an option has an invalid value.
         InputNotFoundError, CheckpointError: the checkpoint to start from does not exist, or cannot be read.
     """
+    _refuse_clip_options(options)
     preset = find_recipe(options.preset) if options.preset else None
     if options.qat is not None:
         return _as_in_eight_bits(options, options.qat, network)
@@ -127,6 +131,16 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
         compiled=options.compile,
         frozen_backbone=frozen,
     )
+
+
+def _refuse_clip_options(options: TrainOptions) -> None:
+    """Refuses options of clips without ``--temporal``, which nothing would read. A resumed run has its own options."""
+    if options.temporal is not None or options.resume:
+        return
+    usual = {field.name: field.default for field in fields(options)}
+    given = next((name for name in _CLIP_OPTIONS if getattr(options, name) != usual[name]), None)
+    if given is not None:
+        raise UsageError(f"--{given.replace('_', '-')}: is for clips; add --temporal gru, or leave it out")
 
 
 def _freezes_backbone(options: TrainOptions, *, known: bool) -> bool:

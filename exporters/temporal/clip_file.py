@@ -11,19 +11,26 @@ import onnx
 from onnx import ModelProto
 
 from edgecnn.atomic import atomic_path
-from edgecnn.errors import ModelError
+from edgecnn.errors import ModelError, UsageError
 from edgecnn.runtime.session.opening import open_session
 from exporters.graph.float_model import load_onnx
 from exporters.graph.metadata import write_unchecked
 from exporters.temporal.cnn_part import cut_cnn, with_cnn
 from exporters.temporary_names import naming
 
-__all__ = ["clip_file", "find_clip_graph", "write_clip_form"]
+__all__ = ["clip_file", "find_clip_graph", "require_step_name", "write_clip_form"]
 
 
 def clip_file(step_file: Path) -> Path:
     """The clip file beside a step file: `model.onnx` and `model.clip.onnx`."""
     return step_file.with_suffix(f".clip{step_file.suffix}")
+
+
+def require_step_name(path: Path) -> None:
+    """Raises :class:`UsageError` for a step file that is to have the name of a clip file, and may replace one."""
+    if path.suffixes[-2:-1] == [".clip"]:
+        step = path.with_name(path.name.replace(f".clip{path.suffix}", path.suffix))
+        raise UsageError(f"{path}: such names are for clip files; give the name of the step file, {step}")
 
 
 def find_clip_graph(step_file: Path, step: ModelProto) -> ModelProto | None:

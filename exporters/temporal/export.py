@@ -28,7 +28,7 @@ from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.temporal.clip_backend import ClipBackend
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.options import OPSET, ExportOptions
-from exporters.temporal.clip_file import clip_file
+from exporters.temporal.clip_file import clip_file, require_step_name
 from exporters.temporal.golden_sequences import golden_sequences
 from exporters.temporal.graphs import clip_graph, step_graph, trace_parts
 from exporters.temporal.synthetic_clips import synthetic_clips
@@ -69,6 +69,7 @@ def export_clips(
     """
     start = time.perf_counter()
     _require_options(options)
+    require_step_name(path)
     manifest = backend.manifest.replace(precision="fp32", created_by=f"edgecnn {__version__}")
     backend = ClipBackend(backend.network, manifest, backend.split_record, backend.file, backend.unknown)
     clips = _clips(backend, options, run_data)

@@ -94,6 +94,23 @@ def test_a_folder_of_clips_is_all_of_them(edgecnn, model: Path, video: Path, tmp
     assert steps(lines_of(done)[1]) == 5
 
 
+def test_what_lies_beside_frames_is_read_too_and_no_folder_twice(
+    edgecnn, model: Path, video: Path, tmp_path: Path
+) -> None:
+    root = write_frames(tmp_path / "data", 3)
+    (root / "door.mp4").write_bytes(video.read_bytes())
+    write_frames(root / "more", 4)
+    (root / "more" / "up").symlink_to(root)
+    (root / "same").symlink_to(root / "more")
+    done = edgecnn("predict", model, root, "--per-clip", "--fps", 10, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [line["source"].removeprefix(str(tmp_path)) for line in lines_of(done)] == [
+        "/data",
+        "/data/door.mp4",
+        "/data/more",
+    ]
+
+
 def test_frames_are_in_the_order_of_their_numbers(edgecnn, model: Path, tmp_path: Path) -> None:
     done = edgecnn("predict", model, write_frames(tmp_path / "clip", 12), "--fps", 10, "--format", "csv")
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ from video_files import write_video
 
 from edgecnn.data.clips.clip_frames import clip_digest
 from edgecnn.data.split_record import SplitRecord
-from edgecnn.errors import DataError, ModelError
+from edgecnn.errors import DataError, ModelError, UsageError
 from edgecnn.evaluation.evaluate_clips import clip_reader, read_clips, validate_clips
 from edgecnn.runtime.session.opening import open_session
 
@@ -72,7 +72,7 @@ def test_a_clip_that_cannot_be_read_is_skipped_with_its_reason(data: Path, tmp_p
     found = validate_clips(open_session(write_counter(tmp_path / "m.onnx"), "cpu"), None, data, fps=10)
     assert found.images == 4
     assert [Path(s.path).name for s in found.skipped] == ["0", "broken.mp4"]
-    assert "its frame 1.png cannot be read" in found.skipped[0].reason
+    assert "its frame 1.png cannot be read: not an image" in found.skipped[0].reason
     assert "convert it" in found.skipped[1].reason
 
 
@@ -80,6 +80,9 @@ def test_what_cannot_be_evaluated_is_one_line(data: Path, tmp_path: Path) -> Non
     session = open_session(write_counter(tmp_path / "m.onnx"), "cpu")
     with pytest.raises(ModelError, match="takes whole clips"):
         validate_clips(open_session(write_clip_file(tmp_path / "m.clip.onnx"), "cpu"), None, data, fps=10)
+    for fps in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match=r"--fps .*: expected frames per second"):
+            validate_clips(session, None, data, fps=fps)
     write_frames(data / "standing" / "0", 2)
     with pytest.raises(DataError, match="the model has no class 'standing'"):
         validate_clips(session, None, data, fps=10)

@@ -62,6 +62,11 @@ def test_a_wrong_option_leaves_nothing_behind(small_options: Options, tmp_path: 
         {"model": "none"},
         {"preset": "x"},
         {"time_budget_min": 0},
+        {"supervision": "all"},  # these are for clips, and nothing says that these are clips
+        {"per_frame": Path("labels.csv")},
+        {"backbone": "frozen"},
+        {"steps_per_s": 5.0},
+        {"fps": 5.0},
     )
     for changes in wrong:
         with pytest.raises(UsageError):

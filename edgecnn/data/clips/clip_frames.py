@@ -93,7 +93,8 @@ def _frames(clip: Path, fps: float, max_pixels: int) -> Iterator[tuple[float, Im
         try:
             image = read_image(path, max_pixels)
         except ImageError as error:
-            raise ImageError(f"{clip}: its frame {path.name} cannot be read: {error}") from error
+            reason = str(error).removeprefix(f"{path}: ")
+            raise ImageError(f"{clip}: its frame {path.name} cannot be read: {reason}") from error
         yield index / fps, image, False
 
 

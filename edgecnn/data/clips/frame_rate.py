@@ -8,7 +8,9 @@ from pathlib import Path
 from edgecnn.errors import UsageError
 from edgecnn.manifest import Manifest
 
-__all__ = ["check_rate", "clip_rate", "note_on_rate"]
+__all__ = ["check_rate", "clip_rate", "note_on_rate", "require_rate"]
+
+_LEAST_FPS, _MOST_FPS = 1e-6, 1e6
 
 
 def check_rate(manifest: Manifest, fps: float | None) -> None:
@@ -18,9 +20,19 @@ def check_rate(manifest: Manifest, fps: float | None) -> None:
 
 
 def clip_rate(manifest: Manifest, fps: float | None) -> float:
-    """Frames per second of folders of frames: as given, or the usual rate of the training clips."""
+    """Frames per second of folders of frames: as given, or the usual rate of the training clips.
+
+    Raises as :func:`require_rate`.
+    """
     assert manifest.temporal is not None
-    return manifest.temporal.frame_rate if fps is None else fps
+    return manifest.temporal.frame_rate if fps is None else require_rate(fps)
+
+
+def require_rate(fps: float) -> float:
+    """Returns a frame rate that is given. Raises :class:`UsageError` for one that no clip has."""
+    if not _LEAST_FPS <= fps <= _MOST_FPS:
+        raise UsageError(f"--fps {fps:g}: expected frames per second, from {_LEAST_FPS:g} to {_MOST_FPS:g}")
+    return fps
 
 
 def note_on_rate(manifest: Manifest, clips: Iterable[Path], fps: float | None) -> str | None:

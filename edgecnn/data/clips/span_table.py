@@ -63,8 +63,10 @@ def _row(where: str, row: Mapping[str, str | None], root: Path, columns: Sequenc
     name, start, end, label = (row.get(column) for column in columns)
     if not name or label is None or None in row:
         raise DataError(f"{where}: expected four values, {','.join(columns)}")
+    if not label.strip():
+        raise DataError(f"{where}: the label is empty; give a label, or remove the line to leave the span unlabelled")
     try:
-        span = LabelSpan(float(start or 0), float(end or math.inf), label, where)
+        span = LabelSpan(float(start or 0), float(end or math.inf), label.strip(), where)
     except ValueError as error:
         raise DataError(f"{where}: times are {start!r} and {end!r}; expected numbers of seconds") from error
     if not 0 <= span.start_s < span.end_s:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.data.clips.clip_folder import frames_of, is_clip
+from edgecnn.data.folder_files import list_entries
 from edgecnn.errors import DataError, ImageError, InputNotFoundError
 from edgecnn.runtime.decision import Missing
 from edgecnn.runtime.sources.files import read_frame
@@ -28,27 +29,32 @@ _AHEAD = 4  # frames
 
 
 def clips_in(folder: Path) -> list[Path]:
-    """The clips of a folder, in order: itself if it holds images, else all videos and folders below it.
+    """The clips of a folder, in order: itself if it holds images, and all videos and folders with images below it.
 
-    A folder that holds nothing is a clip without frames, which is an error where it is read.
+    A folder that holds nothing is a clip without frames, which is an error where it is read. Links to folders are
+    followed, but no folder is read twice.
 
     Raises:
-        DataError: it holds neither frames nor clips.
+        DataError: it holds neither frames nor clips, or a folder may not be listed.
     """
-    found = list(_clips_in(folder))
+    found = list(_clips_in(folder, set(folder.resolve().parents)))
     if not any(is_clip(clip) for clip in found):
         raise DataError(f"{folder}: the folder contains no images and no videos; check the path")
     return found
 
 
-def _clips_in(folder: Path) -> Iterator[Path]:
-    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+def _clips_in(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """``seen``: the folders that are not read again, resolved."""
+    if (real := folder.resolve()) in seen:
+        return
+    seen.add(real)
+    entries = list_entries(folder)
+    inside = sorted(path for path in (*entries.files, *entries.folders) if not path.name.startswith("."))
     if frames_of(folder) or not inside:
         yield folder
-        return
     for path in inside:
         if path.is_dir():
-            yield from _clips_in(path)
+            yield from _clips_in(path, seen)
         elif is_clip(path):
             yield path
 

@@ -43,7 +43,8 @@ def choose_split(
     """
     splits = None if data.ready is None else _completed(data, data.ready, shares)
     if known:
-        splits = carry_over(known, data.digests, data.groups, data.labels, shares, splits, say, data.noun)
+        carried = carry_over(known, data.digests, data.groups, data.labels, shares, splits, say, data.noun)
+        splits = splits if carried is None else carried
     if splits is None:
         splits = split_images(data.labels, data.groups, shares.val, shares.test, shares.seed, data.noun)
     return splits

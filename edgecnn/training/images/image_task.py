@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edgecnn.errors import CheckpointError
 from edgecnn.evaluation.metrics import Metrics
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Reporter
@@ -19,6 +20,7 @@ from edgecnn.training.optim.distillation import load_teacher
 from edgecnn.training.optim.distributed import World
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
+from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.run.finalize import finalize
 from edgecnn.training.setup import Setup, build_network
 from edgecnn.training.task import FinishedRun, TrainingTask
@@ -34,7 +36,17 @@ class ImageTask(TrainingTask):
 
     @classmethod
     def prepare(cls, options: TrainOptions, setup: Setup, folder: Path, reporter: Reporter, world: World) -> ImageTask:
-        """Reads the images. Raises as :func:`edgecnn.training.data.prepared.prepare`."""
+        """Reads the images.
+
+        Raises as :func:`edgecnn.training.data.prepared.prepare`, and :class:`CheckpointError` for a recurrent model to
+        start or learn from.
+        """
+        for given in (setup.start_from, options.teacher):
+            if given is not None and load_checkpoint(given).manifest.temporal is not None:
+                raise CheckpointError(
+                    f"{given}: is a recurrent model of clips, and this run trains on images; give a checkpoint of "
+                    "images, or --temporal and clips"
+                )
         return cls(prepare(options, setup, folder, reporter, world))
 
     @property

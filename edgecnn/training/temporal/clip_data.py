@@ -24,6 +24,7 @@ from edgecnn.data.split_record import Split, SplitRecord, data_sha256
 from edgecnn.data_quality.clips.clip_checks import check_clips
 from edgecnn.data_quality.clips.clip_stats import ClipFault, ClipStats, views_of
 from edgecnn.data_quality.finding import Finding
+from edgecnn.data_quality.wording import count
 from edgecnn.errors import DataError, EdgeCNNError
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
@@ -151,6 +152,12 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
             reporter.say(f"skipped {clip.path}: {found}")
         progress(at + 1, len(folder.clips))
     _require_clips(folder, labels, [samples for _, _, samples in clips], len(skipped))
+    if divided := [len(samples) for _, _, samples in clips if len(samples) > 1]:
+        what = count(len(divided), "clip is", "clips are")
+        reporter.say(
+            f"{what} divided into parts, at gaps in time and after every {MAX_STEPS} steps; each of these "
+            f"{sum(divided)} parts counts as a clip here"
+        )
     copies = _copies([digest for _, digest, _ in clips])
     images = [ImageFile(clip.path, clip.class_name, clip.split, clip.below) for clip, _, _ in clips]
     to_split = ToSplit(

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_folder import ClipFolder, scan_clips
 from edgecnn.data.clips.clip_frames import ClipReader
+from edgecnn.data.clips.frame_rate import require_rate
 from edgecnn.data.clips.step_rate import choose_step_rate
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.metrics import Metrics, compute_metrics
 from edgecnn.image_size import pixel_limit
-from edgecnn.manifest import Manifest, TemporalSpec
+from edgecnn.manifest import LONGEST_INTERVAL_S, SHORTEST_INTERVAL_S, Manifest, TemporalSpec
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
 from edgecnn.training.data.prepared import known_splits
@@ -192,10 +193,10 @@ def _require_options(options: TrainOptions, setup: Setup, world: World) -> None:
             raise UsageError(f"--temporal: {name} is for images; leave it out")
     if world.size > 1:
         raise UsageError("--temporal: trains in one process; start it without torchrun")
-    if not options.fps > 0:
-        raise UsageError(f"--fps {options.fps:g}: expected frames per second, above 0")
-    if options.steps_per_s is not None and not 0 < options.steps_per_s <= 1000:
-        raise UsageError(f"--steps-per-s {options.steps_per_s:g}: expected above 0, at most 1000")
+    require_rate(options.fps)
+    least, most = 1 / LONGEST_INTERVAL_S, 1 / SHORTEST_INTERVAL_S
+    if options.steps_per_s is not None and not least <= options.steps_per_s <= most:
+        raise UsageError(f"--steps-per-s {options.steps_per_s:g}: expected {least:g} to {most:g}")
 
 
 def _network(options: TrainOptions, setup: Setup, folder: ClipFolder) -> ClipClassifier:

@@ -37,9 +37,15 @@ class FrameLabels:
         """The clips with labels, as a folder of clips; the folders that they lie in are ignored.
 
         Raises:
-            DataError: the table names something that is neither a video nor a folder of frames.
+            DataError: the table names something that is neither a video nor a folder of frames, or lies outside of
+                ``root``, or names a clip in a second way by ``..``.
         """
         for path, spans in self.spans.items():
+            if not path.is_relative_to(root) or ".." in path.relative_to(root).parts:
+                raise DataError(
+                    f"{spans[0].where}: {path}: is not a path inside {root}; give the path of a clip from there, "
+                    "without '..'"
+                )
             if not is_clip(path):
                 raise DataError(f"{spans[0].where}: {path}: neither a video nor a folder of frames; correct the table")
         clips = tuple(ClipFile(path, "") for path in sorted(self.spans))

@@ -221,6 +221,8 @@ def test_a_clip_file_of_another_model_is_refused(clip_run: Path, tmp_path: Path)
 def test_what_cannot_be_quantized_is_refused(clip_run: Path, tiny_model: Path, shapes: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="give the step file"):
         quantize(clip_run / "m.clip.onnx", clip_run / "clips", tmp_path / "q.onnx", OPEN)
+    with pytest.raises(UsageError, match=r"q\.clip\.onnx: .* give the name of the step file, .*q\.onnx"):
+        quantize(clip_run / "m.onnx", clip_run / "clips", tmp_path / "q.clip.onnx", OPEN)
     with pytest.raises(UsageError, match="--fps is for recurrent models"):
         quantize(tiny_model, shapes, tmp_path / "q.onnx", replace(OPEN, fps=10.0))
     write_frames(tmp_path / "one" / "left" / "1", moving("left", 5, 901))

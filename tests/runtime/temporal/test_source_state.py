@@ -57,6 +57,23 @@ def test_interleaved_sources_get_the_answers_that_they_would_get_alone(tmp_path:
         assert [classifier(image, source=s, time_s=k / 10).top for k, image in enumerate(clip)] == mixed[s]
 
 
+@pytest.mark.parametrize("time_s", [float("nan"), float("inf"), float("-inf")])
+def test_a_time_that_is_no_number_is_refused_and_changes_nothing(classifier: Classifier, time_s: float) -> None:
+    assert counts(classifier, [0.0, 0.1]) == [1, 2]
+    with pytest.raises(UsageError, match=r"time_s is .*, expected a finite number of seconds"):
+        classifier(GREY, source="door", time_s=time_s)
+    with pytest.raises(UsageError, match="time_s"):
+        classifier(Frame(GREY, "door", media_time_s=time_s), source="door")
+    assert counts(classifier, [0.2]) == [3]
+
+
+def test_a_path_names_the_same_source_as_its_text(classifier: Classifier) -> None:
+    assert steps_of(classifier(GREY, source=Path("door"), time_s=0.0)) == 1
+    assert counts(classifier, [0.1]) == [2]
+    classifier.reset(Path("door"))
+    assert steps_of(classifier(GREY, source=Path("door"), time_s=0.2)) == 1
+
+
 def test_a_source_is_reset_on_request(classifier: Classifier) -> None:
     counts(classifier, [0, 0.1])
     counts(classifier, [0, 0.1], source="gate")

@@ -88,6 +88,26 @@ def test_a_table_that_names_no_clip_is_an_error(tmp_path: Path) -> None:
         FrameLabels.read(table, tmp_path).folder(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["{root}/left/0", "../data/left/0", "right/../left/0"])
+def test_a_table_names_each_clip_in_one_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    root = write_clips(tmp_path / "data", 2)
+    table = tmp_path / "labels.csv"
+    table.write_text(f"clip,start_s,end_s,label\nleft/1,,,go\n{name.format(root=root)},,,go\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"labels\.csv, line 3: .* is not a path inside data"):
+        FrameLabels.read(table, Path("data")).folder(Path("data"))
+
+
+def test_labels_of_a_table_have_no_blanks_around_them(tmp_path: Path) -> None:
+    root = write_clips(tmp_path / "data", 2)
+    table = tmp_path / "labels.csv"
+    table.write_text("clip,start_s,end_s,label\nleft/0,,, go \nleft/1,,,go\n")
+    assert FrameLabels.read(table, root).names == ("go",)
+    table.write_text("clip,start_s,end_s,label\nleft/0,,,go\nleft/1,,,\n")
+    with pytest.raises(DataError, match=r"labels\.csv, line 3: the label is empty"):
+        FrameLabels.read(table, root)
+
+
 def test_copies_of_a_clip_stay_on_one_side(tmp_path: Path) -> None:
     root = write_clips(tmp_path / "data", 6)
     for i in range(6):
@@ -162,13 +182,24 @@ def test_labels_of_time_spans_are_no_classes_of_clips(tmp_path: Path) -> None:
     assert told(load(root, tmp_path, spans=FrameLabels.read(tmp_path / "spans.csv", root))) == []
 
 
-def test_a_long_clip_is_learned_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_data, "MAX_STEPS", 6)
+def test_a_long_clip_is_learned_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Told(Silent):
+        def say(self, line: str) -> None:
+            print(line)
+
+    monkeypatch.setattr(clip_data, "MAX_STEPS", 12)
     root = write_clips(tmp_path / "data", 2)
-    write_frames(root / "left" / "long", moving("left", 14, 9))
-    found = [s for s in load(root, tmp_path).samples if s.path.name == "long"]
-    assert [s.steps for s in found] == [6, 6, 2]
+    load(root, tmp_path, reporter=Told())
+    assert "parts" not in capsys.readouterr().out
+    write_frames(root / "left" / "long", moving("left", 28, 9))
+    found = [s for s in load(root, tmp_path, reporter=Told()).samples if s.path.name == "long"]
+    assert [s.steps for s in found] == [12, 12, 4]
     assert len({s.split for s in found}) == 1
+    assert "1 clip is divided into parts, at gaps in time and after every 12 steps; each of these 3 parts counts" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(("clips", "said"), [(1, "has 1 readable clips"), (0, "contains no clips")])

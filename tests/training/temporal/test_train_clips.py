@@ -163,7 +163,9 @@ def test_a_frozen_backbone_keeps_the_weights_of_the_checkpoint_of_images(
         ({"find_lr": True}, "--find-lr is for images"),
         ({"balance": "oversample"}, "--balance is for images"),
         ({"fps": 0.0}, "--fps 0: expected"),
+        ({"fps": float("inf")}, "--fps inf: expected"),
         ({"steps_per_s": -1.0}, "--steps-per-s -1: expected"),
+        ({"steps_per_s": 1e-300}, "--steps-per-s 1e-300: expected"),  # no manifest could hold the interval
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -172,6 +174,15 @@ def test_options_that_say_nothing_of_clips_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         train(options(clips, tmp_path / "run", **changes))
+
+
+@pytest.mark.parametrize("option", ["weights", "teacher"])
+def test_a_run_on_images_starts_from_no_recurrent_model(
+    option: str, trained: TrainResult, shapes: Path, tmp_path: Path
+) -> None:
+    given = {option: trained.best_checkpoint if option == "weights" else Path(trained.best_checkpoint)}
+    with pytest.raises(CheckpointError, match="is a recurrent model of clips, and this run trains on images"):
+        train(options(shapes, tmp_path / "run", temporal=None, **given))
 
 
 def test_a_run_folder_is_not_written_over_without_force(trained: TrainResult, clips: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_frames import ClipReader
-from edgecnn.data.clips.frame_rate import clip_rate
+from edgecnn.data.clips.frame_rate import clip_rate, require_rate
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.progress import Silent
@@ -72,8 +72,8 @@ def explain_clip(
         InputNotFoundError, SourceError, ImageError, DataError: the clip cannot be read.
         OutputError: the folder cannot be written, or another process is writing into it.
     """
-    if fps is not None and not fps > 0:
-        raise UsageError(f"--fps {fps:g}: expected frames per second, above 0")
+    if fps is not None:
+        require_rate(fps)
     with open_out(out, classes, force=force, say=say or Silent().say):
         backend = open_any_checkpoint(checkpoint)
         if not isinstance(backend, ClipBackend):
