@@ -58,9 +58,10 @@ def scan_folder(root: Path, own_run: Path | None = None) -> ImageFolder:
         _refuse_split_inside_classes(root, folders)
         found = _scan_classes(root, folders, own_run=own_run)
     if not found.images:
+        clips = any(file.reason == "video" for file in found.left_out)
         raise DataError(
             f"{root}: contains no images{in_place_of_images(found.left_out)}; put them into one folder per class, like "
-            f"{root / 'cat' / '1.jpg'}"
+            f"{root / 'cat' / '1.jpg'}{', or train on the videos with --temporal gru' if clips else ''}"
         )
     if len({image.class_name is None for image in found.images}) > 1:
         loose = next(image.path for image in found.images if image.class_name is None)

@@ -315,3 +315,13 @@ def test_what_lies_below_a_class_folder_is_remembered(tmp_path: Path) -> None:
     found = scan_folder(laid(tmp_path, "cat/monday/left/1.png", "cat/2.png"))
     assert {p.path.name: p.below for p in found.images} == {"1.png": "monday/left", "2.png": ""}
     assert len(find_images(tmp_path)) == 2
+
+
+def test_a_folder_of_videos_is_told_how_clips_are_trained_on(tmp_path: Path) -> None:
+    for name in ("open", "closed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.mp4").write_bytes(b"video")
+    with pytest.raises(
+        DataError, match=r"contains no images \(2 videos\); .*, or train on the videos with --temporal gru"
+    ):
+        scan_folder(tmp_path)
