@@ -46,11 +46,7 @@ def split_images(
     Raises:
         UsageError: shares that leave nothing to train or to validate on.
     """
-    if not 0 < val_split < 1 or not 0 <= test_split < 1 or val_split + test_split >= 1:
-        raise UsageError(
-            f"--val-split {val_split:g} and --test-split {test_split:g}: expected fractions above 0 (test: 0 or "
-            "more), together below 1"
-        )
+    _require_fractions(val_split, test_split)
     members: dict[int, list[int]] = defaultdict(list)
     for i, group in enumerate(groups):
         members[group].append(i)
@@ -84,6 +80,14 @@ def split_images(
             f"add {noun}"
         )
     return result
+
+
+def _require_fractions(val_split: float, test_split: float) -> None:
+    if not 0 < val_split < 1 or not 0 <= test_split < 1 or val_split + test_split >= 1:
+        raise UsageError(
+            f"--val-split {val_split:g} and --test-split {test_split:g}: expected fractions above 0 (test: 0 or "
+            "more), together below 1"
+        )
 
 
 def _hold_out_smallest(

@@ -152,12 +152,7 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
             reporter.say(f"skipped {clip.path}: {found}")
         progress(at + 1, len(folder.clips))
     _require_clips(folder, labels, [samples for _, _, samples in clips], len(skipped))
-    if divided := [len(samples) for _, _, samples in clips if len(samples) > 1]:
-        what = count(len(divided), "clip is", "clips are")
-        reporter.say(
-            f"{what} divided into parts, at gaps in time and after every {MAX_STEPS} steps; each of these "
-            f"{sum(divided)} parts counts as a clip here"
-        )
+    _say_divided([len(samples) for _, _, samples in clips if len(samples) > 1], reporter.say)
     copies = _copies([digest for _, digest, _ in clips])
     images = [ImageFile(clip.path, clip.class_name, clip.split, clip.below) for clip, _, _ in clips]
     to_split = ToSplit(
@@ -186,6 +181,15 @@ def load_clip_data(folder: ClipFolder, plan: ClipPlan, reporter: Reporter, worke
         known=plan.known,
         has_spans=plan.spans is not None,
     )
+
+
+def _say_divided(parts: Sequence[int], say: Callable[[str], None]) -> None:
+    """Says how many clips were divided; ``parts`` of each of them."""
+    if parts:
+        say(
+            f"{count(len(parts), 'clip is', 'clips are')} divided into parts, at gaps in time and after every "
+            f"{MAX_STEPS} steps; each of these {sum(parts)} parts counts as a clip here"
+        )
 
 
 def _read_all(clips: Sequence[ClipFile], plan: ClipPlan, workers: int | None) -> Iterator[tuple[ClipFile, _Read | str]]:
