@@ -10,7 +10,7 @@
     ├── CheckpointError (ValueError)        a checkpoint cannot be used: use another one, or train again
     ├── ProviderError (RuntimeError)        an execution provider is not available: install it or choose another
     ├── SourceError (ValueError)            a source of images cannot be opened: correct its address
-    ├── OutputError (OSError)               an output cannot be written: free disk space, allow it, or choose another
+    ├── OutputError (OSError)               an output cannot be written: free disk space, or choose another
     ├── TrainingError (RuntimeError)        training cannot continue: the message says what to change
     ├── MissingExtraError (ImportError)     a package is not installed: install the extra that the message names
     └── GateError                           a gate failed: a measured value is outside its limit (exit status 3)

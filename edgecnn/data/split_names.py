@@ -51,7 +51,7 @@ def splits_of_names(names: Iterable[str]) -> dict[str, Split]:
 def class_key(name: str) -> str:
     """What two names of one class have in common, whatever program or file system wrote them.
 
-    Unicode's canonical composition without white space around it: ``é`` as one character and as two (macOS) look alike.
+    Unicode's canonical composition without white space around it: ``é`` as one character and as two (macOS) are one.
     """
     composed = unicodedata.normalize("NFC", name)
     return composed.strip() or composed

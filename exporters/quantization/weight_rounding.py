@@ -1,7 +1,7 @@
 """Chooses int8 weights by the error of the layer output instead of the error of the weights.
 
 Rounding each weight to the nearest integer minimises the error of the weights; what matters is the error of the output,
-``(s q - w)ᵀ C (s q - w)`` for a channel with weights ``w``, integers ``q``, scale ``s`` and the covariance ``C`` of the
+``(s q - w)ᵀ C (s q - w)`` for a channel with weights ``w``, integers ``q``, scale ``s`` and covariance ``C`` of the
 quantized inputs under the kernel (Nagel et al., "Up or Down?", arXiv 2004.10568, derive it and relax it; with the few
 weights of a depthwise channel coordinate descent on the integers finds a minimum directly). The mean is left out of
 ``C``: bias correction takes care of it.

@@ -1,6 +1,6 @@
 """Determines whether the int8 weights of a model file use seven or eight bits, and converts between the two.
 
-A 7-bit weight lies in -64 … 63. On x86 processors without VNNI, onnxruntime multiplies 7-bit weights fast and exactly;
+A 7-bit weight lies in -64 … 63. On x86 processors without VNNI, onnxruntime multiplies such weights fast and exactly;
 8-bit weights need slower kernels there (:mod:`edgecnn.runtime.session.ort_options`).
 """
 

@@ -57,8 +57,8 @@ def check_same(model: ModelFile, sha256: str) -> None:
     """That the file is the one with this hash. Raises :class:`ModelError`."""
     if model.sha256 != sha256:
         raise ModelError(
-            f"{model.path}: changed since the classifier was opened (SHA-256 {sha256[:12]}… then, {model.sha256[:12]}… "
-            "now); open a new classifier"
+            f"{model.path}: changed since the classifier was opened (SHA-256 {sha256[:12]}… then, "
+            f"{model.sha256[:12]}… now); open a new classifier"
         )
 
 
