@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.eval_clips import select_eval_clips
-from edgecnn.data.clips.frame_rate import clip_rate
+from edgecnn.data.clips.frame_rate import clip_rate, note_on_rate
 from edgecnn.data.held_out import EvalSplit
 from edgecnn.data.loading import Skipped
 from edgecnn.data.split_record import SplitRecord
@@ -117,6 +117,7 @@ def validate_clips(
     fps: float | None = None,
     progress: Progress | None = None,
     max_pixels: int = MAX_PIXELS,
+    say: Callable[[str], None] | None = None,
 ) -> ValResult:
     """Evaluates a recurrent model on labelled clips, by the answer at the end of each.
 
@@ -130,11 +131,14 @@ def validate_clips(
         fps: frames per second of folders of frames; None: that of the training clips.
         progress: receives the number of clips done.
         max_pixels: of a frame; clips with larger ones are skipped.
+        say: receives one line where folders of frames are read at the rate of the training clips.
 
     Raises:
         InputNotFoundError: the folder does not exist.
         DataError: the folder has no clips with classes of this model, or no clip can be read.
     """
     evaluated = select_eval_clips(data, model.manifest, record, which)
+    if say and (line := note_on_rate(model.manifest, evaluated.paths, fps)):
+        say(line)
     predictions = read_clips(model, evaluated.paths, fps, progress, max_pixels)
     return ValResult.of(evaluated, predictions, model.manifest.labels)

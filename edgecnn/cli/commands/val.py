@@ -88,7 +88,7 @@ def val(options: ValOptions) -> None:
 
 
 def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) -> ValResult:
-    from edgecnn.data.clips.frame_rate import check_rate, note_on_rate
+    from edgecnn.data.clips.frame_rate import check_rate
 
     check_rate(opened.manifest, options.fps)
     if opened.manifest.temporal is None:
@@ -97,12 +97,9 @@ def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) 
         return validate(
             opened, opened.split_record, options.data, options.split, progress, max_pixels=options.max_pixels
         )
-    from edgecnn.data.clips.clip_folder import scan_clips
     from edgecnn.evaluation.evaluate_clips import validate_clips
     from edgecnn.evaluation.step_model import StepModel
 
-    if line := note_on_rate(opened.manifest, (clip.path for clip in scan_clips(options.data).clips), options.fps):
-        note(line)
     return validate_clips(
         cast("StepModel", opened),
         opened.split_record,
@@ -111,6 +108,7 @@ def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) 
         fps=options.fps,
         progress=progress,
         max_pixels=options.max_pixels,
+        say=note,
     )
 
 
