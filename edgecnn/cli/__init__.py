@@ -20,9 +20,10 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             # File names need not be UTF-8
             stream.reconfigure(errors="surrogateescape" if stream is not sys.stderr else "backslashreplace")
-    if sys.argv[1:2] == ["predict"]:
+    if sys.argv[1:2] in (["predict"], ["serve"]):
         # This process multiplies no matrices; starting NumPy's threads takes an eighth of the start-up time
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if sys.argv[1:2] == ["predict"]:
         # Until the model is open: objects made by imports live on, and collecting them again and again takes a
         # twentieth of the start-up time
         gc.disable()

@@ -27,6 +27,7 @@ COMMANDS = (
     "benchmark",
     "inspect",
     "doctor",
+    "serve",
     "demo",
 )
 """Modules of :mod:`edgecnn.cli.commands`, in the order of the help."""

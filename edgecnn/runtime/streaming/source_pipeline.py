@@ -62,15 +62,19 @@ class SourcePipeline:
         fit_ms = (time.perf_counter() - begin) * 1e3
         reason = None if self._health is None else self._health.check(frame)
         if reason is not None:
-            return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, frame.time_s)
+            return self.reject(frame, reason)
         answer = self._classifier.answer([frame], [row], [fit_ms])[0]
         return self._smoothed_and_compared(answer.prediction, answer.probabilities, frame.time_s)
+
+    def reject(self, frame: Frame, reason: str) -> tuple[Prediction, bool]:
+        """Returns the prediction for a frame that is not classified, for a reason that the caller found."""
+        return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, frame.time_s)
 
     def _next(self, frame: Frame, state: SourceState) -> tuple[Prediction, bool]:
         """The same with a recurrent model. A frame that is not fit leaves the state as it is."""
         reason = None if self._health is None else self._health.check(frame)
         if reason is not None:
-            return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, frame.time_s)
+            return self.reject(frame, reason)
         answer = self._classifier.answer_next(frame, state)
         return self._smoothed_and_compared(answer.prediction, answer.probabilities, frame.time_s)
 

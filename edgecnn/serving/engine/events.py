@@ -1,0 +1,55 @@
+"""What happens in the service, as values that every listener gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.sources.frame import Frame
+
+__all__ = ["Decided", "Event", "SourceChanged", "SwapChanged", "SwapState"]
+
+SwapState = Literal["checking", "shadow", "waiting", "accepted", "refused", "superseded", "rolled back"]
+"""Of a swap. ``waiting``: the shadow frames agree, and somebody has to accept the model."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """A decision about a frame, or about an outage."""
+
+    view: str  # the source's name, or SOURCE.REGION
+    source: str
+    region: str | None  # the region's name; None: the whole frame
+    model: str  # the model's name
+    prediction: Prediction
+    changed: bool  # it differs from the decision before it
+    frame: Frame | None  # what was classified; None: the source is offline
+    number: int  # of the frame, per source; the live image has the same
+
+
+@dataclass(frozen=True)
+class SourceChanged:
+    """A source came or went, or a further attempt failed."""
+
+    source: str
+    up: bool
+    reason: str | None  # why it is offline
+    retry_in_s: float | None
+    at: str  # RFC 3339
+    first: bool  # it was in the other state before
+
+
+@dataclass(frozen=True)
+class SwapChanged:
+    """A swap took a step."""
+
+    model: str
+    swap_id: str
+    state: SwapState
+    sha256: str
+    reason: str | None
+    at: str  # RFC 3339
+
+
+Event: TypeAlias = "Decided | SourceChanged | SwapChanged"

@@ -1,0 +1,89 @@
+"""A model that the service runs, by its name: the one that answers, the one before it, the one in the shadow."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edgecnn.runtime.classifier import Classifier
+from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+
+__all__ = ["LoadedModel", "ServedModel", "Shadow"]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """An open model file. It is closed when nothing uses it any more."""
+
+    classifier: Classifier
+    file: Path
+    loaded_at: str  # RFC 3339
+
+    @classmethod
+    def of(cls, classifier: Classifier, file: Path) -> LoadedModel:
+        """A model that was opened just now."""
+        return cls(classifier, file, now_rfc3339())
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return self.classifier.session.sha256
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of the probabilities."""
+        return self.classifier.labels
+
+
+class Shadow(Protocol):
+    """A new model that answers live frames beside the one that serves."""
+
+    def watch(self, view: str, frame: Frame, serving: LoadedModel) -> None:
+        """Answers a frame that ``serving`` has answered, and compares. Called in the thread of the frame's source."""
+
+
+class ServedModel:
+    """The models behind one name. Reading one of them is atomic; only a swap changes them.
+
+    Args:
+        name: of the model.
+        loaded: the model that serves at the start.
+    """
+
+    def __init__(self, name: str, loaded: LoadedModel) -> None:
+        self.name = name
+        self._current = loaded
+        self._previous: LoadedModel | None = None
+        self._changing = threading.Lock()
+        self.shadow: Shadow | None = None
+        """Watches live frames while a swap is in its shadow."""
+
+    @property
+    def current(self) -> LoadedModel:
+        """The model that answers."""
+        return self._current
+
+    @property
+    def previous(self) -> LoadedModel | None:
+        """The model that a rollback brings back."""
+        return self._previous
+
+    def replace(self, loaded: LoadedModel) -> None:
+        """Lets another model answer from the next frame on. The one that answered becomes the previous one."""
+        with self._changing:
+            self._previous, self._current = self._current, loaded
+
+    def keep_previous(self, loaded: LoadedModel | None) -> None:
+        """Says what a rollback brings back."""
+        with self._changing:
+            self._previous = loaded
+
+    def roll_back(self) -> bool:
+        """Exchanges the model that answers and the previous one; False: there is no previous one."""
+        with self._changing:
+            if self._previous is None:
+                return False
+            self._current, self._previous = self._previous, self._current
+            return True

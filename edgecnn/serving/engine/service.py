@@ -1,0 +1,184 @@
+"""The service: its models, its sources, and what they have decided."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecnn.errors import InputNotFoundError, SourceError, UsageError
+from edgecnn.runtime.classifier import Classifier
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
+from edgecnn.runtime.session.run_options import RunOptions
+from edgecnn.runtime.smoothing.smoother import read_smoothing
+from edgecnn.runtime.sources.address import Address, parse_address
+from edgecnn.runtime.sources.capture.live_options import LiveOptions
+from edgecnn.runtime.streaming.region import Region
+from edgecnn.runtime.system.cpu_features import physical_cores
+from edgecnn.serving.engine.events import Decided, Event
+from edgecnn.serving.engine.hub import Hub
+from edgecnn.serving.engine.latest import LatestDecisions
+from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
+from edgecnn.serving.engine.source_runner import SourceRunner
+from edgecnn.serving.engine.view import View, ViewDecisions
+from edgecnn.serving.settings.settings import ModelSettings, Settings, SourceSettings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Service", "read_address"]
+
+_LOGGED = 200  # events that the page's log shows
+_STOP_S = 2.0
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """What a source's views are made from."""
+
+    address: Address
+    health: FrameQualityThresholds
+    views: tuple[View, ...]
+
+
+class Service:
+    """Opens the models and runs the sources. The page, the API and the other systems read from it.
+
+    Args:
+        settings: of the service.
+        models: the model files to open, by name; None: those of the settings. A swap of an earlier run names others.
+
+    Raises:
+        EdgeCNNError: a model, a source's address or a file that the settings name cannot be used.
+    """
+
+    def __init__(self, settings: Settings, models: Mapping[str, Path] | None = None) -> None:
+        self.settings = settings
+        self.hub = Hub()
+        self.latest = LatestDecisions(settings.max_state_age_s)
+        self.log: deque[Event] = deque(maxlen=_LOGGED)
+        """Source changes, swaps and changed decisions, oldest first."""
+        self.started_s = time.monotonic()
+        files = dict(models or {})
+        watched = {source.name: _watched(source) for source in settings.sources}
+        self.models = {
+            model.name: ServedModel(model.name, self.open_model(model.name, files.get(model.name, model.file)))
+            for model in settings.models
+        }
+        """The models, by name."""
+        self.sources = {source.name: self._runner(source, watched[source.name]) for source in settings.sources}
+        """The sources, by name."""
+        self.hub.subscribe(self.latest.hear)
+        self.hub.subscribe(self._note)
+
+    def open_model(self, name: str, file: Path) -> LoadedModel:
+        """Opens a model file with the settings of a model. Raises what :class:`Classifier` raises."""
+        model = self.model_settings(name)
+        classifier = Classifier(
+            file, ep=model.ep, threshold=model.threshold, options=RunOptions(threads=self._threads(model))
+        )
+        return LoadedModel.of(classifier, file)
+
+    def model_settings(self, name: str) -> ModelSettings:
+        """The settings of a model."""
+        return next(model for model in self.settings.models if model.name == name)
+
+    @property
+    def first_model(self) -> ServedModel:
+        """The model that answers where a request names none."""
+        return next(iter(self.models.values()))
+
+    @property
+    def ready(self) -> bool:
+        """Whether every source has given a frame and is up."""
+        return all(source.status().up for source in self.sources.values())
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the slowest source's thread last showed that it runs; 0 without sources."""
+        return max((source.silent_s for source in self.sources.values()), default=0.0)
+
+    def start(self) -> None:
+        """Begins to read the sources."""
+        for source in self.sources.values():
+            source.start()
+
+    def stop(self) -> None:
+        """Ends all sources, within two seconds even if one hangs."""
+        for source in self.sources.values():
+            source.request_stop()
+        end_s = time.monotonic() + _STOP_S
+        for source in self.sources.values():
+            source.join(max(0.0, end_s - time.monotonic()))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _note(self, event: Event) -> None:
+        if not isinstance(event, Decided) or event.changed:
+            self.log.append(event)
+
+    def _threads(self, model: ModelSettings) -> int:
+        """Threads per inference. Several sources are decided on side by side, so they share the cores."""
+        return model.threads or max(1, physical_cores() // max(1, len(self.settings.sources)))
+
+    def _runner(self, source: SourceSettings, watched: _Watched) -> SourceRunner:
+        models = [self.models[name] for name in source.models or tuple(self.models)]
+        smoothing = None if source.smoothing is None else read_smoothing(source.smoothing)
+        views = [ViewDecisions(view, models, watched.health, smoothing) for view in watched.views]
+        options = LiveOptions(
+            every=source.every,
+            interval_s=source.interval_s,
+            max_pixels=round(self.settings.limits.megapixels * 1e6),
+        )
+        return SourceRunner(source.name, watched.address, options, views, self.hub)
+
+
+def _watched(source: SourceSettings) -> _Watched:
+    return _Watched(
+        read_address(source),
+        FrameQualityThresholds() if source.health is None else FrameQualityThresholds.load(source.health),
+        _views(source),
+    )
+
+
+def _views(source: SourceSettings) -> tuple[View, ...]:
+    """Raises :class:`UsageError` for a region that cannot be."""
+    try:
+        regions = [View(source.name, region.name, Region.parse(region.roi)) for region in source.regions]
+    except UsageError as error:
+        raise UsageError(f"source '{source.name}': {error}") from None
+    return tuple(regions) or (View(source.name),)
+
+
+def read_address(source: SourceSettings) -> Address:
+    """The address of a source's settings, from its file where it has one.
+
+    Raises:
+        InputNotFoundError: that file does not exist.
+        SourceError: it is not the address of a camera or a stream.
+    """
+    text = source.address
+    if source.address_file is not None:
+        try:
+            text = source.address_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise InputNotFoundError(
+                f"{source.address_file}: the address of source '{source.name}' cannot be read: "
+                f"{error.strerror or error}; write it there, readable for the service alone"
+            ) from None
+    address = parse_address(text)
+    if not address.live:
+        raise SourceError(
+            f"source '{source.name}': {os.path.basename(address.name) or 'its address'} is no camera or stream; "  # noqa: PTH119
+            "the service watches 0, /dev/videoN, csi:, rtsp://, http(s)://, loop:FOLDER or fake:"
+        )
+    return address

@@ -1,0 +1,1 @@
+"""The HTTP side of the service: the page, the API, events, metrics."""

@@ -1,0 +1,88 @@
+"""Runs the application in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from edgecnn.errors import UsageError
+from edgecnn.serving.http.broadcast import Broadcast
+from edgecnn.serving.http.protocol import limited_protocol
+from edgecnn.serving.settings.settings import LimitSettings
+
+__all__ = ["HttpServer", "listen"]
+
+_LARGEST_HEAD = 16_384  # bytes of a request's line and headers
+_STOP_S = 1.0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Opens the socket. Raises :class:`UsageError` where the address is taken or is none of this machine."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except OSError as error:
+        raise UsageError(
+            f"{host}:{port}: cannot listen there: {error.strerror or error}; choose another --port or --host"
+        ) from None
+    return listening
+
+
+class HttpServer:
+    """uvicorn with the limits of the settings.
+
+    Args:
+        app: answers the requests.
+        listening: the open socket.
+        limits: of time and number.
+        broadcast: is told to let its clients go at the end.
+    """
+
+    def __init__(self, app: ASGIApp, listening: socket.socket, limits: LimitSettings, broadcast: Broadcast) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        config = uvicorn.Config(
+            app,
+            http=limited_protocol(limits),
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=_LARGEST_HEAD,
+            timeout_graceful_shutdown=1,
+        )
+        self._listening = listening
+        self._broadcast = broadcast
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="edgecnn http", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """That it listens on."""
+        return int(self._listening.getsockname()[1])
+
+    def start(self) -> None:
+        """Begins to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends within two seconds, whatever its clients do."""
+        self._broadcast.close()
+        self._server.should_exit = True
+        self._thread.join(_STOP_S)
+        self._server.force_exit = True
+        self._thread.join(_STOP_S)
+        self._listening.close()
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listening]))

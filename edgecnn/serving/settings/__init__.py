@@ -1,0 +1,1 @@
+"""The settings of the service: one TOML file, the environment over it, flags over both."""

@@ -1,0 +1,23 @@
+"""Rules for the names of sources, regions and models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+__all__ = ["check_name", "check_unique"]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def check_name(name: str) -> str:
+    """Returns the name. Raises :class:`ValueError` where it cannot stand in a URL, a topic and a file name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"'{name}' is no name; use 1 to 64 letters, digits, - and _")
+    return name
+
+
+def check_unique(what: str, names: Sequence[str]) -> None:
+    """Raises :class:`ValueError` where two have the same name."""
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"two {what}s are named '{twice[0]}'; give each a name of its own")

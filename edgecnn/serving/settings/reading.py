@@ -1,0 +1,116 @@
+"""Reads the settings: the TOML file, the environment over it, flags over both."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
+
+from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.runtime.sources.redaction import without_passwords
+from edgecnn.serving.settings.locating import line_of
+from edgecnn.serving.settings.settings import Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["ENVIRONMENT_PREFIX", "read_settings"]
+
+ENVIRONMENT_PREFIX = "EDGECNN_SERVE_"
+"""``EDGECNN_SERVE_PORT=80``, ``EDGECNN_SERVE_SWAP__MODE=confirm``; lists and tables also as JSON."""
+
+_PATHS = {"file", "health", "smoothing", "address_file", "token_file", "state_dir", "watch", "dir", "secret_file"}
+_PATHS |= {"password_file", "ca_file", "cert_file", "key_file"}
+
+
+def read_settings(path: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """Reads and checks the settings.
+
+    Args:
+        path: the TOML file; None: none. Paths in it are relative to its folder.
+        flags: what the command line sets, as nested mappings like the file; it wins.
+
+    Raises:
+        InputNotFoundError: the file does not exist.
+        UsageError: a value is wrong. The message names the file, the line and the key.
+    """
+    text = "" if path is None else _read(path)
+    try:
+        file = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: is no TOML file: {error}; see docs/serve.md for its form") from None
+    folder = Path() if path is None else path.absolute().parent
+    try:
+        environment = EnvSettingsSource(Settings, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__")()  # type: ignore[arg-type]  # it reads the fields alone
+    except Exception as error:  # noqa: BLE001  # pydantic-settings has an error class of its own for bad JSON
+        raise UsageError(f"environment: {_first_line(error)}; give JSON for lists and tables") from None
+    merged = _merged(_merged(_absolute(file, folder), environment), flags)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise UsageError(_told(error, path, text, environment, flags)) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputNotFoundError(f"{path}: no such settings file; check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise UsageError(f"{path}: cannot be read: {why}; check the file") from None
+
+
+def _absolute(value: Any, folder: Path, key: str = "") -> Any:
+    """The file's paths, from its own folder."""
+    if isinstance(value, dict):
+        return {name: _absolute(item, folder, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_absolute(item, folder, key) for item in value]
+    if key in _PATHS and isinstance(value, str):
+        return os.path.join(folder, os.path.expanduser(value))  # noqa: PTH111, PTH118  # an empty one stays wrong
+    return value
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key; a list replaces the whole list."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _told(
+    error: ValidationError, path: Path | None, text: str, environment: Mapping[str, Any], flags: Mapping[str, Any]
+) -> str:
+    """The first error, with the place that it comes from."""
+    found = error.errors(include_url=False, include_context=False)[0]
+    place = tuple(found["loc"])
+    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in place)
+    where = f"{path}"
+    if place and place[0] in flags:
+        where = "command line"
+    elif place and place[0] in environment:
+        where = f"environment, {ENVIRONMENT_PREFIX}{str(place[0]).upper()}"
+    elif path is None:
+        where = "settings"
+    elif (line := line_of(text, place)) is not None:
+        where = f"{path}, line {line}"
+    said = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "extra_forbidden":
+        said = "is no setting; docs/serve.md lists them"
+    given = found.get("input")
+    shown = f" (it is {given!r})" if isinstance(given, str | int | float) and found["type"] != "extra_forbidden" else ""
+    return f"{where}: {key or 'settings'}: {said[:1].lower()}{said[1:]}{without_passwords(shown)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

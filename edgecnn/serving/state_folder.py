@@ -1,0 +1,58 @@
+"""The folder of what must outlive a restart, and the token in it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from edgecnn.atomic import atomic_path, make_folder
+from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.serving.settings.settings import Settings
+
+__all__ = ["read_token", "state_folder"]
+
+_LEAST_LETTERS = 16
+
+
+def state_folder(settings: Settings) -> Path:
+    """The folder: that of the settings, else systemd's StateDirectory, else the user's. It is made if need be.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    if settings.state_dir is not None:
+        folder = settings.state_dir
+    elif given := os.environ.get("STATE_DIRECTORY"):
+        folder = Path(given.partition(":")[0])
+    else:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        folder = Path(home) / "edgecnn" / f"port-{settings.port}"
+    make_folder(folder)
+    return folder
+
+
+def read_token(settings: Settings, folder: Path) -> str:
+    """The token: that of ``token_file``, else that in the state folder, which is made at the first start.
+
+    Raises:
+        InputNotFoundError: ``token_file`` cannot be read.
+        UsageError: the token is too short to be safe.
+        OutputError: the new token cannot be written.
+    """
+    path = settings.token_file or folder / "token"
+    if settings.token_file is None and not path.exists():
+        with atomic_path(path) as temporary:
+            temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
+        path.chmod(0o600)
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise InputNotFoundError(f"{path}: the token cannot be read: {why}; write one there") from None
+    if len(token) < _LEAST_LETTERS or not token.isascii() or not token.isprintable():
+        raise UsageError(
+            f"{path}: the token has {len(token)} characters, expected at least {_LEAST_LETTERS} printable ASCII ones; "
+            "`openssl rand -base64 24` makes one"
+        )
+    return token
