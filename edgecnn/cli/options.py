@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from edgecnn.command_options import Option
+from edgecnn.runtime.streaming.region import Region
 
 if TYPE_CHECKING:
     from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
@@ -19,6 +20,7 @@ __all__ = [
     "IntervalOption",
     "JsonOption",
     "ProviderOption",
+    "RegionOption",
     "SessionOptions",
     "StreamStartOption",
     "require_extra",
@@ -134,6 +136,22 @@ class HealthOption:
         from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
 
         return HealthThresholds() if self.health is None else HealthThresholds.load(Path(self.health))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionOption:
+    """``--roi``."""
+
+    roi: Annotated[
+        Region | None,
+        Option(
+            "Use this part of each image or frame alone: the left and upper edge, width and height, as fractions of "
+            "the frame or in pixels.",
+            metavar="X,Y,W,H",
+            default="the whole frame",
+            parse=Region.parse,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

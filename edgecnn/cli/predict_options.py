@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from edgecnn.cli.options import FrameRateOption, HealthOption, IntervalOption, SessionOptions, StreamStartOption
+from edgecnn.cli.options import (
+    FrameRateOption,
+    HealthOption,
+    IntervalOption,
+    RegionOption,
+    SessionOptions,
+    StreamStartOption,
+)
 from edgecnn.cli.prediction_lines import LineFormat
 from edgecnn.command_options import Argument, Option
 from edgecnn.image_size import LargeImageOption
@@ -16,7 +23,7 @@ __all__ = ["PredictOptions"]
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(
-    SessionOptions, HealthOption, StreamStartOption, IntervalOption, LargeImageOption, FrameRateOption
+    SessionOptions, HealthOption, RegionOption, StreamStartOption, IntervalOption, LargeImageOption, FrameRateOption
 ):
     """What to classify, with which model, and how to print the answers."""
 

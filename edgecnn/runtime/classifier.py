@@ -112,7 +112,8 @@ class Classifier(FrameClassifier):
             sources: images, folders, globs, ``-``, videos, cameras, streams; see
                 :func:`edgecnn.runtime.sources.address.parse_address`.
             options: fields of :class:`edgecnn.runtime.streaming.stream.StreamOptions`: ``batch``, ``every``,
-                ``max_frames``, ``live``, ``health``, ``smoothing``, ``on_change``, ``fps``, ``per_clip``.
+                ``max_frames``, ``live``, ``health``, ``smoothing``, ``on_change``, ``fps``, ``per_clip``,
+                ``region``. The frames are whole, with a region too.
 
         Raises:
             TypeError: unknown option.

@@ -62,6 +62,7 @@ class Prediction:
     latency_ms: LatencyMs
     ep: str
     model_sha256: str
+    region: str | None = None  # X,Y,WIDTH,HEIGHT of the part that was classified; None: the whole image
 
     @classmethod
     def decided(
@@ -92,6 +93,7 @@ class Prediction:
             latency_ms=latency_ms,
             ep=ep,
             model_sha256=model_sha256,
+            region=frame.region,
         )
 
     @classmethod
@@ -109,7 +111,7 @@ class Prediction:
         report = cls.decided(
             shell, Decision.none(missing.status, missing.reason), (), LatencyMs(None, None, None, 0.0), ep, model_sha256
         )
-        return replace(report, source=missing.source, frame=missing.frame, age_ms=0.0)
+        return replace(report, source=missing.source, frame=missing.frame, age_ms=0.0, region=missing.region)
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class Missing:
     source: str | None
     frame: int | None  # its place in the source; None: the source itself is away
     captured_at: str | None = None  # RFC 3339; None: now
+    region: str | None = None  # of the image that was to be classified; None: all of it
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ KEYS = [
     "latency_ms",
     "ep",
     "model_sha256",
+    "region",
 ]
 
 

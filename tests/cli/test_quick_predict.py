@@ -25,6 +25,7 @@ LINES = [
     "m.onnx a.jpg --arena --format text",
     "m.onnx http://camera/still.jpg --interval 2.5",
     "m.onnx 0 --health off --smoothing s.json --on-change",
+    "m.onnx 0 --roi 0.25,0,0.5,1",
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import HealthOption, IntervalOption, JsonOption, StreamStartOption
+from edgecnn.cli.options import HealthOption, IntervalOption, JsonOption, RegionOption, StreamStartOption
 from edgecnn.cli.output import note, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -19,7 +19,9 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptureCommandOptions(HealthOption, StreamStartOption, IntervalOption, LargeImageOption, JsonOption):
+class CaptureCommandOptions(
+    HealthOption, RegionOption, StreamStartOption, IntervalOption, LargeImageOption, JsonOption
+):
     """Options of ``edgecnn capture``."""
 
     source: Annotated[str, Argument("Camera, stream or video, as for predict.")]
@@ -40,6 +42,7 @@ def register(app: typer.Typer) -> None:
         "edgecnn capture 0 --label dog --out data --count 200 --every 0.5",
         "edgecnn capture rtsp://user:password@camera/stream --label empty --out data",
         "edgecnn capture clip.mp4 --label cat --out data --every 2",
+        "edgecnn capture 0 --label dog --roi 160,0,320,480 --out data",
     )
 
 
@@ -60,6 +63,7 @@ def capture(options: CaptureCommandOptions) -> int:
         fail_fast=options.fail_fast,
         interval_s=options.interval,
         max_pixels=options.max_pixels,
+        region=options.roi,
     )
     with reporting() as reporter:
         result = run(wanted, reporter.stage(f"capturing {options.label}"))

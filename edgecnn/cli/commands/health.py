@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import IntervalOption, JsonOption
+from edgecnn.cli.options import IntervalOption, JsonOption, RegionOption
 from edgecnn.cli.output import as_json, print_facts, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -19,7 +19,7 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class HealthOptions(IntervalOption, LargeImageOption, JsonOption):
+class HealthOptions(RegionOption, IntervalOption, LargeImageOption, JsonOption):
     """Options of ``edgecnn health``."""
 
     source: Annotated[str, Argument("Camera, stream or video, as for predict, while its images are good.")]
@@ -51,7 +51,12 @@ def health(options: HealthOptions) -> None:
     with reporting() as reporter:
         learnt = learn_thresholds(
             frames_for(
-                options.source, options.seconds, reporter.stage("watching"), options.interval, options.max_pixels
+                options.source,
+                options.seconds,
+                reporter.stage("watching"),
+                options.interval,
+                options.max_pixels,
+                options.roi,
             )
         )
     learnt.thresholds.save(out)

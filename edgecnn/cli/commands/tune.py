@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, FrameRateOption, HealthOption, JsonOption, ProviderOption
+from edgecnn.cli.options import (
+    AdmissionOption,
+    FrameRateOption,
+    HealthOption,
+    JsonOption,
+    ProviderOption,
+    RegionOption,
+)
 from edgecnn.cli.output import as_json, note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -24,7 +31,9 @@ __all__ = ["register"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TuneCommandOptions(ProviderOption, AdmissionOption, HealthOption, FrameRateOption, LargeImageOption, JsonOption):
+class TuneCommandOptions(
+    ProviderOption, AdmissionOption, HealthOption, RegionOption, FrameRateOption, LargeImageOption, JsonOption
+):
     """Options of ``edgecnn tune``."""
 
     model: Annotated[Path, Argument("Model file (.onnx).")]
@@ -78,6 +87,7 @@ def tune(options: TuneCommandOptions) -> int:
         every=options.every,
         max_delay_s=math.inf if options.max_delay is None else options.max_delay,
         health=options.health_thresholds(),
+        region=options.roi,
     )
     check_apart(out, options.model, *options.clips)
     check_writable(out)

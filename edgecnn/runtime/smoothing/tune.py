@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ from edgecnn.runtime.smoothing.clips import Clip, find_clips, find_left_out, lab
 from edgecnn.runtime.smoothing.false_alarms import UNLABELLED, Counted, Counts, Track, count, tally
 from edgecnn.runtime.smoothing.smoother import Held, Method, SmoothingOptions, Window
 from edgecnn.runtime.sources.frame import Frame
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.streaming.region import Region
 
 __all__ = [
     "RAW",
@@ -69,6 +72,7 @@ class TuneOptions:
     gap_s: float = SmoothingOptions.gap_s
     # An unfit frame has no vote; None: all are fit
     health: FrameQualityThresholds | None = field(default_factory=FrameQualityThresholds)
+    region: Region | None = None  # the part of each frame that is checked and classified; None: the whole frame
 
     def __post_init__(self) -> None:
         if not (0 <= self.budget_per_h < math.inf):
@@ -157,16 +161,18 @@ def run_model(classifier: Classifier, clip: Clip, options: TuneOptions) -> Track
     """Runs the model on each frame of a clip. A frame that fails the quality checks gives `no_decision`.
 
     Raises:
-        UsageError, ImageError, SourceError: the clip cannot be read.
+        UsageError, ImageError, SourceError: the clip cannot be read, or its frames do not hold the region.
         DataError: the times of the frames are invalid, or do not cover the labelled spans.
     """
     times_s: list[float] = []
     statuses: list[Status] = []
     probabilities: list[NDArray[np.float32]] = []
-    frames = (
+    frames: Iterator[Frame] = (
         replace(frame, kind="video", media_time_s=time_s)
         for time_s, frame in read_clip(clip, options.fps, options.every, classifier.max_pixels)
     )
+    if options.region is not None:
+        frames = map(options.region.crop, frames)
     answered = _each_alone if classifier.states is None else _in_order
     for time_s, status, found in answered(classifier, frames, options.health, str(clip.path)):
         times_s.append(time_s)

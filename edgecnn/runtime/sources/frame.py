@@ -45,6 +45,8 @@ class Frame:
     captured_monotonic_s: float = field(default_factory=time.monotonic)
     kind: FrameKind = "image"
     color: ColorOrder = "bgr"  # of the image: every source here gives OpenCV's order
+    region: str | None = None  # X,Y,WIDTH,HEIGHT: the part of the source's frame that `image` shows; None: all of it
+    whole: Image | None = None  # of a region: the image that it is a part of
 
     @property
     def time_s(self) -> float:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import cv2
 
 from edgecnn.atomic import check_apart, make_folder, write_bytes
-from edgecnn.errors import OutputError, UsageError
+from edgecnn.errors import ImageError, OutputError, UsageError
 from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.sources.opencv_io import opencv_accepts
 from edgecnn.runtime.sources.video import video_rate
+from edgecnn.runtime.streaming.region import Region
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,12 +50,12 @@ def banner_text(prediction: Prediction) -> str:
 
 
 def annotate(frame: Frame, prediction: Prediction) -> Image:
-    """Returns the image, BGR, with a banner above it that shows the prediction."""
-    banner = max(24, frame.image.shape[0] // 12)
+    """Returns the image, BGR, with a banner above it that shows the prediction, and a frame around its region."""
+    banner, color = max(24, frame.image.shape[0] // 12), _COLORS.get(prediction.status, _RED)
     plain_bgr = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
-    image = cv2.copyMakeBorder(
-        plain_bgr, banner, 0, 0, 0, cv2.BORDER_CONSTANT, value=_COLORS.get(prediction.status, _RED)
-    )
+    image = cv2.copyMakeBorder(plain_bgr, banner, 0, 0, 0, cv2.BORDER_CONSTANT, value=color)
+    if prediction.region is not None and frame.region is None:
+        _draw_region(image[banner:], Region.parse(prediction.region), color)
     plain = banner_text(prediction).encode("ascii", "replace").decode()  # OpenCV's font has no other letters
     scale = banner / 40
     (width, _), _ = cv2.getTextSize(plain, _FONT, scale, max(1, round(2 * scale)))
@@ -70,6 +71,15 @@ def annotate(frame: Frame, prediction: Prediction) -> Image:
         cv2.LINE_AA,
     )
     return image  # type: ignore[return-value]
+
+
+def _draw_region(image: cv2.typing.MatLike, region: Region, color: tuple[int, int, int]) -> None:
+    """Draws a frame around a region, within it; nothing where the image does not hold the region."""
+    with suppress(ImageError):
+        left, top, right, bottom = region.box(*image.shape[:2])
+        thick = max(1, min(image.shape[:2]) // 240)
+        part = image[top:bottom, left:right]
+        part[:thick], part[-thick:], part[:, :thick], part[:, -thick:] = color, color, color, color
 
 
 class Album:

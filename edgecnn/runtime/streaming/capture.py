@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -20,6 +20,9 @@ from edgecnn.progress import Progress
 from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.sources import Frame, LiveOptions, open_source
 from edgecnn.runtime.sources.frame import now_rfc3339
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.streaming.region import Region
 
 __all__ = ["CaptureOptions", "CaptureResult", "capture", "frames_for"]
 
@@ -39,6 +42,7 @@ class CaptureOptions:
     fail_fast: bool = False
     interval_s: float | None = None  # between two requests of an image over HTTP
     max_pixels: int = MAX_PIXELS  # of a frame; larger ones are refused
+    region: Region | None = None  # the part of each frame that is checked and saved; None: the whole frame
 
     def __post_init__(self) -> None:
         if self.count < 1 or not self.every_s >= 0:
@@ -66,6 +70,7 @@ def capture(options: CaptureOptions, progress: Progress | None = None) -> Captur
 
     Raises:
         InputNotFoundError, SourceError: the source cannot be opened.
+        ImageError: a frame does not hold the region.
         OutputError: an image cannot be written.
     """
     folder = _session_folder(options.data / options.label)
@@ -113,10 +118,12 @@ def frames_for(
     progress: Progress | None = None,
     interval_s: float | None = None,
     max_pixels: int = MAX_PIXELS,
+    region: Region | None = None,
 ) -> Iterator[Frame]:
-    """Yields the frames of the next ``seconds`` seconds, by capture time.
+    """Yields the frames of the next ``seconds`` seconds, by capture time; with a region that part of them.
 
-    Raises as :func:`open_source`; :class:`UsageError` if the source is an image.
+    Raises as :func:`open_source`; :class:`UsageError` if the source is an image; :class:`ImageError` if a frame does
+    not hold the region.
     """
     if not 0 < seconds < math.inf:
         raise UsageError(f"--seconds {seconds:g}: expected a time above 0")
@@ -128,7 +135,7 @@ def frames_for(
             start_s = now_s if start_s is None else start_s
             if now_s - start_s >= seconds:
                 return
-            yield frame
+            yield frame if region is None else region.crop(frame)
             if progress:
                 progress(int(now_s - start_s), int(seconds))
 
@@ -151,7 +158,7 @@ def _frames(options: CaptureOptions) -> Generator[Frame, None, None]:
         for frame in source:
             now_s = _time_s(frame, options.source)
             if due_s is None or now_s >= due_s:
-                yield frame
+                yield frame if options.region is None else options.region.crop(frame)
                 due_s = now_s + options.every_s
 
 

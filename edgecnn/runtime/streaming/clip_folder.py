@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.frame_classifier import FrameClassifier
     from edgecnn.runtime.smoothing.smoother import SmoothingOptions
     from edgecnn.runtime.sources.frame import Frame
+    from edgecnn.runtime.streaming.region import Region
 
 __all__ = ["clips_in", "frame_folder_answers"]
 
@@ -60,7 +61,12 @@ def _clips_in(folder: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 def frame_folder_answers(
-    classifier: FrameClassifier, folder: Path, fps: float, every: int, smoothing: SmoothingOptions | None
+    classifier: FrameClassifier,
+    folder: Path,
+    fps: float,
+    every: int,
+    smoothing: SmoothingOptions | None,
+    region: Region | None = None,
 ) -> StreamAnswers:
     """Classifies the frames of a clip, which are read ahead. A frame that cannot be read leaves the state as it is.
 
@@ -70,25 +76,34 @@ def frame_folder_answers(
         fps: frames per second.
         every: take every N-th frame.
         smoothing: of the answers; None: none.
+        region: the part of each frame that is classified; None: the whole frame.
     """
+    named = None if region is None else str(region)
 
     def load(numbered: tuple[int, Path]) -> Frame | Missing:
         index, path = numbered
         try:
             frame = read_frame(str(path), index, classifier.max_pixels)
         except (ImageError, InputNotFoundError) as error:
-            return Missing("error", str(error).removeprefix(f"{path}: "), str(path), index)
+            return Missing("error", str(error).removeprefix(f"{path}: "), str(path), index, region=named)
         return replace(frame, media_time_s=index / fps)
 
-    pipeline = SourcePipeline(classifier, None, smoothing, str(folder))
+    pipeline = SourcePipeline(classifier, None, smoothing, str(folder), region)
     empty = True
     for loaded in prefetch_map(load, islice(enumerate(frames_of(folder)), 0, None, every), _READERS, _AHEAD):
         empty = False
         if isinstance(loaded, Missing):
             yield StreamAnswer(None, classifier.report_missing(loaded))
         else:
-            yield StreamAnswer(loaded, *pipeline.frame(loaded))
+            yield _answered(classifier, pipeline, loaded, named)
     if empty:
-        yield StreamAnswer(
-            None, classifier.report_missing(Missing("error", "the clip has no frames; remove it", str(folder), 0))
-        )
+        missing = Missing("error", "the clip has no frames; remove it", str(folder), 0, region=named)
+        yield StreamAnswer(None, classifier.report_missing(missing))
+
+
+def _answered(classifier: FrameClassifier, pipeline: SourcePipeline, frame: Frame, region: str | None) -> StreamAnswer:
+    try:
+        return StreamAnswer(frame, *pipeline.frame(frame))
+    except ImageError as error:  # it does not hold the region
+        missing = Missing("error", str(error).removeprefix(f"{frame.name}: "), frame.name, frame.index, region=region)
+        return StreamAnswer(None, classifier.report_missing(missing))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.errors import ImageError
 from edgecnn.runtime.decision import Missing, Prediction
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.smoothing.smoother import Smoother, SmoothingOptions
@@ -17,6 +18,7 @@ from edgecnn.runtime.sources.frame import Frame
 
 if TYPE_CHECKING:
     from edgecnn.runtime.frame_classifier import FrameClassifier
+    from edgecnn.runtime.streaming.region import Region
     from edgecnn.runtime.temporal.source_state import SourceState
 
 __all__ = ["SourcePipeline"]
@@ -30,6 +32,7 @@ class SourcePipeline:
         health: limits of the quality checks; None: every frame is fit.
         smoothing: of the answers; None: none.
         source: name of the source; a recurrent model has a state of its own for it.
+        region: the part of each frame that is checked and classified; None: the whole frame.
     """
 
     def __init__(
@@ -38,8 +41,10 @@ class SourcePipeline:
         health: FrameQualityThresholds | None,
         smoothing: SmoothingOptions | None,
         source: str = "",
+        region: Region | None = None,
     ) -> None:
         self._classifier = classifier
+        self._region = region
         self._state = None if classifier.states is None else classifier.states.for_stream(source)
         self._health = None
         if health is not None:
@@ -53,7 +58,26 @@ class SourcePipeline:
         self._before: tuple[str, int | None] | None = None
 
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
-        """Returns the prediction for a frame, and whether it differs from the previous one."""
+        """Returns the prediction for a frame, and whether it differs from the previous one.
+
+        A camera or stream may change the size of its frames: one that does not hold the region gets `no_decision`.
+
+        Raises:
+            ImageError: an image or a frame of a video does not hold the region.
+        """
+        if self._region is None:
+            return self._classified(frame)
+        try:
+            part = self._region.crop(frame)
+        except ImageError as error:
+            if frame.kind != "stream":
+                raise
+            reason = str(error).removeprefix(f"{frame.name}: ")
+            rejected = self._classifier.reject(replace(frame, region=str(self._region)), reason)
+            return self._smoothed_and_compared(rejected, None, frame.time_s)
+        return self._classified(part)
+
+    def _classified(self, frame: Frame) -> tuple[Prediction, bool]:
         if self._state is not None:
             return self._next(frame, self._state)
         # First, since it reads the whole frame: the few pixels that health looks at are then at hand
@@ -84,7 +108,14 @@ class SourcePipeline:
             self._state.reset()
         reason = f"offline: {outage.reason}; retry in {outage.retry_in_s:g} s"
         away = self._classifier.report_missing(
-            Missing(status="no_decision", reason=reason, source=outage.name, frame=None, captured_at=outage.captured_at)
+            Missing(
+                status="no_decision",
+                reason=reason,
+                source=outage.name,
+                frame=None,
+                captured_at=outage.captured_at,
+                region=None if self._region is None else str(self._region),
+            )
         )
         return self._compared(away)
 

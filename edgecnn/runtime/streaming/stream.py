@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.sources.address import Address
     from edgecnn.runtime.sources.capture.live_options import Counters, LiveOptions
     from edgecnn.runtime.sources.capture.several_cameras import Cameras
+    from edgecnn.runtime.streaming.region import Region
 
 __all__ = ["LARGEST_BATCH", "AnswerStream", "Answered", "StreamOptions", "answer_stream"]
 
@@ -61,6 +62,12 @@ class StreamOptions:
     on_change: bool = False  # only answers that differ from the one before
     fps: float | None = None  # frames per second of folders of frames; None: that of the training clips
     per_clip: bool = False  # one answer a video or folder of frames, that at its end; of recurrent models alone
+    region: Region | None = None  # the part of each image and frame that is checked and classified; None: all of it
+
+    @property
+    def region_text(self) -> str | None:
+        """The region as answers name it."""
+        return None if self.region is None else str(self.region)
 
     def __post_init__(self) -> None:
         for name, value, most in (
@@ -83,6 +90,7 @@ class _Prepared:
     """A frame and its preprocessed image."""
 
     frame: Frame
+    part: Frame  # its region; without one the frame itself
     row: Image  # uint8 [H, W, 3] RGB
     fit_ms: float  # that making it took
 
@@ -232,7 +240,7 @@ def _clip(classifier: FrameClassifier, path: str, options: StreamOptions) -> Str
         from edgecnn.runtime.streaming.clip_folder import frame_folder_answers  # noqa: PLC0415
 
         fps = clip_rate(classifier.manifest, options.fps)
-        frames = frame_folder_answers(classifier, Path(path), fps, options.every, options.smoothing)
+        frames = frame_folder_answers(classifier, Path(path), fps, options.every, options.smoothing, options.region)
     else:
         frames = _video(classifier, path, options)
     if not options.per_clip:
@@ -271,11 +279,12 @@ def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOp
         index, path = numbered
         try:
             frame = read_frame(path, index, classifier.max_pixels)
+            part = frame if options.region is None else options.region.crop(frame)
         except (ImageError, InputNotFoundError) as error:
             return _Unreadable(path, index, str(error).removeprefix(f"{path}: "))
         begin = time.perf_counter()
-        row = classifier.fit(frame)
-        return _Prepared(frame, row, (time.perf_counter() - begin) * 1e3)
+        row = classifier.fit(part)
+        return _Prepared(frame, part, row, (time.perf_counter() - begin) * 1e3)
 
     from edgecnn.runtime.streaming.prefetch import prefetch_map  # noqa: PLC0415  # cameras need no readers
 
@@ -289,32 +298,29 @@ def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOp
             yield from _answers(classifier, waiting)
             waiting = []
         if isinstance(loaded, _Unreadable):
-            yield StreamAnswer(
-                None, classifier.report_missing(Missing("error", loaded.reason, loaded.source, loaded.index))
-            )
+            missing = Missing("error", loaded.reason, loaded.source, loaded.index, region=options.region_text)
+            yield StreamAnswer(None, classifier.report_missing(missing))
     yield from _answers(classifier, waiting)
 
 
 def _answers(classifier: FrameClassifier, prepared: Sequence[_Prepared]) -> Iterator[StreamAnswer]:
-    frames = [p.frame for p in prepared]
-    answers = classifier.answer(frames, [p.row for p in prepared], [p.fit_ms for p in prepared])
-    for frame, answer in zip(frames, answers, strict=True):
-        yield StreamAnswer(frame, answer.prediction)
+    answers = classifier.answer([p.part for p in prepared], [p.row for p in prepared], [p.fit_ms for p in prepared])
+    for p, answer in zip(prepared, answers, strict=True):
+        yield StreamAnswer(p.frame, answer.prediction)
 
 
 def _video(classifier: FrameClassifier, path: str, options: StreamOptions) -> StreamAnswers:
     from edgecnn.runtime.sources.video import read_video  # noqa: PLC0415
     from edgecnn.runtime.streaming.source_pipeline import SourcePipeline  # noqa: PLC0415  # images need none of it
 
-    backend, index = SourcePipeline(classifier, options.health, options.smoothing, path), 0
+    backend, index = SourcePipeline(classifier, options.health, options.smoothing, path, options.region), 0
     try:
         for frame in read_video(path, options.every, classifier.max_pixels):
             index = frame.index + 1
             yield StreamAnswer(frame, *backend.frame(frame))
     except (ImageError, SourceError) as error:
-        yield StreamAnswer(
-            None, classifier.report_missing(Missing("error", str(error).removeprefix(f"{path}: "), path, index))
-        )
+        missing = Missing("error", str(error).removeprefix(f"{path}: "), path, index, region=options.region_text)
+        yield StreamAnswer(None, classifier.report_missing(missing))
 
 
 def _live(classifier: FrameClassifier, cameras: Cameras, options: StreamOptions) -> StreamAnswers:
@@ -326,7 +332,7 @@ def _live(classifier: FrameClassifier, cameras: Cameras, options: StreamOptions)
             backend = pipelines.get(news.name)
             if backend is None:
                 backend = pipelines[news.name] = SourcePipeline(
-                    classifier, options.health, options.smoothing, news.name
+                    classifier, options.health, options.smoothing, news.name, options.region
                 )
             if isinstance(news, Frame):
                 yield StreamAnswer(news, *backend.frame(news))
