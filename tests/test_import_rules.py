@@ -38,6 +38,22 @@ HEADS = {
     *NUMERIC,
 }
 
+SERVE_EXTRA = {
+    "anyio",
+    "cyclonedx",
+    "h11",
+    "model_signing",
+    "packageurl",
+    "paho",
+    "prometheus_client",
+    "pydantic",
+    "pydantic_settings",
+    "starlette",
+    "tomli",
+    "typing_extensions",
+    "uvicorn",
+}
+
 # What a package may import beside the standard library and itself. The longest name that fits a module holds.
 ALLOWED: dict[str, set[str]] = {
     "edgecnn.errors": set(),
@@ -59,6 +75,7 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.data_quality": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
     "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
     "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "PIL", "typing_extensions"},
+    "edgecnn.serving": {*HEADS, "edgecnn.runtime", *SERVE_EXTRA},
     "edgecnn.training": {*HEADS, "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
     "edgecnn.demo": {*HEADS, "edgecnn.runtime", "edgecnn.training", "exporters"},
     "exporters": {*HEADS, "edgecnn.runtime", "edgecnn.training", "torch", "onnx", "onnxruntime"},
@@ -70,6 +87,7 @@ DECLARATIONS = {  # of options; light
     "edgecnn.training.options",
     "exporters.options",
 }
+LIGHT = {"edgecnn.errors", "edgecnn.error_text", "edgecnn.plain_json", "edgecnn.runtime.streaming.region"}
 HEAVY = {"numpy", "cv2", "torch", "onnx", "onnxruntime", "rich", "matplotlib"}
 MAX_FILES = 15
 LISTS = {

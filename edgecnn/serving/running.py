@@ -6,7 +6,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from edgecnn.errors import UsageError
 from edgecnn.serving.engine.service import Service
@@ -15,14 +17,67 @@ from edgecnn.serving.http.app import make_app
 from edgecnn.serving.http.broadcast import Broadcast
 from edgecnn.serving.http.health import LONGEST_SILENCE_S
 from edgecnn.serving.http.server import HttpServer, listen
+from edgecnn.serving.parts import make_parts
 from edgecnn.serving.settings.settings import Settings
 from edgecnn.serving.state_folder import read_token, state_folder
 from edgecnn.serving.supervisor import Supervisor
 
-__all__ = ["check_service", "run_service"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["RunningService", "check_service", "run_service"]
 
 _TICK_S = 1.0
 _STATUS_EVERY_S = 10.0
+
+
+class RunningService:
+    """The service, its parts and its server, while a ``with`` block runs.
+
+    Args:
+        settings: of the service.
+
+    Raises (when the block is entered):
+        EdgeCNNError: it cannot start. Nothing runs then.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = state_folder(settings)
+        self.token = _token(settings, self._folder)
+        """What a client sends as ``Authorization: Bearer TOKEN``."""
+        self._listening = listen(settings.host, settings.port)
+        try:
+            self.service = Service(settings)
+            """The models and sources."""
+            self._parts = make_parts(self.service, self._folder)
+            broadcast = Broadcast(self.service.hub)
+            rules = AccessRules(self.token, settings.host, frozenset(name.lower() for name in settings.allowed_hosts))
+            endpoints = [endpoint for part in self._parts for endpoint in part.endpoints()]
+            app = make_app(self.service, rules, broadcast, endpoints)
+            self._server = HttpServer(app, self._listening, settings.limits, broadcast)
+        except BaseException:
+            self._listening.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        host = self._settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._server.port}"
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        for part in self._parts:
+            part.start()
+        self.service.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.service.stop()
+        for part in self._parts:
+            part.stop()
+        self._server.stop()
 
 
 def run_service(settings: Settings, say: Callable[[str], None]) -> int:
@@ -39,44 +94,35 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
         EdgeCNNError: it cannot start.
         KeyboardInterrupt: after Ctrl-C, when all is closed.
     """
-    folder = state_folder(settings)
-    token = read_token(settings, folder)
-    if not is_loopback(settings.host) and settings.token_file is None:
-        raise UsageError(
-            f"--host {settings.host}: others can reach this address, so a token is required; name its file with "
-            "--token-file (`openssl rand -base64 24` makes a token)"
-        )
-    listening = listen(settings.host, settings.port)
     stop = _StopSignals()
-    supervisor = Supervisor()
     try:
-        service = Service(settings)
-        broadcast = Broadcast(service.hub)
-        rules = AccessRules(token, settings.host, frozenset(name.lower() for name in settings.allowed_hosts))
-        server = HttpServer(make_app(service, rules, broadcast), listening, settings.limits, broadcast)
-        server.start()
-        with service:
-            say(f"live page: http://{_shown(settings.host)}:{server.port}/#token={token}")
+        with RunningService(settings) as running:
+            say(f"live page: {running.url}/#token={running.token}")
+            supervisor = Supervisor()
             supervisor.ready()
-            _watch(service, supervisor, stop)
+            _watch(running.service, supervisor, stop)
             supervisor.stopping()
-            server.stop()
     finally:
-        listening.close()
         stop.restore()
     if stop.received == signal.SIGINT:
         raise KeyboardInterrupt
     return 0
 
 
+def _token(settings: Settings, folder: Path) -> str:
+    if not is_loopback(settings.host) and settings.token_file is None:
+        raise UsageError(
+            f"--host {settings.host}: others can reach this address, so a token is required; name its file with "
+            "--token-file (`openssl rand -base64 24` makes a token)"
+        )
+    return read_token(settings, folder)
+
+
 def check_service(settings: Settings) -> None:
     """Opens every file that the settings name, without starting anything. Raises :class:`EdgeCNNError`."""
-    read_token(settings, state_folder(settings))
-    Service(settings)
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    folder = state_folder(settings)
+    _token(settings, folder)
+    make_parts(Service(settings), folder)
 
 
 class _StopSignals:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,16 +13,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgecnn.serving.engine.service import Service
-from edgecnn.serving.http.access import Access, AccessRules, Handler
+from edgecnn.serving.http.access import AccessRules
 from edgecnn.serving.http.answers import refusal
 from edgecnn.serving.http.broadcast import Broadcast
 from edgecnn.serving.http.classify import ClassifyEndpoint, ImageClassifier
+from edgecnn.serving.http.endpoint import Endpoint
 from edgecnn.serving.http.events import EventsEndpoint
 from edgecnn.serving.http.health import HealthEndpoints
 from edgecnn.serving.http.live import LiveEndpoints
 from edgecnn.serving.http.page import PageEndpoint
 
-__all__ = ["Endpoint", "make_app"]
+__all__ = ["make_app"]
 
 _HEADERS = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -34,16 +34,6 @@ _HEADERS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"cross-origin-opener-policy": b"same-origin",
 }
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A path, what answers it, and who may ask."""
-
-    path: str
-    handler: Handler
-    access: Access
-    method: str = "GET"
 
 
 def make_app(service: Service, rules: AccessRules, broadcast: Broadcast, endpoints: Sequence[Endpoint] = ()) -> ASGIApp:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import anyio
 from starlette.exceptions import HTTPException
@@ -14,7 +14,7 @@ LEAST_BYTES_PER_S = 10_000
 """A client that sends more slowly is given up, after ``silent_s`` seconds."""
 
 
-async def stream_body(request: Request, most: int, silent_s: float) -> AsyncIterator[bytes]:
+async def stream_body(request: Request, most: int, silent_s: float) -> AsyncGenerator[bytes, None]:
     """Yields the body in pieces.
 
     Args:

@@ -67,10 +67,12 @@ class LiveEndpoints:
         after = request.query_params.get("after", "0")
         if not after.isascii() or not after.isdecimal() or len(after) > 18:
             return refusal(400, "after is a frame's number, at least 0")
-        if source.image.number <= int(after):
-            await self._broadcast.next_frame(source.name, _LONGEST_WAIT_S)
-        if source.image.number <= int(after):
-            return Response(status_code=204)
+        end_s = time.monotonic() + _LONGEST_WAIT_S
+        while source.image.number <= int(after):
+            left_s = end_s - time.monotonic()
+            if left_s <= 0 or self._broadcast.closed:
+                return Response(status_code=204)
+            await self._broadcast.next_frame(source.name, left_s)
         encoded = await to_thread.run_sync(source.image.encode)
         if encoded is None:
             return Response(status_code=204)
