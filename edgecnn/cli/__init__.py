@@ -27,9 +27,13 @@ def main() -> None:
         # Until the model is open: objects made by imports live on, and collecting them again and again takes a
         # twentieth of the start-up time
         gc.disable()
-        from edgecnn.cli.quick_predict import predict_quickly
+        from edgecnn.cli.quick.predict import predict_quickly
 
         predict_quickly(sys.argv[2:])
+    if sys.argv[1:2] == ["serve"]:
+        from edgecnn.cli.quick.serve import serve_quickly
+
+        serve_quickly(sys.argv[2:])
     from edgecnn.cli.app import run
 
     run()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from edgecnn.cli.app import COMMANDS
 from edgecnn.cli.commands import capture, tune
 from edgecnn.cli.predict_options import PredictOptions
-from edgecnn.cli.quick_parser import NotPlainError, parse_quickly
+from edgecnn.cli.quick.parser import NotPlainError, parse_quickly
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option, as_field_values, declarations
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from edgecnn.cli.commands import predict as typer_predict
 from edgecnn.cli.predict_options import PredictOptions
-from edgecnn.cli.quick_predict import read_predict
+from edgecnn.cli.quick.predict import read_predict
 
 LINES = [
     "m.onnx a.jpg",

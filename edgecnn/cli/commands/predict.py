@@ -1,4 +1,4 @@
-"""``edgecnn predict`` as Typer reads it; :mod:`edgecnn.cli.quick_predict` reads the same options in less time."""
+"""``edgecnn predict`` as Typer reads it; :mod:`edgecnn.cli.quick.predict` reads the same options in less time."""
 
 from __future__ import annotations
 

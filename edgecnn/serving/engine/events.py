@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from edgecnn.runtime.decision import Prediction
@@ -24,8 +24,17 @@ class Decided:
     model: str  # the model's name
     prediction: Prediction
     changed: bool  # it differs from the decision before it
-    frame: Frame | None  # what was classified; None: the source is offline
+    frame: Frame | None  # what was classified; None: the source is offline, or the pixels were left out
     number: int  # of the frame, per source; the live image has the same
+
+    @property
+    def away(self) -> bool:
+        """Whether it is about an outage of the source, not about a frame."""
+        return self.prediction.frame is None
+
+    def without_frame(self) -> Decided:
+        """The same without the pixels, for listeners that keep it."""
+        return replace(self, frame=None)
 
 
 @dataclass(frozen=True)

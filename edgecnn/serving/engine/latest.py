@@ -64,7 +64,7 @@ class LatestDecisions:
         with self._lock:
             before = self._kept.get(key)
             since = before.since if before is not None and not event.changed else now_rfc3339()
-            self._kept[key] = _Kept(event, since, time.monotonic())
+            self._kept[key] = _Kept(event.without_frame(), since, time.monotonic())
 
     def newest(self, key: StateKey) -> Decided | None:
         """The newest decision, however old."""

@@ -123,8 +123,10 @@ class Service:
         self.stop()
 
     def _note(self, event: Event) -> None:
-        if not isinstance(event, Decided) or event.changed:
+        if not isinstance(event, Decided):
             self.log.append(event)
+        elif event.changed:
+            self.log.append(event.without_frame())
 
     def _threads(self, model: ModelSettings) -> int:
         """Threads per inference. Several sources are decided on side by side, so they share the cores."""

@@ -85,12 +85,12 @@ class Broadcast:
     def open(self) -> None:
         """Begins to listen, in the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._hub.subscribe(self._queue.put)
+        self._hub.subscribe(self._hear)
 
     def close(self) -> None:
         """Lets all clients go. Any thread may call it."""
         self.closed = True
-        self._hub.unsubscribe(self._queue.put)
+        self._hub.unsubscribe(self._hear)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._release)
 
@@ -123,10 +123,14 @@ class Broadcast:
         finally:
             waiting.discard(future)
 
+    def _hear(self, event: Event) -> None:
+        # Frames would stay in memory as long as the loop is busy
+        self._queue.put(event.without_frame() if isinstance(event, Decided) else event)
+
     def _drain(self) -> None:
         self._pending = False
         while (event := self._queue.get(0)) is not None:
-            if isinstance(event, Decided) and event.frame is not None:
+            if isinstance(event, Decided) and not event.away:
                 self._arrived(event.source)
             if self._clients:
                 kind, values = event_record(event)

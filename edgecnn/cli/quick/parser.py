@@ -43,7 +43,9 @@ def _names(d: Declaration) -> list[str]:
 def _settings(d: Declaration) -> dict[str, Any]:
     """The arguments of ``add_argument``."""
     if isinstance(d.spec, Argument):
-        return {"type": d.kind, "nargs": "+" if d.many else None}
+        if d.required:
+            return {"type": d.kind, "nargs": "+" if d.many else None}
+        return {"type": d.kind, "nargs": "*" if d.many else "?", "default": None if d.many else d.default}
     common: dict[str, Any] = {"dest": d.name, "default": None if d.many else d.default}
     if d.kind is bool:
         return common | {"action": argparse.BooleanOptionalAction if "/" in d.flag else "store_true"}

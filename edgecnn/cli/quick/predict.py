@@ -40,7 +40,7 @@ def read_predict(arguments: Sequence[str]) -> PredictOptions | None:
     """The options of ``predict`` (the words after it); None where Typer must read them."""
     if len(arguments) > 1 and not any(word.startswith("-") for word in arguments):
         return PredictOptions(model=Path(arguments[0]), sources=tuple(arguments[1:]))
-    from edgecnn.cli.quick_parser import NotPlainError, parse_quickly
+    from edgecnn.cli.quick.parser import NotPlainError, parse_quickly
 
     try:
         return parse_quickly(PredictOptions, arguments)

@@ -1,0 +1,1 @@
+"""Commands that start without Typer, in less time and memory."""

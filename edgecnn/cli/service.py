@@ -1,0 +1,44 @@
+"""What ``edgecnn serve`` does, whichever way its options were read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgecnn.cli.output import note
+from edgecnn.cli.serve_options import ServeOptions
+from edgecnn.errors import MissingExtraError, UsageError
+
+__all__ = ["serve"]
+
+
+def serve(options: ServeOptions) -> int:
+    """Runs the service, and returns the exit status: 0 after SIGTERM."""
+    try:
+        from edgecnn.serving.running import check_service, run_service
+        from edgecnn.serving.settings.reading import read_settings
+    except ImportError as error:
+        raise MissingExtraError(
+            f"edgecnn serve needs {error.name}; install it with pip install 'edgecnn[serve]'"
+        ) from error
+    if options.config is None and options.model is None:
+        raise UsageError("give a model file and a camera, as in `edgecnn serve model.onnx 0`, or --config FILE")
+    settings = read_settings(options.config, _flags(options))
+    if options.check_config:
+        check_service(settings)
+        note("the settings are valid")
+        return 0
+    return run_service(settings, note)
+
+
+def _flags(options: ServeOptions) -> dict[str, Any]:
+    """What the command line sets, in the form of the settings file."""
+    given = {"host": options.host, "port": options.port, "token_file": options.token_file}
+    flags: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if options.model is not None:
+        flags["models"] = [{"name": "main", "file": options.model}]
+    if options.sources:
+        names = ["camera"] if len(options.sources) == 1 else [f"camera{i + 1}" for i in range(len(options.sources))]
+        flags["sources"] = [{"name": n, "address": s} for n, s in zip(names, options.sources, strict=True)]
+    if options.mqtt is not None:
+        flags["mqtt"] = {"url": options.mqtt}
+    return flags
