@@ -48,7 +48,7 @@ class RunningService:
         """What a client sends as ``Authorization: Bearer TOKEN``."""
         self._listening = listen(settings.host, settings.port)
         try:
-            self.service = Service(settings)
+            self.service = Service(settings, self._folder)
             """The models and sources."""
             self._parts = make_parts(self.service, self._folder)
             broadcast = Broadcast(self.service.hub)
@@ -122,7 +122,7 @@ def check_service(settings: Settings) -> None:
     """Opens every file that the settings name, without starting anything. Raises :class:`EdgeCNNError`."""
     folder = state_folder(settings)
     _token(settings, folder)
-    make_parts(Service(settings), folder)
+    make_parts(Service(settings, folder), folder)
 
 
 class _StopSignals:

@@ -33,6 +33,6 @@ def test_a_source_that_goes_gives_no_decision_and_comes_back(tmp_path: Path) -> 
         log = service.service.log
         until(lambda: [e for e in log if type(e).__name__ == "SourceChanged" and not e.up])
         until(lambda: service.service.sources["door"].status().reconnects > 0)
-        outages = [e for e in log if type(e).__name__ == "Decided" and e.frame is None]
+        outages = [e for e in log if type(e).__name__ == "Decided" and e.away]
         assert {e.prediction.status for e in outages} == {"no_decision"}
         assert all("offline" in e.prediction.reason and e.prediction.label is None for e in outages)

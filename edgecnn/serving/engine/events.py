@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
 
-__all__ = ["Decided", "Event", "SourceChanged", "SwapChanged", "SwapState"]
+__all__ = ["Decided", "Event", "SourceChanged", "SwapChanged", "SwapState", "ViewsChanged"]
 
 SwapState = Literal["checking", "shadow", "waiting", "accepted", "refused", "superseded", "rolled back"]
 """Of a swap. ``waiting``: the shadow frames agree, and somebody has to accept the model."""
@@ -61,4 +61,13 @@ class SwapChanged:
     at: str  # RFC 3339
 
 
-Event: TypeAlias = "Decided | SourceChanged | SwapChanged"
+@dataclass(frozen=True)
+class ViewsChanged:
+    """A source has other regions from now on."""
+
+    source: str
+    views: tuple[str, ...]  # their names
+    at: str  # RFC 3339
+
+
+Event: TypeAlias = "Decided | SourceChanged | SwapChanged | ViewsChanged"

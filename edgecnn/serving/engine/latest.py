@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edgecnn.runtime.decision import Status
 from edgecnn.runtime.sources.frame import now_rfc3339
-from edgecnn.serving.engine.events import Decided, Event
+from edgecnn.serving.engine.events import Decided, Event, ViewsChanged
 
 __all__ = ["LatestDecisions", "State", "StateKey"]
 
@@ -58,6 +58,8 @@ class LatestDecisions:
 
     def hear(self, event: Event) -> None:
         """Listener of the hub."""
+        if isinstance(event, ViewsChanged):
+            self._forget(event)
         if not isinstance(event, Decided):
             return
         key = StateKey(event.view, event.model)
@@ -81,6 +83,14 @@ class LatestDecisions:
         with self._lock:
             kept = sorted(self._kept.items())
         return {key: self._state(value) for key, value in kept}
+
+    def _forget(self, event: ViewsChanged) -> None:
+        """Forgets the decisions on regions that are gone."""
+        with self._lock:
+            source = [key for key, kept in self._kept.items() if kept.decided.source == event.source]
+            for key in source:
+                if key.view not in event.views:
+                    del self._kept[key]
 
     def _state(self, kept: _Kept) -> State:
         p, age_s = kept.decided.prediction, time.monotonic() - kept.at_s

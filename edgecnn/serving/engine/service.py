@@ -5,27 +5,26 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.errors import InputNotFoundError, SourceError, UsageError
+from edgecnn.errors import InputNotFoundError, SourceError
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.session.run_options import RunOptions
 from edgecnn.runtime.smoothing.smoother import read_smoothing
 from edgecnn.runtime.sources.address import Address, parse_address
 from edgecnn.runtime.sources.capture.live_options import LiveOptions
-from edgecnn.runtime.streaming.region import Region
 from edgecnn.runtime.system.cpu_features import physical_cores
 from edgecnn.serving.engine.events import Decided, Event
 from edgecnn.serving.engine.hub import Hub
 from edgecnn.serving.engine.latest import LatestDecisions
+from edgecnn.serving.engine.region_store import RegionStore, views_of
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.source_runner import SourceRunner
-from edgecnn.serving.engine.view import View, ViewDecisions
-from edgecnn.serving.settings.settings import ModelSettings, Settings, SourceSettings
+from edgecnn.serving.engine.view import ViewDecisions
+from edgecnn.serving.settings.settings import ModelSettings, RegionSettings, Settings, SourceSettings
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,41 +35,34 @@ _LOGGED = 200  # events that the page's log shows
 _STOP_S = 2.0
 
 
-@dataclass(frozen=True)
-class _Watched:
-    """What a source's views are made from."""
-
-    address: Address
-    health: FrameQualityThresholds
-    views: tuple[View, ...]
-
-
 class Service:
     """Opens the models and runs the sources. The page, the API and the other systems read from it.
 
     Args:
         settings: of the service.
+        folder: for what must outlive a restart.
         models: the model files to open, by name; None: those of the settings. A swap of an earlier run names others.
 
     Raises:
         EdgeCNNError: a model, a source's address or a file that the settings name cannot be used.
     """
 
-    def __init__(self, settings: Settings, models: Mapping[str, Path] | None = None) -> None:
+    def __init__(self, settings: Settings, folder: Path, models: Mapping[str, Path] | None = None) -> None:
         self.settings = settings
         self.hub = Hub()
         self.latest = LatestDecisions(settings.max_state_age_s)
         self.log: deque[Event] = deque(maxlen=_LOGGED)
         """Source changes, swaps and changed decisions, oldest first."""
         self.started_s = time.monotonic()
+        self._regions = RegionStore(folder)
         files = dict(models or {})
-        watched = {source.name: _watched(source) for source in settings.sources}
+        addresses = {source.name: read_address(source) for source in settings.sources}
         self.models = {
             model.name: ServedModel(model.name, self.open_model(model.name, files.get(model.name, model.file)))
             for model in settings.models
         }
         """The models, by name."""
-        self.sources = {source.name: self._runner(source, watched[source.name]) for source in settings.sources}
+        self.sources = {source.name: self._runner(source, addresses[source.name]) for source in settings.sources}
         """The sources, by name."""
         self.hub.subscribe(self.latest.hear)
         self.hub.subscribe(self._note)
@@ -132,33 +124,39 @@ class Service:
         """Threads per inference. Several sources are decided on side by side, so they share the cores."""
         return model.threads or max(1, physical_cores() // max(1, len(self.settings.sources)))
 
-    def _runner(self, source: SourceSettings, watched: _Watched) -> SourceRunner:
+    def source_settings(self, name: str) -> SourceSettings:
+        """The settings of a source."""
+        return next(source for source in self.settings.sources if source.name == name)
+
+    def regions(self, source: str) -> tuple[RegionSettings, ...]:
+        """The regions of a source, as they are now."""
+        return self._regions.regions(self.source_settings(source))
+
+    def draw_regions(self, source: str, regions: Sequence[RegionSettings]) -> None:
+        """Replaces the regions of a source, from its next frame on. Decisions on the old ones are forgotten.
+
+        Raises:
+            UsageError: a region cannot be.
+            OutputError: the regions cannot be written to disk. The old ones stay.
+        """
+        settings = self.source_settings(source)
+        self._regions.draw(settings, regions)
+        self.sources[source].see(self._views(settings))
+
+    def _views(self, source: SourceSettings) -> list[ViewDecisions]:
         models = [self.models[name] for name in source.models or tuple(self.models)]
+        health = FrameQualityThresholds() if source.health is None else FrameQualityThresholds.load(source.health)
         smoothing = None if source.smoothing is None else read_smoothing(source.smoothing)
-        views = [ViewDecisions(view, models, watched.health, smoothing) for view in watched.views]
+        views = views_of(source.name, self._regions.regions(source))
+        return [ViewDecisions(view, models, health, smoothing) for view in views]
+
+    def _runner(self, source: SourceSettings, address: Address) -> SourceRunner:
         options = LiveOptions(
             every=source.every,
             interval_s=source.interval_s,
             max_pixels=round(self.settings.limits.megapixels * 1e6),
         )
-        return SourceRunner(source.name, watched.address, options, views, self.hub)
-
-
-def _watched(source: SourceSettings) -> _Watched:
-    return _Watched(
-        read_address(source),
-        FrameQualityThresholds() if source.health is None else FrameQualityThresholds.load(source.health),
-        _views(source),
-    )
-
-
-def _views(source: SourceSettings) -> tuple[View, ...]:
-    """Raises :class:`UsageError` for a region that cannot be."""
-    try:
-        regions = [View(source.name, region.name, Region.parse(region.roi)) for region in source.regions]
-    except UsageError as error:
-        raise UsageError(f"source '{source.name}': {error}") from None
-    return tuple(regions) or (View(source.name),)
+        return SourceRunner(source.name, address, options, self._views(source), self.hub)
 
 
 def read_address(source: SourceSettings) -> Address:

@@ -15,7 +15,7 @@ from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.runtime.sources.capture.live import LiveSource
 from edgecnn.runtime.sources.capture.live_options import Counters, Ended, LiveOptions, Outage
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
-from edgecnn.serving.engine.events import Decided, SourceChanged
+from edgecnn.serving.engine.events import Decided, SourceChanged, ViewsChanged
 from edgecnn.serving.engine.hub import Hub
 from edgecnn.serving.engine.newest_image import NewestImage
 from edgecnn.serving.engine.view import ViewDecisions
@@ -65,6 +65,7 @@ class SourceRunner:
         self._address = address
         self._options = options
         self._views = tuple(views)
+        self._next_views = self._views  # what another thread asks for; this source's own thread takes it
         self._hub = hub
         self._stopping = threading.Event()
         self._news = FrameEvent()
@@ -92,6 +93,10 @@ class SourceRunner:
     def join(self, timeout_s: float) -> None:
         """Waits for the end."""
         self._thread.join(timeout_s)
+
+    def see(self, views: Sequence[ViewDecisions]) -> None:
+        """Replaces the views, from the next frame on."""
+        self._next_views = tuple(views)
 
     @property
     def silent_s(self) -> float:
@@ -179,6 +184,7 @@ class SourceRunner:
             self._hub.publish(
                 SourceChanged(self.name, up=True, reason=None, retry_in_s=None, at=now_rfc3339(), first=first)
             )
+        self._take_next_views()
         for view in self._views:
             self._publish(view.frame(frame, self._number))
         self._decided_at.append(time.monotonic())
@@ -197,8 +203,14 @@ class SourceRunner:
                 first=first,
             )
         )
+        self._take_next_views()
         for view in self._views:
             self._publish(view.outage(outage, self._number))
+
+    def _take_next_views(self) -> None:
+        if self._views is not self._next_views:
+            self._views = self._next_views
+            self._hub.publish(ViewsChanged(self.name, self.view_names, now_rfc3339()))
 
     def _publish(self, decisions: Iterable[Decided]) -> None:
         for decided in decisions:

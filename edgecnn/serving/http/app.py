@@ -22,6 +22,7 @@ from edgecnn.serving.http.events import EventsEndpoint
 from edgecnn.serving.http.health import HealthEndpoints
 from edgecnn.serving.http.live import LiveEndpoints
 from edgecnn.serving.http.page import PageEndpoint
+from edgecnn.serving.http.regions import RegionsEndpoint
 
 __all__ = ["make_app"]
 
@@ -68,6 +69,7 @@ def _own_endpoints(service: Service, broadcast: Broadcast) -> tuple[Endpoint, ..
         Endpoint("/readyz", health.ready, "open"),
         Endpoint("/api/state", live.state, "read"),
         Endpoint("/api/sources/{source}/image", live.image, "read"),
+        Endpoint("/api/sources/{source}/regions", RegionsEndpoint(service), "change", "PUT"),
         Endpoint("/api/events", EventsEndpoint(broadcast), "read"),
         Endpoint("/api/classify", ClassifyEndpoint(service, ImageClassifier(service)), "read", "POST"),
     )

@@ -81,8 +81,7 @@ class LiveEndpoints:
         return Response(encoded.content, media_type="image/jpeg", headers=headers)
 
     def _regions(self, source: str) -> list[dict[str, str]]:
-        settings = next(s for s in self._service.settings.sources if s.name == source)
-        return [{"name": region.name, "roi": region.roi} for region in settings.regions]
+        return [region.model_dump() for region in self._service.regions(source)]
 
 
 def _model_record(loaded: LoadedModel) -> dict[str, Any]:
