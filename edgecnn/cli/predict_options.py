@@ -32,8 +32,8 @@ class PredictOptions(
         tuple[str, ...],
         Argument(
             "Images, folders, globs, videos, cameras (0, /dev/video0, camera:NAME, csi:), rtsp://, http:// "
-            "(image, MJPEG, HLS, MPEG-TS or MP4), a GStreamer pipeline, fake: (made images, to try things out), or - "
-            "for paths on standard input.",
+            "(image, MJPEG, HLS, MPEG-TS or MP4), a GStreamer pipeline, loop:PATH (files as a camera), fake: (made "
+            "images, to try things out), or - for paths on standard input.",
             metavar="SOURCE",
         ),
     ]

@@ -33,4 +33,7 @@ class ServeOptions:
         Path | None, Option("File with the token; required for other addresses than loopback.", metavar="FILE")
     ] = None
     mqtt: Annotated[str | None, Option("MQTT broker, as mqtt://HOST:1883.", metavar="URL")] = None
+    demo: Annotated[bool, Option("Serve the newest model of `edgecnn demo`, with its held-out images as a camera.")] = (
+        False
+    )
     check_config: Annotated[bool, Option("Check the settings and all files that they name, then exit.")] = False

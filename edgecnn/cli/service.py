@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from edgecnn.cli.output import note
@@ -20,6 +21,8 @@ def serve(options: ServeOptions) -> int:
         raise MissingExtraError(
             f"edgecnn serve needs {error.name}; install it with pip install 'edgecnn[serve]'"
         ) from error
+    if options.demo:
+        options = _of_demo(options)
     if options.config is None and options.model is None:
         raise UsageError("give a model file and a camera, as in `edgecnn serve model.onnx 0`, or --config FILE")
     settings = read_settings(options.config, _flags(options))
@@ -28,6 +31,16 @@ def serve(options: ServeOptions) -> int:
         note("the settings are valid")
         return 0
     return run_service(settings, note)
+
+
+def _of_demo(options: ServeOptions) -> ServeOptions:
+    """Raises :class:`UsageError` beside a model, :class:`InputNotFoundError` without a finished demo."""
+    from edgecnn.demo.outputs import newest_demo
+
+    if options.model is not None or options.config is not None:
+        raise UsageError("--demo serves the demo's own model; leave the model and --config out")
+    files = newest_demo()
+    return replace(options, model=files.model, sources=(f"loop:{files.held_out}",))
 
 
 def _flags(options: ServeOptions) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +14,7 @@ from typing import Any
 
 from edgecnn.atomic import make_folder, write_text
 from edgecnn.data.dataset import select_eval_images
+from edgecnn.demo.outputs import HELD_OUT, SHIPPED_MODEL
 from edgecnn.demo.solar_cells import LICENCE, write_solar_cells
 from edgecnn.errors import GateError, UsageError
 from edgecnn.evaluation.parity import VerifyResult
@@ -64,6 +67,7 @@ class DemoResult:
     verify: VerifyResult
     benchmark: BenchmarkResult
     predict: Predicted
+    held_out: str  # text file with the paths of the held-out images, for `loop:`
 
 
 def run_demo(data: Path | None, out: Path, time_budget_min: float, reporter: Reporter) -> DemoResult:
@@ -108,7 +112,7 @@ def _run_stages(
     train_s = clock.lap()
     exported = export_onnx(trained.best_checkpoint, out / "model.onnx", None, reporter)
     export_s = clock.lap()
-    quantized = quantize(exported.file, data, out / "model.int8.onnx", QuantizeOptions(max_drop=0.01), reporter)
+    quantized = quantize(exported.file, data, out / SHIPPED_MODEL, QuantizeOptions(max_drop=0.01), reporter)
     quantize_s = clock.lap()
     files = [exported.file, quantized.file]
     progress = reporter.stage("verifying")
@@ -151,6 +155,7 @@ def _run_stages(
         verify=verified,
         benchmark=measured,
         predict=predicted,
+        held_out=str(out / HELD_OUT),
     )
 
 
@@ -178,9 +183,17 @@ def _predict(model: Path, data: Path, out: Path, reporter: Reporter) -> Predicte
         rows.append(asdict(classifier(path)) | {"truth": classifier.labels[truth[path]]})
         progress(done, len(truth))
     write_text(out / "predictions.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    _list_held_out(list(truth), out / HELD_OUT)
     _save(classifier, list(islice(truth, 0, None, max(1, len(truth) // _SAVED_IMAGES))), out / "predictions")
     right = sum(bool(row["top"]) and row["top"][0]["label"] == row["truth"] for row in rows)
     return Predicted(str(model), len(rows), right, sum(row["status"] == "unknown" for row in rows))
+
+
+def _list_held_out(paths: list[str], file: Path) -> None:
+    """Writes the paths from the file's own folder, in an order that mixes the classes."""
+    random.Random(0).shuffle(paths)  # noqa: S311  # an order, not a secret
+    lines = [os.path.relpath(path, file.parent) for path in paths]
+    write_text(file, "".join(f"{line}\n" for line in lines))
 
 
 def _save(classifier: Classifier, paths: Sequence[str], folder: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import typer
@@ -48,10 +51,11 @@ def demo(options: DemoOptions) -> None:
     """Train, export, quantize, verify, benchmark and predict on real images, in one run."""
     require_extra("the demo")
     from edgecnn.demo.line import run_demo
+    from edgecnn.demo.outputs import RUNS
     from edgecnn.training.run.run_folder import next_free
 
     with reporting() as reporter:
-        result = run_demo(options.data, options.out or next_free(Path("runs") / "demo"), options.time_budget, reporter)
+        result = run_demo(options.data, options.out or next_free(RUNS), options.time_budget, reporter)
     if options.json:
         print_json(result)
         return
@@ -81,11 +85,23 @@ def demo(options: DemoOptions) -> None:
         f"\nwritten: {result.train.run_dir}/report.html, {result.export.file}, {model}, "
         f"{result.out}/predictions.jsonl, {result.out}/predictions/"
     )
+    program = _program()
     note("next:")
     for command in (
-        f"edgecnn predict {model} {result.data} --max-frames 10",
-        f"edgecnn inspect {model}",
-        f"edgecnn doctor {model}",
-        "edgecnn train YOUR-IMAGES",
+        f"predict {model} {result.data} --max-frames 10",
+        f"inspect {model}",
+        f"doctor {model}",
+        "train YOUR-IMAGES",
     ):
-        note(f"  {command}")
+        note(f"  {program} {command}")
+    note("the live page, with the held-out images as a camera:")
+    note(f"  {program} serve {model} loop:{result.held_out}")
+    note("  then open the address that it prints in a browser")
+
+
+def _program() -> str:
+    """How this program is called from the current folder."""
+    if which("edgecnn"):
+        return "edgecnn"
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "edgecnn" else f"{sys.executable} -m edgecnn"

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
         serve,
         "edgecnn serve model.onnx 0",
         "edgecnn serve model.onnx rtsp://camera/stream --port 8080",
+        "edgecnn serve --demo",
         "edgecnn serve --config edgecnn.toml",
         "edgecnn serve --config edgecnn.toml --check-config",
     )

@@ -32,6 +32,7 @@ from edgecnn.runtime.sources.redaction import without_passwords
         ("http://host/a.jpg", "http"),
         ("HTTPS://host/video", "http"),
         ("fake:", "fake"),
+        ("loop:images@2", "loop"),
         ("videotestsrc ! videoconvert ! appsink", "gstreamer"),
         ("-", "images"),
         ("images/*.png", "images"),

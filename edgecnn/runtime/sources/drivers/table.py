@@ -10,7 +10,7 @@ from typing import Literal
 
 __all__ = ["DRIVERS", "SCHEMES", "Driver", "Kind"]
 
-Kind = Literal["images", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake"]
+Kind = Literal["images", "video", "camera", "csi", "rtsp", "http", "gstreamer", "fake", "loop"]
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,6 @@ DRIVERS: dict[Kind, Driver] = {
     ),
     "gstreamer": Driver("opencv", "read_gstreamer"),
     "fake": Driver("fake", "read_fake", schemes=("fake",)),
+    "loop": Driver("loop", "read_loop", ("max_pixels",), schemes=("loop",)),
 }
 SCHEMES: dict[str, Kind] = {scheme: kind for kind, driver in DRIVERS.items() for scheme in driver.schemes}

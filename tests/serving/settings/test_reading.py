@@ -1,0 +1,108 @@
+"""The settings come from the file, the environment over it and flags over both; what is wrong is named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.serving.settings.reading import read_settings
+
+FILE = """\
+port = 5000
+host = "127.0.0.1"
+
+[[models]]
+file = "models/m.onnx"
+
+[[sources]]
+name = "door"
+address = "fake:"
+[[sources]]
+name = "yard"
+address = "fake:"
+
+[swap]
+mode = "confirm"
+shadow_frames = 7
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "edgecnn.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_the_environment_wins_over_the_file_and_flags_over_both(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_SERVE_PORT", "6000")
+    monkeypatch.setenv("EDGECNN_SERVE_HOST", "::1")
+    monkeypatch.setenv("EDGECNN_SERVE_SWAP__MODE", "auto")
+    found = read_settings(file, {"port": 7000})
+    assert (found.port, found.host) == (7000, "::1")
+    assert (found.swap.mode, found.swap.shadow_frames) == ("auto", 7)
+
+
+def test_paths_are_from_the_folder_of_the_file(file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert read_settings(file, {}).models[0].file == tmp_path / "models" / "m.onnx"
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong", "said"),
+    [
+        (1, "port = 70000", "line 1: port: "),
+        (1, "prot = 5000", "line 1: prot: is no setting"),
+        (5, 'fil = "m.onnx"', "line 4: models.1.file: field required"),
+        (8, 'name = "front door"', "line 8: sources.1.name: 'front door' is no name"),
+        (11, 'name = "door"', "two sources are named 'door'"),
+        (12, 'address = "fake:"\nmodels = ["other"]', "names the model 'other'; there are main"),
+        (12, 'address_file = ""\naddress = "x"', "line 10: sources.2: give either address or address_file"),
+        (15, 'mode = "never"', "line 15: swap.mode: input should be 'auto' or 'confirm'"),
+        (16, "shadow_frames = -1", "line 16: swap.shadow_frames: "),
+        (16, "shadow_frames = ", "is no TOML file: Invalid value (at line 16"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(line: int, wrong: str, said: str, file: Path) -> None:
+    lines = FILE.splitlines()
+    lines[line - 1] = wrong
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UsageError) as caught:
+        read_settings(file, {})
+    assert said in str(caught.value)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_variable_and_a_wrong_flag_are_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"command line: port: .*less than or equal to 65535 \(it is 70000\)"):
+        read_settings(file, {"port": 70000})
+    monkeypatch.setenv("EDGECNN_SERVE_SWAP__MIN_AGREEMENT", "most")
+    with pytest.raises(UsageError, match=r"environment, EDGECNN_SERVE_SWAP: swap.min_agreement: .*'most'"):
+        read_settings(file, {})
+    monkeypatch.delenv("EDGECNN_SERVE_SWAP__MIN_AGREEMENT")
+    monkeypatch.setenv("EDGECNN_SERVE_SOURCES", "[{")
+    with pytest.raises(UsageError, match="environment: .*sources.*; give JSON"):
+        read_settings(file, {})
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputNotFoundError, match=r"none\.toml: no such settings file"):
+        read_settings(tmp_path / "none.toml", {})
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="is not UTF-8 text"):
+        read_settings(tmp_path / "bytes.toml", {})
+
+
+def test_a_password_in_a_wrong_setting_is_not_repeated(file: Path) -> None:
+    file.write_text(
+        FILE.replace('address = "fake:"', 'address = "rtsp://me:CANARY@cam/"\nevery = "rtsp://me:CANARY@cam/"')
+    )
+    with pytest.raises(UsageError) as caught:
+        read_settings(file, {})
+    assert "CANARY" not in str(caught.value)
+    file.write_text(FILE.replace('address = "fake:"', 'address = "rtsp://me:CANARY@cam/"', 1))
+    assert "CANARY" not in repr(read_settings(file, {}))

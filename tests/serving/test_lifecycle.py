@@ -1,0 +1,181 @@
+"""The service as a process: it tells systemd how it is, ends in time, and says what it cannot do in one line."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from mjpeg_server import MjpegCamera
+from serving.running import TINY, ask, serving, until
+
+FAKE = "fake:64x64@20"
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgecnn", "serve", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> dict[str, str]:
+    return {"EDGECNN_SERVE_STATE_DIR": str(tmp_path / "state")}
+
+
+def test_systemd_hears_that_it_is_ready_lives_and_stops(state: dict[str, str], tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hearing:
+        hearing.bind(str(tmp_path / "notify"))
+        hearing.settimeout(20)
+        told = {**state, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "600000"}
+        with serving(TINY, FAKE, env=told) as service:
+            assert hearing.recv(1000) == b"READY=1"
+            assert b"1 sources" in _next(hearing, b"STATUS=")
+            pings = []
+            for _ in range(4):
+                _next(hearing, b"WATCHDOG=1")
+                pings.append(time.monotonic())
+            assert max(later - earlier for earlier, later in pairwise(pings)) < 0.6
+            assert service.stop() == 0
+            assert _next(hearing, b"STOPPING") == b"STOPPING=1"
+
+
+def _next(hearing: socket.socket, begin: bytes) -> bytes:
+    while True:
+        if (message := hearing.recv(1000)).startswith(begin):
+            return message
+
+
+def test_the_watchdog_hears_nothing_while_decisions_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgecnn.serving import running as module
+    from edgecnn.serving.supervisor import Supervisor
+
+    class Hangs:
+        sources: ClassVar[dict[str, object]] = {}
+        models: ClassVar[dict[str, object]] = {}
+        silent_s = 100.0
+
+    class Stop:
+        turns = 0
+
+        def wait(self, _: float) -> bool:
+            self.turns += 1
+            return self.turns > 3
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hearing:
+        hearing.bind(str(tmp_path / "notify"))
+        hearing.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "1000")
+        module._watch(Hangs(), Supervisor(), Stop())
+        heard = [hearing.recv(1000)]
+        with pytest.raises(BlockingIOError):
+            heard.append(hearing.recv(1000))
+        assert heard[0].startswith(b"STATUS=")
+        Hangs.silent_s = 0.0
+        module._watch(Hangs(), Supervisor(), Stop())
+        assert b"WATCHDOG=1" in [hearing.recv(1000), hearing.recv(1000)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_within_three_seconds_even_if_a_camera_hangs(number: int, state: dict[str, str]) -> None:
+    camera = MjpegCamera(fps=20)
+    try:
+        with serving(TINY, camera.url, env=state) as service:
+            until(lambda: ask(f"{service.url}/readyz").status == 200)
+            camera.set_fault("stall")
+            stuck = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    "import sys, urllib.request as u; u.urlopen(sys.argv[1]).read()",
+                    f"{service.url}/api/events",
+                ],
+                stderr=subprocess.DEVNULL,
+            )
+            begun_s = time.monotonic()
+            assert service.stop(number) == (0 if number == signal.SIGTERM else 130)
+            assert time.monotonic() - begun_s < 3
+            stuck.wait(10)
+    finally:
+        camera.close()
+
+
+def test_the_password_of_a_camera_is_nowhere(tmp_path: Path, state: dict[str, str]) -> None:
+    camera = MjpegCamera(fps=20, password="user:CANARY-4711")
+    try:
+        address = tmp_path / "address"
+        address.write_text(camera.url)
+        file = tmp_path / "edgecnn.toml"
+        file.write_text(f'[[models]]\nfile = "{TINY}"\n[[sources]]\nname = "door"\naddress_file = "{address}"\n')
+        with serving("--config", file, env=state) as service:
+            until(lambda: ask(f"{service.url}/readyz").status == 200)
+            camera.set_fault("404")
+            until(lambda: ask(f"{service.url}/readyz").status == 503)
+            seen = [ask(f"{service.url}{path}").content for path in ("/", "/api/state", "/metrics", "/readyz")]
+            with_events = ask(f"{service.url}/api/state").json["events"]
+            assert any(not event.get("up", True) for event in with_events)
+            tree = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True).stdout
+            assert service.stop() == 0
+            assert service.process.stderr is not None
+            seen += [tree, "".join(service.said).encode(), service.process.stderr.read().encode()]
+        files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+        assert files
+        assert not [text for text in [*seen, *(path.read_bytes() for path in files)] if b"CANARY" in text]
+    finally:
+        camera.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give a model file and a camera"),
+        (("none.onnx", "0"), "none.onnx: no such model file"),
+        ((TINY, "image.jpg"), "source 'camera': image.jpg is no camera or stream"),
+        ((TINY, FAKE, "--host", "0.0.0.0"), "a token is required; name its file with --token-file"),
+        ((TINY, FAKE, "--host", "192.0.2.1", "--token-file", "token"), "cannot listen there"),
+        (("--config", "none.toml"), "none.toml: no such settings file"),
+        (("--demo",), "no finished demo"),
+    ],
+)
+def test_what_it_cannot_do_is_one_line_and_status_2(
+    arguments: tuple[str, ...], said: str, state: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("a" * 20)
+    for name, value in state.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
+    found = run(*arguments)
+    assert found.returncode == 2, found.stderr
+    assert said in found.stderr
+    assert found.stderr.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_told(state: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in state.items():
+        monkeypatch.setenv(name, value)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = run(TINY, FAKE, "--port", str(taken.getsockname()[1]))
+    assert found.returncode == 2
+    assert "cannot listen there: Address already in use; choose another --port" in found.stderr
+
+
+def test_settings_are_checked_without_starting_anything(
+    tmp_path: Path, state: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in state.items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "edgecnn.toml"
+    file.write_text(f'[[models]]\nfile = "{TINY}"\n[[sources]]\naddress = "fake:"\nhealth = "none.json"\n')
+    found = run("--config", file, "--check-config")
+    assert (found.returncode, found.stderr.count("\n")) == (2, 1)
+    assert "none.json" in found.stderr
+    file.write_text(file.read_text().replace('health = "none.json"\n', ""))
+    found = run("--config", file, "--check-config")
+    assert (found.returncode, found.stderr) == (0, "the settings are valid\n")
