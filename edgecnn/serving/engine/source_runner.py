@@ -77,7 +77,7 @@ class SourceRunner:
         self._earlier = Counters()  # of the connections before this one
         self._source: LiveSource | None = None
         self._alive_s = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"edgecnn decides {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"edgecnn-source {name}", daemon=True)
 
     def start(self) -> None:
         """Begins to read."""

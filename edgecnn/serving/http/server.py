@@ -64,7 +64,7 @@ class HttpServer:
         self._listening = listening
         self._broadcast = broadcast
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="edgecnn http", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="edgecnn-http", daemon=True)
 
     @property
     def port(self) -> int:
