@@ -147,8 +147,12 @@ class SourceRunner:
                 reason = f"unexpected error: {type(error).__name__}"
             if self._stopping.is_set():
                 return
+            if self._up or not self._known:  # once an outage: a camera may be off for weeks
+                log.warning(
+                    "%s: offline: %s; it is opened again until it is back", self.name, self._address.hide(reason)
+                )
             wait_s = _FIRST_WAIT_S if self._number > number else min(2 * wait_s, _LONGEST_WAIT_S)
-            self._offline(Outage(self.name, self._address.hide(reason), wait_s, now_rfc3339()))
+            self._offline(Outage(self.name, reason, wait_s, now_rfc3339()))
             self._wait(wait_s)
 
     def _wait(self, seconds: float) -> None:

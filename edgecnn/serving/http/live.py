@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,6 +19,7 @@ from edgecnn.serving.http.broadcast import Broadcast, event_record
 __all__ = ["LiveEndpoints"]
 
 _LONGEST_WAIT_S = 10.0
+_ENCODERS = 2  # threads: inference needs the cores more
 
 
 class LiveEndpoints:
@@ -27,6 +28,7 @@ class LiveEndpoints:
     def __init__(self, service: Service, broadcast: Broadcast) -> None:
         self._service = service
         self._broadcast = broadcast
+        self._encoding: CapacityLimiter | None = None
 
     async def state(self, request: Request) -> Response:
         """Sources, models, decisions, and the last events."""
@@ -73,7 +75,9 @@ class LiveEndpoints:
             if left_s <= 0 or self._broadcast.closed:
                 return Response(status_code=204)
             await self._broadcast.next_frame(source.name, left_s)
-        encoded = await to_thread.run_sync(source.image.encode)
+        if self._encoding is None:  # it belongs to the loop that runs now
+            self._encoding = CapacityLimiter(_ENCODERS)
+        encoded = await to_thread.run_sync(source.image.encode, limiter=self._encoding)
         if encoded is None:
             return Response(status_code=204)
         headers = {"X-Frame": str(encoded.number), "X-Captured-At": encoded.captured_at}
