@@ -28,9 +28,11 @@ COMMANDS = (
     "inspect",
     "doctor",
     "serve",
+    "bundle",
+    "bundle_verify",
     "demo",
 )
-"""Modules of :mod:`edgecnn.cli.commands`, in the order of the help."""
+"""Modules of :mod:`edgecnn.cli.commands`, in the order of the help. In a command's name an underscore is a dash."""
 
 
 class _Commands(typer.core.TyperGroup):

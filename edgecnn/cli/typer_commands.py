@@ -10,13 +10,14 @@ import typer
 
 from edgecnn.command_options import Argument, Declaration, Option, declarations
 
-__all__ = ["add_command"]
+__all__ = ["add_command", "command_name"]
 
 O = TypeVar("O")  # noqa: E741  # an options class
 
 
 def add_command(app: typer.Typer, options: type[O], run: Callable[[O], int | None], *examples: str) -> None:
-    """Adds ``run`` as a command of its own name.
+    """Adds ``run`` as a command of its own name, in which an underscore becomes a dash: ``bundle_verify`` is
+    ``bundle-verify``.
 
     Args:
         app: gets the command.
@@ -34,7 +35,12 @@ def add_command(app: typer.Typer, options: type[O], run: Callable[[O], int | Non
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = run.__doc__
-    app.command(run.__name__, epilog=_epilog(examples))(command)
+    app.command(command_name(run.__name__), epilog=_epilog(examples))(command)
+
+
+def command_name(module: str) -> str:
+    """The name on the command line of a module of :mod:`edgecnn.cli.commands`."""
+    return module.replace("_", "-")
 
 
 def _epilog(examples: tuple[str, ...]) -> str:
