@@ -9,3 +9,6 @@ BENCHMARK = (
 INSPECT = (
     "manifest", "sha256", "size_bytes", "opset", "operators", "quantized_nodes", "float_nodes", "parameters", "macs",
 )  # fmt: skip
+BUNDLE = ("dir", "files", "signed", "sbom")
+BUNDLE_VERIFY = ("ok", "findings")
+FINDING = ("level", "what", "where", "remedy")

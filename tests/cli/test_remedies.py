@@ -18,6 +18,11 @@ ROOT = Path(__file__).parents[2]
 OF_OTHERS = {"--edgecnn-child", "--force-reinstall", "--upgrade", "--gpus", "--system-site-packages", "--list-cameras"}
 
 
+OF_OTHERS |= {"--disable-pip-version-check", "--no-input", "--retries", "--timeout", "--quiet", "--no-deps"}  # of pip
+OF_OTHERS |= {"--wheel-dir", "--only-binary", "--implementation", "--python-version", "--platform", "--dest"}
+OF_OTHERS |= {"--no-index", "--find-links", "--hash"}
+
+
 @pytest.fixture(scope="module")
 def options() -> dict[str, set[str]]:
     """The options of every command, with those of the program itself under an empty name."""
@@ -72,7 +77,7 @@ def test_remedies_name_commands_that_there_are(options: dict[str, set[str]]) -> 
 
 def test_every_command_that_reads_images_has_a_limit_of_their_size(options: dict[str, set[str]]) -> None:
     # demo trains on images that it makes, or with the usual limit; serve has limits.megapixels in its settings
-    reads_none = {"", "inspect", "demo", "serve"}
+    reads_none = {"", "inspect", "demo", "serve", "bundle", "bundle-verify"}
     assert {name for name, flags in options.items() if "--max-megapixels" not in flags} == reads_none
 
 

@@ -1,10 +1,14 @@
-"""``edgecnn.toml`` of a bundle: the configuration given, with its models replaced by the files in the bundle."""
+"""``edgecnn.toml`` of a bundle: the configuration given, whose files become those in the bundle.
+
+Models, frame health limits and smoothing settings come into the bundle. What holds a secret or is written to must be an
+absolute path on the device.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.error_text import first_line
@@ -14,7 +18,7 @@ from edgecnn.runtime.sources.redaction import secrets_in
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
-__all__ = ["BundledConfiguration", "BundledModel", "bundled_configuration", "check_settings"]
+__all__ = ["BundledConfiguration", "BundledFile", "bundled_configuration", "check_settings"]
 
 MINIMAL = """\
 # The service's configuration. Paths are relative to this file.
@@ -27,6 +31,10 @@ file = "model.onnx"
 name = "camera"
 address = "0"
 """
+_MODEL = "model.onnx"
+_COPIED = ("health", "smoothing")  # files of a source that come into the bundle
+_ON_DEVICE = {"state_dir", "watch", "dir"}  # written to
+_ON_DEVICE |= {"token_file", "address_file", "secret_file", "password_file", "ca_file", "cert_file", "key_file"}
 _MAX_BYTES = 1 << 20
 _PORT = 4912
 _LOOPBACK = "127.0.0.1"
@@ -34,8 +42,8 @@ _REACHED_ON_LOOPBACK = {"", "localhost", "0.0.0.0", "::", "::1"}  # noqa: S104  
 
 
 @dataclass(frozen=True)
-class BundledModel:
-    """A model file of the configuration, and its name in the bundle."""
+class BundledFile:
+    """A file that the configuration names, and its name in the bundle."""
 
     path: Path
     file: str
@@ -46,7 +54,8 @@ class BundledConfiguration:
     """The text of ``edgecnn.toml``, and what the rest of the bundle must know of it."""
 
     text: str
-    models: tuple[BundledModel, ...]
+    models: tuple[BundledFile, ...]
+    others: tuple[BundledFile, ...]  # frame health limits, smoothing settings
     host: str  # on which the service is reached from its own machine
     port: int
     passwords: int  # addresses with a password or a key in it, which the bundle holds too
@@ -62,47 +71,94 @@ def bundled_configuration(config: Path | None, model: Path) -> BundledConfigurat
         InputNotFoundError, UsageError: the configuration cannot be used. The message names the file and the key.
     """
     if config is None:
-        return BundledConfiguration(MINIMAL, (BundledModel(model, "model.onnx"),), _LOOPBACK, _PORT, 0)
+        return BundledConfiguration(MINIMAL, (BundledFile(model, _MODEL),), (), _LOOPBACK, _PORT, 0)
     document = _read(config)
     check_settings(document, config)
-    entries = document["models"]
-    models: list[BundledModel] = []
-    for i, entry in enumerate(entries):
-        path = model if len(entries) == 1 else config.parent / str(entry["file"])
-        name = "model.onnx" if _is_same(path, model) else f"model-{i + 1}.onnx"
-        models.append(BundledModel(path, name))
-        entry["file"] = name
-    if "model.onnx" not in (m.file for m in models):
-        raise UsageError(f"{config}: none of its {len(models)} models is {model}; name this file in one of [[models]]")
+    models = _place_models(document["models"], config, model)
+    sources = document.get("sources", [])
+    others = _place_others(sources, config)
     from tomlkit import dumps  # noqa: PLC0415  # of the extra `serve`
 
     host = str(document.get("host", _LOOPBACK))
     return BundledConfiguration(
         dumps(document),
-        tuple(models),
+        models,
+        others,
         _LOOPBACK if host in _REACHED_ON_LOOPBACK else host,
         int(document.get("port", _PORT)),
-        sum(bool(secrets_in(str(source.get("address", "")), whole=True)) for source in document["sources"]),
+        sum(bool(secrets_in(str(source.get("address", "")), whole=True)) for source in sources),
     )
 
 
+def _place_models(entries: Sequence[MutableMapping[str, Any]], config: Path, model: Path) -> tuple[BundledFile, ...]:
+    """The models of the bundle; their entries then name them there."""
+    found: list[BundledFile] = []
+    for i, entry in enumerate(entries):
+        path = model if len(entries) == 1 else config.parent / str(entry["file"])
+        found.append(BundledFile(path, _MODEL if _is_same(path, model) else f"model-{i + 1}.onnx"))
+        entry["file"] = found[-1].file
+    if _MODEL not in (m.file for m in found):
+        raise UsageError(f"{config}: none of its {len(found)} models is {model}; name this file in one of [[models]]")
+    return tuple({m.file: m for m in found}.values())
+
+
+def _place_others(sources: Sequence[MutableMapping[str, Any]], config: Path) -> tuple[BundledFile, ...]:
+    """Further files of the sources; their entries then name them in the bundle."""
+    found: list[BundledFile] = []
+    for i, source in enumerate(sources):
+        for key in _COPIED:
+            if key not in source:
+                continue
+            path = config.parent / str(source[key])
+            if not path.is_file():
+                raise InputNotFoundError(f"{config}: sources[{i}].{key}: {path}: no such file; correct the path")
+            found.append(BundledFile(path, f"{key}-{i + 1}.json"))
+            source[key] = found[-1].file
+    return tuple(found)
+
+
 def check_settings(settings: Mapping[str, Any], config: Path) -> None:
-    """Checks what a bundle needs of the configuration: models with files, sources, host and port.
+    """Checks what a bundle needs of the configuration: models, sources, host, port, and paths on the device.
 
     Raises :class:`UsageError`, which names the key.
     """
-    for name, key in (("models", "file"), ("sources", "address")):
-        tables = settings.get(name)
-        if not isinstance(tables, list) or not tables or not all(isinstance(t, Mapping) for t in tables):
-            raise UsageError(f"{config}: {name}: expected at least one table [[{name}]]")
-        for i, table in enumerate(tables):
-            if not isinstance(table.get(key), str) or not table[key]:
-                raise UsageError(f"{config}: {name}[{i}].{key}: expected a text")
+    _check_tables(settings, config)
     if not isinstance(settings.get("host", _LOOPBACK), str):
         raise UsageError(f"{config}: host: expected a text")
     port = settings.get("port", _PORT)
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 1 << 16:
         raise UsageError(f"{config}: port: expected a number from 1 to 65535")
+    for key, value in _paths_on_device(settings, ""):
+        if not PurePosixPath(value).is_absolute():
+            raise UsageError(
+                f"{config}: {key}: '{value}' would lie in the bundle, which holds no secrets and is never written to; "
+                "give an absolute path on the device"
+            )
+
+
+def _check_tables(settings: Mapping[str, Any], config: Path) -> None:
+    for name, keys in (("models", ("file",)), ("sources", ("address", "address_file"))):
+        tables = settings.get(name, [])
+        if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
+            raise UsageError(f"{config}: {name}: expected tables [[{name}]]")
+        if not tables and name == "models":
+            raise UsageError(f"{config}: {name}: expected at least one table [[{name}]]")
+        for i, table in enumerate(tables):
+            if not any(isinstance(table.get(key), str) and table[key] for key in keys):
+                raise UsageError(f"{config}: {name}[{i}].{keys[0]}: expected a text")
+
+
+def _paths_on_device(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """The values that name files of the device, with their places."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(item, str) and key in _ON_DEVICE:
+                yield f"{place}{key}", item
+            else:
+                yield from _paths_on_device(item, f"{place}{key}.")
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _paths_on_device(item, f"{place[:-1]}[{i}].")
 
 
 def _read(config: Path) -> TOMLDocument:

@@ -25,6 +25,7 @@ __all__ = ["SIGNATURE", "SignatureFaultError", "open_public_key", "open_signing_
 SIGNATURE = "model.sig"
 _MAX_SIGNATURE_BYTES = 8 << 20  # it names every file: 10,000 take 3 MB
 _MAX_KEY_BYTES = 64 << 10
+_NO_SIGNATURE = "the file is no signature of OpenSSF Model Signing"
 
 
 class SignatureFaultError(Exception):
@@ -81,12 +82,15 @@ def verify_signature(folder: Path, verifier: VerifyingConfig) -> None:
     """
     _check_form(folder)
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  # of the extra `serve`
+    from pydantic import ValidationError  # noqa: PLC0415
 
     try:
         with redirect_stdout(io.StringIO()):  # the library prints warnings there
             verifier.set_hashing_config(_hashing()).verify(folder, folder / SIGNATURE)
     except InvalidSignature as error:
         raise SignatureFaultError("the signature was not made with this key, or it was changed") from error
+    except ValidationError as error:  # its first line names a class of the library
+        raise SignatureFaultError(_NO_SIGNATURE) from error
     except Exception as error:  # whatever the library makes of nonsense, it is not verified
         raise SignatureFaultError(f"the signature does not verify: {first_line(error)}") from error
 
@@ -104,9 +108,9 @@ def _check_form(folder: Path) -> None:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise SignatureFaultError("the file is no signature of OpenSSF Model Signing") from error
+        raise SignatureFaultError(_NO_SIGNATURE) from error
     if not isinstance(found, dict) or not {"verificationMaterial", "dsseEnvelope"} <= found.keys():
-        raise SignatureFaultError("the file is no signature of OpenSSF Model Signing")
+        raise SignatureFaultError(_NO_SIGNATURE)
 
 
 def _hashing() -> HashingConfig:

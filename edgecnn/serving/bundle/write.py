@@ -163,6 +163,8 @@ def _write_files(folder: Path, request: BundleRequest, parts: _Parts, hashes: Ma
     target, configuration, signed = request.target, parts.configuration, parts.signer is not None
     for name, model in parts.models.items():
         (folder / name).write_bytes(model.content)
+    for other in configuration.others:
+        (folder / other.file).write_bytes(other.path.read_bytes())
     index = BundleIndex(
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         edgecnn=__version__,
