@@ -15,6 +15,7 @@ __all__ = ["FolderContent", "examine_folder", "read_file", "sha256_of"]
 
 _MOST_ENTRIES = 10_000
 _DEEPEST = 8
+_MOST_BYTES = 4 << 30  # a sparse file of a terabyte takes no space, and hours to hash
 _CHUNK = 1 << 20
 _REMEDY = "copy the bundle again from where it was made"
 
@@ -36,20 +37,21 @@ def examine_folder(root: Path) -> FolderContent:
     files: set[str] = set()
     folders: set[str] = set()
     findings: list[Finding] = []
+    size = 0
     for name, found in _walk(root, ""):
         if isinstance(found, OSError):
             findings.append(_fault(f"cannot be read: {found.strerror}", name, "allow this user to read it"))
             continue
-        what = _forbidden(found)
-        if what is None and len(files) + len(folders) >= _MOST_ENTRIES:
-            findings.append(_fault(f"the folder has more than {_MOST_ENTRIES:,} entries", name))
+        size += found.st_size
+        if size > _MOST_BYTES or len(files) + len(folders) + len(findings) >= _MOST_ENTRIES:
+            limits = f"{_MOST_BYTES >> 30} GiB or {_MOST_ENTRIES:,} entries"
+            findings.append(_fault(f"the folder holds more than {limits}", name))
             break
+        what = _forbidden(found)
         if what is None and name.count("/") >= _DEEPEST:
             what = f"is more than {_DEEPEST} folders deep"
         if what is not None:
             findings.append(_fault(what, name))
-            if len(findings) >= _MOST_ENTRIES:
-                break
         else:
             (folders if stat.S_ISDIR(found.st_mode) else files).add(name)
     return FolderContent(frozenset(files), frozenset(folders), tuple(findings))

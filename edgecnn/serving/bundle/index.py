@@ -15,6 +15,7 @@ INDEX = "bundle.json"
 MAX_INDEX_BYTES = 4 << 20  # 10,000 files take 1.2 MB
 NEWEST_VERSION = 2**53 - 1  # a JSON number that every reader takes exactly
 _FORMAT = 1
+_LONGEST_NAME = 1_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("created_at", "edgecnn", "target", "python")
 
@@ -108,4 +109,6 @@ def _files(value: object) -> dict[str, str]:
 def _stays_inside(name: str) -> bool:
     """Whether a path is relative and plain, on Windows too."""
     parts = name.split("/")
-    return not ("\\" in name or ":" in name or "\0" in name or any(part in ("", ".", "..") for part in parts))
+    return len(name) <= _LONGEST_NAME and not (
+        "\\" in name or ":" in name or "\0" in name or any(part in ("", ".", "..") for part in parts)
+    )

@@ -185,7 +185,10 @@ def _write_files(folder: Path, request: BundleRequest, parts: _Parts, hashes: Ma
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    files = {name: sha256_of(folder, name) for name in sorted(examine_folder(folder).files)}
+    content = examine_folder(folder)
+    if content.findings:  # bundle-verify would refuse it
+        raise OutputError(f"{request.out}: not written: {content.findings[0].what}; leave models or wheels out")
+    files = {name: sha256_of(folder, name) for name in sorted(content.files)}
     (folder / INDEX).write_text(index.with_files(files).to_json(), encoding="utf-8")
 
 

@@ -143,7 +143,8 @@ def test_a_pipe_is_refused_and_not_waited_for(bundle: Path, keys) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../outside", "/etc/passwd", "a/../../b", "a//b", "./model.onnx", "..\\outside", "C:/x", "", "a/\0"]
+    "name",
+    ["../outside", "/etc/passwd", "a/../../b", "a//b", "./model.onnx", "..\\outside", "C:/x", "", "a/\0", "x" * 5000],
 )
 def test_a_path_that_leaves_the_folder_is_refused_though_signed(bundle: Path, keys, name: str) -> None:
     index = json.loads((bundle / INDEX).read_text())
@@ -181,7 +182,7 @@ def test_a_hostile_index_is_a_finding(bundle: Path, keys, content: bytes) -> Non
 
 def test_a_huge_index_is_not_read_to_its_end(bundle: Path, keys) -> None:
     with (bundle / INDEX).open("wb") as file:
-        file.truncate(1 << 40)  # sparse: a terabyte
+        file.truncate(1 << 31)  # sparse: it takes no space
     (finding,) = faults(bundle, keys.public)
     assert "larger than" in finding.what
 
@@ -222,9 +223,16 @@ def test_a_hostile_signature_is_a_finding(bundle: Path, keys, content: bytes, ca
 
 def test_a_huge_signature_is_not_read_to_its_end(bundle: Path, keys) -> None:
     with (bundle / SIGNATURE).open("wb") as file:
-        file.truncate(1 << 40)
+        file.truncate(1 << 31)
     (finding,) = faults(bundle, keys.public)
     assert "larger than" in finding.what
+
+
+def test_a_terabyte_is_refused_without_being_read(bundle: Path, keys) -> None:
+    with (bundle / "model.onnx").open("wb") as file:
+        file.truncate(1 << 40)
+    (finding,) = faults(bundle, keys.public)
+    assert "more than 4 GiB" in finding.what
 
 
 def test_the_signature_of_another_bundle_with_the_same_key_is_refused(
