@@ -40,16 +40,19 @@ HEADS = {
 
 SERVE_EXTRA = {
     "anyio",
+    "cryptography",
     "cyclonedx",
     "h11",
     "model_signing",
     "packageurl",
+    "packaging",
     "paho",
     "prometheus_client",
     "pydantic",
     "pydantic_settings",
     "starlette",
     "tomli",
+    "tomlkit",
     "typing_extensions",
     "uvicorn",
 }
@@ -77,12 +80,6 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "PIL", "typing_extensions"},
     "edgecnn.serving": {*HEADS, "edgecnn.runtime", *SERVE_EXTRA},
     "edgecnn.training": {*HEADS, "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
-    "edgecnn.serving": {
-        *HEADS,
-        "edgecnn.runtime",
-        *("anyio", "starlette", "uvicorn", "prometheus_client", "paho", "pydantic", "pydantic_settings"),  # the service
-        *("cryptography", "cyclonedx", "model_signing", "packageurl", "packaging", "tomlkit"),  # bundles
-    },
     "edgecnn.demo": {*HEADS, "edgecnn.runtime", "edgecnn.training", "exporters"},
     "exporters": {*HEADS, "edgecnn.runtime", "edgecnn.training", "torch", "onnx", "onnxruntime"},
 }

@@ -37,7 +37,6 @@ def test_help_ends_with_examples(command: str, edgecnn) -> None:
 def test_the_list_of_commands_shows_only_what_works(edgecnn) -> None:
     shown = edgecnn("--help").stdout
     assert all(f" {command} " in shown for command in NAMES)
-    assert " serve " not in shown
 
 
 def test_the_program_tells_its_version_and_completes_in_shells(edgecnn) -> None:
