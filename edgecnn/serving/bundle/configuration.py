@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.error_text import first_line
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.runtime.sources.redaction import secrets_in
+from edgecnn.serving.settings.reading import read_settings
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -118,34 +119,19 @@ def _place_others(sources: Sequence[MutableMapping[str, Any]], config: Path) -> 
 
 
 def check_settings(settings: Mapping[str, Any], config: Path) -> None:
-    """Checks what a bundle needs of the configuration: models, sources, host, port, and paths on the device.
+    """Checks a configuration as the service does, and what a bundle needs beside that: a port, paths on the device.
 
     Raises :class:`UsageError`, which names the key.
     """
-    _check_tables(settings, config)
-    if not isinstance(settings.get("host", _LOOPBACK), str):
-        raise UsageError(f"{config}: host: expected a text")
-    port = settings.get("port", _PORT)
-    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 1 << 16:
-        raise UsageError(f"{config}: port: expected a number from 1 to 65535")
+    read_settings(config, {})
+    if settings.get("port") == 0:
+        raise UsageError(f"{config}: port: is 0, any free one; give the port that the device is to have")
     for key, value in _paths_on_device(settings, ""):
         if not PurePosixPath(value).is_absolute():
             raise UsageError(
                 f"{config}: {key}: '{value}' would lie in the bundle, which holds no secrets and is never written to; "
                 "give an absolute path on the device"
             )
-
-
-def _check_tables(settings: Mapping[str, Any], config: Path) -> None:
-    for name, keys in (("models", ("file",)), ("sources", ("address", "address_file"))):
-        tables = settings.get(name, [])
-        if not isinstance(tables, list) or not all(isinstance(table, Mapping) for table in tables):
-            raise UsageError(f"{config}: {name}: expected tables [[{name}]]")
-        if not tables and name == "models":
-            raise UsageError(f"{config}: {name}: expected at least one table [[{name}]]")
-        for i, table in enumerate(tables):
-            if not any(isinstance(table.get(key), str) and table[key] for key in keys):
-                raise UsageError(f"{config}: {name}[{i}].{keys[0]}: expected a text")
 
 
 def _paths_on_device(value: Any, place: str) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ from edgecnn.errors import EdgeCNNError, InputNotFoundError
 from edgecnn.serving.bundle.configuration import bundled_configuration
 from edgecnn.serving.bundle.target import Target
 from edgecnn.serving.bundle.write import BundleRequest, write_bundle
+from edgecnn.serving.settings.reading import read_settings
 
 
 def test_without_a_configuration_there_is_one_model_and_one_camera(tiny_model: Path) -> None:
@@ -20,6 +21,14 @@ def test_without_a_configuration_there_is_one_model_and_one_camera(tiny_model: P
         "models": [{"name": "main", "file": "model.onnx"}],
         "sources": [{"name": "camera", "address": "0"}],
     }
+
+
+def test_the_service_takes_the_configuration_of_a_bundle(tiny_model: Path, tmp_path: Path) -> None:
+    write_bundle(BundleRequest(model=tiny_model, out=tmp_path / "device", target=Target("linux-x86_64")))
+    settings = read_settings(tmp_path / "device" / "edgecnn.toml", {})
+    assert settings.models[0].file == tmp_path / "device" / "model.onnx"
+    assert settings.sources[0].address == "0"
+    assert (settings.host, settings.port) == ("127.0.0.1", 4912)
 
 
 def test_the_only_model_becomes_the_one_given_and_comments_stay(tiny_model: Path, tmp_path: Path) -> None:
@@ -60,6 +69,7 @@ BAD = {
     "models of another type": 'models = "x"\n',
     "no file": '[[models]]\nname = "x"\n',
     "no address": '[[models]]\nfile = "x"\n[[sources]]\nname = "x"\n',
+    "a key that there is not": 'hots = "0.0.0.0"\n[[models]]\nfile = "x"\n',
     "port": 'port = 70000\n[[models]]\nfile = "x"\n',
     "no fixed port": 'port = 0\n[[models]]\nfile = "x"\n',
     "host": 'host = 5\n[[models]]\nfile = "x"\n',
