@@ -192,14 +192,21 @@ class IntervalOption:
     ] = None
 
 
-def require_extra(what: str) -> None:
-    """Raises :class:`MissingExtraError` where training's packages are not installed."""
+_PACKAGES = {
+    "train": ("torch", "onnx", "onnxscript", "matplotlib"),
+    "serve": ("cyclonedx", "model_signing", "OpenSSL", "packageurl", "packaging", "pydantic_settings", "tomlkit"),
+}
+"""What commands import of an extra."""
+
+
+def require_extra(what: str, extra: Literal["train", "serve"] = "train") -> None:
+    """Raises :class:`MissingExtraError` where packages of an extra are not installed."""
     from importlib.util import find_spec
 
     from edgecnn.errors import MissingExtraError
 
-    missing = [name for name in ("torch", "onnx", "onnxscript", "matplotlib") if find_spec(name) is None]
+    missing = [name for name in _PACKAGES[extra] if find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"{what} needs {', '.join(missing)}, not installed here; run pip install 'edgecnn[train]'"
+            f"{what} needs {', '.join(missing)}, not installed here; run pip install 'edgecnn[{extra}]'"
         )

@@ -92,8 +92,28 @@ def test_the_password_of_a_camera_is_told_of_and_not_shown(tiny_model: Path, tmp
     config.write_text('[[models]]\nfile = "x"\n[[sources]]\naddress = "rtsp://me:canary@camera/1"\n')
     done = edgecnn("bundle", tiny_model, "-o", tmp_path / "device", "--config", config)
     assert done.returncode == 0, done.stderr
-    assert "password of a camera" in done.stderr
+    assert "holds a password" in done.stderr
     assert "canary" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("package", "command"), [("tomlkit", "bundle"), ("model_signing", "bundle-verify")])
+def test_without_the_extra_the_line_names_it(
+    package: str, command: str, tiny_model: Path, keys: Path, tmp_path: Path
+) -> None:
+    options = {
+        "bundle": [tiny_model, "-o", tmp_path / "device"],
+        "bundle-verify": [tmp_path, "--key", keys / "public.pem"],
+    }
+    program = (
+        f"import sys, runpy; sys.modules[{package!r}] = None; sys.argv = ['edgecnn', *sys.argv[1:]]\n"
+        "runpy.run_module('edgecnn', run_name='__main__')\n"
+    )
+    words = [sys.executable, "-c", program, command, *options[command]]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert package in done.stderr
+    assert "edgecnn[serve]" in done.stderr
 
 
 def test_the_help_imports_neither_signatures_nor_onnxruntime() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edgecnn.cli.options import JsonOption
+from edgecnn.cli.options import JsonOption, require_extra
 from edgecnn.cli.output import note, print_facts, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
@@ -87,6 +87,7 @@ def register(app: typer.Typer) -> None:
 
 def bundle(options: BundleOptions) -> None:
     """Write the folder that brings a model and its service to a device: everything to install, signed."""
+    require_extra("edgecnn bundle", "serve")
     from edgecnn.serving.bundle.target import Target
     from edgecnn.serving.bundle.write import BundleRequest, write_bundle
 
@@ -105,7 +106,7 @@ def bundle(options: BundleOptions) -> None:
     with reporting() as reporter:
         written = write_bundle(request, reporter)
     if written.passwords:
-        note("edgecnn: the bundle holds the password of a camera, from --config; keep it as secret as that file")
+        note("edgecnn: the bundle holds a password in an address of --config; keep it as secret, or use address_file")
     if not written.signed:
         note("edgecnn: the bundle is not signed, so bundle-verify will refuse it; sign it with --sign KEY")
     if options.json:

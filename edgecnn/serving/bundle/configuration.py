@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.error_text import first_line
 from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.redaction import secrets_in
 from edgecnn.serving.settings.reading import read_settings
 
@@ -70,6 +71,7 @@ def bundled_configuration(config: Path | None, model: Path) -> BundledConfigurat
 
     Raises:
         InputNotFoundError, UsageError: the configuration cannot be used. The message names the file and the key.
+        SourceError: an address in it is none.
     """
     if config is None:
         return BundledConfiguration(MINIMAL, (BundledFile(model, _MODEL),), (), _LOOPBACK, _PORT, 0)
@@ -87,7 +89,16 @@ def bundled_configuration(config: Path | None, model: Path) -> BundledConfigurat
         others,
         _LOOPBACK if host in _REACHED_ON_LOOPBACK else host,
         int(document.get("port", _PORT)),
-        sum(bool(secrets_in(str(source.get("address", "")), whole=True)) for source in sources),
+        _count_passwords(document),
+    )
+
+
+def _count_passwords(settings: Mapping[str, Any]) -> int:
+    """Addresses of cameras, broker and webhooks that hold a password, a key or a user's name."""
+    cameras = [parse_address(str(source.get("address", "0"))) for source in settings.get("sources", [])]
+    urls = [str(table.get("url", "")) for table in (settings.get("mqtt", {}), *settings.get("webhooks", []))]
+    return sum(camera.name != camera.text for camera in cameras) + sum(
+        bool(secrets_in(url, whole=True)) for url in urls
     )
 
 

@@ -58,7 +58,10 @@ def readme(
         created_at=index.created_at,
         python=index.python,
         support=f"Supported until {until}." if until else "No support period is stated.",
-        model_rows="\n".join(f"| `{model.file}` | the model |" for model in configuration.models),
+        file_rows="\n".join(
+            [f"| `{model.file}` | the model |" for model in configuration.models]
+            + [f"| `{other.file}` | settings of a source |" for other in configuration.others]
+        ),
         wheels_row=f", `{WHEELS}/`" if wheels else "",
         signature_row=f"| `{SIGNATURE}` | the signature over all of them (OpenSSF Model Signing) |\n" if signed else "",
         pip_words="".join(f"{word} " for word in _OFFLINE) if wheels else "",
@@ -66,7 +69,7 @@ def readme(
         verify_steps=_VERIFY_STEPS if signed else "",
         port=configuration.port,
         docker_platform=target.docker_platform,
-        update_check="verify it with the installed `edgecnn bundle-verify`, " if signed else "",
+        update_check=", and verify it there with the installed `edgecnn bundle-verify`" if signed else "",
     )
 
 
@@ -76,8 +79,9 @@ pip needs a package index here. Where that has no EdgeCNN {version}, put its whe
 
 """
 _VERIFY_STEPS = f"""\
-Put the public key of whoever made the bundle at `{_KEY}`. It must come another way than the bundle: a key that
-came with the bundle proves nothing. The service verifies the bundle before every start; this does it once:
+Put the public key of whoever made the bundle at `{_KEY}`. It must come another way than the
+bundle: a key that came with the bundle proves nothing. The service verifies the bundle before every start; this does it
+once:
 
 ```sh
 {_VERIFY}

@@ -62,7 +62,7 @@ class WrittenBundle:
     signed: bool
     sbom: Path
     version: int
-    passwords: int  # addresses of cameras in it that hold a password
+    passwords: int  # addresses in its configuration that hold a password
 
 
 @dataclass(frozen=True)

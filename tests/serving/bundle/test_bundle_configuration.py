@@ -104,8 +104,26 @@ def test_paths_on_the_device_stay(tiny_model: Path, tmp_path: Path) -> None:
     assert "/var/frames" in found
 
 
-@pytest.mark.parametrize(("address", "passwords"), [("rtsp://me:canary@camera/1", 1), ("rtsp://camera/1", 0), ("0", 0)])
+ADDRESSES = {
+    "rtsp://me:canary@camera/1": 1,
+    "http://camera/image.jpg?user=me&pwd=canary": 1,
+    "rtsp://camera/1": 0,
+    "fake:64x64@20": 0,
+    "0": 0,
+}
+
+
+@pytest.mark.parametrize(("address", "passwords"), ADDRESSES.items())
 def test_passwords_in_addresses_are_counted(tiny_model: Path, tmp_path: Path, address: str, passwords: int) -> None:
     config = tmp_path / "edgecnn.toml"
     config.write_text(f'[[models]]\nfile = "x"\n[[sources]]\naddress = "{address}"\n')
     assert bundled_configuration(config, tiny_model).passwords == passwords
+
+
+def test_passwords_of_the_broker_and_of_webhooks_are_counted(tiny_model: Path, tmp_path: Path) -> None:
+    config = tmp_path / "edgecnn.toml"
+    config.write_text(
+        '[[models]]\nfile = "x"\n[mqtt]\nurl = "mqtt://me:canary@broker"\n'
+        '[[webhooks]]\nurl = "https://h/?token=canary"\n[[webhooks]]\nurl = "https://h/plain"\n'
+    )
+    assert bundled_configuration(config, tiny_model).passwords == 2
