@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -19,7 +20,7 @@ from edgecnn.serving.http.health import LONGEST_SILENCE_S
 from edgecnn.serving.http.server import HttpServer, listen
 from edgecnn.serving.parts import make_parts
 from edgecnn.serving.settings.settings import Settings
-from edgecnn.serving.state_folder import read_token, state_folder
+from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder
 from edgecnn.serving.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunningService", "check_service", "run_service"]
 
+_LOGGED_BY_SYSTEMD = frozenset(("JOURNAL_STREAM", "NOTIFY_SOCKET"))
 _TICK_S = 1.0
 _STATUS_EVERY_S = 10.0
 
@@ -66,6 +68,12 @@ class RunningService:
         host = self._settings.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self._server.port}"
 
+    def greeting(self) -> str:
+        """The line that names the page. A log of the system is read by others, so the token does not go there."""
+        if os.environ.keys() & _LOGGED_BY_SYSTEMD or self._settings.token_file is not None:
+            return f"live page: {self.url}/ (token in {self._settings.token_file or self._folder / TOKEN_FILE})"
+        return f"live page: {self.url}/#token={self.token}"
+
     def __enter__(self) -> Self:
         self._server.start()
         for part in self._parts:
@@ -97,7 +105,7 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
     stop = _StopSignals()
     try:
         with RunningService(settings) as running:
-            say(f"live page: {running.url}/#token={running.token}")
+            say(running.greeting())
             supervisor = Supervisor()
             supervisor.ready()
             _watch(running.service, supervisor, stop)

@@ -10,7 +10,9 @@ from edgecnn.atomic import atomic_path, make_folder
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.serving.settings.settings import Settings
 
-__all__ = ["read_token", "state_folder"]
+__all__ = ["TOKEN_FILE", "read_token", "state_folder"]
+
+TOKEN_FILE = "token"  # noqa: S105  # its name
 
 _LEAST_LETTERS = 16
 
@@ -40,7 +42,7 @@ def read_token(settings: Settings, folder: Path) -> str:
         UsageError: the token is too short to be safe.
         OutputError: the new token cannot be written.
     """
-    path = settings.token_file or folder / "token"
+    path = settings.token_file or folder / TOKEN_FILE
     if settings.token_file is None and not path.exists():
         with atomic_path(path) as temporary:
             temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")

@@ -106,8 +106,8 @@ def serving(*arguments: str | Path, env: dict[str, str] | None = None, port: int
     try:
         for line in process.stderr:
             said.append(line)
-            if match := re.search(r"live page: (http://\S+)/#token=(\S+)", line):
-                yield ServiceProcess(process, match[1], match[2], said)
+            if match := re.search(r"live page: (http://\S+)/(?:#token=(\S+)| \(token in (.*)\))", line):
+                yield ServiceProcess(process, match[1], match[2] or Path(match[3]).read_text().strip(), said)
                 return
         raise AssertionError(f"edgecnn serve ended with {process.wait()}: {''.join(said)}")
     finally:
