@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import UsageError
+from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.access import AccessRules, is_loopback
 from edgecnn.serving.http.app import make_app
@@ -134,16 +134,22 @@ def check_service(settings: Settings) -> None:
 
 
 class _StopSignals:
-    """SIGTERM and Ctrl-C, as a request to end. A second one ends the program at once."""
+    """SIGTERM and Ctrl-C, as a request to end. Further ones change nothing: the end is near.
+
+    A handler runs wherever the main thread is, also within its own wait. A :class:`threading.Event` would there wait
+    for a lock that this thread holds; :class:`FrameEvent` needs none.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._asked = threading.Event()
+        self._asked = FrameEvent()
         self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def wait(self, timeout_s: float) -> bool:
         """Whether the end was asked for, in this time."""
-        return self._asked.wait(timeout_s)
+        if self.received is None:
+            self._asked.wait(timeout_s)
+        return self.received is not None
 
     def restore(self) -> None:
         """Gives the signals back."""
@@ -151,10 +157,8 @@ class _StopSignals:
             signal.signal(number, handler)
 
     def _hear(self, number: int, _: FrameType | None) -> None:
-        if self.received is not None:
-            self.restore()
-        self.received = number
-        self._asked.set()
+        self.received = self.received or number
+        self._asked.notify()
 
 
 def _watch(service: Service, supervisor: Supervisor, stop: _StopSignals) -> None:

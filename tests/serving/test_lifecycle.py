@@ -107,6 +107,22 @@ def test_it_ends_within_three_seconds_even_if_a_camera_hangs(number: int, state:
         camera.close()
 
 
+def test_a_signal_is_heard_wherever_it_comes() -> None:
+    """A handler may run within the wait itself, where a lock would be held that is never given back."""
+    code = (
+        "import os, signal\n"
+        "from edgecnn.serving.running import _StopSignals\n"
+        "for turn in range(4000):\n"
+        "    stop = _StopSignals()\n"
+        "    signal.signal(signal.SIGALRM, stop._hear)\n"
+        "    signal.setitimer(signal.ITIMER_REAL, 0.00002 + turn % 200 * 1e-6)\n"
+        "    while not stop.wait(0.02):\n"
+        "        pass  # a signal just before a wait is noticed at its end\n"
+        "os._exit(0)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+
+
 def test_the_password_of_a_camera_is_nowhere(tmp_path: Path, state: dict[str, str]) -> None:
     camera = MjpegCamera(fps=20, password="user:CANARY-4711")
     try:
