@@ -27,7 +27,9 @@ class HealthOptions(RegionOption, IntervalOption, LargeImageOption, JsonOption):
         "health.json"
     )
     seconds: Annotated[float, Option("Duration of the recording in seconds.")] = 60.0
-    view: Annotated[bool, Option("Do not learn the view: leave a moved, turned or covered camera unnoticed.")] = True
+    view: Annotated[
+        bool, Option("Do not learn the view: leave a moved, turned or covered camera unnoticed.", flag="--no-view")
+    ] = True
     add: Annotated[
         bool,
         Option("Add to the file what is learned now, for example by night: it then accepts either, and both views."),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.preprocess import ColorOrder, Image
 from edgecnn.runtime.frame_quality.view_matching import ViewDetails, ViewMatch, ViewMatcher
@@ -136,7 +135,7 @@ class ViewCheck:
 
     def _lost(self, found: Sequence[_Found], views: dict[tuple[int, int], ViewDetails], width: int) -> str:
         """Looks for the references in the whole frame."""
-        shown = max(_share_shown(f.matcher, views[f.matcher.height, f.matcher.width]) for f in found)
+        shown = max(f.matcher.share_shown(views[f.matcher.height, f.matcher.width]) for f in found)
         self.shift = None
         if shown < _EVEN:
             return "view changed: covered"
@@ -179,12 +178,6 @@ def learned_reference(learner: ViewLearner, thresholds: FrameQualityThresholds) 
 def _movement(dx: float, dy: float) -> str:
     right, down = "right" if dx >= 0 else "left", "down" if dy >= 0 else "up"
     return f"moved by {abs(dx):.0f} pixels {right}, {abs(dy):.0f} {down}"
-
-
-def _share_shown(matcher: ViewMatcher, view: ViewDetails) -> float:
-    """Of the blocks in which the reference shows something, the share in which the image does."""
-    there: NDArray[np.bool_] = view.shows[matcher.details.shows]
-    return float(there.mean()) if there.size else 1.0
 
 
 def _is_like(matcher: ViewMatcher, height: int, width: int) -> bool:

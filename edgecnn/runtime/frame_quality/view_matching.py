@@ -26,7 +26,10 @@ _LEAST_STRENGTH = 1.0  # grey levels: noise of a small image stays below
 _SHARE_OF_STRENGTH = 0.3  # of the image's mean: what is fainter than that is not enlarged to the full
 _MOST = 3.0  # of a normalised value
 _BLOCK = 16  # pixels, the side of a block
-_SHOWS = 1.5  # grey levels: mean difference from the surroundings of a block that shows something
+# Mean difference from the surroundings, in grey levels, of a block that shows something: a share of the reference's
+# mean, so that a night scene is held to less, but above noise
+_SHOWS_SHARE, _LEAST_SHOWS, _MOST_SHOWS = 0.3, 0.5, 1.5
+_STILL_SHOWS = 0.5  # the same in an image, as a share of the reference's block
 _FOUND = 0.5  # correlation of a block that counts as found
 _TINY = 1e-6
 _INSIDE = 0.9  # of a block's pixels: fewer are in the image, and the block says nothing
@@ -36,6 +39,7 @@ _WINDOW = (15, 15)  # pixels around a point
 _LEVELS = 2  # of the image pyramid
 _NEAR = 1.0  # pixels: a point that lies there agrees with a transform
 _FEWEST_POINTS = 8
+_ROUNDS, _GAIN = 3, 0.02  # of following the points; a round that adds less to the correlation is the last
 _COARSE = 2  # the search reduces the images by this factor
 _ANGLES = tuple(range(-33, 34, 3))  # degrees that it tries
 _LEAST_OVERLAP = 0.3
@@ -59,8 +63,8 @@ class ViewDetails:
         floor = _LEAST_STRENGTH + _SHARE_OF_STRENGTH * cv2.mean(strength)[0]
         self.values = cast("_Floats", np.clip(detail / (strength + floor), -_MOST, _MOST))
         """Normalised, float32 ``[H, W]``, from -3 to 3."""
-        self.shows = _block_means(size) >= _SHOWS
-        """The blocks in which something is to be seen, bool ``[R, C]``."""
+        self.contrast = _block_means(size)
+        """Mean difference of the pixels of each block from their surroundings, float32 ``[R, C]``."""
 
     @cached_property
     def levels(self) -> NDArray[np.uint8]:
@@ -104,12 +108,20 @@ class ViewMatcher:
         self.details = ViewDetails(grey)
         points = cv2.goodFeaturesToTrack(self.details.levels, _POINTS, 0.01, _APART)
         self._points: _Floats = np.empty((0, 1, 2), np.float32) if points is None else points  # type: ignore[assignment]
+        least = np.clip(_SHOWS_SHARE * self.details.contrast.mean(), _LEAST_SHOWS, _MOST_SHOWS)
+        self._shows: NDArray[np.bool_] = self.details.contrast >= least
         self._energy = _block_means(self.details.values * self.details.values)
 
     @property
     def usable(self) -> bool:
         """Whether the reference shows enough to be found again."""
-        return int(self.details.shows.sum()) >= _LEAST_BLOCKS and len(self._points) >= _FEWEST_POINTS
+        return int(self._shows.sum()) >= _LEAST_BLOCKS and len(self._points) >= _FEWEST_POINTS
+
+    def share_shown(self, image: ViewDetails) -> float:
+        """Of the blocks in which the reference shows something, the share in which the image does, too."""
+        least = np.clip(_STILL_SHOWS * self.details.contrast, _LEAST_SHOWS, _MOST_SHOWS)
+        there: NDArray[np.bool_] = (image.contrast >= least)[self._shows]
+        return float(there.mean()) if there.size else 1.0
 
     def in_place(self, image: ViewDetails) -> ViewMatch:
         """The match without any movement."""
@@ -121,6 +133,18 @@ class ViewMatcher:
 
     def near(self, image: ViewDetails, start: ViewMatch) -> ViewMatch:
         """The match after small movements from where another match lies; that one if there is none better."""
+        best = start
+        for _ in range(_ROUNDS):
+            better = self._nearer(image, best)
+            if better is None or better.likeness <= best.likeness:
+                break
+            gained, best = better.likeness - best.likeness, better
+            if gained < _GAIN:
+                break
+        return best
+
+    def _nearer(self, image: ViewDetails, start: ViewMatch) -> ViewMatch | None:
+        """The match after the movement that most of the points make from where another match lies."""
         first = start.transform
         moved = image.levels if first is _IDENTITY else _moved(image.levels, first)
         there, found, _ = cv2.calcOpticalFlowPyrLK(  # type: ignore[call-overload]
@@ -128,17 +152,16 @@ class ViewMatcher:
         )
         followed = found.ravel() == 1
         if followed.sum() < _FEWEST_POINTS:
-            return start
+            return None
         step, agree = cv2.estimateAffinePartial2D(
             self._points[followed], there[followed], method=cv2.RANSAC, ransacReprojThreshold=_NEAR, maxIters=300
         )
         if step is None or agree.sum() < _FEWEST_POINTS:
-            return start
+            return None
         both = first @ np.vstack([step, (0.0, 0.0, 1.0)])
         if abs(math.hypot(both[1, 0], both[0, 0]) - 1) > _ZOOM:
-            return start
-        better = self._match(image, both)
-        return better if better.likeness > start.likeness else start
+            return None
+        return self._match(image, both)
 
     def anywhere(self, image: ViewDetails) -> ViewMatch:
         """The best match among all shifts and all angles up to 33 degrees; takes some milliseconds."""
@@ -150,7 +173,7 @@ class ViewMatcher:
         return _Search(self.details.values)
 
     def _match(self, image: ViewDetails, transform: _Transform) -> ViewMatch:
-        values, shows = image.values, self.details.shows
+        values, shows = image.values, self._shows
         if transform is not _IDENTITY:
             values = _moved(values, transform)
             shows = shows & (_block_means(_moved(np.ones_like(values), transform)) >= _INSIDE)
