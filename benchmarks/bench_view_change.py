@@ -26,7 +26,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import ColorOrder, Image
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.frame_quality.view_check import ViewCheck, learned_reference
 from edgecnn.runtime.frame_quality.view_reference import ViewLearner
@@ -34,6 +34,11 @@ from edgecnn.runtime.frame_quality.view_reference import ViewLearner
 WIDTH, HEIGHT = 640, 480
 LEARNT, WATCHED, QUIET = 20, 12, 60  # frames: to learn from, after a change, without one
 Random: TypeAlias = np.random.Generator
+GRAIN = cv2.resize(  # demosaicing spreads a sensor's noise over two pixels
+    np.random.default_rng(0).normal(size=(HEIGHT, WIDTH, 3)).astype(np.float32),
+    (2 * WIDTH, 2 * HEIGHT),
+    interpolation=cv2.INTER_NEAREST,
+)
 
 
 @dataclass(frozen=True)
@@ -108,9 +113,10 @@ def view(world: Image, dx: float = 0, dy: float = 0, turned: float = 0) -> Image
 def camera(image: Image, random: Random, noise: float = 3.0, gain: float | None = None, quality: int = 80) -> Image:
     """With an exposure, a sensor's noise and JPEG."""
     factor = random.uniform(0.8, 1.2) if gain is None else gain
-    small = random.normal(0, noise, (HEIGHT // 2, WIDTH // 2, 3)).astype(np.float32)
-    grain = cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
-    noisy = np.clip(image * np.float32(factor) + grain, 0, 255).astype(np.uint8)
+    y, x = random.integers(0, HEIGHT), random.integers(0, WIDTH)
+    grain = GRAIN[y : y + HEIGHT, x : x + WIDTH]
+    noisy = cv2.addWeighted(image.astype(np.float32), factor, grain, noise, 0)
+    noisy = np.clip(noisy, 0, 255).astype(np.uint8)
     return cv2.imdecode(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
 
 
@@ -207,6 +213,18 @@ QUIETLY: dict[str, Shot] = {
 }
 
 
+class CountingCheck(ViewCheck):
+    """Counts the comparisons that by themselves tell a change."""
+
+    single = 0
+
+    def compare(self, image: Image, color: ColorOrder = "bgr") -> str | None:
+        """As the base class."""
+        reason = super().compare(image, color)
+        self.single += reason is not None
+        return reason
+
+
 def learned(place: Place, random: Random) -> tuple[FrameQualityThresholds | None, FrameQualityThresholds | None]:
     """Thresholds with a reference by day, and with one by night too; None where there is none."""
     shots: tuple[Shot, Shot] = (
@@ -243,13 +261,9 @@ def changed(
 
 def quiet(place: Place, limits: FrameQualityThresholds, shot: Shot, random: Random) -> tuple[bool, float]:
     """Whether there was an alarm, and the share of the frames that by themselves would give one."""
-    check, alone = ViewCheck(limits), ViewCheck(limits)
-    alarms, single = 0, 0
-    for number in range(QUIET):
-        image = shot(place, number, random)
-        alarms += check.check(image, "bgr", number / 2) is not None
-        single += alone.compare(image) is not None
-    return alarms > 0, single / QUIET
+    check = CountingCheck(limits)
+    alarms = sum(check.check(shot(place, number, random), "bgr", number / 2) is not None for number in range(QUIET))
+    return alarms > 0, check.single / QUIET
 
 
 def print_cost(place: Place, limits: FrameQualityThresholds, random: Random) -> None:

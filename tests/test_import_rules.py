@@ -87,7 +87,6 @@ FREE = ("edgecnn", "edgecnn.__main__")  # and the command line, which imports an
 DECLARATIONS = {  # of options; light
     "edgecnn.command_options",
     "edgecnn.image_size",
-    "edgecnn.runtime.streaming.region",
     "edgecnn.training.options",
     "exporters.options",
 }
