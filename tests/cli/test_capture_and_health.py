@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scenes import scene
 from shapes import shape_image
 
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
@@ -84,3 +85,54 @@ def test_each_capture_has_a_session_folder_of_its_own(edgecnn, tmp_path: Path) -
         edgecnn("capture", "fake:64x64@50", "--label", "shape", "--out", tmp_path, "--every", 0.02, "--count", 2)
     sessions = sorted((tmp_path / "shape").iterdir())
     assert [len(list(session.iterdir())) for session in sessions] == [2, 2]
+
+
+def write_scene_clip(path: Path, dx: int = 0, count: int = 80, dark: bool = False) -> Path:
+    """A scene of 320 x 240 with noise; from the middle on it lies `dx` pixels further right."""
+    writer = VideoWriter(path, 10.0)
+    random, world = np.random.default_rng(0), scene(5, 640, 240)
+    for i in range(count):
+        left = 160 - (dx if i >= count // 2 else 0)
+        image = world[:, left : left + 320] // (4 if dark else 1)
+        writer.add(cv2.add(image, random.integers(0, 9, image.shape).astype(np.uint8)))
+    writer.close()
+    return path
+
+
+def test_a_camera_that_was_moved_gets_no_decision_by_the_view_that_was_learnt(
+    edgecnn, tiny_model: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "health.json"
+    done = edgecnn("health", write_scene_clip(tmp_path / "own.mkv"), "--seconds", 4, "--out", file)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("was not learned") == 0
+    moved = write_scene_clip(tmp_path / "moved.mkv", dx=48)
+    done = edgecnn("predict", tiny_model, moved, "--health", file, "--json", "--threads", 1, "--roi", "0,0,0.5,1")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {row["status"] for row in told[:40]} <= {"ok", "unknown"}
+    assert told[-1]["status"] == "no_decision"
+    assert told[-1]["reason"].startswith("view changed: moved by 48 pixels right, 0 ")
+    done = edgecnn("health", tmp_path / "own.mkv", "--seconds", 4, "--no-view", "--out", file)
+    assert done.returncode == 0, done.stderr
+    assert FrameQualityThresholds.load(file).references == ()
+
+
+def test_a_view_by_night_is_added_to_the_file(edgecnn, tmp_path: Path) -> None:
+    file = tmp_path / "health.json"
+    done = edgecnn("health", write_scene_clip(tmp_path / "day.mkv"), "--seconds", 4, "--out", file, "--add")
+    assert done.returncode == 2  # there is nothing to add to
+    assert "health.json: no such file" in done.stderr
+    assert edgecnn("health", tmp_path / "day.mkv", "--seconds", 4, "--out", file).returncode == 0
+    night = write_scene_clip(tmp_path / "night.mkv", dark=True)
+    done = edgecnn("health", night, "--seconds", 4, "--out", file, "--add", "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["thresholds"]["references"]) == 2
+    assert len(FrameQualityThresholds.load(file).references) == 2
+
+
+def test_a_view_that_moves_is_not_learnt_and_that_is_said(edgecnn, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mkv", 50)
+    done = edgecnn("health", clip, "--seconds", 4, "--out", tmp_path / "health.json")
+    assert done.returncode == 0
+    assert "the view was not learned: the camera moved, or it shows too little" in done.stderr
+    assert FrameQualityThresholds.load(tmp_path / "health.json").references == ()

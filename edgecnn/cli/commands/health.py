@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli.options import IntervalOption, JsonOption, RegionOption
-from edgecnn.cli.output import as_json, print_facts, print_json
+from edgecnn.cli.output import as_json, note, print_facts, print_json
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
@@ -27,6 +27,13 @@ class HealthOptions(RegionOption, IntervalOption, LargeImageOption, JsonOption):
         "health.json"
     )
     seconds: Annotated[float, Option("Duration of the recording in seconds.")] = 60.0
+    view: Annotated[
+        bool, Option("Do not learn the view: leave a moved, turned or covered camera unnoticed.", flag="--no-view")
+    ] = True
+    add: Annotated[
+        bool,
+        Option("Add to the file what is learned now, for example by night: it then accepts either, and both views."),
+    ] = False
 
 
 def register(app: typer.Typer) -> None:
@@ -37,16 +44,19 @@ def register(app: typer.Typer) -> None:
         health,
         "edgecnn health 0 --out health.json",
         "edgecnn health rtsp://user:password@camera/stream --seconds 120 --out health.json",
+        "edgecnn health 0 --add --out health.json",
     )
 
 
 def health(options: HealthOptions) -> None:
-    """Learn the frame health limits of a camera: which frames are blurred, overexposed or frozen."""
+    """Learn the frame health limits of a camera, which frames are blurred, overexposed or frozen; and its view."""
     from edgecnn.atomic import check_writable
     from edgecnn.runtime.frame_quality.calibration import learn_thresholds
+    from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
     from edgecnn.runtime.streaming.capture import frames_for
 
     out = options.out
+    before = FrameQualityThresholds.load(out) if options.add else None
     check_writable(out)
     with reporting() as reporter:
         learnt = learn_thresholds(
@@ -57,11 +67,16 @@ def health(options: HealthOptions) -> None:
                 options.interval,
                 options.max_pixels,
                 options.roi,
-            )
+            ),
+            view=options.view,
         )
-    learnt.thresholds.save(out)
+    thresholds = learnt.thresholds if before is None else before.joined(learnt.thresholds)
+    thresholds.save(out)
+    if options.view and not learnt.view:
+        note("edgecnn: the view was not learned: the camera moved, or it shows too little; the other limits were")
     if options.json:
-        print_json({"file": out, "frames": learnt.frames, "unfit": learnt.unfit, "thresholds": learnt.thresholds})
+        print_json({"file": out, "frames": learnt.frames, "unfit": learnt.unfit, "thresholds": thresholds})
         return
-    rows = [(name, f"{value:g}") for name, value in as_json(learnt.thresholds).items()]
+    values = {**as_json(thresholds), "references": len(thresholds.references)}
+    rows = [(name, f"{value:g}") for name, value in values.items()]
     print_facts(f"{out}: learnt from {learnt.frames} frames, {learnt.unfit} unfit ones left out", rows)

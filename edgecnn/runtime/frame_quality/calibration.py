@@ -12,6 +12,8 @@ from edgecnn.errors import DataError
 from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.frame_quality.metrics import FrameMeasures, measure_frame
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
+from edgecnn.runtime.frame_quality.view_check import learned_reference
+from edgecnn.runtime.frame_quality.view_reference import ViewLearner
 from edgecnn.runtime.sources.frame import Frame
 
 __all__ = ["LearnedThresholds", "learn_thresholds"]
@@ -31,9 +33,10 @@ class LearnedThresholds:
     thresholds: FrameQualityThresholds
     frames: int
     unfit: int  # of these by the default limits, and left out
+    view: bool = False  # whether they have a reference of the view
 
 
-def learn_thresholds(frames: Iterable[Frame]) -> LearnedThresholds:
+def learn_thresholds(frames: Iterable[Frame], *, view: bool = False) -> LearnedThresholds:
     """Learns thresholds from about a minute of frames of a camera that works correctly.
 
     The sharpness threshold is 0.7 of the smallest sharpness seen. The threshold of the overexposed share lies halfway
@@ -41,17 +44,25 @@ def learn_thresholds(frames: Iterable[Frame]) -> LearnedThresholds:
     in the most static parts. A seam or filled area that most frames have is part of the image, for example a split view
     or a text bar. The darkness threshold stays at its default, because darkness depends on the time of day.
 
+    Args:
+        frames: of one camera, in order.
+        view: also learn a reference of its view, from the whole frames where these are regions: the median of frames
+            over the recording. There is none if the camera moves, or if it shows too little to be found again.
+
     Raises:
         DataError: too few frames, or most frames fail the default thresholds.
     """
     # A soft lens stays soft
     health = FrameQualityChecker(FrameQualityThresholds(least_sharpness=0.0, seam_share=1.0, filled_share=1.0))
     measured: list[FrameMeasures] = []
+    learner = ViewLearner() if view else None
     seen = 0
     for frame in frames:
         seen += 1
         if health.check(replace(frame, kind="video")) is None:  # of any age
             measured.append(measure_frame(frame.image))
+            if learner is not None:
+                learner.add(frame.image if frame.whole is None else frame.whole, frame.color)
     if seen < _MIN_FRAMES:
         raise DataError(
             f"{seen} frames are too few to learn thresholds from, at least {_MIN_FRAMES} are required; "
@@ -61,7 +72,11 @@ def learn_thresholds(frames: Iterable[Frame]) -> LearnedThresholds:
         raise DataError(
             f"{seen - len(measured)} of {seen} frames are black, overexposed or frozen; fix the camera first"
         )
-    return LearnedThresholds(_limits(measured), seen, seen - len(measured))
+    limits = _limits(measured)
+    reference = None if learner is None else learned_reference(learner, limits)
+    if reference is not None:
+        limits = limits.with_references(reference)
+    return LearnedThresholds(limits, seen, seen - len(measured), view=reference is not None)
 
 
 def _limits(measured: Sequence[FrameMeasures]) -> FrameQualityThresholds:

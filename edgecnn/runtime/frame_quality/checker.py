@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from edgecnn.runtime.frame_quality.metrics import FrameMeasures, measure_frame
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources.frame import Frame
 
+if TYPE_CHECKING:
+    from edgecnn.runtime.frame_quality.view_check import ViewCheck, ViewShift
+
 __all__ = ["FrameHealth", "FrameQualityChecker"]
 
 
 class FrameQualityChecker:
-    """Checks the frames of one source, in order, with state from earlier frames. Image files always pass."""
+    """Checks the frames of one source, in order, with state from earlier frames. Image files always pass.
+
+    Of a region of a frame (:meth:`edgecnn.runtime.streaming.region.Region.crop`) the region alone is checked, but for
+    the view, which is that of the whole frame. To check several regions of a source, give references to one checker.
+    """
 
     def __init__(self, thresholds: FrameQualityThresholds | None = None) -> None:
         self.thresholds = thresholds or FrameQualityThresholds()
         self._before: FrameMeasures | None = None
         self._still_since_s = 0.0
         self._breaks = 0  # changes in a row
+        self._view: ViewCheck | None = None
+        if self.thresholds.references:
+            # Not at the top: without references nothing of it is needed
+            from edgecnn.runtime.frame_quality.view_check import ViewCheck  # noqa: PLC0415
+
+            self._view = ViewCheck(self.thresholds)
+
+    @property
+    def view_shift(self) -> ViewShift | None:
+        """How the view lay against the reference when it was last compared.
+
+        None without references, before the first comparison, and where the view was not found.
+        """
+        return None if self._view is None else self._view.shift
 
     def check(self, frame: Frame, now_s: float | None = None) -> str | None:
         """Returns why the frame fails, or None if it passes.
@@ -32,7 +54,18 @@ class FrameQualityChecker:
         found = measure_frame(frame.image)
         before, self._before = self._before, found
         still_s = self._still_for_s(frame, found, before)
-        return self._too_old(frame, now_s) or self._unfit(found) or self._frozen(still_s)
+        return (
+            self._too_old(frame, now_s)
+            or self._unfit(found)
+            or self._other_view(frame)
+            or self._blurred(found)
+            or self._frozen(still_s)
+        )
+
+    def _other_view(self, frame: Frame) -> str | None:
+        if self._view is None:
+            return None
+        return self._view.check(frame.image if frame.whole is None else frame.whole, frame.color, frame.time_s)
 
     def _too_old(self, frame: Frame, now_s: float | None) -> str | None:
         if frame.kind != "stream":
@@ -42,7 +75,7 @@ class FrameQualityChecker:
         return f"too old: captured {age_s:.1f} s ago, at most {limit_s:g} s is allowed" if age_s > limit_s else None
 
     def _unfit(self, found: FrameMeasures) -> str | None:
-        """Returns why the frame fails the checks that need no earlier frame, or None."""
+        """Returns why the frame is black, overexposed or torn, or None."""
         t = self.thresholds
         if found.is_darker(t.dark_level, t.dark_share) and found.shape < t.dark_shape:
             dark = found.share_below(t.dark_level)
@@ -60,8 +93,13 @@ class FrameQualityChecker:
             )
         if found.seam > t.seam_share:
             return f"torn: a seam over {found.seam:.0%} of its width, at most {t.seam_share:.0%} is allowed"
-        if found.sharpness is not None and found.sharpness < t.least_sharpness:
-            return f"blurred: sharpness {found.sharpness:.3f}, at least {t.least_sharpness:.3f} is expected"
+        return None
+
+    def _blurred(self, found: FrameMeasures) -> str | None:
+        """After the view: of a lens that is covered, that it is covered says more than that it is blurred."""
+        least = self.thresholds.least_sharpness
+        if found.sharpness is not None and found.sharpness < least:
+            return f"blurred: sharpness {found.sharpness:.3f}, at least {least:.3f} is expected"
         return None
 
     def _still_for_s(self, frame: Frame, found: FrameMeasures, before: FrameMeasures | None) -> float:

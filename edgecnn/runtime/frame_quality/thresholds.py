@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from edgecnn.atomic import write_text
 from edgecnn.errors import InputNotFoundError, UsageError
@@ -13,12 +14,19 @@ from edgecnn.errors import InputNotFoundError, UsageError
 __all__ = ["FrameQualityThresholds", "HealthThresholds"]
 
 _SCHEMA = 1
+_WIDER_BELOW = ("least_sharpness", "still_difference", "still_breaks")  # smaller values accept more
+_WIDER_ABOVE = ("bright_share", "seam_share", "filled_share")
 _MOST = {"_level": 255.0, "_share": 1.0}
 
 
 def _most(name: str) -> float:
     """Returns the largest allowed value of a threshold, by the suffix of its name."""
     return next((most for end, most in _MOST.items() if name.endswith(end)), math.inf)
+
+
+def _value(name: str, found: object) -> Any:
+    """A value from JSON, which has lists in place of tuples."""
+    return tuple(found) if name == "references" and isinstance(found, list) else found
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,18 @@ class FrameQualityThresholds:
     seam_share: float = 0.4  # torn: one row breaks with the next over more of the width than this
     filled_share: float = 0.05  # torn: one row is repeated over more of the height, from the lower edge
     oldest_s: float = 2.0  # too old: taken longer ago, by the monotonic clock
+    view_found_share: float = 0.3  # view changed: fewer of a reference's blocks are where it shows them …
+    view_shift_share: float = 0.015  # … or the view moved by more than this share of the frame's width …
+    view_every_s: float = 0.5  # … when it was compared after so many seconds …
+    view_checks: int = 4  # … and so many times in a row; as many let it return
+    # What the camera shows by day, by night …: small PNG images in base64; none: the view is not checked
+    references: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_references()
         for field in fields(self):
+            if field.name == "references":
+                continue
             value, whole, most = getattr(self, field.name), field.type == "int", _most(field.name)
             number = isinstance(value, int | (int if whole else float)) and not isinstance(value, bool)
             if not (number and math.isfinite(value) and 0 <= value <= most):
@@ -61,6 +78,29 @@ class FrameQualityThresholds:
                     f"{field.name} is {value!r}, expected {kind} "
                     + (f"from 0 to {most:g}" if math.isfinite(most) else "of at least 0")
                 )
+
+    def _check_references(self) -> None:
+        if not isinstance(self.references, tuple):
+            raise UsageError(f"references is {self.references!r:.40}, expected a list of images as text")
+        if self.references:
+            # Not at the top: without references nothing of it is needed
+            from edgecnn.runtime.frame_quality.view_reference import read_reference  # noqa: PLC0415
+
+            for text in self.references:
+                read_reference(text)
+
+    def with_references(self, *references: str) -> FrameQualityThresholds:
+        """The same thresholds with these references in place of their own."""
+        return replace(self, references=references)
+
+    def joined(self, other: FrameQualityThresholds) -> FrameQualityThresholds:
+        """Thresholds that accept what either accepts, for example by day and by night, with the references of both.
+
+        What `edgecnn health` does not learn stays as it is here.
+        """
+        wider: dict[str, float] = {name: min(getattr(self, name), getattr(other, name)) for name in _WIDER_BELOW}
+        wider |= {name: max(getattr(self, name), getattr(other, name)) for name in _WIDER_ABOVE}
+        return replace(self, **wider, references=tuple(dict.fromkeys(self.references + other.references)))  # type: ignore[arg-type]
 
     def save(self, path: Path) -> None:
         """Writes the thresholds as JSON. Raises :class:`OutputError`."""
@@ -91,7 +131,7 @@ class FrameQualityThresholds:
                 "again with `edgecnn health`"
             )
         try:
-            return cls(**{name: value for name, value in found.items() if name in names})
+            return cls(**{name: _value(name, value) for name, value in found.items() if name in names})
         except UsageError as error:
             raise UsageError(f"{path}: {error}; create it again with `edgecnn health`") from error
 
