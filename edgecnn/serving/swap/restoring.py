@@ -106,10 +106,10 @@ class _Opening:
 
     def _open(self, sha256: str) -> LoadedModel:
         stored = self._store.file(sha256)
-        file = self._model.file if sha256 == self._configured else stored
-        if file == stored:
-            _check_whole(file, sha256)
-        return open_served(self._settings, self._model.name, file)
+        if sha256 == (self._configured or self._pointer.configured):
+            return open_served(self._settings, self._model.name, self._model.file)
+        _check_whole(stored, sha256)
+        return open_served(self._settings, self._model.name, stored)
 
     def _previous(self, sha256: str) -> LoadedModel | None:
         try:

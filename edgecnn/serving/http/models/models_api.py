@@ -198,9 +198,7 @@ def _differing(swap: ShadowReport | LastSwap) -> list[dict[str, Any]]:
 
 def _image(differing: Sequence[DifferingFrame], number: str) -> bytes | None:
     """The image with this number; None: there is none."""
-    if not number.isascii() or not number.isdecimal() or len(number) > 2 or int(number) >= len(differing):
-        return None
-    return differing[int(number)].jpeg
+    return next((frame.jpeg for i, frame in enumerate(differing) if str(i) == number), None)
 
 
 def _frame(frame: DifferingFrame, image: str) -> dict[str, Any]:
