@@ -30,7 +30,7 @@ class Watched:
         settings = settings_of(tmp_path, **values)
         state = tmp_path / "state"
         restored = restore_models(settings, state)
-        self.service = Service(settings, {name: model.current for name, model in restored.items()})
+        self.service = Service(settings, state, {name: model.current for name, model in restored.items()})
         self.swaps = Swaps(self.service, state, restored)
         self.watch = FolderWatch(self.folder, 1.0, self.swaps, WatchedRecord(state / "models" / "watched.json"))
 

@@ -26,7 +26,7 @@ def swap_forever(tmp_path: Path, files: list[Path], said: Connection) -> None:
     """Body of the process that is killed: swaps and rolls back, and says what each answer promised."""
     settings, state = settings_of(tmp_path), tmp_path / "state"
     restored = restore_models(settings, state)
-    service = Service(settings, {name: model.current for name, model in restored.items()})
+    service = Service(settings, state, {name: model.current for name, model in restored.items()})
     swaps = Swaps(service, state, restored)
     swaps.start()
     turn = 0
