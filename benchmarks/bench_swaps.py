@@ -1,6 +1,6 @@
-"""Model swaps of a running service under load, half of them bad in ten ways; then kills at random moments.
+"""Model swaps of a running service under load, half of them bad in ten ways; kills at random moments; hostile files.
 
-python benchmarks/bench_swaps.py [--swaps 200] [--clients 3] [--kills 100]
+python benchmarks/bench_swaps.py [--swaps 200] [--clients 3] [--kills 100] [--hostile]
 
 It starts `edgecnn serve` with two made-up cameras of 10 frames a second. Clients classify images without a pause and
 another one listens to the decisions, while models are sent one after the other. It counts predictions that failed and
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
+import itertools
 import json
 import os
 import random
@@ -29,8 +31,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from hostile_models import field, hostile_models
 from serving.running import TINY, ServiceProcess, ask, serving
 from serving.swap.swap_models import bad_models, good, sha256
+from typing_extensions import Self
 
 SOURCES = ("door", "belt")
 SHADOW_FRAMES = 4
@@ -63,7 +67,7 @@ class Load:
         self.decided_by: list[str | None] = []
         self.failed: list[str] = []
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -105,6 +109,7 @@ def main() -> None:
     asked.add_argument("--swaps", type=int, default=200)
     asked.add_argument("--clients", type=int, default=3)
     asked.add_argument("--kills", type=int, default=0)
+    asked.add_argument("--hostile", action="store_true")
     options = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EDGECNN_CACHE"] = f"{folder}/cache"
@@ -112,6 +117,8 @@ def main() -> None:
         config.write_text(SETTINGS.format(folder=folder, model=TINY, frames=SHADOW_FRAMES))
         if options.swaps:
             under_load(config, options.swaps, options.clients)
+        if options.hostile:
+            hostile(config, options.clients)
         if options.kills:
             killed(config, Path(folder), options.kills)
 
@@ -130,7 +137,7 @@ def under_load(config: Path, swaps: int, clients: int) -> None:
         for number in range(swaps):
             if number % 2:
                 kind, _ = kinds[number // 2 % len(kinds)]
-                refusals.append(refused(service, kind + (b"" if not kind else b"\x9a\x06\x00")))
+                refusals.append(refused(service, kind and kind + field(1000, str(number))))  # never the same file twice
             else:
                 changes.append(changed(service, good(number)))
             if number % 10 == 8:
@@ -151,6 +158,26 @@ def under_load(config: Path, swaps: int, clients: int) -> None:
     told("between two decisions of a source during them", [gap for times in swapped.values() for gap in gaps(times)])
     if load.failed:
         print("first failure:", load.failed[0][:500])
+
+
+def hostile(config: Path, clients: int) -> None:
+    """Sends every file that the tests have to crash or to stall onnxruntime."""
+    refusals: dict[str, float] = {}
+    taken = 0
+    with serving("--config", config) as service, Load(service, clients) as load:
+        wait(lambda: all(load.decisions.values()))
+        for name, content in hostile_models(TINY.read_bytes()).items():
+            begin_s = time.monotonic()
+            answer = ask(f"{service.url}/api/models", body=content, token=service.token, timeout_s=120)
+            assert answer.status in (202, 409, 422), (name, answer.content)
+            taken += answer.status != 422  # a flipped bit may change nothing: then the golden samples hold
+            refusals[name] = time.monotonic() - begin_s
+    print(
+        f"{len(refusals)} hostile files: {taken} harmless, the others refused; failed predictions: {len(load.failed)}"
+    )
+    told("check", list(refusals.values()))
+    print("the longest:", ", ".join(sorted(refusals, key=lambda name: -refusals[name])[:5]))
+    told("between two decisions of a source", [gap for times in load.decisions.values() for gap in gaps(times)])
 
 
 def refused(service: ServiceProcess, content: bytes) -> float:
@@ -200,7 +227,7 @@ def killed(config: Path, folder: Path, kills: int) -> None:
                 break
             end = threading.Timer(moments.uniform(0.2, 2.0), os.kill, (service.process.pid, signal.SIGKILL))
             end.start()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, http.client.HTTPException):
                 for content in models_after(now, number):
                     new, before = sha256(content), may_serve
                     may_serve = {*may_serve, new}
@@ -250,7 +277,7 @@ def wait(until: Callable[[], object]) -> None:
 
 
 def gaps(times: list[float]) -> list[float]:
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(times)]
 
 
 def told(what: str, seconds: list[float]) -> None:

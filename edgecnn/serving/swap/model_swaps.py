@@ -180,25 +180,19 @@ class ModelSwaps:
         raise SwapRefusedError(reason)
 
     def _begin(self, ticket: SwapTicket, loaded: LoadedModel, name: str) -> None:
-        wanted = self._settings.shadow_frames if self._sees_frames() else 0
+        """Begins the shadow, in place of another. Events come in the order of the steps, so they are told first."""
         with self._changing:
-            before = self._run
-            run = ShadowRun(
-                ticket,
-                loaded,
-                name,
-                self._served.current,
-                wanted,
-                self._worker,
-                self._shadow_done,
-                self._refuse,
-            )
-            self._run = self._served.shadow = run
+            before, self._run, self._served.shadow = self._run, None, None
         if before is not None:
             self._tell(before.ticket, "superseded", f"swap {ticket.id} came after it", before.report())
+        wanted = self._settings.shadow_frames if self._sees_frames() else 0
         if wanted:
             self._publish(ticket, "shadow", None)
-        else:
+        with self._changing:
+            serving = self._served.current
+            run = ShadowRun(ticket, loaded, name, serving, wanted, self._worker, self._shadow_done, self._refuse)
+            self._run = self._served.shadow = run
+        if not wanted:
             self._shadow_done(run)
 
     def _sees_frames(self) -> bool:

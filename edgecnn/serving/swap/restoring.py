@@ -87,6 +87,13 @@ class _Opening:
                 self._faults.append(Fault(sha256, str(found)))
                 log.warning("model '%s': %s; the next one is tried", self._model.name, found)
                 continue
+            if sha256 != configured:
+                log.warning(
+                    "model '%s': %s… of an earlier swap serves in place of %s; POST /api/rollback goes back",
+                    self._model.name,
+                    sha256[:12],
+                    self._model.file,
+                )
             previous = None
             if sha256 == pointer.current and pointer.previous is not None:
                 previous = self._previous(pointer.previous)
