@@ -28,10 +28,11 @@ def place(folder: Path, content: bytes) -> Path:
     return folder / "state" / "models" / "main" / f"{sha256(content)}.onnx"
 
 
-def test_what_served_serves_again_and_can_be_rolled_back(swapped: Path) -> None:
+def test_what_served_serves_again_and_can_be_rolled_back(swapped: Path, caplog: pytest.LogCaptureFixture) -> None:
     with running(swapped) as service:
         found = models(service)[0]
         assert (found["serving"]["sha256"], found["previous"]["sha256"]) == (sha256(B), sha256(A))
+        assert f"{sha256(B)[:12]}… of an earlier swap serves in place of {TINY}" in caplog.text
         assert post(service, "/api/rollback").json["sha256"] == sha256(A)
     with running(swapped) as service:
         assert serving(service) == sha256(A)
