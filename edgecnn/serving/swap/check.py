@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn.errors import EdgeCNNError, ModelError
+from edgecnn.runtime.admission.admission import MORE_TIME
 from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.serving.engine.served_model import LoadedModel
@@ -63,5 +64,7 @@ def check_model(service: Service, name: str, file: Path) -> LoadedModel:
 
 
 def reason_of(error: EdgeCNNError, file: Path) -> str:
-    """The message without the path of the file, which whoever sent it does not know."""
-    return str(error).replace(f"{file}: ", "").replace(str(file), "the file").removeprefix("refused because ")
+    """The message without the path of the file, which whoever sent it does not know, and without options that the
+    service does not have."""
+    reason = str(error).replace(f"{file}: ", "").replace(str(file), "the file").removeprefix("refused because ")
+    return reason.replace(f", or {MORE_TIME}", "").replace(f"{MORE_TIME}, or ", "")

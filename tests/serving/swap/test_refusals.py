@@ -13,7 +13,10 @@ from serving.swap.swap_client import FAKE, FIRST, post, serving, stored, swaps_o
 from serving.swap.swap_models import admitted, bad_models, good, sha256
 from typing_extensions import Self
 
+from edgecnn.errors import ModelError
+from edgecnn.runtime.admission.admission import MORE_TIME, REMEDY
 from edgecnn.serving.engine.events import Decided, SwapChanged
+from edgecnn.serving.swap.check import reason_of
 
 JPEG = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
 
@@ -48,6 +51,12 @@ def test_an_unexpected_error_of_a_check_leaves_the_old_model(tmp_path: Path, mon
         assert answer.status == 422
         assert answer.json["error"] == "unexpected error: RuntimeError; the log has more"
         assert serving(service) == FIRST
+
+
+def test_a_reason_names_no_option_that_the_service_lacks() -> None:
+    file = Path("/state/models/main/abc.onnx")
+    for said in (f"it is too slow; {REMEDY}, or {MORE_TIME}", f"it is too slow; {MORE_TIME}, or {REMEDY}"):
+        assert reason_of(ModelError(f"{file}: refused because {said}"), file) == f"it is too slow; {REMEDY}"
 
 
 class Clients:
