@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.endpoint import Endpoint
+from edgecnn.serving.swap.part import SwapPart
+from edgecnn.serving.swap.restoring import Restored
 
 __all__ = ["Part", "make_parts"]
 
@@ -25,15 +27,16 @@ class Part(Protocol):
         """Ends, within a second. The sources have ended."""
 
 
-def make_parts(service: Service, folder: Path) -> tuple[Part, ...]:  # noqa: ARG001
+def make_parts(service: Service, folder: Path, restored: Mapping[str, Restored] | None = None) -> tuple[Part, ...]:
     """The parts that the settings ask for.
 
     Args:
         service: what they listen to.
         folder: for what must outlive a restart.
+        restored: models of earlier swaps.
 
     Raises:
         EdgeCNNError: the settings of one cannot be used.
     """
-    parts: list[Part] = []
+    parts: list[Part] = [SwapPart(service, folder, restored or {})]
     return tuple(parts)

@@ -22,6 +22,7 @@ from edgecnn.serving.parts import make_parts
 from edgecnn.serving.settings.settings import Settings
 from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder
 from edgecnn.serving.supervisor import Supervisor
+from edgecnn.serving.swap.restoring import restore_models
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -50,9 +51,11 @@ class RunningService:
         """What a client sends as ``Authorization: Bearer TOKEN``."""
         self._listening = listen(settings.host, settings.port)
         try:
-            self.service = Service(settings, self._folder)
+            restored = restore_models(settings, self._folder)
+            opened = {name: model.current for name, model in restored.items()}
+            self.service = Service(settings, self._folder, opened)
             """The models and sources."""
-            self._parts = make_parts(self.service, self._folder)
+            self._parts = make_parts(self.service, self._folder, restored)
             broadcast = Broadcast(self.service.hub)
             rules = AccessRules(self.token, settings.host, frozenset(name.lower() for name in settings.allowed_hosts))
             endpoints = [endpoint for part in self._parts for endpoint in part.endpoints()]

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from edgecnn.runtime.admission.conversation import TooLateError
 
-__all__ = ["REMEDY", "Admission", "admit", "admit_own", "check_admission"]
+__all__ = ["MORE_TIME", "REMEDY", "Admission", "admit", "admit_own", "check_admission"]
 
 log = logging.getLogger("edgecnn")
 
 _CHILD = ("-m", "edgecnn.runtime.admission.sandbox")
 _IMAGE = (224, 224)  # where the file leaves the size open
 REMEDY = "give a .onnx file that `edgecnn export` wrote"
-_MORE_TIME = "give it more with --admission-seconds N"
+MORE_TIME = "give it more with --admission-seconds N"
 _MOST_SECONDS = 86_400
 
 Admission = Literal["probe", "rules"]
@@ -75,7 +75,7 @@ def admit(
                 f"{model.path}: not opened because the safety check in a child process failed: {error}"
             ) from error
         except _TooSlowError as error:
-            raise ModelError(f"{model.path}: refused because {error}; {remedy}, or {_MORE_TIME}") from error
+            raise ModelError(f"{model.path}: refused because {error}; {remedy}, or {MORE_TIME}") from error
         if how == "probe":  # the rules alone do not show that it runs
             remember(model.sha256, verdict)
     if verdict.why is not None:
@@ -179,12 +179,12 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 def _too_late(error: TooLateError) -> _NoVerdictError:
     if error.limit_s is None:
         return _NoVerdictError(
-            f"Python and onnxruntime were not imported within {error.waited_s:.0f} s; {_MORE_TIME}, or try again when "
+            f"Python and onnxruntime were not imported within {error.waited_s:.0f} s; {MORE_TIME}, or try again when "
             "the machine is less busy"
         )
     return _NoVerdictError(
         f"it did not finish within {error.waited_s:.0f} s, and got less than {error.limit_s:.0f} s of CPU time; "
-        f"{_MORE_TIME}, or try again when the machine is less busy"
+        f"{MORE_TIME}, or try again when the machine is less busy"
     )
 
 

@@ -157,10 +157,10 @@ def _open_best(model: ModelFile, options: RunOptions, *, prove: bool) -> ModelSe
             passed = session  # no quicker than the CPU provider, which may yet fail
     if passed is not None:
         return passed
+    remedy = "export it again" if prove else "export it again, or name a provider with --ep to run it all the same"
     raise GateError(
         f"{model.path}: its golden samples fail on this device ({'; '.join(findings)}): the file was changed, or "
-        "this processor computes it "
-        "differently; export it again, or name a provider with --ep to run it all the same"
+        f"this processor computes it differently; {remedy}"
     )
 
 

@@ -56,6 +56,8 @@ class SourcePipeline:
             None if smoothing is None else Smoother(classifier.labels, smoothing, classifier.allowed_indices)
         )
         self._before: tuple[str, int | None] | None = None
+        self.unsmoothed: Prediction | None = None
+        """The model's own answer to the last frame, before the smoothing."""
 
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
         """Returns the prediction for a frame, and whether it differs from the previous one.
@@ -122,6 +124,7 @@ class SourcePipeline:
     def _smoothed_and_compared(
         self, prediction: Prediction, probabilities: NDArray[np.float32] | None, time_s: float
     ) -> tuple[Prediction, bool]:
+        self.unsmoothed = prediction
         if self._smoother is not None:
             prediction = self._smoothed(self._smoother, prediction, probabilities, time_s)
         return self._compared(prediction)

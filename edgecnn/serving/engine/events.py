@@ -11,7 +11,7 @@ from edgecnn.runtime.sources.frame import Frame
 __all__ = ["Decided", "Event", "SourceChanged", "SwapChanged", "SwapState", "ViewsChanged"]
 
 SwapState = Literal["checking", "shadow", "waiting", "accepted", "refused", "superseded", "rolled back"]
-"""Of a swap. ``waiting``: the shadow frames agree, and somebody has to accept the model."""
+"""Of a swap. ``waiting``: the shadow has seen its frames, and somebody has to accept the model."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgecnn.runtime.classifier import Classifier
+from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 
 __all__ = ["LoadedModel", "ServedModel", "Shadow"]
@@ -40,8 +41,19 @@ class LoadedModel:
 class Shadow(Protocol):
     """A new model that answers live frames beside the one that serves."""
 
-    def watch(self, view: str, frame: Frame, serving: LoadedModel) -> None:
-        """Answers a frame that ``serving`` has answered, and compares. Called in the thread of the frame's source."""
+    @property
+    def loaded(self) -> LoadedModel:
+        """The new model."""
+
+    def watch(self, view: str | None, frame: Frame, number: int, answered: Prediction) -> None:
+        """Answers a frame too, and compares. Called in the thread that has the serving model's answer; never raises.
+
+        Args:
+            view: that the frame is of; None: the image of a request.
+            frame: what was classified.
+            number: of the frame, as in its decision; 0: the image of a request.
+            answered: the serving model's own answer, before any smoothing.
+        """
 
 
 class ServedModel:

@@ -10,21 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import InputNotFoundError, SourceError
-from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
-from edgecnn.runtime.session.run_options import RunOptions
 from edgecnn.runtime.smoothing.smoother import read_smoothing
 from edgecnn.runtime.sources.address import Address, parse_address
 from edgecnn.runtime.sources.capture.live_options import LiveOptions
-from edgecnn.runtime.system.cpu_features import physical_cores
 from edgecnn.serving.engine.events import Decided, Event
 from edgecnn.serving.engine.hub import Hub
 from edgecnn.serving.engine.latest import LatestDecisions
+from edgecnn.serving.engine.opening import open_served
 from edgecnn.serving.engine.region_store import RegionStore, views_of
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.source_runner import SourceRunner
 from edgecnn.serving.engine.view import ViewDecisions
-from edgecnn.serving.settings.settings import ModelSettings, RegionSettings, Settings, SourceSettings
+from edgecnn.serving.settings.settings import RegionSettings, Settings, SourceSettings
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,13 +39,14 @@ class Service:
     Args:
         settings: of the service.
         folder: for what must outlive a restart.
-        models: the model files to open, by name; None: those of the settings. A swap of an earlier run names others.
+        models: models that are open already, by name; the others are opened from the settings' files. What was
+            swapped in during an earlier run is given so.
 
     Raises:
         EdgeCNNError: a model, a source's address or a file that the settings name cannot be used.
     """
 
-    def __init__(self, settings: Settings, folder: Path, models: Mapping[str, Path] | None = None) -> None:
+    def __init__(self, settings: Settings, folder: Path, models: Mapping[str, LoadedModel] | None = None) -> None:
         self.settings = settings
         self.hub = Hub()
         self.latest = LatestDecisions(settings.max_state_age_s)
@@ -55,10 +54,10 @@ class Service:
         """Source changes, swaps and changed decisions, oldest first."""
         self.started_s = time.monotonic()
         self._regions = RegionStore(folder)
-        files = dict(models or {})
+        opened = dict(models or {})
         addresses = {source.name: read_address(source) for source in settings.sources}
         self.models = {
-            model.name: ServedModel(model.name, self.open_model(model.name, files.get(model.name, model.file)))
+            model.name: ServedModel(model.name, opened.get(model.name) or self.open_model(model.name, model.file))
             for model in settings.models
         }
         """The models, by name."""
@@ -67,17 +66,9 @@ class Service:
         self.hub.subscribe(self.latest.hear)
         self.hub.subscribe(self._note)
 
-    def open_model(self, name: str, file: Path) -> LoadedModel:
-        """Opens a model file with the settings of a model. Raises what :class:`Classifier` raises."""
-        model = self.model_settings(name)
-        classifier = Classifier(
-            file, ep=model.ep, threshold=model.threshold, options=RunOptions(threads=self._threads(model))
-        )
-        return LoadedModel.of(classifier, file)
-
-    def model_settings(self, name: str) -> ModelSettings:
-        """The settings of a model."""
-        return next(model for model in self.settings.models if model.name == name)
+    def open_model(self, name: str, file: Path, *, prove: bool = False) -> LoadedModel:
+        """Opens a model file. Arguments and errors are those of :func:`open_served`."""
+        return open_served(self.settings, name, file, prove=prove)
 
     @property
     def first_model(self) -> ServedModel:
@@ -119,10 +110,6 @@ class Service:
             self.log.append(event)
         elif event.changed:
             self.log.append(event.without_frame())
-
-    def _threads(self, model: ModelSettings) -> int:
-        """Threads per inference. Several sources are decided on side by side, so they share the cores."""
-        return model.threads or max(1, physical_cores() // max(1, len(self.settings.sources)))
 
     def source_settings(self, name: str) -> SourceSettings:
         """The settings of a source."""

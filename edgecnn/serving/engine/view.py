@@ -64,6 +64,7 @@ class ViewDecisions:
             seen, unfit = frame, str(error).removeprefix(f"{frame.name}: ")
         for model in self._models:
             yield model.frame(seen, unfit, number)
+            model.compare(seen, number)  # when the decision is out: a shadow must not hold it up
 
     def outage(self, outage: Outage, number: int) -> Iterator[Decided]:
         """Yields what each model says of an outage of the source: no decision."""
@@ -81,20 +82,25 @@ class _ModelDecisions:
         self._serving: LoadedModel | None = None
         self._pipeline: SourcePipeline | None = None
         self._before: tuple[str, str | None] | None = None
+        self._answered: Prediction | None = None  # by the model itself, to the last frame
 
     def frame(self, frame: Frame, unfit: str | None, number: int) -> Decided:
         serving, pipeline = self._now()
+        self._answered = None
         try:
             if unfit is not None:
                 prediction, _ = pipeline.reject(frame, unfit)
             else:
                 prediction, _ = pipeline.frame(frame)
+                self._answered = pipeline.unsmoothed
         except EdgeCNNError as error:
             prediction = _failed(serving, frame, str(error))
-        decided = self._decided(prediction, frame, number)
-        if unfit is None and (shadow := self._model.shadow) is not None:
-            shadow.watch(self._view.name, frame, serving)
-        return decided
+        return self._decided(prediction, frame, number)
+
+    def compare(self, frame: Frame, number: int) -> None:
+        """Lets a shadow answer the frame that was decided on last."""
+        if self._answered is not None and (shadow := self._model.shadow) is not None:
+            shadow.watch(self._view.name, frame, number, self._answered)
 
     def outage(self, outage: Outage, number: int) -> Decided:
         _, pipeline = self._now()

@@ -60,7 +60,7 @@ class ImageClassifier:
         loaded = served.current  # once: a swap may come between two uses
         prediction = loaded.classifier.answer([frame])[0].prediction
         if (shadow := served.shadow) is not None:
-            shadow.watch("api", frame, loaded)
+            shadow.watch(None, frame, 0, prediction)
         return prediction
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
@@ -11,10 +10,10 @@ from starlette.responses import Response
 
 from edgecnn._version import __version__
 from edgecnn.plain_json import as_json
-from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.answers import answer, refusal
 from edgecnn.serving.http.broadcast import Broadcast, event_record
+from edgecnn.serving.http.models.model_record import model_record
 
 __all__ = ["LiveEndpoints"]
 
@@ -46,8 +45,8 @@ class LiveEndpoints:
                 "models": [
                     {
                         "name": model.name,
-                        "current": _model_record(model.current),
-                        "previous": None if model.previous is None else _model_record(model.previous),
+                        "current": model_record(model.current),
+                        "previous": None if model.previous is None else model_record(model.previous),
                     }
                     for model in service.models.values()
                 ],
@@ -86,17 +85,3 @@ class LiveEndpoints:
 
     def _regions(self, source: str) -> list[dict[str, str]]:
         return [region.model_dump() for region in self._service.regions(source)]
-
-
-def _model_record(loaded: LoadedModel) -> dict[str, Any]:
-    session, manifest = loaded.classifier.session, loaded.classifier.manifest
-    return {
-        "sha256": loaded.sha256,
-        "file": loaded.file.name,
-        "size_bytes": session.size_bytes,
-        "labels": loaded.labels,
-        "precision": manifest.precision,
-        "ep": session.ep,
-        "input": as_json(manifest.input),
-        "loaded_at": loaded.loaded_at,
-    }
