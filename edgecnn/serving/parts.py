@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from edgecnn.serving.collect.part import CollectPart
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.endpoint import Endpoint
 
@@ -35,5 +36,5 @@ def make_parts(service: Service, folder: Path) -> tuple[Part, ...]:  # noqa: ARG
     Raises:
         EdgeCNNError: the settings of one cannot be used.
     """
-    parts: list[Part] = []
+    parts: list[Part] = [CollectPart(service)]
     return tuple(parts)
