@@ -10,6 +10,7 @@ from pathlib import Path
 from edgecnn.folder_lock import folder_lock
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.serving.collect.api import CollectEndpoints
 from edgecnn.serving.collect.candidate import Candidate
 from edgecnn.serving.collect.folder import FrameFolder, check_folder
 from edgecnn.serving.collect.reasons import FrameChooser
@@ -17,7 +18,6 @@ from edgecnn.serving.collect.store import FrameStore
 from edgecnn.serving.collect.writer import FrameWriter
 from edgecnn.serving.engine.events import Decided, Event
 from edgecnn.serving.engine.service import Service
-from edgecnn.serving.http.collect_api import CollectEndpoints
 from edgecnn.serving.http.endpoint import Endpoint
 
 __all__ = ["CollectPart"]

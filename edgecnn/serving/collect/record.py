@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from edgecnn.plain_json import as_json
 from edgecnn.runtime.decision import Score, Status
@@ -42,22 +44,7 @@ class FrameRecord:
     @classmethod
     def from_json(cls, content: bytes) -> FrameRecord:
         """Reads a file's content. Raises :class:`ValueError` where it is no record."""
-        try:
-            values: dict[str, Any] = json.loads(content)
-            top = tuple(Score(**score) for score in values.pop("top"))
-            others = tuple(
-                OtherAnswer(**{**other, "top": tuple(Score(**score) for score in other["top"])})
-                for other in values.pop("others")
-            )
-            record = cls(top=top, others=others, **values)
-            names = record.id, record.group, record.view, record.source
-            if not all(isinstance(v, str) and v for v in names):
-                raise TypeError("a name is no text")
-            if not isinstance(record.number, int) or not isinstance(record.age_clock_s, int | float):
-                raise TypeError("a number is no number")
-        except (TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise ValueError(f"not the record of a frame: {error}") from error
-        return record
+        return _reader().validate_json(content)
 
 
 @dataclass(frozen=True)
@@ -68,3 +55,8 @@ class StoredFrame:
     path: Path  # of the image
     size_bytes: int  # of image and record
     given_label: str | None  # None: unlabelled
+
+
+@lru_cache
+def _reader() -> TypeAdapter[FrameRecord]:
+    return TypeAdapter(FrameRecord)
