@@ -63,6 +63,11 @@ class FrameWriter:
         """Why no frame is stored now; None: frames are stored."""
         return next(iter(tuple(self._problems.values())), None)
 
+    @property
+    def waiting(self) -> int:
+        """Frames that were taken, and are not written yet."""
+        return self._queue.unfinished_tasks
+
     def start(self) -> None:
         """Opens the store and begins."""
         self._open()
@@ -95,6 +100,9 @@ class FrameWriter:
                 self._turn(candidate)
             except Exception:  # unattended: the next frame may do
                 log.exception("collecting: an unexpected error; it goes on with the next frame")
+            finally:
+                if candidate is not None:
+                    self._queue.task_done()
         if self.store is not None:
             self._tried("age clock", self.store.age_clock.save)
 
