@@ -121,7 +121,7 @@ class FrameWriter:
             self._save_at_s = now_s + _SAVE_S
             self._tried("age clock", store.age_clock.save)
         if candidate is not None:
-            made = self._made(store, candidate)
+            made = self.prepare(store, candidate)
             if made is not None:
                 self._tried("frame", lambda: store.add(*made))
 
@@ -144,7 +144,7 @@ class FrameWriter:
             if self._problems.pop(what, None) is not None and not self._problems:
                 log.warning("collecting goes on")
 
-    def _made(self, store: FrameStore, candidate: Candidate) -> tuple[FrameRecord, bytes, str] | None:
+    def prepare(self, store: FrameStore, candidate: Candidate) -> tuple[FrameRecord, bytes, str] | None:
         """What is written of a frame; None: there are enough of its moment."""
         frame, prediction = candidate.frame, candidate.prediction
         image = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
