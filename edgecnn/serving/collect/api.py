@@ -69,13 +69,13 @@ class CollectEndpoints:
         }
         store = None if self._writer is None else self._writer.store
         if store is None:
-            return answer({**state, "frames": [], "labels": list(dict.fromkeys(known)), "total": 0, "bytes": 0})
+            empty = {"frames": [], "labels": list(dict.fromkeys(known)), "total": 0, "bytes": 0}
+            return answer({**state, "unlabelled_bytes": 0, **empty})
         page = await self._aside(lambda: store.page(offset, limit, request.query_params.get("source")))
         labels = dict.fromkeys([*known, *await self._aside(lambda: store.label_names)])
         frames = [_frame_record(frame) for frame in page.frames]
-        return answer(
-            {**state, "frames": frames, "labels": list(labels), "total": page.total, "bytes": store.size_bytes}
-        )
+        found = {"frames": frames, "labels": list(labels), "total": page.total, "bytes": page.size_bytes}
+        return answer({**state, "unlabelled_bytes": store.unlabelled_bytes, **found})
 
     async def image(self, request: Request) -> Response:
         """The image of a frame, as it is stored."""

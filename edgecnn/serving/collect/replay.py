@@ -22,7 +22,9 @@ Which = Literal["serving", "previous", "shadow"]
 class HasLoadedModel(Protocol):
     """A shadow that lets its model be asked."""
 
-    loaded: LoadedModel
+    @property
+    def loaded(self) -> LoadedModel:
+        """The new model."""
 
 
 @dataclass(frozen=True)

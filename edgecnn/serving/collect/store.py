@@ -28,6 +28,7 @@ class Page:
 
     frames: tuple[StoredFrame, ...]
     total: int  # frames of the whole listing
+    size_bytes: int  # of them, records included
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class FrameStore:
         """Tells the age of frames."""
 
     @property
-    def size_bytes(self) -> int:
-        """Size of the unlabelled frames."""
+    def unlabelled_bytes(self) -> int:
+        """Size of the unlabelled frames, records included."""
         return self._bytes
 
     @property
@@ -148,7 +149,7 @@ class FrameStore:
         with self._lock:
             frames = [f for f in self._frames.values() if source is None or f.record.source == source]
         frames.reverse()
-        return Page(tuple(frames[offset : offset + limit]), len(frames))
+        return Page(tuple(frames[offset : offset + limit]), len(frames), sum(frame.size_bytes for frame in frames))
 
     def label(self, frame_ids: Sequence[str], label: str) -> Labelled:
         """Gives frames a label, or another one.

@@ -62,7 +62,8 @@ def test_the_listing_says_what_each_frame_is(collected: Collected) -> None:
     assert listing["on"]
     assert listing["problem"] is None
     assert listing["labels"][:2] == list(Classifier(TINY).labels)
-    assert 0 < listing["bytes"] < listing["max_bytes"]
+    assert listing["bytes"] == sum(frame["size_bytes"] for frame in listing["frames"]) > 0
+    assert listing["bytes"] == listing["unlabelled_bytes"] < listing["max_bytes"]
     frame = listing["frames"][0]
     assert (frame["source"], frame["view"], frame["model"], frame["given_label"]) == ("door", "door", "main", None)
     assert frame["reason"] in ("uncertain", "unknown", "changed")

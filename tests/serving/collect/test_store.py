@@ -28,7 +28,7 @@ def test_the_oldest_frames_go_first_and_the_limit_holds_on_the_disk(tmp_path: Pa
     kept = fill(limited, 10, b"x" * 5000)[-4:]
     assert ids(limited) == [frame.record.id for frame in reversed(kept)]
     on_disk = sum((tmp_path / name).stat().st_size for name in files(tmp_path))
-    assert on_disk == limited.size_bytes <= 4 * size + 10
+    assert on_disk == limited.unlabelled_bytes <= 4 * size + 10
 
 
 def test_a_frame_that_is_over_the_limit_alone_is_refused_and_nothing_goes(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_counts_and_labels_survive_a_restart(tmp_path: Path) -> None:
     store.label([frames[1].record.id], "cat")
     again = store_in(tmp_path)
     assert ids(again) == ids(store)
-    assert again.size_bytes == store.size_bytes
+    assert again.unlabelled_bytes == store.unlabelled_bytes
     assert [f.given_label for f in again.page(0, 9, None).frames] == [None, None, None, "cat", None]
     assert again.next_number() == 6
 
@@ -54,7 +54,7 @@ def test_labelled_frames_never_go_by_themselves(tmp_path: Path) -> None:
     store = store_in(tmp_path, max_bytes=3000, max_age_days=1)
     labelled = fill(store, 1, b"x" * 1000)[0].record.id
     store.label([labelled], "cat")
-    assert store.size_bytes == 0
+    assert store.unlabelled_bytes == 0
     fill(store, 10, b"x" * 1000)
     store.age_clock._before_s += 100 * DAY_S
     store.drop_old()

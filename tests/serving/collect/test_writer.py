@@ -196,6 +196,6 @@ def test_a_process_that_is_killed_while_it_writes_leaves_whole_frames(tmp_path: 
             assert frame.path.stat().st_size == 3003
         expected = {f"unlabelled/{f.record.id}.png" for f in frames} | {f"records/{f.record.id}.json" for f in frames}
         assert files(tmp_path) == expected
-        assert store.size_bytes <= 60_000
+        assert store.unlabelled_bytes <= 60_000
     assert record(store.next_number()).number > 0
     assert fill(store, 1, PIXEL)
