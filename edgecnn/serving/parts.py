@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from edgecnn.serving.collect.part import CollectPart
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.endpoint import Endpoint
 from edgecnn.serving.swap.part import SwapPart
@@ -39,4 +40,5 @@ def make_parts(service: Service, folder: Path, restored: Mapping[str, Restored] 
         EdgeCNNError: the settings of one cannot be used.
     """
     parts: list[Part] = [SwapPart(service, folder, restored or {})]
+    parts.append(CollectPart(service))
     return tuple(parts)

@@ -1,0 +1,84 @@
+"""Answers a stored frame with every model behind a name: before and after a swap, side by side."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from edgecnn.errors import EdgeCNNError
+from edgecnn.preprocess import decode
+from edgecnn.runtime.decision import Missing, Prediction
+from edgecnn.runtime.sources.frame import Frame
+from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
+from edgecnn.serving.engine.service import Service
+
+__all__ = ["HasLoadedModel", "Replay", "ReplayedAnswer", "Which"]
+
+Which = Literal["serving", "previous", "shadow"]
+
+
+@runtime_checkable
+class HasLoadedModel(Protocol):
+    """A shadow that lets its model be asked."""
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The new model."""
+
+
+@dataclass(frozen=True)
+class ReplayedAnswer:
+    """What one model answers for a stored frame."""
+
+    which: Which
+    model: str  # name
+    prediction: Prediction
+
+
+class Replay:
+    """Asks the models of a service.
+
+    Args:
+        service: it.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._most_pixels = round(service.settings.limits.megapixels * 1e6)
+
+    def answers(self, image: bytes, name: str) -> tuple[ReplayedAnswer, ...]:
+        """Answers an image file. A model that fails answers with an `error`.
+
+        Args:
+            image: content of the file.
+            name: what the answers call it.
+
+        Raises:
+            ImageError: the file is no image that can be read.
+        """
+        start_s = time.perf_counter()
+        pixels = decode(image, name, self._most_pixels, "bgr")
+        frame = Frame(pixels, name, decode_ms=(time.perf_counter() - start_s) * 1e3)
+        return tuple(
+            ReplayedAnswer(which, served.name, _answer(loaded, frame))
+            for served in self._service.models.values()
+            for which, loaded in _loaded(served)
+        )
+
+
+def _loaded(served: ServedModel) -> list[tuple[Which, LoadedModel]]:
+    found: list[tuple[Which, LoadedModel]] = [("serving", served.current)]
+    if (previous := served.previous) is not None:
+        found.append(("previous", previous))
+    if isinstance(shadow := served.shadow, HasLoadedModel):
+        found.append(("shadow", shadow.loaded))
+    return found
+
+
+def _answer(loaded: LoadedModel, frame: Frame) -> Prediction:
+    try:
+        return loaded.classifier.answer([frame])[0].prediction
+    except EdgeCNNError as error:
+        missing = Missing("error", str(error), frame.name, frame.index, frame.captured_at)
+        return loaded.classifier.report_missing(missing)
