@@ -8,6 +8,8 @@ from typing import Protocol
 
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.endpoint import Endpoint
+from edgecnn.serving.mqtt.part import MqttPart
+from edgecnn.serving.webhooks.part import WebhooksPart
 
 __all__ = ["Part", "make_parts"]
 
@@ -36,4 +38,8 @@ def make_parts(service: Service, folder: Path) -> tuple[Part, ...]:  # noqa: ARG
         EdgeCNNError: the settings of one cannot be used.
     """
     parts: list[Part] = []
+    if service.settings.mqtt is not None:
+        parts.append(MqttPart(service, service.settings.mqtt))
+    if service.settings.webhooks:
+        parts.append(WebhooksPart(service, service.settings.webhooks))
     return tuple(parts)
