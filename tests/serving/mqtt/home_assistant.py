@@ -4,8 +4,6 @@ Standard input is JSON: `{"discovery": {…}, "states": [[ENTITY, MESSAGE OF ITS
 state that each of these entities gets.
 """
 
-# ruff: noqa: INP001, T201
-
 from __future__ import annotations
 
 import asyncio

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from serving.running import until
 
 PROGRAM = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -28,7 +27,14 @@ class Mosquitto:
         self._config = folder / "mosquitto.conf"
         access = [] if any(line.startswith("password_file") for line in settings) else ["allow_anonymous true"]
         # As root it would otherwise become a user that cannot read the test's files
-        lines = [f"listener {self.port} 127.0.0.1", "user root", "persistence false", "log_dest none", *access, *settings]
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            "user root",
+            "persistence false",
+            "log_dest none",
+            *access,
+            *settings,
+        ]
         self._config.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,7 +59,8 @@ class Mosquitto:
         self._process.send_signal(1)
 
     def _listens(self) -> bool:
-        assert self._process is not None and self._process.poll() is None, "mosquitto does not start"
+        assert self._process is not None
+        assert self._process.poll() is None, "mosquitto does not start"
         try:
             socket.create_connection(("127.0.0.1", self.port), 1).close()
         except OSError:

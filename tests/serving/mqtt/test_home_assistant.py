@@ -15,6 +15,9 @@ from typing import Any
 
 import jinja2
 import pytest
+from serving.mqtt.listener import listening
+from serving.mqtt.mosquitto import mosquitto, needs_mosquitto
+from serving.running import TINY, running, until
 
 from edgecnn.errors import UsageError
 from edgecnn.serving.engine.events import SwapChanged
@@ -23,9 +26,6 @@ from edgecnn.serving.mqtt.discovery import UNRECOGNIZED, Entities, discovery_val
 from edgecnn.serving.mqtt.part import MqttPart
 from edgecnn.serving.mqtt.topics import Topics
 from edgecnn.serving.settings.settings import MqttSettings
-from serving.mqtt.listener import listening
-from serving.mqtt.mosquitto import mosquitto, needs_mosquitto
-from serving.running import TINY, running, until
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".home-assistant" / "bin" / "python"
@@ -33,7 +33,7 @@ CONFIG = "homeassistant/device/edgecnn_test/config"
 FAKE = {"name": "door", "address": "fake:320x240@30"}
 TOPICS = Topics.of(MqttSettings(url="mqtt://broker"), "test")
 WHOLE, LEFT = StateKey("door", "main"), StateKey("door.left", "main")
-LABELS = ["cat", "unknown", "it's {{ a }} \"label\"", "None"]
+LABELS = ["cat", "unknown", 'it\'s {{ a }} "label"', "None"]
 
 
 def message(removed: dict[str, str] | None = None) -> dict[str, Any]:
@@ -73,7 +73,8 @@ def test_home_assistant_itself_accepts_the_message() -> None:
 
 def test_the_message_has_what_the_documentation_wants() -> None:
     found = message()
-    assert found["dev"]["ids"] and found["o"]["name"], "device and origin are mandatory"
+    assert found["dev"]["ids"], "mandatory"
+    assert found["o"]["name"], "mandatory"
     assert re.fullmatch(r"homeassistant/device/[a-zA-Z0-9_-]+/config", TOPICS.discovery)
     assert found["availability"] == [{"topic": "edgecnn/test/status"}]
     ids = [component["unique_id"] for component in found["cmps"].values()]
@@ -82,7 +83,8 @@ def test_the_message_has_what_the_documentation_wants() -> None:
         assert component["p"] in {"sensor", "binary_sensor", "update"}
         assert re.fullmatch(rf"{component['p']}\.[a-z0-9_]+", component["default_entity_id"])
         assert "object_id" not in component, "removed in 2026.4"
-        assert component["qos"] == 1 and component["state_topic"]
+        assert component["qos"] == 1
+        assert component["state_topic"]
 
 
 def test_a_sensor_is_an_enum_of_the_labels() -> None:
@@ -131,7 +133,10 @@ class FakeUpdates:
 
 @needs_mosquitto
 def test_home_assistant_comes_back_and_gets_the_message_again(tmp_path: Path) -> None:
-    with mosquitto(tmp_path / "broker") as broker, running(tmp_path, sources=[FAKE], mqtt={"url": broker.url}) as service:
+    with (
+        mosquitto(tmp_path / "broker") as broker,
+        running(tmp_path, sources=[FAKE], mqtt={"url": broker.url}) as service,
+    ):
         with listening(broker.port) as listener:
             first = listener.wait(CONFIG)
             labels = service.service.first_model.current.labels
@@ -150,10 +155,13 @@ def test_home_assistant_comes_back_and_gets_the_message_again(tmp_path: Path) ->
 @needs_mosquitto
 def test_without_discovery_nothing_is_announced(tmp_path: Path) -> None:
     mqtt = {"discovery": False}
-    with mosquitto(tmp_path / "broker") as broker:
-        with running(tmp_path, sources=[FAKE], mqtt={"url": broker.url, **mqtt}), listening(broker.port) as listener:
-            listener.wait("edgecnn/test/door/main/state", lambda heard: heard.json["status"] == "ok")
-            assert not [heard for heard in listener.heard if heard.topic.startswith("homeassistant/")]
+    with (
+        mosquitto(tmp_path / "broker") as broker,
+        running(tmp_path, sources=[FAKE], mqtt={"url": broker.url, **mqtt}),
+        listening(broker.port) as listener,
+    ):
+        listener.wait("edgecnn/test/door/main/state", lambda heard: heard.json["status"] == "ok")
+        assert not [heard for heard in listener.heard if heard.topic.startswith("homeassistant/")]
 
 
 @needs_mosquitto
@@ -170,7 +178,9 @@ def test_the_update_entity_accepts_the_model_that_waits(tmp_path: Path, caplog: 
 
             updates.sha256 = "b" * 64
             service.hub.publish(SwapChanged("main", "1", "waiting", updates.sha256, None, "2026-01-01T00:00:00Z"))
-            waits = listener.wait(entity["state_topic"], lambda heard: heard.json["latest_version"] == version_of("b" * 64))
+            waits = listener.wait(
+                entity["state_topic"], lambda heard: heard.json["latest_version"] == version_of("b" * 64)
+            )
             assert waits.json["installed_version"] == version_of(service.first_model.current.sha256)
             payload = listener.wait(CONFIG, lambda heard: "b" * 12 in heard.payload.decode())
             listener.say(entity["command_topic"], entity["payload_install"])  # the version before it
@@ -200,7 +210,10 @@ def test_a_retained_command_is_none(tmp_path: Path) -> None:
 
 @needs_mosquitto
 def test_a_swap_to_other_labels_changes_the_options(tmp_path: Path) -> None:
-    with mosquitto(tmp_path / "broker") as broker, running(tmp_path, sources=[FAKE], mqtt={"url": broker.url}) as running_service:
+    with (
+        mosquitto(tmp_path / "broker") as broker,
+        running(tmp_path, sources=[FAKE], mqtt={"url": broker.url}) as running_service,
+    ):
         service = running_service.service
         with listening(broker.port) as listener:
             listener.wait(CONFIG)
