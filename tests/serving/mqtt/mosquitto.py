@@ -53,10 +53,9 @@ class Mosquitto:
             self._process.wait()
             self._process = None
 
-    def reload(self) -> None:
-        """Has it read its password file again."""
+    def signal(self, number: int) -> None:
         assert self._process is not None
-        self._process.send_signal(1)
+        self._process.send_signal(number)
 
     def _listens(self) -> bool:
         assert self._process is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,9 @@ def test_after_a_kill_the_last_will_says_offline(tmp_path: Path) -> None:
             before = len(listener.of(STATE))
             with serving("--config", config) as service:
                 listener.wait(STATUS, lambda heard: heard.payload == b"online", after=2)
-                assert listener.wait(STATE, after=before).json["status"] == "no_decision", "the old state does not stand"
+                assert listener.wait(STATE, after=before).json["status"] == "no_decision", (
+                    "the old state does not stand"
+                )
                 listener.wait(STATE, has(status="ok"), after=before)
                 assert service.stop() == 0
             listener.wait(STATUS, lambda heard: heard.payload == b"offline", after=3)
@@ -175,3 +178,22 @@ def test_the_will_of_a_lost_connection_does_not_stay(tmp_path: Path) -> None:
         listener.say(STATUS, "offline", retain=True)  # as the broker does when it misses an old connection late
         listener.wait(STATUS, lambda heard: heard.payload == b"offline")
         until(lambda: listener.of(STATUS)[-1].payload == b"online")
+
+
+def test_a_broker_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker") as broker:
+        with running(tmp_path, sources=[FAKE], mqtt={"url": broker.url}) as service:
+            with listening(broker.port) as listener:
+                listener.wait(STATE, has(status="ok"))
+            broker.signal(signal.SIGSTOP)
+            decided = until(lambda: changing(service))[-1]
+            frames = service.service.sources["door"].status().frames
+            begun_s = time.monotonic()
+            for _ in range(3000):
+                service.service.hub.publish(decided)
+            assert time.monotonic() - begun_s < 2
+            until(lambda: service.service.sources["door"].status().frames > frames + 20)
+            threads = [thread for thread in threading.enumerate() if thread.name == "edgecnn mqtt"]
+            begun_s = time.monotonic()
+        assert time.monotonic() - begun_s < 3, "nor the end"
+        assert not any(thread.is_alive() for thread in threads)
