@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 from edgecnn.errors import EdgeCNNError
+from edgecnn.runtime.sources.frame import now_rfc3339
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.mqtt.announcement import Announcement
 from edgecnn.serving.mqtt.broker import Broker
@@ -182,7 +183,12 @@ class Publisher:
 
     def _last_state(self, standing: Standing) -> Message:
         ended = replace(
-            standing.state, label=None, score=None, status="no_decision", reason="the service has been stopped"
+            standing.state,
+            label=None,
+            score=None,
+            status="no_decision",
+            reason="the service has been stopped",
+            since=now_rfc3339(),
         )
         values = replace(standing, state=ended).values
         return Message.json(self._topics.state(standing.key), values, retain=True)

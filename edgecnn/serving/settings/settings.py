@@ -126,9 +126,9 @@ class MqttSettings(_Part):
     ca_file: Path | None = Field(None, description="Certificate of the authority that signed the broker's.")
     cert_file: Path | None = Field(None, description="Certificate of this client.")
     key_file: Path | None = Field(None, description="Key of that certificate.")
-    base_topic: Topic = Field("edgecnn", description="First part of every topic.")
+    base_topic: Topic = Field("edgecnn", min_length=1, description="First part of every topic.")
     discovery: bool = Field(True, description="Announce the device to Home Assistant.")
-    discovery_prefix: Topic = Field("homeassistant", description="Home Assistant's discovery topic.")
+    discovery_prefix: Topic = Field("homeassistant", min_length=1, description="Home Assistant's discovery topic.")
 
 
 class WebhookSettings(_Part):

@@ -123,7 +123,7 @@ def test_the_name_of_a_broker_has_no_password(tmp_path: Path) -> None:
     assert CANARY not in repr(broker)
 
 
-@pytest.mark.parametrize("topic", ["", "a/#", "+", "$SYS", "/a", "a/", "a b", "a\nb"])
+@pytest.mark.parametrize("topic", ["a/#", "+", "$SYS", "/a", "a/", "a b", "a\nb"])
 def test_a_topic_with_wildcards_is_refused(topic: str) -> None:
     with pytest.raises(ValueError, match="is no topic"):
         MqttSettings(url="mqtt://host", base_topic=topic)
