@@ -44,8 +44,9 @@ def post(address: HookAddress, body: bytes, headers: Mapping[str, str], timeout_
     except ssl.SSLCertVerificationError as error:
         return Outcome(f"its certificate is not trusted ({error.verify_message})", again=True)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        why = getattr(error, "strerror", None) or type(error).__name__
-        return Outcome(f"no answer ({why})" if late.is_alive() else f"no answer within {timeout_s:g} s", again=True)
+        if isinstance(error, TimeoutError) or not late.is_alive():
+            return Outcome(f"no answer within {timeout_s:g} s", again=True)
+        return Outcome(f"no answer ({getattr(error, 'strerror', None) or type(error).__name__})", again=True)
     finally:
         late.cancel()
         connection.close()

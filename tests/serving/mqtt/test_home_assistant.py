@@ -28,7 +28,7 @@ from edgecnn.serving.mqtt.topics import Topics
 from edgecnn.serving.settings.settings import MqttSettings
 
 ROOT = Path(__file__).parents[3]
-PYTHON = ROOT / ".home-assistant" / "bin" / "python"
+HOME_ASSISTANT = ROOT / ".home-assistant"
 CONFIG = "homeassistant/device/edgecnn_test/config"
 FAKE = {"name": "door", "address": "fake:320x240@30"}
 TOPICS = Topics.of(MqttSettings(url="mqtt://broker"), "test")
@@ -60,12 +60,12 @@ STATES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.skipif(not PYTHON.exists(), reason="Home Assistant is missing; scripts/install_home_assistant")
+@pytest.mark.skipif(not (HOME_ASSISTANT / "installed").exists(), reason="Home Assistant is missing; scripts/install_home_assistant")
 def test_home_assistant_itself_accepts_the_message() -> None:
     states = [(name, values) for name, values, _ in STATES]
     update = ("main.update", {"installed_version": version_of("a" * 64), "latest_version": version_of("b" * 64)})
     given = json.dumps({"discovery": message({"gone": "sensor"}), "states": [*states, update]})
-    command = [PYTHON, "-W", "ignore", Path(__file__).with_name("home_assistant.py")]
+    command = [HOME_ASSISTANT / "bin" / "python", "-W", "ignore", Path(__file__).with_name("home_assistant.py")]
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout) == [*(shown for *_, shown in STATES), None]
