@@ -60,7 +60,9 @@ STATES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.skipif(not (HOME_ASSISTANT / "installed").exists(), reason="Home Assistant is missing; scripts/install_home_assistant")
+@pytest.mark.skipif(
+    not (HOME_ASSISTANT / "installed").exists(), reason="Home Assistant is missing; scripts/install_home_assistant"
+)
 def test_home_assistant_itself_accepts_the_message() -> None:
     states = [(name, values) for name, values, _ in STATES]
     update = ("main.update", {"installed_version": version_of("a" * 64), "latest_version": version_of("b" * 64)})
