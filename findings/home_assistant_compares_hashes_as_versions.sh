@@ -5,8 +5,8 @@
 # takes "cannot be compared" for yes. But some hexadecimal hashes are numbers to it, such as 582893433432 and 8277303271c2: those it compares.
 #
 # Seen on x86-64 Linux, Python 3.13, with random hashes of 12 digits:
-#   hexadecimal hashes: 7 of 10000 updates are not shown
-#   with the prefix sha256: 0 of 10000 updates are not shown
+#   hexadecimal hashes: 6 of 30000 updates are not shown
+#   with the prefix sha256: 0 of 30000 updates are not shown
 #
 # So the service sends `sha256:` before the digits. Exits 0 where that still holds, 1 where it changed.
 set -euo pipefail
@@ -22,7 +22,7 @@ from homeassistant.components.update import UpdateEntity
 def hidden(prefix):
     random.seed(1)
     count = 0
-    for _ in range(10000):
+    for _ in range(30000):
         entity = UpdateEntity()
         entity._attr_installed_version, entity._attr_latest_version = (
             prefix + "".join(random.choices("0123456789abcdef", k=12)) for _ in range(2)
@@ -32,7 +32,7 @@ def hidden(prefix):
 
 
 bare, prefixed = hidden(""), hidden("sha256:")
-print(f"hexadecimal hashes: {bare} of 10000 updates are not shown")
-print(f"with the prefix sha256: {prefixed} of 10000 updates are not shown")
+print(f"hexadecimal hashes: {bare} of 30000 updates are not shown")
+print(f"with the prefix sha256: {prefixed} of 30000 updates are not shown")
 sys.exit(not (bare > 0 and prefixed == 0))
 PY
