@@ -12,7 +12,7 @@ from edgecnn.serving.mqtt.message import Message
 from edgecnn.serving.mqtt.pacing import Content
 from edgecnn.serving.mqtt.states import Standings
 from edgecnn.serving.mqtt.topics import Topics
-from edgecnn.serving.mqtt.updates import Updates
+from edgecnn.serving.mqtt.updates import Updates, WaitingSwap
 
 __all__ = ["Announcement"]
 
@@ -68,15 +68,19 @@ class Announcement:
                 self._install(self._updates, name, payload.decode(errors="replace"))
 
     def _install(self, updates: Updates, model: str, wanted: str) -> None:
-        waiting = updates.waiting(model)
-        if waiting is None or wanted != version_of(waiting):
+        waiting = _waiting(updates, model)
+        if waiting is None or wanted != version_of(waiting.sha256):
             log.warning("mqtt: model '%s': the version that was asked for is not waiting; nothing changes", model)
             return
         try:
-            updates.accept(model)
+            updates.accept(model, waiting.id)
         except EdgeCNNError as error:
             log.warning("mqtt: model '%s': %s", model, error)
 
     def _latest(self, model: str) -> str:
-        waiting = None if self._updates is None else self._updates.waiting(model)
-        return version_of(waiting or self._service.models[model].current.sha256)
+        waiting = None if self._updates is None else _waiting(self._updates, model)
+        return version_of(self._service.models[model].current.sha256 if waiting is None else waiting.sha256)
+
+
+def _waiting(updates: Updates, model: str) -> WaitingSwap | None:
+    return next((swap for swap in updates.waiting if swap.model == model), None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,21 +116,29 @@ def test_an_entity_that_is_gone_is_removed() -> None:
     assert message({"door.right.main.state": "sensor"})["cmps"]["door.right.main.state"] == {"p": "sensor"}
 
 
+@dataclass(frozen=True)
+class FakeSwap:
+    id: str
+    model: str
+    sha256: str
+
+
 class FakeUpdates:
     """Swaps of which one waits when the test says so."""
 
     def __init__(self) -> None:
         self.sha256: str | None = None
-        self.accepted: list[str] = []
+        self.accepted: list[tuple[str, str | None]] = []
         self.error: UsageError | None = None
 
-    def waiting(self, model: str) -> str | None:
-        return self.sha256
+    @property
+    def waiting(self) -> list[FakeSwap]:
+        return [] if self.sha256 is None else [FakeSwap("7", "main", self.sha256)]
 
-    def accept(self, model: str) -> None:
+    def accept(self, model: str, swap_id: str | None = None) -> None:
         if self.error is not None:
             raise self.error
-        self.accepted.append(model)
+        self.accepted.append((model, swap_id))
         self.sha256 = None
 
 
@@ -188,7 +197,7 @@ def test_the_update_entity_accepts_the_model_that_waits(tmp_path: Path, caplog: 
             listener.say(entity["command_topic"], entity["payload_install"])  # the version before it
             listener.say(entity["command_topic"], payload.json["cmps"]["main.update"]["payload_install"])
             until(lambda: updates.accepted)
-            assert updates.accepted == ["main"]
+            assert updates.accepted == [("main", "7")]
 
             updates.sha256, updates.error = "c" * 64, UsageError("it has been replaced")
             listener.say(entity["command_topic"], version_of("c" * 64))
