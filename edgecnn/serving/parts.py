@@ -39,6 +39,17 @@ def make_parts(service: Service, folder: Path, restored: Mapping[str, Restored] 
     Raises:
         EdgeCNNError: the settings of one cannot be used.
     """
-    parts: list[Part] = [SwapPart(service, folder, restored or {})]
-    parts.append(CollectPart(service))
+    swap, collect = SwapPart(service, folder, restored or {}), CollectPart(service)
+    for model in service.models.values():
+        model.on_disagreement = collect.disagreed
+    parts: list[Part] = [swap, collect]
+    # Not at the top: a service without them needs none of their memory
+    if service.settings.mqtt is not None:
+        from edgecnn.serving.mqtt.part import MqttPart  # noqa: PLC0415
+
+        parts.append(MqttPart(service, service.settings.mqtt, swap.swaps))
+    if service.settings.webhooks:
+        from edgecnn.serving.webhooks.part import WebhooksPart  # noqa: PLC0415
+
+        parts.append(WebhooksPart(service, service.settings.webhooks))
     return tuple(parts)

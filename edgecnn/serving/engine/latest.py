@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from edgecnn.runtime.decision import Status
-from edgecnn.runtime.sources.frame import now_rfc3339
+from edgecnn.runtime.sources.frame import now_rfc3339, rfc3339
 from edgecnn.serving.engine.events import Decided, Event, ViewsChanged
 
 __all__ = ["LatestDecisions", "State", "StateKey"]
@@ -42,6 +42,7 @@ class _Kept:
     decided: Decided
     since: str
     at_s: float  # monotonic
+    at_ns: int  # since 1970
 
 
 class LatestDecisions:
@@ -65,8 +66,9 @@ class LatestDecisions:
         key = StateKey(event.view, event.model)
         with self._lock:
             before = self._kept.get(key)
-            since = before.since if before is not None and not event.changed else now_rfc3339()
-            self._kept[key] = _Kept(event.without_frame(), since, time.monotonic())
+            goes_on = before is not None and not event.changed and not self._stale(before)
+            since = before.since if goes_on and before is not None else now_rfc3339()
+            self._kept[key] = _Kept(event.without_frame(), since, time.monotonic(), time.time_ns())
 
     def newest(self, key: StateKey) -> Decided | None:
         """The newest decision, however old."""
@@ -92,16 +94,19 @@ class LatestDecisions:
                 if key.view not in event.views:
                     del self._kept[key]
 
+    def _stale(self, kept: _Kept) -> bool:
+        return time.monotonic() - kept.at_s > self._max_age_s
+
     def _state(self, kept: _Kept) -> State:
         p, age_s = kept.decided.prediction, time.monotonic() - kept.at_s
-        stale = age_s > self._max_age_s
+        stale = self._stale(kept)
         reason = f"stale: no frame for {age_s:.0f} s, at most {self._max_age_s:g} s are allowed" if stale else p.reason
         return State(
             label=None if stale else p.label,
             score=None if stale else p.score,
             status="no_decision" if stale else p.status,
             reason=reason,
-            since=kept.since,
+            since=rfc3339(kept.at_ns + int(self._max_age_s * 1e9)) if stale else kept.since,
             model_sha256=p.model_sha256,
             source=kept.decided.source,
             region=kept.decided.region,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -71,6 +72,10 @@ class ServedModel:
         self._changing = threading.Lock()
         self.shadow: Shadow | None = None
         """Watches live frames while a swap is in its shadow."""
+
+        self.on_disagreement: Callable[[Frame, str, str, Prediction, Prediction], object] | None = None
+        """Called with a frame, its view, this model's name, its answer and the shadow's, where they differ. It returns
+        at once, as it is called in the thread of a source."""
 
     @property
     def current(self) -> LoadedModel:

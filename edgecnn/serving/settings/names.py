@@ -1,11 +1,11 @@
-"""Rules for the names of sources, regions and models."""
+"""Rules for the names of sources, regions and models, and for topics."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-__all__ = ["check_name", "check_unique"]
+__all__ = ["check_name", "check_topic", "check_unique"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -21,3 +21,10 @@ def check_unique(what: str, names: Sequence[str]) -> None:
     """Raises :class:`ValueError` where two have the same name."""
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"two {what}s are named '{twice[0]}'; give each a name of its own")
+
+
+def check_topic(topic: str) -> str:
+    """Returns the first part of MQTT topics. Raises :class:`ValueError` where it cannot be one."""
+    if not topic.isprintable() or set(topic) & set("+# ") or topic[:1] in {"$", "/", ""} or topic.endswith("/"):
+        raise ValueError(f"'{topic}' is no topic; use letters, digits, -, _ and / between them")
+    return topic

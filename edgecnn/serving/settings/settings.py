@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from edgecnn.serving.settings.names import check_name, check_unique
+from edgecnn.serving.settings.names import check_name, check_topic, check_unique
 
 __all__ = [
     "COLLECT_REASONS",
@@ -26,6 +26,9 @@ __all__ = [
 
 Name = Annotated[str, AfterValidator(check_name)]
 """Part of a URL, an MQTT topic and a file name: letters, digits, ``-`` and ``_``."""
+
+Topic = Annotated[str, AfterValidator(check_topic)]
+"""First part of MQTT topics: without wildcards."""
 
 CollectReason = Literal["uncertain", "unknown", "changed", "disagreement"]
 COLLECT_REASONS: tuple[CollectReason, ...] = ("uncertain", "unknown", "changed", "disagreement")
@@ -123,9 +126,9 @@ class MqttSettings(_Part):
     ca_file: Path | None = Field(None, description="Certificate of the authority that signed the broker's.")
     cert_file: Path | None = Field(None, description="Certificate of this client.")
     key_file: Path | None = Field(None, description="Key of that certificate.")
-    base_topic: str = Field("edgecnn", min_length=1, description="First part of every topic.")
+    base_topic: Topic = Field("edgecnn", min_length=1, description="First part of every topic.")
     discovery: bool = Field(True, description="Announce the device to Home Assistant.")
-    discovery_prefix: str = Field("homeassistant", min_length=1, description="Home Assistant's discovery topic.")
+    discovery_prefix: Topic = Field("homeassistant", min_length=1, description="Home Assistant's discovery topic.")
 
 
 class WebhookSettings(_Part):

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 from edgecnn.errors import EdgeCNNError, ModelError, OutputError
-from edgecnn.runtime.sources.frame import now_rfc3339
+from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 from edgecnn.serving.engine.events import SwapChanged, SwapState
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.service import Service
@@ -190,7 +191,8 @@ class ModelSwaps:
             self._publish(ticket, "shadow", None)
         with self._changing:
             serving = self._served.current
-            run = ShadowRun(ticket, loaded, name, serving, wanted, self._worker, self._shadow_done, self._refuse)
+            done, failed, disagreed = self._shadow_done, self._refuse, self._disagreed
+            run = ShadowRun(ticket, loaded, name, serving, wanted, self._worker, done, failed, disagreed)
             self._run = self._served.shadow = run
         if not wanted:
             self._shadow_done(run)
@@ -198,6 +200,11 @@ class ModelSwaps:
     def _sees_frames(self) -> bool:
         """Whether a source gives frames to this model."""
         return any(not source.models or self._served.name in source.models for source in self._service.settings.sources)
+
+    def _disagreed(self, view: str | None, frame: Frame, answer: Prediction, other: Prediction) -> None:
+        """Offers a frame of a source for collecting."""
+        if view is not None and (tell := self._served.on_disagreement) is not None:
+            tell(frame, view, self._served.name, answer, other)
 
     def _shadow_done(self, run: ShadowRun) -> None:
         """The run has seen its frames."""

@@ -41,6 +41,8 @@ class ShadowRun:
         worker: makes the thumbnails, and calls the next two.
         done: called with the run when it has seen its frames.
         failed: called with the run and the reason when the new model fails on a frame.
+        disagreed: called with the view, a frame, the serving model's answer and the new one's where they differ, in the
+            thread of the source; None: nobody asks.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class ShadowRun:
         worker: Worker,
         done: Callable[[ShadowRun], object],
         failed: Callable[[ShadowRun, str], object],
+        disagreed: Callable[[str | None, Frame, Prediction, Prediction], object] | None = None,
     ) -> None:
         self.ticket = ticket
         self.waiting = False
@@ -64,6 +67,7 @@ class ShadowRun:
         self._worker = worker
         self._done = done
         self._failed = failed
+        self._disagreed = disagreed
         self._states: dict[str, SourceState] = {}  # of a recurrent model, by view
         self._lock = threading.Lock()
         self._over = not wanted_frames
@@ -107,7 +111,10 @@ class ShadowRun:
             self._worker.do(partial(self._failed, self, f"it fails on a live frame: {error}"))
             return
         if own is not None:
-            self._compare(view, frame, number, ShadowAnswer.of(answered), ShadowAnswer.of(own))
+            serving, shadow = ShadowAnswer.of(answered), ShadowAnswer.of(own)
+            self._compare(view, frame, number, serving, shadow)
+            if self._disagreed is not None and not shadow.agrees(serving):
+                self._disagreed(view, frame, answered, own)
 
     def _answer(self, view: str | None, frame: Frame) -> Prediction | None:
         """The new model's answer; None: there is none to compare."""

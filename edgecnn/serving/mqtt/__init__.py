@@ -1,0 +1,1 @@
+"""States, changes and Home Assistant's discovery on an MQTT broker."""

@@ -1,0 +1,1 @@
+"""Calls other systems over HTTP when a decision changes."""
