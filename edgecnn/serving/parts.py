@@ -8,6 +8,7 @@ from typing import Protocol
 
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.endpoint import Endpoint
+from edgecnn.serving.http.metrics.part import MetricsPart
 
 __all__ = ["Part", "make_parts"]
 
@@ -35,5 +36,5 @@ def make_parts(service: Service, folder: Path) -> tuple[Part, ...]:  # noqa: ARG
     Raises:
         EdgeCNNError: the settings of one cannot be used.
     """
-    parts: list[Part] = []
+    parts: list[Part] = [MetricsPart(service)]
     return tuple(parts)

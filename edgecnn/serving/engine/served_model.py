@@ -43,6 +43,10 @@ class Shadow(Protocol):
     def watch(self, view: str, frame: Frame, serving: LoadedModel) -> None:
         """Answers a frame that ``serving`` has answered, and compares. Called in the thread of the frame's source."""
 
+    @property
+    def agreement(self) -> float | None:
+        """Share of the frames on which both models agree, 0 to 1; None: there was none yet."""
+
 
 class ServedModel:
     """The models behind one name. Reading one of them is atomic; only a swap changes them.
