@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from edgecnn.atomic import atomic_path, make_folder
@@ -14,11 +16,14 @@ __all__ = ["TOKEN_FILE", "read_token", "state_folder"]
 
 TOKEN_FILE = "token"  # noqa: S105  # its name
 
+log = logging.getLogger("edgecnn")
+
 _LEAST_LETTERS = 16
 
 
 def state_folder(settings: Settings) -> Path:
-    """The folder: that of the settings, else systemd's StateDirectory, else the user's. It is made if need be.
+    """The folder: that of the settings, else systemd's StateDirectory, else the user's. It is made if need be, readable
+    for its owner alone.
 
     Raises:
         OutputError: it cannot be made.
@@ -30,7 +35,11 @@ def state_folder(settings: Settings) -> Path:
     else:
         home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         folder = Path(home) / "edgecnn" / f"port-{settings.port}"
+    new = not folder.is_dir()
     make_folder(folder)
+    if new:
+        with suppress(OSError):  # a file system without modes
+            folder.chmod(0o700)
     return folder
 
 
@@ -43,15 +52,17 @@ def read_token(settings: Settings, folder: Path) -> str:
         OutputError: the new token cannot be written.
     """
     path = settings.token_file or folder / TOKEN_FILE
-    if settings.token_file is None and not path.exists():
-        with atomic_path(path) as temporary:
-            temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
-        path.chmod(0o600)
     try:
+        if settings.token_file is None and not path.exists():
+            with atomic_path(path, private=True) as temporary:
+                temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
         token = path.read_text(encoding="utf-8").strip()
+        shared = path.stat().st_mode & 0o007
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise InputNotFoundError(f"{path}: the token cannot be read: {why}; write one there") from None
+    if shared:
+        log.warning("%s: every user of this machine can use this token; protect it with `chmod 600`", path)
     if len(token) < _LEAST_LETTERS or not token.isascii() or not token.isprintable():
         raise UsageError(
             f"{path}: the token has {len(token)} characters, expected at least {_LEAST_LETTERS} printable ASCII ones; "
