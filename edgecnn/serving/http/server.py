@@ -12,12 +12,12 @@ from starlette.types import ASGIApp
 
 from edgecnn.errors import UsageError
 from edgecnn.serving.http.broadcast import Broadcast
+from edgecnn.serving.http.security.guard import LARGEST_HEAD
 from edgecnn.serving.http.security.protocol import limited_protocol
 from edgecnn.serving.settings.settings import LimitSettings
 
 __all__ = ["HttpServer", "listen"]
 
-_LARGEST_HEAD = 16_384  # bytes of a request's line and headers
 _SEND_BUFFER = 131_072  # bytes that the kernel keeps for a client: a silent one is noticed soon, and costs little
 _STOP_S = 1.0
 
@@ -60,7 +60,7 @@ class HttpServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            h11_max_incomplete_event_size=_LARGEST_HEAD,
+            h11_max_incomplete_event_size=LARGEST_HEAD,
             timeout_graceful_shutdown=1,
         )
         self._listening = listening

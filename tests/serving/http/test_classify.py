@@ -14,7 +14,7 @@ import pytest
 from encoded_images import blocks, encoded, png_of_size
 from PIL import Image as Pil  # noqa: TID251  # writes the strange files
 from serving.http_forms import form
-from serving.running import MODELS, TINY, ask, running
+from serving.running import MODELS, TESTS, TINY, ask, running
 from shapes import shape_image
 
 from edgecnn.serving.running import RunningService
@@ -60,7 +60,9 @@ def predicted(edgecnn, tmp_path_factory: pytest.TempPathFactory) -> dict[str, di
     folder = tmp_path_factory.mktemp("images")
     for name, content in FILES.items():
         (folder / name).write_bytes(content)
-    result = edgecnn("predict", TINY, *(folder / name for name in FILES), "--format", "jsonl")
+    result = edgecnn(
+        "predict", TINY, *(folder / name for name in FILES), "--format", "jsonl", env={"PYTHONPATH": str(TESTS.parent)}
+    )
     assert result.returncode == 0, result.stderr
     return {Path(line["source"]).name: line for line in map(json.loads, result.stdout.splitlines())}
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgecnn.serving.http.access import AccessRules
 from edgecnn.serving.http.answers import refusal
 from edgecnn.serving.http.security.headers import with_security_headers
 
-__all__ = ["UNEXPECTED", "Guard"]
+__all__ = ["LARGEST_HEAD", "UNEXPECTED", "Guard"]
 
 log = logging.getLogger("edgecnn")
+
+LARGEST_HEAD = 16_384
+"""Bytes of a request's line and headers. The parser limits what is incomplete; a head can arrive at once."""
 
 UNEXPECTED = "an unexpected error; the log of the service has it"
 """What a client is told of a fault of the service."""
@@ -46,8 +50,8 @@ class Guard:
             await send(message)
             complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        foreign = self._rules.foreign(Request(scope))
-        app = self._app if foreign is None else foreign
+        request = Request(scope)
+        app = _refusal_of_form(request) or self._rules.foreign(request) or self._app
         try:
             await app(scope, receive, send_with_headers)
         except Exception:
@@ -56,3 +60,22 @@ class Guard:
                 await refusal(500, UNEXPECTED)(scope, receive, send_with_headers)
             elif not complete:
                 raise  # the connection is closed in the middle of the answer, so that nobody takes it for whole
+
+
+def _refusal_of_form(request: Request) -> Response | None:
+    """Refuses what programs on the way here may understand otherwise than this one does; None: nothing of it."""
+    size = (
+        len(request.scope["raw_path"])
+        + len(request.scope["query_string"])
+        + sum(len(k) + len(v) for k, v in request.headers.raw)
+    )
+    if size > LARGEST_HEAD:
+        answer = refusal(431, "the head of the request is too large")
+    elif "content-length" in request.headers and "transfer-encoding" in request.headers:
+        answer = refusal(400, "a request has either a Content-Length or a Transfer-Encoding")
+    elif request.headers.get("upgrade", "").lower() == "websocket":
+        answer = refusal(400, "there are no web sockets here; /api/events sends events")
+    else:
+        return None
+    answer.headers["Connection"] = "close"
+    return answer

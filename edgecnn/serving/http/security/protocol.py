@@ -71,6 +71,9 @@ class _LimitedProtocol(H11Protocol):
         head = h11.Response(
             status_code=400, headers=with_security_headers([*headers, (b"connection", b"close")]), reason=b"Bad Request"
         )
+        if self.cycle is not None:  # its handler may wait for the rest of a body, which will not come
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         for event in (head, h11.Data(data=content), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
