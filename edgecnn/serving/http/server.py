@@ -19,6 +19,7 @@ from edgecnn.serving.settings.settings import LimitSettings
 __all__ = ["HttpServer", "listen"]
 
 _SEND_BUFFER = 131_072  # bytes that the kernel keeps for a client: a silent one is noticed soon, and costs little
+_KEEP_ALIVE_S = 5
 _STOP_S = 1.0
 
 
@@ -61,6 +62,7 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             h11_max_incomplete_event_size=LARGEST_HEAD,
+            timeout_keep_alive=max(1, min(_KEEP_ALIVE_S, round(limits.request_s))),
             timeout_graceful_shutdown=1,
         )
         self._listening = listening

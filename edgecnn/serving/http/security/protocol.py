@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from typing import Any, ClassVar, cast
 
 import h11
@@ -35,6 +37,9 @@ class _LimitedProtocol(H11Protocol):
         if len(self.connections) > self.limits.connections:
             transport.abort()
             return
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # what a closed connection still holds in the kernel ends too
+            timeout_ms = round(self.limits.silent_s * 1e3)
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
         # Whatever waits to be sent is then timed, even the little that a closing connection still has
         transport.set_write_buffer_limits(high=0)
         self._watch_head()
@@ -64,7 +69,7 @@ class _LimitedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP, or not such as may be answered. The text of the library stays in here."""
         if self.conn.our_state is not h11.SEND_RESPONSE and self.conn.our_state is not h11.IDLE:
-            self.transport.abort()  # in the middle of an answer: another one would look like a part of it
+            self._cut_off()  # in the middle of an answer: another one would look like a part of it
             return
         content = json.dumps({"error": "this is no valid HTTP request, or its head is too large"}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
@@ -81,6 +86,12 @@ class _LimitedProtocol(H11Protocol):
     def _should_upgrade(self) -> bool:
         return False  # an upgrade is an offer, which a server may ignore (RFC 9110, 7.8)
 
+    def _cut_off(self) -> None:
+        """Resets the connection. After a mere close, the kernel keeps for minutes what the client does not read."""
+        reset = struct.pack("ii", 1, 0)  # lingers for 0 s
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        self.transport.abort()
+
     def _is_receiving(self) -> bool:
         return self.conn.their_state in {h11.SEND_BODY, h11.ERROR}
 
@@ -90,7 +101,7 @@ class _LimitedProtocol(H11Protocol):
         if answering:
             self._cancel_head_timer()
         elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.limits.request_s, self.transport.abort)
+            self._head_timer = self.loop.call_later(self.limits.request_s, self._cut_off)
 
     def _watch_writing(self) -> None:
         """Has a look at what waits to be sent, and once more after ``silent_s``: by then enough must have gone."""
@@ -100,7 +111,7 @@ class _LimitedProtocol(H11Protocol):
     def _check_writing(self, waited: int) -> None:
         enough = round(LEAST_BYTES_PER_S * self.limits.silent_s)
         if waited - self.transport.get_write_buffer_size() < enough:
-            self.transport.abort()
+            self._cut_off()
         else:
             self._watch_writing()
 
