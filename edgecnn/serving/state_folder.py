@@ -12,7 +12,7 @@ from edgecnn.atomic import atomic_path, make_folder
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.serving.settings.settings import Settings
 
-__all__ = ["TOKEN_FILE", "read_token", "state_folder"]
+__all__ = ["TOKEN_FILE", "read_token", "state_folder", "warn_of_shared_token"]
 
 TOKEN_FILE = "token"  # noqa: S105  # its name
 
@@ -51,21 +51,30 @@ def read_token(settings: Settings, folder: Path) -> str:
         UsageError: the token is too short to be safe.
         OutputError: the new token cannot be written.
     """
-    path = settings.token_file or folder / TOKEN_FILE
+    path = _token_path(settings, folder)
     try:
         if settings.token_file is None and not path.exists():
             with atomic_path(path, private=True) as temporary:
                 temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
         token = path.read_text(encoding="utf-8").strip()
-        shared = path.stat().st_mode & 0o007
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise InputNotFoundError(f"{path}: the token cannot be read: {why}; write one there") from None
-    if shared:
-        log.warning("%s: every user of this machine can use this token; protect it with `chmod 600`", path)
     if len(token) < _LEAST_LETTERS or not token.isascii() or not token.isprintable():
         raise UsageError(
             f"{path}: the token has {len(token)} characters, expected at least {_LEAST_LETTERS} printable ASCII ones; "
             "`openssl rand -base64 24` makes one"
         )
     return token
+
+
+def warn_of_shared_token(settings: Settings, folder: Path) -> None:
+    """Reports a token that every user of the machine may read."""
+    path = _token_path(settings, folder)
+    with suppress(OSError):
+        if path.stat().st_mode & 0o007:
+            log.warning("%s: every user of this machine can use this token; protect it with `chmod 600`", path)
+
+
+def _token_path(settings: Settings, folder: Path) -> Path:
+    return settings.token_file or folder / TOKEN_FILE

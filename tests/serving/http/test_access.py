@@ -204,8 +204,9 @@ def test_a_token_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_token_that_everybody_may_read_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = token_file(tmp_path)
-    read_token(settings_of(tmp_path, token_file=file), tmp_path)
-    assert not caplog.records
+    with running(tmp_path, token_file=file):
+        assert "chmod" not in caplog.text
     file.chmod(0o644)
-    assert read_token(settings_of(tmp_path, token_file=file), tmp_path) == TOKEN
+    with running(tmp_path, token_file=file) as service:
+        assert service.token == TOKEN
     assert "chmod 600" in caplog.text

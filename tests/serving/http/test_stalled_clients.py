@@ -48,15 +48,14 @@ def test_fifty_stalled_clients_cost_little(tmp_path: Path) -> None:
         assert service.stop() == 0
 
 
-@pytest.mark.parametrize("count", [1, 400])
-def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path, count: int) -> None:
-    """With one answer that waits, and with many: they fill what the kernel keeps for it."""
+def test_a_client_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    """It asks for more than the kernel keeps for it."""
     with running(tmp_path, limits={"silent_s": 1.0, "request_s": 1.0}) as service:
         host, port = service.url.removeprefix("http://").split(":")
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect((host, int(port)))
-            client.sendall(f"GET /api/state HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() * count)
+            client.sendall(f"GET /api/state HTTP/1.1\r\nHost: {host}\r\n\r\n".encode() * 1500)
             start_s = time.monotonic()
             until(lambda: is_closed(client), 10)
             assert time.monotonic() - start_s < 8

@@ -38,7 +38,7 @@ class _LimitedProtocol(H11Protocol):
             transport.abort()
             return
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # what a closed connection still holds in the kernel ends too
-            timeout_ms = round(self.limits.silent_s * 1e3)
+            timeout_ms = round(2 * self.limits.silent_s * 1e3)  # after our own limit, which tells the client
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
         # Whatever waits to be sent is then timed, even the little that a closing connection still has
         transport.set_write_buffer_limits(high=0)
