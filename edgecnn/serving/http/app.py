@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -74,8 +75,13 @@ def _own_endpoints(service: Service, broadcast: Broadcast, rules: AccessRules) -
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = refusal(error.status_code, error.detail)
-    answer.headers.update(error.headers or {})
+    headers = error.headers or {}
+    reason = error.detail
+    if reason == HTTPStatus(error.status_code).phrase:  # the framework's own: of paths that nobody answers
+        allowed = headers.get("Allow")
+        reason = "no such path; docs/api.md lists them" if allowed is None else f"this path takes {allowed}"
+    answer = refusal(error.status_code, reason)
+    answer.headers.update(headers)
     return answer
 
 

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 from edgecnn.manifest import Resize
 from edgecnn.plain_json import as_json
-from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.http.answers import answer
 from edgecnn.serving.http.classify import Answered, ImageClassifier
 from edgecnn.serving.http.endpoint import Endpoint
@@ -98,7 +97,7 @@ def _result(answered: Answered) -> dict[str, object]:
             "resizeMode": _RESIZE[loaded.classifier.manifest.preprocess.resize],
             "resized": _resized(answered),
         },
-        "timing": {"dsp": round(times.preprocess or 0), "classification": round(times.inference or 0), "anomaly": 0},
+        "timing": {"dsp": times.preprocess or 0, "classification": times.inference or 0, "anomaly": 0},
         "status": prediction.status,
         "label": prediction.label,
         "model_sha256": prediction.model_sha256,
@@ -109,8 +108,7 @@ def _result(answered: Answered) -> dict[str, object]:
 
 
 def _resized(answered: Answered) -> dict[str, int]:
-    size: LoadedModel = answered.loaded
-    wanted = size.classifier.manifest.input
+    wanted = answered.loaded.classifier.manifest.input
     return {
         "originalWidth": answered.width,
         "originalHeight": answered.height,
