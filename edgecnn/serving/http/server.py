@@ -18,7 +18,7 @@ from edgecnn.serving.settings.settings import LimitSettings
 
 __all__ = ["HttpServer", "listen"]
 
-_SEND_BUFFER = 131_072  # bytes that the kernel keeps for a client: a silent one is noticed soon, and costs little
+_SEND_BUFFER = 65_536  # bytes that the kernel keeps for a client: a silent one is noticed soon, and costs little
 _KEEP_ALIVE_S = 5
 _STOP_S = 1.0
 
