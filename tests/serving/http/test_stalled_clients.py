@@ -44,7 +44,7 @@ def test_fifty_stalled_clients_cost_little(tmp_path: Path) -> None:
             start_s = time.monotonic()
             assert ask(f"{service.url}/api/sources/camera/image").status == 200
             assert time.monotonic() - start_s < 3
-        assert beside > 0.7 * alone, (alone, beside)
+        assert beside > 0.5 * alone, (alone, beside)
         assert service.stop() == 0
 
 
