@@ -13,8 +13,12 @@ __all__ = ["atomic_path", "check_apart", "check_writable", "make_folder", "write
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside ``target``. On success, flushes that file to disk and renames it to ``target``.
+
+    Args:
+        target: the file to write.
+        private: whether only the owner may read it, at every moment.
 
     Raises:
         OutputError: the disk is full, or ``target`` cannot be written. ``target`` stays unchanged.
@@ -36,7 +40,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a model is shared like any other
+        if not private:
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a model is shared like any other
         temporary.replace(target)
         _flush(target.parent)
     except EdgeCNNError:

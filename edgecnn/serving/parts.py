@@ -9,6 +9,7 @@ from typing import Protocol
 from edgecnn.serving.collect.part import CollectPart
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.endpoint import Endpoint
+from edgecnn.serving.http.metrics.part import MetricsPart
 from edgecnn.serving.swap.part import SwapPart
 from edgecnn.serving.swap.restoring import Restored
 
@@ -42,7 +43,7 @@ def make_parts(service: Service, folder: Path, restored: Mapping[str, Restored] 
     swap, collect = SwapPart(service, folder, restored or {}), CollectPart(service)
     for model in service.models.values():
         model.on_disagreement = collect.disagreed
-    parts: list[Part] = [swap, collect]
+    parts: list[Part] = [swap, collect, MetricsPart(service)]
     # Not at the top: a service without them needs none of their memory
     if service.settings.mqtt is not None:
         from edgecnn.serving.mqtt.part import MqttPart  # noqa: PLC0415

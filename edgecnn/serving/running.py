@@ -20,7 +20,7 @@ from edgecnn.serving.http.health import LONGEST_SILENCE_S
 from edgecnn.serving.http.server import HttpServer, listen
 from edgecnn.serving.parts import make_parts
 from edgecnn.serving.settings.settings import Settings
-from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder
+from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder, warn_of_shared_token
 from edgecnn.serving.supervisor import Supervisor
 from edgecnn.serving.swap.restoring import restore_models
 
@@ -78,6 +78,7 @@ class RunningService:
         return f"live page: {self.url}/#token={self.token}"
 
     def __enter__(self) -> Self:
+        warn_of_shared_token(self._settings, self._folder)
         self._server.start()
         for part in self._parts:
             part.start()

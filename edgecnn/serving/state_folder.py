@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from edgecnn.atomic import atomic_path, make_folder
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.serving.settings.settings import Settings
 
-__all__ = ["TOKEN_FILE", "read_token", "state_folder"]
+__all__ = ["TOKEN_FILE", "read_token", "state_folder", "warn_of_shared_token"]
 
 TOKEN_FILE = "token"  # noqa: S105  # its name
+
+log = logging.getLogger("edgecnn")
 
 _LEAST_LETTERS = 16
 
 
 def state_folder(settings: Settings) -> Path:
-    """The folder: that of the settings, else systemd's StateDirectory, else the user's. It is made if need be.
+    """The folder: that of the settings, else systemd's StateDirectory, else the user's. It is made if need be, readable
+    for its owner alone.
 
     Raises:
         OutputError: it cannot be made.
@@ -30,7 +35,11 @@ def state_folder(settings: Settings) -> Path:
     else:
         home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         folder = Path(home) / "edgecnn" / f"port-{settings.port}"
+    new = not folder.is_dir()
     make_folder(folder)
+    if new:
+        with suppress(OSError):  # a file system without modes
+            folder.chmod(0o700)
     return folder
 
 
@@ -42,12 +51,11 @@ def read_token(settings: Settings, folder: Path) -> str:
         UsageError: the token is too short to be safe.
         OutputError: the new token cannot be written.
     """
-    path = settings.token_file or folder / TOKEN_FILE
-    if settings.token_file is None and not path.exists():
-        with atomic_path(path) as temporary:
-            temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
-        path.chmod(0o600)
+    path = _token_path(settings, folder)
     try:
+        if settings.token_file is None and not path.exists():
+            with atomic_path(path, private=True) as temporary:
+                temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "is not UTF-8 text"
@@ -58,3 +66,15 @@ def read_token(settings: Settings, folder: Path) -> str:
             "`openssl rand -base64 24` makes one"
         )
     return token
+
+
+def warn_of_shared_token(settings: Settings, folder: Path) -> None:
+    """Reports a token that every user of the machine may read."""
+    path = _token_path(settings, folder)
+    with suppress(OSError):
+        if path.stat().st_mode & 0o007:
+            log.warning("%s: every user of this machine can use this token; protect it with `chmod 600`", path)
+
+
+def _token_path(settings: Settings, folder: Path) -> Path:
+    return settings.token_file or folder / TOKEN_FILE

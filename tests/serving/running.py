@@ -20,7 +20,8 @@ from typing import Any
 from edgecnn.serving.running import RunningService
 from edgecnn.serving.settings.settings import Settings
 
-MODELS = Path(__file__).parents[1] / "models"
+TESTS = Path(__file__).parents[1]
+MODELS = TESTS / "models"
 TINY = MODELS / "tiny.onnx"
 
 

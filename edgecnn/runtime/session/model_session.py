@@ -23,6 +23,8 @@ __all__ = ["ModelSession", "Outputs", "filled_batch"]
 
 Rows = TypeVar("Rows", bound=np.generic)
 
+_OUTPUTS = frozenset(("probabilities", "embedding", "unknown_score"))
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -93,6 +95,13 @@ class ModelSession:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.manifest.labels)
+
+    @property
+    def output_widths(self) -> dict[str, int | None]:
+        """Of each output that a model of single images gives, the number of values per image: -1 where the file does
+        not tell it, None for one number without an axis of its own."""
+        shapes = {o.name: o.shape for o in self._session.get_outputs() if o.name in _OUTPUTS}
+        return {name: _width(shape) for name, shape in shapes.items()}
 
     @property
     def state_size(self) -> int:
@@ -228,6 +237,13 @@ class ModelSession:
             return images
         rule = self.manifest.normalization  # the layout nchw-float32 has no normalisation inside
         return np.ascontiguousarray(((images.astype(np.float32) - rule.zero_point) / rule.scale).transpose(0, 3, 1, 2))
+
+
+def _width(shape: Sequence[int | str | None]) -> int | None:
+    if len(shape) == 1:
+        return None
+    last = shape[-1]
+    return last if isinstance(last, int) else -1
 
 
 def filled_batch(images: NDArray[Rows], size: int) -> NDArray[Rows]:

@@ -56,6 +56,10 @@ class Shadow(Protocol):
             answered: the serving model's own answer, before any smoothing.
         """
 
+    @property
+    def agreement(self) -> float | None:
+        """Share of the frames on which both models agree, 0 to 1; None: there was none yet."""
+
 
 class ServedModel:
     """The models behind one name. Reading one of them is atomic; only a swap changes them.

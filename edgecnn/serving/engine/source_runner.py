@@ -76,6 +76,7 @@ class SourceRunner:
         self._decided_at: deque[float] = deque(maxlen=1000)
         self._earlier = Counters()  # of the connections before this one
         self._source: LiveSource | None = None
+        self._counting = threading.Lock()  # a total that is read between two steps would jump
         self._alive_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name=f"edgecnn-source {name}", daemon=True)
 
@@ -128,6 +129,10 @@ class SourceRunner:
         )
 
     def _counters(self) -> Counters:
+        with self._counting:
+            return self._sum_counters()
+
+    def _sum_counters(self) -> Counters:
         now = Counters() if self._source is None else self._source.counters
         before = self._earlier
         return replace(now, connections=now.connections + before.connections, dropped=now.dropped + before.dropped)
@@ -178,7 +183,8 @@ class SourceRunner:
                     elif isinstance(taken, Ended):
                         return
             finally:
-                self._earlier, self._source = self._counters(), None
+                with self._counting:
+                    self._earlier, self._source = self._sum_counters(), None
 
     def _decide(self, frame: Frame) -> None:
         self._number += 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.access import AccessRules
@@ -22,19 +23,12 @@ from edgecnn.serving.http.events import EventsEndpoint
 from edgecnn.serving.http.health import HealthEndpoints
 from edgecnn.serving.http.live import LiveEndpoints
 from edgecnn.serving.http.page import PageEndpoint
+from edgecnn.serving.http.protocols.edge_impulse import EdgeImpulseEndpoints
+from edgecnn.serving.http.protocols.inference_protocol import InferenceProtocolEndpoints
 from edgecnn.serving.http.regions import RegionsEndpoint
+from edgecnn.serving.http.security.guard import UNEXPECTED, Guard
 
 __all__ = ["make_app"]
-
-_HEADERS = {
-    b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    b"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"cache-control": b"no-store",
-    b"cross-origin-resource-policy": b"same-origin",
-    b"cross-origin-opener-policy": b"same-origin",
-}
 
 
 def make_app(service: Service, rules: AccessRules, broadcast: Broadcast, endpoints: Sequence[Endpoint] = ()) -> ASGIApp:
@@ -54,14 +48,16 @@ def make_app(service: Service, rules: AccessRules, broadcast: Broadcast, endpoin
 
     routes = [
         Route(e.path, rules.guard(e.handler, e.access), methods=[e.method])
-        for e in (*_own_endpoints(service, broadcast), *endpoints)
+        for e in (*_own_endpoints(service, broadcast, rules), *endpoints)
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _refused})
-    return _Guarded(app, rules)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _refused, Exception: _failed})
+    app.router.redirect_slashes = False  # a redirect would name the host that the client claims
+    return Guard(app, rules)
 
 
-def _own_endpoints(service: Service, broadcast: Broadcast) -> tuple[Endpoint, ...]:
+def _own_endpoints(service: Service, broadcast: Broadcast, rules: AccessRules) -> tuple[Endpoint, ...]:
     live, health, page = LiveEndpoints(service, broadcast), HealthEndpoints(service), PageEndpoint()
+    images = ImageClassifier(service, rules)
     return (
         Endpoint("/", page, "open"),
         Endpoint("/page/{file}", page, "open"),
@@ -71,34 +67,23 @@ def _own_endpoints(service: Service, broadcast: Broadcast) -> tuple[Endpoint, ..
         Endpoint("/api/sources/{source}/image", live.image, "read"),
         Endpoint("/api/sources/{source}/regions", RegionsEndpoint(service), "change", "PUT"),
         Endpoint("/api/events", EventsEndpoint(broadcast), "read"),
-        Endpoint("/api/classify", ClassifyEndpoint(service, ImageClassifier(service)), "read", "POST"),
+        Endpoint("/api/classify", ClassifyEndpoint(images), "read", "POST"),
+        *EdgeImpulseEndpoints(images).endpoints(),
+        *InferenceProtocolEndpoints(images).endpoints(),
     )
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = refusal(error.status_code, error.detail)
-    answer.headers.update(error.headers or {})
+    headers = error.headers or {}
+    reason = error.detail
+    if reason == HTTPStatus(error.status_code).phrase:  # the framework's own: of paths that nobody answers
+        allowed = headers.get("Allow")
+        reason = "no such path; docs/api.md lists them" if allowed is None else f"this path takes {allowed}"
+    answer = refusal(error.status_code, reason)
+    answer.headers.update(headers)
     return answer
 
 
-class _Guarded:
-    """Refuses foreign requests before anything looks at them, and adds the headers that a browser keeps to."""
-
-    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
-        self._app = app
-        self._rules = rules
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS.items()]
-            await send(message)
-
-        foreign = self._rules.foreign(Request(scope))
-        app = self._app if foreign is None else foreign
-        await app(scope, receive, send_with_headers)
+async def _failed(request: Request, error: Exception) -> Response:
+    return refusal(500, UNEXPECTED)  # the guard writes the error into the log

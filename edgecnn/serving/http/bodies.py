@@ -1,17 +1,22 @@
-"""Reads the body of a request within limits of size and time."""
+"""Reads the body of a request within limits of size, time and memory."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-__all__ = ["LEAST_BYTES_PER_S", "read_body", "stream_body"]
+from edgecnn.serving.settings.settings import LimitSettings
+
+__all__ = ["LEAST_BYTES_PER_S", "BodyMemory", "read_body", "stream_body"]
 
 LEAST_BYTES_PER_S = 10_000
-"""A client that sends more slowly is given up, after ``silent_s`` seconds."""
+"""A client that sends or reads more slowly is given up, after ``silent_s`` seconds."""
+
+_HELD = 2  # bodies of the largest size that are in memory at the same time
 
 
 async def stream_body(request: Request, most: int, silent_s: float) -> AsyncGenerator[bytes, None]:
@@ -23,8 +28,11 @@ async def stream_body(request: Request, most: int, silent_s: float) -> AsyncGene
         silent_s: seconds without a byte after which the client is given up.
 
     Raises:
-        HTTPException: 413, the body is too large; 408, it does not arrive; 400, the client has gone.
+        HTTPException: 413, the body is too large; 415, it is compressed; 408, it does not arrive; 400, the client has
+            gone.
     """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(415, "a compressed body is not accepted; send it as it is")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > most:
         raise HTTPException(413, _too_large(most))
@@ -40,10 +48,10 @@ async def stream_body(request: Request, most: int, silent_s: float) -> AsyncGene
             except ClientDisconnect:
                 raise HTTPException(400, "the client went away before the body had arrived") from None
         if waiting.cancelled_caught:
-            raise HTTPException(408, "the body arrives too slowly", headers={"Connection": "close"})
+            raise HTTPException(408, "the body arrives too slowly", headers=_CLOSE)
         size += len(piece)
         if size > most:
-            raise HTTPException(413, _too_large(most), headers={"Connection": "close"})
+            raise HTTPException(413, _too_large(most), headers=_CLOSE)
         if piece:
             yield piece
 
@@ -51,6 +59,46 @@ async def stream_body(request: Request, most: int, silent_s: float) -> AsyncGene
 async def read_body(request: Request, most: int, silent_s: float) -> bytes:
     """The whole body. Arguments and errors are those of :func:`stream_body`."""
     return b"".join([piece async for piece in stream_body(request, most, silent_s)])
+
+
+class BodyMemory:
+    """The bodies that all requests together hold in memory: many clients that each send a part of a large body must
+    not fill it.
+
+    Args:
+        limits: of the settings.
+    """
+
+    def __init__(self, limits: LimitSettings) -> None:
+        self._most = round(limits.body_mb * 1e6)
+        self._silent_s = limits.silent_s
+        self._held = 0
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """Gives the body in pieces; what was read counts as held until the block ends.
+
+        Raises:
+            HTTPException: 503, other bodies fill the memory; else as :func:`stream_body`.
+        """
+        held = 0
+
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            nonlocal held
+            async for piece in stream_body(request, self._most, self._silent_s):
+                held += len(piece)
+                self._held += len(piece)
+                if self._held > _HELD * self._most:
+                    raise HTTPException(503, "too many large bodies at the same time", headers={"Retry-After": "2"})
+                yield piece
+
+        try:
+            yield pieces()
+        finally:
+            self._held -= held
+
+
+_CLOSE = {"Connection": "close"}
 
 
 def _too_large(most: int) -> str:

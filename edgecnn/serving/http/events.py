@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from edgecnn.serving.http.broadcast import Broadcast
 __all__ = ["EventsEndpoint"]
 
 _SIGN_OF_LIFE_S = 5.0
+_LEAST_INTERVAL_S = 0.1  # between two sends: many decisions in one cost hardly more than one
 
 
 class EventsEndpoint:
@@ -31,5 +33,6 @@ class EventsEndpoint:
             while not self._broadcast.closed:
                 events = await client.take(_SIGN_OF_LIFE_S)
                 yield "".join(f"event: {kind}\ndata: {text}\n\n" for kind, text in events) or ": alive\n\n"
+                await asyncio.sleep(_LEAST_INTERVAL_S)
         finally:
             self._broadcast.remove(client)

@@ -12,12 +12,14 @@ from starlette.types import ASGIApp
 
 from edgecnn.errors import UsageError
 from edgecnn.serving.http.broadcast import Broadcast
-from edgecnn.serving.http.protocol import limited_protocol
+from edgecnn.serving.http.security.guard import LARGEST_HEAD
+from edgecnn.serving.http.security.protocol import limited_protocol
 from edgecnn.serving.settings.settings import LimitSettings
 
 __all__ = ["HttpServer", "listen"]
 
-_LARGEST_HEAD = 16_384  # bytes of a request's line and headers
+_SEND_BUFFER = 65_536  # bytes that the kernel keeps for a client: a silent one is noticed soon, and costs little
+_KEEP_ALIVE_S = 5
 _STOP_S = 1.0
 
 
@@ -27,6 +29,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # its connections inherit it
         listening.bind(address)
         listening.listen(128)
     except OSError as error:
@@ -47,7 +50,7 @@ class HttpServer:
     """
 
     def __init__(self, app: ASGIApp, listening: socket.socket, limits: LimitSettings, broadcast: Broadcast) -> None:
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # a warning for each malformed request fills a disk
         config = uvicorn.Config(
             app,
             http=limited_protocol(limits),
@@ -58,7 +61,8 @@ class HttpServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            h11_max_incomplete_event_size=_LARGEST_HEAD,
+            h11_max_incomplete_event_size=LARGEST_HEAD,
+            timeout_keep_alive=max(1, min(_KEEP_ALIVE_S, round(limits.request_s))),
             timeout_graceful_shutdown=1,
         )
         self._listening = listening

@@ -1,0 +1,1 @@
+"""``/metrics``: the state of the service in the text format of Prometheus."""

@@ -1,0 +1,1 @@
+"""What stands between a client and the endpoints: the limits of a connection, foreign requests, headers of answers."""
