@@ -18,7 +18,7 @@ import jinja2
 import pytest
 from serving.mqtt.listener import listening
 from serving.mqtt.mosquitto import mosquitto, needs_mosquitto
-from serving.running import TINY, running, until
+from serving.running import MODELS, TINY, ask, running, until
 
 from edgecnn.errors import UsageError
 from edgecnn.serving.engine.events import SwapChanged
@@ -152,7 +152,6 @@ def test_home_assistant_comes_back_and_gets_the_message_again(tmp_path: Path) ->
             first = listener.wait(CONFIG)
             labels = service.service.first_model.current.labels
             assert first.json["cmps"]["door.main.state"]["options"] == [*labels, UNRECOGNIZED]
-            assert "command_topic" not in first.json["cmps"]["main.update"], "nobody could accept a model"
             versions = listener.wait("edgecnn/test/models/main/update").json
             sha256 = service.service.first_model.current.sha256
             assert versions == {"installed_version": f"sha256:{sha256[:12]}", "latest_version": f"sha256:{sha256[:12]}"}
@@ -173,6 +172,26 @@ def test_without_discovery_nothing_is_announced(tmp_path: Path) -> None:
     ):
         listener.wait("edgecnn/test/door/main/state", lambda heard: heard.json["status"] == "ok")
         assert not [heard for heard in listener.heard if heard.topic.startswith("homeassistant/")]
+
+
+@needs_mosquitto
+def test_a_model_that_waits_is_accepted_by_the_update_entity(tmp_path: Path) -> None:
+    swap = {"mode": "confirm", "shadow_frames": 3}
+    with (
+        mosquitto(tmp_path / "broker") as broker,
+        running(tmp_path, sources=[FAKE], swap=swap, mqtt={"url": broker.url}) as service,
+        listening(broker.port) as listener,
+    ):
+        entity = listener.wait(CONFIG).json["cmps"]["main.update"]
+        sent = ask(f"{service.url}/api/models", body=(MODELS / "tiny.int8.onnx").read_bytes(), token=service.token)
+        assert sent.status == 202, sent.json
+        new = f"sha256:{sent.json['sha256'][:12]}"
+        listener.wait(entity["state_topic"], lambda heard: heard.json["latest_version"] == new)
+        # The command names the version that was shown, so that a later file is not accepted by mistake
+        shown = listener.wait(CONFIG, lambda heard: new in heard.json["cmps"]["main.update"]["payload_install"])
+        listener.say(entity["command_topic"], shown.json["cmps"]["main.update"]["payload_install"])
+        listener.wait(entity["state_topic"], lambda heard: heard.json["installed_version"] == new)
+        assert service.service.first_model.current.sha256 == sent.json["sha256"]
 
 
 @needs_mosquitto
