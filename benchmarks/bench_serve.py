@@ -81,7 +81,7 @@ def serve_round(
     assert process.stderr is not None
     url = ""
     for line in process.stderr:
-        if match := re.search(r"live page: (http://\S+)/#token", line):
+        if match := re.search(r"live page: (http://\S+)/", line):
             url = match[1]
             break
     threading.Thread(target=process.stderr.read, daemon=True).start()

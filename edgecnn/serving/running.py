@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edgecnn.errors import UsageError
 from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.serving.engine.service import Service
+from edgecnn.serving.free_memory import give_back_memory
 from edgecnn.serving.http.access import AccessRules, is_loopback
 from edgecnn.serving.http.app import make_app
 from edgecnn.serving.http.broadcast import Broadcast
@@ -32,6 +33,7 @@ __all__ = ["RunningService", "check_service", "run_service"]
 _LOGGED_BY_SYSTEMD = frozenset(("JOURNAL_STREAM", "NOTIFY_SOCKET"))
 _TICK_S = 1.0
 _STATUS_EVERY_S = 10.0
+_FIRST_TRIM_S, _TRIM_EVERY_S = 3.0, 60.0
 
 
 class RunningService:
@@ -169,6 +171,7 @@ def _watch(service: Service, supervisor: Supervisor, stop: _StopSignals) -> None
     """Tells the supervisor how the service is doing, until the end is asked for."""
     tick_s = min(_TICK_S, supervisor.ping_every_s or _TICK_S)
     ping_at_s = status_at_s = 0.0
+    trim_at_s = time.monotonic() + _FIRST_TRIM_S
     while not stop.wait(tick_s):
         now_s = time.monotonic()
         if supervisor.ping_every_s is not None and now_s >= ping_at_s and service.silent_s < LONGEST_SILENCE_S:
@@ -177,6 +180,9 @@ def _watch(service: Service, supervisor: Supervisor, stop: _StopSignals) -> None
         if now_s >= status_at_s:
             supervisor.status(_status_line(service))
             status_at_s = now_s + _STATUS_EVERY_S
+        if now_s >= trim_at_s:
+            give_back_memory()
+            trim_at_s = now_s + _TRIM_EVERY_S
 
 
 def _status_line(service: Service) -> str:
