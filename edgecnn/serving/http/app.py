@@ -64,7 +64,7 @@ def _own_endpoints(service: Service, broadcast: Broadcast) -> tuple[Endpoint, ..
     live, health, page = LiveEndpoints(service, broadcast), HealthEndpoints(service), PageEndpoint()
     return (
         Endpoint("/", page, "open"),
-        Endpoint("/page/{file}", page, "open"),
+        Endpoint("/page/{file:path}", page, "open"),
         Endpoint("/healthz", health.alive, "open"),
         Endpoint("/readyz", health.ready, "open"),
         Endpoint("/api/state", live.state, "read"),
