@@ -31,7 +31,7 @@ export class DecisionPanel {
 
   draw() {
     const answers = this.state.focus;
-    byId("decision").hidden = !this.state.source;
+    for (const id of ["decision", "confidence"]) byId(id).hidden = !this.state.source;
     this.drawViews();
     if (!answers) {
       setText(byId("decision-label"), this.state.source ? "no decision yet" : NONE);

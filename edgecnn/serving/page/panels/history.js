@@ -4,8 +4,11 @@ import { keyOf } from "../service/state.js";
 import { byId, setAttribute, setText } from "../widgets/elements.js";
 import { percent } from "../widgets/format.js";
 
-const SECONDS = 300;
-const LEFT = 38; // pixels, for the scale
+const SPANS_S = [60, 120, 300]; // that the chart shows: the shortest that holds all
+const SECONDS = SPANS_S.at(-1);
+const TICKS = 5; // of the time axis, or fewer
+const NARROW = 420; // pixels: every other tick has a text
+const LEFT = 44; // pixels, for the scale
 const BOTTOM = 30; // for the strip of statuses and the times
 const TOP = 6;
 const RIGHT = 8;
@@ -76,12 +79,14 @@ export class HistoryPanel {
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
     const colors = colorsOf(canvas);
-    const chart = new Chart(context, width, height, colors);
-    chart.drawScale();
     const { focus } = this.state;
     const seconds = focus ? (this.seconds.get(keyOf(focus)) ?? []) : [];
     const now = performance.now() / 1000;
-    const shown = seconds.filter((second) => second.at >= now - SECONDS);
+    const length = now - (seconds[0]?.at ?? now);
+    const span = SPANS_S.find((seconds) => seconds >= length) ?? SECONDS;
+    const shown = seconds.filter((second) => second.at >= now - span);
+    const chart = new Chart(context, width, height, colors, span);
+    chart.drawScale();
     chart.drawBand(shown, now);
     chart.drawLine(shown, now);
     chart.drawStrip(shown, now);
@@ -92,8 +97,8 @@ export class HistoryPanel {
   summarize(seconds) {
     const now = performance.now();
     if (now - this.summarizedAt < SUMMARY_MS) return;
-    this.summarizedAt = now;
     const decided = seconds.filter((second) => second.count);
+    if (decided.length) this.summarizedAt = now;
     const without = seconds.filter((second) => second.status === "no_decision" || second.status === "error").length;
     const lowest = decided.length ? Math.min(...decided.map((second) => second.lowest)) : null;
     const mean = decided.length ? decided.reduce((sum, second) => sum + second.sum / second.count, 0) / decided.length : null;
@@ -101,21 +106,22 @@ export class HistoryPanel {
       ? `mean ${percent(mean)}, lowest ${percent(lowest)}${without ? `, ${without} s without a decision` : ""}`
       : "no decision yet";
     setText(byId("history-summary"), text);
-    setAttribute(this.canvas, "aria-label", `Confidence over the last ${SECONDS / 60} minutes: ${text}`);
+    setAttribute(this.canvas, "aria-label", `Confidence over the last minutes: ${text}`);
   }
 }
 
 class Chart {
-  constructor(context, width, height, colors) {
+  constructor(context, width, height, colors, span) {
     this.context = context;
     this.width = width;
     this.height = height;
     this.colors = colors;
+    this.span = span; // seconds
     this.bottom = height - BOTTOM;
   }
 
   x(at, now) {
-    return this.width - RIGHT - ((now - at) / SECONDS) * (this.width - LEFT - RIGHT);
+    return this.width - RIGHT - ((now - at) / this.span) * (this.width - LEFT - RIGHT);
   }
 
   y(score) {
@@ -136,18 +142,21 @@ class Chart {
       context.fillText(`${100 * share} %`, LEFT - 6, Math.max(y, TOP + 4));
     }
     context.textBaseline = "alphabetic";
-    for (let minute = 0; minute <= SECONDS / 60; minute += 1) {
-      const x = Math.round(this.x(-60 * minute, 0)) + 0.5;
+    const every = this.span === SECONDS ? 60 : this.span / (TICKS - 1);
+    for (let past = 0; past <= this.span; past += every) {
+      const x = Math.round(this.x(-past, 0)) + 0.5;
       line(context, x, TOP, x, this.bottom);
-      context.textAlign = minute === 0 ? "right" : minute === SECONDS / 60 ? "left" : "center";
-      context.fillText(minute === 0 ? "now" : `−${minute} min`, minute === 0 ? x + RIGHT : x, this.height - 4);
+      const text = past === 0 ? "now" : this.span === SECONDS ? `−${past / 60} min` : `−${past} s`;
+      if (this.width < NARROW && (past / every) % 2) continue;
+      context.textAlign = past === 0 ? "right" : "center";
+      context.fillText(text, past === 0 ? x + RIGHT : x, this.height - 4);
     }
   }
 
   /** From the lowest to the highest confidence in each second. */
   drawBand(seconds, now) {
     const { context, colors } = this;
-    const step = Math.max(1, (this.width - LEFT - RIGHT) / SECONDS);
+    const step = Math.max(1, (this.width - LEFT - RIGHT) / this.span);
     context.fillStyle = colors.band;
     for (const second of seconds) {
       if (!second.count) continue;
@@ -181,7 +190,7 @@ class Chart {
   /** The worst status of each second, and ticks where the decision changed. */
   drawStrip(seconds, now) {
     const { context, colors } = this;
-    const step = Math.max(1, (this.width - LEFT - RIGHT) / SECONDS);
+    const step = Math.max(1, (this.width - LEFT - RIGHT) / this.span);
     for (const second of seconds) {
       const x = Math.max(LEFT, this.x(second.at, now));
       context.fillStyle = colors[second.status];

@@ -7,6 +7,7 @@ import { countdown, stateOf } from "./sources.js";
 
 const FRAME_MS = 100; // at most 10 images a second
 const DECISION_MS = 2000; // that an image waits for its decision
+const MOST_SKIPPED = 5; // images in a row whose decision this page has missed
 const RETRY_MS = 1000;
 
 /** A region's place in its frame as shares of the frame: `{x, y, width, height}`; null where it cannot be known. */
@@ -29,9 +30,11 @@ export class LivePanel {
   constructor(state) {
     this.state = state;
     this.stage = byId("stage");
-    this.image = byId("live-image");
+    this.image = byId("live-image"); // the one that is seen
+    this.next = this.image.nextElementSibling; // takes the next frame while the one before is seen
     this.size = { width: null, height: null };
     this.number = 0;
+    this.skipped = 0;
     this.request = null;
     this.wake = () => {};
     for (const kind of ["selected", "connection"]) state.addEventListener(kind, () => this.restart());
@@ -68,11 +71,25 @@ export class LivePanel {
     const blob = await answer.blob();
     this.number = number;
     await this.decided(source, number, signal);
-    await this.show(blob, signal);
+    if (!this.state.hasAnswers(source, number) && this.skipped < MOST_SKIPPED) {
+      this.skipped += 1;
+      return;
+    }
+    this.skipped = 0;
+    await this.load(blob, signal);
+    this.resize(source, width, height);
+    this.stage.dataset.frame = String(number);
+    this.exchange();
+    this.state.imageShown(source, number);
+    this.draw(); // in the same task, so that image and decision are painted together
+  }
+
+  resize(source, width, height) {
     this.size = { width, height };
     this.stage.style.aspectRatio = `${width} / ${height}`;
     this.stage.style.setProperty("--ratio", String(width / height));
-    this.state.imageShown(source, number);
+    const known = this.state.sources.find(({ name }) => name === source);
+    if (known) Object.assign(known, this.size);
   }
 
   /** Waits until the decision of a frame is there: the image and its decision appear together. */
@@ -93,20 +110,27 @@ export class LivePanel {
     });
   }
 
-  async show(blob, signal) {
-    const before = this.image.src;
+  /** Decodes a frame into the image that is not seen. */
+  async load(blob, signal) {
+    signal.throwIfAborted();
     const url = URL.createObjectURL(blob);
-    if (signal.aborted) {
-      URL.revokeObjectURL(url);
-      signal.throwIfAborted();
-    }
-    this.image.src = url;
-    this.image.hidden = false;
+    this.next.src = url;
     try {
-      await this.image.decode();
+      await this.next.decode();
     } finally {
-      if (before.startsWith("blob:")) URL.revokeObjectURL(before);
+      URL.revokeObjectURL(url);
     }
+    signal.throwIfAborted();
+  }
+
+  /** Shows the frame that was decoded. */
+  exchange() {
+    [this.image, this.next] = [this.next, this.image];
+    this.image.hidden = false;
+    this.next.hidden = true;
+    this.next.removeAttribute("id");
+    this.image.id = "live-image";
+    setAttribute(this.image, "alt", this.next.alt);
   }
 
   /** Begins anew: another source, a new connection, the page is visible again. */

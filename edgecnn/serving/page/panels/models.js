@@ -43,7 +43,8 @@ export class ModelsPanel {
     this.drawChoice(models);
     const focused = document.activeElement?.id;
     byId("model-list").replaceChildren(...models.map((model) => this.modelCard(model)));
-    if (focused) byId(focused)?.focus({ preventScroll: true });
+    // What had the focus is new, or has gone
+    if (focused && document.activeElement === document.body) (byId(focused) ?? byId("models-title")).focus({ preventScroll: true });
   }
 
   drawChoice(models) {
@@ -163,7 +164,7 @@ function nothing(text) {
 function facts(record) {
   const rows = [
     ["File", record.file ?? NONE],
-    ["SHA-256", element("code", { class: "hash", title: record.sha256 }, shortHash(record.sha256))],
+    ["SHA-256", element("code", { class: "hash" }, record.sha256 ?? NONE)],
     ["Precision", [record.precision, record.ep].filter(Boolean).join(", ")],
     ["Size", record.size_bytes ? bytes(record.size_bytes) : ""],
     ["Classes", record.labels ? `${record.labels.length}: ${record.labels.slice(0, 6).join(", ")}${record.labels.length > 6 ? " …" : ""}` : ""],

@@ -20,7 +20,7 @@ export class RegionEditor {
     this.state = state;
     this.layer = byId("region-layer");
     this.rows = byId("region-rows");
-    this.regions = []; // {name, place, box, row}
+    this.regions = []; // {name, place, before, roi, box, row}; roi: as the service has it, until the place changes
     this.editing = null; // name of the source
     this.open = byId("edit-regions");
     this.open.addEventListener("click", () => (this.editing === null ? this.begin() : this.end()));
@@ -37,16 +37,17 @@ export class RegionEditor {
   begin() {
     const { source } = this.state;
     if (!source) return;
+    const places = source.regions.map(({ name, roi }) => ({ name, roi, place: placeOf(roi, source) }));
     this.editing = source.name;
     this.regions = [];
     this.layer.replaceChildren();
     this.rows.replaceChildren();
-    for (const { name, roi } of source.regions) {
-      const place = placeOf(roi, source);
-      if (place) this.add(place, false, name);
-    }
+    const known = places.every(({ place }) => place !== null);
+    if (known) for (const { name, roi, place } of places) this.add(place, false, name, roi);
     this.toggle(true);
-    say(byId("region-message"), "");
+    for (const id of ["region-add", "region-save"]) byId(id).disabled = !known;
+    const unknown = "the regions are given in pixels, and the size of a frame is not known before the first one";
+    say(byId("region-message"), known ? "" : unknown, !known);
     byId("region-help").focus();
   }
 
@@ -70,8 +71,8 @@ export class RegionEditor {
   }
 
   /** Adds a region, and brings the focus to its name where a person made it. */
-  add(place, focus, name = this.freeName()) {
-    const region = { name, place: { ...place } };
+  add(place, focus, name = this.freeName(), roi = null) {
+    const region = { name, place: { ...place }, before: { ...place }, roi };
     region.box = element("div", { class: "box", tabindex: "0", role: "group", "data-testid": "region-box" }, element("span", { class: "tag" }));
     region.box.addEventListener("keydown", (event) => this.key(event, region));
     region.box.addEventListener("pointerdown", (event) => this.drag(event, region));
@@ -151,7 +152,7 @@ export class RegionEditor {
 
   /** Draws a new region from where the pointer goes down to where it goes up. */
   draw(event) {
-    if (event.target !== this.layer || event.button !== 0) return;
+    if (event.target !== this.layer || event.button !== 0 || byId("region-add").disabled) return;
     const from = this.pointOf(event);
     let region = null;
     this.follow(event, (to) => {
@@ -204,7 +205,7 @@ export class RegionEditor {
       say(byId("region-message"), wrong, true);
       return;
     }
-    const regions = this.regions.map(({ name, place }) => ({ name, roi: roiOf(place) }));
+    const regions = this.regions.map((region) => ({ name: region.name, roi: roiOf(region) }));
     try {
       await change(`/api/sources/${encodeURIComponent(this.editing)}/regions`, { method: "PUT", json: { regions } });
     } catch (error) {
@@ -259,8 +260,10 @@ function asPercent(share) {
   return String(Math.round(1000 * share) / 10);
 }
 
-/** X,Y,WIDTH,HEIGHT as fractions. Rounding down the size keeps the region within the frame. */
-function roiOf({ x, y, width, height }) {
+/** X,Y,WIDTH,HEIGHT: as it was where the place is the same, else as fractions that end within the frame. */
+function roiOf({ place, before, roi }) {
+  if (roi !== null && FIELDS.every(([key]) => place[key] === before[key])) return roi;
+  const { x, y, width, height } = place;
   const [left, top] = [x, y].map((value) => Math.round(1e4 * value));
   const right = Math.min(1e4, Math.round(1e4 * (x + width)));
   const bottom = Math.min(1e4, Math.round(1e4 * (y + height)));

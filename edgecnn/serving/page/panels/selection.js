@@ -72,7 +72,7 @@ export class Selection {
 
   key(event) {
     if (!event.target.dataset.id) return;
-    if (event.key === "a" && (event.ctrlKey || event.metaKey)) {
+    if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       this.choose(this.order);
       return;

@@ -31,10 +31,15 @@ class Answers {
     const { status, label, captured_at: at } = decision.prediction;
     if (!before || before.status !== status || before.label !== label) this.since = at;
     this.newest = decision;
-    if (decision.prediction.frame === null) return; // an outage: it belongs to no image
+    if (isOutage(decision)) return; // it belongs to no image
     this.byNumber.set(decision.number, decision);
     if (this.byNumber.size > KEPT_DECISIONS) this.byNumber.delete(this.byNumber.keys().next().value);
   }
+}
+
+/** Whether a decision says that the source is away. What stood before the first event may be one too. */
+function isOutage(decision) {
+  return decision.prediction.frame === null;
 }
 
 /** A decision that stands no more. */
@@ -106,7 +111,7 @@ export class ServiceState extends EventTarget {
       return without(newest, `stale: no frame for ${Math.round((now - newest.heardAt) / 1000)} s`);
     }
     const { source, number, shownAt } = this.image;
-    if (newest.prediction.frame === null || source !== answers.source || now - shownAt > IMAGE_MS) return newest;
+    if (isOutage(newest) || source !== answers.source || now - shownAt > IMAGE_MS) return newest;
     return answers.byNumber.get(number) ?? newest;
   }
 
@@ -116,10 +121,15 @@ export class ServiceState extends EventTarget {
     this.tell("shown");
   }
 
-  /** Whether all answers to a frame of a source are there, so that its image can be shown with them. */
+  /** Whether every model has answered a frame of a source, or a later one; an outage is an answer too. */
   isDecided(source, number) {
     const found = this.answersOf(source);
-    return found.length > 0 && found.every(({ newest }) => newest.prediction.frame === null || newest.number >= number);
+    return found.length > 0 && found.every(({ newest }) => newest.number >= number || (isOutage(newest) && !newest.initial));
+  }
+
+  /** Whether the page has heard the answers to this very frame. */
+  hasAnswers(source, number) {
+    return this.answersOf(source).every(({ newest, byNumber }) => isOutage(newest) || byNumber.has(number));
   }
 
   /** Decided frames per second of a source, over the last seconds. */
@@ -177,7 +187,7 @@ export class ServiceState extends EventTarget {
   hearDecision(decision) {
     decision.heardAt = performance.now();
     this.answersFor(decision).add(decision);
-    if (decision.prediction.frame !== null) this.countArrival(decision);
+    if (!isOutage(decision)) this.countArrival(decision);
     this.tell("decision", decision);
   }
 

@@ -1,6 +1,6 @@
 /** Questions to the person: for a confirmation, and for the token. */
 
-import { byId, element, setText } from "./elements.js";
+import { byId, setText } from "./elements.js";
 
 /** Asks once before something is done. Resolves to whether it shall be. */
 export function confirm(title, text, action, danger = false) {
@@ -41,13 +41,13 @@ function ask(dialog) {
   });
 }
 
+// No submit buttons: the Enter key in a field would press the first one
+for (const button of document.querySelectorAll("[data-closes]")) {
+  button.addEventListener("click", () => byId(button.dataset.closes).close(""));
+}
+
 /** A line that says how something went. It is read out. */
 export function say(node, text, bad = false) {
   node.classList.toggle("bad", bad);
   setText(node, text);
-}
-
-/** A line for `say`. */
-export function messageLine(id) {
-  return element("p", { id, class: "message", role: "status" });
 }
