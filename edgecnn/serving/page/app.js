@@ -46,6 +46,7 @@ state.addEventListener("state", () => {
   document.title = state.device ? `${state.device} – EdgeCNN` : "EdgeCNN";
   byId("no-source").hidden = state.sources.length > 0;
 });
+state.addEventListener("swap", readChanges); // another model may serve
 tokenChanges.addEventListener("token", drawAccess);
 addEventListener("hashchange", takeTokenFromAddress);
 byId("access").addEventListener("click", () => {
@@ -61,6 +62,11 @@ async function readAll() {
     return; // the stream ends too, and says it
   }
   await Promise.all([models.refresh(), collect.refresh()]);
+}
+
+/** Reads again what no event tells. */
+function readChanges() {
+  state.refresh(false).catch(() => {}); // where the service is away, the stream says it
 }
 
 function drawAccess() {
@@ -86,7 +92,7 @@ function tick() {
   live.drawSoon();
   decision.drawSoon();
   history.draw();
-  if (state.connected && !document.hidden && ticks % REFRESH_TICKS === 0) state.refresh(false).catch(() => {});
+  if (state.connected && !document.hidden && ticks % REFRESH_TICKS === 0) readChanges();
 }
 
 takeTokenFromAddress();

@@ -52,7 +52,8 @@ export class SourcesPanel {
     const now = stateOf(source, this.state.connected);
     setAttribute(dot, "class", `dot ${now}`);
     setText(name, source.name);
-    setText(answer, now === "live" ? this.answerOf(source) : now);
+    const wait = now === "offline" ? countdown(source) : "";
+    setText(answer, now === "live" ? this.answerOf(source) : [now, wait].filter(Boolean).join(", "));
   }
 
   answerOf(source) {
