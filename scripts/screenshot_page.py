@@ -21,9 +21,8 @@ from playwright.sync_api import Browser, sync_playwright
 from edgecnn.serving.running import RunningService
 from edgecnn.serving.settings.settings import Settings
 
-FEWER_LEVELS = np.minimum((np.arange(256) + 4) // 8 * 8, 255).astype(
-    np.uint8
-)  # the noise of a camera makes a PNG large
+NARROW = 500  # pixels: phones have finer ones
+NOISE = 5  # levels of the camera's image that are drawn as one: its noise makes a PNG large
 FILLED_S = 58  # in which the chart of the last minute fills
 SOURCES = (
     {"name": "line", "address": "fake:640x480@10"},
@@ -51,16 +50,21 @@ def main() -> None:
 
 def draw(browser: Browser, address: str, file: Path, size: tuple[int, int], scheme: str) -> None:
     """Opens the page, lets it run for a while, and draws what is seen without scrolling."""
-    page = browser.new_page(
-        viewport={"width": size[0], "height": size[1]},
-        color_scheme=scheme,
-        device_scale_factor=1 if size[0] > 500 else 2,
-    )
+    width, height = size
+    scale = 1 if width > NARROW else 2
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=scale)
     page.goto(address)
     page.locator("#live-image").wait_for()
     page.wait_for_timeout(1000 * FILLED_S)
+    area = page.locator("#stage").bounding_box()
+    assert area is not None
     shown = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
-    cv2.imwrite(str(file), FEWER_LEVELS[shown], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    left, top, right, bottom = (
+        round(scale * edge) for edge in (area["x"], area["y"], area["x"] + area["width"], area["y"] + area["height"])
+    )
+    stage = shown[top:bottom, left:right]
+    stage[:] = stage // NOISE * NOISE + NOISE // 2
+    cv2.imwrite(str(file), shown, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     print(f"{file}: {file.stat().st_size / 1e3:.0f} kB")
     page.close()
 

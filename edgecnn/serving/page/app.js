@@ -37,7 +37,9 @@ state.addEventListener("connection", () => {
   if (state.connected) readAll();
   else if (state.connection.reason === "the service needs the token" && !askedForToken) {
     askedForToken = true;
-    requestToken(hasToken() ? "The service did not accept the token. Enter the right one." : "The service needs its token.");
+    requestToken(
+      hasToken() ? "The service did not accept the token. Enter the right one." : "The service needs its token.",
+    );
   }
 });
 state.addEventListener("state", () => {

@@ -52,7 +52,6 @@ class StandIn:
             Endpoint("/api/collect/discard", self._discard, "change", "POST"),
             Endpoint("/api/collect/{id}/image", self._image, "read"),
             Endpoint("/api/collect/{id}/replay", self._replay, "change", "POST"),
-            Endpoint("/api/sources/{source}/regions", self._regions, "change", "PUT"),
         )
 
     def start(self) -> None:
@@ -162,8 +161,3 @@ class StandIn:
         said = {"status": "ok", "reason": None, "label": "square", "score": 0.97, "top": top}
         prediction = {**said, "model_sha256": SHADOW_SHA}
         return answer({"answers": [{"which": "serving", "model": "main", "prediction": prediction}]})
-
-    async def _regions(self, request: Request) -> Response:
-        given = await request.json()
-        self.asked.append((request.url.path, given))
-        return answer(given)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from mjpeg_server import MjpegCamera, jpeg, mjpeg_camera
 from page_parts import SERVING, SHADOW_SHA, StandIn
-from serving.running import TINY, ask, running, until
+from serving.running import TINY, ask, running
 from shapes import shape_image
 
 from edgecnn.manifest import LABELS_KEY, MANIFEST_KEY
@@ -100,6 +100,7 @@ def watched(shared: tuple[RunningService, MjpegCamera], monkeypatch: pytest.Monk
     """The shared service in its first state."""
     service, camera = shared
     camera.frames = CIRCLES
+    service.service.draw_regions("door", ())
     part = service._parts[0]
     assert isinstance(part, StandIn)
     vars(part).update(vars(StandIn()))
@@ -271,7 +272,7 @@ def test_the_page_says_when_the_service_is_away_and_finds_it_again(
         page = visit(service)
         page.shows("#decision-label", re.compile("circle|square"))
     page.shows("#connection", "not connected")
-    page.shows("#banner", re.compile(r"Not connected: .* (Next attempt in \d s|Trying again now)\."))
+    page.shows("#banner", re.compile(r"Not connected: .*\s+(Next attempt in \d s|Trying again now)\."))
     page.shows("#decision-label", "no decision")
     page.shows("#decision-reason", "not connected to the service")
     with running(tmp_path, sources=[source], port=port):
@@ -417,8 +418,8 @@ def test_a_region_is_made_by_keyboard_alone(watched: Watched, visit: Callable[..
     keys.press("Control+A")
     keys.type("40")
     keys.press("Enter")
-    saved = until(lambda: watched.part.asked)
-    assert saved == [("/api/sources/door/regions", {"regions": [{"name": "door-way", "roi": "0.26,0.27,0.49,0.4"}]})]
+    page.shows("#overlay .region", re.compile("^door-way(circle|square|no decision)"))
+    assert drawn(watched) == [("door-way", "0.26,0.27,0.49,0.4")]
     expect(page.page.locator("#region-form")).to_be_hidden()
     expect(page.page.locator("#edit-regions")).to_be_focused()
 
@@ -435,9 +436,15 @@ def test_a_region_is_drawn_with_the_mouse(watched: Watched, visit: Callable[...,
     mouse.move(layer["x"] + 0.5 * layer["width"], layer["y"] + 0.9 * layer["height"], steps=3)
     mouse.up()
     page.page.click("#region-save")
-    ((path, sent),) = until(lambda: watched.part.asked)
-    assert path == "/api/sources/door/regions"
-    assert [float(v) for v in sent["regions"][0]["roi"].split(",")] == pytest.approx([0.1, 0.2, 0.4, 0.7], abs=0.01)
+    expect(page.page.locator("#overlay .region")).to_be_visible()
+    ((name, roi),) = drawn(watched)
+    assert name == "region1"
+    assert [float(v) for v in roi.split(",")] == pytest.approx([0.1, 0.2, 0.4, 0.7], abs=0.01)
+
+
+def drawn(watched: Watched) -> list[tuple[str, str]]:
+    """The regions of the door now."""
+    return [(region.name, region.roi) for region in watched.service.service.regions("door")]
 
 
 def test_a_change_without_the_token_asks_for_it(watched: Watched, visit: Callable[..., Visit]) -> None:
@@ -563,7 +570,7 @@ def test_frames_are_discarded_once_confirmed_and_replayed(watched: Watched, visi
 def test_collecting_that_is_off_says_how_to_turn_it_on(watched: Watched, visit: Callable[..., Visit]) -> None:
     watched.part.collecting = False
     page = visit(watched.service)
-    page.shows("#collect-off", re.compile(r"Collecting is off.*\[collect\]"))
+    page.shows("#collect-off", re.compile(r"Collecting is off[^.]*\. To turn it on, write\s+\[collect\]"))
     expect(page.page.locator("#collect-on")).to_be_hidden()
 
 

@@ -66,7 +66,10 @@ export class CollectPanel {
     byId("known-labels").replaceChildren(...labels.map((value) => element("option", { value })));
     byId("collect-empty").hidden = this.frames.length > 0;
     byId("collect-more").hidden = this.frames.length >= total;
-    this.selection.show(groupsOf(this.frames, tile, (ids) => this.selection.add(ids)), this.frames.map(({ id }) => id));
+    this.selection.show(
+      groupsOf(this.frames, tile, (ids) => this.selection.add(ids)),
+      this.frames.map(({ id }) => id),
+    );
   }
 
   drawSources() {
@@ -98,14 +101,22 @@ export class CollectPanel {
       field.focus();
       return;
     }
-    await this.send("/api/collect/label", { ids, label }, (answer) => `${count(answer?.labelled ?? ids.length, "frame")} labelled ${label}`);
+    await this.send(
+      "/api/collect/label",
+      { ids, label },
+      (answer) => `${count(answer?.labelled ?? ids.length, "frame")} labelled ${label}`,
+    );
   }
 
   async discard() {
     const ids = [...this.selection.ids];
     const text = `${count(ids.length, "frame")} will be deleted from the device. This cannot be undone.`;
     if (!(await confirm("Discard the selected frames?", text, "Discard", true))) return;
-    await this.send("/api/collect/discard", { ids }, (answer) => `${count(answer?.discarded ?? ids.length, "frame")} discarded`);
+    await this.send(
+      "/api/collect/discard",
+      { ids },
+      (answer) => `${count(answer?.discarded ?? ids.length, "frame")} discarded`,
+    );
   }
 
   async send(path, json, done) {

@@ -54,17 +54,28 @@ export class DecisionPanel {
     const list = byId("view-list");
     list.hidden = found.length < 2;
     const severalModels = new Set(found.map((answers) => answers.model)).size > 1;
-    keepChildren(list, found.length < 2 ? [] : found, () => this.makeView(), (item, answers) => {
-      const button = item.firstElementChild;
-      const [name, answer] = button.children;
-      const { prediction } = this.state.shown(answers);
-      item.answers = answers;
-      setAttribute(button, "id", `view-${answers.view}-${answers.model}`);
-      setAttribute(button, "aria-pressed", String(answers === this.state.focus));
-      setText(name, [answers.region ?? "whole frame", severalModels ? answers.model : null].filter(Boolean).join(" · "));
-      setAttribute(answer, "class", `answer ${prediction.status}`);
-      setText(answer, prediction.label === null ? status(prediction.status) : `${prediction.label} ${percent(prediction.score)}`);
-    });
+    keepChildren(
+      list,
+      found.length < 2 ? [] : found,
+      () => this.makeView(),
+      (item, answers) => {
+        const button = item.firstElementChild;
+        const [name, answer] = button.children;
+        const { prediction } = this.state.shown(answers);
+        item.answers = answers;
+        setAttribute(button, "id", `view-${answers.view}-${answers.model}`);
+        setAttribute(button, "aria-pressed", String(answers === this.state.focus));
+        setText(
+          name,
+          [answers.region ?? "whole frame", severalModels ? answers.model : null].filter(Boolean).join(" · "),
+        );
+        setAttribute(answer, "class", `answer ${prediction.status}`);
+        setText(
+          answer,
+          prediction.label === null ? status(prediction.status) : `${prediction.label} ${percent(prediction.score)}`,
+        );
+      },
+    );
   }
 
   makeView() {

@@ -101,7 +101,9 @@ export class HistoryPanel {
     if (decided.length) this.summarizedAt = now;
     const without = seconds.filter((second) => second.status === "no_decision" || second.status === "error").length;
     const lowest = decided.length ? Math.min(...decided.map((second) => second.lowest)) : null;
-    const mean = decided.length ? decided.reduce((sum, second) => sum + second.sum / second.count, 0) / decided.length : null;
+    const mean = decided.length
+      ? decided.reduce((sum, second) => sum + second.sum / second.count, 0) / decided.length
+      : null;
     const text = decided.length
       ? `mean ${percent(mean)}, lowest ${percent(lowest)}${without ? `, ${without} s without a decision` : ""}`
       : "no decision yet";

@@ -205,11 +205,16 @@ export class LivePanel {
     const tag = node.firstElementChild;
     setText(tag.firstElementChild, region ? region.name : "");
     tag.firstElementChild.hidden = !region;
-    keepChildren(tag.lastElementChild, answers, () => element("span"), (line, found) => {
-      const { prediction } = this.state.shown(found);
-      setAttribute(line, "class", `line ${prediction.status}`);
-      setText(line, overlayText(prediction, answers.length > 1 ? found.model : null));
-    });
+    keepChildren(
+      tag.lastElementChild,
+      answers,
+      () => element("span"),
+      (line, found) => {
+        const { prediction } = this.state.shown(found);
+        setAttribute(line, "class", `line ${prediction.status}`);
+        setText(line, overlayText(prediction, answers.length > 1 ? found.model : null));
+      },
+    );
   }
 }
 

@@ -37,7 +37,13 @@ export class LogPanel {
 }
 
 function makeRow() {
-  return element("li", {}, element("span", { class: "at" }), element("span", { class: "who" }), element("span", { class: "what" }));
+  return element(
+    "li",
+    {},
+    element("span", { class: "at" }),
+    element("span", { class: "who" }),
+    element("span", { class: "what" }),
+  );
 }
 
 function described(event) {

@@ -44,7 +44,8 @@ export class ModelsPanel {
     const focused = document.activeElement?.id;
     byId("model-list").replaceChildren(...models.map((model) => this.modelCard(model)));
     // What had the focus is new, or has gone
-    if (focused && document.activeElement === document.body) (byId(focused) ?? byId("models-title")).focus({ preventScroll: true });
+    if (focused && document.activeElement === document.body)
+      (byId(focused) ?? byId("models-title")).focus({ preventScroll: true });
   }
 
   drawChoice(models) {
@@ -65,10 +66,20 @@ export class ModelsPanel {
         "div",
         { class: "slots" },
         slot("Serving", `serving-${name}`, facts(serving)),
-        slot("Shadow", `shadow-${name}`, shadow ? this.shadowOf(name, shadow) : [nothing(this.canSwap ? "No model is tried" : NONE)]),
-        slot("Previous", `previous-${name}`, previous ? [...facts(previous), this.rollbackButton(name, previous)] : [nothing("None")]),
+        slot(
+          "Shadow",
+          `shadow-${name}`,
+          shadow ? this.shadowOf(name, shadow) : [nothing(this.canSwap ? "No model is tried" : NONE)],
+        ),
+        slot(
+          "Previous",
+          `previous-${name}`,
+          previous ? [...facts(previous), this.rollbackButton(name, previous)] : [nothing("None")],
+        ),
       ),
-      last ? element("p", { class: last.state === "refused" ? "last bad" : "last", id: `last-${name}` }, lastText(last)) : null,
+      last
+        ? element("p", { class: last.state === "refused" ? "last bad" : "last", id: `last-${name}` }, lastText(last))
+        : null,
       shadow?.differing?.length ? differing(name, shadow) : null,
     );
   }
@@ -80,7 +91,11 @@ export class ModelsPanel {
     const mode = shadow.mode === "auto" ? "takes over by itself" : "waits to be accepted";
     return [
       ...facts(shadow),
-      element("p", { class: "progress-line" }, waiting ? "Waiting to be accepted" : `${shadow.frames} of ${count(shadow.wanted_frames, "frame")}`),
+      element(
+        "p",
+        { class: "progress-line" },
+        waiting ? "Waiting to be accepted" : `${shadow.frames} of ${count(shadow.wanted_frames, "frame")}`,
+      ),
       meter(shadow.frames / Math.max(1, shadow.wanted_frames), "Frames answered in the shadow"),
       element(
         "p",
@@ -91,7 +106,11 @@ export class ModelsPanel {
       element(
         "div",
         { class: "buttons" },
-        element("button", { type: "button", id: `accept-${name}`, class: "primary", onclick: () => this.accept(name, shadow) }, "Accept"),
+        element(
+          "button",
+          { type: "button", id: `accept-${name}`, class: "primary", onclick: () => this.accept(name, shadow) },
+          "Accept",
+        ),
         element("button", { type: "button", id: `reject-${name}`, onclick: () => this.reject(name, shadow) }, "Reject"),
       ),
     ];
@@ -108,17 +127,35 @@ export class ModelsPanel {
         undefined,
         "the previous model answers again",
       );
-    return element("div", { class: "buttons" }, element("button", { type: "button", id: `rollback-${name}`, onclick: roll }, "Roll back"));
+    return element(
+      "div",
+      { class: "buttons" },
+      element("button", { type: "button", id: `rollback-${name}`, onclick: roll }, "Roll back"),
+    );
   }
 
   accept(name, { id, sha256, file }) {
     const text = `${file ?? "The new model"} (${shortHash(sha256)}) takes over as ${name}, from the next frame on.`;
-    return this.act("Accept this model?", text, "Accept", `/api/models/accept?model=${encodeURIComponent(name)}`, { id }, "accepted");
+    return this.act(
+      "Accept this model?",
+      text,
+      "Accept",
+      `/api/models/accept?model=${encodeURIComponent(name)}`,
+      { id },
+      "accepted",
+    );
   }
 
   reject(name, { id, sha256, file }) {
     const text = `${file ?? "The new model"} (${shortHash(sha256)}) is dropped; ${name} stays as it is.`;
-    return this.act("Reject this model?", text, "Reject", `/api/models/reject?model=${encodeURIComponent(name)}`, { id }, "rejected");
+    return this.act(
+      "Reject this model?",
+      text,
+      "Reject",
+      `/api/models/reject?model=${encodeURIComponent(name)}`,
+      { id },
+      "rejected",
+    );
   }
 
   async act(title, text, action, path, json, done) {
@@ -167,7 +204,12 @@ function facts(record) {
     ["SHA-256", element("code", { class: "hash" }, record.sha256 ?? NONE)],
     ["Precision", [record.precision, record.ep].filter(Boolean).join(", ")],
     ["Size", record.size_bytes ? bytes(record.size_bytes) : ""],
-    ["Classes", record.labels ? `${record.labels.length}: ${record.labels.slice(0, 6).join(", ")}${record.labels.length > 6 ? " …" : ""}` : ""],
+    [
+      "Classes",
+      record.labels
+        ? `${record.labels.length}: ${record.labels.slice(0, 6).join(", ")}${record.labels.length > 6 ? " …" : ""}`
+        : "",
+    ],
     ["Loaded", record.loaded_at ? time(record.loaded_at) : ""],
   ];
   const list = element("dl", { class: "facts" });
@@ -178,7 +220,18 @@ function facts(record) {
 function meter(share, label, tone = "", mark = null) {
   const fill = element("span", { class: `fill ${tone}` });
   fill.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
-  const bar = element("div", { class: "meter", role: "meter", "aria-label": label, "aria-valuenow": Math.round(100 * share), "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
+  const bar = element(
+    "div",
+    {
+      class: "meter",
+      role: "meter",
+      "aria-label": label,
+      "aria-valuenow": Math.round(100 * share),
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+    },
+    fill,
+  );
   if (mark !== null) {
     const line = element("span", { class: "mark" });
     line.style.left = `${100 * mark}%`;
@@ -199,7 +252,14 @@ function differing(name, shadow) {
       { class: "difference" },
       path ? image(path, `Frame ${number} of ${view}`) : null,
       element("p", { class: "at" }, `${view}, frame ${number}, ${time(at)}`),
-      element("dl", { class: "versus" }, element("dt", {}, "Serving"), element("dd", {}, answerText(serving)), element("dt", {}, "Shadow"), element("dd", {}, answerText(other))),
+      element(
+        "dl",
+        { class: "versus" },
+        element("dt", {}, "Serving"),
+        element("dd", {}, answerText(serving)),
+        element("dt", {}, "Shadow"),
+        element("dd", {}, answerText(other)),
+      ),
     ),
   );
   return element(

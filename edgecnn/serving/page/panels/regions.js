@@ -7,6 +7,7 @@ import { placeOf, put } from "./live.js";
 
 const STEP = 0.01; // of the frame, for an arrow key
 const SMALLEST = 0.02; // of the frame: a smaller drawing is a click
+const KEYS = "Arrow keys move it, with Shift they change its size, Delete removes it.";
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const FIELDS = [
   ["x", "Left"],
@@ -73,7 +74,11 @@ export class RegionEditor {
   /** Adds a region, and brings the focus to its name where a person made it. */
   add(place, focus, name = this.freeName(), roi = null) {
     const region = { name, place: { ...place }, before: { ...place }, roi };
-    region.box = element("div", { class: "box", tabindex: "0", role: "group", "data-testid": "region-box" }, element("span", { class: "tag" }));
+    region.box = element(
+      "div",
+      { class: "box", tabindex: "0", role: "group", "data-testid": "region-box" },
+      element("span", { class: "tag" }),
+    );
     region.box.addEventListener("keydown", (event) => this.key(event, region));
     region.box.addEventListener("pointerdown", (event) => this.drag(event, region));
     region.row = this.rowOf(region);
@@ -102,18 +107,46 @@ export class RegionEditor {
   }
 
   rowOf(region) {
-    const name = element("input", { type: "text", value: region.name, required: true, maxlength: 64, autocomplete: "off", spellcheck: "false", "data-testid": "region-name", class: "region-name" });
+    const name = element("input", {
+      type: "text",
+      value: region.name,
+      required: true,
+      maxlength: 64,
+      autocomplete: "off",
+      spellcheck: "false",
+      "data-testid": "region-name",
+      class: "region-name",
+    });
     name.addEventListener("input", () => {
       region.name = name.value.trim();
       this.update(region);
     });
     const fields = FIELDS.map(([key, title]) => {
-      const input = element("input", { type: "number", min: "0", max: "100", step: "0.1", required: true, "data-testid": `region-${key}`, "data-key": key });
+      const input = element("input", {
+        type: "number",
+        min: "0",
+        max: "100",
+        step: "0.1",
+        required: true,
+        "data-testid": `region-${key}`,
+        "data-key": key,
+      });
       input.addEventListener("change", () => this.type(region, key, input.valueAsNumber / 100));
       return element("label", {}, element("span", {}, `${title} %`), input);
     });
-    const gone = element("button", { type: "button", class: "small", "data-testid": "region-remove", onclick: () => this.remove(region) }, "Remove");
-    return element("fieldset", { class: "region-row" }, element("legend", { class: "hidden-text" }, "Region"), element("label", { class: "wide" }, element("span", {}, "Name"), name), ...fields, gone);
+    const gone = element(
+      "button",
+      { type: "button", class: "small", "data-testid": "region-remove", onclick: () => this.remove(region) },
+      "Remove",
+    );
+    return element(
+      "fieldset",
+      { class: "region-row" },
+      element("legend", { class: "hidden-text" }, "Region"),
+      element("label", { class: "wide" }, element("span", {}, "Name"), name),
+      ...fields,
+      gone,
+    );
   }
 
   /** Writes a region's place and name into its box and its row. */
@@ -122,9 +155,11 @@ export class RegionEditor {
     put(region.box, region.place);
     setText(region.box.firstElementChild, region.name);
     const [left, top, wide, high] = [x, y, width, height].map(asPercent);
-    region.box.setAttribute("aria-label", `Region ${region.name}: left ${left} %, top ${top} %, ${wide} % wide, ${high} % high. Arrow keys move it, with Shift they change its size, Delete removes it.`);
+    const where = `left ${left} %, top ${top} %, ${wide} % wide, ${high} % high`;
+    region.box.setAttribute("aria-label", `Region ${region.name}: ${where}. ${KEYS}`);
     setText(region.row.querySelector("legend"), `Region ${region.name}`);
-    for (const input of region.row.querySelectorAll("[data-key]")) input.value = asPercent(region.place[input.dataset.key]);
+    for (const input of region.row.querySelectorAll("[data-key]"))
+      input.value = asPercent(region.place[input.dataset.key]);
   }
 
   type(region, key, value) {
@@ -155,13 +190,17 @@ export class RegionEditor {
     if (event.target !== this.layer || event.button !== 0 || byId("region-add").disabled) return;
     const from = this.pointOf(event);
     let region = null;
-    this.follow(event, (to) => {
-      const place = between(from, to);
-      if (region === null && place.width < SMALLEST && place.height < SMALLEST) return;
-      region ??= this.add(place, false);
-      region.place = within(place);
-      this.update(region);
-    }, () => region?.row.querySelector("input").select());
+    this.follow(
+      event,
+      (to) => {
+        const place = between(from, to);
+        if (region === null && place.width < SMALLEST && place.height < SMALLEST) return;
+        region ??= this.add(place, false);
+        region.place = within(place);
+        this.update(region);
+      },
+      () => region?.row.querySelector("input").select(),
+    );
   }
 
   /** Moves a region with the pointer; by its lower right corner, changes its size. */
@@ -174,7 +213,9 @@ export class RegionEditor {
     const sizing = box.right - event.clientX < 18 && box.bottom - event.clientY < 18;
     this.follow(event, (to) => {
       const [dx, dy] = [to.x - from.x, to.y - from.y];
-      region.place = sizing ? within({ ...before, width: before.width + dx, height: before.height + dy }) : moved(before, dx, dy);
+      region.place = sizing
+        ? within({ ...before, width: before.width + dx, height: before.height + dy })
+        : moved(before, dx, dy);
       this.update(region);
     });
   }

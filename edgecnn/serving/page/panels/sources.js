@@ -21,15 +21,28 @@ export class SourcesPanel {
   constructor(state) {
     this.state = state;
     this.list = byId("source-list");
-    state.addEventListener("state", () => this.draw());
-    state.addEventListener("selected", () => this.draw());
+    for (const kind of ["state", "selected", "log"]) state.addEventListener(kind, () => this.drawSoon());
+  }
+
+  drawSoon() {
+    if (this.drawing) return;
+    this.drawing = true;
+    requestAnimationFrame(() => {
+      this.drawing = false;
+      this.draw();
+    });
   }
 
   draw() {
     const { sources } = this.state;
     byId("sources").hidden = sources.length < 2;
     if (sources.length < 2) return;
-    keepChildren(this.list, sources, () => this.make(), (item, source) => this.update(item, source));
+    keepChildren(
+      this.list,
+      sources,
+      () => this.make(),
+      (item, source) => this.update(item, source),
+    );
   }
 
   make() {
@@ -60,7 +73,8 @@ export class SourcesPanel {
     const answers = this.state.answersOf(source.name);
     if (!answers.length) return "";
     const { prediction } = this.state.shown(answers[0]);
-    const first = prediction.label === null ? status(prediction.status) : `${prediction.label} ${percent(prediction.score)}`;
+    const first =
+      prediction.label === null ? status(prediction.status) : `${prediction.label} ${percent(prediction.score)}`;
     return answers.length > 1 ? `${first} +${answers.length - 1}` : first;
   }
 }

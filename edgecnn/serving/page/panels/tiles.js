@@ -25,7 +25,16 @@ export function groupsOf(frames, make, choose) {
         "div",
         { class: "group-head" },
         element("span", {}, count(members.length, "near-duplicate")),
-        element("button", { type: "button", class: "small", "data-testid": "select-group", onclick: () => choose(members.map(({ id }) => id)) }, "Select all"),
+        element(
+          "button",
+          {
+            type: "button",
+            class: "small",
+            "data-testid": "select-group",
+            onclick: () => choose(members.map(({ id }) => id)),
+          },
+          "Select all",
+        ),
       ),
       element("div", { class: "tiles" }, ...members.map((frame, at) => make(frame, at > 0))),
     );

@@ -17,7 +17,10 @@ export class EventStream {
     this.heard = heard;
     this.connection = connection;
     this.endWait = () => {};
-    for (const [target, kind] of [[window, "online"], [tokenChanges, "token"]]) {
+    for (const [target, kind] of [
+      [window, "online"],
+      [tokenChanges, "token"],
+    ]) {
       target.addEventListener(kind, () => this.retry());
     }
   }

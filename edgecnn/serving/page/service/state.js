@@ -124,7 +124,9 @@ export class ServiceState extends EventTarget {
   /** Whether every model has answered a frame of a source, or a later one; an outage is an answer too. */
   isDecided(source, number) {
     const found = this.answersOf(source);
-    return found.length > 0 && found.every(({ newest }) => newest.number >= number || (isOutage(newest) && !newest.initial));
+    return (
+      found.length > 0 && found.every(({ newest }) => newest.number >= number || (isOutage(newest) && !newest.initial))
+    );
   }
 
   /** Whether the page has heard the answers to this very frame. */
@@ -134,9 +136,10 @@ export class ServiceState extends EventTarget {
 
   /** Decided frames per second of a source, over the last seconds. */
   rate(source) {
-    const times = this.arrivals.get(source)?.times ?? [];
+    const { times, begun } = this.arrivals.get(source) ?? { times: [], begun: 0 };
     const now = performance.now();
-    return times.filter((at) => at > now - RATE_MS).length / (RATE_MS / 1000);
+    const window = Math.max(1000, Math.min(RATE_MS, now - begun));
+    return times.filter((at) => at > now - window).length / (window / 1000);
   }
 
   /** Reads everything from the service. With `anew`, the events too. */
@@ -232,7 +235,7 @@ export class ServiceState extends EventTarget {
   }
 
   countArrival(decision) {
-    const seen = this.arrivals.get(decision.source) ?? { number: 0, times: [] };
+    const seen = this.arrivals.get(decision.source) ?? { number: 0, times: [], begun: decision.heardAt };
     this.arrivals.set(decision.source, seen);
     if (decision.number === seen.number) return; // another view of the same frame
     seen.number = decision.number;
