@@ -63,7 +63,7 @@ def draw(browser: Browser, address: str, file: Path, size: tuple[int, int], sche
         round(scale * edge) for edge in (area["x"], area["y"], area["x"] + area["width"], area["y"] + area["height"])
     )
     stage = shown[top:bottom, left:right]
-    stage[:] = stage // NOISE * NOISE + NOISE // 2
+    stage[:] = stage // NOISE * NOISE
     cv2.imwrite(str(file), shown, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     print(f"{file}: {file.stat().st_size / 1e3:.0f} kB")
     page.close()
