@@ -56,6 +56,11 @@ class Visit:
             if f"Failed to load resource: {reported}" not in fault and f"status of {reported}" not in fault
         ]
 
+    def live(self) -> None:
+        """Waits for an image with a decision."""
+        expect(self.page.locator("#live-image")).to_be_visible(timeout=10_000)
+        self.shows("#decision-label", re.compile("^(circle|square)$"))
+
     def shows(self, selector: str, text: str | re.Pattern[str], limit_s: float = 10) -> None:
         expect(self.page.locator(selector)).to_have_text(text, timeout=1000 * limit_s)
 
@@ -170,7 +175,7 @@ def test_image_and_decision_are_of_the_same_frame(watched: Watched, visit: Calla
         image[:6, :6] = 255
     watched.camera.frames = [frame for pair in zip(map(jpeg, bright), SQUARES, strict=True) for frame in pair]
     page = visit(watched.service)
-    page.shows("#decision-label", re.compile("circle|square"))
+    page.live()
     seen = page.page.evaluate("""async () => {
         const canvas = document.createElement('canvas').getContext('2d');
         const seen = new Map();
@@ -192,7 +197,7 @@ def test_the_page_asks_for_ten_images_a_second_at_most(watched: Watched, visit: 
     watched.camera.fps = 50
     try:
         page = visit(watched.service)
-        page.shows("#decision-label", "circle")
+        page.live()
         asked = []
         page.page.on("request", lambda request: "/image?" in request.url and asked.append(request.url))
         page.page.wait_for_timeout(1000)
@@ -305,6 +310,7 @@ def test_regions_and_sources_have_their_own_decisions(
     sources = [{"name": "door", "address": address, "regions": halves}, {"name": "yard", "address": address}]
     with running(tmp_path, sources=sources) as service:
         page = visit(service)
+        page.live()
         for name in ("left", "right"):
             page.shows(f"#view-door\\.{name}-main", re.compile(rf"{name}\s*(circle|square)"))
         boxes = page.page.locator("#overlay .region")
@@ -324,7 +330,7 @@ def test_text_has_contrast_in_light_and_dark(watched: Watched, visit: Callable[.
     watched.part.collect(6, 3)
     watched.part.try_model()
     page = visit(watched.service)
-    page.shows("#decision-label", "circle")
+    page.live()
     page.page.click("[data-id=f1]")
     page.page.click("#edit-regions")
     page.page.click("#region-add")
@@ -367,7 +373,7 @@ def test_a_phone_needs_no_scrolling_to_the_side(watched: Watched, visit: Callabl
     watched.part.frames[0]["given_label"] = "a-label-without-any-place-to-break-" * 4
     watched.part.try_model()
     page = visit(watched.service, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    page.shows("#decision-label", "circle")
+    page.live()
     page.page.click("#edit-regions")
     page.page.click("#region-add")
     assert page.page.evaluate("document.documentElement.scrollWidth") == 360
@@ -403,7 +409,7 @@ def test_everything_is_reached_by_the_tab_key_and_seen(watched: Watched, visit: 
 
 def test_a_region_is_made_by_keyboard_alone(watched: Watched, visit: Callable[..., Visit]) -> None:
     page = visit(watched.service)
-    page.shows("#decision-label", "circle")
+    page.live()
     keys = page.page.keyboard
     page.page.focus("#edit-regions")
     keys.press("Enter")
@@ -427,7 +433,7 @@ def test_a_region_is_made_by_keyboard_alone(watched: Watched, visit: Callable[..
 
 def test_a_region_is_drawn_with_the_mouse(watched: Watched, visit: Callable[..., Visit]) -> None:
     page = visit(watched.service)
-    page.shows("#decision-label", "circle")
+    page.live()
     page.page.click("#edit-regions")
     layer = page.page.locator("#region-layer").bounding_box()
     assert layer is not None
