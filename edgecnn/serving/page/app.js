@@ -93,7 +93,7 @@ function tick() {
   sources.draw();
   live.drawSoon();
   decision.drawSoon();
-  history.draw();
+  history.tick();
   if (state.connected && !document.hidden && ticks % REFRESH_TICKS === 0) readChanges();
 }
 

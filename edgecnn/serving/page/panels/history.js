@@ -58,8 +58,21 @@ export class HistoryPanel {
   }
 
   add(decision) {
-    if (decision.initial) return;
-    const key = keyOf(decision);
+    if (!decision.initial) this.addTo(keyOf(decision), decision);
+  }
+
+  /** Called each second. An outage is heard of at each attempt only: the seconds between have no decision either. */
+  tick() {
+    if (this.state.connected) {
+      for (const [key, answers] of this.state.answers) {
+        const { prediction } = this.state.shown(answers);
+        if (prediction.status === "no_decision") this.addTo(key, { prediction, changed: false });
+      }
+    }
+    this.draw();
+  }
+
+  addTo(key, decision) {
     if (!this.seconds.has(key)) this.seconds.set(key, []);
     const seconds = this.seconds.get(key);
     const at = Math.floor(performance.now() / 1000);
