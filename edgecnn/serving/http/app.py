@@ -60,7 +60,7 @@ def _own_endpoints(service: Service, broadcast: Broadcast, rules: AccessRules) -
     images = ImageClassifier(service, rules)
     return (
         Endpoint("/", page, "open"),
-        Endpoint("/page/{file}", page, "open"),
+        Endpoint("/page/{file:path}", page, "open"),
         Endpoint("/healthz", health.alive, "open"),
         Endpoint("/readyz", health.ready, "open"),
         Endpoint("/api/state", live.state, "read"),
