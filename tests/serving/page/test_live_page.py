@@ -86,7 +86,7 @@ def browser() -> Iterator[playwright.Browser]:
 def parts() -> Iterator[Callable[[StandIn], None]]:
     """Sets what stands in for the parts of services that start from now on."""
     with pytest.MonkeyPatch.context() as patch:
-        yield lambda part: patch.setattr("edgecnn.serving.running.make_parts", lambda service, folder: (part,))
+        yield lambda part: patch.setattr("edgecnn.serving.running.make_parts", lambda *_: (part,))
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +299,7 @@ def test_the_address_of_a_camera_is_shown_without_its_password(
         page.shows("#fact-address", re.compile("127.0.0.1"))
         page.shows("#source-state", "live")
         assert "canary" not in page.page.content()
+        page.page.close()  # it would report that the service is away
 
 
 def test_regions_and_sources_have_their_own_decisions(

@@ -1,0 +1,108 @@
+"""The live page in a real Chromium, with the parts of the service that swap models and collect frames."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from mjpeg_server import mjpeg_camera
+from serving.running import MODELS, ask, running, until
+
+from edgecnn.data.image_folder import scan_folder
+from edgecnn.serving.running import RunningService
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need Chromium")
+
+expect = playwright.expect
+FAKE = {"name": "door", "address": "fake:320x240@20"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    with playwright.sync_playwright() as found:
+        browser = found.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: playwright.Browser, service: RunningService) -> Iterator[playwright.Page]:
+    """The page of a service. At its end it had no error and no dialog."""
+    faults: list[str] = []
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"{service.url}/#token={service.token}")
+    expect(page.locator("#live-image")).to_be_visible(timeout=15_000)
+    yield page
+    page.close()
+    assert faults == []
+
+
+def test_a_new_model_is_uploaded_takes_over_and_is_rolled_back(browser: playwright.Browser, tmp_path: Path) -> None:
+    swap = {"mode": "confirm", "shadow_frames": 5}
+    with running(tmp_path, sources=[FAKE], swap=swap) as service, opened(browser, service) as page:
+        old = service.service.first_model.current.sha256
+        expect(page.locator("#fact-hash")).to_have_text(old[:12])
+        page.set_input_files("#upload-file", MODELS / "tiny.int8.onnx")
+        page.click("#confirm-ok")
+        expect(page.locator("#shadow-main")).to_have_text(re.compile("Agreement"), timeout=15_000)
+        expect(page.locator("#accept-main")).to_be_enabled(timeout=15_000)
+        page.click("#accept-main")
+        page.click("#confirm-ok")
+        until(lambda: service.service.first_model.current.sha256 != old)
+        new = service.service.first_model.current.sha256
+        expect(page.locator("#fact-hash")).to_have_text(new[:12], timeout=15_000)
+        expect(page.locator("#serving-main code")).to_have_text(new)
+        page.click("#rollback-main")
+        page.click("#confirm-ok")
+        expect(page.locator("#fact-hash")).to_have_text(old[:12], timeout=15_000)
+
+
+def test_twenty_collected_frames_are_labelled_in_the_grid(browser: playwright.Browser, tmp_path: Path) -> None:
+    collect = {"dir": tmp_path / "frames", "min_interval_s": 0, "uncertain_below": 1.0, "when": ["uncertain"]}
+    with mjpeg_camera(20) as camera:
+        source = {"name": "door", "address": camera.url}
+        with running(tmp_path, sources=[source], collect=collect) as service:
+            until(lambda: ask(f"{service.url}/api/collect").json["total"] >= 20)
+            camera.set_fault("closed")  # no further frames come while they are labelled
+            until(lambda: not service.service.sources["door"].status().up)
+            camera.set_fault(None)
+            with opened(browser, service) as page:
+                camera.set_fault("closed")
+                page.locator("#frames").scroll_into_view_if_needed()
+                expect(page.get_by_test_id("frame").nth(19)).to_be_visible(timeout=15_000)
+                page.get_by_test_id("frame").nth(0).click()
+                page.get_by_test_id("frame").nth(19).click(modifiers=["Shift"])
+                expect(page.locator("#selected-count")).to_have_text("20 selected")
+                page.fill("#label-field", "circle")
+                page.keyboard.press("Enter")
+                expect(page.locator("#collect-message")).to_have_text(
+                    re.compile("20 frames labelled circle"), timeout=15_000
+                )
+    labelled = scan_folder(tmp_path / "frames" / "labelled")
+    assert labelled.class_names == ("circle",)
+    assert len(labelled.images) == 20
+
+
+def test_a_region_is_drawn_and_classified_by_itself(browser: playwright.Browser, tmp_path: Path) -> None:
+    with running(tmp_path, sources=[FAKE]) as service, opened(browser, service) as page:
+        page.click("#edit-regions")
+        box = page.locator("#region-layer").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.75 * box["height"], steps=4)
+        page.mouse.up()
+        page.get_by_test_id("region-name").first.fill("gate")
+        page.click("#region-save")
+        until(lambda: [s["view"] for s in ask(f"{service.url}/api/state").json["states"]] == ["door.gate"])
+        x, y, width, height = map(float, service.service.regions("door")[0].roi.split(","))
+        assert (x, y, width, height) == pytest.approx((0.25, 0.25, 0.5, 0.5), abs=0.02)
+        expect(page.locator("#overlay .region")).to_have_text(re.compile("gate"), timeout=15_000)
