@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 __all__ = ["as_json"]
+
+_PLAIN = frozenset((str, int, bool, type(None)))
 
 
 def as_json(value: Any) -> Any:
@@ -16,12 +19,31 @@ def as_json(value: Any) -> Any:
 
     Dataclasses as objects (a trailing underscore in a name only avoids a keyword), no NaN, paths as text.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name.rstrip("_"): as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    kind = type(value)  # most values are plain: a service converts every decision of every camera
+    if kind in _PLAIN:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if names := _field_names(kind):  # type: ignore[arg-type]  # types are hashable
+        return {key: as_json(getattr(value, name)) for name, key in names}
+    return _other(value)
+
+
+def _other(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [as_json(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {}  # it has no field
     return str(value) if isinstance(value, Path) else value
+
+
+@cache
+def _field_names(kind: type) -> tuple[tuple[str, str], ...]:
+    """Of a dataclass: the names of its fields, and their keys; empty: it is none."""
+    if not dataclasses.is_dataclass(kind):
+        return ()
+    return tuple((field.name, field.name.rstrip("_")) for field in dataclasses.fields(kind))
