@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import UsageError
 from edgecnn.preprocess import ColorOrder, Image
 
-__all__ = ["SIDE", "ViewLearner", "read_reference", "small_grey", "write_reference"]
+__all__ = ["SIDE", "ViewLearner", "read_reference", "shifted_reference", "small_grey", "write_reference"]
 
 SIDE = 160
 """Pixels of the longer side of a reference."""
@@ -58,6 +58,22 @@ def read_reference(text: object) -> NDArray[np.uint8]:
     if grey is None:
         raise UsageError("a reference view is a damaged PNG image")
     return cast("NDArray[np.uint8]", grey)
+
+
+def shifted_reference(text: str, dx_share: float, dy_share: float) -> str:
+    """The reference of a view that moved and stays so. What came into view with the movement is left even, so that it
+    is not compared.
+
+    Args:
+        text: of the reference.
+        dx_share: how far the view moved to the right, as a share of its width.
+        dy_share: how far it moved down, as a share of its height.
+    """
+    grey = read_reference(text)
+    height, width = grey.shape
+    move = np.array([[1, 0, dx_share * width], [0, 1, dy_share * height]])
+    moved = cv2.warpAffine(grey, move, (width, height), borderMode=cv2.BORDER_CONSTANT, borderValue=float(grey.mean()))
+    return write_reference(cast("NDArray[np.uint8]", moved))
 
 
 class ViewLearner:

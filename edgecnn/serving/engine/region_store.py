@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,11 +20,20 @@ from edgecnn.serving.engine.view import View
 from edgecnn.serving.settings.names import check_unique
 from edgecnn.serving.settings.settings import RegionSettings, SourceSettings
 
-__all__ = ["RegionStore", "views_of"]
+__all__ = ["RegionStore", "ViewMove", "views_of"]
 
 log = logging.getLogger("edgecnn")
 
 _MOST = 32  # regions of a source: each costs an inference a frame
+
+
+@dataclass(frozen=True)
+class ViewMove:
+    """A move of a camera's view that somebody has accepted."""
+
+    dx_share: float  # to the right, as a share of the frame's width
+    dy_share: float  # down, as a share of its height
+    references: str = ""  # hash of the references that it is measured against; new ones begin at 0
 
 
 class RegionStore:
@@ -60,8 +71,37 @@ class RegionStore:
         except ValueError as error:
             raise UsageError(str(error)) from None
         views_of(source.name, regions)
+        before = self._drawn.get(source.name)
+        self._write(source.name, _Drawn(tuple(regions), source.regions, None if before is None else before.moved))
+
+    def realign(
+        self, source: SourceSettings, regions: Sequence[RegionSettings], references: Sequence[str], move: ViewMove
+    ) -> None:
+        """Replaces the regions of a source by those that follow its camera.
+
+        Args:
+            source: the source.
+            regions: where they are now.
+            references: of the view before any move.
+            move: how far the camera's view has moved since the last time.
+
+        Raises:
+            OutputError: they cannot be written. The old ones stay.
+        """
+        before = self.move(source, references)
+        moved = ViewMove(before.dx_share + move.dx_share, before.dy_share + move.dy_share, _digest(references))
+        self._write(source.name, _Drawn(tuple(regions), source.regions, moved))
+
+    def move(self, source: SourceSettings, references: Sequence[str]) -> ViewMove:
+        """How far a source's view has moved from these references, as somebody has accepted it."""
+        drawn = self._drawn.get(source.name)
+        if drawn is None or drawn.moved is None or drawn.moved.references != _digest(references):
+            return ViewMove(0.0, 0.0)
+        return drawn.moved
+
+    def _write(self, source: str, entry: _Drawn) -> None:
         with self._lock:
-            drawn = {**self._drawn, source.name: _Drawn(tuple(regions), source.regions)}
+            drawn = {**self._drawn, source: entry}
             write_text(self._path, json.dumps({name: entry.record() for name, entry in drawn.items()}, indent=2) + "\n")
             self._drawn = drawn
 
@@ -81,19 +121,27 @@ class _Drawn:
 
     regions: tuple[RegionSettings, ...]
     replaced: tuple[RegionSettings, ...]
+    moved: ViewMove | None  # None: the camera was never realigned
 
     @classmethod
-    def of(cls, entry: dict[str, list[dict[str, str]]]) -> _Drawn:
+    def of(cls, entry: dict[str, Any]) -> _Drawn:
+        moved = entry.get("moved")
         return cls(
             tuple(RegionSettings.model_validate(region) for region in entry["regions"]),
             tuple(RegionSettings.model_validate(region) for region in entry["replaced"]),
+            None if moved is None else ViewMove(moved["dx_share"], moved["dy_share"], moved["references"]),
         )
 
-    def record(self) -> dict[str, list[dict[str, str]]]:
+    def record(self) -> dict[str, Any]:
         return {
             "regions": [region.model_dump() for region in self.regions],
             "replaced": [region.model_dump() for region in self.replaced],
+            "moved": None if self.moved is None else asdict(self.moved),
         }
+
+
+def _digest(references: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(references).encode()).hexdigest()
 
 
 def views_of(source: str, regions: Sequence[RegionSettings]) -> tuple[View, ...]:

@@ -9,19 +9,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.errors import InputNotFoundError, SourceError
+from edgecnn.errors import ImageError, InputNotFoundError, SourceError, UsageError
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
+from edgecnn.runtime.frame_quality.view_check import ViewShift
+from edgecnn.runtime.frame_quality.view_reference import shifted_reference
 from edgecnn.runtime.smoothing.smoother import read_smoothing
 from edgecnn.runtime.sources.address import Address, parse_address
 from edgecnn.runtime.sources.capture.live_options import LiveOptions
+from edgecnn.runtime.streaming.region import Region
 from edgecnn.serving.engine.events import Decided, Event
 from edgecnn.serving.engine.hub import Hub
 from edgecnn.serving.engine.latest import LatestDecisions
 from edgecnn.serving.engine.opening import open_served
-from edgecnn.serving.engine.region_store import RegionStore, views_of
+from edgecnn.serving.engine.region_store import RegionStore, ViewMove, views_of
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.source_runner import SourceRunner
-from edgecnn.serving.engine.view import ViewDecisions
+from edgecnn.serving.engine.source_views import SourceViews
 from edgecnn.serving.settings.settings import RegionSettings, Settings, SourceSettings
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ __all__ = ["Service", "read_address"]
 
 _LOGGED = 200  # events that the page's log shows
 _STOP_S = 2.0
+_MOST_DEGREES = 1.0  # by which a camera may be turned where its regions are realigned
 
 
 class Service:
@@ -130,12 +134,40 @@ class Service:
         self._regions.draw(settings, regions)
         self.sources[source].see(self._views(settings))
 
-    def _views(self, source: SourceSettings) -> list[ViewDecisions]:
+    def realign(self, source: str) -> ViewShift:
+        """Accepts where a camera looks now: its regions and its references follow the shift that was measured.
+
+        Raises:
+            UsageError: no shift was measured, the camera was turned, or a region would leave the frame.
+            OutputError: the regions cannot be written to disk. The old ones stay.
+        """
+        settings, status = self.source_settings(source), self.sources[source].status()
+        shift, width, height = status.view_shift, status.width, status.height
+        if shift is None or width is None or height is None:
+            raise UsageError(
+                f"source '{source}': no shift was measured; give it `health` with a reference of the view, and check "
+                "that the camera still shows it"
+            )
+        if abs(shift.angle_degrees) >= _MOST_DEGREES:
+            raise UsageError(
+                f"source '{source}': the camera was turned by {shift.angle_degrees:.1f} degrees, and regions cannot be "
+                "turned; draw them again, and learn the view with `edgecnn health`"
+            )
+        regions = [_moved(region, shift, height, width) for region in self.regions(source)]
+        move = ViewMove(shift.dx_px / width, shift.dy_px / height)
+        self._regions.realign(settings, regions, _health(settings).references, move)
+        self.sources[source].see(self._views(settings))
+        return shift
+
+    def _views(self, source: SourceSettings) -> SourceViews:
         models = [self.models[name] for name in source.models or tuple(self.models)]
-        health = FrameQualityThresholds() if source.health is None else FrameQualityThresholds.load(source.health)
+        health = _health(source)
+        move = self._regions.move(source, health.references)
+        if move.dx_share or move.dy_share:
+            moved = (shifted_reference(text, move.dx_share, move.dy_share) for text in health.references)
+            health = health.with_references(*moved)
         smoothing = None if source.smoothing is None else read_smoothing(source.smoothing)
-        views = views_of(source.name, self._regions.regions(source))
-        return [ViewDecisions(view, models, health, smoothing) for view in views]
+        return SourceViews(views_of(source.name, self._regions.regions(source)), models, health, smoothing)
 
     def _runner(self, source: SourceSettings, address: Address) -> SourceRunner:
         options = LiveOptions(
@@ -144,6 +176,19 @@ class Service:
             max_pixels=round(self.settings.limits.megapixels * 1e6),
         )
         return SourceRunner(source.name, address, options, self._views(source), self.hub)
+
+
+def _health(source: SourceSettings) -> FrameQualityThresholds:
+    return FrameQualityThresholds() if source.health is None else FrameQualityThresholds.load(source.health)
+
+
+def _moved(region: RegionSettings, shift: ViewShift, height: int, width: int) -> RegionSettings:
+    """Raises :class:`UsageError` where the region would leave the frame."""
+    try:
+        roi = str(Region.parse(region.roi).shifted(shift.dx_px, shift.dy_px, height, width))
+    except ImageError as error:
+        raise UsageError(str(error)) from None
+    return RegionSettings(name=region.name, roi=roi)
 
 
 def read_address(source: SourceSettings) -> Address:

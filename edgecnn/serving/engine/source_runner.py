@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from edgecnn.errors import EdgeCNNError
+from edgecnn.runtime.frame_quality.view_check import ViewShift
 from edgecnn.runtime.sources.address import Address
 from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.runtime.sources.capture.live import LiveSource
@@ -18,7 +19,7 @@ from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 from edgecnn.serving.engine.events import Decided, SourceChanged, ViewsChanged
 from edgecnn.serving.engine.hub import Hub
 from edgecnn.serving.engine.newest_image import NewestImage
-from edgecnn.serving.engine.view import ViewDecisions
+from edgecnn.serving.engine.source_views import SourceViews
 
 __all__ = ["SourceRunner", "SourceStatus"]
 
@@ -44,6 +45,7 @@ class SourceStatus:
     fps: float  # decided frames per second, over the last seconds
     width: int | None  # of its frames, pixels
     height: int | None
+    view_shift: ViewShift | None  # how the camera's view lies against its reference; None: without one, or not found
 
 
 class SourceRunner:
@@ -53,18 +55,16 @@ class SourceRunner:
         name: of the source, in output.
         address: of the source.
         options: timeouts and frame options.
-        views: decide on its frames, in order.
+        views: decide on its frames.
         hub: hears of decisions and of the source's state.
     """
 
-    def __init__(
-        self, name: str, address: Address, options: LiveOptions, views: Sequence[ViewDecisions], hub: Hub
-    ) -> None:
+    def __init__(self, name: str, address: Address, options: LiveOptions, views: SourceViews, hub: Hub) -> None:
         self.name = name
         self.image = NewestImage()
         self._address = address
         self._options = options
-        self._views = tuple(views)
+        self._views = views
         self._next_views = self._views  # what another thread asks for; this source's own thread takes it
         self._hub = hub
         self._stopping = threading.Event()
@@ -95,9 +95,9 @@ class SourceRunner:
         """Waits for the end."""
         self._thread.join(timeout_s)
 
-    def see(self, views: Sequence[ViewDecisions]) -> None:
+    def see(self, views: SourceViews) -> None:
         """Replaces the views, from the next frame on."""
-        self._next_views = tuple(views)
+        self._next_views = views
 
     @property
     def silent_s(self) -> float:
@@ -107,7 +107,7 @@ class SourceRunner:
     @property
     def view_names(self) -> tuple[str, ...]:
         """Names of its views."""
-        return tuple(view.view.name for view in self._views)
+        return self._views.names
 
     def status(self) -> SourceStatus:
         """How it is doing now."""
@@ -126,6 +126,7 @@ class SourceRunner:
             fps=recent / _RATE_S,
             width=None if frame is None else frame.image.shape[1],
             height=None if frame is None else frame.image.shape[0],
+            view_shift=self._views.shift,
         )
 
     def _counters(self) -> Counters:
@@ -152,10 +153,9 @@ class SourceRunner:
                 reason = f"unexpected error: {type(error).__name__}"
             if self._stopping.is_set():
                 return
+            reason = self._address.hide(reason)
             if self._up or not self._known:  # once an outage: a camera may be off for weeks
-                log.warning(
-                    "%s: offline: %s; it is opened again until it is back", self.name, self._address.hide(reason)
-                )
+                log.warning("%s: offline: %s; it is opened again until it is back", self.name, reason)
             wait_s = _FIRST_WAIT_S if self._number > number else min(2 * wait_s, _LONGEST_WAIT_S)
             self._offline(Outage(self.name, reason, wait_s, now_rfc3339()))
             self._wait(wait_s)
@@ -190,13 +190,12 @@ class SourceRunner:
         self._number += 1
         self.image.put(frame, self._number)
         if not self._up:
-            first, self._up, self._known, self._reason = not self._up, True, True, None
+            self._up, self._known, self._reason = True, True, None
             self._hub.publish(
-                SourceChanged(self.name, up=True, reason=None, retry_in_s=None, at=now_rfc3339(), first=first)
+                SourceChanged(self.name, up=True, reason=None, retry_in_s=None, at=now_rfc3339(), first=True)
             )
         self._take_next_views()
-        for view in self._views:
-            self._publish(view.frame(frame, self._number))
+        self._publish(self._views.frame(frame, self._number))
         self._decided_at.append(time.monotonic())
 
     def _offline(self, outage: Outage) -> None:
@@ -214,8 +213,7 @@ class SourceRunner:
             )
         )
         self._take_next_views()
-        for view in self._views:
-            self._publish(view.outage(outage, self._number))
+        self._publish(self._views.outage(outage, self._number))
 
     def _take_next_views(self) -> None:
         if self._views is not self._next_views:

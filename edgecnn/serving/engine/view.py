@@ -55,11 +55,18 @@ class ViewDecisions:
         self._checker = FrameQualityChecker(health)
         self._models = [_ModelDecisions(view, model, smoothing) for model in models]
 
-    def frame(self, frame: Frame, number: int) -> Iterator[Decided]:
-        """Yields the decision of each model on a frame of the source."""
+    def frame(self, frame: Frame, number: int, changed: str | None = None) -> Iterator[Decided]:
+        """Yields the decision of each model on a frame of the source.
+
+        Args:
+            frame: the whole frame.
+            number: of the frame.
+            changed: why the camera no longer shows this view; None: it does.
+        """
         try:
             seen = frame if self.view.region is None else self.view.region.crop(frame)
-            unfit = self._checker.check(seen)
+            found = self._checker.check(seen)  # always: it remembers the frames before
+            unfit = changed or found
         except EdgeCNNError as error:  # the region lies outside a frame of this size
             seen, unfit = frame, str(error).removeprefix(f"{frame.name}: ")
         for model in self._models:

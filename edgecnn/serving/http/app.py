@@ -25,7 +25,7 @@ from edgecnn.serving.http.live import LiveEndpoints
 from edgecnn.serving.http.page import PageEndpoint
 from edgecnn.serving.http.protocols.edge_impulse import EdgeImpulseEndpoints
 from edgecnn.serving.http.protocols.inference_protocol import InferenceProtocolEndpoints
-from edgecnn.serving.http.regions import RegionsEndpoint
+from edgecnn.serving.http.regions import RealignEndpoint, RegionsEndpoint
 from edgecnn.serving.http.security.guard import UNEXPECTED, Guard
 
 __all__ = ["make_app"]
@@ -66,6 +66,7 @@ def _own_endpoints(service: Service, broadcast: Broadcast, rules: AccessRules) -
         Endpoint("/api/state", live.state, "read"),
         Endpoint("/api/sources/{source}/image", live.image, "read"),
         Endpoint("/api/sources/{source}/regions", RegionsEndpoint(service), "change", "PUT"),
+        Endpoint("/api/sources/{source}/realign", RealignEndpoint(service), "change", "POST"),
         Endpoint("/api/events", EventsEndpoint(broadcast), "read"),
         Endpoint("/api/classify", ClassifyEndpoint(images), "read", "POST"),
         *EdgeImpulseEndpoints(images).endpoints(),

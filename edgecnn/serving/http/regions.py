@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edgecnn.errors import EdgeCNNError, UsageError
+from edgecnn.plain_json import as_json
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.answers import answer, refusal
 from edgecnn.serving.http.bodies import read_body
 from edgecnn.serving.settings.settings import RegionSettings
 
-__all__ = ["RegionsEndpoint"]
+__all__ = ["RealignEndpoint", "RegionsEndpoint"]
 
 _MOST_BYTES = 65_536
 
@@ -50,6 +51,27 @@ class RegionsEndpoint:
         except EdgeCNNError as error:
             return refusal(500, str(error))
         return answer({"regions": [region.model_dump() for region in self._service.regions(source)]})
+
+
+class RealignEndpoint:
+    """``POST /api/sources/NAME/realign``: the regions follow a camera that was moved."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, request: Request) -> Response:
+        """200 with the shift and the regions as they are now, or 4xx with the reason."""
+        source = request.path_params["source"]
+        if source not in self._service.sources:
+            return refusal(404, "no such source; /api/state lists them")
+        try:
+            shift = await to_thread.run_sync(self._service.realign, source)
+        except UsageError as error:
+            return refusal(422, str(error))
+        except EdgeCNNError as error:
+            return refusal(500, str(error))
+        regions = [region.model_dump() for region in self._service.regions(source)]
+        return answer({"shift": as_json(shift), "regions": regions})
 
 
 def _first_fault(error: ValidationError) -> str:

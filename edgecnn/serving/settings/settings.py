@@ -75,7 +75,6 @@ class SourceSettings(_Part):
     interval_s: float | None = Field(
         None, gt=0, lt=86400, description="Seconds between two requests of a still image over HTTP."
     )
-    realign: bool = Field(False, description="Move the regions by the shift that the view check measures.")
 
     @model_validator(mode="after")
     def _check(self) -> SourceSettings:

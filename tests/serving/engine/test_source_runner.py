@@ -40,11 +40,11 @@ def test_an_unexpected_error_is_told_and_reading_goes_on(
 ) -> None:
     decide, failed = ViewDecisions.frame, []
 
-    def frame(self, frame, number):
+    def frame(self, frame, number, changed=None):
         if number == 3:
             failed.append(number)
             raise ZeroDivisionError("some fault of the program")
-        return decide(self, frame, number)
+        return decide(self, frame, number, changed)
 
     monkeypatch.setattr(ViewDecisions, "frame", frame)
     with running(tmp_path, sources=[{"name": "door", "address": "fake:64x64@30"}]) as service:

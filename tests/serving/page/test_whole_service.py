@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from mjpeg_server import mjpeg_camera
 from serving.running import MODELS, ask, running, until
+from serving.test_view_changed import MOVED, REGIONS, frames, view
 
 from edgecnn.data.image_folder import scan_folder
+from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
+from edgecnn.runtime.frame_quality.view_reference import small_grey, write_reference
 from edgecnn.serving.running import RunningService
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright")
@@ -106,3 +109,19 @@ def test_a_region_is_drawn_and_classified_by_itself(browser: playwright.Browser,
         x, y, width, height = map(float, service.service.regions("door")[0].roi.split(","))
         assert (x, y, width, height) == pytest.approx((0.25, 0.25, 0.5, 0.5), abs=0.02)
         expect(page.locator("#overlay .region")).to_have_text(re.compile("gate"), timeout=15_000)
+
+
+def test_regions_follow_a_camera_that_was_moved(browser: playwright.Browser, tmp_path: Path) -> None:
+    limits = HealthThresholds(view_every_s=0.05, view_checks=2).with_references(write_reference(small_grey(view(0))))
+    limits.save(tmp_path / "health.json")
+    with mjpeg_camera(20) as camera:
+        camera.frames = frames(0)
+        source = {"name": "door", "address": camera.url, "health": tmp_path / "health.json", "regions": REGIONS}
+        with running(tmp_path, sources=[source]) as service, opened(browser, service) as page:
+            expect(page.locator("#realign")).to_be_hidden()
+            camera.frames = frames(MOVED)
+            expect(page.locator("#decision-reason")).to_have_text(re.compile("view changed: moved"), timeout=15_000)
+            page.click("#realign", timeout=15_000)
+            page.click("#confirm-ok")
+            expect(page.locator("#realign")).to_be_hidden(timeout=15_000)
+            until(lambda: int(service.service.regions("door")[0].roi.split(",")[0]) == pytest.approx(32 + MOVED, abs=1))

@@ -1,7 +1,7 @@
 /** Editing the regions of a source: drawn with mouse or finger, moved by arrow keys, or typed. */
 
 import { change } from "../service/api.js";
-import { say } from "../widgets/dialogs.js";
+import { confirm, say, show } from "../widgets/dialogs.js";
 import { byId, element, setText } from "../widgets/elements.js";
 import { placeOf, put } from "./live.js";
 
@@ -33,6 +33,29 @@ export class RegionEditor {
     });
     this.layer.addEventListener("pointerdown", (event) => this.draw(event));
     state.addEventListener("selected", () => this.end());
+    byId("realign").addEventListener("click", () => this.realign());
+    for (const name of ["state", "decision", "selected"]) state.addEventListener(name, () => this.offerRealign());
+  }
+
+  /** Where the camera was moved, its regions can follow. */
+  offerRealign() {
+    const { source } = this.state;
+    const moved = (answers) => answers.newest?.prediction.reason?.startsWith("view changed: moved");
+    byId("realign").hidden = !source?.view_shift || !this.state.answersOf(source.name).some(moved);
+  }
+
+  async realign() {
+    const { name, view_shift: shift } = this.state.source;
+    const text =
+      `The view has moved by ${Math.round(shift.dx_px)} pixels to the right and ${Math.round(shift.dy_px)} down. ` +
+      "The regions and the reference of the view follow it, and decisions go on.";
+    if (!(await confirm(`Realign ${name}?`, text, "Realign"))) return;
+    try {
+      await change(`/api/sources/${encodeURIComponent(name)}/realign`, { method: "POST" });
+    } catch (error) {
+      show(`${name} was not realigned`, element("p", {}, error.message));
+    }
+    await this.state.refresh(false).catch(() => {});
   }
 
   begin() {
