@@ -34,7 +34,7 @@ from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, R
 from edgecnn.runtime.sources.drivers.table import DRIVERS
 
 if TYPE_CHECKING:  # the table names them; PyInstaller and other packers look for import statements
-    from edgecnn.runtime.sources.drivers import csi, fake, http, network_video, opencv  # noqa: F401
+    from edgecnn.runtime.sources.drivers import csi, fake, http, loop, network_video, opencv  # noqa: F401
 
 __all__ = ["main"]
 
