@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mjpeg_server import jpeg
+from mjpeg_server import jpeg, mjpeg_camera
 from shapes import shape_image
 from video_files import shape_images, write_video
 
@@ -244,3 +244,27 @@ def test_what_a_server_says_in_bytes_of_its_own_is_shown_as_one_printable_line()
         first_frame(handler)
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 500
+
+
+def test_a_frame_that_nobody_takes_costs_no_decoding_of_the_next_ones() -> None:
+    """Four cameras on two cores: what is decoded and thrown away is missing where frames are classified."""
+    with mjpeg_camera(200) as camera, open_source(camera.url) as source:
+        next(source)
+        before, taken, ages_s = source.counters.captured, 0, []
+        while taken < 20:
+            frame = next(source)
+            ages_s.append(time.monotonic() - frame.captured_monotonic_s)
+            taken += 1
+            time.sleep(0.03)  # the work on a frame: the camera sends six meanwhile
+        assert source.counters.captured - before < 2 * taken
+        assert sorted(ages_s)[taken // 2] < 0.1
+
+
+def test_a_frame_that_waits_for_long_is_replaced_by_a_newer_one() -> None:
+    with mjpeg_camera(100) as camera, open_source(camera.url) as source:
+        ages_s = []
+        for _ in range(6):
+            frame = next(source)
+            ages_s.append(time.monotonic() - frame.captured_monotonic_s)
+            time.sleep(0.4)
+        assert sorted(ages_s)[3] < 0.3

@@ -14,6 +14,7 @@ import mmap
 import os
 import sys
 import tempfile
+import time
 import uuid
 
 import numpy as np
@@ -24,7 +25,8 @@ from edgecnn.preprocess import Image
 __all__ = ["LatestFrame"]
 
 _SLOTS = 3
-_HEADER_BYTES = 64
+_HEADER_BYTES, _STATE_OFFSET = 64, 32
+_POLL_S = 0.001
 
 
 class LatestFrame:
@@ -46,6 +48,8 @@ class LatestFrame:
             self.handle = str(self._descriptor)
             self._memory = mmap.mmap(self._descriptor, size)
         self._numbers: NDArray[np.uint64] = np.frombuffer(self._memory, np.uint64, _SLOTS)
+        # The number of the frame that was read last, and whether the writer rests until it is read
+        self._state: NDArray[np.uint64] = np.frombuffer(self._memory, np.uint64, 2, offset=_STATE_OFFSET)
         self._bytes: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, offset=_HEADER_BYTES)
 
     @property
@@ -69,13 +73,30 @@ class LatestFrame:
         if self._numbers[slot] != number:
             return None
         copy = self._slot(slot, height * width * 3).reshape(height, width, 3).copy()
-        return copy if self._numbers[slot] == number else None
+        if self._numbers[slot] != number:
+            return None
+        self._state[0] = number
+        return copy
+
+    @property
+    def writer_rests(self) -> bool:
+        """Whether no newer frame comes before the newest one is read."""
+        return not self._memory.closed and bool(self._state[1])
+
+    def rest_until_read(self, number: int, limit_s: float) -> None:
+        """Waits until frame ``number`` was read, for at most ``limit_s`` seconds. Called by the writer: to decode a
+        frame that a newer one replaces at once would take processor time from those that are classified."""
+        end_s = time.monotonic() + limit_s
+        self._state[1] = limit_s > 0
+        while self._state[0] < number and time.monotonic() < end_s:
+            time.sleep(_POLL_S)
+        self._state[1] = 0
 
     def close(self) -> None:
         """Releases the memory. The object cannot be used afterwards. Repeated calls do nothing."""
         if self._memory.closed:
             return
-        del self._numbers, self._bytes
+        del self._numbers, self._state, self._bytes
         self._memory.close()
         if sys.platform != "win32":
             os.close(self._descriptor)

@@ -112,7 +112,10 @@ class LiveSource:
         """Waits a few milliseconds if a newer frame is about to arrive, so that the old one is not classified."""
         number = self._next_number
         while (
-            self._newest and self._next_number == number and (left_s := self._rate.next_within_s(time.monotonic())) > 0
+            self._newest
+            and self._next_number == number
+            and not self._memory.writer_rests
+            and (left_s := self._rate.next_within_s(time.monotonic())) > 0
         ):
             self._news.wait(left_s)
 

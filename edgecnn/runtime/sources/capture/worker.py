@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the table names them; PyInstaller and other packers look fo
 __all__ = ["main"]
 
 _MOST_TOLD = 400  # characters
+_LONGEST_REST_S = 0.05  # a frame that nobody has read for longer is replaced by a newer one
 
 
 def main() -> None:
@@ -84,8 +85,9 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
         arrivals = _open(order)
         tell(event="ready")
         frames = enumerate_frames(arrivals, order.first_index)
-        if DRIVERS[order.kind].reads_ahead:
-            frames = read_ahead(frames, order.every)
+        rest_s = 0.0
+        if DRIVERS[order.kind].reads_ahead:  # the newest of the frames that come during a rest waits undecoded
+            frames, rest_s = read_ahead(frames, order.every), _LONGEST_REST_S
         for index, arrival in frames:
             if isinstance(arrival, Receiving):
                 tell(event="receiving", reason=arrival.reason)
@@ -95,6 +97,7 @@ def _capture(order: CaptureOrder, messages: IO[str]) -> None:
                 continue
             try:
                 _put(arrival, memory, number, index, tell)
+                memory.rest_until_read(number, rest_s)
                 number += 1
             except ImageError as error:
                 tell(event="dropped", index=index, reason=one_line(str(error)))
