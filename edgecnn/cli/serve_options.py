@@ -21,7 +21,7 @@ class ServeOptions:
         Argument(
             "Cameras and streams (0, /dev/video0, csi:, rtsp://, http://, loop:FOLDER, fake:); without any, those of "
             "--config.",
-            metavar="[SOURCE]",
+            metavar="SOURCE",
         ),
     ] = ()
     config: Annotated[

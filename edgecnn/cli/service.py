@@ -19,7 +19,7 @@ def serve(options: ServeOptions) -> int:
         from edgecnn.serving.settings.reading import read_settings
     except ImportError as error:
         raise MissingExtraError(
-            f"edgecnn serve needs {error.name}; install it with pip install 'edgecnn[serve]'"
+            f"edgecnn serve needs {error.name}, not installed here; run pip install 'edgecnn[serve]'"
         ) from error
     if options.demo:
         options = _of_demo(options)

@@ -20,6 +20,7 @@ from edgecnn.serving.http.broadcast import Broadcast
 from edgecnn.serving.http.health import LONGEST_SILENCE_S
 from edgecnn.serving.http.server import HttpServer, listen
 from edgecnn.serving.parts import make_parts
+from edgecnn.serving.screen_lines import ScreenLines
 from edgecnn.serving.settings.settings import Settings
 from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder, warn_of_shared_token
 from edgecnn.serving.supervisor import Supervisor
@@ -110,16 +111,19 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
     """
     stop = _StopSignals()
     try:
-        with RunningService(settings) as running:
+        starting = RunningService(settings)
+        lines = ScreenLines(starting.service, say)
+        with starting as running:
             say(running.greeting())
+            lines.begin()
             supervisor = Supervisor()
             supervisor.ready()
-            _watch(running.service, supervisor, stop)
+            _watch(running.service, supervisor, stop, lines.print_waiting)
             supervisor.stopping()
     finally:
         stop.restore()
     if stop.received == signal.SIGINT:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("the service has stopped")
     return 0
 
 
@@ -167,12 +171,15 @@ class _StopSignals:
         self._asked.notify()
 
 
-def _watch(service: Service, supervisor: Supervisor, stop: _StopSignals) -> None:
-    """Tells the supervisor how the service is doing, until the end is asked for."""
+def _watch(
+    service: Service, supervisor: Supervisor, stop: _StopSignals, tick: Callable[[], None] = lambda: None
+) -> None:
+    """Tells the supervisor how the service is doing, until the end is asked for. ``tick`` is called in each turn."""
     tick_s = min(_TICK_S, supervisor.ping_every_s or _TICK_S)
     ping_at_s = status_at_s = 0.0
     trim_at_s = time.monotonic() + _FIRST_TRIM_S
     while not stop.wait(tick_s):
+        tick()
         now_s = time.monotonic()
         if supervisor.ping_every_s is not None and now_s >= ping_at_s and service.silent_s < LONGEST_SILENCE_S:
             supervisor.alive()

@@ -155,7 +155,7 @@ class SourceRunner:
                 return
             reason = self._address.hide(reason)
             if self._up or not self._known:  # once an outage: a camera may be off for weeks
-                log.warning("%s: offline: %s; it is opened again until it is back", self.name, reason)
+                log.warning("%s: offline: %s; opening it is tried again until it works", self.name, reason)
             wait_s = _FIRST_WAIT_S if self._number > number else min(2 * wait_s, _LONGEST_WAIT_S)
             self._offline(Outage(self.name, reason, wait_s, now_rfc3339()))
             self._wait(wait_s)

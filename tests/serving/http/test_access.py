@@ -116,6 +116,15 @@ def test_on_another_address_everything_but_the_page_needs_the_token(tmp_path: Pa
             assert ask(url + path, token=TOKEN).status == 200, path
 
 
+def test_a_wrong_token_is_told_from_a_missing_one(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        missing = ask(f"{service.url}/api/rollback", method="POST")
+        wrong = ask(f"{service.url}/api/rollback", method="POST", token="b" * 32)
+    assert (missing.status, wrong.status) == (401, 401)
+    assert "a token is needed" in missing.json["error"]
+    assert "not the token of this service" in wrong.json["error"]
+
+
 def test_another_address_without_a_token_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a token is required; name its file with --token-file"):
         RunningService(settings_of(tmp_path, host=ALL))

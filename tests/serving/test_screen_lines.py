@@ -1,0 +1,50 @@
+"""What `edgecnn serve` says on the screen: what runs, the first decision of each source, and recoveries."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import closing
+from pathlib import Path
+
+from mjpeg_server import MjpegCamera
+from serving.running import TINY, serving, settings_of, until
+
+from edgecnn.serving.engine.service import Service
+from edgecnn.serving.screen_lines import ScreenLines
+
+
+def test_a_person_reads_what_serves_what_is_seen_and_how_it_ended(tmp_path: Path) -> None:
+    with serving(TINY, "fake:64x48@20", env={"EDGECNN_SERVE_STATE_DIR": str(tmp_path)}) as service:
+        output = service.process.stderr
+        assert output is not None
+        assert output.readline().startswith("model main: tiny.onnx, 2 classes, on cpu, SHA-256 ")
+        first = output.readline()
+        assert first.startswith("camera: up, 64 x 48 pixels; first decision: "), first
+        assert service.stop(signal.SIGINT) == 130
+        assert output.read() == "edgecnn: interrupted; the service has stopped\n"  # and no line per frame
+
+
+def test_an_outage_ends_with_one_line(tmp_path: Path) -> None:
+    lines: list[str] = []
+    with closing(MjpegCamera(fps=20)) as camera:
+        service = Service(settings_of(tmp_path, sources=[{"name": "door", "address": camera.url}]), tmp_path)
+        screen = ScreenLines(service, lines.append)
+
+        def printed() -> list[str]:
+            screen.print_waiting()
+            return lines
+
+        with service:
+            until(printed)
+            assert lines[0].startswith("door: up, 64 x 64 pixels; first decision: ")
+            camera.set_fault("404")
+            until(lambda: not service.ready)
+            camera.set_fault(None)
+            until(lambda: len(printed()) > 1)
+            assert lines[1:] == ["door: up again"]
+
+
+def test_a_service_without_cameras_says_so(tmp_path: Path) -> None:
+    lines: list[str] = []
+    ScreenLines(Service(settings_of(tmp_path), tmp_path), lines.append).begin()
+    assert lines[1] == "no camera is set: the service only answers requests (docs/api.md)"
