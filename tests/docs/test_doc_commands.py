@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 from doc_pages import PAGES, ROOT, edgecnn_commands, name
+from serving.running import ask, serving
 from typer.core import TyperGroup
 
 from edgecnn.cli.app import COMMANDS
@@ -57,6 +58,14 @@ def test_the_commands_of_the_readme_run_in_order(edgecnn, tmp_path: Path) -> Non
     ran = []
     for command, *arguments in edgecnn_commands(README):
         if command in {"demo", "COMMAND"}:
+            continue
+        if command == "serve":  # until it is stopped
+            model, *sources = arguments
+            with serving(
+                tmp_path / model, *sources, env={"EDGECNN_SERVE_STATE_DIR": str(tmp_path / "state")}
+            ) as service:
+                assert ask(f"{service.url}/healthz").status == 200
+                assert service.stop() == 0
             continue
         done = edgecnn(command, *arguments, *(SHORT_TRAINING if command == "train" else ()), cwd=tmp_path)
         # `verify` may find that int8 loses too much on so few images; that is its answer, not an error.
