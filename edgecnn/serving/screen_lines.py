@@ -1,20 +1,26 @@
-"""What the service says to people in a terminal or a log: what runs, and when each source comes up."""
+"""What the service says to people in a terminal or a log: what runs, when sources come up, which model took over."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 
-from edgecnn.serving.engine.events import Decided, Event, SourceChanged
+from edgecnn.serving.engine.events import Decided, Event, SourceChanged, SwapChanged, SwapState
+from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.engine.service import Service
 
 __all__ = ["ScreenLines"]
 
+_SWAPS: dict[SwapState, str] = {  # refusals are logged where they are found, with their reason
+    "accepted": "serves from now on",
+    "rolled back": "serves again, after a rollback",
+    "waiting": "waits to be accepted, on the live page or with POST /api/models/accept",
+}
 _WAITING = 100  # lines that wait to be printed; more at once would be of sources that come and go all the time
 
 
 class ScreenLines:
-    """Prints a line with the first decision of each source, and one when a source is back after an outage.
+    """Prints a line for the first decision of each source, its return after an outage, and each model that takes over.
 
     The threads that decide only leave the lines here: a terminal that is paused must not hold them up.
 
@@ -35,7 +41,7 @@ class ScreenLines:
         for model in self._service.models.values():
             loaded, provider = model.current, model.current.classifier.session.ep
             self._say(
-                f"model {model.name}: {loaded.file.name}, {len(loaded.labels)} classes, on {provider}, "
+                f"model {model.name}: {_file_name(loaded)}, {len(loaded.labels)} classes, on {provider}, "
                 f"SHA-256 {loaded.sha256[:12]}…"
             )
         if not self._service.sources:
@@ -50,6 +56,9 @@ class ScreenLines:
         if isinstance(event, SourceChanged):
             if event.up and event.first and event.source in self._decided:
                 self._lines.append(f"{event.source}: up again")
+        elif isinstance(event, SwapChanged):
+            if (what := _SWAPS.get(event.state)) is not None:
+                self._lines.append(f"model {event.model}: SHA-256 {event.sha256[:12]}… {what}")
         elif isinstance(event, Decided) and not event.away and event.source not in self._decided:
             self._decided.add(event.source)
             self._lines.append(self._first_decision(event))
@@ -60,3 +69,8 @@ class ScreenLines:
         if prediction.status == "ok" and prediction.score is not None:
             answer = f"{prediction.label} {prediction.score:.2f}"
         return f"{event.source}: up, {status.width} x {status.height} pixels; first decision: {answer}"
+
+
+def _file_name(loaded: LoadedModel) -> str:
+    """The name of the file; what was swapped in is stored under its hash, which is no name for people."""
+    return "swapped in" if loaded.file.stem == loaded.sha256 else loaded.file.name

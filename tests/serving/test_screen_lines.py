@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 from contextlib import closing
 from pathlib import Path
 
 from mjpeg_server import MjpegCamera
-from serving.running import TINY, serving, settings_of, until
+from serving.running import MODELS, TINY, ask, serving, settings_of, until
 
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.screen_lines import ScreenLines
@@ -48,3 +49,19 @@ def test_a_service_without_cameras_says_so(tmp_path: Path) -> None:
     lines: list[str] = []
     ScreenLines(Service(settings_of(tmp_path), tmp_path), lines.append).begin()
     assert lines[1] == "no camera is set: the service only answers requests (docs/api.md)"
+
+
+def test_a_model_that_takes_over_is_told(tmp_path: Path) -> None:
+    env = {"EDGECNN_SERVE_STATE_DIR": str(tmp_path)}
+    with serving(TINY, env=env) as service:
+        output = service.process.stderr
+        assert output is not None
+        int8 = (MODELS / "tiny.int8.onnx").read_bytes()
+        swapped = hashlib.sha256(int8).hexdigest()[:12]
+        assert ask(f"{service.url}/api/models", body=int8, token=service.token).status == 202
+        said = [output.readline() for _ in range(3)]
+        assert said[2] == f"model main: SHA-256 {swapped}… serves from now on\n"
+        assert service.stop() == 0
+    with serving(TINY, env=env) as service:
+        assert service.process.stderr is not None
+        assert service.process.stderr.readline().startswith("model main: swapped in, 2 classes")
