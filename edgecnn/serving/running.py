@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["RunningService", "check_service", "run_service"]
 
 _LOGGED_BY_SYSTEMD = frozenset(("JOURNAL_STREAM", "NOTIFY_SOCKET"))
+_EVERY_ADDRESS = frozenset(("0.0.0.0", "::"))  # noqa: S104  # what somebody asked for, not a default
 _TICK_S = 1.0
 _STATUS_EVERY_S = 10.0
 _FIRST_TRIM_S, _TRIM_EVERY_S = 3.0, 60.0
@@ -80,6 +82,12 @@ class RunningService:
             return f"live page: {self.url}/ (token in {self._settings.token_file or self._folder / TOKEN_FILE})"
         return f"live page: {self.url}/#token={self.token}"
 
+    def from_elsewhere(self) -> str | None:
+        """The line that says how other machines reach the page; None: they do not, or the greeting says it."""
+        if self._settings.host not in _EVERY_ADDRESS:
+            return None
+        return f"from other machines: http://{socket.gethostname()}:{self._server.port}/, or this machine's address"
+
     def __enter__(self) -> Self:
         warn_of_shared_token(self._settings, self._folder)
         self._server.start()
@@ -115,6 +123,8 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
         lines = ScreenLines(starting.service, say)
         with starting as running:
             say(running.greeting())
+            if (elsewhere := running.from_elsewhere()) is not None:
+                say(elsewhere)
             lines.begin()
             supervisor = Supervisor()
             supervisor.ready()

@@ -116,6 +116,17 @@ def test_on_another_address_everything_but_the_page_needs_the_token(tmp_path: Pa
             assert ask(url + path, token=TOKEN).status == 200, path
 
 
+def test_who_listens_everywhere_names_an_address_that_can_be_opened(tmp_path: Path) -> None:
+    with running(tmp_path, host=ALL, token_file=token_file(tmp_path)) as service:
+        said = service.from_elsewhere()
+        assert said is not None
+        name = said.split("//")[1].partition(":")[0]
+        port = service.url.rpartition(":")[2]
+        assert ask(f"http://127.0.0.1:{port}/api/state", headers={"Host": f"{name}:{port}"}, token=TOKEN).status == 200
+    with running(tmp_path) as service:
+        assert service.from_elsewhere() is None
+
+
 def test_a_wrong_token_is_told_from_a_missing_one(tmp_path: Path) -> None:
     with running(tmp_path) as service:
         missing = ask(f"{service.url}/api/rollback", method="POST")
