@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -190,6 +191,12 @@ def test_a_lazy_package_offers_the_names_that_it_lists() -> None:
 def test_no_folder_holds_more_files_than_a_reader_can_look_over() -> None:
     sizes = {str(p.parent.relative_to(ROOT)): len(list(p.parent.glob("*.py"))) for p in modules().values()}
     assert {folder: size for folder, size in sizes.items() if size > MAX_FILES and folder not in LISTS} == {}
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """pytest collects a second file of the same name only where the first one is left out of the run."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def test_lint_bans_what_may_not_be_imported_at_all() -> None:
