@@ -56,7 +56,7 @@ class FrameWriter:
         self._retry_at_s = 0.0
         self._tick_at_s = self._save_at_s = clock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="edgecnn collects", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="edgecnn-collects", daemon=True)
 
     @property
     def problem(self) -> str | None:

@@ -55,7 +55,7 @@ class Publisher:
         self._pacing = Pacing(max_age_s / 2)
         self._tick_s = min(_TICK_S, max_age_s / 4)
         self._outages = OutageLog(f"MQTT broker {broker.name}")
-        self._thread = threading.Thread(target=self._run, name="edgecnn mqtt", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="edgecnn-mqtt", daemon=True)
 
     def start(self) -> None:
         """Begins."""

@@ -42,7 +42,7 @@ class FolderWatch:
         self._open: dict[str, SwapTicket] = {}  # swaps that have not ended, by file name
         self._told: set[str] = set()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="edgecnn watches", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="edgecnn-watches", daemon=True)
 
     def start(self) -> None:
         """Begins to look."""

@@ -17,7 +17,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="edgecnn swaps", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="edgecnn-swaps", daemon=True)
 
     def start(self) -> None:
         """Begins with the calls that wait already."""

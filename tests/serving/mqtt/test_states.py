@@ -193,7 +193,7 @@ def test_a_broker_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
                 service.service.hub.publish(decided)
             assert time.monotonic() - begun_s < 2
             until(lambda: service.service.sources["door"].status().frames > frames + 20)
-            threads = [thread for thread in threading.enumerate() if thread.name == "edgecnn mqtt"]
+            threads = [thread for thread in threading.enumerate() if thread.name == "edgecnn-mqtt"]
             begun_s = time.monotonic()
         assert time.monotonic() - begun_s < 3, "nor the end"
         assert not any(thread.is_alive() for thread in threads)

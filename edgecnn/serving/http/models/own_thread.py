@@ -39,5 +39,5 @@ async def in_own_thread(work: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(finish, value, fault)
 
-    threading.Thread(target=run, name="edgecnn works", daemon=True).start()
+    threading.Thread(target=run, name="edgecnn-works", daemon=True).start()
     return await result
