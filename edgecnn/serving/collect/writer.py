@@ -19,6 +19,7 @@ from edgecnn.serving.collect.candidate import Candidate
 from edgecnn.serving.collect.moments import Moments
 from edgecnn.serving.collect.record import FrameRecord
 from edgecnn.serving.collect.store import FrameStore
+from edgecnn.serving.engine.frame_encoding import as_bgr
 
 __all__ = ["FrameWriter", "encode"]
 
@@ -147,14 +148,14 @@ class FrameWriter:
     def prepare(self, store: FrameStore, candidate: Candidate) -> tuple[FrameRecord, bytes, str] | None:
         """What is written of a frame; None: there are enough of its moment."""
         frame, prediction = candidate.frame, candidate.prediction
-        image = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+        image = as_bgr(frame)
         self._remember(store, candidate.view)
         number = store.next_number()
         frame_id = f"{number:06d}-{candidate.view}-{re.sub(r'[^0-9TZ]', '', frame.captured_at)}"
         group = self._moments.group(candidate.view, _thumbnail(image), frame_id)
         if store.in_group(group) >= _MOST_PER_MOMENT:
             return None
-        data, suffix = encode(image)  # type: ignore[arg-type]  # cv2's stubs know no dtype
+        data, suffix = encode(image)
         record = FrameRecord(
             id=frame_id,
             number=number,
@@ -208,5 +209,5 @@ def encode(image: Image) -> tuple[bytes, str]:
     return data.tobytes(), suffix
 
 
-def _thumbnail(image: object) -> Thumbnail:
-    return thumbnail(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))  # type: ignore[call-overload]
+def _thumbnail(image: Image) -> Thumbnail:
+    return thumbnail(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))  # type: ignore[arg-type]  # cv2's stubs know no dtype

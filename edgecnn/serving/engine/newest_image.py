@@ -5,11 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
-from edgecnn.preprocess import Image
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.serving.engine.frame_encoding import small_jpeg
 
 __all__ = ["EncodedImage", "NewestImage"]
 
@@ -32,24 +29,24 @@ class NewestImage:
     """Holds the newest frame of one source."""
 
     def __init__(self) -> None:
-        self._frame: Frame | None = None
-        self._number = 0
+        # One value, as another thread reads it: a number must not come with the frame after its own
+        self._newest: tuple[int, Frame | None] = 0, None
         self._encoded: EncodedImage | None = None
         self._encoding = threading.Lock()
 
     def put(self, frame: Frame, number: int) -> None:
         """Replaces the frame. Numbers grow."""
-        self._frame, self._number = frame, number
+        self._newest = number, frame
 
     @property
     def number(self) -> int:
         """Of the newest frame; 0: there was none."""
-        return self._number
+        return self._newest[0]
 
     @property
     def frame(self) -> Frame | None:
         """The newest frame; None: there was none."""
-        return self._frame
+        return self._newest[1]
 
     def encode(self) -> EncodedImage | None:
         """Returns the newest frame as JPEG, at most 640 pixels wide; None: there was none.
@@ -57,22 +54,11 @@ class NewestImage:
         Several callers at once share one encoding.
         """
         with self._encoding:
-            number, frame = self._number, self._frame
+            number, frame = self._newest
             if frame is None:
                 return None
             if self._encoded is None or self._encoded.number != number:
-                self._encoded = _encode(frame, number)
+                height, width = frame.image.shape[:2]
+                content = small_jpeg(frame, _WIDEST, _QUALITY)
+                self._encoded = EncodedImage(number, frame.captured_at, content, width, height)
             return self._encoded
-
-
-def _encode(frame: Frame, number: int) -> EncodedImage:
-    image: Image = frame.image if frame.color == "bgr" else np.ascontiguousarray(frame.image[..., ::-1])
-    height, width = image.shape[:2]
-    if width > _WIDEST:
-        small = (_WIDEST, max(1, round(height * _WIDEST / width)))
-        shown = cv2.resize(image, small, interpolation=cv2.INTER_LINEAR)
-    else:
-        shown = image
-    done, jpeg = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    assert done, "OpenCV encodes every uint8 image with three channels"
-    return EncodedImage(number, frame.captured_at, jpeg.tobytes(), width, height)

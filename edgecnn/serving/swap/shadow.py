@@ -8,13 +8,12 @@ from collections.abc import Callable
 from functools import partial
 
 import cv2
-import numpy as np
 
 from edgecnn.errors import EdgeCNNError
-from edgecnn.preprocess import Image
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.temporal.source_state import SourceState
+from edgecnn.serving.engine.frame_encoding import small_jpeg
 from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.swap.records import DifferingFrame, ShadowAnswer, ShadowReport, SwapTicket
 from edgecnn.serving.swap.worker import Worker
@@ -147,20 +146,7 @@ class ShadowRun:
             self._worker.do(partial(self._done, self))
 
     def _keep(self, view: str | None, frame: Frame, number: int, serving: ShadowAnswer, shadow: ShadowAnswer) -> None:
-        differing = DifferingFrame(number, view, frame.captured_at, serving, shadow, _thumbnail(frame))
+        jpeg = small_jpeg(frame, _WIDEST, _QUALITY, cv2.INTER_AREA)
+        differing = DifferingFrame(number, view, frame.captured_at, serving, shadow, jpeg)
         with self._lock:
             self._differing = (*self._differing, differing)
-
-
-def _thumbnail(frame: Frame) -> bytes:
-    """A small JPEG of a frame."""
-    image: Image = frame.image if frame.color == "bgr" else np.ascontiguousarray(frame.image[..., ::-1])
-    height, width = image.shape[:2]
-    if width > _WIDEST:
-        small = (_WIDEST, max(1, round(height * _WIDEST / width)))
-        shown = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-    else:
-        shown = image
-    done, jpeg = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    assert done, "OpenCV encodes every uint8 image with three channels"
-    return jpeg.tobytes()
