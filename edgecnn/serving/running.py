@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -69,6 +70,7 @@ class RunningService:
         except BaseException:
             self._listening.close()
             raise
+        self._started = ExitStack()  # ends what runs, in reverse order
 
     @property
     def url(self) -> str:
@@ -90,17 +92,24 @@ class RunningService:
 
     def __enter__(self) -> Self:
         warn_of_shared_token(self._settings, self._folder)
-        self._server.start()
-        for part in self._parts:
-            part.start()
-        self.service.start()
+        with ExitStack() as started:  # what fails to start ends what runs already
+            self._server.start()
+            started.callback(self._server.stop)
+            for part in self._parts:
+                part.start()
+                started.callback(part.stop)
+            self.service.start()
+            started.callback(self.service.stop)
+            self._started = started.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.service.stop()
-        for part in self._parts:
-            part.stop()
-        self._server.stop()
+        self._started.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether requests are answered and no source's thread hangs."""
+        return self._server.running and self.service.silent_s < LONGEST_SILENCE_S
 
 
 def run_service(settings: Settings, say: Callable[[str], None]) -> int:
@@ -128,7 +137,7 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
             lines.begin()
             supervisor = Supervisor()
             supervisor.ready()
-            _watch(running.service, supervisor, stop, lines.print_waiting)
+            _watch(running, supervisor, stop, lines.print_waiting)
             supervisor.stopping()
     finally:
         stop.restore()
@@ -182,7 +191,7 @@ class _StopSignals:
 
 
 def _watch(
-    service: Service, supervisor: Supervisor, stop: _StopSignals, tick: Callable[[], None] = lambda: None
+    running: RunningService, supervisor: Supervisor, stop: _StopSignals, tick: Callable[[], None] = lambda: None
 ) -> None:
     """Tells the supervisor how the service is doing, until the end is asked for. ``tick`` is called in each turn."""
     tick_s = min(_TICK_S, supervisor.ping_every_s or _TICK_S)
@@ -191,11 +200,11 @@ def _watch(
     while not stop.wait(tick_s):
         tick()
         now_s = time.monotonic()
-        if supervisor.ping_every_s is not None and now_s >= ping_at_s and service.silent_s < LONGEST_SILENCE_S:
+        if supervisor.ping_every_s is not None and now_s >= ping_at_s and running.alive:
             supervisor.alive()
             ping_at_s = now_s + supervisor.ping_every_s
         if now_s >= status_at_s:
-            supervisor.status(_status_line(service))
+            supervisor.status(_status_line(running.service))
             status_at_s = now_s + _STATUS_EVERY_S
         if now_s >= trim_at_s:
             give_back_memory()

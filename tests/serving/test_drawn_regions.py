@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from serving.running import ask, running, until
 
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
+
 SOURCE = {"name": "door", "address": "fake:320x240@30", "regions": [{"name": "left", "roi": "0,0,0.5,1"}]}
 
 
@@ -64,6 +66,17 @@ def test_a_region_that_cannot_be_is_refused_in_one_line(region: dict[str, str], 
         assert answer.status == 422
         assert said in answer.json["error"]
         assert "\n" not in answer.json["error"]
+        assert ask(f"{service.url}/api/state").json["sources"][0]["regions"] == SOURCE["regions"]
+
+
+def test_regions_that_cannot_be_used_are_not_stored(tmp_path: Path) -> None:
+    health = tmp_path / "health.json"
+    FrameQualityThresholds().save(health)
+    source = {**SOURCE, "health": health}
+    with running(tmp_path, sources=[source]) as service:
+        health.unlink()
+        answer = draw(service, {"name": "top", "roi": "0,0,1,0.5"})
+        assert (answer.status, str(health) in answer.json["error"]) == (500, True)
         assert ask(f"{service.url}/api/state").json["sources"][0]["regions"] == SOURCE["regions"]
 
 

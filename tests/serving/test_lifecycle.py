@@ -7,13 +7,17 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from mjpeg_server import MjpegCamera
-from serving.running import TINY, ask, serving, until
+from serving.running import TINY, ask, running, serving, settings_of, until
+
+from edgecnn.serving.engine.service import Service
+from edgecnn.serving.running import RunningService
 
 FAKE = "fake:64x64@20"
 
@@ -56,10 +60,13 @@ def test_the_watchdog_hears_nothing_while_decisions_hang(tmp_path: Path, monkeyp
     from edgecnn.serving import running as module
     from edgecnn.serving.supervisor import Supervisor
 
-    class Hangs:
+    class Empty:
         sources: ClassVar[dict[str, object]] = {}
         models: ClassVar[dict[str, object]] = {}
-        silent_s = 100.0
+
+    class Hangs:
+        service = Empty()
+        alive = False
 
     class Stop:
         turns = 0
@@ -78,9 +85,36 @@ def test_the_watchdog_hears_nothing_while_decisions_hang(tmp_path: Path, monkeyp
         with pytest.raises(BlockingIOError):
             heard.append(hearing.recv(1000))
         assert heard[0].startswith(b"STATUS=")
-        Hangs.silent_s = 0.0
+        Hangs.alive = True
         module._watch(Hangs(), Supervisor(), Stop())
         assert b"WATCHDOG=1" in [hearing.recv(1000), hearing.recv(1000)]
+
+
+def test_it_is_alive_while_requests_are_answered_and_no_source_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path) as service:
+        assert service.alive
+        monkeypatch.setattr(Service, "silent_s", 100.0)
+        assert not service.alive
+        monkeypatch.undo()
+        assert service.alive
+        service._server._server.should_exit = True
+        until(lambda: not service.alive)
+
+
+def test_what_fails_to_start_ends_what_runs_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("no more threads")
+
+    service = RunningService(settings_of(tmp_path))
+    url = service.url
+    monkeypatch.setattr(Service, "start", fail)
+    with pytest.raises(RuntimeError, match="no more threads"), service:
+        pass
+    assert not service.alive
+    with pytest.raises(urllib.error.URLError):
+        ask(f"{url}/healthz")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -91,5 +91,5 @@ once:
 
 
 def _filled(name: str, **values: object) -> str:
-    text = files("edgecnn.serving.bundle").joinpath("templates", name).read_text(encoding="utf-8")
+    text = (files("edgecnn.serving.bundle") / "templates" / name).read_text(encoding="utf-8")
     return Template(text).substitute(values)

@@ -58,7 +58,8 @@ class FrameFolder:
         """Makes the folder itself, for its owner alone. Raises :class:`OutputError`."""
         if not self.root.exists():
             make_folder(self.root)
-            self.root.chmod(_PRIVATE)
+            with suppress(OSError):  # a file system without modes
+                self.root.chmod(_PRIVATE)
 
     def prepare(self) -> None:
         """Makes the folders, and removes what a killed process left. Raises :class:`OutputError`."""

@@ -136,7 +136,7 @@ class FrameWriter:
         """Takes a step. A problem is told once, and once when it is over."""
         try:
             step()
-        except OutputError as error:
+        except (EdgeCNNError, OSError) as error:
             if not self._problems:
                 log.warning("collecting stops until it can go on: %s", error)
             self._problems[what] = str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -58,6 +59,7 @@ class Service:
         """Source changes, swaps and changed decisions, oldest first."""
         self.started_s = time.monotonic()
         self._regions = RegionStore(folder)
+        self._drawing = threading.Lock()  # two requests at once: what is stored is what the source sees
         opened = dict(models or {})
         addresses = {source.name: read_address(source) for source in settings.sources}
         self.models = {
@@ -124,15 +126,20 @@ class Service:
         return self._regions.regions(self.source_settings(source))
 
     def draw_regions(self, source: str, regions: Sequence[RegionSettings]) -> None:
-        """Replaces the regions of a source, from its next frame on. Decisions on the old ones are forgotten.
+        """Replaces the regions of a source, from its next frame on. Decisions on regions that are gone are forgotten.
 
         Raises:
             UsageError: a region cannot be.
-            OutputError: the regions cannot be written to disk. The old ones stay.
+            InputNotFoundError: a file that the source's settings name is gone.
+            OutputError: the regions cannot be written to disk.
+
+        After any error the old regions stay.
         """
         settings = self.source_settings(source)
-        self._regions.draw(settings, regions)
-        self.sources[source].see(self._views(settings))
+        with self._drawing:
+            views = self._views(settings, regions)
+            self._regions.draw(settings, regions)
+            self.sources[source].see(views)
 
     def realign(self, source: str) -> ViewShift:
         """Accepts where a camera looks now: its regions and its references follow the shift that was measured.
@@ -141,25 +148,31 @@ class Service:
             UsageError: no shift was measured, the camera was turned, or a region would leave the frame.
             OutputError: the regions cannot be written to disk. The old ones stay.
         """
-        settings, status = self.source_settings(source), self.sources[source].status()
+        settings = self.source_settings(source)
+        with self._drawing:
+            return self._realigned(settings)
+
+    def _realigned(self, source: SourceSettings) -> ViewShift:
+        runner = self.sources[source.name]
+        status = runner.status()
         shift, width, height = status.view_shift, status.width, status.height
         if shift is None or width is None or height is None:
             raise UsageError(
-                f"source '{source}': no shift was measured; give it `health` with a reference of the view, and check "
-                "that the camera still shows it"
+                f"source '{source.name}': no shift was measured; give it `health` with a reference of the view, and "
+                "check that the camera still shows it"
             )
         if abs(shift.angle_degrees) >= _MOST_DEGREES:
             raise UsageError(
-                f"source '{source}': the camera was turned by {shift.angle_degrees:.1f} degrees, and regions cannot be "
-                "turned; draw them again, and learn the view with `edgecnn health`"
+                f"source '{source.name}': the camera was turned by {shift.angle_degrees:.1f} degrees, and regions "
+                "cannot be turned; draw them again, and learn the view with `edgecnn health`"
             )
-        regions = [_moved(region, shift, height, width) for region in self.regions(source)]
+        regions = [_moved(region, shift, height, width) for region in self._regions.regions(source)]
         move = ViewMove(shift.dx_px / width, shift.dy_px / height)
-        self._regions.realign(settings, regions, _health(settings).references, move)
-        self.sources[source].see(self._views(settings))
+        self._regions.realign(source, regions, _health(source).references, move)
+        runner.see(self._views(source, regions))
         return shift
 
-    def _views(self, source: SourceSettings) -> SourceViews:
+    def _views(self, source: SourceSettings, regions: Sequence[RegionSettings]) -> SourceViews:
         models = [self.models[name] for name in source.models or tuple(self.models)]
         health = _health(source)
         move = self._regions.move(source, health.references)
@@ -167,7 +180,7 @@ class Service:
             moved = (shifted_reference(text, move.dx_share, move.dy_share) for text in health.references)
             health = health.with_references(*moved)
         smoothing = None if source.smoothing is None else read_smoothing(source.smoothing)
-        return SourceViews(views_of(source.name, self._regions.regions(source)), models, health, smoothing)
+        return SourceViews(views_of(source.name, regions), models, health, smoothing)
 
     def _runner(self, source: SourceSettings, address: Address) -> SourceRunner:
         options = LiveOptions(
@@ -175,7 +188,8 @@ class Service:
             interval_s=source.interval_s,
             max_pixels=round(self.settings.limits.megapixels * 1e6),
         )
-        return SourceRunner(source.name, address, options, self._views(source), self.hub)
+        views = self._views(source, self._regions.regions(source))
+        return SourceRunner(source.name, address, options, views, self.hub)
 
 
 def _health(source: SourceSettings) -> FrameQualityThresholds:

@@ -126,7 +126,7 @@ class SourceRunner:
             fps=recent / _RATE_S,
             width=None if frame is None else frame.image.shape[1],
             height=None if frame is None else frame.image.shape[0],
-            view_shift=self._views.shift,
+            view_shift=self._next_views.shift,  # what was realigned must be measured anew, or it would count twice
         )
 
     def _counters(self) -> Counters:
@@ -157,13 +157,17 @@ class SourceRunner:
             if self._up or not self._known:  # once an outage: a camera may be off for weeks
                 log.warning("%s: offline: %s; opening it is tried again until it works", self.name, reason)
             wait_s = _FIRST_WAIT_S if self._number > number else min(2 * wait_s, _LONGEST_WAIT_S)
-            self._offline(Outage(self.name, reason, wait_s, now_rfc3339()))
+            try:
+                self._offline(Outage(self.name, reason, wait_s, now_rfc3339()))
+            except Exception:  # a fault here must not end the thread either
+                log.exception("%s: an unexpected error while the outage was told", self.name)
             self._wait(wait_s)
 
     def _wait(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0 and not self._stopping.wait(min(left_s, _IDLE_S)):
             self._alive_s = time.monotonic()
+            self._take_next_views()
 
     def _read(self) -> None:
         """Reads until the source ends or cannot be opened."""

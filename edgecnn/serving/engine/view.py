@@ -71,7 +71,8 @@ class ViewDecisions:
             seen, unfit = frame, str(error).removeprefix(f"{frame.name}: ")
         for model in self._models:
             yield model.frame(seen, unfit, number)
-            model.compare(seen, number)  # when the decision is out: a shadow must not hold it up
+        for model in self._models:  # when all decisions are out: a shadow must not hold one up
+            model.compare(seen, number)
 
     def outage(self, outage: Outage, number: int) -> Iterator[Decided]:
         """Yields what each model says of an outage of the source: no decision."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import threading
+from contextlib import ExitStack
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -27,15 +28,16 @@ def listen(host: str, port: int) -> socket.socket:
     """Opens the socket. Raises :class:`UsageError` where the address is taken or is none of this machine."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # its connections inherit it
-        listening.bind(address)
-        listening.listen(128)
-    except OSError as error:
-        raise UsageError(
-            f"{host}:{port}: cannot listen there: {error.strerror or error}; choose another --port or --host"
-        ) from None
+        with ExitStack() as opened:
+            listening = opened.enter_context(socket.socket(family, kind, protocol))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # its connections inherit it
+            listening.bind(address)
+            listening.listen(128)
+            opened.pop_all()
+    except (OSError, UnicodeError) as error:  # UnicodeError: no host can have this name
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{host}:{port}: cannot listen there: {why}; choose another --port or --host") from None
     return listening
 
 
@@ -74,6 +76,11 @@ class HttpServer:
     def port(self) -> int:
         """That it listens on."""
         return int(self._listening.getsockname()[1])
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begins to answer."""

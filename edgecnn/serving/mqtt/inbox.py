@@ -81,8 +81,11 @@ class Inbox:
 
     def take_discover(self) -> bool:
         """Whether the entities may be others than before."""
-        wanted, self._discover = self._discover, False
-        return wanted
+        if not self._discover:
+            return False
+        # Only where it was set: a change that comes between a look and a reset would be lost
+        self._discover = False
+        return True
 
     def wake(self) -> None:
         """Ends the publisher's waiting."""

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgecnn.atomic import atomic_path, make_folder, write_text
-from edgecnn.errors import ModelError
+from edgecnn.errors import ModelError, OutputError
 
 __all__ = ["Pointer", "StoredModels", "sha256_of"]
 
@@ -84,9 +84,12 @@ class StoredModels:
         write_text(self.folder / _POINTER, json.dumps({"version": _VERSION, **asdict(pointer)}, indent=1) + "\n")
 
     def forget(self) -> None:
-        """The configured file serves from the next start on."""
-        with suppress(FileNotFoundError):
-            (self.folder / _POINTER).unlink()
+        """The configured file serves from the next start on. Raises :class:`OutputError`."""
+        path = self.folder / _POINTER
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be removed: {error.strerror}; allow writing there") from error
 
     def pointer(self) -> Pointer | None:
         """Which files serve; None: those of the settings.

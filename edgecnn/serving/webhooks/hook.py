@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 import uuid
@@ -19,6 +20,8 @@ from edgecnn.serving.webhooks.attempt import Outcome, post
 from edgecnn.serving.webhooks.signature import read_secret, signature
 
 __all__ = ["Hook"]
+
+log = logging.getLogger("edgecnn")
 
 _MOST_WAITING = 100  # changes; the oldest go
 _LONGEST_WAIT_S = 60.0
@@ -59,7 +62,7 @@ class Hook:
     """
 
     def __init__(self, number: int, settings: WebhookSettings) -> None:
-        where = f"webhook {number}"
+        where = self._where = f"webhook {number}"
         self._settings = settings
         self._address = HookAddress.parse(settings.url, where)
         self._secret = None if settings.secret_file is None else read_secret(settings.secret_file)
@@ -100,7 +103,10 @@ class Hook:
     def _run(self) -> None:
         """Body of the thread."""
         while (notice := self._next()) is not None:
-            self._deliver(notice)
+            try:
+                self._deliver(notice)
+            except Exception:  # unattended: the next change may be delivered
+                log.exception("%s: an unexpected error; a change was not delivered", self._where)
 
     def _next(self) -> _Notice | None:
         with self._changing:

@@ -94,18 +94,19 @@ def test_a_full_disk_is_told_once_and_collecting_goes_on_when_there_is_room(
         writer.stop(5)
 
 
-def test_a_folder_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [OutputError("the disk is away"), OSError("the disk is away")])
+def test_a_folder_that_cannot_be_opened_is_tried_again(tmp_path: Path, error: Exception) -> None:
     now_s, there = [0.0], [False]
 
     def opened() -> FrameStore:
         if not there[0]:
-            raise OutputError("frames: the disk is away")
+            raise error
         return store_in(tmp_path)
 
     writer = FrameWriter(opened, clock=lambda: now_s[0])
     writer.start()
     try:
-        assert writer.problem == "frames: the disk is away"
+        assert writer.problem == "the disk is away"
         there[0] = True
         now_s[0] += 60
         writer.put(candidate())

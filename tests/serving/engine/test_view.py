@@ -75,6 +75,21 @@ def test_a_model_that_fails_gives_an_error_and_the_others_answer(monkeypatch: py
     assert second.prediction.status == "ok"
 
 
+def test_a_shadow_holds_no_decision_of_another_model_up() -> None:
+    told: list[str] = []
+
+    class Shadow:
+        def watch(self, *_: object) -> None:
+            told.append("shadow")
+
+    first, second = ServedModel("first", loaded()), ServedModel("second", loaded("tiny.int8.onnx"))
+    first.shadow = Shadow()
+    view = ViewDecisions(View("door"), [first, second], HealthThresholds(), None)
+    for decided in view.frame(frame(shape_image("circle", 1, 64)), 1):
+        told.append(decided.model)  # noqa: PERF401  # the shadow tells too, meanwhile
+    assert told == ["first", "second", "shadow"]
+
+
 def test_each_source_has_the_models_that_it_names(tmp_path: Path) -> None:
     models = [{"name": "a", "file": TINY}, {"name": "b", "file": MODELS / "tiny.int8.onnx"}]
     sources = [

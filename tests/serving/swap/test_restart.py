@@ -79,6 +79,24 @@ def test_a_damaged_pointer_gives_way_to_the_configured_file(swapped: Path, text:
         assert "is damaged" in models(service)[0]["last"]["reason"]
 
 
+def test_a_damaged_pointer_that_cannot_be_removed_is_told_and_the_service_starts(
+    swapped: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pointer = swapped / "state" / "models" / "main" / "serving.json"
+    pointer.write_text("{")
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == pointer:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with running(swapped) as service:
+        assert serving(service) == FIRST
+    assert f"{pointer}: cannot be removed: Permission denied" in caplog.text
+
+
 def test_a_newer_configured_file_wins(tmp_path: Path) -> None:
     configured = tmp_path / "configured.onnx"
     configured.write_bytes(TINY.read_bytes())

@@ -133,6 +133,20 @@ def test_a_receiver_that_hangs_holds_nothing_up(tmp_path: Path, decided: Decided
         assert time.monotonic() - begun_s < 3, "nor the end"
 
 
+def test_an_unexpected_error_does_not_end_the_hook(
+    decided: Decided, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with receiving() as receiver, Delivering(receiver) as hook:
+        with monkeypatch.context() as broken:
+            broken.setattr("edgecnn.serving.webhooks.hook.post", lambda *_: 1 / 0)
+            hook.hear(decided)
+            until(lambda: "webhook 1: an unexpected error" in caplog.text)
+        hook.hear(replace(decided, model="second"))
+        until(lambda: receiver.received)
+        assert receiver.received[0].json["model"] == "second"
+    assert CANARY not in caplog.text
+
+
 def test_an_attempt_ends_in_time(decided: Decided, caplog: pytest.LogCaptureFixture) -> None:
     with receiving(0, 200) as receiver, Delivering(receiver, timeout_s=0.3) as hook:
         hook.hear(decided)
