@@ -49,6 +49,7 @@ state.addEventListener("state", () => {
   byId("no-source").hidden = state.sources.length > 0;
 });
 state.addEventListener("swap", readChanges); // another model may serve
+state.addEventListener("views", readChanges); // the places of the regions come with the state
 tokenChanges.addEventListener("token", drawAccess);
 addEventListener("hashchange", takeTokenFromAddress);
 byId("access").addEventListener("click", () => {

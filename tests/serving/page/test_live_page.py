@@ -467,7 +467,7 @@ def test_a_change_without_the_token_asks_for_it(watched: Watched, visit: Callabl
     assert watched.part.asked == []
     page.page.fill("#token-field", watched.service.token)
     page.page.keyboard.press("Enter")
-    page.shows("#models-message", "the previous model answers again")
+    page.shows("#models-message", "the previous model serves again")
     assert watched.part.asked == [("/api/rollback", None)]
     page.forgive("401")
 
@@ -514,7 +514,7 @@ def test_a_model_is_uploaded_compared_and_accepted(
         page.page.click("#confirm-ok")
         page.shows("#models-message", message)
     assert watched.part.asked == [("/api/models", ("main", f.read_bytes())) for f in (bad, good)]
-    page.shows("#shadow-main", re.compile("Agreement 98 %, at least 80 % wanted"))
+    page.shows("#shadow-main", re.compile("Agreement 98 %, at least 80 % required"))
     page.shows("#differing-main .versus", re.compile("Serving\\s*circle 60 %\\s*Shadow\\s*unknown"))
     page.page.locator("#differing-main img").scroll_into_view_if_needed()
     expect(page.page.locator("#differing-main img")).to_have_js_property("naturalWidth", 96)

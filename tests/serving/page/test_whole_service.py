@@ -109,6 +109,10 @@ def test_a_region_is_drawn_and_classified_by_itself(browser: playwright.Browser,
         x, y, width, height = map(float, service.service.regions("door")[0].roi.split(","))
         assert (x, y, width, height) == pytest.approx((0.25, 0.25, 0.5, 0.5), abs=0.02)
         expect(page.locator("#overlay .region")).to_have_text(re.compile("gate"), timeout=15_000)
+        for _ in ("as an event", "read again"):
+            expect(page.locator("#log-list")).to_contain_text("regions are now gate", timeout=15_000)
+            expect(page.locator("#log-list")).not_to_contain_text("undefined")
+            page.reload()
 
 
 def test_regions_follow_a_camera_that_was_moved(browser: playwright.Browser, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-/** What happened: source changes, swaps, changed decisions, newest first. */
+/** What happened: source changes, swaps, new regions, changed decisions, newest first. */
 
 import { byId, element, keepChildren, setAttribute, setText } from "../widgets/elements.js";
 import { percent, shortHash, status, time } from "../widgets/format.js";
@@ -49,6 +49,7 @@ function makeRow() {
 function described(event) {
   if (event.kind === "decision") return describedDecision(event);
   if (event.kind === "source") return describedSource(event);
+  if (event.kind === "views") return describedViews(event);
   const reason = event.reason ? `: ${event.reason}` : "";
   const tone = event.state === "refused" ? "bad" : event.state === "accepted" ? "good" : "";
   return { subject: event.model, text: `model ${shortHash(event.sha256)} ${event.state}${reason}`, tone };
@@ -60,6 +61,12 @@ function describedDecision({ view, model, prediction }) {
   if (label !== null) return { subject, text: `${label} ${percent(score)}`, tone: "" };
   const guess = name === "unknown" && top.length ? ` (${top[0].label}?)` : "";
   return { subject, text: `${status(name)}${guess}: ${reason}`, tone: name === "unknown" ? "warn" : "bad" };
+}
+
+function describedViews({ source, views }) {
+  const regions = views.filter((view) => view !== source).map((view) => view.slice(source.length + 1));
+  const text = regions.length ? `regions are now ${regions.join(", ")}` : "the whole frame is classified now";
+  return { subject: source, text, tone: "" };
 }
 
 function describedSource({ source, up, reason, retry_in_s: wait }) {

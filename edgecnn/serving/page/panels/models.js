@@ -1,4 +1,4 @@
-/** The models: what serves, what is tried in the shadow, what a rollback brings back. */
+/** The models: what serves, what is in the shadow, what a rollback brings back. */
 
 import { change, read } from "../service/api.js";
 import { confirm, say } from "../widgets/dialogs.js";
@@ -69,7 +69,7 @@ export class ModelsPanel {
         slot(
           "Shadow",
           `shadow-${name}`,
-          shadow ? this.shadowOf(name, shadow) : [nothing(this.canSwap ? "No model is tried" : NONE)],
+          shadow ? this.shadowOf(name, shadow) : [nothing(this.canSwap ? "No model in the shadow" : NONE)],
         ),
         slot(
           "Previous",
@@ -88,7 +88,7 @@ export class ModelsPanel {
     const waiting = shadow.state === "waiting";
     const agreement = shadow.agreement ?? null;
     const short = agreement !== null && agreement < shadow.min_agreement;
-    const mode = shadow.mode === "auto" ? "takes over by itself" : "waits to be accepted";
+    const mode = shadow.mode === "auto" ? "takes over automatically" : "waits to be accepted";
     return [
       ...facts(shadow),
       element(
@@ -100,7 +100,7 @@ export class ModelsPanel {
       element(
         "p",
         { class: "progress-line", id: `agreement-${name}` },
-        `Agreement ${percent(agreement)}, at least ${percent(shadow.min_agreement)} wanted; ${mode}`,
+        `Agreement ${percent(agreement)}, at least ${percent(shadow.min_agreement)} required; ${mode}`,
       ),
       meter(agreement ?? 0, "Agreement with the serving model", short ? "bad" : "good", shadow.min_agreement),
       element(
@@ -121,11 +121,11 @@ export class ModelsPanel {
     const roll = () =>
       this.act(
         "Roll back?",
-        `${previous.file} (${shortHash(previous.sha256)}) answers again as ${name}, from the next frame on.`,
+        `${previous.file} (${shortHash(previous.sha256)}) serves again as ${name}, from the next frame on.`,
         "Roll back",
         `/api/rollback?model=${encodeURIComponent(name)}`,
         undefined,
-        "the previous model answers again",
+        "the previous model serves again",
       );
     return element(
       "div",
@@ -166,7 +166,7 @@ export class ModelsPanel {
     const file = this.file.files[0];
     if (!file) return;
     const model = byId("upload-model").value;
-    const text = `${file.name} (${bytes(file.size)}) is checked, then tried beside the model that serves as ${model}.`;
+    const text = `${file.name} (${bytes(file.size)}) is checked, then runs in the shadow of the model that serves as ${model}.`;
     if (await confirm("Upload this model?", text, "Upload")) {
       say(byId("models-message"), `uploading ${file.name} …`);
       await this.send(`/api/models?model=${encodeURIComponent(model)}`, { body: file }, `${file.name} was uploaded`);

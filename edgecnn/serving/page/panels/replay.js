@@ -1,4 +1,4 @@
-/** A collected frame, answered again: what was said then, beside what each model says now. */
+/** A collected frame, classified again: the answer of then, beside the answer of each model now. */
 
 import { change } from "../service/api.js";
 import { show } from "../widgets/dialogs.js";

@@ -3,7 +3,7 @@
 import { byId, element, keepChildren, setAttribute, setText } from "../widgets/elements.js";
 import { percent, status } from "../widgets/format.js";
 
-/** How a source is doing, in one word: `live`, `offline` or `connecting`. */
+/** How a source is doing, in one word: `live`, `offline`, `connecting`, or `unreachable` with the service itself. */
 export function stateOf(source, connected) {
   if (!connected) return "unreachable";
   if (source.up) return "live";

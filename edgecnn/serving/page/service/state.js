@@ -50,8 +50,8 @@ function without(decision, reason) {
 
 /**
  * Events: `state` (sources or models changed), `decision` (detail: the decision), `log` (an event for the list),
- * `swap`, `connection`, `selected` (another source),
- * `focus` (other answers), `shown` (another live image).
+ * `swap`, `views` (a source has other regions), `connection`, `selected` (another source), `focus` (other answers),
+ * `shown` (another live image).
  */
 export class ServiceState extends EventTarget {
   constructor() {
@@ -167,6 +167,7 @@ export class ServiceState extends EventTarget {
     if (kind === "decision") this.hearDecision(values);
     else if (kind === "source") this.hearSource(values);
     else if (kind === "swap") this.tell("swap", values);
+    else if (kind === "views") this.hearViews(values);
     else return;
     if (kind !== "decision" || values.changed) {
       this.log.push({ kind, ...values });
@@ -203,6 +204,16 @@ export class ServiceState extends EventTarget {
     this.tell("state");
   }
 
+  /** A source has other regions: what was said of regions that are gone stands no more. */
+  hearViews(change) {
+    const source = this.sources.find((known) => known.name === change.source);
+    if (!source) return;
+    source.views = change.views;
+    this.forgetGoneViews();
+    this.tell("views");
+    this.tell("state");
+  }
+
   answersFor(decision) {
     const key = keyOf(decision);
     if (!this.answers.has(key)) this.answers.set(key, new Answers(decision));
@@ -213,7 +224,8 @@ export class ServiceState extends EventTarget {
   addInitial(stands) {
     const answers = this.answersFor(stands);
     answers.since ??= stands.since;
-    if (answers.newest) return;
+    if (answers.newest && !answers.newest.initial) return;
+    // Until an event comes, the service itself says when what stood has become too old
     const { status, reason, label, score, captured_at, model_sha256 } = stands;
     const top = label === null ? [] : [{ label, score }];
     answers.newest = {
