@@ -24,6 +24,7 @@ from edgecnn.serving.http.server import HttpServer, listen
 from edgecnn.serving.parts import make_parts
 from edgecnn.serving.screen_lines import ScreenLines
 from edgecnn.serving.settings.settings import Settings
+from edgecnn.serving.short_hash import short_hash
 from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder, warn_of_shared_token
 from edgecnn.serving.supervisor import Supervisor
 from edgecnn.serving.swap.restoring import restore_models
@@ -214,5 +215,5 @@ def _watch(
 def _status_line(service: Service) -> str:
     found = [source.status() for source in service.sources.values()]
     up, fps = sum(status.up for status in found), sum(status.fps for status in found)
-    models = ", ".join(f"{model.name} {model.current.sha256[:12]}" for model in service.models.values())
+    models = ", ".join(f"{model.name} {short_hash(model.current.sha256)}" for model in service.models.values())
     return f"{up} of {len(found)} sources up, {fps:.1f} frames/s, {models}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgecnn.serving.bundle.packages import OWN_NAME, Package
+from edgecnn.serving.short_hash import short_hash
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
@@ -66,7 +67,7 @@ def _model(file: str, sha256: str) -> Component:
 
     return Component(
         name=file,
-        version=sha256[:12],
+        version=short_hash(sha256),
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=f"model:{file}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)],

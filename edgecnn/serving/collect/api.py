@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,8 +18,9 @@ from edgecnn.serving.collect.store import FrameStore
 from edgecnn.serving.collect.writer import FrameWriter
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.answers import answer, refusal
-from edgecnn.serving.http.bodies import read_body
+from edgecnn.serving.http.bodies import read_object
 from edgecnn.serving.http.endpoint import Endpoint
+from edgecnn.serving.http.threads import FewThreads
 
 __all__ = ["CollectEndpoints"]
 
@@ -30,6 +29,7 @@ T = TypeVar("T")
 _LIMIT, _MOST = 100, 1000  # frames of a listing
 _MOST_IDS = 10_000
 _BODY_BYTES = 4_000_000
+_EXAMPLE = '{"ids": ["…"], "label": "…"}'
 _TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
 
 
@@ -45,7 +45,7 @@ class CollectEndpoints:
         self._service = service
         self._writer = writer
         self._replay = Replay(service)
-        self._limiter: CapacityLimiter | None = None
+        self._threads = FewThreads(1)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The paths."""
@@ -133,20 +133,11 @@ class CollectEndpoints:
         return found
 
     async def _body(self, request: Request) -> dict[str, Any]:
-        content = await read_body(request, _BODY_BYTES, self._service.settings.limits.silent_s)
-        try:
-            values = json.loads(content)
-        except (ValueError, RecursionError):
-            raise HTTPException(400, "the body is no JSON") from None
-        if not isinstance(values, dict):
-            raise HTTPException(400, 'the body is no JSON object; send {"ids": ["…"], "label": "…"}')
-        return values
+        return await read_object(request, _BODY_BYTES, self._service.settings.limits.silent_s, _EXAMPLE)
 
     async def _aside(self, step: Callable[[], T]) -> T:
         """Runs what takes time beside the event loop, one request at a time: decisions need the cores."""
-        if self._limiter is None:  # it belongs to the loop that runs now
-            self._limiter = CapacityLimiter(1)
-        return await to_thread.run_sync(step, limiter=self._limiter)
+        return await self._threads.run(step)
 
 
 def _frame_record(frame: StoredFrame) -> dict[str, Any]:

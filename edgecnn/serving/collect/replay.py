@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.preprocess import decode
-from edgecnn.runtime.decision import Missing, Prediction
+from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.service import Service
 
-__all__ = ["HasLoadedModel", "Replay", "ReplayedAnswer", "Which"]
+__all__ = ["Replay", "ReplayedAnswer", "Which"]
 
 Which = Literal["serving", "previous", "shadow"]
-
-
-@runtime_checkable
-class HasLoadedModel(Protocol):
-    """A shadow that lets its model be asked."""
-
-    @property
-    def loaded(self) -> LoadedModel:
-        """The new model."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ def _loaded(served: ServedModel) -> list[tuple[Which, LoadedModel]]:
     found: list[tuple[Which, LoadedModel]] = [("serving", served.current)]
     if (previous := served.previous) is not None:
         found.append(("previous", previous))
-    if isinstance(shadow := served.shadow, HasLoadedModel):
+    if (shadow := served.shadow) is not None:
         found.append(("shadow", shadow.loaded))
     return found
 
@@ -80,5 +71,4 @@ def _answer(loaded: LoadedModel, frame: Frame) -> Prediction:
     try:
         return loaded.classifier.answer([frame])[0].prediction
     except EdgeCNNError as error:
-        missing = Missing("error", str(error), frame.name, frame.index, frame.captured_at)
-        return loaded.classifier.report_missing(missing)
+        return loaded.failed(frame, str(error))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgecnn.runtime.classifier import Classifier
-from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.decision import Missing, Prediction
 from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 
 __all__ = ["LoadedModel", "ServedModel", "Shadow"]
@@ -37,6 +37,10 @@ class LoadedModel:
     def labels(self) -> tuple[str, ...]:
         """The class names, in the order of the probabilities."""
         return self.classifier.labels
+
+    def failed(self, frame: Frame, reason: str) -> Prediction:
+        """What is told of a frame on which this model failed: an `error`, and no answer."""
+        return self.classifier.report_missing(Missing("error", reason, frame.name, frame.index, frame.captured_at))
 
 
 class Shadow(Protocol):

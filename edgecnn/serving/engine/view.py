@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgecnn.errors import EdgeCNNError
-from edgecnn.runtime.decision import Missing, Prediction
+from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.smoothing.smoother import SmoothingOptions
@@ -102,7 +102,7 @@ class _ModelDecisions:
                 prediction, _ = pipeline.frame(frame)
                 self._answered = pipeline.unsmoothed
         except EdgeCNNError as error:
-            prediction = _failed(serving, frame, str(error))
+            prediction = serving.failed(frame, str(error))
         return self._decided(prediction, frame, number)
 
     def compare(self, frame: Frame, number: int) -> None:
@@ -128,9 +128,3 @@ class _ModelDecisions:
         changed, self._before = now != self._before, now
         view = self._view
         return Decided(view.name, view.source, view.region_name, self._model.name, prediction, changed, frame, number)
-
-
-def _failed(serving: LoadedModel, frame: Frame, reason: str) -> Prediction:
-    """The model failed on this frame: an error, and no answer."""
-    missing = Missing("error", reason, frame.name, frame.index, frame.captured_at)
-    return serving.classifier.report_missing(missing)

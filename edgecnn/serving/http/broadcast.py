@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edgecnn.plain_json import as_json
 from edgecnn.serving.engine.events import Decided, Event, SourceChanged, SwapChanged, ViewsChanged
-from edgecnn.serving.engine.hub import EventQueue, Hub
+from edgecnn.serving.engine.hub import Hub
 
 __all__ = ["Broadcast", "Listening", "event_record"]
 
@@ -67,7 +67,7 @@ class Listening:
 
 
 class Broadcast:
-    """Listens to the hub. Its methods but :meth:`wake` belong to the event loop's thread.
+    """Listens to the hub. Its public methods but :meth:`close` belong to the event loop's thread.
 
     Args:
         hub: publishes the events.
@@ -75,7 +75,7 @@ class Broadcast:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._queue = EventQueue(_WAITING, self.wake)
+        self._events: deque[Event] = deque(maxlen=_WAITING)  # where it is full, the oldest goes
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pending = False
         self._clients: set[Listening] = set()
@@ -94,12 +94,6 @@ class Broadcast:
         self._hub.unsubscribe(self._hear)
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._release)
-
-    def wake(self) -> None:
-        """Has the loop look at the queue. Many events in a row cost one turn."""
-        if not self._pending and self._loop is not None and not self.closed:
-            self._pending = True
-            self._loop.call_soon_threadsafe(self._drain)
 
     def add(self) -> Listening:
         """A new client."""
@@ -126,11 +120,19 @@ class Broadcast:
 
     def _hear(self, event: Event) -> None:
         # Frames would stay in memory as long as the loop is busy
-        self._queue.put(event.without_frame() if isinstance(event, Decided) else event)
+        self._events.append(event.without_frame() if isinstance(event, Decided) else event)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Has the loop look at the events. Many in a row cost one turn."""
+        if not self._pending and self._loop is not None and not self.closed:
+            self._pending = True
+            self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        self._pending = False
-        while (event := self._queue.get(0)) is not None:
+        self._pending = False  # first: an event that comes from now on asks for another turn
+        while self._events:
+            event = self._events.popleft()
             if isinstance(event, Decided) and not event.away:
                 self._arrived(event.source)
             if self._clients:

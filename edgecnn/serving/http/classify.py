@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -25,6 +24,7 @@ from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.access import AccessRules
 from edgecnn.serving.http.answers import answer
 from edgecnn.serving.http.bodies import BodyMemory
+from edgecnn.serving.http.threads import FewThreads
 
 __all__ = ["Answered", "ClassifyEndpoint", "ImageClassifier", "Upload"]
 
@@ -67,7 +67,7 @@ class ImageClassifier:
         self._most_pixels = round(service.settings.limits.megapixels * 1e6)
         self.memory = BodyMemory(service.settings.limits)
         """Of the bodies of all requests."""
-        self._limiter: CapacityLimiter | None = None
+        self._threads = FewThreads(_AT_ONCE)
 
     def model(self, name: str | None) -> ServedModel:
         """The model of a name; None: the first one. Raises :class:`HTTPException`: 404, there is none."""
@@ -80,9 +80,7 @@ class ImageClassifier:
 
     async def run(self, call: Callable[[], T]) -> T:
         """Computes something in a thread, after those that came before."""
-        if self._limiter is None:  # it belongs to the loop that runs now
-            self._limiter = CapacityLimiter(_AT_ONCE)
-        return await to_thread.run_sync(call, limiter=self._limiter)
+        return await self._threads.run(call)
 
     async def classify(self, request: Request, upload: Upload, model: ServedModel) -> Answered:
         """Classifies an encoded image.

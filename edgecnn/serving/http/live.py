@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,6 +13,7 @@ from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.answers import answer, refusal
 from edgecnn.serving.http.broadcast import Broadcast, event_record
 from edgecnn.serving.http.models.model_record import model_record
+from edgecnn.serving.http.threads import FewThreads
 
 __all__ = ["LiveEndpoints"]
 
@@ -27,7 +27,7 @@ class LiveEndpoints:
     def __init__(self, service: Service, broadcast: Broadcast) -> None:
         self._service = service
         self._broadcast = broadcast
-        self._encoding: CapacityLimiter | None = None
+        self._encoding = FewThreads(_ENCODERS)
 
     async def state(self, request: Request) -> Response:
         """Sources, models, decisions, and the last events."""
@@ -74,9 +74,7 @@ class LiveEndpoints:
             if left_s <= 0 or self._broadcast.closed:
                 return Response(status_code=204)
             await self._broadcast.next_frame(source.name, left_s)
-        if self._encoding is None:  # it belongs to the loop that runs now
-            self._encoding = CapacityLimiter(_ENCODERS)
-        encoded = await to_thread.run_sync(source.image.encode, limiter=self._encoding)
+        encoded = await self._encoding.run(source.image.encode)
         if encoded is None:
             return Response(status_code=204)
         headers = {"X-Frame": str(encoded.number), "X-Captured-At": encoded.captured_at}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
@@ -13,12 +11,13 @@ from edgecnn.errors import EdgeCNNError, UsageError
 from edgecnn.plain_json import as_json
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.answers import answer, refusal
-from edgecnn.serving.http.bodies import read_body
+from edgecnn.serving.http.bodies import read_object
 from edgecnn.serving.settings.settings import RegionSettings
 
 __all__ = ["RealignEndpoint", "RegionsEndpoint"]
 
 _MOST_BYTES = 65_536
+_EXAMPLE = '{"regions": [{"name": "left", "roi": "0,0,0.5,1"}]}'
 
 
 class _Drawn(BaseModel):
@@ -40,9 +39,9 @@ class RegionsEndpoint:
         source = request.path_params["source"]
         if source not in self._service.sources:
             return refusal(404, "no such source; /api/state lists them")
-        body = await read_body(request, _MOST_BYTES, self._service.settings.limits.silent_s)
+        values = await read_object(request, _MOST_BYTES, self._service.settings.limits.silent_s, _EXAMPLE)
         try:
-            drawn = _Drawn.model_validate_json(body)
+            drawn = _Drawn.model_validate(values)
             await to_thread.run_sync(self._service.draw_regions, source, drawn.regions)
         except ValidationError as error:
             return refusal(422, _first_fault(error))
@@ -77,6 +76,4 @@ class RealignEndpoint:
 def _first_fault(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part + 1) if isinstance(part, int) else part for part in found["loc"])
-    return f"{place or 'body'}: {found['msg'].removeprefix('Value error, ')}; expected " + json.dumps(
-        {"regions": [{"name": "left", "roi": "0,0,0.5,1"}]}
-    )
+    return f"{place or 'body'}: {found['msg'].removeprefix('Value error, ')}; expected {_EXAMPLE}"

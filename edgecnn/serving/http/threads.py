@@ -1,4 +1,4 @@
-"""Runs what takes long in a thread of its own, beside the event loop."""
+"""Runs what takes time in threads beside the event loop."""
 
 from __future__ import annotations
 
@@ -8,9 +8,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["in_own_thread"]
+from anyio import CapacityLimiter, to_thread
+
+__all__ = ["FewThreads", "in_own_thread"]
 
 T = TypeVar("T")
+
+
+class FewThreads:
+    """Runs calls in threads, few at a time: inference needs the cores. The other calls wait for their turn.
+
+    Args:
+        at_once: number of calls that run at the same time.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._limiter: CapacityLimiter | None = None
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """The result of a call. What it raises is raised here."""
+        if self._limiter is None:  # it belongs to the loop that runs now
+            self._limiter = CapacityLimiter(self._at_once)
+        return await to_thread.run_sync(call, limiter=self._limiter)
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:

@@ -11,6 +11,7 @@ from edgecnn._version import __version__
 from edgecnn.serving.engine.latest import StateKey
 from edgecnn.serving.mqtt.connection import QOS
 from edgecnn.serving.mqtt.topics import Topics
+from edgecnn.serving.short_hash import short_hash
 
 __all__ = ["UNRECOGNIZED", "Entities", "discovery_values", "entity_platforms", "version_of"]
 
@@ -38,7 +39,7 @@ def version_of(sha256: str) -> str:
     Without the prefix, Home Assistant would compare two hashes that consist of decimal digits as numbers, and show no
     update where the new one is smaller.
     """
-    return f"sha256:{sha256[:12]}"
+    return f"sha256:{short_hash(sha256)}"
 
 
 def entity_platforms(entities: Entities) -> dict[str, str]:

@@ -13,6 +13,7 @@ from edgecnn.runtime.sources.frame import Frame, now_rfc3339
 from edgecnn.serving.engine.events import SwapChanged, SwapState
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.service import Service
+from edgecnn.serving.short_hash import short_hash
 from edgecnn.serving.swap.check import check_model, check_size, reason_of
 from edgecnn.serving.swap.errors import AlreadyServingError, NoSuchSwapError, SwapRefusedError
 from edgecnn.serving.swap.records import LastSwap, ShadowReport, SwapReport, SwapTicket
@@ -62,7 +63,7 @@ class ModelSwaps:
             return
         for fault in self._restored.faults:
             ticket = SwapTicket(_new_id(), self._served.name, fault.sha256)
-            reason = f"after the restart: {fault.reason}; {self._served.current.sha256[:12]}… serves"
+            reason = f"after the restart: {fault.reason}; {short_hash(self._served.current.sha256)}… serves"
             self._tell(ticket, "refused", reason, None)
         try:
             self._write_pointer(self._served.current, self._served.previous)
@@ -164,10 +165,12 @@ class ModelSwaps:
 
     def _refuse_known(self, sha256: str) -> None:
         if self.serves(sha256):
-            raise AlreadyServingError(f"this file ({sha256[:12]}…) serves already")
+            raise AlreadyServingError(f"this file ({short_hash(sha256)}…) serves already")
         run = self._run
         if run is not None and run.ticket.sha256 == sha256:
-            raise AlreadyServingError(f"this file ({sha256[:12]}…) is in its shadow already, as swap {run.ticket.id}")
+            raise AlreadyServingError(
+                f"this file ({short_hash(sha256)}…) is in its shadow already, as swap {run.ticket.id}"
+            )
 
     def _check(self, ticket: SwapTicket, file: Path) -> LoadedModel:
         try:
@@ -289,7 +292,9 @@ class ModelSwaps:
     def _publish(self, ticket: SwapTicket, state: SwapState, reason: str | None) -> None:
         level = logging.WARNING if state == "refused" else logging.INFO
         told = "" if reason is None else f": {reason}"
-        log.log(level, "model '%s': swap %s (%s…): %s%s", ticket.model, ticket.id, ticket.sha256[:12], state, told)
+        log.log(
+            level, "model '%s': swap %s (%s…): %s%s", ticket.model, ticket.id, short_hash(ticket.sha256), state, told
+        )
         self._service.hub.publish(SwapChanged(ticket.model, ticket.id, state, ticket.sha256, reason, now_rfc3339()))
 
 

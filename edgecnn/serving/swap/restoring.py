@@ -11,6 +11,7 @@ from edgecnn.errors import EdgeCNNError, ModelError
 from edgecnn.serving.engine.opening import open_served
 from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.settings.settings import ModelSettings, Settings
+from edgecnn.serving.short_hash import short_hash
 from edgecnn.serving.swap.stored_models import Pointer, StoredModels, sha256_of
 
 __all__ = ["Fault", "Restored", "restore_models"]
@@ -91,7 +92,7 @@ class _Opening:
                 log.warning(
                     "model '%s': %s… of an earlier swap serves in place of %s; POST /api/rollback goes back",
                     self._model.name,
-                    sha256[:12],
+                    short_hash(sha256),
                     self._model.file,
                 )
             previous = None
@@ -133,4 +134,4 @@ def _check_whole(file: Path, sha256: str) -> None:
     except OSError as error:
         raise ModelError(f"{file}: the stored model cannot be read: {error.strerror}; send it again") from None
     if found != sha256:
-        raise ModelError(f"{file}: the stored model is damaged (its SHA-256 is {found[:12]}…); send it again")
+        raise ModelError(f"{file}: the stored model is damaged (its SHA-256 is {short_hash(found)}…); send it again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,10 +15,10 @@ from starlette.responses import Response
 from edgecnn.errors import EdgeCNNError, OutputError, UsageError
 from edgecnn.plain_json import as_json
 from edgecnn.serving.http.answers import answer, refusal
-from edgecnn.serving.http.bodies import read_body, stream_body
+from edgecnn.serving.http.bodies import read_object, stream_body
 from edgecnn.serving.http.endpoint import Endpoint
 from edgecnn.serving.http.models.model_record import model_record
-from edgecnn.serving.http.models.own_thread import in_own_thread
+from edgecnn.serving.http.threads import in_own_thread
 from edgecnn.serving.settings.settings import Settings
 from edgecnn.serving.swap.errors import AlreadyServingError, NoSuchSwapError, SwapBusyError, SwapRefusedError
 from edgecnn.serving.swap.records import DifferingFrame, LastSwap, ShadowReport, SwapReport, SwapTicket
@@ -133,12 +132,8 @@ class ModelsApi:
             await to_thread.run_sync(out.write, bytes(piece))
 
     async def _decided(self, request: Request, decide: Callable[[str, str | None], SwapTicket]) -> Response:
-        body = await read_body(request, _LARGEST_JSON, self._settings.limits.silent_s)
-        try:
-            given = json.loads(body or b"{}")
-            swap_id = given.get("id")
-        except (ValueError, AttributeError, RecursionError):
-            return refusal(400, 'the body is no JSON object; send {"id": "…"}')
+        given = await read_object(request, _LARGEST_JSON, self._settings.limits.silent_s, '{"id": "…"}')
+        swap_id = given.get("id")
         if swap_id is not None and not isinstance(swap_id, str):
             return refusal(400, 'the id is no text; send {"id": "…"}')
         return await self._told(partial(decide, self._model(request), swap_id), 200)

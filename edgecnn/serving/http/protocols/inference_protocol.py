@@ -26,12 +26,12 @@ from edgecnn.serving.http.protocols.tensors import (
     encode_answer,
     read_request,
 )
+from edgecnn.serving.short_hash import short_hash
 
 __all__ = ["InferenceProtocolEndpoints"]
 
 log = logging.getLogger("edgecnn")
 
-_VERSION_DIGITS = 12  # of the hash
 _PER_RUN = 8  # images: the memory of an inference grows with them
 
 
@@ -130,7 +130,7 @@ class InferenceProtocolEndpoints:
 
 
 def _version(loaded: LoadedModel) -> str:
-    return loaded.sha256[:_VERSION_DIGITS]
+    return short_hash(loaded.sha256)
 
 
 def _infer(loaded: LoadedModel, name: str, body: bytes, header: str | None) -> tuple[bytes, int | None]:
