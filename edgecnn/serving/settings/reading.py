@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from edgecnn.error_text import first_line
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.runtime.sources.redaction import without_passwords
 from edgecnn.serving.settings.locating import line_of
@@ -50,7 +51,7 @@ def read_settings(path: Path | None, flags: Mapping[str, Any]) -> Settings:
     try:
         environment = EnvSettingsSource(Settings, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__")()  # type: ignore[arg-type]  # it reads the fields alone
     except Exception as error:  # noqa: BLE001  # pydantic-settings has an error class of its own for bad JSON
-        raise UsageError(f"environment: {_first_line(error)}; give JSON for lists and tables") from None
+        raise UsageError(f"environment: {first_line(error)}; give JSON for lists and tables") from None
     merged = _merged(_merged(_absolute(file, folder), environment), flags)
     try:
         return Settings.model_validate(merged)
@@ -110,7 +111,3 @@ def _told(
     given = found.get("input")
     shown = f" (it is {given!r})" if isinstance(given, str | int | float) and found["type"] != "extra_forbidden" else ""
     return f"{where}: {key or 'settings'}: {said[:1].lower()}{said[1:]}{without_passwords(shown)}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -25,11 +26,12 @@ def decided(classifier: Classifier, shape: str, *, changed: bool, view: str = "d
     return Decided(view, "door", None, "main", prediction, changed, None, 1)
 
 
-def test_since_is_when_the_label_came(classifier: Classifier) -> None:
+def test_since_is_when_the_label_came(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = (f"2026-01-01T00:00:0{second}.000Z" for second in itertools.count())
+    monkeypatch.setattr("edgecnn.serving.engine.latest.now_rfc3339", lambda: next(times))
     latest = LatestDecisions(10)
     latest.hear(decided(classifier, "circle", changed=True))
     since = latest.state(KEY).since
-    time.sleep(0.01)
     latest.hear(decided(classifier, "circle", changed=False))
     assert latest.state(KEY).since == since
     latest.hear(decided(classifier, "square", changed=True))
