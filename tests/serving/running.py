@@ -60,7 +60,7 @@ def ask(
             return Answer(error.code, dict(error.headers), error.read())
 
 
-def until(wanted: Callable[[], Any], limit_s: float = 20.0) -> Any:
+def until(wanted: Callable[[], Any], limit_s: float = 60.0) -> Any:
     """Waits until a call returns something true, and returns that."""
     end_s = time.monotonic() + limit_s
     while not (found := wanted()):
