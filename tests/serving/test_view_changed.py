@@ -13,6 +13,7 @@ from mjpeg_server import MjpegCamera, jpeg
 from scenes import scene
 from serving.running import ask, running, until
 
+from edgecnn.errors import UsageError
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
 from edgecnn.runtime.frame_quality.view_reference import read_reference, shifted_reference, small_grey, write_reference
 from edgecnn.serving.running import RunningService
@@ -88,6 +89,16 @@ def test_the_regions_follow_on_request_and_stay_so(camera: MjpegCamera, source: 
     with running(tmp_path, sources=[source]) as service:
         until(lambda: reasons(service) == [None, None])
         assert ask(f"{service.url}/api/state").json["sources"][0]["regions"] == answer.json["regions"]
+
+
+def test_a_shift_moves_the_regions_once(camera: MjpegCamera, source: dict[str, Any], tmp_path: Path) -> None:
+    with running(tmp_path, sources=[source]) as service:
+        camera.frames = frames(MOVED)
+        until(lambda: len(found := reasons(service)) == 2 and all(found))
+        service.service.stop()  # no frame comes between the two requests
+        service.service.realign("door")
+        with pytest.raises(UsageError, match="no shift was measured"):
+            service.service.realign("door")
 
 
 def test_what_cannot_follow_is_refused_in_one_line(camera: MjpegCamera, source: dict[str, Any], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from edgecnn.serving.settings.settings import LimitSettings
 
-__all__ = ["LEAST_BYTES_PER_S", "BodyMemory", "read_body", "read_object", "stream_body"]
+__all__ = ["LEAST_BYTES_PER_S", "BodyMemory", "read_object", "stream_body"]
 
 LEAST_BYTES_PER_S = 10_000
 """A client that sends or reads more slowly is given up, after ``silent_s`` seconds."""
@@ -58,11 +58,6 @@ async def stream_body(request: Request, most: int, silent_s: float) -> AsyncGene
             yield piece
 
 
-async def read_body(request: Request, most: int, silent_s: float) -> bytes:
-    """The whole body. Arguments and errors are those of :func:`stream_body`."""
-    return b"".join([piece async for piece in stream_body(request, most, silent_s)])
-
-
 async def read_object(request: Request, most: int, silent_s: float, example: str) -> dict[str, Any]:
     """The body as a JSON object; an empty body is an empty one.
 
@@ -75,7 +70,7 @@ async def read_object(request: Request, most: int, silent_s: float, example: str
     Raises:
         HTTPException: 400, it is no JSON object; else as :func:`stream_body`.
     """
-    content = await read_body(request, most, silent_s)
+    content = b"".join([piece async for piece in stream_body(request, most, silent_s)])
     try:
         found = json.loads(content or b"{}")
     except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested too deep
