@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from edgecnn._version import __version__
 from edgecnn.plain_json import as_json
+from edgecnn.serving.engine.model_record import model_record
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.answers import answer, refusal
 from edgecnn.serving.http.broadcast import Broadcast, event_record
-from edgecnn.serving.http.models.model_record import model_record
 from edgecnn.serving.http.threads import FewThreads
 
 __all__ = ["LiveEndpoints"]

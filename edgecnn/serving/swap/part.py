@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.endpoint import Endpoint
-from edgecnn.serving.http.models.models_api import ModelsApi
+from edgecnn.serving.swap.api import ModelsApi
 from edgecnn.serving.swap.folder_watch import FolderWatch, check_folder
 from edgecnn.serving.swap.restoring import Restored
 from edgecnn.serving.swap.swaps import Swaps

@@ -20,7 +20,7 @@ def test_every_path_is_on_the_page(tmp_path: Path) -> None:
     below = {
         f"{path}{more}" for path in listed if path.endswith("/versions/{version}") for more in ("/ready", "/infer")
     }
-    paths = {route.path.replace(":path}", "}") for route in routes}  # how a path is parsed is no part of its name
+    paths = {route.path for route in routes}
     assert paths - listed - below == set()
     assert listed - paths == set()
 

@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 from edgecnn.errors import EdgeCNNError, OutputError, UsageError
 from edgecnn.plain_json import as_json
+from edgecnn.serving.engine.model_record import model_record
 from edgecnn.serving.http.answers import answer, refusal
 from edgecnn.serving.http.bodies import read_object, stream_body
 from edgecnn.serving.http.endpoint import Endpoint
-from edgecnn.serving.http.models.model_record import model_record
 from edgecnn.serving.http.threads import in_own_thread
 from edgecnn.serving.settings.settings import Settings
 from edgecnn.serving.swap.errors import AlreadyServingError, NoSuchSwapError, SwapBusyError, SwapRefusedError

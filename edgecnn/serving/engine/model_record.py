@@ -1,4 +1,4 @@
-"""What the API says of an open model."""
+"""What other programs are told of an open model."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""Models and their swaps over HTTP."""
