@@ -8,6 +8,7 @@ from collections.abc import Callable
 from edgecnn.serving.engine.events import Decided, Event, SourceChanged, SwapChanged, SwapState
 from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.engine.service import Service
+from edgecnn.serving.short_hash import short_hash
 
 __all__ = ["ScreenLines"]
 
@@ -42,7 +43,7 @@ class ScreenLines:
             loaded, provider = model.current, model.current.classifier.session.ep
             self._say(
                 f"model {model.name}: {_file_name(loaded)}, {len(loaded.labels)} classes, on {provider}, "
-                f"SHA-256 {loaded.sha256[:12]}…"
+                f"SHA-256 {short_hash(loaded.sha256)}…"
             )
         if not self._service.sources:
             self._say("no camera is set: the service only answers requests (docs/api.md)")
@@ -58,7 +59,7 @@ class ScreenLines:
                 self._lines.append(f"{event.source}: up again")
         elif isinstance(event, SwapChanged):
             if (what := _SWAPS.get(event.state)) is not None:
-                self._lines.append(f"model {event.model}: SHA-256 {event.sha256[:12]}… {what}")
+                self._lines.append(f"model {event.model}: SHA-256 {short_hash(event.sha256)}… {what}")
         elif isinstance(event, Decided) and not event.away and event.source not in self._decided:
             self._decided.add(event.source)
             self._lines.append(self._first_decision(event))

@@ -70,7 +70,7 @@ class Hook:
         self._notices: deque[_Notice] = deque(maxlen=_MOST_WAITING)
         self._changing = threading.Condition()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"edgecnn {where}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"edgecnn-webhook-{number}", daemon=True)
 
     def hear(self, event: Event) -> None:
         """Listener of the hub."""
