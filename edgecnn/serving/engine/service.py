@@ -82,6 +82,11 @@ class Service:
         return next(iter(self.models.values()))
 
     @property
+    def ready(self) -> bool:
+        """Whether every source has given a frame and is up."""
+        return all(source.status().up for source in self.sources.values())
+
+    @property
     def silent_s(self) -> float:
         """Seconds since the slowest source's thread last showed that it runs; 0 without sources."""
         return max((source.silent_s for source in self.sources.values()), default=0.0)
