@@ -104,7 +104,7 @@ def test_a_later_file_supersedes_the_one_in_the_shadow_once_it_is_checked(tmp_pa
         assert serving(service) == sha256(good(4))
 
 
-def test_a_rollback_takes_less_than_a_second_and_can_be_undone(tmp_path: Path) -> None:
+def test_a_rollback_takes_effect_at_once_and_can_be_undone(tmp_path: Path) -> None:
     with running(tmp_path) as service:
         assert post(service, "/api/rollback").status == 409
         assert post(service, "/api/models", admitted(good(5))).status == 202
