@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import UsageError
-from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.free_memory import give_back_memory
 from edgecnn.serving.http.access import AccessRules, is_loopback
@@ -26,6 +24,7 @@ from edgecnn.serving.screen_lines import ScreenLines
 from edgecnn.serving.settings.settings import Settings
 from edgecnn.serving.short_hash import short_hash
 from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder, warn_of_shared_token
+from edgecnn.serving.stop_signals import EndLimit, StopSignals
 from edgecnn.serving.supervisor import Supervisor
 from edgecnn.serving.swap.restoring import restore_models
 
@@ -127,7 +126,7 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
         EdgeCNNError: it cannot start.
         KeyboardInterrupt: after Ctrl-C, when all is closed.
     """
-    stop = _StopSignals()
+    stop, limit = StopSignals(), EndLimit()
     try:
         starting = RunningService(settings)
         lines = ScreenLines(starting.service, say)
@@ -142,6 +141,8 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
             supervisor.stopping()
     finally:
         stop.restore()
+        if stop.received is None:
+            limit.lift()
     if stop.received == signal.SIGINT:
         raise KeyboardInterrupt("the service has stopped")
     return 0
@@ -163,36 +164,8 @@ def check_service(settings: Settings) -> None:
     make_parts(Service(settings, folder), folder)
 
 
-class _StopSignals:
-    """SIGTERM and Ctrl-C, as a request to end. Further ones change nothing: the end is near.
-
-    A handler runs wherever the main thread is, also within its own wait. A :class:`threading.Event` would there wait
-    for a lock that this thread holds; :class:`FrameEvent` needs none.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._asked = FrameEvent()
-        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether the end was asked for, in this time."""
-        if self.received is None:
-            self._asked.wait(timeout_s)
-        return self.received is not None
-
-    def restore(self) -> None:
-        """Gives the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, _: FrameType | None) -> None:
-        self.received = self.received or number
-        self._asked.notify()
-
-
 def _watch(
-    running: RunningService, supervisor: Supervisor, stop: _StopSignals, tick: Callable[[], None] = lambda: None
+    running: RunningService, supervisor: Supervisor, stop: StopSignals, tick: Callable[[], None] = lambda: None
 ) -> None:
     """Tells the supervisor how the service is doing, until the end is asked for. ``tick`` is called in each turn."""
     tick_s = min(_TICK_S, supervisor.ping_every_s or _TICK_S)

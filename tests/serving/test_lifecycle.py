@@ -147,9 +147,9 @@ def test_a_signal_is_heard_wherever_it_comes() -> None:
     """A handler may run within the wait itself, where a lock would be held that is never given back."""
     code = (
         "import os, signal\n"
-        "from edgecnn.serving.running import _StopSignals\n"
+        "from edgecnn.serving.stop_signals import StopSignals\n"
         "for turn in range(4000):\n"
-        "    stop = _StopSignals()\n"
+        "    stop = StopSignals()\n"
         "    signal.signal(signal.SIGALRM, stop._hear)\n"
         "    signal.setitimer(signal.ITIMER_REAL, 0.00002 + turn % 200 * 1e-6)\n"
         "    while not stop.wait(0.02):\n"
