@@ -192,6 +192,7 @@ def test_the_password_of_a_camera_is_nowhere(tmp_path: Path, state: dict[str, st
         ((TINY, "image.jpg"), "source 'camera': image.jpg is no camera or stream"),
         ((TINY, FAKE, "--host", "0.0.0.0"), "a token is required; name its file with --token-file"),
         ((TINY, FAKE, "--host", "192.0.2.1", "--token-file", "token"), "cannot listen there"),
+        ((TINY, FAKE, "--host", "a..b", "--token-file", "token"), "a..b:4912: cannot listen there"),
         (("--config", "none.toml"), "none.toml: no such settings file"),
         (("--demo",), "no finished demo"),
     ],

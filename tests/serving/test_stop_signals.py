@@ -17,7 +17,9 @@ STATUS = {signal.SIGTERM: 0, signal.SIGINT: 130}
 @pytest.mark.parametrize("number", STATUS)
 def test_a_signal_while_modules_are_imported_ends_it_without_a_traceback(number: int, tmp_path: Path) -> None:
     """The command line replaces the handlers first. Then this module sends the signals, in place of pydantic."""
-    (tmp_path / "pydantic.py").write_text(f"import os\nos.kill(os.getpid(), {number})\nos.kill(os.getpid(), {number})\n")
+    (tmp_path / "pydantic.py").write_text(
+        f"import os\nos.kill(os.getpid(), {number})\nos.kill(os.getpid(), {number})\n"
+    )
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from edgecnn.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", str(TINY), "fake:"]
     found = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -73,4 +75,6 @@ def test_many_signals_until_the_very_end_change_nothing(number: int, tmp_path: P
         assert time.monotonic() - begun_s < 3
         assert service.process.stderr is not None
         said = service.process.stderr.read()
-        assert said == ("" if number == signal.SIGTERM else "edgecnn: interrupted; all files written so far are complete\n")
+        assert said == (
+            "" if number == signal.SIGTERM else "edgecnn: interrupted; all files written so far are complete\n"
+        )
