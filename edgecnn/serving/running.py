@@ -23,7 +23,7 @@ from edgecnn.serving.parts import make_parts
 from edgecnn.serving.screen_lines import ScreenLines
 from edgecnn.serving.settings.settings import Settings
 from edgecnn.serving.short_hash import short_hash
-from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder, warn_of_shared_token
+from edgecnn.serving.state_folder import TOKEN_FILE, own_state, read_token, state_folder, warn_of_shared_token
 from edgecnn.serving.stop_signals import EndLimit, StopSignals
 from edgecnn.serving.supervisor import Supervisor
 from edgecnn.serving.swap.restoring import restore_models
@@ -53,10 +53,11 @@ class RunningService:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._folder = state_folder(settings)
-        self.token = _token(settings, self._folder)
-        """What a client sends as ``Authorization: Bearer TOKEN``."""
-        self._listening = listen(settings.host, settings.port)
-        try:
+        with ExitStack() as resources:
+            resources.enter_context(own_state(self._folder))
+            self.token = _token(settings, self._folder)
+            """What a client sends as ``Authorization: Bearer TOKEN``."""
+            listening = resources.enter_context(listen(settings.host, settings.port))
             restored = restore_models(settings, self._folder)
             opened = {name: model.current for name, model in restored.items()}
             self.service = Service(settings, self._folder, opened)
@@ -66,11 +67,8 @@ class RunningService:
             rules = AccessRules(self.token, settings.host, frozenset(name.lower() for name in settings.allowed_hosts))
             endpoints = [endpoint for part in self._parts for endpoint in part.endpoints()]
             app = make_app(self.service, rules, broadcast, endpoints)
-            self._server = HttpServer(app, self._listening, settings.limits, broadcast)
-        except BaseException:
-            self._listening.close()
-            raise
-        self._started = ExitStack()  # ends what runs, in reverse order
+            self._server = HttpServer(app, listening, settings.limits, broadcast)
+            self._running = resources.pop_all()  # ends what runs, in reverse order
 
     @property
     def url(self) -> str:
@@ -92,7 +90,7 @@ class RunningService:
 
     def __enter__(self) -> Self:
         warn_of_shared_token(self._settings, self._folder)
-        with ExitStack() as started:  # what fails to start ends what runs already
+        with self._running as started:  # what fails to start ends what runs already
             self._server.start()
             started.callback(self._server.stop)
             for part in self._parts:
@@ -100,11 +98,11 @@ class RunningService:
                 started.callback(part.stop)
             self.service.start()
             started.callback(self.service.stop)
-            self._started = started.pop_all()
+            self._running = started.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._started.close()
+        self._running.close()
 
     @property
     def alive(self) -> bool:
