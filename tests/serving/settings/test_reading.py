@@ -113,6 +113,12 @@ def test_a_password_in_a_wrong_setting_is_not_repeated(file: Path) -> None:
     assert "CANARY" not in repr(read_settings(file, {}))
 
 
+def test_a_value_of_many_letters_is_not_repeated(file: Path) -> None:
+    file.write_text(f'{FILE}\n[mqtt]\nurl = "mqtt://broker"\nbase_topic = "{"t" * 70_000}"\n')
+    with pytest.raises(UsageError, match=r"line 20: mqtt.base_topic: string should have at most 200 characters$"):
+        read_settings(file, {})
+
+
 def test_no_number_is_too_large_for_clocks_and_counters() -> None:
     """`inf`, a year in ms beyond 32 bits, a timer beyond what the system counts: refused, not met months later."""
     unbounded = [
