@@ -66,6 +66,9 @@ def test_a_folder_that_cannot_be_written_is_told_and_frames_are_decided_on(
         answer = ask(url, method="PUT", body=drawn, token=service.token, headers={"Content-Type": "application/json"})
         assert answer.status >= 400
         assert os.strerror(fault) in answer.json["error"]
+        answer = ask(f"{service.url}/api/models", method="POST", body=TINY.read_bytes(), token=service.token)
+        assert answer.status >= 400
+        assert f"cannot be stored: {os.strerror(fault)}" in answer.json["error"]
     assert f"cannot be written: {os.strerror(fault)}" in caplog.text
     assert "Traceback" not in caplog.text
 
