@@ -16,12 +16,16 @@ from pathlib import Path
 
 from edgecnn.errors import OutputError
 
-__all__ = ["LOCK_FILE", "folder_lock"]
+__all__ = ["LOCK_FILE", "FolderInUseError", "folder_lock"]
 
 LOCK_FILE = ".edgecnn.lock"
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _TAKEN = {errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK}
 _WINDOWS_OFFSET = 1 << 20  # Windows lets nobody read what is locked
+
+
+class FolderInUseError(OutputError):
+    """Another process holds the lock of a folder."""
 
 
 @contextmanager
@@ -34,15 +38,17 @@ def folder_lock(folder: Path, option: str, say: Callable[[str], None]) -> Iterat
         say: told that the file system has no locks; nothing is locked then.
 
     Raises:
-        OutputError: another process holds the lock, or the folder cannot be written.
+        FolderInUseError: another process holds the lock.
+        OutputError: the folder cannot be written.
     """
     path = folder / LOCK_FILE
     descriptor = _locked(path, option)
     if descriptor is None:
         say(f"{folder}: this file system has no locks; start no other command with {option} {folder} meanwhile")
     else:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, _this_process().encode())
+        with suppress(OSError):  # the disk is full: the lock holds without the text
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, _this_process().encode())
     try:
         yield
     finally:
@@ -70,7 +76,7 @@ def _locked(path: Path, option: str) -> int | None:
         except OSError as error:
             os.close(descriptor)
             if error.errno in _TAKEN:
-                raise OutputError(
+                raise FolderInUseError(
                     f"{path.parent}: {_holder(path)} is writing here; wait until it ends, or name another {option}"
                 ) from error
             if error.errno in _WITHOUT_LOCKS:

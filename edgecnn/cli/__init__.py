@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from edgecnn.cli.failures import interrupt
+from edgecnn.cli.failures import end_at_once, interrupt
 
 __all__ = ["main"]
 
@@ -15,7 +15,8 @@ __all__ = ["main"]
 def main() -> None:
     """Runs the program; the exit status is the contract's."""
     for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, interrupt)
+        # A service takes the signals over once it is imported
+        signal.signal(signum, end_at_once if sys.argv[1:2] == ["serve"] else interrupt)
     for stream in (sys.stdout, sys.stdin, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # File names need not be UTF-8

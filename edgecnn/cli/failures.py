@@ -11,7 +11,7 @@ from collections.abc import Callable
 from edgecnn.error_text import one_line
 from edgecnn.errors import EdgeCNNError
 
-__all__ = ["DEBUG", "exit_status", "interrupt"]
+__all__ = ["DEBUG", "end_at_once", "exit_status", "interrupt"]
 
 DEBUG = "EDGECNN_DEBUG"
 _BY_SIGNAL = 128  # the shells' exit code for an end by a signal
@@ -27,6 +27,15 @@ def interrupt(signum: int, _frame: object) -> None:
     """
     _signals.append(signum)
     raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(_BY_SIGNAL + signum)
+
+
+def end_at_once(signum: int, _frame: object) -> None:
+    """Ctrl-C and SIGTERM while a service is imported, before it has begun with anything.
+
+    A stop is no failure for a service manager, so SIGTERM gives 0. An exception could be turned into another one by the
+    import that it interrupts.
+    """
+    os._exit(_BY_SIGNAL + signum if signum == signal.SIGINT else 0)
 
 
 def exit_status(command: Callable[[], int]) -> int:

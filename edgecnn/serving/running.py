@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import UsageError
-from edgecnn.runtime.sources.capture.frame_event import FrameEvent
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.free_memory import give_back_memory
 from edgecnn.serving.http.access import AccessRules, is_loopback
@@ -25,7 +23,8 @@ from edgecnn.serving.parts import make_parts
 from edgecnn.serving.screen_lines import ScreenLines
 from edgecnn.serving.settings.settings import Settings
 from edgecnn.serving.short_hash import short_hash
-from edgecnn.serving.state_folder import TOKEN_FILE, read_token, state_folder, warn_of_shared_token
+from edgecnn.serving.state_folder import TOKEN_FILE, own_state, read_token, state_folder, warn_of_shared_token
+from edgecnn.serving.stop_signals import EndLimit, StopSignals
 from edgecnn.serving.supervisor import Supervisor
 from edgecnn.serving.swap.restoring import restore_models
 
@@ -54,10 +53,11 @@ class RunningService:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._folder = state_folder(settings)
-        self.token = _token(settings, self._folder)
-        """What a client sends as ``Authorization: Bearer TOKEN``."""
-        self._listening = listen(settings.host, settings.port)
-        try:
+        with ExitStack() as resources:
+            resources.enter_context(own_state(self._folder))
+            self.token = _token(settings, self._folder)
+            """What a client sends as ``Authorization: Bearer TOKEN``."""
+            listening = resources.enter_context(listen(settings.host, settings.port))
             restored = restore_models(settings, self._folder)
             opened = {name: model.current for name, model in restored.items()}
             self.service = Service(settings, self._folder, opened)
@@ -67,11 +67,8 @@ class RunningService:
             rules = AccessRules(self.token, settings.host, frozenset(name.lower() for name in settings.allowed_hosts))
             endpoints = [endpoint for part in self._parts for endpoint in part.endpoints()]
             app = make_app(self.service, rules, broadcast, endpoints)
-            self._server = HttpServer(app, self._listening, settings.limits, broadcast)
-        except BaseException:
-            self._listening.close()
-            raise
-        self._started = ExitStack()  # ends what runs, in reverse order
+            self._server = HttpServer(app, listening, settings.limits, broadcast)
+            self._running = resources.pop_all()  # ends what runs, in reverse order
 
     @property
     def url(self) -> str:
@@ -93,7 +90,7 @@ class RunningService:
 
     def __enter__(self) -> Self:
         warn_of_shared_token(self._settings, self._folder)
-        with ExitStack() as started:  # what fails to start ends what runs already
+        with self._running as started:  # what fails to start ends what runs already
             self._server.start()
             started.callback(self._server.stop)
             for part in self._parts:
@@ -101,11 +98,11 @@ class RunningService:
                 started.callback(part.stop)
             self.service.start()
             started.callback(self.service.stop)
-            self._started = started.pop_all()
+            self._running = started.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._started.close()
+        self._running.close()
 
     @property
     def alive(self) -> bool:
@@ -127,7 +124,7 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
         EdgeCNNError: it cannot start.
         KeyboardInterrupt: after Ctrl-C, when all is closed.
     """
-    stop = _StopSignals()
+    stop, limit = StopSignals(), EndLimit()
     try:
         starting = RunningService(settings)
         lines = ScreenLines(starting.service, say)
@@ -142,6 +139,8 @@ def run_service(settings: Settings, say: Callable[[str], None]) -> int:
             supervisor.stopping()
     finally:
         stop.restore()
+        if stop.received is None:
+            limit.lift()
     if stop.received == signal.SIGINT:
         raise KeyboardInterrupt("the service has stopped")
     return 0
@@ -163,36 +162,8 @@ def check_service(settings: Settings) -> None:
     make_parts(Service(settings, folder), folder)
 
 
-class _StopSignals:
-    """SIGTERM and Ctrl-C, as a request to end. Further ones change nothing: the end is near.
-
-    A handler runs wherever the main thread is, also within its own wait. A :class:`threading.Event` would there wait
-    for a lock that this thread holds; :class:`FrameEvent` needs none.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._asked = FrameEvent()
-        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether the end was asked for, in this time."""
-        if self.received is None:
-            self._asked.wait(timeout_s)
-        return self.received is not None
-
-    def restore(self) -> None:
-        """Gives the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, _: FrameType | None) -> None:
-        self.received = self.received or number
-        self._asked.notify()
-
-
 def _watch(
-    running: RunningService, supervisor: Supervisor, stop: _StopSignals, tick: Callable[[], None] = lambda: None
+    running: RunningService, supervisor: Supervisor, stop: StopSignals, tick: Callable[[], None] = lambda: None
 ) -> None:
     """Tells the supervisor how the service is doing, until the end is asked for. ``tick`` is called in each turn."""
     tick_s = min(_TICK_S, supervisor.ping_every_s or _TICK_S)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edgecnn.atomic import atomic_path, make_folder
-from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.errors import InputNotFoundError, OutputError, UsageError
+from edgecnn.folder_lock import FolderInUseError, folder_lock
 from edgecnn.serving.settings.settings import Settings
 
-__all__ = ["TOKEN_FILE", "read_token", "state_folder", "warn_of_shared_token"]
+__all__ = ["TOKEN_FILE", "own_state", "read_token", "state_folder", "warn_of_shared_token"]
 
 TOKEN_FILE = "token"  # noqa: S105  # its name
 
@@ -41,6 +43,26 @@ def state_folder(settings: Settings) -> Path:
         with suppress(OSError):  # a file system without modes
             folder.chmod(0o700)
     return folder
+
+
+@contextmanager
+def own_state(folder: Path) -> Iterator[None]:
+    """Holds the state folder: of two services in one folder, each would undo the swaps and regions of the other.
+
+    A folder that cannot be written, as on a full disk or a read-only one, is no reason to decide on no frame: it is
+    reported, and held without a lock.
+
+    Raises:
+        FolderInUseError: another service holds it.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(folder_lock(folder, "state_dir", lambda line: log.warning("%s", line)))
+        except FolderInUseError:
+            raise
+        except OutputError as error:
+            log.warning("%s; until then, swaps and drawn regions are refused", error)
+        yield
 
 
 def read_token(settings: Settings, folder: Path) -> str:

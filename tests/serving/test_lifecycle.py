@@ -147,9 +147,9 @@ def test_a_signal_is_heard_wherever_it_comes() -> None:
     """A handler may run within the wait itself, where a lock would be held that is never given back."""
     code = (
         "import os, signal\n"
-        "from edgecnn.serving.running import _StopSignals\n"
+        "from edgecnn.serving.stop_signals import StopSignals\n"
         "for turn in range(4000):\n"
-        "    stop = _StopSignals()\n"
+        "    stop = StopSignals()\n"
         "    signal.signal(signal.SIGALRM, stop._hear)\n"
         "    signal.setitimer(signal.ITIMER_REAL, 0.00002 + turn % 200 * 1e-6)\n"
         "    while not stop.wait(0.02):\n"
@@ -192,6 +192,7 @@ def test_the_password_of_a_camera_is_nowhere(tmp_path: Path, state: dict[str, st
         ((TINY, "image.jpg"), "source 'camera': image.jpg is no camera or stream"),
         ((TINY, FAKE, "--host", "0.0.0.0"), "a token is required; name its file with --token-file"),
         ((TINY, FAKE, "--host", "192.0.2.1", "--token-file", "token"), "cannot listen there"),
+        ((TINY, FAKE, "--host", "a..b", "--token-file", "token"), "a..b:4912: cannot listen there"),
         (("--config", "none.toml"), "none.toml: no such settings file"),
         (("--demo",), "no finished demo"),
     ],

@@ -18,13 +18,11 @@ from edgecnn.errors import UsageError
 from edgecnn.runtime.streaming.region import Region
 from edgecnn.serving.engine.view import View
 from edgecnn.serving.settings.names import check_unique
-from edgecnn.serving.settings.settings import RegionSettings, SourceSettings
+from edgecnn.serving.settings.settings import MOST_REGIONS, RegionSettings, SourceSettings
 
 __all__ = ["RegionStore", "ViewMove", "views_of"]
 
 log = logging.getLogger("edgecnn")
-
-_MOST = 32  # regions of a source: each costs an inference a frame
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ class RegionStore:
             UsageError: a region cannot be, two have the same name, or there are too many.
             OutputError: they cannot be written. The old ones stay.
         """
-        if len(regions) > _MOST:
-            raise UsageError(f"{len(regions)} regions; a source has at most {_MOST}")
+        if len(regions) > MOST_REGIONS:
+            raise UsageError(f"{len(regions)} regions; a source has at most {MOST_REGIONS}")
         try:
             check_unique("region", [region.name for region in regions])
         except ValueError as error:

@@ -1,11 +1,12 @@
-"""Rules for the names of sources, regions and models, and for topics."""
+"""Rules for the names of sources, regions and models, for paths and for topics."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["check_name", "check_topic", "check_unique"]
+__all__ = ["check_name", "check_path", "check_topic", "check_unique"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -15,6 +16,13 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"'{name}' is no name; use 1 to 64 letters, digits, - and _")
     return name
+
+
+def check_path(path: Path) -> Path:
+    """Returns the path. Raises :class:`ValueError` where the system could not even look for it."""
+    if "\0" in str(path):
+        raise ValueError("a path cannot contain the character NUL; remove it")
+    return path
 
 
 def check_unique(what: str, names: Sequence[str]) -> None:

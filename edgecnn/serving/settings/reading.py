@@ -27,6 +27,7 @@ __all__ = ["ENVIRONMENT_PREFIX", "read_settings"]
 ENVIRONMENT_PREFIX = "EDGECNN_SERVE_"
 """``EDGECNN_SERVE_PORT=80``, ``EDGECNN_SERVE_SWAP__MODE=confirm``; lists and tables also as JSON."""
 
+_SHOWN = 500  # characters of a wrong value; to look for passwords in more takes seconds
 _PATHS = {"file", "health", "smoothing", "address_file", "token_file", "state_dir", "watch", "dir", "secret_file"}
 _PATHS |= {"password_file", "ca_file", "cert_file", "key_file"}
 
@@ -109,5 +110,6 @@ def _told(
     if found["type"] == "extra_forbidden":
         said = "is no setting; docs/serve.md lists them"
     given = found.get("input")
-    shown = f" (it is {given!r})" if isinstance(given, str | int | float) and found["type"] != "extra_forbidden" else ""
+    shows = isinstance(given, str | int | float) and found["type"] != "extra_forbidden" and len(repr(given)) <= _SHOWN
+    shown = f" (it is {given!r})" if shows else ""
     return f"{where}: {key or 'settings'}: {said[:1].lower()}{said[1:]}{without_passwords(shown)}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
+from pathlib import Path as AnyPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from edgecnn.serving.settings.names import check_name, check_topic, check_unique
+from edgecnn.serving.settings.names import check_name, check_path, check_topic, check_unique
 
 __all__ = [
     "COLLECT_REASONS",
+    "MOST_REGIONS",
     "CollectReason",
     "CollectSettings",
     "LimitSettings",
@@ -29,6 +30,19 @@ Name = Annotated[str, AfterValidator(check_name)]
 
 Topic = Annotated[str, AfterValidator(check_topic)]
 """First part of MQTT topics: without wildcards."""
+
+Path = Annotated[AnyPath, AfterValidator(check_path)]
+
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+"""At most a year: clocks and timers of the system cannot count for ever."""
+
+WaitSeconds = Annotated[float, Field(gt=0, le=86_400)]
+"""For a network peer: in milliseconds within 32 bits."""
+
+Megabytes = Annotated[float, Field(gt=0, le=1e9)]
+
+MOST_REGIONS = 32
+"""Of a source: each costs an inference a frame."""
 
 CollectReason = Literal["uncertain", "unknown", "changed", "disagreement"]
 COLLECT_REASONS: tuple[CollectReason, ...] = ("uncertain", "unknown", "changed", "disagreement")
@@ -68,10 +82,12 @@ class SourceSettings(_Part):
         None, description="File with the address, for an address with a password; in place of `address`."
     )
     models: tuple[Name, ...] = Field((), description="Names of the models that see it; without it, all.")
-    regions: tuple[RegionSettings, ...] = Field((), description="Without any, the whole frame is classified.")
+    regions: tuple[RegionSettings, ...] = Field(
+        (), max_length=MOST_REGIONS, description="Without any, the whole frame is classified."
+    )
     health: Path | None = Field(None, description="Thresholds that `edgecnn health` learned for this camera.")
     smoothing: Path | None = Field(None, description="Smoothing settings that `edgecnn tune` found.")
-    every: int = Field(1, ge=1, description="Classify every N-th frame.")
+    every: int = Field(1, ge=1, le=1_000_000_000, description="Classify every N-th frame.")
     interval_s: float | None = Field(
         None, gt=0, lt=86400, description="Seconds between two requests of a still image over HTTP."
     )
@@ -87,22 +103,24 @@ class SourceSettings(_Part):
 class LimitSettings(_Part):
     """What a client may ask of the service."""
 
-    body_mb: float = Field(32.0, gt=0, description="Largest image that is accepted, in megabytes.")
-    model_mb: float = Field(512.0, gt=0, description="Largest model file that is accepted, in megabytes.")
-    megapixels: float = Field(64.0, gt=0, description="Largest image that is decoded, in megapixels.")
-    connections: int = Field(100, ge=1, description="Connections at the same time.")
-    request_s: float = Field(10.0, gt=0, description="Seconds in which the head of a request must arrive.")
-    silent_s: float = Field(10.0, gt=0, description="Seconds without a byte after which a client is given up.")
+    body_mb: Megabytes = Field(32.0, description="Largest image that is accepted, in megabytes.")
+    model_mb: Megabytes = Field(512.0, description="Largest model file that is accepted, in megabytes.")
+    megapixels: float = Field(64.0, gt=0, le=1000, description="Largest image that is decoded, in megapixels.")
+    connections: int = Field(100, ge=1, le=100_000, description="Connections at the same time.")
+    request_s: WaitSeconds = Field(10.0, description="Seconds in which the head of a request must arrive.")
+    silent_s: WaitSeconds = Field(10.0, description="Seconds without a byte after which a client is given up.")
 
 
 class SwapSettings(_Part):
     """How a new model takes over."""
 
     mode: Literal["auto", "confirm"] = Field("auto", description="By itself within the limits, or by a click.")
-    shadow_frames: int = Field(50, ge=0, description="Live frames that the new model answers in the shadow.")
+    shadow_frames: int = Field(
+        50, ge=0, le=1_000_000_000, description="Live frames that the new model answers in the shadow."
+    )
     min_agreement: float = Field(0.8, ge=0, le=1, description="Least share of them on which both models agree.")
     watch: Path | None = Field(None, description="Folder that is watched for new model files, as NAME.onnx.")
-    watch_s: float = Field(2.0, gt=0, description="Seconds between two looks at that folder.")
+    watch_s: Seconds = Field(2.0, description="Seconds between two looks at that folder.")
 
 
 class CollectSettings(_Part):
@@ -111,9 +129,9 @@ class CollectSettings(_Part):
     dir: Path | None = Field(None, description="Folder of the collected frames; labelled ones are a dataset.")
     when: tuple[CollectReason, ...] = Field(COLLECT_REASONS, description="Which frames are kept.")
     uncertain_below: float = Field(0.8, ge=0, le=1, description="A score below it is uncertain.")
-    max_mb: float = Field(500.0, gt=0, description="Size limit of the unlabelled frames; the oldest go first.")
-    max_age_days: float = Field(30.0, gt=0, description="Age limit of the unlabelled frames.")
-    min_interval_s: float = Field(1.0, ge=0, description="Seconds between two frames of one source.")
+    max_mb: Megabytes = Field(500.0, description="Size limit of the unlabelled frames; the oldest go first.")
+    max_age_days: float = Field(30.0, gt=0, le=36_500, description="Age limit of the unlabelled frames.")
+    min_interval_s: float = Field(1.0, ge=0, le=31_536_000, description="Seconds between two frames of one source.")
 
 
 class MqttSettings(_Part):
@@ -125,7 +143,7 @@ class MqttSettings(_Part):
     ca_file: Path | None = Field(None, description="Certificate of the authority that signed the broker's.")
     cert_file: Path | None = Field(None, description="Certificate of this client.")
     key_file: Path | None = Field(None, description="Key of that certificate.")
-    base_topic: Topic = Field("edgecnn", min_length=1, description="First part of every topic.")
+    base_topic: Topic = Field("edgecnn", min_length=1, max_length=200, description="First part of every topic.")
     discovery: bool = Field(True, description="Announce the device to Home Assistant.")
     discovery_prefix: Topic = Field("homeassistant", min_length=1, description="Home Assistant's discovery topic.")
 
@@ -135,8 +153,8 @@ class WebhookSettings(_Part):
 
     url: str = Field(description="http:// or https:// address.", repr=False)
     secret_file: Path | None = Field(None, description="File with the key of the signature header.")
-    retries: int = Field(5, ge=0, description="Further attempts, after 1, 2, 4 … seconds.")
-    timeout_s: float = Field(5.0, gt=0, description="Seconds an attempt may take.")
+    retries: int = Field(5, ge=0, le=100, description="Further attempts, after 1, 2, 4 … seconds.")
+    timeout_s: WaitSeconds = Field(5.0, description="Seconds an attempt may take.")
     sources: tuple[Name, ...] = Field((), description="Names of the sources; without it, all.")
 
 
@@ -155,7 +173,7 @@ class Settings(_Part):
     state_dir: Path | None = Field(
         None, description="Folder for what must outlive a restart; without it, that of the system's user."
     )
-    max_state_age_s: float = Field(10.0, gt=0, description="An older decision is no decision any more.")
+    max_state_age_s: Seconds = Field(10.0, description="An older decision is no decision any more.")
     models: tuple[ModelSettings, ...] = Field(min_length=1, description="The models.")
     sources: tuple[SourceSettings, ...] = Field((), description="The cameras and streams.")
     limits: LimitSettings = LimitSettings()

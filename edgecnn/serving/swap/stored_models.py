@@ -53,7 +53,12 @@ class StoredModels:
     def new_file(self) -> Path:
         """Makes an empty file for a model that is still arriving. Raises :class:`OutputError`."""
         make_folder(self.folder)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=self.folder)
+        try:
+            handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=self.folder)
+        except OSError as error:
+            raise OutputError(
+                f"the model cannot be stored: {error.strerror}; free disk space, or allow writing, and send it again"
+            ) from error
         os.close(handle)
         return Path(name)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.serving.settings.reading import read_settings
+from edgecnn.serving.settings.settings import LimitSettings, Settings
 
 FILE = """\
 port = 5000
@@ -63,6 +66,8 @@ def test_paths_are_from_the_folder_of_the_file(file: Path, monkeypatch: pytest.M
         (12, 'address_file = ""\naddress = "x"', "line 10: sources.2: give either address or address_file"),
         (15, 'mode = "never"', "line 15: swap.mode: input should be 'auto' or 'confirm'"),
         (16, "shadow_frames = -1", "line 16: swap.shadow_frames: "),
+        (16, "watch_s = 1e300", "line 16: swap.watch_s: input should be less than or equal to 31536000"),
+        (16, 'watch = "a\\u0000b"', "line 16: swap.watch: a path cannot contain the character NUL; remove it"),
         (16, "shadow_frames = ", "is no TOML file: Invalid value (at line 16"),
     ],
 )
@@ -106,3 +111,33 @@ def test_a_password_in_a_wrong_setting_is_not_repeated(file: Path) -> None:
     assert "CANARY" not in str(caught.value)
     file.write_text(FILE.replace('address = "fake:"', 'address = "rtsp://me:CANARY@cam/"', 1))
     assert "CANARY" not in repr(read_settings(file, {}))
+
+
+def test_a_value_of_many_letters_is_not_repeated(file: Path) -> None:
+    file.write_text(f'{FILE}\n[mqtt]\nurl = "mqtt://broker"\nbase_topic = "{"t" * 70_000}"\n')
+    with pytest.raises(UsageError, match=r"line 20: mqtt.base_topic: string should have at most 200 characters$"):
+        read_settings(file, {})
+
+
+def test_no_number_is_too_large_for_clocks_and_counters() -> None:
+    """`inf`, a year in ms beyond 32 bits, a timer beyond what the system counts: refused, not met months later."""
+    unbounded = [
+        f"{part.__name__}.{name}"
+        for part in _parts(Settings)
+        for name, rule in part.model_json_schema()["properties"].items()
+        for kind in [rule, *rule.get("anyOf", [])]
+        if kind.get("type") in {"number", "integer"} and not kind.keys() & {"maximum", "exclusiveMaximum"}
+    ]
+    # The runtime refuses too many threads; a score has any scale
+    assert sorted(unbounded) == ["ModelSettings.threads", "ModelSettings.threshold"]
+    for name in ("silent_s", "request_s"):
+        assert LimitSettings.model_json_schema()["properties"][name]["maximum"] * 2e3 < 2**31  # milliseconds of TCP
+
+
+def _parts(part: type[BaseModel]) -> set[type[BaseModel]]:
+    found = {part}
+    for info in part.model_fields.values():
+        for kind in (info.annotation, *get_args(info.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                found |= _parts(kind)
+    return found
