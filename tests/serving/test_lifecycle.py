@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 import urllib.error
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from mjpeg_server import MjpegCamera
@@ -21,11 +22,6 @@ from edgecnn.serving.engine.service import Service
 from edgecnn.serving.running import RunningService
 
 FAKE = "fake:64x64@20"
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgecnn", "serve", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture
@@ -198,38 +194,30 @@ def test_the_password_of_a_camera_is_nowhere(tmp_path: Path, state: dict[str, st
     ],
 )
 def test_what_it_cannot_do_is_one_line_and_status_2(
-    arguments: tuple[str, ...], said: str, state: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: tuple[str, ...], said: str, state: dict[str, str], tmp_path: Path, edgecnn: Callable[..., Any]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "token").write_text("a" * 20)
-    for name, value in state.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
-    found = run(*arguments)
+    found = edgecnn("serve", *arguments, env=state, cwd=tmp_path)
     assert found.returncode == 2, found.stderr
     assert said in found.stderr
     assert found.stderr.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_told(state: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in state.items():
-        monkeypatch.setenv(name, value)
+def test_a_port_that_is_taken_is_told(state: dict[str, str], edgecnn: Callable[..., Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        found = run(TINY, FAKE, "--port", str(taken.getsockname()[1]))
+        found = edgecnn("serve", TINY, FAKE, "--port", taken.getsockname()[1], env=state)
     assert found.returncode == 2
     assert "cannot listen there: Address already in use; choose another --port" in found.stderr
 
 
 def test_settings_are_checked_without_starting_anything(
-    tmp_path: Path, state: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, state: dict[str, str], edgecnn: Callable[..., Any]
 ) -> None:
-    for name, value in state.items():
-        monkeypatch.setenv(name, value)
     file = tmp_path / "edgecnn.toml"
     file.write_text(f'[[models]]\nfile = "{TINY}"\n[[sources]]\naddress = "fake:"\nhealth = "none.json"\n')
-    found = run("--config", file, "--check-config")
+    found = edgecnn("serve", "--config", file, "--check-config", env=state)
     assert (found.returncode, found.stderr.count("\n")) == (2, 1)
     assert "none.json" in found.stderr
     file.write_text(file.read_text().replace('health = "none.json"\n', ""))
-    found = run("--config", file, "--check-config")
+    found = edgecnn("serve", "--config", file, "--check-config", env=state)
     assert (found.returncode, found.stderr) == (0, "the settings are valid\n")

@@ -145,7 +145,7 @@ def test_two_services_do_not_share_a_folder(tmp_path: Path) -> None:
     settings = {"dir": tmp_path / "frames", "uncertain_below": 1.0, "min_interval_s": 0}
     with (
         running(tmp_path, sources=[FAKE], collect=settings),
-        running(tmp_path, sources=[FAKE], collect=settings) as two,
+        running(tmp_path, sources=[FAKE], collect=settings, state_dir=tmp_path / "other") as two,
     ):
         assert "another run of EdgeCNN" in ask(f"{two.url}/api/collect").json["problem"]
         until(lambda: two.service.sources["door"].status().frames > 3)  # it decides all the same
