@@ -100,7 +100,8 @@ class FrameQualityThresholds:
         """
         wider: dict[str, float] = {name: min(getattr(self, name), getattr(other, name)) for name in _WIDER_BELOW}
         wider |= {name: max(getattr(self, name), getattr(other, name)) for name in _WIDER_ABOVE}
-        return replace(self, **wider, references=tuple(dict.fromkeys(self.references + other.references)))  # type: ignore[arg-type]
+        references = tuple(dict.fromkeys(self.references + other.references))
+        return replace(self, **wider, references=references)  # type: ignore[arg-type]
 
     def save(self, path: Path) -> None:
         """Writes the thresholds as JSON. Raises :class:`OutputError`."""

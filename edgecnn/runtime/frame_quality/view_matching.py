@@ -106,8 +106,8 @@ class ViewMatcher:
     def __init__(self, grey: NDArray[np.uint8]) -> None:
         self.height, self.width = grey.shape
         self.details = ViewDetails(grey)
-        points = cv2.goodFeaturesToTrack(self.details.levels, _POINTS, 0.01, _APART)
-        self._points: _Floats = np.empty((0, 1, 2), np.float32) if points is None else points  # type: ignore[assignment]
+        points = cast("_Floats | None", cv2.goodFeaturesToTrack(self.details.levels, _POINTS, 0.01, _APART))
+        self._points = np.empty((0, 1, 2), np.float32) if points is None else points
         least = np.clip(_SHOWS_SHARE * self.details.contrast.mean(), _LEAST_SHOWS, _MOST_SHOWS)
         self._shows: NDArray[np.bool_] = self.details.contrast >= least
         self._energy = _block_means(self.details.values * self.details.values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 
 from edgecnn.preprocess import Image
@@ -30,7 +32,8 @@ def small_jpeg(frame: Frame, widest: int, quality: int, interpolation: int = cv2
     image = as_bgr(frame)
     height, width = image.shape[:2]
     if width > widest:
-        image = cv2.resize(image, (widest, max(1, round(height * widest / width))), interpolation=interpolation)  # type: ignore[assignment]
+        size = widest, max(1, round(height * widest / width))
+        image = cast("Image", cv2.resize(image, size, interpolation=interpolation))
     done, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done, "OpenCV encodes every uint8 image with three channels"
     return jpeg.tobytes()

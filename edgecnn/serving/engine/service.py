@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from edgecnn.errors import ImageError, InputNotFoundError, SourceError, UsageError
@@ -223,8 +222,9 @@ def read_address(source: SourceSettings) -> Address:
             ) from None
     address = parse_address(text)
     if not address.live:
+        shown = PurePath(address.name).name or "its address"
         raise SourceError(
-            f"source '{source.name}': {os.path.basename(address.name) or 'its address'} is no camera or stream; "  # noqa: PTH119
+            f"source '{source.name}': {shown} is no camera or stream; "
             "the service watches 0, /dev/videoN, csi:, rtsp://, http(s)://, loop:FOLDER or fake:"
         )
     return address

@@ -28,8 +28,8 @@ _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?:
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _ONCE = ("host", "origin", "authorization", "sec-fetch-site", "sec-fetch-mode")
 _FOREIGN_PAGE = "requests from pages of other sites are refused"
-_NO_TOKEN = "a token is needed: send it as 'Authorization: Bearer TOKEN'"  # noqa: S105  # what a client is told
-_WRONG_TOKEN = "this is not the token of this service; `edgecnn serve` prints it, or its file, at its start"  # noqa: S105
+_NOT_SENT = "a token is needed: send it as 'Authorization: Bearer TOKEN'"
+_NOT_ACCEPTED = "this is not the token of this service; `edgecnn serve` prints it, or its file, at its start"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class AccessRules:
         async def guarded(request: Request) -> Response:
             if access == "open" or (access == "read" and self._is_local(request)) or self.has_token(request):
                 return await handler(request)
-            answer = refusal(401, _WRONG_TOKEN if "authorization" in request.headers else _NO_TOKEN)
+            answer = refusal(401, _NOT_ACCEPTED if "authorization" in request.headers else _NOT_SENT)
             answer.headers["WWW-Authenticate"] = "Bearer"
             return answer
 

@@ -50,7 +50,8 @@ def read_settings(path: Path | None, flags: Mapping[str, Any]) -> Settings:
         raise UsageError(f"{path}: is no TOML file: {error}; see docs/serve.md for its form") from None
     folder = Path() if path is None else path.absolute().parent
     try:
-        environment = EnvSettingsSource(Settings, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__")()  # type: ignore[arg-type]  # it reads the fields alone
+        of_settings: Any = Settings  # no BaseSettings: the source reads nothing but the fields
+        environment = EnvSettingsSource(of_settings, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__")()
     except Exception as error:  # noqa: BLE001  # pydantic-settings has an error class of its own for bad JSON
         raise UsageError(f"environment: {first_line(error)}; give JSON for lists and tables") from None
     merged = _merged(_merged(_absolute(file, folder), environment), flags)

@@ -77,7 +77,7 @@ class SourceSettings(_Part):
     """A camera or a stream."""
 
     name: Name = Field("camera", description="Name in addresses, topics and metrics.")
-    address: str = Field("", description="As for `edgecnn predict`: 0, rtsp://…, http://…, csi:, fake: …", repr=False)
+    address: str = Field("", description="As for `edgecnn predict`: 0, rtsp:, http:, csi:, loop: or fake:", repr=False)
     address_file: Path | None = Field(
         None, description="File with the address, for an address with a password; in place of `address`."
     )

@@ -31,7 +31,8 @@ class DecisionMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the number of series, and nothing here needs them
+        # They double the number of series, and nothing here needs them
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._frames = Counter(
             "edgecnn_frames_total",
             "Frames and outages that were decided on. `source` is SOURCE or SOURCE.REGION; `reason` is the kind of "

@@ -166,7 +166,9 @@ export class ModelsPanel {
     const file = this.file.files[0];
     if (!file) return;
     const model = byId("upload-model").value;
-    const text = `${file.name} (${bytes(file.size)}) is checked, then runs in the shadow of the model that serves as ${model}.`;
+    const text =
+      `${file.name} (${bytes(file.size)}) is checked, then runs in the shadow ` +
+      `of the model that serves as ${model}.`;
     if (await confirm("Upload this model?", text, "Upload")) {
       say(byId("models-message"), `uploading ${file.name} …`);
       await this.send(`/api/models?model=${encodeURIComponent(model)}`, { body: file }, `${file.name} was uploaded`);
