@@ -8,20 +8,17 @@ One service. In each round it runs without clients and then with them. A client 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import re
 import statistics
 import sys
 import tempfile
 import time
-import urllib.request
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from bench_serve import cpu_s, frames, memory_mb
 from serving.running import ServiceProcess, serving, until
 from serving.stalled_clients import stalled_clients
 
@@ -44,7 +41,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     o = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serving(o.model, o.source, env={"XDG_STATE_HOME": folder}) as service:
-        until(lambda: frames(service.url) > 100)
+        until(lambda: sum(frames(service.url)) > 100)
         alone, stalled = [], []
         for number in range(o.rounds):
             for phases, count in ((alone, 0), (stalled, o.clients)):
@@ -60,32 +57,13 @@ def measure(service: ServiceProcess, clients: int, seconds: float) -> Phase:
     """Frames, memory and processor time over some seconds, with this many stalled clients."""
     pid, port = service.process.pid, int(service.url.rpartition(":")[2])
     with stalled_clients(port, clients, "camera") if clients else nullcontext():
-        begun_s, cpu_before_s, before = time.monotonic(), cpu_s(pid), frames(service.url)
+        begun_s, cpu_before_s, before = time.monotonic(), cpu_s(pid), sum(frames(service.url))
         memory = []
         while time.monotonic() < begun_s + seconds:
             time.sleep(0.25)
             memory.append(memory_mb(pid))
         took_s = time.monotonic() - begun_s
-        return Phase((frames(service.url) - before) / took_s, max(memory), (cpu_s(pid) - cpu_before_s) / took_s)
-
-
-def frames(url: str) -> int:
-    """Frames that were decided on."""
-    with urllib.request.urlopen(f"{url}/api/state", timeout=20) as answer:
-        return sum(source["frames"] for source in json.load(answer)["sources"])
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time of a process in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mb(pid: int) -> float:
-    """Resident set of a process in MB."""
-    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert match
-    return int(match[1]) / 1024
+        return Phase((sum(frames(service.url)) - before) / took_s, max(memory), (cpu_s(pid) - cpu_before_s) / took_s)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from hostile_models import field, hostile_models
+from serving.classifying_clients import ClassifyingClients
 from serving.running import TINY, ServiceProcess, ask, serving
 from serving.swap.swap_models import bad_models, good, sha256
-from typing_extensions import Self
 
 SOURCES = ("door", "belt")
 SHADOW_FRAMES = 4
@@ -54,42 +54,21 @@ shadow_frames = {frames}
 """
 
 
-class Load:
+class Load(ClassifyingClients):
     """Clients that classify, and one that listens, while the block runs."""
 
     def __init__(self, service: ServiceProcess, clients: int) -> None:
-        self._service = service
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._classify) for _ in range(clients)]
-        self._threads.append(threading.Thread(target=self._listen))
-        self.answers: list[str | None] = []  # hashes
+        super().__init__(service.url, clients, JPEG)
+        self._events = f"{service.url}/api/events"
+        self.threads.append(threading.Thread(target=self._listen))
         self.decisions: dict[str, list[float]] = {name: [] for name in SOURCES}  # when they came
         self.decided_by: list[str | None] = []
-        self.failed: list[str] = []
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _classify(self) -> None:
-        while not self._stopping.is_set():
-            answer = ask(f"{self._service.url}/api/classify", body=JPEG)
-            if answer.status != 200 or answer.json["status"] != "ok":
-                self.failed.append(answer.content.decode())
-            else:
-                self.answers.append(answer.json.get("model_sha256"))
 
     def _listen(self) -> None:
-        with urllib.request.urlopen(f"{self._service.url}/api/events", timeout=30) as stream:
+        with urllib.request.urlopen(self._events, timeout=30) as stream:
             kind = ""
             for line in stream:
-                if self._stopping.is_set():
+                if self.stopping.is_set():
                     return
                 if line.startswith(b"event: "):
                     kind = line[7:].strip().decode()
@@ -144,11 +123,11 @@ def under_load(config: Path, swaps: int, clients: int) -> None:
                 rollbacks.append(rolled_back(service))
         took_s = time.monotonic() - begin_s
     swapped = {name: [at for at in times if at >= begin_s] for name, times in load.decisions.items()}
-    unknown = [found for found in (*load.answers, *load.decided_by) if found not in known]
+    unknown = [found for found in (*load.hashes, *load.decided_by) if found not in known]
     print(
         f"{swaps} files in {took_s:.0f} s: {len(changes)} swaps, {len(refusals)} refusals, {len(rollbacks)} rollbacks"
     )
-    print(f"{len(load.answers)} answers and {len(load.decided_by)} decisions under that load")
+    print(f"{len(load.hashes)} answers and {len(load.decided_by)} decisions under that load")
     print(f"failed predictions: {len(load.failed)}")
     print(f"answers and decisions without the hash of a known model: {len(unknown)}")
     told("refusal", refusals)

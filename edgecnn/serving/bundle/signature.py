@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import json
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,13 +43,11 @@ def open_signing_key(key: Path) -> SigningConfig:
         from model_signing.signing import Config  # noqa: PLC0415
     except ImportError as error:
         raise _not_installed(error) from error
-    try:
+    with _refused_key(
+        f"--sign {key}: is no unencrypted private key of the curves P-256, P-384 or P-521 in PEM form",
+        "make one with openssl ecparam -genkey -name prime256v1 -noout -out KEY",
+    ):
         return Config().use_elliptic_key_signer(private_key=key)
-    except Exception as error:  # a key may be anything, and each reader of keys has its own errors
-        raise UsageError(
-            f"--sign {key}: is no unencrypted private key of the curves P-256, P-384 or P-521 in PEM form "
-            f"({first_line(error)}); make one with openssl ecparam -genkey -name prime256v1 -noout -out KEY"
-        ) from error
 
 
 def open_public_key(key: Path) -> VerifyingConfig:
@@ -61,13 +60,20 @@ def open_public_key(key: Path) -> VerifyingConfig:
         from model_signing.verifying import Config  # noqa: PLC0415
     except ImportError as error:
         raise _not_installed(error) from error
-    try:
+    with _refused_key(
+        f"--key {key}: is no public key of the curves P-256, P-384 or P-521 in PEM form",
+        "make it from the private key with openssl ec -in PRIVATE -pubout -out PUBLIC",
+    ):
         return Config().use_elliptic_key_verifier(public_key=key)
-    except Exception as error:  # a key may be anything, and each reader of keys has its own errors
-        raise UsageError(
-            f"--key {key}: is no public key of the curves P-256, P-384 or P-521 in PEM form ({first_line(error)}); "
-            "make it from the private key with openssl ec -in PRIVATE -pubout -out PUBLIC"
-        ) from error
+
+
+@contextmanager
+def _refused_key(what: str, remedy: str) -> Iterator[None]:
+    """Whatever reading a key raises, as one line: each reader of keys has its own errors."""
+    try:
+        yield
+    except Exception as error:
+        raise UsageError(f"{what} ({first_line(error)}); {remedy}") from error
 
 
 def sign_folder(folder: Path, signer: SigningConfig) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from serving.running import ask, running, until
+from serving.classifying_clients import ClassifyingClients
+from serving.running import running, until
 from serving.swap.swap_client import FAKE, FIRST, post, serving, stored, swaps_of
 from serving.swap.swap_models import admitted, bad_models, good, sha256
-from typing_extensions import Self
 
 from edgecnn.errors import ModelError
 from edgecnn.runtime.admission.admission import MORE_TIME, REMEDY
@@ -59,40 +58,14 @@ def test_a_reason_names_no_option_that_the_service_lacks() -> None:
         assert reason_of(ModelError(f"{file}: refused because {said}"), file) == f"it is too slow; {REMEDY}"
 
 
-class Clients:
-    """Classify images over HTTP until they are stopped."""
-
-    def __init__(self, url: str, count: int) -> None:
-        self._url = url
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
-        self.failed: list[str] = []
-        self.hashes: list[str] = []
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        while not self._stopping.is_set():
-            answer = ask(f"{self._url}/api/classify", body=JPEG)
-            if answer.status == 200 and answer.json["status"] == "ok":
-                self.hashes.append(answer.json["model_sha256"])
-            else:
-                self.failed.append(answer.content.decode())
-
-
 def test_ten_swaps_under_load_half_of_them_bad_fail_no_prediction(tmp_path: Path) -> None:
     bad = list(bad_models().values())[1::2]
     fine = [admitted(good(40 + i)) for i in range(len(bad))]
     decided: list[Decided] = []
-    with running(tmp_path, sources=[FAKE], swap={"shadow_frames": 3}) as service, Clients(service.url, 2) as clients:
+    with (
+        running(tmp_path, sources=[FAKE], swap={"shadow_frames": 3}) as service,
+        ClassifyingClients(service.url, 2, JPEG) as clients,
+    ):
         service.service.hub.subscribe(lambda event: decided.append(event) if isinstance(event, Decided) else None)
         swaps = swaps_of(service)
         for new, (content, _) in zip(fine, bad, strict=True):

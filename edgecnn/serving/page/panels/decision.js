@@ -2,14 +2,15 @@
 
 import { byId, element, keepChildren, setAttribute, setText } from "../widgets/elements.js";
 import { NONE, milliseconds, percent, shortHash, span, status, time } from "../widgets/format.js";
+import { Panel } from "../widgets/panel.js";
 
 const ANNOUNCE_MS = 2000; // between two announcements: a decision that flickers is not read out each time
 const FACTS_MS = 1000;
 const BARS = 5;
 
-export class DecisionPanel {
+export class DecisionPanel extends Panel {
   constructor(state) {
-    this.state = state;
+    super(state);
     this.announced = "";
     this.announcedAt = -Infinity;
     this.factsAt = -Infinity;
@@ -18,15 +19,6 @@ export class DecisionPanel {
     }
     state.addEventListener("focus", () => (this.factsAt = -Infinity));
     state.addEventListener("selected", () => (this.factsAt = -Infinity));
-  }
-
-  drawSoon() {
-    if (this.drawing) return;
-    this.drawing = true;
-    requestAnimationFrame(() => {
-      this.drawing = false;
-      this.draw();
-    });
   }
 
   draw() {

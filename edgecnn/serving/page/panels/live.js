@@ -4,6 +4,7 @@ import { open, tokenChanges } from "../service/api.js";
 import { byId, element, keepChildren, setAttribute, setText } from "../widgets/elements.js";
 import { percent, status } from "../widgets/format.js";
 import { countdown, stateOf } from "./sources.js";
+import { Panel } from "../widgets/panel.js";
 
 const FRAME_MS = 100; // at most 10 images a second
 const DECISION_MS = 2000; // that an image waits for its decision
@@ -26,9 +27,9 @@ export function put(node, { x, y, width, height }) {
   node.style.height = `${100 * height}%`;
 }
 
-export class LivePanel {
+export class LivePanel extends Panel {
   constructor(state) {
-    this.state = state;
+    super(state);
     this.stage = byId("stage");
     this.image = byId("live-image"); // the one that is seen
     this.next = this.image.nextElementSibling; // takes the next frame while the one before is seen
@@ -156,15 +157,6 @@ export class LivePanel {
         clearTimeout(timer);
         resolve();
       };
-    });
-  }
-
-  drawSoon() {
-    if (this.drawing) return;
-    this.drawing = true;
-    requestAnimationFrame(() => {
-      this.drawing = false;
-      this.draw();
     });
   }
 

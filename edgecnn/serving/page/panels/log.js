@@ -2,23 +2,15 @@
 
 import { byId, element, keepChildren, setAttribute, setText } from "../widgets/elements.js";
 import { percent, shortHash, status, time } from "../widgets/format.js";
+import { Panel } from "../widgets/panel.js";
 
-export class LogPanel {
+export class LogPanel extends Panel {
   constructor(state) {
-    this.state = state;
+    super(state);
     this.list = byId("log-list");
     this.kind = byId("log-kind");
     this.kind.addEventListener("change", () => this.draw());
     state.addEventListener("log", () => this.drawSoon());
-  }
-
-  drawSoon() {
-    if (this.drawing) return;
-    this.drawing = true;
-    requestAnimationFrame(() => {
-      this.drawing = false;
-      this.draw();
-    });
   }
 
   draw() {

@@ -134,28 +134,18 @@ export class ModelsPanel {
     );
   }
 
-  accept(name, { id, sha256, file }) {
-    const text = `${file ?? "The new model"} (${shortHash(sha256)}) takes over as ${name}, from the next frame on.`;
-    return this.act(
-      "Accept this model?",
-      text,
-      "Accept",
-      `/api/models/accept?model=${encodeURIComponent(name)}`,
-      { id },
-      "accepted",
-    );
+  accept(name, shadow) {
+    return this.settle(name, shadow, "Accept", `takes over as ${name}, from the next frame on`);
   }
 
-  reject(name, { id, sha256, file }) {
-    const text = `${file ?? "The new model"} (${shortHash(sha256)}) is dropped; ${name} stays as it is.`;
-    return this.act(
-      "Reject this model?",
-      text,
-      "Reject",
-      `/api/models/reject?model=${encodeURIComponent(name)}`,
-      { id },
-      "rejected",
-    );
+  reject(name, shadow) {
+    return this.settle(name, shadow, "Reject", `is dropped; ${name} stays as it is`);
+  }
+
+  settle(name, { id, sha256, file }, verb, consequence) {
+    const text = `${file ?? "The new model"} (${shortHash(sha256)}) ${consequence}.`;
+    const path = `/api/models/${verb.toLowerCase()}?model=${encodeURIComponent(name)}`;
+    return this.act(`${verb} this model?`, text, verb, path, { id }, `${verb.toLowerCase()}ed`);
   }
 
   async act(title, text, action, path, json, done) {

@@ -2,6 +2,7 @@
 
 import { byId, element, keepChildren, setAttribute, setText } from "../widgets/elements.js";
 import { percent, status } from "../widgets/format.js";
+import { Panel } from "../widgets/panel.js";
 
 /** How a source is doing, in one word: `live`, `offline`, `connecting`, or `unreachable` with the service itself. */
 export function stateOf(source, connected) {
@@ -17,20 +18,11 @@ export function countdown(source) {
   return left > 0 ? `next attempt in ${left} s` : "trying again now";
 }
 
-export class SourcesPanel {
+export class SourcesPanel extends Panel {
   constructor(state) {
-    this.state = state;
+    super(state);
     this.list = byId("source-list");
     for (const kind of ["state", "selected", "log"]) state.addEventListener(kind, () => this.drawSoon());
-  }
-
-  drawSoon() {
-    if (this.drawing) return;
-    this.drawing = true;
-    requestAnimationFrame(() => {
-      this.drawing = false;
-      this.draw();
-    });
   }
 
   draw() {
