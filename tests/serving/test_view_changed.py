@@ -6,37 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from mjpeg_server import MjpegCamera, jpeg
-from scenes import scene
+from mjpeg_server import MjpegCamera
+from serving.moved_camera import MOVED, REGIONS, WIDTH, frames, view
 from serving.running import ask, running, until
 
 from edgecnn.errors import UsageError
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
 from edgecnn.runtime.frame_quality.view_reference import read_reference, shifted_reference, small_grey, write_reference
 from edgecnn.serving.running import RunningService
-
-WIDTH, HEIGHT, MOVED = 320, 240, 24
-REGIONS = [{"name": "left", "roi": "32,48,96,96"}, {"name": "right", "roi": "0.5,0.2,0.4,0.4"}]
-
-
-def view(dx: int) -> np.ndarray:
-    """Boxes before clouds, moved to the right."""
-    random, world = np.random.default_rng(3), scene(1, 480, HEIGHT)
-    for _ in range(120):
-        (x, y), (w, h) = random.integers(0, (480, HEIGHT)), random.integers(8, 50, 2)
-        color = [int(c) for c in random.integers(20, 235, 3)]
-        cv2.rectangle(world, (int(x), int(y)), (int(x + w), int(y + h)), color, -1)
-    return world[:, 80 - dx : 80 - dx + WIDTH]
-
-
-def frames(dx: int) -> list[bytes]:
-    """The view with the noise of a sensor, so that it is not frozen."""
-    random = np.random.default_rng(0)
-    noisy = (np.clip(view(dx) + random.normal(0, 2, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8) for _ in range(8))
-    return [jpeg(image) for image in noisy]
 
 
 @pytest.fixture

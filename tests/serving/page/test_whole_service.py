@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from mjpeg_server import mjpeg_camera
+from page_visit import needs_chromium
+from playwright.sync_api import Browser, Page, expect
+from serving.moved_camera import MOVED, REGIONS, frames, view
 from serving.running import MODELS, ask, running, until
-from serving.test_view_changed import MOVED, REGIONS, frames, view
 
 from edgecnn.data.image_folder import scan_folder
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
 from edgecnn.runtime.frame_quality.view_reference import small_grey, write_reference
 from edgecnn.serving.running import RunningService
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the page's tests need Chromium")
+pytestmark = needs_chromium
 
-expect = playwright.expect
 FAKE = {"name": "door", "address": "fake:320x240@20"}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as found:
-        browser = found.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @contextmanager
-def opened(browser: playwright.Browser, service: RunningService) -> Iterator[playwright.Page]:
+def opened(browser: Browser, service: RunningService) -> Iterator[Page]:
     """The page of a service. At its end it had no error and no dialog."""
     faults: list[str] = []
     page = browser.new_page(viewport={"width": 1280, "height": 900})
@@ -48,7 +38,7 @@ def opened(browser: playwright.Browser, service: RunningService) -> Iterator[pla
     assert faults == []
 
 
-def test_a_new_model_is_uploaded_takes_over_and_is_rolled_back(browser: playwright.Browser, tmp_path: Path) -> None:
+def test_a_new_model_is_uploaded_takes_over_and_is_rolled_back(browser: Browser, tmp_path: Path) -> None:
     swap = {"mode": "confirm", "shadow_frames": 5}
     with running(tmp_path, sources=[FAKE], swap=swap) as service, opened(browser, service) as page:
         old = service.service.first_model.current.sha256
@@ -68,7 +58,7 @@ def test_a_new_model_is_uploaded_takes_over_and_is_rolled_back(browser: playwrig
         expect(page.locator("#fact-hash")).to_have_text(old[:12], timeout=15_000)
 
 
-def test_twenty_collected_frames_are_labelled_in_the_grid(browser: playwright.Browser, tmp_path: Path) -> None:
+def test_twenty_collected_frames_are_labelled_in_the_grid(browser: Browser, tmp_path: Path) -> None:
     collect = {"dir": tmp_path / "frames", "min_interval_s": 0, "uncertain_below": 1.0, "when": ["uncertain"]}
     with mjpeg_camera(20) as camera:
         source = {"name": "door", "address": camera.url}
@@ -94,7 +84,7 @@ def test_twenty_collected_frames_are_labelled_in_the_grid(browser: playwright.Br
     assert len(labelled.images) == 20
 
 
-def test_a_region_is_drawn_and_classified_by_itself(browser: playwright.Browser, tmp_path: Path) -> None:
+def test_a_region_is_drawn_and_classified_by_itself(browser: Browser, tmp_path: Path) -> None:
     with running(tmp_path, sources=[FAKE]) as service, opened(browser, service) as page:
         page.click("#edit-regions")
         box = page.locator("#region-layer").bounding_box()
@@ -115,7 +105,7 @@ def test_a_region_is_drawn_and_classified_by_itself(browser: playwright.Browser,
             page.reload()
 
 
-def test_regions_follow_a_camera_that_was_moved(browser: playwright.Browser, tmp_path: Path) -> None:
+def test_regions_follow_a_camera_that_was_moved(browser: Browser, tmp_path: Path) -> None:
     limits = HealthThresholds(view_every_s=0.05, view_checks=2).with_references(write_reference(small_grey(view(0))))
     limits.save(tmp_path / "health.json")
     with mjpeg_camera(20) as camera:
