@@ -10,29 +10,30 @@ from pathlib import Path
 
 import pytest
 from contract_keys import BUNDLE, BUNDLE_VERIFY, FINDING
+from signing_keys import KeyPair, make_keys
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`private.pem` and `public.pem`, made as docs/deploy.md says."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl here")
-    folder = tmp_path_factory.mktemp("keys")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    return make_keys(tmp_path_factory.mktemp("keys"), "device")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="docs/deploy.md makes keys with the openssl program")
+def test_keys_that_are_made_as_the_page_says_are_taken(tiny_model: Path, tmp_path: Path, edgecnn) -> None:
     make = "openssl ecparam -genkey -name prime256v1 -noout -out private.pem"
-    subprocess.run(make.split(), cwd=folder, check=True)
-    subprocess.run(
-        ["openssl", "ec", "-in", "private.pem", "-pubout", "-out", "public.pem"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    subprocess.run(make.split(), cwd=tmp_path, check=True)
+    publish = "openssl ec -in private.pem -pubout -out public.pem"
+    subprocess.run(publish.split(), cwd=tmp_path, check=True, capture_output=True)
+    signed = edgecnn("bundle", tiny_model, "-o", tmp_path / "device", "--sign", tmp_path / "private.pem")
+    assert signed.returncode == 0, signed.stderr
+    verified = edgecnn("bundle-verify", tmp_path / "device", "--key", tmp_path / "public.pem")
+    assert verified.returncode == 0, verified.stderr
 
 
 @pytest.fixture(scope="module")
-def device(tiny_model: Path, keys: Path, tmp_path_factory: pytest.TempPathFactory, edgecnn) -> Path:
+def device(tiny_model: Path, keys: KeyPair, tmp_path_factory: pytest.TempPathFactory, edgecnn) -> Path:
     out = tmp_path_factory.mktemp("bundle") / "device"
-    done = edgecnn("bundle", tiny_model, "-o", out, "--sign", keys / "private.pem", "--json")
+    done = edgecnn("bundle", tiny_model, "-o", out, "--sign", keys.private, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result.keys() >= set(BUNDLE)
@@ -43,42 +44,42 @@ def device(tiny_model: Path, keys: Path, tmp_path_factory: pytest.TempPathFactor
     return out
 
 
-def test_a_signed_bundle_verifies(device: Path, keys: Path, edgecnn) -> None:
-    done = edgecnn("bundle-verify", device, "--key", keys / "public.pem", "--json")
+def test_a_signed_bundle_verifies(device: Path, keys: KeyPair, edgecnn) -> None:
+    done = edgecnn("bundle-verify", device, "--key", keys.public, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
     assert result.keys() == set(BUNDLE_VERIFY)
     assert result["ok"] is True
     assert result["findings"][0].keys() == set(FINDING)
-    assert "signed and unchanged" in edgecnn("bundle-verify", device, "--key", keys / "public.pem").stdout
+    assert "signed and unchanged" in edgecnn("bundle-verify", device, "--key", keys.public).stdout
 
 
-def test_a_refused_bundle_is_status_3(tiny_model: Path, keys: Path, tmp_path: Path, edgecnn) -> None:
+def test_a_refused_bundle_is_status_3(tiny_model: Path, keys: KeyPair, tmp_path: Path, edgecnn) -> None:
     out = tmp_path / "device"
     written = edgecnn("bundle", tiny_model, "-o", out)
     assert written.returncode == 0
     assert "not signed" in written.stderr
-    done = edgecnn("bundle-verify", out, "--key", keys / "public.pem", "--json")
+    done = edgecnn("bundle-verify", out, "--key", keys.public, "--json")
     assert done.returncode == 3
     result = json.loads(done.stdout)
     assert result["ok"] is False
     assert [finding["level"] for finding in result["findings"]] == ["fault"]
     assert len(done.stderr.splitlines()) == 1
-    shown = edgecnn("bundle-verify", out, "--key", keys / "public.pem")
+    shown = edgecnn("bundle-verify", out, "--key", keys.public)
     assert "the bundle is not signed" in shown.stdout
 
 
-def test_what_cannot_be_used_is_status_2_and_one_line(tiny_model: Path, keys: Path, tmp_path: Path, edgecnn) -> None:
+def test_what_cannot_be_used_is_status_2_and_one_line(tiny_model: Path, keys: KeyPair, tmp_path: Path, edgecnn) -> None:
     device = ("-o", tmp_path / "device")
     for arguments in (
         ("bundle", tmp_path / "none.onnx", *device),
         ("bundle", tiny_model, *device, "--python", "2.7"),
         ("bundle", tiny_model, *device, "--support-until", "soon"),
-        ("bundle", tiny_model, *device, "--sign", keys / "public.pem"),
+        ("bundle", tiny_model, *device, "--sign", keys.public),
         ("bundle", tiny_model, *device, "--config", tmp_path / "none.toml"),
         ("bundle", tiny_model, *device, "--edgecnn-wheel", tmp_path / "none.whl"),
-        ("bundle-verify", tmp_path / "none", "--key", keys / "public.pem"),
-        ("bundle-verify", tmp_path, "--key", keys / "private.pem"),
+        ("bundle-verify", tmp_path / "none", "--key", keys.public),
+        ("bundle-verify", tmp_path, "--key", keys.private),
     ):
         done = edgecnn(*arguments)
         assert done.returncode == 2, arguments
@@ -98,11 +99,11 @@ def test_the_password_of_a_camera_is_told_of_and_not_shown(tiny_model: Path, tmp
 
 @pytest.mark.parametrize(("package", "command"), [("tomlkit", "bundle"), ("model_signing", "bundle-verify")])
 def test_without_the_extra_the_line_names_it(
-    package: str, command: str, tiny_model: Path, keys: Path, tmp_path: Path
+    package: str, command: str, tiny_model: Path, keys: KeyPair, tmp_path: Path
 ) -> None:
     options = {
         "bundle": [tiny_model, "-o", tmp_path / "device"],
-        "bundle-verify": [tmp_path, "--key", keys / "public.pem"],
+        "bundle-verify": [tmp_path, "--key", keys.public],
     }
     program = (
         f"import sys, runpy; sys.modules[{package!r}] = None; sys.argv = ['edgecnn', *sys.argv[1:]]\n"

@@ -4,30 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from signing_keys import KeyPair, make_keys
 
 from edgecnn.serving.bundle.target import Target
 from edgecnn.serving.bundle.write import BundleRequest, write_bundle
-
-
-class KeyPair(NamedTuple):
-    private: Path
-    public: Path
-
-
-def make_keys(folder: Path, name: str) -> KeyPair:
-    from cryptography.hazmat.primitives import serialization as form
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    pair = KeyPair(folder / f"{name}.pem", folder / f"{name}.pub.pem")
-    pair.private.write_bytes(
-        key.private_bytes(form.Encoding.PEM, form.PrivateFormat.TraditionalOpenSSL, form.NoEncryption())
-    )
-    pair.public.write_bytes(key.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo))
-    return pair
 
 
 @pytest.fixture(scope="session")
