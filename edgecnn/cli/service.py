@@ -30,7 +30,19 @@ def serve(options: ServeOptions) -> int:
         check_service(settings)
         note("the settings are valid")
         return 0
+    _note_passwords(options)
     return run_service(settings, note)
+
+
+def _note_passwords(options: ServeOptions) -> None:
+    """The command line of a process is readable for every user of the machine, for as long as it runs."""
+    from edgecnn.runtime.sources.address import parse_address
+    from edgecnn.runtime.sources.redaction import without_passwords
+
+    if any(parse_address(source).name != source for source in options.sources):
+        note("the address on the command line has a password, which every user here can read; use `address_file`")
+    if options.mqtt is not None and without_passwords(options.mqtt) != options.mqtt:
+        note("--mqtt has a password, which every user here can read; use `password_file` in the settings")
 
 
 def _of_demo(options: ServeOptions) -> ServeOptions:

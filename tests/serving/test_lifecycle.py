@@ -180,6 +180,14 @@ def test_the_password_of_a_camera_is_nowhere(tmp_path: Path, state: dict[str, st
         camera.close()
 
 
+def test_a_password_on_the_command_line_is_warned_of_and_not_repeated(state: dict[str, str]) -> None:
+    with serving(TINY, "http://user:CANARY@127.0.0.1:9/video", env=state) as service:
+        assert "every user here can read; use `address_file`" in "".join(service.said)
+        assert "CANARY" not in "".join(service.said)
+    with serving(TINY, FAKE, env=state) as service:
+        assert "password" not in "".join(service.said)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
