@@ -100,10 +100,13 @@ def _is_no_file(target: Path) -> bool:
         raise _cannot_write(target, error) from error
 
 
-def make_folder(folder: Path) -> None:
-    """Creates a folder and its parents. Raises :class:`OutputError`."""
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """Creates a folder and its parents. Raises :class:`OutputError`.
+
+    ``private``: only the owner may look into it, from the first moment on. One that exists keeps its mode.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700 if private else 0o777, parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(folder, error) from error
 

@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from edgecnn.atomic import atomic_path, make_folder
-from edgecnn.errors import InputNotFoundError, OutputError, UsageError
+from edgecnn.errors import OutputError, UsageError
 from edgecnn.folder_lock import FolderInUseError, folder_lock
+from edgecnn.serving.secret_file import read_secret_file
 from edgecnn.serving.settings.settings import Settings
 
 __all__ = ["TOKEN_FILE", "own_state", "read_token", "state_folder", "warn_of_shared_token"]
@@ -37,11 +38,7 @@ def state_folder(settings: Settings) -> Path:
     else:
         home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         folder = Path(home) / "edgecnn" / f"port-{settings.port}"
-    new = not folder.is_dir()
-    make_folder(folder)
-    if new:
-        with suppress(OSError):  # a file system without modes
-            folder.chmod(0o700)
+    make_folder(folder, private=True)
     return folder
 
 
@@ -74,14 +71,11 @@ def read_token(settings: Settings, folder: Path) -> str:
         OutputError: the new token cannot be written.
     """
     path = _token_path(settings, folder)
-    try:
-        if settings.token_file is None and not path.exists():
-            with atomic_path(path, private=True) as temporary:
-                temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise InputNotFoundError(f"{path}: the token cannot be read: {why}; write one there") from None
+    # Path.exists raises an error where the folder may not be searched; the writing below tells that
+    if settings.token_file is None and not os.path.exists(path):  # noqa: PTH110
+        with atomic_path(path, private=True) as temporary:
+            temporary.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
+    token = read_secret_file(path, "the token", "write one there").strip()
     if len(token) < _LEAST_LETTERS or not token.isascii() or not token.isprintable():
         raise UsageError(
             f"{path}: the token has {len(token)} characters, expected at least {_LEAST_LETTERS} printable ASCII ones; "

@@ -173,3 +173,15 @@ def test_a_link_at_the_target_stays_a_link(tmp_path: Path) -> None:
     write_bytes(tmp_path / "link", b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_a_private_folder_is_so_from_the_start_and_an_old_one_keeps_its_mode(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        make_folder(tmp_path / "above" / "new", private=True)
+        (tmp_path / "old").mkdir()
+        make_folder(tmp_path / "old", private=True)
+    finally:
+        os.umask(before)
+    found = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("above", "above/new", "old")]
+    assert found == [0o755, 0o700, 0o755]

@@ -61,7 +61,7 @@ class CollectEndpoints:
         """The frames, newest first: ``?offset=`` ``?limit=`` (100, at most 1000) ``?source=``."""
         offset = _number(request, "offset", 0, 10**9)
         limit = _number(request, "limit", _LIMIT, _MOST)
-        known = [label for model in self._service.models.values() for label in model.current.labels]
+        known = self._known_labels()
         state: dict[str, Any] = {
             "on": self._writer is not None,
             "problem": None if self._writer is None else self._writer.problem,
@@ -69,7 +69,7 @@ class CollectEndpoints:
         }
         store = None if self._writer is None else self._writer.store
         if store is None:
-            empty = {"frames": [], "labels": list(dict.fromkeys(known)), "total": 0, "bytes": 0}
+            empty = {"frames": [], "labels": known, "total": 0, "bytes": 0}
             return answer({**state, "unlabelled_bytes": 0, **empty})
         page = await self._aside(lambda: store.page(offset, limit, request.query_params.get("source")))
         labels = dict.fromkeys([*known, *await self._aside(lambda: store.label_names)])
@@ -89,9 +89,8 @@ class CollectEndpoints:
         ids, label = _ids(values), values.get("label")
         if not isinstance(label, str):
             return refusal(400, "label is missing: send the label as text")
-        known = [name for model in self._service.models.values() for name in model.current.labels]
         try:
-            name = check_label(label, await self._aside(lambda: store.label_names), known)
+            name = check_label(label, await self._aside(lambda: store.label_names), self._known_labels())
             return answer(await self._aside(lambda: store.label(ids, name)))
         except UsageError as error:
             return refusal(422, str(error))
@@ -115,6 +114,11 @@ class CollectEndpoints:
         except ImageError as error:
             return refusal(422, str(error))
         return answer({"answers": answers})
+
+    def _known_labels(self) -> list[str]:
+        """The class names of all models that serve, each once."""
+        labels = (label for model in self._service.models.values() for label in model.current.labels)
+        return list(dict.fromkeys(labels))
 
     def _store(self) -> FrameStore:
         """Raises :class:`HTTPException` where there is none."""

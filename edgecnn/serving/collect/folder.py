@@ -24,7 +24,6 @@ __all__ = ["FrameFolder", "check_folder"]
 
 _SUFFIXES = (".jpg", ".png")
 _LEFTOVER = re.compile(r"\.[A-Za-z0-9_]{8}\.part")  # of edgecnn.atomic, after a kill
-_PRIVATE = 0o700  # the frames may show people
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,7 @@ class FrameFolder:
 
     def make_root(self) -> None:
         """Makes the folder itself, for its owner alone. Raises :class:`OutputError`."""
-        if not self.root.exists():
-            make_folder(self.root)
-            with suppress(OSError):  # a file system without modes
-                self.root.chmod(_PRIVATE)
+        make_folder(self.root, private=True)  # the frames may show people
 
     def prepare(self) -> None:
         """Makes the folders, and removes what a killed process left. Raises :class:`OutputError`."""

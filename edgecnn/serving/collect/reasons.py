@@ -68,24 +68,21 @@ class FrameChooser:
         decisions, seen.decisions = seen.decisions, []
         return self._chosen(seen, [d for d in decisions if d.prediction.status in ("ok", "unknown")])
 
-    def disagreed(
-        self, frame: Frame, view: str, model: str, answer: Prediction, other: Prediction, other_model: str = "shadow"
-    ) -> Candidate | None:
-        """Takes in a frame on which a model that does not serve answers otherwise; returns it if it is to be kept.
+    def disagreed(self, frame: Frame, view: str, model: str, answer: Prediction, other: Prediction) -> Candidate | None:
+        """Takes in a frame on which the shadow answers otherwise; returns it if it is to be kept.
 
         Args:
             frame: what was classified.
             view: the view's name. Frames that are of no source's view are never kept.
             model: name of the model that serves.
             answer: its answer.
-            other: the other model's answer.
-            other_model: what the record calls that model.
+            other: the shadow's answer.
         """
         source = view.partition(".")[0]
         statuses = {answer.status, other.status}
         if source not in self._models or not statuses <= {"ok", "unknown"} or not self._is_due(source, "disagreement"):
             return None
-        others = (OtherAnswer.of(other_model, other),)
+        others = (OtherAnswer.of("shadow", other),)
         return Candidate(frame, source, view, model, "disagreement", answer, others)
 
     def _chosen(self, seen: _Seen, decisions: Sequence[Decided]) -> Candidate | None:

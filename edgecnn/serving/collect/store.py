@@ -163,7 +163,6 @@ class FrameStore:
         """
         wanted = tuple(dict.fromkeys(frame_ids))
         groups = set()
-        missing = 0
         with self._lock:
             for frame in self._found(wanted):
                 try:
@@ -210,6 +209,8 @@ class FrameStore:
     def _forget(self, frame: StoredFrame) -> None:
         del self._frames[frame.record.id]
         self._in_group[frame.record.group] -= 1
+        if not self._in_group[frame.record.group]:
+            del self._in_group[frame.record.group]  # years of moments that are gone would fill the memory
         self._bytes -= frame.size_bytes if frame.given_label is None else 0
 
     def _found(self, frame_ids: Iterable[str]) -> Iterator[StoredFrame]:

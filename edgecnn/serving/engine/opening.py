@@ -10,7 +10,7 @@ from edgecnn.runtime.system.cpu_features import physical_cores
 from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.settings.settings import ModelSettings, Settings
 
-__all__ = ["model_settings", "open_served"]
+__all__ = ["open_served"]
 
 
 def open_served(settings: Settings, name: str, file: Path, *, prove: bool = False) -> LoadedModel:
@@ -25,14 +25,9 @@ def open_served(settings: Settings, name: str, file: Path, *, prove: bool = Fals
     Raises:
         EdgeCNNError: what :class:`Classifier` raises.
     """
-    model = model_settings(settings, name)
+    model = next(model for model in settings.models if model.name == name)
     options = RunOptions(threads=_threads(settings, model))
     return LoadedModel.of(Classifier(file, ep=model.ep, threshold=model.threshold, prove=prove, options=options), file)
-
-
-def model_settings(settings: Settings, name: str) -> ModelSettings:
-    """The settings of a model."""
-    return next(model for model in settings.models if model.name == name)
 
 
 def _threads(settings: Settings, model: ModelSettings) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from edgecnn.errors import ImageError, InputNotFoundError, SourceError, UsageError
+from edgecnn.errors import ImageError, SourceError, UsageError
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.frame_quality.view_check import ViewShift
 from edgecnn.runtime.frame_quality.view_reference import shifted_reference
@@ -25,6 +25,7 @@ from edgecnn.serving.engine.region_store import RegionStore, ViewMove, views_of
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.source_runner import SourceRunner
 from edgecnn.serving.engine.source_views import SourceViews
+from edgecnn.serving.secret_file import read_secret_file
 from edgecnn.serving.settings.settings import RegionSettings, Settings, SourceSettings
 
 if TYPE_CHECKING:
@@ -208,18 +209,13 @@ def read_address(source: SourceSettings) -> Address:
     """The address of a source's settings, from its file where it has one.
 
     Raises:
-        InputNotFoundError: that file does not exist.
+        InputNotFoundError: that file cannot be read.
         SourceError: it is not the address of a camera or a stream.
     """
     text = source.address
     if source.address_file is not None:
-        try:
-            text = source.address_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise InputNotFoundError(
-                f"{source.address_file}: the address of source '{source.name}' cannot be read: "
-                f"{error.strerror or error}; write it there, readable for the service alone"
-            ) from None
+        what, remedy = f"the address of source '{source.name}'", "write it there, readable for the service alone"
+        text = read_secret_file(source.address_file, what, remedy).strip()
     address = parse_address(text)
     if not address.live:
         shown = PurePath(address.name).name or "its address"

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.serving.secret_file import read_secret_file
 from edgecnn.serving.settings.settings import MqttSettings
 
 __all__ = ["Broker", "read_broker"]
@@ -84,11 +85,7 @@ def _parse(text: str) -> SplitResult:
 
 
 def _read_password(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise InputNotFoundError(f"{path}: the broker's password cannot be read: {why}; write it there") from None
+    return read_secret_file(path, "the broker's password").rstrip("\r\n")
 
 
 def _tls(settings: MqttSettings, scheme: str) -> ssl.SSLContext | None:

@@ -73,13 +73,12 @@ class _Opening:
         self._pointer = pointer
         self._faults: list[Fault] = []
         try:
-            self._configured: str | None = sha256_of(model.file)
-        except OSError:
-            self._configured = None
+            self._configured = sha256_of(model.file)
+        except OSError:  # opening it, where its turn comes, tells why
+            self._configured = pointer.configured
 
     def restored(self) -> Restored:
         pointer, error = self._pointer, None
-        configured = self._configured or pointer.configured
         for sha256 in self._order():
             try:
                 current = self._open(sha256)
@@ -88,7 +87,7 @@ class _Opening:
                 self._faults.append(Fault(sha256, str(found)))
                 log.warning("model '%s': %s; the next one is tried", self._model.name, found)
                 continue
-            if sha256 != configured:
+            if sha256 != self._configured:
                 log.warning(
                     "model '%s': %s… of an earlier swap serves in place of %s; POST /api/rollback goes back",
                     self._model.name,
@@ -98,14 +97,13 @@ class _Opening:
             previous = None
             if sha256 == pointer.current and pointer.previous is not None:
                 previous = self._previous(pointer.previous)
-            return Restored(current, previous, configured, tuple(self._faults))
+            return Restored(current, previous, self._configured, tuple(self._faults))
         assert error is not None
         raise error
 
     def _order(self) -> Iterator[str]:
         """Hashes of the files, the best first. A file of the settings that is newer than the swap wins."""
-        pointer = self._pointer
-        configured = self._configured or pointer.configured
+        pointer, configured = self._pointer, self._configured
         order = [pointer.current, *([] if pointer.previous is None else [pointer.previous])]
         if configured != pointer.configured:
             log.warning("model '%s': %s is newer than the last swap, so it serves", self._model.name, self._model.file)
@@ -113,9 +111,9 @@ class _Opening:
         yield from dict.fromkeys([*order, configured])
 
     def _open(self, sha256: str) -> LoadedModel:
-        stored = self._store.file(sha256)
-        if sha256 == (self._configured or self._pointer.configured):
+        if sha256 == self._configured:
             return open_served(self._settings, self._model.name, self._model.file)
+        stored = self._store.file(sha256)
         _check_whole(stored, sha256)
         return open_served(self._settings, self._model.name, stored)
 

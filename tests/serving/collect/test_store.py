@@ -39,6 +39,14 @@ def test_a_frame_that_is_over_the_limit_alone_is_refused_and_nothing_goes(tmp_pa
     assert len(ids(store)) == 1
 
 
+def test_a_moment_whose_frames_are_gone_takes_no_memory(tmp_path: Path) -> None:
+    size = fill(store_in(tmp_path), 1)[0].size_bytes
+    limited = store_in(tmp_path, max_bytes=4 * size + 10)
+    fill(limited, 20)
+    kept = limited.page(0, 1000, None).frames
+    assert dict(limited._in_group) == {frame.record.group: 1 for frame in kept}
+
+
 def test_counts_and_labels_survive_a_restart(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     frames = fill(store, 5)

@@ -4,7 +4,6 @@ answer, and on what an answer to malformed HTTP looks like."""
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import struct
 from typing import Any, ClassVar, cast
@@ -12,6 +11,7 @@ from typing import Any, ClassVar, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from edgecnn.serving.http.answers import refusal
 from edgecnn.serving.http.bodies import LEAST_BYTES_PER_S
 from edgecnn.serving.http.security.headers import with_security_headers
 from edgecnn.serving.http.security.lingering import LingeringTransport
@@ -71,15 +71,13 @@ class _LimitedProtocol(H11Protocol):
         if self.conn.our_state is not h11.SEND_RESPONSE and self.conn.our_state is not h11.IDLE:
             self._cut_off()  # in the middle of an answer: another one would look like a part of it
             return
-        content = json.dumps({"error": "this is no valid HTTP request, or its head is too large"}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-        head = h11.Response(
-            status_code=400, headers=with_security_headers([*headers, (b"connection", b"close")]), reason=b"Bad Request"
-        )
+        answer = refusal(400, "this is no valid HTTP request, or its head is too large")
+        headers = with_security_headers([*answer.raw_headers, (b"connection", b"close")])
+        head = h11.Response(status_code=answer.status_code, headers=headers, reason=b"Bad Request")
         if self.cycle is not None:  # its handler may wait for the rest of a body, which will not come
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        for event in (head, h11.Data(data=content), h11.EndOfMessage()):
+        for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
