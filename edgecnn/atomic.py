@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgecnn.errors import EdgeCNNError, OutputError
 
-__all__ = ["atomic_path", "check_apart", "check_writable", "make_folder", "write_bytes", "write_text"]
+__all__ = ["atomic_path", "check_apart", "check_writable", "flush", "make_folder", "write_bytes", "write_text"]
 
 
 @contextmanager
@@ -39,11 +39,11 @@ def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         if not private:
             temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; a model is shared like any other
         temporary.replace(target)
-        _flush(target.parent)
+        flush(target.parent)
     except EdgeCNNError:
         raise
     except OSError as error:
@@ -118,7 +118,7 @@ def _cannot_write(target: Path, error: OSError) -> OutputError:
     )
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Flushes a file or a folder to disk. A rename is on disk only after its folder is flushed (fsync(2)).
 
     On Windows a folder cannot be opened, so folders are skipped there.

@@ -91,7 +91,7 @@ DECLARATIONS = {  # of options; light
     "edgecnn.training.options",
     "exporters.options",
 }
-LIGHT = {"edgecnn.errors", "edgecnn.error_text", "edgecnn.plain_json", "edgecnn.runtime.streaming.region"}
+LIGHT = {"edgecnn.errors", "edgecnn.error_text", "edgecnn.plain_json"}
 HEAVY = {"numpy", "cv2", "torch", "onnx", "onnxruntime", "rich", "matplotlib"}
 MAX_FILES = 15
 LISTS = {

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from edgecnn.command_options import Option
-from edgecnn.runtime.streaming.region import Region
 
 if TYPE_CHECKING:
     from edgecnn.runtime.frame_quality.thresholds import HealthThresholds
     from edgecnn.runtime.session.run_options import RunOptions
+    from edgecnn.runtime.streaming.region import Region
 
 __all__ = [
     "AdmissionOption",
@@ -138,20 +138,35 @@ class HealthOption:
         return HealthThresholds() if self.health is None else HealthThresholds.load(Path(self.health))
 
 
+def _checked_region(text: str) -> str:
+    """Refuses a wrong region while the options are read, before a model is opened."""
+    from edgecnn.runtime.streaming.region import Region
+
+    return str(Region.parse(text))
+
+
 @dataclass(frozen=True, kw_only=True)
 class RegionOption:
     """``--roi``."""
 
     roi: Annotated[
-        Region | None,
+        str | None,
         Option(
             "Use this part of each image or frame alone: the left and upper edge, width and height, as fractions of "
             "the frame or in pixels.",
             metavar="X,Y,W,H",
             default="the whole frame",
-            parse=Region.parse,
+            parse=_checked_region,
         ),
     ] = None
+
+    def region(self) -> Region | None:
+        """What ``--roi`` says; None: the whole frame."""
+        if self.roi is None:
+            return None
+        from edgecnn.runtime.streaming.region import Region
+
+        return Region.parse(self.roi)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,7 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
         on_change=o.on_change,
         fps=o.fps,
         per_clip=o.per_clip,
-        region=o.roi,
+        region=o.region(),
     )
     if stream.frame_folders:
         _note_rate(classifier, stream.frame_folders, o.fps)

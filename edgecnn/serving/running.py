@@ -27,6 +27,7 @@ from edgecnn.serving.state_folder import TOKEN_FILE, own_state, read_token, stat
 from edgecnn.serving.stop_signals import EndLimit, StopSignals
 from edgecnn.serving.supervisor import Supervisor
 from edgecnn.serving.swap.restoring import restore_models
+from edgecnn.serving.url_host import url_host
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -73,8 +74,7 @@ class RunningService:
     @property
     def url(self) -> str:
         """Address of the page."""
-        host = self._settings.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._server.port}"
+        return f"http://{url_host(self._settings.host)}:{self._server.port}"
 
     def greeting(self) -> str:
         """The line that names the page. A log of the system is read by others, so the token does not go there."""

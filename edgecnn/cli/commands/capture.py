@@ -63,7 +63,7 @@ def capture(options: CaptureCommandOptions) -> int:
         fail_fast=options.fail_fast,
         interval_s=options.interval,
         max_pixels=options.max_pixels,
-        region=options.roi,
+        region=options.region(),
     )
     with reporting() as reporter:
         result = run(wanted, reporter.stage(f"capturing {options.label}"))

@@ -66,7 +66,7 @@ def health(options: HealthOptions) -> None:
                 reporter.stage("watching"),
                 options.interval,
                 options.max_pixels,
-                options.roi,
+                options.region(),
             ),
             view=options.view,
         )

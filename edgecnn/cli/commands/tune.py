@@ -87,7 +87,7 @@ def tune(options: TuneCommandOptions) -> int:
         every=options.every,
         max_delay_s=math.inf if options.max_delay is None else options.max_delay,
         health=options.health_thresholds(),
-        region=options.roi,
+        region=options.region(),
     )
     check_apart(out, options.model, *options.clips)
     check_writable(out)

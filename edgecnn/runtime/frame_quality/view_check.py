@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +41,7 @@ class ViewShift:
 @dataclass(frozen=True, eq=False)
 class _Found:
     matcher: ViewMatcher
+    view: ViewDetails  # the frame, in the size of the reference
     match: ViewMatch
     found: bool
 
@@ -100,7 +101,7 @@ class ViewCheck:
         if best.found:
             self._prefer(best.matcher)
             return self._told(best, width)
-        return self._lost(found, views, width)
+        return self._lost(found, width)
 
     def _note(self, reason: str | None) -> None:
         if (reason is None) == (self._reason is None):
@@ -120,26 +121,26 @@ class ViewCheck:
         """Looks for a reference where it was."""
         place = matcher.in_place(view)
         if place.likeness >= _SURE:
-            return _Found(matcher, place, found=True)
+            return _Found(matcher, view, place, found=True)
         near = matcher.near(view, place)
         if near.support >= _CLEAR:
-            return _Found(matcher, near, found=True)
+            return _Found(matcher, view, near, found=True)
         if place.support >= self._limits.view_found_share:
-            return _Found(matcher, place, found=True)
+            return _Found(matcher, view, place, found=True)
         last = self._last_far.get(matcher)
         if last is not None:
             again = matcher.near(view, matcher.under(view, last))
             if again.support >= _CLEAR_FAR:
-                return _Found(matcher, again, found=True)
-        return _Found(matcher, place, found=False)
+                return _Found(matcher, view, again, found=True)
+        return _Found(matcher, view, place, found=False)
 
-    def _lost(self, found: Sequence[_Found], views: dict[tuple[int, int], ViewDetails], width: int) -> str:
+    def _lost(self, found: Sequence[_Found], width: int) -> str:
         """Looks for the references in the whole frame."""
-        shown = max(f.matcher.share_shown(views[f.matcher.height, f.matcher.width]) for f in found)
+        shown = max(f.matcher.share_shown(f.view) for f in found)
         self.shift = None
         if shown < _EVEN:
             return "view changed: covered"
-        far = [_Found(m, m.anywhere(views[m.height, m.width]), found=True) for m in (f.matcher for f in found)]
+        far = [replace(f, match=f.matcher.anywhere(f.view), found=True) for f in found]
         best = max(far, key=lambda f: f.match.support)
         if best.match.support >= _CLEAR_FAR:
             self._last_far[best.matcher] = best.match

@@ -15,12 +15,13 @@ from edgecnn.error_text import first_line
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.redaction import secrets_in
-from edgecnn.serving.settings.reading import read_settings
+from edgecnn.serving.settings.reading import PATH_KEYS, read_settings
+from edgecnn.serving.settings.settings import Settings
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
-__all__ = ["BundledConfiguration", "BundledFile", "bundled_configuration", "check_settings"]
+__all__ = ["BundledConfiguration", "BundledFile", "bundled_configuration"]
 
 MINIMAL = """\
 # The service's configuration. Paths are relative to this file.
@@ -35,10 +36,9 @@ address = "0"
 """
 _MODEL = "model.onnx"
 _COPIED = ("health", "smoothing")  # files of a source that come into the bundle
-_ON_DEVICE = {"state_dir", "watch", "dir"}  # written to
-_ON_DEVICE |= {"token_file", "address_file", "secret_file", "password_file", "ca_file", "cert_file", "key_file"}
+_ON_DEVICE = PATH_KEYS - {"file", *_COPIED}  # written to, or secret
 _MAX_BYTES = 1 << 20
-_PORT = 4912
+_PORT: int = Settings.model_fields["port"].default
 _LOOPBACK = "127.0.0.1"
 _REACHED_ON_LOOPBACK = {"", "localhost", "0.0.0.0", "::", "::1"}  # noqa: S104  # compared with, not bound
 
@@ -76,7 +76,7 @@ def bundled_configuration(config: Path | None, model: Path) -> BundledConfigurat
     if config is None:
         return BundledConfiguration(MINIMAL, (BundledFile(model, _MODEL),), (), _LOOPBACK, _PORT, 0)
     document = _read(config)
-    check_settings(document, config)
+    _check_settings(document, config)
     models = _place_models(document["models"], config, model)
     sources = document.get("sources", [])
     others = _place_others(sources, config)
@@ -129,7 +129,7 @@ def _place_others(sources: Sequence[MutableMapping[str, Any]], config: Path) -> 
     return tuple(found)
 
 
-def check_settings(settings: Mapping[str, Any], config: Path) -> None:
+def _check_settings(settings: Mapping[str, Any], config: Path) -> None:
     """Checks a configuration as the service does, and what a bundle needs beside that: a port, paths on the device.
 
     Raises :class:`UsageError`, which names the key.

@@ -9,6 +9,7 @@ from edgecnn.serving.bundle.configuration import BundledConfiguration
 from edgecnn.serving.bundle.index import BundleIndex
 from edgecnn.serving.bundle.signature import SIGNATURE
 from edgecnn.serving.bundle.target import Target
+from edgecnn.serving.url_host import url_host
 
 __all__ = ["DOCKERFILE", "README", "UNIT", "WHEELS", "dockerfile", "readme", "systemd_unit"]
 
@@ -33,7 +34,6 @@ def systemd_unit(*, signed: bool) -> str:
 
 def dockerfile(target: Target, version: int, configuration: BundledConfiguration, *, wheels: bool) -> str:
     """The container: not root, commands without a shell, asked for its health by Python."""
-    host = f"[{configuration.host}]" if ":" in configuration.host else configuration.host
     return _filled(
         DOCKERFILE,
         docker_platform=target.docker_platform,
@@ -41,7 +41,7 @@ def dockerfile(target: Target, version: int, configuration: BundledConfiguration
         python=target.python,
         pip_options="".join(f'"{word}", ' for word in _OFFLINE) if wheels else "",
         port=configuration.port,
-        health_url=f"http://{host}:{configuration.port}/healthz",
+        health_url=f"http://{url_host(configuration.host)}:{configuration.port}/healthz",
     )
 
 

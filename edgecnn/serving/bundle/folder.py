@@ -11,13 +11,15 @@ from pathlib import Path
 
 from edgecnn.data_quality.finding import Finding
 
-__all__ = ["FolderContent", "examine_folder", "read_file", "sha256_of"]
+__all__ = ["COPY_AGAIN", "FolderContent", "examine_folder", "read_file", "sha256_of"]
+
+COPY_AGAIN = "copy the bundle again from where it was made"
+"""Remedy for a folder that is not as it was written."""
 
 _MOST_ENTRIES = 10_000
 _DEEPEST = 8
 _MOST_BYTES = 4 << 30  # a sparse file of a terabyte takes no space, and hours to hash
 _CHUNK = 1 << 20
-_REMEDY = "copy the bundle again from where it was made"
 
 
 @dataclass(frozen=True)
@@ -114,5 +116,5 @@ def _open(path: Path) -> int:
     return descriptor
 
 
-def _fault(what: str, where: str, remedy: str = _REMEDY) -> Finding:
+def _fault(what: str, where: str, remedy: str = COPY_AGAIN) -> Finding:
     return Finding("fault", what, where, remedy)

@@ -14,14 +14,13 @@ from pathlib import Path, PurePosixPath
 
 from edgecnn.data_quality.finding import Finding
 from edgecnn.errors import InputNotFoundError
-from edgecnn.serving.bundle.folder import FolderContent, examine_folder, read_file, sha256_of
+from edgecnn.serving.bundle.folder import COPY_AGAIN, FolderContent, examine_folder, read_file, sha256_of
 from edgecnn.serving.bundle.index import INDEX, MAX_INDEX_BYTES, BundleIndex, IndexFaultError
 from edgecnn.serving.bundle.record import RecordFaultError, VersionRecord
 from edgecnn.serving.bundle.signature import SIGNATURE, SignatureFaultError, open_public_key, verify_signature
 
 __all__ = ["Verification", "verify_bundle"]
 
-_COPY = "copy the bundle again from where it was made"
 _MOST_SHOWN = 50
 
 
@@ -90,7 +89,7 @@ def _index(root: Path, content: FolderContent) -> tuple[BundleIndex, str] | Find
     except OSError as error:
         return Finding("fault", f"cannot be read: {error.strerror}", INDEX, "allow this user to read it")
     except IndexFaultError as error:
-        return Finding("fault", str(error), INDEX, _COPY)
+        return Finding("fault", str(error), INDEX, COPY_AGAIN)
 
 
 def _differences(root: Path, content: FolderContent, index: BundleIndex) -> Iterator[Finding]:
@@ -99,7 +98,7 @@ def _differences(root: Path, content: FolderContent, index: BundleIndex) -> Iter
     folders = {str(parent) for name in index.files for parent in PurePosixPath(name).parents} - {"."}
     for name in sorted(index.files):
         if name not in content.files:
-            yield Finding("fault", "the file is missing", name, _COPY)
+            yield Finding("fault", "the file is missing", name, COPY_AGAIN)
             continue
         try:
             found = sha256_of(root, name)
@@ -107,11 +106,11 @@ def _differences(root: Path, content: FolderContent, index: BundleIndex) -> Iter
             yield Finding("fault", f"cannot be read: {error.strerror}", name, "allow this user to read it")
             continue
         if found != index.files[name]:
-            yield Finding("fault", "the file was changed", name, _COPY)
+            yield Finding("fault", "the file was changed", name, COPY_AGAIN)
     for name in sorted(content.files - expected):
-        yield Finding("fault", "the file was added: it does not belong to the bundle", name, _COPY)
+        yield Finding("fault", "the file was added: it does not belong to the bundle", name, COPY_AGAIN)
     for name in sorted(content.folders - folders):
-        yield Finding("fault", "the folder was added: it does not belong to the bundle", name, _COPY)
+        yield Finding("fault", "the folder was added: it does not belong to the bundle", name, COPY_AGAIN)
 
 
 def _by_version(index: BundleIndex, this: VersionRecord, record: Path | None) -> Verification:
@@ -151,5 +150,5 @@ def _shortened(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The first findings; a folder of rubbish has thousands."""
     if len(findings) <= _MOST_SHOWN:
         return findings
-    more = Finding("fault", f"{len(findings) - _MOST_SHOWN:,} more of them", "the folder", _COPY)
+    more = Finding("fault", f"{len(findings) - _MOST_SHOWN:,} more of them", "the folder", COPY_AGAIN)
     return (*findings[:_MOST_SHOWN], more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from edgecnn._version import __version__
 from edgecnn.error_text import one_line
 from edgecnn.errors import InputNotFoundError, OutputError, UsageError
+from edgecnn.serving.bundle.folder import sha256_of
 from edgecnn.serving.bundle.packages import OWN_NAME, Package
 from edgecnn.serving.bundle.target import Target
 
@@ -45,7 +45,7 @@ def collect_wheels(packages: Iterable[Package], target: Target, folder: Path, ow
     pins = [f"{package.name}=={package.version}" for package in packages if package.name != OWN_NAME]
     if pins:
         _download(pins, target, folder)
-    return {_package_of(wheel): hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in sorted(folder.iterdir())}
+    return {_package_of(wheel): sha256_of(folder, wheel.name) for wheel in sorted(folder.iterdir())}
 
 
 def check_own_wheel(own: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecnn._version import __version__
-from edgecnn.atomic import make_folder
+from edgecnn.atomic import flush, make_folder
 from edgecnn.errors import ModelError, OutputError, UsageError
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
@@ -204,9 +204,9 @@ def _written_whole(out: Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True)
         yield folder
-        _flush(folder)
+        _flush_all(folder)
         _take_place(folder, out, old)
-        _flush_one(out.parent)
+        flush(out.parent)
     except OutputError:
         raise
     except OSError as error:
@@ -227,19 +227,11 @@ def _take_place(folder: Path, out: Path, old: Path) -> None:
             old.rename(out)
 
 
-def _flush(folder: Path) -> None:
+def _flush_all(folder: Path) -> None:
     """Everything on disk, readable for the user that the service runs as."""
     for path in (*folder.rglob("*"), folder):
         path.chmod(0o755 if path.is_dir() else 0o644)
-        _flush_one(path)
-
-
-def _flush_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush(path)
 
 
 def _cannot_write(out: Path, error: OSError) -> OutputError:

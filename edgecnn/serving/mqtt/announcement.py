@@ -39,9 +39,8 @@ class Announcement:
     def message(self) -> Message:
         """The discovery message of what there is now."""
         settings = self._service.settings
-        standing = self._standings.keys()  # the standings are no dict
         entities = Entities(
-            labels={key: self._service.models[key.model].current.labels for key in standing},
+            labels={key: self._service.models[key.model].current.labels for key in self._standings.sources()},
             sources=[source.name for source in settings.sources],
             updates={name: None if self._updates is None else self._latest(name) for name in self._service.models},
         )

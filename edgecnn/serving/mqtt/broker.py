@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.serving.secret_file import read_secret_file
 from edgecnn.serving.settings.settings import MqttSettings
+from edgecnn.serving.url_host import url_host
 
 __all__ = ["Broker", "read_broker"]
 
@@ -31,7 +32,7 @@ class Broker:
     @property
     def name(self) -> str:
         """Its address without credentials."""
-        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{self.scheme}://{url_host(self.host)}:{self.port}"
 
     def password(self) -> str | None:
         """The password, read anew from its file: it may be changed while the service runs.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.runtime.sources.frame import now_rfc3339
@@ -15,7 +17,7 @@ from edgecnn.serving.mqtt.broker import Broker
 from edgecnn.serving.mqtt.connection import Connection, Incoming
 from edgecnn.serving.mqtt.inbox import Inbox
 from edgecnn.serving.mqtt.message import Message
-from edgecnn.serving.mqtt.pacing import Pacing
+from edgecnn.serving.mqtt.pacing import Content, Pacing
 from edgecnn.serving.mqtt.states import Standing, Standings
 from edgecnn.serving.mqtt.topics import Topics
 from edgecnn.serving.mqtt.updates import Updates
@@ -146,28 +148,30 @@ class Publisher:
             self._announcement.obey(incoming.topic, incoming.payload)
 
     def _own_topics(self) -> set[str]:
-        states = {self._topics.state(key) for key in self._standings.keys()}  # noqa: SIM118  # no dict
+        states = {self._topics.state(key) for key in self._standings.sources()}
         return states | {self._topics.problem(source) for source in self._service.sources}
 
     def _say_what_stands(self, connection: Connection) -> None:
         now_s, standings = time.monotonic(), self._standings.now()
-        told = self._own_topics()
         for standing in standings:
             if standing.stale:
                 self._inbox.went_stale(standing)
-            topic = self._topics.state(standing.key)
-            if self._pacing.due(topic, standing.content, now_s):
-                connection.publish(Message.json(topic, standing.values, retain=True))
-        for source in self._service.sources:
-            problem, topic = self._standings.problem(source, standings), self._topics.problem(source)
-            if self._pacing.due(topic, problem.content, now_s):
-                connection.publish(Message.json(topic, problem.values, retain=True))
-        for topic, values, content in [] if self._announcement is None else self._announcement.versions():
-            told.add(topic)
+        standing_now = list(self._retained(standings))
+        for topic, values, content in standing_now:
             if self._pacing.due(topic, content, now_s):
                 connection.publish(Message.json(topic, values, retain=True))
-        for topic in self._pacing.gone(told):
+        for topic in self._pacing.gone({topic for topic, _, _ in standing_now}):
             connection.publish(Message.clearing(topic))
+
+    def _retained(self, standings: Sequence[Standing]) -> Iterator[tuple[str, dict[str, Any], Content]]:
+        """What the broker is to retain: the topic, the message as JSON, and what its pacing depends on."""
+        for standing in standings:
+            yield self._topics.state(standing.key), standing.values, standing.content
+        for source in self._service.sources:
+            problem = self._standings.problem(source, standings)
+            yield self._topics.problem(source), problem.values, problem.content
+        if self._announcement is not None:
+            yield from self._announcement.versions()
 
     def _say_changes(self, connection: Connection) -> None:
         while connection.has_room and (change := self._inbox.next_change()) is not None:

@@ -67,7 +67,7 @@ class Standings:
         self._service = service
         self._since = now_rfc3339()
 
-    def keys(self) -> dict[StateKey, str]:
+    def sources(self) -> dict[StateKey, str]:
         """The views and models there are now, and the source of each."""
         return {
             StateKey(view, model): source.name
@@ -78,7 +78,7 @@ class Standings:
 
     def now(self) -> list[Standing]:
         """What stands for every view and model. Where no frame has come yet, that is no decision."""
-        return [self._standing(key, source) for key, source in self.keys().items()]
+        return [self._standing(key, source) for key, source in self.sources().items()]
 
     def problem(self, source: str, standings: Iterable[Standing]) -> Problem:
         """Whether a source has a problem.

@@ -22,14 +22,16 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["ENVIRONMENT_PREFIX", "read_settings"]
+__all__ = ["ENVIRONMENT_PREFIX", "PATH_KEYS", "read_settings"]
 
 ENVIRONMENT_PREFIX = "EDGECNN_SERVE_"
 """``EDGECNN_SERVE_PORT=80``, ``EDGECNN_SERVE_SWAP__MODE=confirm``; lists and tables also as JSON."""
 
+PATH_KEYS = frozenset(("file", "health", "smoothing", "state_dir", "watch", "dir", "address_file", "token_file"))
+PATH_KEYS |= {"secret_file", "password_file", "ca_file", "cert_file", "key_file"}
+"""Keys whose values are paths."""
+
 _SHOWN = 500  # characters of a wrong value; to look for passwords in more takes seconds
-_PATHS = {"file", "health", "smoothing", "address_file", "token_file", "state_dir", "watch", "dir", "secret_file"}
-_PATHS |= {"password_file", "ca_file", "cert_file", "key_file"}
 
 
 def read_settings(path: Path | None, flags: Mapping[str, Any]) -> Settings:
@@ -77,7 +79,7 @@ def _absolute(value: Any, folder: Path, key: str = "") -> Any:
         return {name: _absolute(item, folder, name) for name, item in value.items()}
     if isinstance(value, list):
         return [_absolute(item, folder, key) for item in value]
-    if key in _PATHS and isinstance(value, str):
+    if key in PATH_KEYS and isinstance(value, str):
         return os.path.join(folder, os.path.expanduser(value))  # noqa: PTH111, PTH118  # an empty one stays wrong
     return value
 

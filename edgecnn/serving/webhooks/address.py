@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from edgecnn.errors import UsageError
+from edgecnn.serving.url_host import url_host
 
 __all__ = ["HookAddress"]
 
@@ -53,5 +54,4 @@ class HookAddress:
     @property
     def name(self) -> str:
         """The address without what may be secret."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{url_host(self.host)}:{self.port}"

@@ -145,7 +145,7 @@ def test_what_fails_midway_leaves_the_old_bundle(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    for place in ("sign_folder", "_flush", "sbom_json"):
+    for place in ("sign_folder", "_flush_all", "sbom_json"):
         with monkeypatch.context() as patch:
             patch.setattr(f"edgecnn.serving.bundle.write.{place}", full)
             with pytest.raises(OutputError, match="No space left"):

@@ -87,19 +87,19 @@ def _paths(path: Path) -> list[Path]:
 
 def _video(path: Path, max_pixels: int) -> Iterator[Callable[[], Image]]:
     while True:
-        for _, image in _frames(path, max_pixels):
-            yield lambda image=image: image  # type: ignore[misc]
+        for _, read in _frames(path, max_pixels):
+            yield read
 
 
-def _frames(path: Path, max_pixels: int) -> Iterator[tuple[float, Image]]:
-    """One pass over the video: the time of each frame in seconds, and its pixels."""
+def _frames(path: Path, max_pixels: int) -> Iterator[tuple[float, Callable[[], Image]]]:
+    """One pass over the video: the time of each frame in seconds, and a call for its pixels, which are decoded."""
     from edgecnn.video.reader import video_images  # noqa: PLC0415
 
     found = False
     try:
         for frame in video_images(str(path), 1, max_pixels, 1):
             found = True
-            yield frame.time_s or 0.0, frame.image
+            yield frame.time_s or 0.0, lambda image=frame.image: image  # type: ignore[misc]
     except EdgeCNNError as error:
         raise DriverError(str(error)) from error
     if not found:
@@ -116,6 +116,6 @@ def _paced(images: Iterator[Callable[[], Image]], fps: float) -> FrameIterator:
 def _at_video_rate(path: Path, max_pixels: int) -> FrameIterator:
     while True:
         start_s = time.monotonic()
-        for time_s, image in _frames(path, max_pixels):
+        for time_s, read in _frames(path, max_pixels):
             time.sleep(max(0.0, start_s + time_s - time.monotonic()))
-            yield UndecodedFrame(lambda image=image: image)  # type: ignore[misc]
+            yield UndecodedFrame(read)
