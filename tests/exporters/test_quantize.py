@@ -37,18 +37,21 @@ class Listening(Silent):
         return super().stage(name)
 
 
-HEARD = Listening()
+@pytest.fixture(scope="module")
+def int8_and_stages(tiny_model: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory):
+    path, heard = tmp_path_factory.mktemp("int8") / "q.onnx", Listening()
+    return quantize(tiny_model, shapes, path, QuantizeOptions(**OPEN_GATES), heard), heard
 
 
 @pytest.fixture(scope="module")
-def int8(tiny_model: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory):
-    path = tmp_path_factory.mktemp("int8") / "q.onnx"
-    return quantize(tiny_model, shapes, path, QuantizeOptions(**OPEN_GATES), HEARD)
+def int8(int8_and_stages):
+    return int8_and_stages[0]
 
 
-def test_the_stages_are_those_of_the_plan_that_the_estimate_is_made_from(int8) -> None:
-    assert len(HEARD.planned) == 7
-    assert HEARD.begun == HEARD.planned
+def test_the_stages_are_those_of_the_plan_that_the_estimate_is_made_from(int8_and_stages) -> None:
+    heard = int8_and_stages[1]
+    assert len(heard.planned) == 7
+    assert heard.begun == heard.planned
 
 
 def test_the_result_tells_what_was_measured(int8, shapes: Path) -> None:
