@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runtime.providers import availability as provider_reasons
+from edgecnn.runtime.providers import plugins
 from edgecnn.runtime.providers.availability import (
     Machine,
     Reason,
@@ -24,7 +25,9 @@ HERE = {p.name for p in available()}
 
 
 def built_in(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """These providers and no others, whatever is installed here."""
     monkeypatch.setattr(provider_reasons, "available", lambda: tuple(PROVIDERS[name] for name in names))
+    monkeypatch.setattr(plugins, "is_installed", lambda module: False)
 
 
 def reasons(machine: Machine, library: str | None = None) -> dict[str, Reason]:
