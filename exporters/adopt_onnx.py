@@ -33,6 +33,7 @@ from edgecnn.manifest import (
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.admission.admission import admit, admit_own
+from edgecnn.runtime.golden.choice import choose, synthetic_images
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
@@ -42,7 +43,6 @@ from exporters.foreign.labels import read_labels
 from exporters.foreign.original import Original
 from exporters.foreign.read import ForeignModel, read_foreign
 from exporters.foreign.scores import Scores, kind_of_scores, to_probabilities
-from exporters.golden import choose, synthetic_images
 from exporters.graph.constant_folding import fold_constants
 from exporters.graph.fp16 import is_half_precision
 from exporters.graph.metadata import describe, write_unchecked

@@ -23,7 +23,8 @@ from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.choice import choose, synthetic_images
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.imagenet import pretrained_imagenet
@@ -32,7 +33,6 @@ from edgecnn.training.models.registry import MODELS
 from edgecnn.training.temporal.clip_backend import ClipBackend, open_any_checkpoint
 from edgecnn.training.tensors import two_columns
 from edgecnn.training.torch_backend import TorchBackend
-from exporters.golden import choose, synthetic_images
 from exporters.graph.export_passes import PASSES
 from exporters.graph.fp16 import to_fp16
 from exporters.graph.passes import run_passes

@@ -21,8 +21,8 @@ from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from edgecnn.runtime.admission.admission import admit_own
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.onnx_file.tensor_info import TensorInfo, tensor_infos
-from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session

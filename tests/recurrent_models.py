@@ -31,7 +31,7 @@ from edgecnn.manifest import (  # noqa: E402
     UnknownRule,
 )
 from edgecnn.runtime.decision import Prediction  # noqa: E402
-from edgecnn.runtime.session.golden_samples import GoldenSamples  # noqa: E402
+from edgecnn.runtime.golden.samples import GoldenSamples  # noqa: E402
 
 SIDE, HIDDEN, LABELS = 32, 4, ("closing", "opening")
 INTERVAL_S = 0.1

@@ -10,7 +10,7 @@ from onnx import ModelProto
 
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Manifest
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.samples import GoldenSamples
 
 __all__ = ["describe", "write_unchecked"]
 

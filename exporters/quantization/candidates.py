@@ -15,10 +15,10 @@ from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.choice import choose, synthetic_images
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
-from exporters.golden import choose, synthetic_images
 from exporters.graph.hard_sigmoid import hard_sigmoid_ranges
 from exporters.graph.metadata import describe, write_unchecked
 from exporters.quantization.calibrate import Histogram, Range, collect_histograms, find_ranges

@@ -22,7 +22,7 @@ from edgecnn.evaluation.step_model import run_steps
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress, Reporter
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.temporal.clip_backend import ClipBackend

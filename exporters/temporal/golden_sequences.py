@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from edgecnn.evaluation.step_model import run_steps
 from edgecnn.preprocess import Image
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.choice import TOLERANCE
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
-from exporters.golden import TOLERANCE
 
 __all__ = ["golden_sequences", "sequences_of"]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from edgecnn.preprocess import Image
-from exporters.golden import synthetic_images
+from edgecnn.runtime.golden.choice import synthetic_images
 
 __all__ = ["synthetic_clips"]
 

@@ -21,7 +21,7 @@ from recurrent_models import SIDE, write_clip_file, write_recurrent
 from shapes import CLASSES, shape_image
 
 from edgecnn import Classifier, Prediction
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.samples import GoldenSamples
 
 ROOT = Path(__file__).parents[2]
 CPP, JAVASCRIPT, NATIVE = ROOT / "examples" / "cpp", ROOT / "examples" / "javascript", ROOT / ".native"

@@ -21,8 +21,8 @@ from edgecnn.evaluation.evaluate import read_probabilities
 from edgecnn.evaluation.ood_threshold import rejected
 from edgecnn.manifest import InputSpec, Manifest, PreprocessSpec, TrainingRecord, UnknownRule
 from edgecnn.runtime.analysis.inspect import inspect_model
-from edgecnn.runtime.session.golden_replay import replay
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.replay import replay
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.calibration.ood_score import FeatureDistance, fit_unknown
 from edgecnn.training.models.registry import MODELS

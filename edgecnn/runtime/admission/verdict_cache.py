@@ -40,7 +40,7 @@ class Verdict:
     rules: int = _RULES
     onnxruntime: str = onnxruntime.__version__
     proven: str | None = (
-        None  # the circumstances under which its golden samples held, see :mod:`edgecnn.runtime.session.golden_cache`
+        None  # the circumstances under which its golden samples held, see :mod:`edgecnn.runtime.golden.cache`
     )
 
 

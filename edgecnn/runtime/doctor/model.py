@@ -12,11 +12,11 @@ from edgecnn.runtime.analysis.weight_bits_timing import time_weight_bits
 from edgecnn.runtime.doctor.decoder import compare_opencv
 from edgecnn.runtime.doctor.model_timing import Runner, cpu_runners, grey, race, thread_counts, winner
 from edgecnn.runtime.doctor.recommendation import Recommendation
+from edgecnn.runtime.golden.replay import GoldenReplay, replay
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.onnx_file.weight_bits import weight_bits
 from edgecnn.runtime.providers.availability import missing_providers
 from edgecnn.runtime.providers.registry import Provider, available, parse
-from edgecnn.runtime.session.golden_replay import GoldenReplay, replay
-from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session

@@ -17,7 +17,7 @@ from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Ma
 from edgecnn.runtime.onnx_file.graph_form import GraphForm, check_graph
 
 if TYPE_CHECKING:
-    from edgecnn.runtime.session.golden_samples import GoldenSamples
+    from edgecnn.runtime.golden.samples import GoldenSamples
 
 __all__ = ["Description", "ModelFile", "check_same", "check_session", "is_checkpoint", "read_model_file"]
 
@@ -102,7 +102,7 @@ class Description:
         if self.golden_json is None:
             return None
         # Not at the top: a model that is known here starts without it
-        from edgecnn.runtime.session.golden_samples import GoldenSamples  # noqa: PLC0415
+        from edgecnn.runtime.golden.samples import GoldenSamples  # noqa: PLC0415
 
         try:
             golden = GoldenSamples.from_json(self.golden_json)

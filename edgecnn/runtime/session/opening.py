@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from edgecnn.errors import GateError, ProviderError, UsageError
 from edgecnn.runtime.admission.admission import admit
+from edgecnn.runtime.golden.cache import is_proven, remember_proof
 from edgecnn.runtime.providers.registry import PROVIDERS, Provider, available, parse
-from edgecnn.runtime.session.golden_cache import is_proven, remember_proof
 from edgecnn.runtime.session.int8_support import check_int8
 from edgecnn.runtime.session.model_file import ModelFile, check_same, check_session, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
@@ -25,8 +25,8 @@ from edgecnn.runtime.system.denormals import warn_of_flushing
 if TYPE_CHECKING:
     import onnxruntime
 
-    from edgecnn.runtime.session.golden_replay import GoldenReplay
-    from edgecnn.runtime.session.golden_samples import GoldenSamples
+    from edgecnn.runtime.golden.replay import GoldenReplay
+    from edgecnn.runtime.golden.samples import GoldenSamples
 
 __all__ = ["open_session"]
 
@@ -111,7 +111,7 @@ def _prove(session: ModelSession) -> None:
 
 def _replay(session: ModelSession, golden: GoldenSamples) -> GoldenReplay:
     # Not at the top: a model that is known here starts without it
-    from edgecnn.runtime.session.golden_replay import replay  # noqa: PLC0415
+    from edgecnn.runtime.golden.replay import replay  # noqa: PLC0415
 
     return replay(session, golden)
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import ProviderError
+from edgecnn.runtime.golden.replay import replay
 from edgecnn.runtime.providers import plugins
 from edgecnn.runtime.providers.registry import PROVIDERS, available, parse, why_missing
-from edgecnn.runtime.session.golden_replay import replay
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.run_options import RunOptions
 

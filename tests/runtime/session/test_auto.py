@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import GateError
+from edgecnn.runtime.golden import replay as golden_module
+from edgecnn.runtime.golden.replay import GoldenReplay
 from edgecnn.runtime.providers.registry import PROVIDERS, Provider
-from edgecnn.runtime.session import golden_replay as golden_module
 from edgecnn.runtime.session import opening as session_module
-from edgecnn.runtime.session.golden_replay import GoldenReplay
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.race import clearly_quicker

@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 
 from edgecnn.errors import GateError, ModelError, ProviderError
+from edgecnn.runtime.golden.replay import replay
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.providers.registry import PROVIDERS, available
-from edgecnn.runtime.session.golden_replay import replay
-from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.opening import open_session
 
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edgecnn.errors import ModelError
+from edgecnn.runtime.golden.replay import replay
 from edgecnn.runtime.onnx_file.int8_convolutions import int8_convolutions
 from edgecnn.runtime.session import ort_options as ort_session
-from edgecnn.runtime.session.golden_replay import replay
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.ort_errors import ort_reason
 from edgecnn.runtime.session.ort_options import (

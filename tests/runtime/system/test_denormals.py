@@ -18,7 +18,7 @@ if first == "host":
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 from edgecnn import Classifier
-from edgecnn.runtime.session import golden_cache
+from edgecnn.runtime.golden import cache as golden_cache
 from edgecnn.runtime.system.denormals import flushes_denormals
 for _ in range(2):
     classifier = Classifier(model)

@@ -24,8 +24,8 @@ from edgecnn import Classifier
 from edgecnn.errors import GateError, ManifestError, ModelError
 from edgecnn.manifest import GOLDEN_KEY, MANIFEST_KEY
 from edgecnn.runtime.admission.admission import admit
-from edgecnn.runtime.session.golden_replay import replay
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.replay import replay
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session

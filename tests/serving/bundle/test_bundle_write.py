@@ -16,8 +16,8 @@ import pytest
 from edgecnn import __version__
 from edgecnn.errors import EdgeCNNError, GateError, InputNotFoundError, ModelError, OutputError, UsageError
 from edgecnn.manifest import GOLDEN_KEY
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.onnx_file.proto import parse_model
-from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.serving.bundle.index import INDEX, BundleIndex
 from edgecnn.serving.bundle.target import Target
 from edgecnn.serving.bundle.verify import verify_bundle

@@ -18,7 +18,7 @@ from run_outputs import identical
 from edgecnn.cli.commands.export import print_export
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.errors import CheckpointError, DataError, GateError, UsageError
-from edgecnn.runtime.session.golden_replay import replay
+from edgecnn.runtime.golden.replay import replay
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.loop import train
 from edgecnn.training.models.registry import find_model

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgecnn.evaluation.step_model import Stepper, StepResult
 from edgecnn.preprocess import Image
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession, Outputs
 
 __all__ = ["GoldenReplay", "replay"]

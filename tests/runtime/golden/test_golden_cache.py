@@ -8,12 +8,12 @@ import pytest
 
 from edgecnn.errors import GateError
 from edgecnn.runtime.admission import verdict_cache as verdicts
+from edgecnn.runtime.golden import cache as proofs
+from edgecnn.runtime.golden import replay as golden_module
+from edgecnn.runtime.golden.replay import GoldenReplay, replay
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.providers.registry import PROVIDERS, Provider
-from edgecnn.runtime.session import golden_cache as proofs
-from edgecnn.runtime.session import golden_replay as golden_module
 from edgecnn.runtime.session import opening as session_module
-from edgecnn.runtime.session.golden_replay import GoldenReplay, replay
-from edgecnn.runtime.session.golden_samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from edgecnn.preprocess import Image
-from edgecnn.runtime.session.golden_samples import GoldenSamples
+from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 
 __all__ = ["SAMPLES", "TOLERANCE", "choose", "synthetic_images"]

@@ -1,0 +1,1 @@
+"""Golden samples: what proves a model file on a device."""
