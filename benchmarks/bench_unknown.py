@@ -26,11 +26,11 @@ from edgecnn.data.dataset import find_images, select_eval_images
 from edgecnn.data.loading import fitted_batches
 from edgecnn.evaluation.metrics import compute_metrics, ece_band
 from edgecnn.evaluation.ood_threshold import fit_threshold, rejected
+from edgecnn.evaluation.temperature import fit_temperature
 from edgecnn.manifest import UnknownRule
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.training.calibration.ood_score import build_score, fit_unknown, spread
-from edgecnn.training.calibration.temperature import fit_temperature
 from edgecnn.training.tensors import two_columns
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 from exporters import QuantizeOptions, export_onnx, quantize

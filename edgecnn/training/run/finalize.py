@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.evaluation.temperature import calibrated_probabilities, fit_temperature
 from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.progress import Progress
 from edgecnn.training.calibration.ood_score import MIN_IMAGES, UnknownFit, fit_unknown
-from edgecnn.training.calibration.temperature import calibrated_probabilities, fit_temperature
 from edgecnn.training.data.pixel_cache import CachedImages
 from edgecnn.training.data.prepared import PreparedData
 from edgecnn.training.models.base import ImageClassifier

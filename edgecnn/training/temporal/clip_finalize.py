@@ -8,9 +8,9 @@ import torch
 
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.evaluation.metrics import compute_metrics
+from edgecnn.evaluation.temperature import calibrated_probabilities, fit_temperature
 from edgecnn.image_size import pixel_limit
 from edgecnn.training.calibration.ood_score import fit_unknown, spread
-from edgecnn.training.calibration.temperature import calibrated_probabilities, fit_temperature
 from edgecnn.training.nouns import CLIPS, STEPS, Nouns
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.training.calibration.temperature import fit_temperature
+from edgecnn.evaluation.temperature import fit_temperature
 
 
 def _logits(temperature: float, count: int = 8_000, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
