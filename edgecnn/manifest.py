@@ -16,6 +16,7 @@ from typing import Literal, cast, get_args
 from edgecnn.errors import ManifestError
 
 __all__ = [
+    "CLASSES_KEY",
     "GOLDEN_KEY",
     "LABELS_KEY",
     "LONGEST_INTERVAL_S",
@@ -31,6 +32,7 @@ __all__ = [
     "Precision",
     "PreprocessSpec",
     "Resize",
+    "TaughtRecord",
     "TemporalKind",
     "TemporalSpec",
     "TrainingRecord",
@@ -40,6 +42,7 @@ __all__ = [
 
 SCHEMA = 1
 MANIFEST_KEY, LABELS_KEY, GOLDEN_KEY, SPLIT_KEY = "edgecnn", "labels", "edgecnn.golden", "edgecnn.split"
+CLASSES_KEY = "edgecnn.classes"  # statistics of the features of each class
 
 # Of a recurrent model's steps. The runner takes all steps that are due at a frame, up to those of a second
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.001, 1e6
@@ -120,6 +123,17 @@ class TrainingRecord:
 
 
 @dataclass(frozen=True)
+class TaughtRecord:
+    """What `edgecnn teach` taught the model last."""
+
+    from_sha256: str  # of the model file before
+    images: int
+    labels: tuple[str, ...]  # the classes of those images
+    cv_top1: float  # by cross-validation, a fraction
+    cv_interval: tuple[float, float]  # 95 %
+
+
+@dataclass(frozen=True)
 class TemporalSpec:
     """The recurrent head of a model that classifies clips: one step per frame, with a state that is carried on."""
 
@@ -154,11 +168,12 @@ class Manifest:
     # The OpenCV that decoded the training images; None: not recorded, as in files of other trainers. An optional key
     opencv: str | None = None
     temporal: TemporalSpec | None = None  # None: a model of single images. An optional key
+    taught: TaughtRecord | None = None  # None: the classifier is that of the training run. An optional key
 
     def to_json(self) -> str:
         """One JSON object, keys as in the contract."""
         fields = dataclasses.asdict(self)
-        for optional in ("opencv", "temporal"):
+        for optional in ("opencv", "temporal", "taught"):
             if fields[optional] is None:
                 del fields[optional]
         return json.dumps(fields, ensure_ascii=False)
@@ -249,6 +264,18 @@ def _manifest(fields: _Reader) -> Manifest:
         created_by=fields.text("created_by"),
         opencv=fields.optional_text("opencv"),
         temporal=_temporal(fields.part("temporal")) if fields.has("temporal") else None,
+        taught=_taught(fields.part("taught")) if fields.has("taught") else None,
+    )
+
+
+def _taught(fields: _Reader) -> TaughtRecord:
+    low, high = fields.fractions("cv_interval", count=2)
+    return TaughtRecord(
+        from_sha256=fields.text("from_sha256"),
+        images=fields.integer("images", least=1),
+        labels=fields.texts("labels"),
+        cv_top1=fields.number("cv_top1", least=0.0, most=1.0),
+        cv_interval=(low, high),
     )
 
 
@@ -333,6 +360,16 @@ class _Reader:
                 raise self.wrong(key, f"a list of {count} integers")
             self._check_range(key, number, least=least)
         return tuple(value)
+
+    def fractions(self, key: str, *, count: int) -> tuple[float, ...]:
+        value = self._get(key)
+        if not isinstance(value, list) or len(value) != count:
+            raise self.wrong(key, f"a list of {count} numbers")
+        for number in value:
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                raise self.wrong(key, f"a list of {count} numbers")
+            self._check_range(key, number, least=0.0, most=1.0)
+        return tuple(float(number) for number in value)
 
     def number(
         self, key: str, *, least: float | None = None, above: float | None = None, most: float | None = None

@@ -20,7 +20,7 @@ from edgecnn.atomic import check_apart
 from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
-from edgecnn.manifest import Manifest
+from edgecnn.manifest import CLASSES_KEY, Manifest
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.golden.choice import choose, synthetic_images
@@ -83,7 +83,9 @@ def export_onnx(
     if isinstance(backend, ClipBackend):
         return export_clips(backend, path, options, reporter, _run_data(backend.file))
     manifest = backend.manifest.replace(precision=options.precision, created_by=f"edgecnn {__version__}")
-    backend = TorchBackend(backend.network, manifest, backend.split_record, backend.file, backend.unknown)
+    backend = TorchBackend(
+        backend.network, manifest, backend.split_record, backend.file, backend.unknown, backend.classes_json
+    )
     images, which = _parity_images(backend, options)
     reporter.stage("exporting")(0, 1)
     model = _to_graph(backend, options)
@@ -196,6 +198,8 @@ def _to_graph(backend: TorchBackend, options: ExportOptions) -> ModelProto:
     )
     model = trace(graph, [example], ["image"], graph.outputs, options.opset, _name(backend.network))
     run_passes(model, PASSES)
+    if backend.classes_json is not None:
+        model.metadata_props.add(key=CLASSES_KEY, value=backend.classes_json)
     if options.precision == "fp16":
         model = to_fp16(model)
     model.ir_version = ir_version(options.opset)

@@ -36,6 +36,7 @@ HEADS = {
     "edgecnn.data",
     "edgecnn.data_quality",
     "edgecnn.evaluation",
+    "edgecnn.features",
     *NUMERIC,
 }
 
@@ -77,9 +78,11 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.video": {*BASE, "edgecnn.image", "av", *NUMERIC},
     "edgecnn.data": {*BASE, "edgecnn.image", "edgecnn.video", *NUMERIC},
     "edgecnn.data_quality": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
+    "edgecnn.features": {"edgecnn.errors", "numpy"},
     "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
     "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "PIL", "typing_extensions"},
-    "edgecnn.serving": {*HEADS, "edgecnn.runtime", *SERVE_EXTRA},
+    "edgecnn.teaching": {*HEADS, "edgecnn.runtime", "onnxruntime"},
+    "edgecnn.serving": {*HEADS, "edgecnn.runtime", "edgecnn.teaching", *SERVE_EXTRA},
     "edgecnn.training": {*HEADS, "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
     "edgecnn.demo": {*HEADS, "edgecnn.runtime", "edgecnn.training", "exporters"},
     "exporters": {*HEADS, "edgecnn.runtime", "edgecnn.training", "torch", "onnx", "onnxruntime"},
@@ -88,6 +91,7 @@ FREE = ("edgecnn", "edgecnn.__main__")  # and the command line, which imports an
 DECLARATIONS = {  # of options; light
     "edgecnn.command_options",
     "edgecnn.image_size",
+    "edgecnn.teaching.options",
     "edgecnn.training.options",
     "exporters.options",
 }

@@ -66,6 +66,12 @@ class SplitRecord:
         held_out = frozenset().union(*(self.prefixes.get(split, frozenset()) for split in ("val", "test")))
         return SplitRecord({**self.prefixes, "train": train - held_out})
 
+    def with_trained(self, digests: Iterable[str]) -> SplitRecord:
+        """This record after a training on further images, which are held out no longer."""
+        taught = frozenset(bytes.fromhex(digest)[:_BYTES] for digest in digests)
+        held_out = {split: self.prefixes.get(split, frozenset()) - taught for split in ("val", "test")}
+        return SplitRecord({"train": self.prefixes.get("train", frozenset()) | taught, **held_out})
+
     def to_json(self) -> str:
         """Returns JSON with the hash prefixes of each split as base64."""
         return json.dumps(

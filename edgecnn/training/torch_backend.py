@@ -35,12 +35,14 @@ class TorchBackend:
         record: SplitRecord | None = None,
         file: str = "",
         unknown: Mapping[str, Tensor] | None = None,  # tensors of the manifest's rejection score
+        classes: str | None = None,  # statistics of the features of each class, as JSON
     ) -> None:
         self.network = network.eval()
         self.manifest = manifest
         self.split_record = record
         self.file = file
         self.unknown = dict(unknown or {})
+        self.classes_json = classes
         self.score = build_score(manifest.unknown, self.unknown)
         self._device = next(network.parameters()).device
         self.ep = f"torch-{self._device.type}"
@@ -76,7 +78,9 @@ def open_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBacken
     :func:`build_checkpoint`."""
     checkpoint = load_checkpoint(path)
     built = build_checkpoint(checkpoint, path, network)
-    return TorchBackend(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
+    return TorchBackend(
+        built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown, checkpoint.classes
+    )
 
 
 def build_checkpoint(checkpoint: Checkpoint, path: Path, network: nn.Module | None = None) -> ImageClassifier:

@@ -44,6 +44,7 @@ _SCHEMA: dict[str, dict[str, tuple[int, str, bool]]] = {
     },
     "Attribute": {
         "name": (1, "string", False),
+        "type": (20, "int32", False),
         "i": (3, "int64", False),
         "ints": (8, "int64", True),
         "t": (5, "Tensor", False),

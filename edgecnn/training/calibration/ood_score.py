@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from edgecnn.errors import CheckpointError
 from edgecnn.evaluation.ood_threshold import FALSE_REJECT_RATE, fit_threshold
+from edgecnn.features.subspace import MIN_IMAGES as MIN_TRAINING_IMAGES
+from edgecnn.features.subspace import TINY, fit_subspace
 from edgecnn.manifest import UnknownRule, UnknownScore
 
 __all__ = [
@@ -44,18 +46,12 @@ From 400 on it rejected the same (cats and dogs), so no more features need be co
 
 _FOLDS = 5
 _MIN_FOR_SHIFT = 4  # validation images whose median says how much farther new images lie
-_DIRECTIONS = 32  # of the subspace; 16 to 128 differ by less than chance
-_MIN_TRAINING_IMAGES = 20
-_MIN_FEATURES = 8
-_TINY = 1e-12
 
 
 class FeatureDistance(nn.Module):
-    """Distance of the features of an image from the subspace of the training images, 0 to 2.
+    """:meth:`edgecnn.features.subspace.FeatureSubspace.distances` in torch, for the graph.
 
-    ``|z - V V'z|`` with ``z = f / |f| - mean``: the residual outside the principal subspace of ViM (Wang et al., arXiv
-    2203.10807), here on features of length 1, as in Mahalanobis++ (Mueller and Hein, arXiv 2505.18032), and from their
-    mean. Computed as ``sqrt(|z|^2 - |V'z|^2)``: one product with a thin matrix, since V has orthonormal columns.
+    Computed as ``sqrt(|z|^2 - |V'z|^2)``: one product with a thin matrix, since V has orthonormal columns.
     """
 
     def __init__(self, mean: Tensor, basis: Tensor) -> None:
@@ -69,7 +65,7 @@ class FeatureDistance(nn.Module):
         """Features ``[N, D]`` and logits ``[N, C]`` -> scores ``[N]``, higher is more unknown."""
         z = _unit(embedding) - self.mean
         inside = z @ self.basis  # [N, k]
-        return torch.sqrt(torch.relu((z * z).sum(1) - (inside * inside).sum(1)) + _TINY)
+        return torch.sqrt(torch.relu((z * z).sum(1) - (inside * inside).sum(1)) + TINY)
 
 
 class Energy(nn.Module):
@@ -82,7 +78,7 @@ class Energy(nn.Module):
 
 def _unit(features: Tensor) -> Tensor:
     """Rows of length 1; a row of zeros stays one."""
-    return features / torch.sqrt((features * features).sum(1, keepdim=True) + _TINY)
+    return features / torch.sqrt((features * features).sum(1, keepdim=True) + TINY)
 
 
 def build_score(rule: UnknownRule, tensors: Mapping[str, Tensor]) -> nn.Module | None:
@@ -171,7 +167,7 @@ def _cross_fitted(train_features: Tensor, val_scores: Tensor) -> Tensor:
     fold = torch.arange(len(train_features)) % _FOLDS
     scores = torch.empty(len(train_features))
     for k in range(_FOLDS):
-        tensors = _fit_subspace(train_features[fold != k], least=_MIN_TRAINING_IMAGES * (_FOLDS - 1) // _FOLDS)
+        tensors = _fit_subspace(train_features[fold != k], least=MIN_TRAINING_IMAGES * (_FOLDS - 1) // _FOLDS)
         if not tensors:
             return torch.empty(0)
         with torch.inference_mode():
@@ -188,16 +184,9 @@ def spread(count: int, most: int = MAX_TRAINING_IMAGES) -> list[int]:
     return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
-def _fit_subspace(features: Tensor, least: int = _MIN_TRAINING_IMAGES) -> dict[str, Tensor]:
+def _fit_subspace(features: Tensor, least: int = MIN_TRAINING_IMAGES) -> dict[str, Tensor]:
     """Mean and principal directions of unit features; empty where they carry none."""
-    images, width = features.shape
-    if images < least or width < _MIN_FEATURES or not torch.isfinite(features).all():
+    found = fit_subspace(features.numpy(), least)
+    if found is None:
         return {}
-    unit = _unit(features.double())
-    mean = unit.mean(0)
-    centred = unit - mean
-    if not float(centred.square().sum(1).mean()) > 1e-8:  # all images alike to the network
-        return {}
-    directions = min(_DIRECTIONS, width // 4, images // 2)
-    basis = torch.linalg.svd(centred, full_matrices=False).Vh[:directions].T
-    return {"mean": mean.float(), "basis": basis.float().contiguous()}
+    return {"mean": torch.from_numpy(found.mean), "basis": torch.from_numpy(found.basis)}

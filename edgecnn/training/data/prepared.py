@@ -15,7 +15,7 @@ from edgecnn.image_size import pixel_limit
 from edgecnn.progress import Reporter
 from edgecnn.training.calibration.ood_score import spread
 from edgecnn.training.data.augment import Augmentation
-from edgecnn.training.data.load import TrainingData, load_training_data
+from edgecnn.training.data.load import Sample, TrainingData, load_training_data
 from edgecnn.training.data.loader import TrainingBatch, steps_an_epoch, training_batches
 from edgecnn.training.data.pixel_cache import CachedImages, PixelCache, PixelPlan
 from edgecnn.training.data.soft_labels import TrainingSet, make_training_set
@@ -65,10 +65,10 @@ class PreparedData:
         """A split's images as the device sees them."""
         return self.pixels.exact([s.row for s in self.data.of(split)])
 
-    def for_unknown(self) -> CachedImages:
-        """Training images as the device sees them, as many as the unknown score is fitted on."""
+    def for_features(self) -> list[Sample]:
+        """As many training images as the unknown score and the statistics of the classes are computed on."""
         train = self.data.of("train")
-        return self.pixels.exact([train[i].row for i in spread(len(train))])
+        return [train[i] for i in spread(len(train))]
 
     def training_batches(self, epoch: int, rule: Augmentation | None = None, first: int = 0) -> Iterator[TrainingBatch]:
         """This process's part of an epoch, from step ``first`` on; by another augmentation where one is given."""

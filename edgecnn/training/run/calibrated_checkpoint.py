@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edgecnn.features.class_statistics import ClassStatistics
 from edgecnn.manifest import Manifest
 from edgecnn.training.calibration.ood_score import UnknownFit
 from edgecnn.training.run.checkpoint import Checkpoint, save_checkpoint
@@ -14,7 +15,12 @@ __all__ = ["save_calibrated"]
 
 
 def save_calibrated(
-    done: FinishedRun, best: Checkpoint, temperature: float, unknown: UnknownFit, val_top1: float
+    done: FinishedRun,
+    best: Checkpoint,
+    temperature: float,
+    unknown: UnknownFit,
+    val_top1: float,
+    classes: ClassStatistics | None = None,
 ) -> Manifest:
     """Writes the calibrated best.pt, and results.csv.
 
@@ -24,6 +30,7 @@ def save_calibrated(
         temperature: of its probabilities.
         unknown: the rule for `unknown`, with the tensors of its score.
         val_top1: top-1 accuracy on the validation set, as a fraction.
+        classes: statistics of the features of each class.
 
     Returns:
         The manifest of the calibrated checkpoint.
@@ -34,6 +41,7 @@ def save_calibrated(
     manifest = done.manifest.replace(
         temperature=temperature, unknown=unknown.rule, training=replace(done.manifest.training, val_top1=val_top1)
     )
-    save_checkpoint(done.run.best, replace(best, manifest=manifest, unknown=unknown.tensors))
+    remembered = None if classes is None else classes.to_json()
+    save_checkpoint(done.run.best, replace(best, manifest=manifest, unknown=unknown.tensors, classes=remembered))
     write_results_csv(done.run.results, done.history)
     return manifest

@@ -65,6 +65,7 @@ class Checkpoint:
     progressed: Progressed | None = None  # in last.pt alone
     # Of the fitted rejection score, see edgecnn.training.calibration.ood_score
     unknown: dict[str, Tensor] = field(default_factory=dict)
+    classes: str | None = None  # statistics of the features of each class, as JSON; None: older, or not computed
 
     def build(self, network: nn.Module | None = None) -> ImageClassifier:
         """The network with these weights, in evaluation mode.
@@ -117,6 +118,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "weights_sha256": _digest(checkpoint.weights),
         "unknown": checkpoint.unknown,
         "unknown_sha256": _digest(checkpoint.unknown),
+        "classes": checkpoint.classes,
         "progressed": asdict(checkpoint.progressed) if checkpoint.progressed else None,
     }
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -193,6 +195,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             record=SplitRecord.from_json(content["split"]),
             weights=_intact(content, path, "weights"),
             unknown=_intact(content, path, "unknown") if "unknown" in content else {},  # older checkpoints have none
+            classes=content.get("classes"),  # older checkpoints have none
             progressed=_progressed(content["progressed"]),
         )
     except CheckpointError:

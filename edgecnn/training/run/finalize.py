@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.evaluation.temperature import calibrated_probabilities, fit_temperature
+from edgecnn.features.class_statistics import class_statistics
 from edgecnn.manifest import Manifest, UnknownRule
 from edgecnn.progress import Progress
 from edgecnn.training.calibration.ood_score import MIN_IMAGES, UnknownFit, fit_unknown
@@ -51,8 +53,10 @@ def finalize(
     temperature = fit_temperature(logits, truth["val"])
     probabilities = calibrated_probabilities(logits, temperature)
     found = compute_metrics(probabilities, truth["val"].tolist(), labels)
-    unknown = _fit_unknown(done, prepared, evaluated, logits, temperature)
-    manifest = save_calibrated(done, best, temperature, unknown, found.top1)
+    features = _features_of(done, prepared, evaluated)
+    unknown = _fit_unknown(done, prepared, features, logits, temperature)
+    classes = class_statistics(features.whole.numpy(), [*features.train_truth, *truth["val"]], len(labels))
+    manifest = save_calibrated(done, best, temperature, unknown, found.top1, classes)
     tested, answers = None, None
     if len(truth["test"]):
         answers = calibrated_probabilities(_logits(evaluated, prepared.exact("test"), batch), temperature)
@@ -82,19 +86,35 @@ def _without_unknown(network: ImageClassifier, manifest: Manifest) -> TorchBacke
     return TorchBackend(network, manifest.replace(unknown=UnknownRule()))
 
 
+@dataclass(frozen=True, eq=False)
+class _Features:
+    """Of images as the device sees them, not as they were augmented."""
+
+    train: Tensor  # [M, D], of some training images
+    train_truth: tuple[int, ...]  # [M]
+    val: Tensor  # [N, D]
+
+    @property
+    def whole(self) -> Tensor:
+        """Of both, ``[M + N, D]``."""
+        return torch.cat([self.train, self.val])
+
+
+def _features_of(done: FinishedRun, prepared: PreparedData, model: TorchBackend) -> _Features:
+    progress = done.reporter.stage("features of the classes")
+    samples = prepared.for_features()
+    train = _features(model, prepared.pixels.exact([s.row for s in samples]), done.options.batch, progress)
+    return _Features(train, tuple(s.label for s in samples), _features(model, prepared.val, done.options.batch))
+
+
 def _fit_unknown(
-    done: FinishedRun, prepared: PreparedData, model: TorchBackend, logits: NDArray[np.float32], temperature: float
+    done: FinishedRun, prepared: PreparedData, features: _Features, logits: NDArray[np.float32], temperature: float
 ) -> UnknownFit:
-    """On features of the images as the device sees them, not as they were augmented."""
     pretrained = done.setup.pretrained or done.setup.start_from is not None
     known = len(prepared.val) + (len(prepared.data.of("train")) if pretrained else 0)
     if known < MIN_IMAGES:
-        return UnknownFit(UnknownRule())  # the features would not be used
-    batch = done.options.batch
-    progress = done.reporter.stage("features for the unknown score")
-    train = _features(model, prepared.for_unknown(), batch, progress)
-    held_out = _features(model, prepared.val, batch)
-    return fit_unknown(train, held_out, torch.from_numpy(logits), temperature, cross_fit=pretrained)
+        return UnknownFit(UnknownRule())
+    return fit_unknown(features.train, features.val, torch.from_numpy(logits), temperature, cross_fit=pretrained)
 
 
 def _features(model: TorchBackend, pixels: CachedImages, batch: int, progress: Progress | None = None) -> Tensor:

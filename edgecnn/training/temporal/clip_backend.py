@@ -74,4 +74,4 @@ def open_any_checkpoint(path: Path, network: nn.Module | None = None) -> TorchBa
     checkpoint = load_checkpoint(path)
     built = build_checkpoint(checkpoint, path, network)
     kind = ClipBackend if isinstance(built, ClipClassifier) else TorchBackend
-    return kind(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown)
+    return kind(built, checkpoint.manifest, checkpoint.record, str(path), checkpoint.unknown, checkpoint.classes)
