@@ -19,6 +19,7 @@ COMMANDS = (
     "export",
     "adopt",
     "quantize",
+    "teach",
     "verify",
     "predict",
     "capture",

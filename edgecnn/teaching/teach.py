@@ -1,0 +1,237 @@
+"""``edgecnn teach``: fits the classifier of a model file again on labelled images, and writes it where it is better."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn._version import __version__
+from edgecnn.atomic import check_apart, check_writable
+from edgecnn.data.left_out import left_out_by_reason
+from edgecnn.data.split_record import SplitRecord, data_sha256
+from edgecnn.errors import ManifestError, ModelError
+from edgecnn.evaluation.metrics import wilson_interval
+from edgecnn.features.class_statistics import ClassStatistics, class_statistics, merged
+from edgecnn.manifest import Manifest, TaughtRecord
+from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.session.model_file import ModelFile, read_model_file
+from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.opening import open_session
+from edgecnn.teaching.fitting import FittedHead, fit_plan
+from edgecnn.teaching.forecast import forecast
+from edgecnn.teaching.gate import Evidence, gate
+from edgecnn.teaching.head_graph import NewHead, read_head
+from edgecnn.teaching.labelled_images import LabelledImages, read_labelled_images
+from edgecnn.teaching.options import TeachOptions
+from edgecnn.teaching.plan import TeachingPlan, plan_adding, plan_replacing
+from edgecnn.teaching.result import TaughtClass, TeachResult
+from edgecnn.teaching.taught_file import TaughtModel, write_taught
+
+__all__ = ["teach"]
+
+
+def teach(
+    model: str | Path,
+    data: str | Path,
+    out: str | Path,
+    options: TeachOptions | None = None,
+    reporter: Reporter | None = None,
+) -> TeachResult:
+    """Teaches a model file the images of a folder. Needs neither torch nor onnx.
+
+    The network stays as it is: its features of each image are computed once, and a regularised linear classifier is
+    fitted on them. The new file is written only if cross-validation shows that it is better.
+
+    Args:
+        model: the ``.onnx`` file, float or int8, with an output ``embedding``.
+        data: folder of images, one folder a class. Classes that the model does not have are added.
+        out: the file to write.
+        options: teaching options.
+        reporter: receives stages and progress.
+
+    Raises:
+        InputNotFoundError, ModelError, ManifestError: the model file cannot be used, or does not remember its classes.
+        DataError: the images cannot be used.
+        UsageError: an option has an invalid value.
+        OutputError: the file cannot be written, or is the model itself.
+    """
+    start = time.perf_counter()
+    options, reporter, out = options or TeachOptions(), reporter or Silent(), Path(out)
+    check_apart(out, Path(model))
+    check_writable(out)
+    file = read_model_file(model)
+    session = open_session(file, "cpu")
+    width = _embedding_width(session)
+    images = read_labelled_images(Path(data), session, options.max_pixels, options.group, reporter)
+    plan = (
+        plan_replacing(Path(data), images.class_names, session.manifest, width)
+        if options.replace
+        else plan_adding(images.class_names, session.manifest, read_head(file, width))
+    )
+    statistics = _statistics(session, plan)
+    fitted = fit_plan(plan, images, statistics, options, reporter)
+    evidence = _evidence(plan, images, fitted, options)
+    passed, reason = gate(evidence)
+    result = _result(plan, images, fitted, evidence, reason)
+    if passed:
+        reporter.stage("writing")(0, 1)
+        manifest = _manifest(session.manifest, file, plan, images, fitted, result)
+        record = (session.split_record or SplitRecord.of({})).with_trained(images.digests)
+        new = NewHead(fitted.head, fitted.temperature, fitted.unknown.subspace)
+        remembered = _remembered(plan, images, fitted, statistics, options)
+        written = write_taught(TaughtModel(file, new, manifest, record, remembered), out)
+        result = replace(result, file=str(out), sha256=written.sha256, decision="taught")
+    return replace(result, seconds=time.perf_counter() - start)
+
+
+def _embedding_width(session: ModelSession) -> int:
+    if session.form != "image":
+        raise ModelError(
+            f"{session.path}: is a recurrent model, whose classifier depends on a state; teach a model of single images"
+        )
+    width = session.output_widths.get("embedding")
+    if width is None or width < 1:
+        raise ModelError(
+            f"{session.path}: has no output 'embedding' of a fixed size, which teaching needs; give a file that "
+            "`edgecnn export` wrote of a network with a linear classifier"
+        )
+    return width
+
+
+def _statistics(session: ModelSession, plan: TeachingPlan) -> ClassStatistics | None:
+    """Of the classes that the model knows. Raises :class:`ModelError` where they are needed and not there."""
+    text = session.description.classes_json
+    if text is not None:
+        try:
+            found = ClassStatistics.from_json(text)
+        except ManifestError as error:
+            raise ManifestError(f"{session.path}: {error}") from error
+        if len(found.counts) == session.classes and found.means.shape[1] == plan.start.weight.shape[1]:
+            return found
+        raise ManifestError(
+            f"{session.path}: the statistics of the classes do not fit the model; export the model again"
+        )
+    if plan.absent:
+        labels = session.manifest.labels
+        raise ModelError(
+            f"{session.path}: does not remember what its {len(labels)} classes look like, so images of "
+            f"'{labels[plan.absent[0]]}'{' and others' if len(plan.absent) > 1 else ''} are needed too; add them, "
+            "export the model again with this version, or forget its classes with --replace"
+        )
+    return None
+
+
+def _evidence(plan: TeachingPlan, images: LabelledImages, fitted: FittedHead, options: TeachOptions) -> Evidence:
+    answers = images.probabilities.argmax(1)
+    known = np.array([plan.known_places.get(name, -1) for name in images.names])
+    counts = Counter(images.names)
+    return Evidence(
+        hits=fitted.logits.argmax(1) == fitted.truth,
+        # The model as it is can only be wrong on a class that it does not have
+        hits_before=None if options.replace and not plan.known_places else answers == known,
+        majority=max(counts.values()) / len(images.names),
+        groups=images.groups,
+        loss=fitted.loss,
+        max_drop=options.max_drop,
+    )
+
+
+def _result(
+    plan: TeachingPlan, images: LabelledImages, fitted: FittedHead, evidence: Evidence, reason: str
+) -> TeachResult:
+    """Of a model that is not written."""
+    top1 = float(evidence.hits.mean())
+    independent = len(np.unique(images.groups))
+    return TeachResult(
+        file=None,
+        sha256=None,
+        labels=plan.labels,
+        added=plan.added,
+        images=len(images.names),
+        cv_top1=top1,
+        cv_interval=wilson_interval(round(top1 * independent), independent),
+        before_top1=None if evidence.hits_before is None else float(evidence.hits_before.mean()),
+        forecast=forecast(fitted.curve, fitted.images_per_class),
+        classes=_classes(plan, fitted),
+        known_top1_before=None if fitted.loss is None else fitted.loss.before,
+        known_top1_after=None if fitted.loss is None else fitted.loss.after,
+        decision="unchanged",
+        reason=reason,
+        notes=(*images.notes, *_bounded(fitted)),
+        skipped=images.skipped,
+        left_out=left_out_by_reason(images.left_out),
+        seconds=0.0,
+    )
+
+
+def _bounded(fitted: FittedHead) -> tuple[str, ...]:
+    """What the limit of the loss on known classes costs the new ones."""
+    if fitted.unbounded_top1 is None:
+        return ()
+    note = (
+        "the new classes were held back so that the known ones keep their answers; without --max-drop, top-1 in "
+        f"cross-validation would be {fitted.unbounded_top1:.4f}"
+    )
+    return (note,)
+
+
+def _classes(plan: TeachingPlan, fitted: FittedHead) -> tuple[TaughtClass, ...]:
+    """The class with the most errors to be expected first."""
+    answers = fitted.logits.argmax(1)
+    found = []
+    for place in set(plan.places.values()):
+        own = fitted.truth == place
+        wrong = Counter(answers[own & (answers != place)].tolist()).most_common(1)
+        recall = float((answers[own] == place).mean())
+        confused = plan.labels[wrong[0][0]] if wrong else None
+        found.append(TaughtClass(plan.labels[place], int(own.sum()), recall, confused))
+    # Of classes alike in their errors, the one with fewer images gains more by one more
+    return tuple(sorted(found, key=lambda c: (-(1 - c.recall + 0.5 / c.images), c.label)))
+
+
+def _manifest(
+    before: Manifest,
+    file: ModelFile,
+    plan: TeachingPlan,
+    images: LabelledImages,
+    fitted: FittedHead,
+    result: TeachResult,
+) -> Manifest:
+    taught = TaughtRecord(
+        from_sha256=file.sha256,
+        images=result.images,
+        labels=tuple(plan.labels[place] for place in sorted(set(plan.places.values()))),
+        cv_top1=result.cv_top1,
+        cv_interval=result.cv_interval,
+    )
+    named = (f"{digest} {name}" for digest, name in zip(images.digests, images.names, strict=True))
+    return before.replace(
+        labels=plan.labels,
+        ids=plan.ids,
+        temperature=fitted.temperature,
+        unknown=fitted.unknown.rule,
+        training=replace(before.training, data_sha256=data_sha256(named), val_top1=result.cv_top1),
+        created_by=f"edgecnn {__version__}",
+        taught=taught,
+    )
+
+
+def _remembered(
+    plan: TeachingPlan,
+    images: LabelledImages,
+    fitted: FittedHead,
+    before: ClassStatistics | None,
+    options: TeachOptions,
+) -> ClassStatistics | None:
+    """Statistics of all classes of the taught model."""
+    places = sorted(set(plan.places.values()))
+    order: NDArray[np.intp] = np.searchsorted(places, fitted.truth)
+    taught = class_statistics(images.features, order, len(places))
+    if options.replace or before is None or taught is None:
+        return taught if len(places) == len(plan.labels) else None
+    return merged(before, taught, places)

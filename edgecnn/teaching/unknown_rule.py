@@ -1,0 +1,53 @@
+"""Fits the rule for `unknown` of a taught model: the distance from the principal subspace of the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.evaluation.ood_threshold import fit_threshold
+from edgecnn.features.subspace import MIN_IMAGES, FeatureSubspace, fit_subspace
+from edgecnn.manifest import UnknownRule
+from edgecnn.teaching.folds import FOLDS
+
+__all__ = ["TaughtRule", "fit_unknown_rule"]
+
+_LEAST = 40  # images; fewer cannot tell a 5 % quantile
+
+
+@dataclass(frozen=True, eq=False)
+class TaughtRule:
+    """The rule, and the subspace that the graph needs for it."""
+
+    rule: UnknownRule
+    subspace: FeatureSubspace | None
+
+
+def fit_unknown_rule(
+    images: NDArray[np.float32], folds: NDArray[np.intp], drawn: NDArray[np.float32] | None
+) -> TaughtRule:
+    """Fits the rule. Each score that the threshold is fitted on comes from a subspace fitted without its image.
+
+    Args:
+        images: features of the labelled images, ``[N, D]``.
+        folds: of the cross-validation, ``[N]``.
+        drawn: features that stand in for classes without images, ``[M, D]``; None: there are none.
+
+    Returns:
+        A rule that is off where fewer than 40 examples are there, or their features carry no distance.
+    """
+    features = images if drawn is None else np.concatenate([images, drawn])
+    parts = folds if drawn is None else np.concatenate([folds, np.arange(len(drawn)) % FOLDS])
+    subspace = fit_subspace(features) if len(features) >= _LEAST else None
+    if subspace is None:
+        return TaughtRule(UnknownRule(), None)
+    scores = np.empty(len(features), np.float32)
+    for fold in np.unique(parts):
+        held_out = parts == fold
+        known = fit_subspace(features[~held_out], least=MIN_IMAGES * (FOLDS - 1) // FOLDS)
+        if known is None:
+            return TaughtRule(UnknownRule(), None)
+        scores[held_out] = known.distances(features[held_out])
+    return TaughtRule(fit_threshold(UnknownRule("feature_distance"), scores), subspace)
