@@ -22,15 +22,15 @@ from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.teaching.fitting import FittedHead, fit_plan
-from edgecnn.teaching.forecast import forecast
-from edgecnn.teaching.gate import Evidence, gate
-from edgecnn.teaching.head_graph import NewHead, read_head
+from edgecnn.teaching.head.fitting import FittedHead, fit_plan
+from edgecnn.teaching.head.head_graph import NewHead, read_head
+from edgecnn.teaching.head.taught_file import TaughtModel, write_taught
 from edgecnn.teaching.labelled_images import LabelledImages, read_labelled_images
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.plan import TeachingPlan, plan_adding, plan_replacing
 from edgecnn.teaching.result import TaughtClass, TeachResult
-from edgecnn.teaching.taught_file import TaughtModel, write_taught
+from edgecnn.teaching.validation.forecast import forecast
+from edgecnn.teaching.validation.gate import Evidence, gate
 
 __all__ = ["teach"]
 

@@ -12,7 +12,7 @@ from edgecnn.features.linear_head import LinearHead, log_softmax
 from edgecnn.features.subspace import fit_subspace
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
-from edgecnn.teaching.head_graph import NewHead, read_head, with_head
+from edgecnn.teaching.head.head_graph import NewHead, read_head, with_head
 
 
 def run(content: bytes, names: list[str], side: int) -> list[np.ndarray]:

@@ -12,14 +12,14 @@ from edgecnn.evaluation.temperature import fit_temperature
 from edgecnn.features.class_statistics import ClassStatistics
 from edgecnn.features.linear_head import HeadExamples, HeadFit, LinearHead
 from edgecnn.progress import Reporter
-from edgecnn.teaching.cross_validation import cross_validate, joined
-from edgecnn.teaching.folds import FOLDS, assign_folds
-from edgecnn.teaching.forecast import CurvePoint, learning_curve
-from edgecnn.teaching.known_classes import KnownClasses, Loss
+from edgecnn.teaching.head.known_classes import KnownClasses, Loss
+from edgecnn.teaching.head.unknown_rule import TaughtRule, fit_unknown_rule
 from edgecnn.teaching.labelled_images import LabelledImages
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.plan import TeachingPlan
-from edgecnn.teaching.unknown_rule import TaughtRule, fit_unknown_rule
+from edgecnn.teaching.validation.cross_validation import cross_validate, joined
+from edgecnn.teaching.validation.folds import FOLDS, assign_folds
+from edgecnn.teaching.validation.forecast import CurvePoint, learning_curve
 
 __all__ = ["FittedHead", "fit_plan"]
 

@@ -23,7 +23,7 @@ from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import ModelFile
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.teaching.head_graph import NewHead, with_head
+from edgecnn.teaching.head.head_graph import NewHead, with_head
 
 __all__ = ["TaughtModel", "write_taught"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.teaching.folds import assign_folds
+from edgecnn.teaching.validation.folds import assign_folds
 
 
 def test_each_class_is_spread_evenly() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.features.linear_head import HeadExamples, HeadFit, LinearHead
-from edgecnn.teaching.cross_validation import joined
 from edgecnn.teaching.result import Forecast
+from edgecnn.teaching.validation.cross_validation import joined
 
 __all__ = ["CurvePoint", "forecast", "learning_curve"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgecnn.evaluation.ood_threshold import fit_threshold
 from edgecnn.features.subspace import MIN_IMAGES, FeatureSubspace, fit_subspace
 from edgecnn.manifest import UnknownRule
-from edgecnn.teaching.folds import FOLDS
+from edgecnn.teaching.validation.folds import FOLDS
 
 __all__ = ["TaughtRule", "fit_unknown_rule"]
 

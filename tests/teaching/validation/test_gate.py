@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecnn.teaching.gate import Evidence, gate
-from edgecnn.teaching.known_classes import Loss
+from edgecnn.teaching.head.known_classes import Loss
+from edgecnn.teaching.validation.gate import Evidence, gate
 
 
 def evidence(right: int, before: int | None, count: int = 40) -> Evidence:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.teaching.known_classes import Loss
+from edgecnn.teaching.head.known_classes import Loss
 
 __all__ = ["Evidence", "gate"]
 

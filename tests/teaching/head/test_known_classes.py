@@ -6,7 +6,7 @@ import numpy as np
 
 from edgecnn.features.class_statistics import class_statistics
 from edgecnn.features.linear_head import HeadExamples, LinearHead
-from edgecnn.teaching.known_classes import KnownClasses
+from edgecnn.teaching.head.known_classes import KnownClasses
 
 NONE = HeadExamples(np.empty((0, 2)), np.empty(0, int), np.empty(0))
 

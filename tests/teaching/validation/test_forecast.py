@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from edgecnn.features.linear_head import HeadExamples, HeadFit, LinearHead
-from edgecnn.teaching.cross_validation import cross_validate
-from edgecnn.teaching.folds import assign_folds
-from edgecnn.teaching.forecast import CurvePoint, forecast, learning_curve
+from edgecnn.teaching.validation.cross_validation import cross_validate
+from edgecnn.teaching.validation.folds import assign_folds
+from edgecnn.teaching.validation.forecast import CurvePoint, forecast, learning_curve
 
 WIDTH, CLASSES = 64, 4
 

@@ -1,0 +1,1 @@
+"""The classifier of a model file: fitted again, and written into it."""
