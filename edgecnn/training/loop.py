@@ -25,16 +25,17 @@ from edgecnn.evaluation.metrics import Metrics
 from edgecnn.manifest import Manifest, TrainingRecord, UnknownRule
 from edgecnn.progress import Progress, Reporter, Silent
 from edgecnn.training.images.image_task import ImageTask
-from edgecnn.training.learner import BatchLearner
+from edgecnn.training.learner import BatchLearner, cpu_weights
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.registry import ModelSpec
+from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.optim.distributed import World, joined
 from edgecnn.training.optim.malloc import kept_memory
 from edgecnn.training.optim.schedule import learning_rate
 from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions
+from edgecnn.training.pruning.narrowed_spec import narrowed
 from edgecnn.training.result import TrainResult
-from edgecnn.training.run.checkpoint import Checkpoint, load_last
+from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint, load_last, save_checkpoint
 from edgecnn.training.run.history import EpochRow, write_results_csv
 from edgecnn.training.run.interruption import Interruption
 from edgecnn.training.run.loop_state import LoopState
@@ -121,13 +122,15 @@ def _train(
     """The run, once its data are prepared."""
     world = task.world
     torch.manual_seed(options.seed)
-    built = task.build_network(setup)
+    manifest = _manifest(options, setup, run, task)
+    built, setup, unpruned = _beginning(options, setup, run, task, manifest, reporter, resumed)
     network: ImageClassifier = built.to(setup.device, memory_format=built.memory_format)  # type: ignore[call-overload]
     learner = task.learner(network, options, setup)
     learner.check_batch(task.least_images)
-    manifest = _manifest(options, setup, run, task)
     if options.force and not options.resume and world.leads:
         run.clear()  # not before: a run that cannot begin must not cost the earlier one
+    if unpruned and not resumed and world.leads:
+        save_checkpoint(run.unpruned, unpruned)
     state = LoopState(setup.recipe.epochs, started)
     if resumed:
         _resume(resumed, options, learner, state, run, task, reporter)
@@ -160,6 +163,32 @@ def _train(
     if state.epochs > len(state.history):
         loop.run_epochs()
     return _finish(loop, network)
+
+
+def _beginning(
+    options: TrainOptions,
+    setup: Setup,
+    run: RunFolder,
+    task: TrainingTask,
+    manifest: Manifest,
+    reporter: Reporter,
+    resumed: Checkpoint | None,
+) -> tuple[ImageClassifier, Setup, Checkpoint | None]:
+    """The network that the run begins with, its setup, and the network that was pruned, if one was."""
+    if options.prune is None:
+        return task.build_network(setup), setup, None
+    if resumed:
+        unpruned = load_checkpoint(run.unpruned)
+        setup = replace(setup, spec=narrowed(find_model(setup.spec.name), resumed.widths))
+        network = task.build_network(replace(setup, start_from=None, pretrained=False))  # the weights are resumed
+    else:
+        full = task.build_network(setup).to(setup.device)
+        network, pruned_setup = task.prune(full, options.prune, setup, reporter)
+        weights, widths = cpu_weights(full), setup.spec.widths
+        unpruned = Checkpoint(setup.spec.name, manifest, task.examples.record, weights, widths=widths)
+        setup = pruned_setup
+    task.learn_from(unpruned)
+    return network, setup, unpruned
 
 
 def _finish(loop: _Loop, network: ImageClassifier) -> TrainResult:

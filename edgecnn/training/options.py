@@ -90,6 +90,16 @@ class TrainOptions:
         Path | None,
         Option("Knowledge distillation from this checkpoint of a larger network.", metavar="FILE"),
     ] = None
+    prune: Annotated[
+        float | None,
+        Option(
+            "Structured pruning: remove channels and blocks of the initial network until this share of its "
+            "multiply-accumulates is left (0.5: half), then fine-tune; the network before is the teacher unless "
+            "--teacher names another.",
+            metavar="SHARE",
+            default="no pruning",
+        ),
+    ] = None
     val_split: Annotated[float, Option("Fraction of the images held out for validation.")] = 0.2
     test_split: Annotated[
         float, Option("Fraction of the images held out for a final test, which nothing is chosen by.")

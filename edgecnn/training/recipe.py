@@ -88,6 +88,16 @@ RECIPES = {
             average=0.07,
             mixed_precision=True,
         ),
+        # For a network that --prune made smaller: it keeps the classifier, and learns from the network before.
+        replace(
+            _ADAMW,
+            name="pruned",
+            epochs=8,
+            lr=1e-3,
+            dropout=0.0,
+            average=0.07,
+            mixed_precision=True,
+        ),
         replace(
             _ADAMW,
             name="scratch",

@@ -15,10 +15,11 @@ from edgecnn.image_size import MAX_SIDE, MIN_SIDE, ImageSize, height_width, pixe
 from edgecnn.manifest import InputSpec, Normalization, PreprocessSpec
 from edgecnn.training.data.augment import Augmentation, find_augmentation
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.models.own import own_spec
+from edgecnn.training.models.own import OWN, own_spec
 from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.models.weights import load_pretrained
 from edgecnn.training.options import TrainOptions
+from edgecnn.training.pruning.narrowed_spec import narrowed
 from edgecnn.training.recipe import RECIPES, Recipe, find_recipe
 from edgecnn.training.run.checkpoint import load_checkpoint
 
@@ -83,11 +84,12 @@ def resolve_options(options: TrainOptions, network: nn.Module | ModelSpec | None
 
 
 def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module | ModelSpec | None) -> Setup:
-    spec = _spec(options, preset, network)
     start_from = _start(options.weights)
+    spec = _as_pruned(_spec(options, preset, network), start_from)
     pretrained = options.weights == "auto" and spec.weights is not None and not (preset and preset.model)
     known = pretrained or start_from is not None
     frozen = _freezes_backbone(options, known=known)
+    _check_prune(options, spec, known=known)
     recipe = preset or RECIPES[_usual_recipe(options, known=known, frozen=frozen)]
     imgsz = options.imgsz or recipe.imgsz or spec.imgsz
     _require(
@@ -150,9 +152,31 @@ def _freezes_backbone(options: TrainOptions, *, known: bool) -> bool:
 
 def _usual_recipe(options: TrainOptions, *, known: bool, frozen: bool) -> str:
     """The recipe where none is chosen. ``known``: the network has trained weights; ``frozen``: and they stay."""
+    if options.prune is not None:
+        return "pruned"
     if options.temporal is None:
         return "transfer" if known else "scratch"
     return "recurrent-head" if frozen else "recurrent"
+
+
+def _as_pruned(spec: ModelSpec, start_from: Path | None) -> ModelSpec:
+    """The network with the widths of the checkpoint to start from. Another network's checkpoint is refused later."""
+    if start_from is None:
+        return spec
+    checkpoint = load_checkpoint(start_from)
+    return narrowed(spec, checkpoint.widths) if checkpoint.model == spec.name else spec
+
+
+def _check_prune(options: TrainOptions, spec: ModelSpec, *, known: bool) -> None:
+    """``known``: the network has trained weights."""
+    if options.prune is None:
+        return
+    _require(
+        0 < options.prune < 1,
+        f"--prune {options.prune:g}: expected a share of the multiply-accumulates above 0, below 1",
+    )
+    _require(spec.name != OWN, "--prune: is for built-in networks; leave it out, or prune your network before training")
+    _require(known, "--prune: needs trained weights to choose from; give a checkpoint by --weights FILE")
 
 
 def _start(weights: str) -> Path | None:
@@ -171,6 +195,7 @@ def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Modul
         "--preset": options.preset,
         "--imgsz": options.imgsz,
         "--weights": options.weights != "auto" or None,
+        "--prune": options.prune,
     }
     for name, value in given.items():
         _require(value is None, f"--qat {checkpoint}: the checkpoint defines this; omit {name}")

@@ -17,6 +17,7 @@ from edgecnn.training.nouns import IMAGES, Nouns
 from edgecnn.training.optim.distributed import World
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
+from edgecnn.training.run.checkpoint import Checkpoint
 from edgecnn.training.run.history import EpochRow
 from edgecnn.training.run.run_folder import RunFolder
 from edgecnn.training.setup import Setup
@@ -74,6 +75,28 @@ class TrainingTask(ABC):
     @abstractmethod
     def build_network(self, setup: Setup) -> ImageClassifier:
         """The network with its starting weights. Raises as :func:`edgecnn.training.setup.build_network`."""
+
+    def prune(
+        self, network: ImageClassifier, share: float, setup: Setup, reporter: Reporter
+    ) -> tuple[ImageClassifier, Setup]:
+        """The network with a share of its multiply-accumulates, and the setup with its widths; the same in every
+        process.
+
+        Args:
+            network: with its starting weights; if its classifier is new, it is fitted, else the network is left
+                as it is.
+            share: of the multiply-accumulates, above 0, below 1.
+            setup: of the run.
+            reporter: told of stages.
+
+        Raises:
+            UsageError: the network cannot become so small.
+        """
+        raise NotImplementedError
+
+    def learn_from(self, unpruned: Checkpoint) -> None:
+        """Makes a network the teacher of learners made from now on, if the options name none."""
+        raise NotImplementedError
 
     @abstractmethod
     def learner(self, network: ImageClassifier, options: TrainOptions, setup: Setup) -> BatchLearner[Any]:

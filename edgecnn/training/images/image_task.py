@@ -13,14 +13,15 @@ from edgecnn.training.data.load import TrainingData
 from edgecnn.training.data.loader import TrainingBatch
 from edgecnn.training.data.prepared import PreparedData, prepare
 from edgecnn.training.images.beginning import fit_classifier, suggest_lr
+from edgecnn.training.images.pruned_start import pruned_start
 from edgecnn.training.images.validation import validate
 from edgecnn.training.learner import Learner
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.optim.distillation import load_teacher
+from edgecnn.training.optim.distillation import Teacher, checkpoint_teacher, load_teacher
 from edgecnn.training.optim.distributed import World
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
-from edgecnn.training.run.checkpoint import load_checkpoint
+from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.run.finalize import finalize
 from edgecnn.training.setup import Setup, build_network
 from edgecnn.training.task import FinishedRun, TrainingTask
@@ -33,6 +34,7 @@ class ImageTask(TrainingTask):
 
     def __init__(self, prepared: PreparedData) -> None:
         self._prepared, self.world = prepared, prepared.world
+        self._unpruned: Checkpoint | None = None
 
     @classmethod
     def prepare(cls, options: TrainOptions, setup: Setup, folder: Path, reporter: Reporter, world: World) -> ImageTask:
@@ -73,10 +75,27 @@ class ImageTask(TrainingTask):
         """The network with its starting weights. Raises as :func:`edgecnn.training.setup.build_network`."""
         return build_network(setup, self.examples.labels)
 
+    def prune(
+        self, network: ImageClassifier, share: float, setup: Setup, reporter: Reporter
+    ) -> tuple[ImageClassifier, Setup]:
+        """The network with a share of its multiply-accumulates, and the setup with its widths.
+
+        Raises as :func:`edgecnn.training.images.pruned_start.pruned_start`.
+        """
+        return pruned_start(network, share, setup, self._prepared, reporter)
+
+    def learn_from(self, unpruned: Checkpoint) -> None:
+        """Makes a network the teacher of learners made from now on, if the options name none."""
+        self._unpruned = unpruned
+
     def learner(self, network: ImageClassifier, options: TrainOptions, setup: Setup) -> Learner:
         """The learner of the network, with the teacher if there is one."""
-        teacher = load_teacher(options.teacher, self.examples.labels, setup.device) if options.teacher else None
-        return Learner(network, setup, options.seed, self.world, teacher)
+        return Learner(network, setup, options.seed, self.world, self._teacher(options, setup))
+
+    def _teacher(self, options: TrainOptions, setup: Setup) -> Teacher | None:
+        if options.teacher is not None:
+            return load_teacher(options.teacher, self.examples.labels, setup.device)
+        return None if self._unpruned is None else checkpoint_teacher(self._unpruned, setup.device)
 
     def training_batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
         """This process's part of an epoch, from step ``first`` on."""

@@ -13,6 +13,7 @@ from edgecnn.errors import UsageError
 from edgecnn.image_size import ImageSize
 from edgecnn.manifest import Normalization
 from edgecnn.training.models.weights import PretrainedWeights
+from edgecnn.training.pruning.widths import Widths
 
 if TYPE_CHECKING:
     from edgecnn.training.models.base import ImageClassifier
@@ -49,6 +50,7 @@ class ModelSpec:
     size: NetworkSize | None = None  # None where nobody lists it: an own network
     weights: PretrainedWeights | None = None
     published: Published | None = None
+    widths: Widths | None = None  # of a pruned network, which has no pretrained weights
 
 
 def _build_lite0(classes: int, _imgsz: ImageSize) -> ImageClassifier:

@@ -31,7 +31,8 @@ class Residual(nn.Module):
             SameConv(outputs, outputs, 3),
             nn.BatchNorm2d(outputs, eps=1e-3),
         )
-        self.shortcut = nn.Identity() if stride == 1 and inputs == outputs else SameConv(inputs, outputs, 1, stride)
+        self.residual = stride == 1 and inputs == outputs  # the input is added as it is
+        self.shortcut = nn.Identity() if self.residual else SameConv(inputs, outputs, 1, stride)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:

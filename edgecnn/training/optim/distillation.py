@@ -16,10 +16,10 @@ from edgecnn.manifest import Normalization
 from edgecnn.preprocess import Image
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.precision import mixed_precision
-from edgecnn.training.run.checkpoint import load_checkpoint
+from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 
-__all__ = ["Teacher", "load_teacher"]
+__all__ = ["Teacher", "checkpoint_teacher", "load_teacher"]
 
 _TEMPERATURE = 4.0  # softens both distributions, so that the wrong classes' order is taught too
 _SHARE = 0.7  # of the loss; the rest is the labels'
@@ -63,5 +63,10 @@ def load_teacher(path: Path, labels: tuple[str, ...], device: torch.device) -> T
             f"{', '.join(labels[:6])}; "
             "train the teacher on the same classes"
         )
+    return checkpoint_teacher(checkpoint, device)
+
+
+def checkpoint_teacher(checkpoint: Checkpoint, device: torch.device) -> Teacher:
+    """The network of a checkpoint as teacher. Raises as :meth:`edgecnn.training.run.checkpoint.Checkpoint.build`."""
     manifest = checkpoint.manifest
     return Teacher(checkpoint.build(), (manifest.input.height, manifest.input.width), manifest.normalization, device)

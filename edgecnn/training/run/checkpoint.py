@@ -20,18 +20,21 @@ from torch import Tensor, nn
 from edgecnn.atomic import atomic_path
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.error_text import first_line
-from edgecnn.errors import CheckpointError, InputNotFoundError, ManifestError
+from edgecnn.errors import CheckpointError, InputNotFoundError, ManifestError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Reporter
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import OWN, own_network
 from edgecnn.training.models.registry import find_model
+from edgecnn.training.pruning.narrowed_spec import narrowed
+from edgecnn.training.pruning.widths import Widths
 from edgecnn.training.run.history import EpochRow
 from edgecnn.training.temporal.network import recurrent_network
 
 __all__ = ["FORMAT", "Checkpoint", "Progressed", "load_checkpoint", "load_last", "save_checkpoint", "save_last"]
 
 FORMAT = 1
+_PRUNED_FORMAT = 2  # which versions before pruning refuse with one line, where they would not find the layers that fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,7 @@ class Checkpoint:
     # Of the fitted rejection score, see edgecnn.training.calibration.ood_score
     unknown: dict[str, Tensor] = field(default_factory=dict)
     classes: str | None = None  # statistics of the features of each class, as JSON; None: older, or not computed
+    widths: Widths | None = None  # of a pruned network
 
     def build(self, network: nn.Module | None = None) -> ImageClassifier:
         """The network with these weights, in evaluation mode.
@@ -75,8 +79,8 @@ class Checkpoint:
                 left as it is.
 
         Raises:
-            CheckpointError: the weights do not fit; or the network is somebody's own and not given, or given and
-                not needed.
+            CheckpointError: the weights or the widths do not fit; or the network is somebody's own and not given,
+                or given and not needed.
             UsageError: the network given cannot be used.
         """
         built = self._unfilled(network)
@@ -101,7 +105,10 @@ class Checkpoint:
             return own_network(network, classes, size)
         if network is not None:
             raise CheckpointError(f"the checkpoint holds a {self.model}, which is built in; leave network= out")
-        built = find_model(self.model).build(classes, size)
+        try:
+            built = narrowed(find_model(self.model), self.widths).build(classes, size)
+        except UsageError as error:
+            raise CheckpointError(f"{error}; train again") from error
         return (
             built if self.manifest.temporal is None else recurrent_network(built, self.manifest.temporal, classes, size)
         )
@@ -110,7 +117,7 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint atomically. Raises :class:`OutputError`; the old file is then as it was."""
     content = {
-        "edgecnn_checkpoint": FORMAT,
+        "edgecnn_checkpoint": FORMAT if checkpoint.widths is None else _PRUNED_FORMAT,
         "model": checkpoint.model,
         "manifest": checkpoint.manifest.to_json(),
         "split": checkpoint.record.to_json(),
@@ -119,6 +126,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "unknown": checkpoint.unknown,
         "unknown_sha256": _digest(checkpoint.unknown),
         "classes": checkpoint.classes,
+        "widths": None if checkpoint.widths is None else checkpoint.widths.to_json(),
         "progressed": asdict(checkpoint.progressed) if checkpoint.progressed else None,
     }
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -183,10 +191,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: a torch file, but no checkpoint of EdgeCNN; give a weights/best.pt of `edgecnn train`"
         )
-    if content["edgecnn_checkpoint"] != FORMAT:
+    if content["edgecnn_checkpoint"] not in (FORMAT, _PRUNED_FORMAT):
         raise CheckpointError(
-            f"{path}: checkpoint format {content['edgecnn_checkpoint']}, this program reads {FORMAT}; update EdgeCNN "
-            "or train again"
+            f"{path}: checkpoint format {content['edgecnn_checkpoint']}, this program reads {FORMAT} and "
+            f"{_PRUNED_FORMAT}; update EdgeCNN or train again"
         )
     try:
         return Checkpoint(
@@ -196,11 +204,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
             weights=_intact(content, path, "weights"),
             unknown=_intact(content, path, "unknown") if "unknown" in content else {},  # older checkpoints have none
             classes=content.get("classes"),  # older checkpoints have none
+            widths=None if content.get("widths") is None else Widths.from_json(content["widths"]),
             progressed=_progressed(content["progressed"]),
         )
     except CheckpointError:
         raise
-    except (KeyError, TypeError, AttributeError, ManifestError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ManifestError) as error:
         raise CheckpointError(f"{path}: a broken checkpoint ({error}); train again") from error
 
 

@@ -63,6 +63,7 @@ class RunCheckpoints:
             manifest=self._manifest,
             record=self._record,
             weights=cpu_weights(learner.evaluated),
+            widths=setup.spec.widths,
             progressed=progressed,
         )
 

@@ -40,6 +40,11 @@ class RunFolder:
         return self.root / "weights" / "last.previous.pt"
 
     @property
+    def unpruned(self) -> Path:
+        """The network that a run with ``--prune`` made smaller, and learns from."""
+        return self.root / "weights" / "unpruned.pt"
+
+    @property
     def results(self) -> Path:
         """A row an epoch."""
         return self.root / "results.csv"

@@ -182,6 +182,7 @@ def _require_options(options: TrainOptions, setup: Setup, world: World) -> None:
     given = {
         "--teacher": options.teacher,
         "--qat": options.qat,
+        "--prune": options.prune,
         "--soft-labels": options.soft_labels,
         "--balance": None if options.balance == "none" else options.balance,
         "--find-lr": options.find_lr or None,

@@ -1,0 +1,1 @@
+"""Smaller networks made of trained ones: fewer channels, fewer blocks."""
