@@ -9,27 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import onnx
 from onnx import ModelProto
 
 from edgecnn.atomic import atomic_path, check_apart, check_writable
 from edgecnn.data.clips.frame_rate import check_rate
 from edgecnn.data.loading import Skipped
-from edgecnn.errors import GateError, ModelError, UsageError
+from edgecnn.errors import GateError, UsageError
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.admission.admission import admit_own
 from edgecnn.runtime.analysis.inspect import inspect_model
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
-from exporters.graph.average_pools import count_inside, hanging_pools
-from exporters.graph.constant_folding import fold_constants
-from exporters.graph.float_model import parse_float_model
-from exporters.graph.fp16 import widen
-from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
-from exporters.graph.padding import explicit_pads, fold_pad_into_conv
-from exporters.graph.passes import drop_identities, run_passes
-from exporters.graph.types import complete_types
+from exporters.graph.average_pools import hanging_pools
+from exporters.graph.float_model import parse_float_model, prepare_graph
 from exporters.graph.unquantizable import kept_float
 from exporters.ood_threshold import Rejection, match_rejection
 from exporters.options import QuantizeOptions, TargetName
@@ -173,7 +166,7 @@ def quantize_for(
         for path in paths.values():
             require_step_name(Path(path))
         clip = find_clip_graph(model, proto)
-    _prepare(model, proto, session)
+    prepare_graph(model, proto, session)
     chosen = _choose(Path(data), session, options)
     reporter.plan(_plan(len(chosen.calibration), len(chosen.evaluated), _methods(options), len(paths)))
     images = chosen.calibration_set(session, reporter.stage("reading calibration images"))
@@ -349,23 +342,3 @@ def _kept_float(calibrated: Calibrated) -> tuple[KeptFloat, ...]:
         for node in calibrated.model.graph.node
         if node.name in reasons and node.name not in outside
     )
-
-
-def _prepare(path: Path, proto: ModelProto, session: ModelSession) -> None:
-    """Brings the graph into the form that calibration and quantization read. Raises :class:`ModelError`."""
-    manifest = session.manifest
-    if manifest.temporal is not None:
-        session.require_steps()
-    adopted_half = manifest.precision == "fp16" and manifest.training.run == "adopted"  # there is no float32 file of it
-    if manifest.precision != "fp32" and not adopted_half:
-        raise ModelError(
-            f"{path}: its precision is {manifest.precision}; quantize the fp32 file that `edgecnn export` or `edgecnn "
-            "adopt` wrote"
-        )
-    if proto.graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.UINT8:
-        raise ModelError(f"{path}: its layout is nchw-float32; export it with --layout nhwc-uint8 to quantize it")
-    widen(proto)
-    fold_constants(proto)
-    run_passes(proto, (drop_identities, explicit_pads, fold_pad_into_conv, count_inside))
-    complete_types(proto)
-    write_out_hard_sigmoids(proto)

@@ -86,6 +86,16 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.training": {*HEADS, "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
     "edgecnn.demo": {*HEADS, "edgecnn.runtime", "edgecnn.training", "exporters"},
     "exporters": {*HEADS, "edgecnn.runtime", "edgecnn.training", "torch", "onnx", "onnxruntime"},
+    "exporters.search": {
+        *HEADS,
+        "edgecnn.runtime",
+        "edgecnn.teaching",
+        "edgecnn.training",
+        "exporters",
+        "matplotlib",
+        "onnx",
+        "torch",
+    },
 }
 FREE = ("edgecnn", "edgecnn.__main__")  # and the command line, which imports anything, inside its commands
 DECLARATIONS = {  # of options; light
@@ -94,6 +104,7 @@ DECLARATIONS = {  # of options; light
     "edgecnn.teaching.options",
     "edgecnn.training.options",
     "exporters.options",
+    "exporters.search.options",
 }
 LIGHT = {"edgecnn.errors", "edgecnn.error_text", "edgecnn.plain_json"}
 HEAVY = {"numpy", "cv2", "torch", "onnx", "onnxruntime", "rich", "matplotlib"}

@@ -19,6 +19,7 @@ COMMANDS = (
     "export",
     "adopt",
     "quantize",
+    "search",
     "teach",
     "verify",
     "predict",

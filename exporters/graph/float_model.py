@@ -1,4 +1,4 @@
-"""Loads a float ONNX file for graph changes, and refuses unsupported files."""
+"""Loads a float ONNX file for graph changes, refuses unsupported files, and brings the graph into one form."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ import onnx
 from onnx import ModelProto, TensorProto
 
 from edgecnn.errors import InputNotFoundError, ModelError
+from edgecnn.runtime.session.model_session import ModelSession
+from exporters.graph.average_pools import count_inside
+from exporters.graph.constant_folding import fold_constants
+from exporters.graph.fp16 import widen
+from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
+from exporters.graph.padding import explicit_pads, fold_pad_into_conv
+from exporters.graph.passes import drop_identities, run_passes
+from exporters.graph.types import complete_types
 
-__all__ = ["check_float_graph", "load_float_model", "load_onnx", "parse_float_model"]
+__all__ = ["check_float_graph", "load_float_model", "load_onnx", "parse_float_model", "prepare_graph"]
 
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _CONTROL_FLOW = ("If", "Loop", "Scan")
@@ -95,3 +103,32 @@ def _tensors(proto: ModelProto) -> Iterator[TensorProto]:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
+
+
+def prepare_graph(path: Path, proto: ModelProto, session: ModelSession) -> None:
+    """Brings the graph into the form that calibration and quantization read.
+
+    Args:
+        path: of the file, for errors.
+        proto: its graph; changed in place.
+        session: the file, opened.
+
+    Raises:
+        ModelError: the file is not the float form, or its layout cannot be quantized.
+    """
+    manifest = session.manifest
+    if manifest.temporal is not None:
+        session.require_steps()
+    adopted_half = manifest.precision == "fp16" and manifest.training.run == "adopted"  # there is no float32 file of it
+    if manifest.precision != "fp32" and not adopted_half:
+        raise ModelError(
+            f"{path}: its precision is {manifest.precision}; quantize the fp32 file that `edgecnn export` or `edgecnn "
+            "adopt` wrote"
+        )
+    if proto.graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.UINT8:
+        raise ModelError(f"{path}: its layout is nchw-float32; export it with --layout nhwc-uint8 to quantize it")
+    widen(proto)
+    fold_constants(proto)
+    run_passes(proto, (drop_identities, explicit_pads, fold_pad_into_conv, count_inside))
+    complete_types(proto)
+    write_out_hard_sigmoids(proto)

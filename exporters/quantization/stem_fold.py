@@ -89,9 +89,8 @@ def _fold_input(model: ModelProto) -> None:
     """``[N, H, W, 3]`` is read as ``[N, H, W / 4, 12]``."""
     graph = model.graph
     image = graph.input[0].name
-    height, width = (graph.input[0].type.tensor_type.shape.dim[i].dim_value for i in (1, 2))
     transpose = consumers(graph)[image][0]
-    _insert_reshape(model, image, "image_in_fours", (0, height, width // _PIXELS, 3 * _PIXELS), before=transpose)
+    _insert_reshape(model, image, "image_in_fours", (0, 0, -1, 3 * _PIXELS), before=transpose)
     transpose.input[0] = "image_in_fours"
 
 
@@ -141,13 +140,11 @@ def _unfold_output(model: ModelProto, conv: NodeProto) -> None:
     weight = _weight(model, conv)
     assert weight is not None
     outputs = len(weight) // 2
-    height, width = (graph.input[0].type.tensor_type.shape.dim[i].dim_value for i in (1, 2))
-    rows = (height + sum(attribute(conv, "pads", [0] * 4)[::2]) - 3) // 2 + 1
     made = quantize.output[0]
     last, columns, first = f"{made}_channels_last", f"{made}_in_columns", f"{made}_unfolded"
     position = list(graph.node).index(quantize) + 1
     graph.node.insert(position, onnx.helper.make_node("Transpose", [made], [last], name=last, perm=[0, 2, 3, 1]))
-    _insert_reshape(model, last, columns, (0, rows, width // 2, outputs), at=position + 1)
+    _insert_reshape(model, last, columns, (0, 0, -1, outputs), at=position + 1)
     graph.node.insert(
         position + 2, onnx.helper.make_node("Transpose", [columns], [first], name=first, perm=[0, 3, 1, 2])
     )
@@ -166,6 +163,7 @@ def _insert_reshape(
     before: NodeProto | None = None,
     at: int | None = None,
 ) -> None:
+    """``shape`` names no size of the image, so that it holds for any: 0 keeps a dimension, -1 is what is left."""
     graph = model.graph
     graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{target}_shape"))
     node = onnx.helper.make_node("Reshape", [source, f"{target}_shape"], [target], name=target)

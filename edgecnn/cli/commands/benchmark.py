@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from edgecnn.cli.options import JsonOption, SessionOptions
-from edgecnn.cli.output import nodes_by_provider, note, print_facts, print_json
+from edgecnn.cli.output import nodes_by_provider, note, print_facts, print_json, print_table
+from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
 from edgecnn.command_options import Argument, Option
 from edgecnn.image_size import LargeImageOption
@@ -21,13 +22,16 @@ __all__ = ["register"]
 class BenchmarkOptions(SessionOptions, LargeImageOption, JsonOption):
     """Options of ``edgecnn benchmark``."""
 
-    model: Annotated[Path, Argument("Model file (.onnx).")]
+    model: Annotated[Path, Argument("Model file (.onnx); with --zoo, a folder of `edgecnn search`.")]
     batch: Annotated[int, Option("Batch size.")] = 1
     seconds: Annotated[float, Option("Duration of the measurement in seconds.")] = 5.0
     source: Annotated[
         Path | None,
         Option("Image file, decoded anew for each answer.", metavar="FILE", default="a 640 x 480 frame in memory"),
     ] = None
+    zoo: Annotated[
+        bool, Option("Time every network of a folder at many image sizes: what `edgecnn search --timings` reads.")
+    ] = False
 
 
 def register(app: typer.Typer) -> None:
@@ -38,11 +42,15 @@ def register(app: typer.Typer) -> None:
         benchmark,
         "edgecnn benchmark model.int8.onnx --threads 1",
         "edgecnn benchmark model.onnx --source image.jpg --seconds 10 --json",
+        "edgecnn benchmark runs/search/zoo --zoo --threads 1 --json",
     )
 
 
 def benchmark(options: BenchmarkOptions) -> None:
     """Measure the latency from frame to answer, and that of the network alone."""
+    if options.zoo:
+        _benchmark_zoo(options)
+        return
     from edgecnn.runtime.analysis.benchmark import benchmark as run
 
     if not options.json:
@@ -76,3 +84,27 @@ def benchmark(options: BenchmarkOptions) -> None:
         ("processor", result.cpu),
     ]
     print_facts(str(options.model), rows)
+
+
+def _benchmark_zoo(options: BenchmarkOptions) -> None:
+    from edgecnn.errors import UsageError
+    from edgecnn.runtime.analysis.zoo import benchmark_zoo
+
+    if options.source is not None or options.batch != 1:
+        raise UsageError("--zoo times single images in memory; leave out --source and --batch")
+    with reporting() as reporter:
+        progress = reporter.stage("timing networks")
+        result = benchmark_zoo(options.model, options.ep, options.run_options(), progress)
+    if options.json:
+        print_json(result)
+        return
+    rows = [
+        (
+            f"{each.model}{f', {each.pruned:.0%} pruned' if each.pruned else ''}",
+            str(each.imgsz),
+            each.precision,
+            f"{each.latency_ms:.2f}",
+        )
+        for each in result.timings
+    ]
+    print_table(f"{result.cpu}, {result.ep}, threads: {result.threads}", ("network", "pixels", "precision", "ms"), rows)

@@ -1,0 +1,84 @@
+"""The networks that a search may train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from edgecnn.errors import UsageError
+from edgecnn.image_size import height_width
+from edgecnn.runtime.analysis.zoo import SIDES
+from edgecnn.training.models.registry import MODELS, ModelSpec, find_model
+
+__all__ = ["PRUNED", "NetworkChoice", "network_choices", "reference_of"]
+
+PRUNED = (0.0, 0.3, 0.5, 0.7)
+"""Shares of the multiply-accumulates that pruning removes."""
+
+_DEFAULT = "efficientnet_lite0"
+_LEAST_CELLS = 1.5  # of the last feature map, along a side, at a stride of 32 pixels
+_STRIDE = 32
+
+
+@dataclass(frozen=True, order=True)
+class NetworkChoice:
+    """A network at one image size, of which a share may be pruned."""
+
+    model: str
+    imgsz: int  # pixels, of a square
+    pruned: float = 0.0  # share of the multiply-accumulates that is removed
+
+    @property
+    def name(self) -> str:
+        """For folders and tables."""
+        return f"{self.model}-{self.imgsz}" + (f"-pruned{round(100 * self.pruned)}" if self.pruned else "")
+
+
+def network_choices(models: str | None) -> tuple[NetworkChoice, ...]:
+    """All networks of a search, those at their own size without pruning first.
+
+    Args:
+        models: names with commas between; None: the networks whose pretrained weights are installed, or all built-in
+            ones where none are.
+
+    Raises:
+        UsageError: a name that is no built-in network.
+    """
+    specs = [find_model(name.strip()) for name in models.split(",")] if models is not None else _usual()
+    own = [NetworkChoice(spec.name, _side(spec)) for spec in specs]
+    reference = reference_of(tuple(own))
+    others = [
+        NetworkChoice(spec.name, side, pruned)
+        for spec in specs
+        for side in _sides(spec)
+        # Only the reference has weights for these classes to choose channels by
+        for pruned in (PRUNED if spec.name == reference.model else (0.0,))
+        if (side, pruned) != (_side(spec), 0.0)
+    ]
+    return (*own, *others)
+
+
+def reference_of(choices: tuple[NetworkChoice, ...]) -> NetworkChoice:
+    """The default network at its own size, or else the first one: what others are compared with and learn from."""
+    return next((choice for choice in choices if choice.model == _DEFAULT), choices[0])
+
+
+def _usual() -> list[ModelSpec]:
+    pretrained = [spec for spec in MODELS.values() if spec.weights is not None and find_spec(spec.weights.module)]
+    return pretrained or list(MODELS.values())
+
+
+def _side(spec: ModelSpec) -> int:
+    height, width = height_width(spec.imgsz)
+    if height != width:
+        raise UsageError(f"{spec.name}: takes {height} x {width} pixels; a search tries square images alone")
+    return height
+
+
+def _sides(spec: ModelSpec) -> list[int]:
+    """Smaller ones than the network's own, and that."""
+    own = _side(spec)
+    least = min(own, _STRIDE * _LEAST_CELLS)
+    if spec.name == "threeconv":  # its classifier belongs to one size
+        return [own]
+    return sorted({side for side in SIDES if least <= side < own} | {own})

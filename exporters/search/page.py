@@ -1,0 +1,141 @@
+"""The report of a search: the front as a plot and a table, the chosen file, and the commands that make it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from edgecnn.atomic import write_text
+from edgecnn.evaluation.html_page import page, text
+from edgecnn.training.report.markup import section, table
+from edgecnn.training.report.plots import PLOT_STYLE, plot_svg
+from edgecnn.training.report.style import STYLE
+from exporters.search.next_network import Limits
+from exporters.search.result import Candidate, SearchResult
+
+__all__ = ["write_page"]
+
+_BLUE, _ORANGE, _GREY = "#1f5fa8", "#c45a0c", "#767676"
+
+
+def write_page(path: Path, title: str, result: SearchResult, limits: Limits) -> None:
+    """Writes the report as one self-contained HTML file. Raises :class:`OutputError`."""
+    heads = ("network", "pixels", "pruned", "precision", "validation top-1", "test top-1", "ms", "MB", "")
+    rows = [_row(each, result) for each in result.candidates]
+    tried = f"{len(result.candidates)} files, timed on {text(result.cpu)} with {result.threads} thread"
+    parts = (
+        f"<h1>{text(title)}</h1>",
+        section("Accuracy against latency", _plot(result, limits), _HOW_PLOT),
+        section("Chosen", f"<p>{text(result.reason)}</p>{_against(result)}"),
+        section(tried + "s" * (result.threads != 1), table(heads, rows, 1), _HOW_TABLE),
+        section("Not tried", f"<p>{text(', '.join(result.untried))}</p>", _HOW_UNTRIED) if result.untried else "",
+        section("How to repeat the chosen file", f"<pre>{text(chr(10).join(result.repeat))}</pre>"),
+    )
+    write_text(path, page(title, STYLE, "\n".join(part for part in parts if part)))
+
+
+def _row(each: Candidate, result: SearchResult) -> tuple[str, ...]:
+    marks = [word for word, holds in (("chosen", each == result.chosen), ("front", each.on_front)) if holds]
+    return (
+        text(each.model),
+        str(each.imgsz),
+        f"{each.pruned:.0%}" if each.pruned else "",
+        each.precision,
+        _with_interval(each.top1, each.interval),
+        ""
+        if each.test_top1 is None or each.test_interval is None
+        else _with_interval(each.test_top1, each.test_interval),
+        f"{each.latency_ms:.2f}",
+        f"{each.size_bytes / 1e6:.1f}",
+        ", ".join(marks),
+    )
+
+
+def _with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None or interval is None:
+        return ""
+    return f"{value:.4f} ({interval[0]:.4f} to {interval[1]:.4f})"
+
+
+def _against(result: SearchResult) -> str:
+    found = result.against
+    if found is None:
+        return ""
+    tested = ""
+    if found.test_top1_drop is not None and found.test_interval is not None:
+        tested = f"; on the test images {_points(found.test_top1_drop, found.test_interval)}"
+    return (
+        f"<p>{found.speedup:.2f}x the speed of {text(found.reference)}; on the validation images "
+        f"{_points(found.top1_drop, found.interval)}{tested}.</p>"
+    )
+
+
+def _points(drop: float, interval: tuple[float, float]) -> str:
+    return f"{100 * drop:.2f} points less ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})"
+
+
+def _plot(result: SearchResult, limits: Limits) -> str:
+    with mpl.rc_context(PLOT_STYLE):
+        return plot_svg(_figure(result, limits), "Top-1 on the validation images against milliseconds of one image")
+
+
+def _figure(result: SearchResult, limits: Limits) -> Figure:
+    figure = Figure(figsize=(9.4, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    axes.set_xlabel("milliseconds of one image")
+    axes.set_ylabel("top-1 on the validation images, 95 %")
+    for on_front, color in ((False, _GREY), (True, _BLUE)):
+        chosen = [each for each in result.candidates if each.on_front == on_front]
+        _points_with_bars(axes, chosen, color)
+    front = [each for each in result.candidates if each.on_front]
+    axes.step([c.latency_ms for c in front], [c.top1 for c in front], where="post", color=_BLUE, linewidth=1.2)
+    for each in front:
+        label = f"{each.imgsz}" + (f" −{each.pruned:.0%}" if each.pruned else "")
+        axes.annotate(label, (each.latency_ms, each.top1), (3, -11), textcoords="offset points", fontsize=8)
+    if result.chosen is not None:
+        axes.plot([result.chosen.latency_ms], [result.chosen.top1], "o", markersize=12, fillstyle="none", color=_ORANGE)
+    if limits.max_latency_ms is not None:
+        axes.axvline(limits.max_latency_ms, color=_ORANGE, linestyle=":", linewidth=1)
+    if limits.min_top1 is not None:
+        axes.axhline(limits.min_top1, color=_ORANGE, linestyle=":", linewidth=1)
+    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    return figure
+
+
+def _points_with_bars(axes: Axes, candidates: Sequence[Candidate], color: str) -> None:
+    for whole, mark in ((True, "o"), (False, "s")):  # int8 and float files
+        chosen = [each for each in candidates if (each.precision != "fp32") == whole]
+        if not chosen:
+            continue
+        below = [max(0.0, each.top1 - each.interval[0]) for each in chosen]
+        above = [max(0.0, each.interval[1] - each.top1) for each in chosen]
+        axes.errorbar(
+            [each.latency_ms for each in chosen],
+            [each.top1 for each in chosen],
+            yerr=[below, above],
+            fmt=mark,
+            markersize=5,
+            color=color,
+            linewidth=0.7,
+            alpha=0.9,
+        )
+
+
+_HOW_PLOT = (
+    "Each point is a file: a circle for int8, a square for float. Blue points are the front: no other file is both as "
+    "fast and as accurate. The numbers are pixels of the image, and the share that was pruned. The orange ring is the "
+    "chosen file; dotted lines are limits."
+)
+_HOW_TABLE = (
+    "Files are chosen by the validation images, so the best of them looks a little better than it is. Nothing was "
+    "chosen by the test images."
+)
+_HOW_UNTRIED = "The most promising first; a larger --time-budget goes on with them."

@@ -1,0 +1,104 @@
+"""The folder of a search: where its parts lie, how long it took so far, and what it was begun with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgecnn.atomic import write_text
+from edgecnn.errors import DataError, UsageError
+from exporters.search.network_choice import NetworkChoice
+from exporters.search.options import SearchOptions
+from exporters.search.probe import Probed
+
+__all__ = ["SearchFolder"]
+
+# What other results would come of: a search goes on only with the same. Limits and time may change
+_DECIDING = ("data", "models", "target", "augment", "group", "seed")
+
+
+@dataclass(frozen=True)
+class SearchFolder:
+    """Paths in the output folder."""
+
+    root: Path
+
+    @property
+    def zoo(self) -> Path:
+        """Model files to time."""
+        return self.root / "zoo"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.root / "report.html"
+
+    @property
+    def result(self) -> Path:
+        """The result as JSON."""
+        return self.root / "search.json"
+
+    @property
+    def _begun(self) -> Path:
+        return self.root / "begun.json"
+
+    @property
+    def _spent(self) -> Path:
+        return self.root / "spent.json"
+
+    @property
+    def _probes(self) -> Path:
+        return self.root / "probes.json"
+
+    def trial(self, choice: NetworkChoice) -> Path:
+        """The folder of a network's training and files."""
+        return self.root / "trials" / choice.name
+
+    def begin(self, options: SearchOptions) -> None:
+        """Records what the search is begun with. Raises :class:`UsageError` where the folder holds another search."""
+        asked = {name: _plain(getattr(options, name)) for name in _DECIDING}
+        before = _read(self._begun)
+        changed = next((name for name in _DECIDING if before is not None and before.get(name) != asked[name]), None)
+        if changed is not None and before is not None:
+            raise UsageError(
+                f"{self.root}: holds a search with {changed} {before.get(changed)}, not {asked[changed]}; give the "
+                "same, or another --out"
+            )
+        write_text(self._begun, json.dumps(asked, indent=1))
+
+    def spent_s(self) -> float:
+        """Seconds that earlier runs of this search took."""
+        return float((_read(self._spent) or {}).get("seconds", 0.0))
+
+    def record_spent(self, seconds: float) -> None:
+        """Records the seconds that all runs took."""
+        write_text(self._spent, json.dumps({"seconds": seconds}))
+
+    def probes(self) -> dict[tuple[str, int], Probed]:
+        """The probes that were made."""
+        rows = (_read(self._probes) or {}).get("probes", [])
+        return {(row["model"], row["imgsz"]): Probed(row["errors"], row["images"]) for row in rows}
+
+    def record_probes(self, probes: Mapping[tuple[str, int], Probed]) -> None:
+        """Records probes."""
+        rows = [{"model": model, "imgsz": side, **asdict(found)} for (model, side), found in probes.items()]
+        write_text(self._probes, json.dumps({"probes": rows}))
+
+
+def _plain(value: object) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); delete it, or give another --out") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: is not of a search; delete it, or give another --out")
+    return found

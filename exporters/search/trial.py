@@ -1,0 +1,166 @@
+"""Trains one network of a search, exports and quantizes it, and evaluates the files. The record of it is kept, so that
+a search that was interrupted goes on with it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgecnn.atomic import write_text
+from edgecnn.data.dataset import EvalSplit, select_eval_images
+from edgecnn.errors import DataError
+from edgecnn.evaluation.evaluate import read_probabilities
+from edgecnn.progress import Progress, Reporter
+from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.runtime.session.opening import open_session
+from edgecnn.training import TrainOptions, train
+from exporters.options import ExportOptions, QuantizeOptions
+from exporters.search.network_choice import NetworkChoice
+from exporters.search.options import SearchOptions
+from exporters.to_int8 import quantize
+from exporters.to_onnx import export_onnx
+
+__all__ = ["Evaluated", "Trial", "quantize_command", "read_trial", "run_trial", "train_options"]
+
+VAL_SPLIT = TEST_SPLIT = 0.2
+
+_MIN_SPEEDUP = 1.0
+_MAX_DROP = 0.01  # a file that loses more by int8 than this is not worth a place on the front
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One file of a trained network."""
+
+    precision: str
+    file: str
+    size_bytes: int
+    val_hits: str  # "1" for each validation image that is answered right, "0" for others
+    test_hits: str  # of the test images; empty where there are none
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network that was trained."""
+
+    choice: NetworkChoice
+    checkpoint: str
+    seconds: float
+    files: tuple[Evaluated, ...]  # the float file first
+    decision: str  # of the quantization, with its reason
+
+    @property
+    def best(self) -> Evaluated:
+        """The file that ships: int8 or mixed where that holds."""
+        return self.files[-1]
+
+
+def read_trial(folder: Path) -> Trial | None:
+    """The record in a trial's folder; None where it was not finished. Raises :class:`DataError` for a damaged one."""
+    path = folder / "trial.json"
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        files = tuple(Evaluated(**each) for each in found["files"])
+        choice = NetworkChoice(**found["choice"])
+        return Trial(choice, found["checkpoint"], float(found["seconds"]), files, found["decision"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); delete {folder} to train this network again") from error
+
+
+def run_trial(
+    choice: NetworkChoice, teacher: Trial | None, options: SearchOptions, folder: Path, reporter: Reporter
+) -> Trial:
+    """Trains, exports, quantizes and evaluates.
+
+    Args:
+        choice: the network.
+        teacher: the reference, which it learns from; None: it is the reference.
+        options: of the search.
+        folder: of this trial. A training that was interrupted there is resumed.
+        reporter: receives stages and progress.
+
+    Raises:
+        Those of :func:`edgecnn.training.train`, :func:`exporters.export_onnx` and :func:`exporters.quantize`.
+    """
+    start = time.monotonic()
+    run = folder / "run"
+    begun = (run / "weights" / "last.pt").exists()
+    fresh = train_options(choice, teacher, options, run)
+    trained = train(TrainOptions(data=options.data, out=run, resume=True) if begun else fresh, reporter)
+    checkpoint = trained.best_checkpoint
+    plain, quantized = folder / "model.onnx", folder / "model.int8.onnx"
+    export_onnx(checkpoint, plain, ExportOptions(max_megapixels=options.max_megapixels), reporter)
+    found = quantize(plain, options.data, quantized, _gates(options), reporter)
+    files = [_evaluate(plain, "fp32", options, reporter.stage("evaluating the float file"))]
+    if found.decision != "fp32":
+        files.append(_evaluate(quantized, found.decision, options, reporter.stage("evaluating the int8 file")))
+    seconds = time.monotonic() - start
+    trial = Trial(choice, checkpoint, seconds, tuple(files), f"{found.decision}: {found.reason}")
+    write_text(folder / "trial.json", json.dumps(asdict(trial), indent=1))
+    return trial
+
+
+def train_options(choice: NetworkChoice, teacher: Trial | None, options: SearchOptions, run: Path) -> TrainOptions:
+    """Options of the training; a network of the teacher's kind starts from the teacher's weights."""
+    same = teacher is not None and teacher.choice.model == choice.model
+    return TrainOptions(
+        data=options.data,
+        out=run,
+        model=choice.model,
+        imgsz=choice.imgsz,
+        weights=teacher.checkpoint if teacher is not None and same else "auto",
+        teacher=None if teacher is None else Path(teacher.checkpoint),
+        prune=1 - choice.pruned if choice.pruned else None,
+        augment=options.augment,
+        group=options.group,
+        val_split=VAL_SPLIT,
+        test_split=TEST_SPLIT,
+        seed=options.seed,
+        max_megapixels=options.max_megapixels,
+        force=True,
+    )
+
+
+def _gates(options: SearchOptions) -> QuantizeOptions:
+    return QuantizeOptions(
+        target=options.target, max_drop=_MAX_DROP, min_speedup=_MIN_SPEEDUP, max_megapixels=options.max_megapixels
+    )
+
+
+def quantize_command(plain: str, quantized: str, options: SearchOptions) -> str:
+    """The command that quantizes a float file as a trial does."""
+    words = ["edgecnn", "quantize", plain, "--data", str(options.data), "--out", quantized, "--target", options.target]
+    return shlex.join([*words, "--max-drop", str(_MAX_DROP), "--min-speedup", str(_MIN_SPEEDUP)])
+
+
+def _evaluate(file: Path, precision: str, options: SearchOptions, progress: Progress) -> Evaluated:
+    session = open_session(file, "cpu", trusted=True)
+    val = _hits(session, options, "val", progress)
+    return Evaluated(precision, str(file), file.stat().st_size, val, _hits(session, options, "test", progress))
+
+
+def _hits(session: ModelSession, options: SearchOptions, split: EvalSplit, progress: Progress) -> str:
+    try:
+        chosen = select_eval_images(options.data, session.manifest, session.split_record, split)
+    except DataError:
+        if split == "test":  # a folder that was split already may have none
+            return ""
+        raise
+    assert chosen.truth is not None  # labels were needed
+    found = read_probabilities(session, chosen.paths, progress, max_pixels=options.max_pixels)
+    return _text(found.indices, found.probabilities.argmax(1).tolist(), chosen.truth)
+
+
+def _text(indices: Sequence[int], answers: Sequence[int], truth: Sequence[int]) -> str:
+    right = np.zeros(len(truth), np.bool_)  # an image that cannot be read is no hit, of any file
+    for index, answer in zip(indices, answers, strict=True):
+        right[index] = answer == truth[index]
+    return "".join("01"[int(hit)] for hit in right)
