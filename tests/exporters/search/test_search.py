@@ -1,0 +1,98 @@
+"""A search as a user runs it: on real files, interrupted and gone on with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from shapes import write_shapes
+
+from edgecnn import Classifier
+from edgecnn.errors import InputNotFoundError, ModelError
+from edgecnn.progress import Silent
+from edgecnn.runtime.analysis.zoo import ZooResult, benchmark_zoo
+from edgecnn.runtime.session.run_options import RunOptions
+from exporters.search.options import SearchOptions
+from exporters.search.result import SearchResult
+from exporters.search.search import search
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> SearchOptions:
+    """A small network on small images, and no time for more than the reference."""
+    folder = tmp_path_factory.mktemp("search")
+    data = write_shapes(folder / "data", 40)
+    return SearchOptions(data=data, out=folder / "out", models="resnet8", time_budget_min=0.01)
+
+
+@pytest.fixture(scope="module")
+def found(options: SearchOptions) -> SearchResult:
+    return search(options)
+
+
+def test_the_reference_is_always_trained_and_the_rest_is_named(found: SearchResult) -> None:
+    assert {c.imgsz for c in found.candidates} == {32}
+    assert found.chosen is not None
+    assert found.untried
+    assert all("pruned" in name for name in found.untried)
+    assert [c.latency_ms for c in found.candidates] == sorted(c.latency_ms for c in found.candidates)
+
+
+def test_the_chosen_file_is_an_ordinary_model_file(found: SearchResult, options: SearchOptions) -> None:
+    assert found.chosen is not None
+    classifier = Classifier(found.chosen.file, ep="cpu", prove=True)
+    assert classifier.labels == ("circle", "square")
+    assert Path(found.chosen.checkpoint).is_file()
+    assert "edgecnn train" in found.repeat[0]
+    assert "edgecnn export" in found.repeat[1]
+    page = Path(found.report).read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert found.chosen.model in page
+    told = json.loads((options.out / "search.json").read_text())
+    assert told["chosen"]["file"] == found.chosen.file
+
+
+def test_the_same_command_goes_on_and_trains_nothing_again(found: SearchResult, options: SearchOptions) -> None:
+    assert found.chosen is not None
+    checkpoint = Path(found.chosen.checkpoint)
+    before = checkpoint.stat().st_mtime_ns
+    again = search(replace(options, max_latency_ms=1e-6))
+    assert checkpoint.stat().st_mtime_ns == before
+    assert again.chosen is None
+    assert "no file meets the limits (at most 1e-06 ms)" in again.reason
+    assert len(again.candidates) == len(found.candidates)
+
+
+def test_timings_of_a_device_take_the_place_of_this_machine(found: SearchResult, options: SearchOptions) -> None:
+    del found  # the zoo is there
+    timed = _timed(options.out / "zoo")
+    told = {"cpu": "Cortex-A76", "threads": 4, "timings": [vars(each) | {"latency_ms": 40.0} for each in timed.timings]}
+    path = options.out.parent / "timings.json"
+    path.write_text(json.dumps(told))
+    result = search(replace(options, timings=path))
+    assert (result.cpu, result.threads) == ("Cortex-A76", 4)
+    assert {c.latency_ms for c in result.candidates} == {40.0}
+
+
+def test_a_zoo_is_timed_by_network_size_and_precision(found: SearchResult, options: SearchOptions) -> None:
+    del found
+    timed = _timed(options.out / "zoo")
+    assert {(each.pruned, each.precision) for each in timed.timings} == {
+        (pruned, precision) for pruned in (0.0, 0.3, 0.5, 0.7) for precision in ("fp32", "int8")
+    }
+    assert {each.imgsz for each in timed.timings} == {32}
+    assert all(each.latency_ms > 0 for each in timed.timings)
+
+
+def test_a_folder_that_is_no_zoo_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(InputNotFoundError, match="no zoo"):
+        _timed(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(tiny_model.read_bytes())
+    with pytest.raises(ModelError, match="is not a file of a zoo"):
+        _timed(tmp_path)
+
+
+def _timed(folder: Path) -> ZooResult:
+    return benchmark_zoo(folder, "cpu", RunOptions(threads=1), Silent().stage(""))
