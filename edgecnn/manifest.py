@@ -24,6 +24,7 @@ __all__ = [
     "SCHEMA",
     "SHORTEST_INTERVAL_S",
     "SPLIT_KEY",
+    "TAUGHT_KEY",
     "UNKNOWN_OFF",
     "InputSpec",
     "Interpolation",
@@ -43,6 +44,7 @@ __all__ = [
 SCHEMA = 1
 MANIFEST_KEY, LABELS_KEY, GOLDEN_KEY, SPLIT_KEY = "edgecnn", "labels", "edgecnn.golden", "edgecnn.split"
 CLASSES_KEY = "edgecnn.classes"  # statistics of the features of each class
+TAUGHT_KEY = "edgecnn.taught"  # the images that `edgecnn teach` was given
 
 # Of a recurrent model's steps. The runner takes all steps that are due at a frame, up to those of a second
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.001, 1e6

@@ -21,6 +21,7 @@ from edgecnn.errors import DataError
 from edgecnn.preprocess import Image, fit
 from edgecnn.progress import Reporter
 from edgecnn.runtime.session.model_session import ModelSession
+from edgecnn.teaching.thumbnails import encode_thumbnail
 
 __all__ = ["MIN_IMAGES", "LabelledImages", "read_labelled_images"]
 
@@ -44,6 +45,7 @@ class LabelledImages:
     skipped: tuple[Skipped, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
+    thumbnails: tuple[bytes | None, ...]  # a JPEG of each, where they are wanted
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -52,7 +54,13 @@ class LabelledImages:
 
 
 def read_labelled_images(
-    root: Path, session: ModelSession, max_pixels: int, session_rule: str, reporter: Reporter
+    root: Path,
+    session: ModelSession,
+    max_pixels: int,
+    session_rule: str,
+    reporter: Reporter,
+    *,
+    thumbnails: bool = False,
 ) -> LabelledImages:
     """Reads a folder of images, one folder a class; of a folder that is split already, ``test`` is left out.
 
@@ -62,6 +70,7 @@ def read_labelled_images(
         max_pixels: images with more are skipped.
         session_rule: see :func:`edgecnn.data.sessions.session_keys`.
         reporter: receives the progress.
+        thumbnails: also make a small JPEG of each.
 
     Raises:
         InputNotFoundError: no such folder.
@@ -75,10 +84,11 @@ def read_labelled_images(
     progress = reporter.stage("reading images")
     stats: list[ImageStats] = []
     skipped: list[Skipped] = []
-    features, probabilities = [], []
-    for found in _read(files, session, max_pixels):
+    features, probabilities, small = [], [], []
+    for found in _read(files, session, max_pixels, thumbnails=thumbnails):
         skipped += [Skipped(str(fault.file.path), fault.reason) for fault in found.faults]
         stats += found.stats
+        small += found.thumbnails
         if found.stats:
             outputs = session.outputs(np.stack(found.images), ("embedding",))
             assert outputs.embedding is not None  # checked by the caller
@@ -103,6 +113,7 @@ def read_labelled_images(
         skipped=tuple(skipped),
         left_out=folder.left_out,
         notes=notes,
+        thumbnails=tuple(small[i] for i in kept),
     )
 
 
@@ -110,24 +121,35 @@ def read_labelled_images(
 class _Read:
     stats: list[ImageStats]
     images: list[Image]  # at the model's input size
+    thumbnails: list[bytes | None]
     faults: list[Fault]
 
 
-def _read(files: Sequence[ImageFile], session: ModelSession, max_pixels: int) -> Iterator[_Read]:
+def _read(
+    files: Sequence[ImageFile], session: ModelSession, max_pixels: int, *, thumbnails: bool
+) -> Iterator[_Read]:
     size, spec = session.manifest.input, session.manifest.preprocess
 
-    def read(file: ImageFile) -> tuple[ImageStats | Fault, Image | None]:
+    def read(file: ImageFile) -> tuple[ImageStats | Fault, Image | None, bytes | None]:
         fitted: list[Image] = []
-        found = read_image_stats(file, lambda image: fitted.append(fit(image, size, spec)), max_pixels)
-        return found, fitted[0] if fitted else None
+        small: list[bytes] = []
+
+        def keep(image: Image) -> None:
+            fitted.append(fit(image, size, spec))
+            if thumbnails:
+                small.append(encode_thumbnail(image))
+
+        found = read_image_stats(file, keep, max_pixels)
+        return found, fitted[0] if fitted else None, small[0] if small else None
 
     with ThreadPoolExecutor(default_workers()) as pool:
         for start in range(0, len(files), _BATCH):
             found = list(pool.map(read, files[start : start + _BATCH]))
             yield _Read(
-                [stats for stats, _ in found if isinstance(stats, ImageStats)],
-                [image for stats, image in found if isinstance(stats, ImageStats) and image is not None],
-                [stats for stats, _ in found if isinstance(stats, Fault)],
+                [stats for stats, *_ in found if isinstance(stats, ImageStats)],
+                [image for stats, image, _ in found if isinstance(stats, ImageStats) and image is not None],
+                [small for stats, _, small in found if isinstance(stats, ImageStats)],
+                [stats for stats, *_ in found if isinstance(stats, Fault)],
             )
 
 

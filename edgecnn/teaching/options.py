@@ -34,6 +34,13 @@ class TeachOptions(LargeImageOption):
             metavar="RULE",
         ),
     ] = "auto"
+    thumbnails: Annotated[
+        bool,
+        Option(
+            "Keep small JPEGs of the images in the model file, so that `explain` can show which are similar; whoever has "
+            "the file can see them. Without, it keeps their names and hashes."
+        ),
+    ] = False
     seed: Annotated[int, Option("Seed of the folds and of the features drawn for classes without images.")] = 0
 
     def __post_init__(self) -> None:

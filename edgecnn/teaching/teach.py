@@ -22,12 +22,14 @@ from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
+from edgecnn.runtime.why.similar_images import read_taught_images
 from edgecnn.teaching.head.fitting import FittedHead, fit_plan
 from edgecnn.teaching.head.head_graph import NewHead, read_head
 from edgecnn.teaching.head.taught_file import TaughtModel, write_taught
 from edgecnn.teaching.labelled_images import LabelledImages, read_labelled_images
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.plan import TeachingPlan, plan_adding, plan_replacing
+from edgecnn.teaching.remembered_images import taught_images
 from edgecnn.teaching.result import TaughtClass, TeachResult
 from edgecnn.teaching.validation.forecast import forecast
 from edgecnn.teaching.validation.gate import Evidence, gate
@@ -67,7 +69,10 @@ def teach(
     file = read_model_file(model)
     session = open_session(file, "cpu")
     width = _embedding_width(session)
-    images = read_labelled_images(Path(data), session, options.max_pixels, options.group, reporter)
+    known_images = None if options.replace else read_taught_images(session.description, width)
+    images = read_labelled_images(
+        Path(data), session, options.max_pixels, options.group, reporter, thumbnails=options.thumbnails
+    )
     plan = (
         plan_replacing(Path(data), images.class_names, session.manifest, width)
         if options.replace
@@ -84,7 +89,8 @@ def teach(
         record = (session.split_record or SplitRecord.of({})).with_trained(images.digests)
         new = NewHead(fitted.head, fitted.temperature, fitted.unknown.subspace)
         remembered = _remembered(plan, images, fitted, statistics, options)
-        written = write_taught(TaughtModel(file, new, manifest, record, remembered), out)
+        shown = taught_images(plan, images, known_images)
+        written = write_taught(TaughtModel(file, new, manifest, record, remembered, shown), out)
         result = replace(result, file=str(out), sha256=written.sha256, decision="taught")
     return replace(result, seconds=time.perf_counter() - start)
 

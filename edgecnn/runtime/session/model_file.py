@@ -13,7 +13,7 @@ import onnxruntime
 
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import InputNotFoundError, ManifestError, ModelError
-from edgecnn.manifest import CLASSES_KEY, GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Manifest
+from edgecnn.manifest import CLASSES_KEY, GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, TAUGHT_KEY, Manifest
 from edgecnn.runtime.onnx_file.graph_form import GraphForm, check_graph
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Description:
     golden_json: str | None  # decoded only where it is replayed
     form: GraphForm = "image"
     classes_json: str | None = None  # statistics of the classes, see edgecnn.features.class_statistics
+    taught_json: str | None = None  # the taught images, see edgecnn.features.taught_images
 
     def golden(self) -> GoldenSamples | None:
         """Returns the golden samples; None if the file has none.
@@ -135,7 +136,8 @@ def check_session(path: Path, session: onnxruntime.InferenceSession) -> Descript
         form = check_graph(manifest, session)
     except ManifestError as error:
         raise ManifestError(f"{path}: {error}") from error
-    return Description(path, manifest, record, metadata.get(GOLDEN_KEY), form, metadata.get(CLASSES_KEY))
+    others = (metadata.get(key) for key in (CLASSES_KEY, TAUGHT_KEY))
+    return Description(path, manifest, record, metadata.get(GOLDEN_KEY), form, *others)
 
 
 def _check_labels(manifest: Manifest, labels_json: str | None) -> None:

@@ -5,9 +5,9 @@ The nodes up to the output ``embedding`` stay as they are, byte for byte; all th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +15,16 @@ from numpy.typing import NDArray
 from edgecnn.errors import ModelError
 from edgecnn.features.linear_head import LinearHead
 from edgecnn.features.subspace import TINY, FeatureSubspace
-from edgecnn.runtime.onnx_file.proto import new_model, parse_model
+from edgecnn.runtime.onnx_file.graph_parts import needed_nodes, part_of
+from edgecnn.runtime.onnx_file.linear_part import read_linear_part
+from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import ModelFile
-from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 __all__ = ["NewHead", "read_head", "with_head"]
 
 _FLOAT, _INT64 = 1, 7  # TensorProto.DataType of onnx.proto
 _ATTRIBUTE_INT = 2  # AttributeProto.AttributeType
 _EMBEDDING, _PROBABILITIES, _UNKNOWN = "embedding", "probabilities", "unknown_score"
-_BATCH = 256
 _PREFIX = "taught_"
 
 
@@ -54,13 +51,9 @@ def read_head(file: ModelFile, width: int) -> LinearHead:
     """
     model = parse_model(file.content, file.path, with_data=True)
     logits = _before_softmax(model, file)
-    session = open_on_cpu(_tail(model, logits), new_options(severity=SILENT))
-    bias = _run(session, np.zeros((1, width), np.float32))[0]
-    rows = [_run(session, part) - bias for part in np.array_split(np.eye(width, dtype=np.float32), width // _BATCH + 1)]
-    head = LinearHead(np.ascontiguousarray(np.concatenate(rows).T), bias)
-    probe = np.random.default_rng(0).random((4, width), dtype=np.float32) * 3
-    expected, found = _run(session, probe), head.logits(probe)
-    if not np.allclose(found, expected, rtol=1e-3, atol=1e-3 * float(np.abs(expected).max())):
+    embedding = next(value for value in model.graph.output if value.name == _EMBEDDING)
+    head = read_linear_part(part_of(model, embedding, logits), width)
+    if head is None:
         raise _not_linear(file)
     return head
 
@@ -73,7 +66,7 @@ def with_head(file: ModelFile, new: NewHead, metadata: Sequence[tuple[str, str]]
     """
     model = parse_model(file.content, file.path, with_data=True)
     graph = model.graph
-    _keep(graph, _needed(graph.node, _EMBEDDING))
+    _keep(graph, needed_nodes(graph.node, _EMBEDDING))
     outputs = {value.name: value for value in graph.output}
     embedding = outputs[_EMBEDDING]
     del graph.output[:]
@@ -103,34 +96,6 @@ def _not_linear(file: ModelFile) -> ModelError:
         f"{file.path}: its classifier is not a linear layer with a softmax, so no class can be added to it; teach it "
         "all classes anew with --replace"
     )
-
-
-def _tail(model: Any, logits: str) -> bytes:
-    """The graph from the embedding to the logits, as a model of its own."""
-    tail = new_model()
-    tail.ir_version = model.ir_version
-    tail.opset_import.extend(model.opset_import)
-    nodes = _needed(model.graph.node, logits, {_EMBEDDING})
-    tail.graph.name = "classifier"
-    tail.graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
-    tail.graph.initializer.extend(t for t in model.graph.initializer if t.name in used)
-    embedding = next(value for value in model.graph.output if value.name == _EMBEDDING)
-    tail.graph.input.append(embedding)
-    tail.graph.output.add(name=logits).type.tensor_type.elem_type = _FLOAT
-    content: bytes = tail.SerializeToString()
-    return content
-
-
-def _needed(nodes: Iterable[Any], output: str, known: frozenset[str] | set[str] = frozenset()) -> list[Any]:
-    """The nodes that an output needs, in their order."""
-    nodes = list(nodes)
-    wanted, needed = {output}, set()
-    for i in reversed(range(len(nodes))):  # a graph is in the order of its computation
-        if wanted & set(nodes[i].output) - known:
-            needed.add(i)
-            wanted.update(nodes[i].input)
-    return [nodes[i] for i in sorted(needed)]
 
 
 def _keep(graph: Any, nodes: list[Any]) -> None:
@@ -203,8 +168,3 @@ def _add_output(graph: Any, name: str, embedding: Any, width: int | None) -> Non
     tensor.shape.dim.append(embedding.type.tensor_type.shape.dim[0])
     if width is not None:
         tensor.shape.dim.add(dim_value=width)
-
-
-def _run(session: InferenceSession, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = np.asarray(session.run(None, {_EMBEDDING: features})[0], np.float64)
-    return found

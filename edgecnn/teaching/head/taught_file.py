@@ -14,7 +14,8 @@ from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import ModelError
 from edgecnn.features.class_statistics import ClassStatistics
 from edgecnn.features.linear_head import log_softmax
-from edgecnn.manifest import CLASSES_KEY, GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Manifest
+from edgecnn.features.taught_images import TaughtImages
+from edgecnn.manifest import CLASSES_KEY, GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, TAUGHT_KEY, Manifest
 from edgecnn.preprocess import Image
 from edgecnn.runtime.admission.admission import admit_own
 from edgecnn.runtime.golden.choice import choose, synthetic_images
@@ -27,7 +28,7 @@ from edgecnn.teaching.head.head_graph import NewHead, with_head
 
 __all__ = ["TaughtModel", "write_taught"]
 
-_OURS = (MANIFEST_KEY, LABELS_KEY, SPLIT_KEY, GOLDEN_KEY, CLASSES_KEY)
+_OURS = (MANIFEST_KEY, LABELS_KEY, SPLIT_KEY, GOLDEN_KEY, CLASSES_KEY, TAUGHT_KEY)
 _LARGEST_DIFFERENCE = 1e-3  # of a probability: the file's against the fitted head's
 
 
@@ -40,6 +41,7 @@ class TaughtModel:
     manifest: Manifest
     record: SplitRecord
     statistics: ClassStatistics | None
+    images: TaughtImages | None
 
 
 def write_taught(taught: TaughtModel, path: Path) -> ModelFile:
@@ -70,6 +72,7 @@ def _file(taught: TaughtModel, path: Path, golden: GoldenSamples | None) -> Mode
         SPLIT_KEY: taught.record.to_json(),
         GOLDEN_KEY: None if golden is None else golden.to_json(),
         CLASSES_KEY: None if taught.statistics is None else taught.statistics.to_json(),
+        TAUGHT_KEY: None if taught.images is None else taught.images.to_json(),
     }
     before = parse_model(taught.before.content, taught.before.path).metadata_props
     kept = [(entry.key, entry.value) for entry in before if entry.key not in _OURS]
