@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from edgecnn.runtime.onnx_file.proto import new_model
 
-__all__ = ["FLOAT", "needed_nodes", "part_of"]
+__all__ = ["add_float_output", "needed_nodes", "part_of", "tensor_info"]
 
-FLOAT = 1  # TensorProto.DataType of onnx.proto
+_FLOAT = 1  # TensorProto.DataType of onnx.proto
+_ATTRIBUTE_INT = 2  # AttributeProto.AttributeType
 
 
 def needed_nodes(nodes: Iterable[Any], output: str, known: Collection[str] = ()) -> list[Any]:
@@ -29,7 +30,7 @@ def part_of(model: Any, start: Any, output: str) -> bytes:
     Args:
         model: the whole one, read with its data.
         start: ``ValueInfo`` of the tensor that the part takes.
-        output: name of the tensor that it gives, of type float.
+        output: name of the tensor that it gives, as float.
     """
     part = new_model()
     part.ir_version = model.ir_version
@@ -40,6 +41,27 @@ def part_of(model: Any, start: Any, output: str) -> bytes:
     used = {name for node in nodes for name in node.input}
     part.graph.initializer.extend(t for t in model.graph.initializer if t.name in used)
     part.graph.input.append(start)
-    part.graph.output.add(name=output).type.tensor_type.elem_type = FLOAT
+    add_float_output(part.graph, output, "part_output")
     content: bytes = part.SerializeToString()
     return content
+
+
+def add_float_output(graph: Any, tensor: str, name: str) -> None:
+    """Gives a tensor of any type as one more output of type float."""
+    cast = graph.node.add(op_type="Cast", name=f"{name}_cast", input=[tensor], output=[name])
+    cast.attribute.add(name="to", i=_FLOAT, type=_ATTRIBUTE_INT)
+    graph.output.add(name=name).type.tensor_type.elem_type = _FLOAT
+
+
+def tensor_info(model: Any, name: str, shape: Sequence[int | None]) -> Any:
+    """``ValueInfo`` of a tensor: its type as the graph tells it, else float; None in ``shape``: any size."""
+    known = next((v for v in (*model.graph.output, *model.graph.value_info) if v.name == name), None)
+    made = new_model().graph.value_info.add(name=name)
+    tensor = made.type.tensor_type
+    tensor.elem_type = _FLOAT if known is None else known.type.tensor_type.elem_type or _FLOAT
+    for i, side in enumerate(shape):
+        if side is None:
+            tensor.shape.dim.add(dim_param=f"side_{i}")
+        else:
+            tensor.shape.dim.add(dim_value=side)
+    return made

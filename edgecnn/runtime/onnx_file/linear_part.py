@@ -53,6 +53,8 @@ def _run(
         rows = features[start : start + size]
         filled = rows if batch is None else np.resize(rows, (batch, rows.shape[1]))
         values = filled.reshape(*filled.shape, *[1] * (len(taken.shape) - 2))
+        if taken.type == "tensor(float16)":
+            values = values.astype(np.float16)
         answer = np.asarray(session.run(None, {taken.name: values})[0], np.float64)
         found.append(answer.reshape(len(filled), -1)[: len(rows)])
     return np.concatenate(found)

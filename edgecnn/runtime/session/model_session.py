@@ -166,6 +166,10 @@ class ModelSession:
         found = dict(zip(wanted, self._run(wanted, images), strict=True))
         return Outputs(found["probabilities"], found.get("embedding"), found.get("unknown_score"))
 
+    def named(self, names: Sequence[str], images: Image) -> list[NDArray[np.float32]]:
+        """Returns outputs of the graph by any names, each ``[N, …]``, for images as :meth:`probabilities` takes them."""
+        return self._run(list(names), images)
+
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Returns probabilities ``[N, C]``, and unknown scores ``[N]`` if the manifest's rule uses them, else None."""
         if not self.manifest.unknown.in_graph:
