@@ -43,11 +43,18 @@ class ClassMap:
     values: NDArray[np.float32]  # [h, w]; their mean and the bias make the logit
     bias: float
     logit: float  # after the temperature. Of a network with one logit, the first class has the negative of it
+    # [h, w]: what each position adds to the logit above that of the mean class, with its share of the bias
+    support: NDArray[np.float32]
 
     @property
     def heat(self) -> NDArray[np.float32]:
-        """``[h, w]``, 0 to 1: what speaks for the class; all 0 where nothing does."""
-        positive = np.maximum(self.values, 0)
+        """``[h, w]``, 0 to 1: where the class is favoured; all 0 where it is nowhere.
+
+        The bias makes up for features that are never below 0, so a position has the more of it the more active the
+        network is there. Without it, a place that merely shows something seems to favour the class of the smaller bias;
+        spread evenly, an empty place that of the larger one.
+        """
+        positive = np.maximum(self.support, 0)
         return np.asarray(positive / max(float(positive.max()), float(np.finfo(np.float32).tiny)), np.float32)
 
 
@@ -94,15 +101,21 @@ class ActivationMaps:
         answers = logits.reshape(-1)
         if self._one_logit:
             answers = np.array([-answers[-1], answers[-1]])
-        return [self._map(channels, answers, index) for index in classes]
+        activity = np.linalg.norm(channels, axis=0)
+        activity /= max(float(activity.mean()), float(np.finfo(np.float32).tiny))
+        return [self._map(channels, answers, activity, index) for index in classes]
 
-    def _map(self, channels: NDArray[np.float32], logits: NDArray[np.float32], index: int) -> ClassMap:
+    def _map(
+        self, channels: NDArray[np.float32], logits: NDArray[np.float32], activity: NDArray[np.float32], index: int
+    ) -> ClassMap:
         values = np.tensordot(self._weight[index], channels, 1)
         bias, logit = float(self._bias[index]), float(logits[index])
         difference = abs(float(values.mean()) + bias - logit)
         if not difference <= _LARGEST_DIFFERENCE * max(1.0, float(np.abs(logits).max())):
             raise NoMapError("its feature map does not add up to the logit")
-        return ClassMap(index, values, bias, logit)
+        above = self._weight[index] - self._weight.mean(0), bias - float(self._bias.mean())
+        support = np.tensordot(above[0], channels, 1) + above[1] * activity
+        return ClassMap(index, np.asarray(values, np.float32), bias, logit, np.asarray(support, np.float32))
 
 
 def _with_outputs(model: Any, file: ModelFile, found: FeatureMap) -> ModelSession:

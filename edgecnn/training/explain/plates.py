@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,12 +11,13 @@ from torch import Tensor, nn
 
 from edgecnn.preprocess import Image
 from edgecnn.training.explain.activation_maps import activation_maps
-from edgecnn.training.explain.heatmap import overlay
+from edgecnn.evaluation.explanation_page import Plate
+from edgecnn.image.heatmap import overlay
 from edgecnn.training.explain.layers import LayerOutput, first_steps
 from edgecnn.training.explain.sheet import Scale, Tile, draw_sheet
 from edgecnn.training.models.base import ImageClassifier
 
-__all__ = ["Plate", "feature_plate", "filter_plate", "input_plate", "map_plate", "step_plate", "telling_channel"]
+__all__ = ["feature_plate", "filter_plate", "input_plate", "map_plate", "step_plate", "telling_channel"]
 
 _LARGE_PX, _SMALL_PX = 224, 96
 _COLUMNS = 8
@@ -27,16 +27,6 @@ _KINDS = (
     (nn.MaxPool2d, "max-pooling"),
     (nn.AvgPool2d, "average pooling"),
 )
-
-
-@dataclass(frozen=True)
-class Plate:
-    """One image with its explanation."""
-
-    name: str  # of the file, without its ending
-    title: str
-    words: str
-    image: Image
 
 
 def input_plate(original: Image, seen: Image) -> Plate:

@@ -11,9 +11,9 @@ from edgecnn.atomic import make_folder, write_bytes, write_text
 from edgecnn.errors import UsageError
 from edgecnn.evaluation.html_page import encoded, image_tag, page, text
 from edgecnn.folder_lock import LOCK_FILE, folder_lock
-from edgecnn.training.explain.plates import Plate
+from edgecnn.preprocess import Image
 
-__all__ = ["Scored", "open_out", "write_plates"]
+__all__ = ["STYLE", "Plate", "Scored", "open_out", "score_table", "write_plates"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,16 @@ class Scored:
 
     label: str
     score: float
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One image with its explanation."""
+
+    name: str  # of the file, without its ending
+    title: str
+    words: str
+    image: Image
 
 
 @contextmanager
@@ -71,27 +81,33 @@ def write_plates(
     return (str(out / "index.html"), *(str(out / f"{plate.name}.png") for plate in plates))
 
 
-def _index(plates: Sequence[Plate], answers: Sequence[tuple[int, str, float]], about: str, reading: str) -> str:
+def score_table(answers: Sequence[tuple[str, float]]) -> str:
+    """HTML: labels with their probabilities as numbers and bars."""
     rows = "".join(
         f'<tr><td>{text(label)}</td><td class="bar"><div style="width:{100 * score:.1f}%"></div></td>'
         f"<td>{score:.3f}</td></tr>"
-        for _, label, score in answers
+        for label, score in answers
     )
-    head = f"<p>{text(about)}</p><table><tbody>{rows}</tbody></table><p>{text(reading)}</p>"
+    return f"<table><tbody>{rows}</tbody></table>"
+
+
+def _index(plates: Sequence[Plate], answers: Sequence[tuple[int, str, float]], about: str, reading: str) -> str:
+    table = score_table([(label, score) for _, label, score in answers])
+    head = f"<p>{text(about)}</p>{table}<p>{text(reading)}</p>"
     shown = "".join(
         f'<section><h2>{text(plate.title)}</h2><div class="sheet">{_image(plate)}</div>'
         f"<p>{text(plate.words)}</p></section>"
         for plate in plates
     )
     title = f"{answers[0][1]} ({answers[0][2]:.2f}): how the network came to it"
-    return page(title, _STYLE, f"<h1>{text(title)}</h1>{head}{shown}")
+    return page(title, STYLE, f"<h1>{text(title)}</h1>{head}{shown}")
 
 
 def _image(plate: Plate) -> str:
     return image_tag(plate.image, plate.title, plate.image.shape[1], plate.image.shape[0], "png")
 
 
-_STYLE = """
+STYLE = """
 body { margin: 0 auto; padding: 1.2rem; max-width: 58rem; color: #1c1c1c; background: #fff;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.2; overflow-wrap: anywhere; }
