@@ -21,10 +21,10 @@ import torch
 from edgecnn.atomic import write_bytes
 from edgecnn.data.dataset import scan_folder
 from edgecnn.data.split_record import content_digest
+from edgecnn.image.heatmap import overlay
 from edgecnn.preprocess import Image, fit, read_image
 from edgecnn.training import TrainOptions, train
 from edgecnn.training.explain.activation_maps import activation_maps
-from edgecnn.image.heatmap import overlay
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import feature_plate, filter_plate, input_plate, step_plate
 from edgecnn.training.explain.sheet import Tile, draw_sheet

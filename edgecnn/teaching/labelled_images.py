@@ -125,9 +125,7 @@ class _Read:
     faults: list[Fault]
 
 
-def _read(
-    files: Sequence[ImageFile], session: ModelSession, max_pixels: int, *, thumbnails: bool
-) -> Iterator[_Read]:
+def _read(files: Sequence[ImageFile], session: ModelSession, max_pixels: int, *, thumbnails: bool) -> Iterator[_Read]:
     size, spec = session.manifest.input, session.manifest.preprocess
 
     def read(file: ImageFile) -> tuple[ImageStats | Fault, Image | None, bytes | None]:

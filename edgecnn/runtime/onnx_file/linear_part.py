@@ -43,9 +43,7 @@ def read_linear_part(part: bytes, width: int, batch: int | None = None) -> Linea
     return head
 
 
-def _run(
-    session: InferenceSession, features: NDArray[np.float32], size: int, batch: int | None
-) -> NDArray[np.float64]:
+def _run(session: InferenceSession, features: NDArray[np.float32], size: int, batch: int | None) -> NDArray[np.float64]:
     """Runs rows in parts of ``size``; with a fixed ``batch``, the last one is filled up."""
     taken = session.get_inputs()[0]
     found = []

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors import ModelError
+from edgecnn.errors import InputNotFoundError, ModelError
 from edgecnn.features.taught_images import SimilarImage
 from edgecnn.preprocess import Image
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.decision import Prediction
-from edgecnn.runtime.session.model_file import ModelFile, check_same, read_model_file
+from edgecnn.runtime.session.model_file import check_same, read_model_file
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.why.activation_maps import ActivationMaps, ClassMap, NoMapError
 from edgecnn.runtime.why.placement import heat_on_image
@@ -41,14 +41,14 @@ class Explainer:
 
     Args:
         classifier: the model. It gives the answers.
-        file: the same file, for the maps.
+        maps: of the same file, or why there are none.
 
     Raises:
         ModelError: the model is a recurrent one.
         ManifestError: its record of taught images is invalid.
     """
 
-    def __init__(self, classifier: Classifier, file: ModelFile) -> None:
+    def __init__(self, classifier: Classifier, maps: ActivationMaps | str) -> None:
         session = classifier.session
         if session.form != "image":
             raise ModelError(
@@ -57,10 +57,7 @@ class Explainer:
             )
         self._classifier = classifier
         self._taught = read_taught_images(session.description, session.output_widths.get("embedding"))
-        try:
-            self._maps: ActivationMaps | str = ActivationMaps(file)
-        except NoMapError as error:
-            self._maps = str(error)
+        self._maps = maps
 
     def explain(self, frame: Frame, classes: int = 1) -> Explanation:
         """Answers a frame, and explains the answer.
@@ -112,12 +109,21 @@ class Explainer:
 
 
 def open_explainer(classifier: Classifier) -> Explainer:
-    """Opens the file of a classifier once more.
+    """Opens the file of a classifier once more, for its maps. Where that fails, there are no maps.
 
     Raises:
-        InputNotFoundError, ModelError, ManifestError: the file is gone, is another one by now, or cannot be explained.
+        ModelError, ManifestError: as :class:`Explainer` does.
     """
     session = classifier.session
-    file = read_model_file(session.path)
-    check_same(file, session.sha256)
-    return Explainer(classifier, file)
+    if session.form != "image":
+        return Explainer(classifier, "")  # which says why not
+    maps: ActivationMaps | str
+    try:
+        file = read_model_file(session.path)
+        check_same(file, session.sha256)
+        maps = ActivationMaps(file)
+    except NoMapError as error:
+        maps = str(error)
+    except (InputNotFoundError, ModelError) as error:
+        maps = f"its file cannot be opened again: {error}"
+    return Explainer(classifier, maps)

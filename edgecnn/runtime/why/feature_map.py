@@ -112,7 +112,8 @@ def _average(node: Any, graph: Any) -> bool | None:
         return False
     if node.op_type != "ReduceMean":
         return None
-    return {(2, 3): False, (-2, -1): False, (1, 2): True}.get(tuple(sorted(_axes(node, graph))))
+    channels_last: dict[tuple[int, ...], bool] = {(2, 3): False, (-2, -1): False, (1, 2): True}
+    return channels_last.get(tuple(sorted(_axes(node, graph))))
 
 
 def _axes(node: Any, graph: Any) -> tuple[int, ...]:
@@ -120,6 +121,6 @@ def _axes(node: Any, graph: Any) -> tuple[int, ...]:
         if attribute.name == "axes":
             return tuple(attribute.ints)
     constant = next((t for t in graph.initializer if len(node.input) > 1 and t.name == node.input[1]), None)
-    if constant is None or constant.data_type != 7:  # noqa: PLR2004  # TensorProto.INT64
+    if constant is None or constant.data_type != 7:  # TensorProto.INT64
         return ()
     return tuple(int(axis) for axis in np.frombuffer(constant.raw_data, "<i8"))

@@ -40,9 +40,7 @@ def _check(found: TaughtImages, width: int | None) -> None:
         )
     for image in found.images:
         if image.thumbnail is not None and not _is_small(image.thumbnail):
-            raise ManifestError(
-                f"the record of the taught images is invalid (a thumbnail is no small JPEG); {remedy}"
-            )
+            raise ManifestError(f"the record of the taught images is invalid (a thumbnail is no small JPEG); {remedy}")
 
 
 def _is_small(content: bytes) -> bool:

@@ -79,7 +79,7 @@ class CollectEndpoints:
 
     async def image(self, request: Request) -> Response:
         """The image of a frame, as it is stored."""
-        frame, content = await self._read(request)
+        frame, content = await self.read_frame(request.path_params["id"])
         return Response(content, media_type=_TYPES[frame.path.suffix])
 
     async def label(self, request: Request) -> Response:
@@ -108,7 +108,7 @@ class CollectEndpoints:
 
     async def replay(self, request: Request) -> Response:
         """What every model answers for a frame now."""
-        frame, content = await self._read(request)
+        frame, content = await self.read_frame(request.path_params["id"])
         try:
             answers = await self._aside(lambda: self._replay.answers(content, frame.record.id))
         except ImageError as error:
@@ -128,9 +128,9 @@ class CollectEndpoints:
             raise HTTPException(503, self._writer.problem or "the folder of collected frames is not open yet")
         return self._writer.store
 
-    async def _read(self, request: Request) -> tuple[StoredFrame, bytes]:
-        # The id is looked up, and never becomes part of a path
-        store, frame_id = self._store(), request.path_params["id"]
+    async def read_frame(self, frame_id: str) -> tuple[StoredFrame, bytes]:
+        """A frame and its image file. Raises :class:`HTTPException`: there is none."""
+        store = self._store()  # the id is looked up there, and never becomes part of a path
         found = await self._aside(lambda: store.read(frame_id))
         if found is None:
             raise HTTPException(404, "no such frame; it may have been discarded, or fallen out of the ring")

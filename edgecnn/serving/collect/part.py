@@ -14,6 +14,7 @@ from edgecnn.serving.collect.api import CollectEndpoints
 from edgecnn.serving.collect.candidate import Candidate
 from edgecnn.serving.collect.folder import FrameFolder, check_folder
 from edgecnn.serving.collect.reasons import FrameChooser
+from edgecnn.serving.collect.record import StoredFrame
 from edgecnn.serving.collect.store import FrameStore
 from edgecnn.serving.collect.writer import FrameWriter
 from edgecnn.serving.engine.events import Decided, Event
@@ -72,6 +73,10 @@ class CollectPart:
             self._hub.unsubscribe(self._hear)
             self.writer.stop(_STOP_S)
             self._lock.close()
+
+    async def read_frame(self, frame_id: str) -> tuple[StoredFrame, bytes]:
+        """A collected frame and its image file. Raises :class:`HTTPException`: there is none."""
+        return await self._endpoints.read_frame(frame_id)
 
     def disagreed(self, frame: Frame, view: str, model: str, answer: Prediction, other: Prediction) -> None:
         """Called for a frame on which the shadow answers otherwise than the model that serves.

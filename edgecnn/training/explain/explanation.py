@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.evaluation.explanation_page import Plate, Scored, open_out, write_plates
 from edgecnn.evaluation.ood_threshold import rejected
 from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
 from edgecnn.progress import Silent
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import feature_plate, filter_plate, input_plate, map_plate, step_plate
-from edgecnn.evaluation.explanation_page import Plate, Scored, open_out, write_plates
 from edgecnn.training.tensors import normalize
 from edgecnn.training.torch_backend import TorchBackend, open_checkpoint
 

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgecnn.preprocess import Image
-from edgecnn.training.explain.activation_maps import activation_maps
 from edgecnn.evaluation.explanation_page import Plate
 from edgecnn.image.heatmap import overlay
+from edgecnn.preprocess import Image
+from edgecnn.training.explain.activation_maps import activation_maps
 from edgecnn.training.explain.layers import LayerOutput, first_steps
 from edgecnn.training.explain.sheet import Scale, Tile, draw_sheet
 from edgecnn.training.models.base import ImageClassifier

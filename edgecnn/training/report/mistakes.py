@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import EdgeCNNError
+from edgecnn.image.heatmap import overlay
 from edgecnn.image_size import MOST_PIXELS
 from edgecnn.preprocess import Image, fit, read_image
 from edgecnn.training.data.load import Sample
 from edgecnn.training.explain.activation_maps import activation_maps
-from edgecnn.image.heatmap import overlay
 from edgecnn.training.report.content import Mistake
 from edgecnn.training.report.worst import MAX_MISTAKES
 from edgecnn.training.tensors import normalize

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.image.heatmap import overlay
 from edgecnn.manifest import UnknownRule
 from edgecnn.training.explain.explanation import Explained, explain
-from edgecnn.image.heatmap import overlay
 from edgecnn.training.explain.layers import first_steps, several_depths, watch
 from edgecnn.training.explain.plates import filter_plate, telling_channel
 from edgecnn.training.explain.sheet import Scale, Tile, draw_sheet, resized

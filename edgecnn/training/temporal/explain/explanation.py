@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.clips.frame_rate import clip_rate, require_rate
 from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.evaluation.explanation_page import Scored, open_out, write_plates
 from edgecnn.preprocess import MAX_PIXELS, Image
 from edgecnn.progress import Silent
-from edgecnn.evaluation.explanation_page import Scored, open_out, write_plates
 from edgecnn.training.temporal.clip_backend import ClipBackend, open_any_checkpoint
 from edgecnn.training.temporal.clip_data import MAX_STEPS
 from edgecnn.training.temporal.explain.gates import record_memory

@@ -11,9 +11,9 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 
-from edgecnn.preprocess import Image
 from edgecnn.evaluation.explanation_page import Plate
 from edgecnn.image.heatmap import overlay
+from edgecnn.preprocess import Image
 from edgecnn.training.explain.sheet import Scale, Tile, draw_sheet
 from edgecnn.training.report.plots import PLOT_STYLE, new_axes
 from edgecnn.training.report.timelines import COLORS

@@ -1,0 +1,1 @@
+"""``Why?``: explains an answer when somebody asks."""
