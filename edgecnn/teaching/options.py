@@ -37,8 +37,8 @@ class TeachOptions(LargeImageOption):
     thumbnails: Annotated[
         bool,
         Option(
-            "Keep small JPEGs of the images in the model file, so that `explain` can show which are similar; whoever has "
-            "the file can see them. Without, it keeps their names and hashes."
+            "Keep small JPEGs of the images in the model file, for `explain` to show; whoever has the file "
+            "can see them. Without, names and hashes are kept."
         ),
     ] = False
     seed: Annotated[int, Option("Seed of the folds and of the features drawn for classes without images.")] = 0

@@ -167,7 +167,7 @@ class ModelSession:
         return Outputs(found["probabilities"], found.get("embedding"), found.get("unknown_score"))
 
     def named(self, names: Sequence[str], images: Image) -> list[NDArray[np.float32]]:
-        """Returns outputs of the graph by any names, each ``[N, …]``, for images as :meth:`probabilities` takes them."""
+        """Returns the outputs with these names, each ``[N, …]``, for images as :meth:`probabilities` takes them."""
         return self._run(list(names), images)
 
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

@@ -25,8 +25,8 @@ __all__ = ["Explained", "write_report"]
 _LONGEST = 320  # pixels of an image on the page
 _SHOWN = 3  # classes in a table of scores
 _WORDS = (
-    "Red places speak for the class, blue ones do not: the colour is what each place adds to the logit of the class, above "
-    "the mean of all classes. The places together make up the logit. Each map has its own scale."
+    "Red places speak for the class, blue ones do not: the colour is what each place adds to the logit of the class, "
+    "above the mean of all classes. Each map has its own scale."
 )
 
 
@@ -64,7 +64,8 @@ def write_report(out: Path, frame: Frame, shown: Sequence[Explained]) -> tuple[s
     title = f"{_answer(shown[0].explanation.prediction)}: why"
     body = (
         f"<h1>{text(title)}</h1><p>{text(Path(frame.name).name)}</p>"
-        f'<div class="columns"><section>{_figure(original, "the image")}</section>{"".join(columns)}</div><p>{text(_WORDS)}</p>'
+        f'<div class="columns"><section>{_figure(original, "the image")}</section>{"".join(columns)}</div>'
+        f"<p>{text(_WORDS)}</p>"
         f"<section><h2>Similar taught images</h2>{_nearest(shown[0].explanation)}</section>"
     )
     write_text(out / "index.html", page(title, STYLE + _OWN_STYLE, body))

@@ -11,6 +11,7 @@ import { LogPanel } from "./panels/log.js";
 import { ModelsPanel } from "./panels/models.js";
 import { RegionEditor } from "./panels/regions.js";
 import { SourcesPanel } from "./panels/sources.js";
+import { WhyPanel } from "./panels/why.js";
 import { byId, setAttribute, setText } from "./widgets/elements.js";
 
 const TICK_MS = 1000;
@@ -25,6 +26,7 @@ const models = new ModelsPanel(state);
 const collect = new CollectPanel(state);
 new LogPanel(state);
 new RegionEditor(state);
+new WhyPanel(state, collect);
 const stream = new EventStream(
   (kind, values) => state.hear(kind, values),
   (connection) => state.setConnection(connection),

@@ -84,7 +84,7 @@ export class CollectPanel {
     const chosen = this.selection.ids.size;
     setText(byId("selected-count"), `${chosen} selected`);
     for (const id of ["label", "discard", "select-none", "select-groups"]) byId(id).disabled = chosen === 0;
-    byId("replay").disabled = chosen !== 1;
+    for (const id of ["replay", "why-frame"]) byId(id).disabled = chosen !== 1;
   }
 
   chooseGroups() {

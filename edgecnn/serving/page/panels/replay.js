@@ -44,7 +44,8 @@ function column(title, subtitle, { status: name, label, score, reason, top }) {
   );
 }
 
-function bar({ label, score }) {
+/** A class with its probability, as a row of a list `bars`. */
+export function bar({ label, score }) {
   const fill = element("span", { class: "fill" });
   fill.style.width = `${100 * score}%`;
   return element(
