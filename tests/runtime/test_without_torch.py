@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from grounds import write_grounds
 
 BLOCKED = ("torch", "onnx", "onnxscript", "onnx_ir", "matplotlib", "PIL", "pandas", "torchmetrics", "starlette")
 
@@ -60,6 +61,19 @@ def test_commands_for_the_device_work(
     done = run(*(named.get(word, word) for word in arguments))
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
+
+
+def test_a_taught_answer_is_explained(tiny_int8_model: Path, tmp_path: Path) -> None:
+    images, taught, out = write_grounds(tmp_path / "images", 12), tmp_path / "taught.onnx", tmp_path / "out"
+    done = run("teach", tiny_int8_model, "--data", images, "--replace", "--thumbnails", "--out", taught)
+    assert done.returncode == 0, done.stderr
+    image = images / "light" / "0004.png"
+    done = run("explain", taught, image, "--before", tiny_int8_model, "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)["answer"]
+    assert answer["top"][0]["label"] == answer["maps"][0]["label"] == "light"
+    assert "0004.png" in [similar["file"] for similar in answer["nearest"]]
+    assert (out / "index.html").read_text().count("data:image/jpeg") == len(answer["nearest"]) == 5
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from shapes import shape_image
 
 from edgecnn import Classifier
 from edgecnn.data.split_record import content_digest
-from edgecnn.errors import DataError, ModelError, OutputError, UsageError
+from edgecnn.errors import DataError, ManifestError, ModelError, OutputError, UsageError
 from edgecnn.evaluation.evaluate import validate
 from edgecnn.features.class_statistics import ClassStatistics
-from edgecnn.manifest import CLASSES_KEY
+from edgecnn.features.taught_images import TaughtImages
+from edgecnn.manifest import CLASSES_KEY, TAUGHT_KEY
 from edgecnn.runtime.golden.replay import replay
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import read_model_file
@@ -119,6 +120,45 @@ def test_the_manifest_follows_the_published_schema(extended: tuple[Path, TeachRe
 def test_statistics_of_all_classes_are_in_the_file(extended: tuple[Path, TeachResult]) -> None:
     metadata = {e.key: e.value for e in parse_model(extended[0].read_bytes(), extended[0]).metadata_props}
     assert ClassStatistics.from_json(metadata[CLASSES_KEY]).counts == (24, 24, 12)
+
+
+def taught_images(file: Path) -> TaughtImages:
+    metadata = {e.key: e.value for e in parse_model(file.read_bytes(), file).metadata_props}
+    return TaughtImages.from_json(metadata[TAUGHT_KEY])
+
+
+def test_the_file_remembers_the_images_of_both_teachings(
+    relearned: tuple[Path, TeachResult], extended: tuple[Path, TeachResult], images: Path
+) -> None:
+    first, second = taught_images(relearned[0]), taught_images(extended[0])
+    assert len(first.images) == 48
+    assert {(image.label, image.file) for image in second.images} >= {(i.label, i.file) for i in first.images}
+    assert [image.label for image in second.images].count("stripes") == 12
+    assert all(image.thumbnail is None for image in second.images)
+    digests = {content_digest(path.read_bytes())[:16] for path in images.rglob("*.png")}
+    assert {image.digest for image in first.images} == digests
+
+
+def test_thumbnails_are_kept_only_on_request(tiny_model: Path, images: Path, tmp_path: Path) -> None:
+    teach(tiny_model, images, tmp_path / "taught.onnx", TeachOptions(replace=True, thumbnails=True))
+    for image in taught_images(tmp_path / "taught.onnx").images:
+        assert image.thumbnail is not None
+        shown = cv2.imdecode(np.frombuffer(image.thumbnail, np.uint8), cv2.IMREAD_COLOR)
+        assert shown is not None
+        original = cv2.imread(str(images / image.label / image.file))
+        assert shown.shape == original.shape
+        assert np.abs(cv2.blur(shown, (9, 9)).astype(int) - cv2.blur(original, (9, 9))).mean() < 6
+
+
+def test_a_tampered_record_of_taught_images_is_refused(
+    relearned: tuple[Path, TeachResult], stripes: Path, tmp_path: Path
+) -> None:
+    model = parse_model(relearned[0].read_bytes(), relearned[0], with_data=True)
+    next(entry for entry in model.metadata_props if entry.key == TAUGHT_KEY).value = '{"labels": 1}'
+    (tmp_path / "tampered.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ManifestError, match=r"tampered.onnx: the record of the taught images is invalid"):
+        teach(tmp_path / "tampered.onnx", stripes, tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
 
 
 def test_int8_is_taught_as_float_is(tiny_int8_model: Path, images: Path, tmp_path: Path) -> None:

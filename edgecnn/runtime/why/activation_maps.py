@@ -77,9 +77,11 @@ class ActivationMaps:
         grey = np.full((1, *self._session.input_shape), 127, np.uint8)
         shape = self._session.named((_FEATURES,), grey)[0].shape[1:]
         head = _classifier(model, file, found, shape, self._session.fixed_batch)
-        self._one_logit = len(head.bias) == 1 or (len(head.bias) == _TWO and not head.weight[0].any())
+        self.one_logit = len(head.bias) == 1 or (len(head.bias) == _TWO and not head.weight[0].any())
+        """Whether the network has one logit, of the second of two classes."""
+
         self._weight, self._bias = head.weight.astype(np.float32), head.bias
-        if self._one_logit:
+        if self.one_logit:
             self._weight = np.stack([-self._weight[-1], self._weight[-1]])
             self._bias = np.array([-self._bias[-1], self._bias[-1]])
 
@@ -99,7 +101,7 @@ class ActivationMaps:
         # What the averages were rounded by, in an int8 file, is spread evenly over the positions
         channels = channels + (averages.reshape(-1) - channels.mean((1, 2)))[:, None, None]
         answers = logits.reshape(-1)
-        if self._one_logit:
+        if self.one_logit:
             answers = np.array([-answers[-1], answers[-1]])
         activity = np.linalg.norm(channels, axis=0)
         activity /= max(float(activity.mean()), float(np.finfo(np.float32).tiny))

@@ -125,5 +125,5 @@ def open_explainer(classifier: Classifier) -> Explainer:
     except NoMapError as error:
         maps = str(error)
     except (InputNotFoundError, ModelError) as error:
-        maps = f"its file cannot be opened again: {error}"
+        maps = f"its file cannot be opened again: {str(error).removeprefix(f'{session.path}: ')}"
     return Explainer(classifier, maps)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -67,11 +66,4 @@ class WhyEndpoints:
         except UsageError as error:
             return refusal(404, str(error))
         except EdgeCNNError as error:
-            return refusal(422, self._without_folders(str(error)))
-
-    def _without_folders(self, text: str) -> str:
-        """Where files lie on the device is nobody's business."""
-        for model in self._service.models.values():
-            path = Path(model.current.classifier.session.path)
-            text = text.replace(str(path), path.name)
-        return text
+            return refusal(422, str(error))

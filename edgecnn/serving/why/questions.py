@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from edgecnn.errors import EdgeCNNError, ImageError, UsageError
+from edgecnn.errors import EdgeCNNError, ImageError, ModelError, UsageError
 from edgecnn.preprocess import decode
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
@@ -23,7 +23,7 @@ from edgecnn.serving.why.record import (
     similar_records,
 )
 
-__all__ = ["Questions"]
+__all__ = ["Questions", "without_folder"]
 
 _NO_DECISION = "there is no decision on this frame that could be explained"
 
@@ -100,7 +100,10 @@ class Questions:
 
     def _explained(self, served: ServedModel, view: str, frame: Frame) -> WhyRecord:
         current, previous = served.current, served.previous  # once: a swap may come between two uses
-        explainer, found = self._explainers.explain(current, frame)
+        try:
+            explainer, found = self._explainers.explain(current, frame)
+        except ModelError as error:
+            raise ModelError(without_folder(error, current)) from error
         now = explained_record(explainer, found, frame)
         return WhyRecord(
             **vars(now),
@@ -119,7 +122,14 @@ class Questions:
         except ImageError:
             raise
         except EdgeCNNError as error:
-            return answer_record(previous.failed(frame, str(error)), str(error), None, None)
+            reason = without_folder(error, previous)
+            return answer_record(previous.failed(frame, reason), reason, None, None)
+
+
+def without_folder(error: EdgeCNNError, loaded: LoadedModel) -> str:
+    """The message with the name of a model's file alone: where files lie on the device is nobody's business."""
+    path = loaded.classifier.session.path
+    return str(error).replace(str(path), path.name)
 
 
 def _undecided(prediction: Prediction, served: ServedModel, view: str, frame: Frame) -> WhyRecord:

@@ -1,0 +1,199 @@
+"""The service explains an answer when somebody asks, and has nothing open for it otherwise."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from grounds import write_grounds
+from serving.running import MODELS, TINY, ask, running, until
+
+from edgecnn.manifest import TAUGHT_KEY
+from edgecnn.runtime.classifier import Classifier
+from edgecnn.runtime.onnx_file.proto import parse_model
+from edgecnn.runtime.sources.frame import Frame
+from edgecnn.serving.engine.served_model import LoadedModel
+from edgecnn.serving.running import RunningService
+from edgecnn.serving.why.explainers import Explainers
+from edgecnn.serving.why.part import WhyPart
+from edgecnn.teaching.options import TeachOptions
+from edgecnn.teaching.teach import teach
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_grounds(tmp_path_factory.mktemp("images"), 12)
+
+
+@pytest.fixture(scope="module")
+def taught(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("taught") / "taught.onnx"
+    assert teach(TINY, images, out, TeachOptions(replace=True, thumbnails=True)).decision == "taught"
+    return out
+
+
+@pytest.fixture(scope="module")
+def service(taught: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("why")
+    source = {
+        "name": "door",
+        "address": f"loop:{images / 'light'}@20",
+        "regions": [{"name": "left", "roi": "0,0,.5,1"}],
+    }
+    values: dict[str, Any] = {
+        "models": [{"name": "main", "file": taught}],
+        "sources": [source, {"name": "whole", "address": f"loop:{images / 'light'}@20"}],
+        "collect": {"dir": folder / "frames", "uncertain_below": 1.0, "min_interval_s": 0},
+    }
+    with running(folder, **values) as started:
+        until(lambda: started.service.ready)
+        yield started
+
+
+def pixels(url: str) -> np.ndarray:
+    """The image of a data URL."""
+    head, _, data = url.partition(",")
+    assert head in ("data:image/png;base64", "data:image/jpeg;base64")
+    found = cv2.imdecode(np.frombuffer(base64.b64decode(data, validate=True), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert found is not None
+    return found
+
+
+def why_part(service: RunningService) -> WhyPart:
+    return next(part for part in service._parts if isinstance(part, WhyPart))
+
+
+def test_the_newest_frame_is_explained(service: RunningService) -> None:
+    found = ask(f"{service.url}/api/sources/whole/why").json
+    assert found["model_sha256"] == service.service.first_model.current.sha256
+    assert (found["model"], found["view"], found["before"]) == ("main", "whole", None)
+    assert found["map_label"] == found["top"][0]["label"] == "light"
+    image, layer = pixels(found["image"]), pixels(found["map"])
+    assert image.shape == (48, 48, 3)
+    assert layer.shape == (160, 160, 4)
+    assert len(found["nearest"]) == 5
+    assert {similar["label"] for similar in found["nearest"]} >= {"light"}
+    for similar in found["nearest"]:
+        assert pixels(similar["thumbnail"]).shape == (48, 48, 3)
+        assert -1 <= similar["similarity"] <= 1
+
+
+def test_a_region_is_explained_by_itself(service: RunningService) -> None:
+    found = ask(f"{service.url}/api/sources/door/why?view=door.left&model=main").json
+    assert found["view"] == "door.left"
+    assert pixels(found["image"]).shape == (48, 24, 3)
+    assert pixels(found["map"]).shape == (160, 80, 4)
+
+
+def test_a_collected_frame_is_explained_beside_the_previous_model(service: RunningService, tmp_path: Path) -> None:
+    frames = until(lambda: ask(f"{service.url}/api/collect?source=whole").json["frames"])
+    served = service.service.first_model
+    old = Path(shutil.copy(TINY, tmp_path / "old.onnx"))
+    served.keep_previous(LoadedModel.of(Classifier(old, ep="cpu"), old))
+    try:
+        found = ask(f"{service.url}/api/collect/{frames[0]['id']}/why").json
+        assert found["captured_at"] == frames[0]["captured_at"]
+        assert found["label"] == frames[0]["label"]
+        before = found["before"]
+        assert before["map_label"] == before["top"][0]["label"] in ("circle", "square")
+        assert pixels(before["map"]).shape == (160, 160, 4)
+        old.unlink()  # a model whose file is gone still answers, and says why there is no map
+        why_part(service).explainers.close()
+        gone = ask(f"{service.url}/api/collect/{frames[0]['id']}/why").json["before"]
+        assert (gone["label"], gone["map"]) == (before["label"], None)
+        assert "its file cannot be opened again" in gone["map_reason"]
+        assert str(tmp_path) not in gone["map_reason"]
+    finally:
+        served.keep_previous(None)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "reason"),
+    [
+        ("/api/sources/nobody/why", 404, "no such source"),
+        ("/api/sources/door/why?view=nobody", 404, "no such view; there are door.left"),
+        ("/api/sources/door/why?model=nobody", 404, "no such model sees this source; there are main"),
+        ("/api/collect/nothing/why", 404, "no such frame"),
+        ("/api/collect/..%2f..%2fetc/why", 404, "no such"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(service: RunningService, path: str, status: int, reason: str) -> None:
+    found = ask(service.url + path)
+    assert found.status == status
+    assert reason in found.json["error"]
+
+
+def test_others_need_the_token(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.serving.http.access.is_loopback", lambda host: False)
+    for path in ("/api/sources/door/why", "/api/collect/x/why"):
+        assert ask(service.url + path, headers={"Host": "127.0.0.1"}).status in (401, 403)
+
+
+def test_a_frame_without_a_decision_is_not_explained(tmp_path: Path) -> None:
+    black = tmp_path / "black"
+    black.mkdir()
+    cv2.imwrite(str(black / "1.png"), np.zeros((48, 48, 3), np.uint8))
+    with running(tmp_path, sources=[{"name": "door", "address": f"loop:{black}@20"}]) as service:
+        until(lambda: service.service.ready)
+        found = until(lambda: ask(f"{service.url}/api/sources/door/why").json.get("status") and ask(
+            f"{service.url}/api/sources/door/why"
+        ).json)  # fmt: skip
+        assert (found["status"], found["label"], found["map"], found["top"]) == ("no_decision", None, None, [])
+        assert "black" in found["reason"]
+        assert why_part(service).explainers.count == 0
+
+
+def test_a_tampered_record_gives_one_line_and_no_answer(taught: Path, tmp_path: Path) -> None:
+    model = parse_model(taught.read_bytes(), taught, with_data=True)
+    next(entry for entry in model.metadata_props if entry.key == TAUGHT_KEY).value = "[" * 5000
+    (tmp_path / "tampered.onnx").write_bytes(model.SerializeToString())
+    fake = {"name": "door", "address": "fake:64x64@20"}
+    with running(tmp_path, models=[{"file": tmp_path / "tampered.onnx"}], sources=[fake]) as service:
+        until(lambda: service.service.ready)
+        found = until(lambda: (answer := ask(f"{service.url}/api/sources/door/why")).status != 404 and answer)
+        assert found.status == 422
+        assert set(found.json) == {"error"}
+        assert found.json["error"].startswith("tampered.onnx: the record of the taught images is invalid")
+        assert ask(f"{service.url}/api/state").json["states"]  # it serves on
+
+
+def test_nothing_is_open_until_somebody_asks_and_after_a_while() -> None:
+    explainers = Explainers(idle_s=0.05)
+    loaded = [LoadedModel.of(Classifier(path, ep="cpu"), path) for path in (TINY, MODELS / "tiny.int8.onnx")]
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8), "frame")
+    assert explainers.count == 0
+    for one in loaded:
+        assert explainers.explain(one, frame)[1].map_reason is None
+    assert explainers.count <= 2
+    until(lambda: explainers.count == 0, 10)
+    explainers.explain(loaded[0], frame)
+    assert explainers.count == 1
+    explainers.close()
+    assert explainers.count == 0
+
+
+def test_questions_do_not_hold_the_decisions_up(service: RunningService) -> None:
+    """The frames go on while many ask at once, and all are answered."""
+    runner = service.service.sources["whole"]
+    before, begun_s = runner.status().frames, time.monotonic()
+    answers: list[int] = []
+    askers = [
+        threading.Thread(target=lambda: answers.append(ask(f"{service.url}/api/sources/whole/why").status))
+        for _ in range(6)
+    ]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    until(lambda: runner.status().frames >= before + 5, 20)
+    assert answers == [200] * 6
+    assert 1 <= why_part(service).explainers.count <= 2
+    assert time.monotonic() - begun_s < 20
