@@ -60,7 +60,8 @@ def explain(options: ExplainOptions) -> None:
     """
     from edgecnn.runtime.session.model_file import is_checkpoint
 
-    if options.model.exists() and not is_checkpoint(options.model):
+    # What is not there is told without torch, whatever it was meant to be
+    if not is_checkpoint(options.model) and (options.model.exists() or options.model.suffix != ".pt"):
         _explain_model(options)
         return
     require_extra("explaining a network")
