@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import ModelError
 from edgecnn.features.linear_head import LinearHead
 from edgecnn.preprocess import Image
-from edgecnn.runtime.onnx_file.graph_parts import add_float_output, part_of, tensor_info
+from edgecnn.runtime.onnx_file.graph_parts import add_float_output, needed_nodes, part_of, tensor_info
 from edgecnn.runtime.onnx_file.linear_part import read_linear_part
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import ModelFile
@@ -29,9 +29,17 @@ from edgecnn.runtime.why.feature_map import FeatureMap, NoMapError, find_feature
 
 __all__ = ["ActivationMaps", "ClassMap", "NoMapError"]
 
-_FEATURES = "why_features"
-_OUTPUTS = ("why_map", _FEATURES, "why_logits")
+_OUTPUTS = ("why_map", "why_features", "why_logits")
 _TWO = 2  # classes
+_MOST_CHANNELS, _MOST_WEIGHTS, _MOST_NODES = 16_384, 30_000_000, 32  # EfficientNet-Lite0 has 1,280 x 1,000 weights
+_LINEAR = frozenset(
+    (
+        *("Gemm", "MatMul", "Conv", "Add", "Sub", "Mul", "Div", "BatchNormalization", "Constant", "Pad", "Concat"),
+        *("Identity", "Dropout", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"),
+        *("QuantizeLinear", "DequantizeLinear"),
+    )
+)
+_HIDDEN = "its classifier is not linear: there is a hidden layer between the averages and the logits"
 _LARGEST_DIFFERENCE = 1e-3  # between the sum of a map and its logit, as a share of the largest logit
 
 
@@ -75,7 +83,8 @@ class ActivationMaps:
         self._channels_last = found.channels_last
         self._session = _with_outputs(model, file, found)
         grey = np.full((1, *self._session.input_shape), 127, np.uint8)
-        shape = self._session.named((_FEATURES,), grey)[0].shape[1:]
+        places, shape, answers = (values.shape[1:] for values in self._session.named(_OUTPUTS, grey))
+        _check_shapes(places, shape, answers, self._session.classes, channels_last=self._channels_last)
         head = _classifier(model, file, found, shape, self._session.fixed_batch)
         self.one_logit = len(head.bias) == 1 or (len(head.bias) == _TWO and not head.weight[0].any())
         """Whether the network has one logit, of the second of two classes."""
@@ -132,17 +141,35 @@ def _with_outputs(model: Any, file: ModelFile, found: FeatureMap) -> ModelSessio
     return open_session(ModelFile(file.path, content, file.sha256), "cpu", trusted=True, options=options)
 
 
+def _check_shapes(
+    places: tuple[int, ...], averages: tuple[int, ...], logits: tuple[int, ...], classes: int, *, channels_last: bool
+) -> None:
+    """Compares what the outputs give per image. Raises :class:`NoMapError`."""
+    if len(places) != 3:  # channels, height and width
+        raise NoMapError(f"its feature map has {len(places)} axes, expected channels, height and width")
+    channels = places[-1] if channels_last else places[0]
+    if averages != (channels, *[1] * (len(averages) - 1)):
+        raise NoMapError("its classifier does not take one average per channel")
+    if int(np.prod(logits)) not in {classes, 1 if classes == _TWO else classes}:
+        raise NoMapError(f"it has {int(np.prod(logits))} logits for {classes} classes")
+    if channels > _MOST_CHANNELS or channels * classes > _MOST_WEIGHTS:
+        raise NoMapError(f"its classifier has {channels} x {classes} weights, too many to be read")
+
+
 def _classifier(
     model: Any, file: ModelFile, found: FeatureMap, shape: tuple[int, ...], batch: int | None
 ) -> LinearHead:
     """Reads the classifier, which takes averages ``[N, *shape]``. Raises :class:`NoMapError` where it is not linear."""
-    if any(side != 1 for side in shape[1:]):
-        raise NoMapError("its classifier does not take one average per channel")
+    nodes = needed_nodes(model.graph.node, found.logits, {found.features})
+    # It runs once for every channel, so a hostile file could make it take hours
+    others = [node.op_type for node in nodes if node.op_type not in _LINEAR]
+    if others or len(nodes) > _MOST_NODES:
+        raise NoMapError(_HIDDEN if others else f"its classifier has {len(nodes)} nodes, more than {_MOST_NODES}")
     start = tensor_info(model, found.features, (batch, *shape))
     try:
         head = read_linear_part(part_of(model, start, found.logits), shape[0], batch)
     except Exception as error:  # onnxruntime's own classes derive from Exception alone
         raise ModelError(f"{file.path}: its classifier cannot be run alone: {ort_reason(error)}") from error
     if head is None:
-        raise NoMapError("its classifier is not linear: there is a hidden layer between the averages and the logits")
+        raise NoMapError(_HIDDEN)
     return head

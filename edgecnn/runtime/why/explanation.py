@@ -52,8 +52,8 @@ class Explainer:
         session = classifier.session
         if session.form != "image":
             raise ModelError(
-                f"{session.path}: is a recurrent model, whose answer depends on the frames before; explain a model of "
-                "single images"
+                f"{session.path}: is a recurrent model, whose answer depends on the frames before; explain the "
+                "checkpoint that it was exported from (best.pt)"
             )
         self._classifier = classifier
         self._taught = read_taught_images(session.description, session.output_widths.get("embedding"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,46 @@ def test_a_graph_without_an_average_or_with_a_bent_classifier_says_why_not() -> 
         ActivationMaps(without_pool("tiny.onnx", "Softmax", "Sigmoid_"))
     with pytest.raises(NoMapError, match="its classifier is not linear"):
         ActivationMaps(bent("tiny.onnx"))
+
+
+def test_a_hostile_classifier_is_not_run() -> None:
+    """What runs once for each channel is short and of known operators; shapes are compared before they are used."""
+    path = MODELS / "tiny.onnx"
+    for change, reason in (
+        (long_tail, "has 42 nodes"),
+        (flat_map, "feature map has 2 axes"),
+    ):
+        model = parse_model(path.read_bytes(), path, with_data=True)
+        change(model)
+        with pytest.raises(NoMapError, match=reason):
+            ActivationMaps(ModelFile(path, model.SerializeToString(), "0" * 64))
+
+
+def long_tail(model: Any) -> None:
+    """Forty more nodes before the softmax."""
+    softmax = model.graph.node[-1]
+    before, last = softmax.input[0], softmax.SerializeToString()
+    del model.graph.node[-1]
+    for i in range(40):
+        model.graph.node.add(op_type="Identity", name=f"i{i}", input=[before], output=[f"more{i}"])
+        before = f"more{i}"
+    model.graph.node.add().ParseFromString(last)
+    model.graph.node[-1].input[0] = before
+
+
+def flat_map(model: Any) -> None:
+    """The positions of the feature map in one row."""
+    at = next(i for i, node in enumerate(model.graph.node) if node.op_type == "GlobalAveragePool")
+    nodes = [node.SerializeToString() for node in model.graph.node]
+    model.graph.initializer.add(name="row", dims=[3], data_type=7, raw_data=np.array([0, 32, 64], "<i8").tobytes())
+    del model.graph.node[:]
+    for i, content in enumerate(nodes):
+        if i == at:
+            model.graph.node.add(op_type="Reshape", name="flat", input=["relu_1", "row"], output=["flat"])
+        model.graph.node.add().ParseFromString(content)
+        if i == at:
+            model.graph.node[-1].input[0] = "flat"
+    del model.graph.value_info[:]
 
 
 def bent(name: str) -> ModelFile:
