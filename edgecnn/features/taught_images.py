@@ -32,6 +32,7 @@ _MAX_TEXT = 2_000_000  # characters: a record is 330 KB, with thumbnails 700 KB
 _MAX_FEATURES = 65_536
 _MAX_NAME = 80  # characters of a file name
 _DIGEST_BYTES = 8
+_LARGEST = 4.0
 _TINY = 1e-12
 _INT8, _HALF, _FLOAT, _INDEX = np.dtype("i1"), np.dtype("<f2"), np.dtype("<f4"), np.dtype("<u2")
 
@@ -205,11 +206,12 @@ def _read(found: Any) -> TaughtImages:
     sizes_fit = len(label_of) == len(rest) == count and len(digests) == count * _DIGEST_BYTES
     if not (sizes_fit and 0 < width <= _MAX_FEATURES and 0 < directions == len(place_scales) <= _DIRECTIONS):
         raise ValueError("its numbers do not fit together")
+    _check_range(mean, rest, basis_scales, place_scales)
     basis = _unpacked(found["basis"], _INT8).reshape(width, directions) * basis_scales
     places = _unpacked(found["places"], _INT8).reshape(count, directions) * place_scales
-    # Features have length 1, so nothing in it is large
-    if not all(bool((np.abs(values) <= 4).all()) for values in (mean, rest, basis, places)) or rest.min() < 0:
-        raise ValueError("a number is out of range")
+    _check_range(basis, places)
+    if rest.min() < 0:
+        raise ValueError("a length is negative")
     thumbnails = {int(number): _jpeg(text) for number, text in found["thumbnails"].items()}
     if sum(map(len, thumbnails.values())) > MAX_THUMBNAIL_BYTES:
         raise ValueError("the thumbnails are too large")
@@ -223,6 +225,12 @@ def _read(found: Any) -> TaughtImages:
         for i in range(count)
     )
     return TaughtImages(images, mean, basis, places, rest)
+
+
+def _check_range(*parts: NDArray[np.float32]) -> None:
+    """Features have length 1, so nothing is large; NaN is refused too. Raises :class:`ValueError`."""
+    if not all(bool((np.abs(values) <= _LARGEST).all()) for values in parts):
+        raise ValueError("a number is out of range")
 
 
 def _jpeg(text: str) -> bytes:
