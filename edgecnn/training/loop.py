@@ -154,6 +154,11 @@ def _train(
         task.fit_classifier(network, setup, reporter)
         loop.keep_if_best(loop.validate())
         loop.save_last()
+    elif options.prune is not None:
+        begun = loop.validate()
+        loop.keep_if_best(begun)
+        loop.save_last()
+        reporter.say(f"before fine-tuning: val {begun.top1:.1%}")
     if options.find_lr and not resumed:
         lr = task.suggest_lr(network, setup, reporter)
         options = replace(options, lr=lr, find_lr=False)  # so that a resumed run goes on with it

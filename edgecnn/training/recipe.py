@@ -92,10 +92,11 @@ RECIPES = {
         replace(
             _ADAMW,
             name="pruned",
-            epochs=8,
-            lr=1e-3,
+            epochs=6,
+            lr=3e-4,
             dropout=0.0,
-            average=0.07,
+            average=0.1,
+            freeze_batch_norm=True,
             mixed_precision=True,
         ),
         replace(

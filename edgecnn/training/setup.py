@@ -107,8 +107,9 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
     _require(recipe.lr > 0, f"--lr {recipe.lr:g}: expected above 0")
     _require(0 < recipe.layer_decay <= 1, f"--layer-decay {recipe.layer_decay:g}: expected above 0, at most 1")
     _require(
-        recipe.epochs >= (0 if recipe.head_first else 1),
-        f"--epochs {recipe.epochs}: expected at least 1 (0: the classifier alone, with pretrained weights)",
+        recipe.epochs >= (0 if recipe.head_first or options.prune is not None else 1),
+        f"--epochs {recipe.epochs}: expected at least 1 (0: the classifier alone, with pretrained weights, or pruning "
+        "alone)",
     )
     _require(
         options.time_budget_min is None or options.time_budget_min > 0,

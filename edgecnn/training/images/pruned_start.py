@@ -23,7 +23,7 @@ from edgecnn.training.tensors import normalize
 
 __all__ = ["pruned_start"]
 
-_IMAGES = 512  # that channels are judged by
+_IMAGES = 256  # that channels are judged by
 
 
 def pruned_start(

@@ -6,8 +6,7 @@ import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgecnn.errors import UsageError
 from edgecnn.image_size import ImageSize
@@ -18,11 +17,12 @@ from edgecnn.training.pruning.choice import choose
 from edgecnn.training.pruning.importance import importance
 from edgecnn.training.pruning.layer_cost import layer_costs, macs
 from edgecnn.training.pruning.narrow import drop_block, droppable_blocks, keep_channels
+from edgecnn.training.pruning.statistics import adopt_statistics, estimate_statistics
 from edgecnn.training.pruning.widths import Widths
 
 __all__ = ["Pruned", "pruned"]
 
-_ROUNDS = 3  # the importance of what stays changes with what goes
+_ROUNDS = 2  # the importance of what stays changes with what goes
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,7 @@ def pruned(
     if not 0 < share < 1:
         raise UsageError(f"--prune {share:g}: expected a share of the multiply-accumulates above 0, below 1")
     found = copy.deepcopy(network)
+    adopt_statistics(found, batches())
     full = sum(macs(layer, layer.inputs, layer.outputs) for layer in layer_costs(found, channel_groups(found), imgsz))
     dropped: list[str] = []
     left = 1.0
@@ -74,23 +75,6 @@ def pruned(
     if left > share:
         raise UsageError(f"--prune {share:g}: this network cannot become smaller than {left:.2f}; give a larger share")
     return Pruned(found, Widths(_changed(network, found), tuple(dropped)), left)
-
-
-def estimate_statistics(network: ImageClassifier, batches: Iterable[Tensor]) -> None:
-    """Computes the statistics of batch-norm anew: means over these images."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    before = network.training
-    network.train()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
-    with torch.no_grad():
-        for batch in batches:
-            network(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    network.train(before)
 
 
 def _changed(full: ImageClassifier, found: ImageClassifier) -> dict[str, int]:
