@@ -44,7 +44,7 @@ def choose(
     """
     state = _Remaining(groups, layers, found)
     while state.macs() > share * full_macs:
-        best = min(state.candidates(), key=lambda candidate: candidate.loss / candidate.saved, default=None)
+        best = min(state.candidates(), key=lambda c: (c.loss / c.saved, -c.saved), default=None)
         if best is None:
             break
         state.remove(best)

@@ -57,24 +57,33 @@ def layer_costs(network: ImageClassifier, groups: Sequence[ChannelGroup], imgsz:
     """Each convolution and linear layer of a network, in the order of its modules."""
     makes = {name: group.name for group in groups for name in (*group.makers, *group.keepers)}
     reads = {name: group.name for group in groups for name in group.readers}
+    counts = {group.name: group.count for group in groups}
     positions = _positions(network, imgsz)
     return [
-        _cost(name, layer, positions[name], reads.get(name), makes.get(name))
+        _cost(name, layer, positions[name], reads.get(name), makes.get(name), counts)
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Conv2d | nn.Linear)
     ]
 
 
-def _cost(name: str, layer: nn.Conv2d | nn.Linear, positions: int, reads: str | None, makes: str | None) -> LayerCost:
+def _cost(
+    name: str,
+    layer: nn.Conv2d | nn.Linear,
+    positions: int,
+    reads: str | None,
+    makes: str | None,
+    counts: Mapping[str, int],
+) -> LayerCost:
     outputs, width, *kernel = layer.weight.shape
     depthwise = isinstance(layer, nn.Conv2d) and layer.groups > 1
+    inputs = outputs if depthwise else width if reads is None else counts[reads]
     return LayerCost(
         name=name,
         reads=makes if depthwise else reads,
         makes=makes,
-        inputs=outputs if depthwise else width,
+        inputs=inputs,
         outputs=outputs,
-        cells=kernel[0] * kernel[1] if kernel else 1,
+        cells=kernel[0] * kernel[1] if kernel else width // inputs,
         positions=positions,
         depthwise=depthwise,
     )
