@@ -93,7 +93,7 @@ RECIPES = {
             _ADAMW,
             name="pruned",
             epochs=6,
-            lr=3e-4,
+            lr=1e-4,
             dropout=0.0,
             average=0.1,
             freeze_batch_norm=True,

@@ -15,7 +15,7 @@ from edgecnn.training.pruning.channel_groups import ChannelGroup
 __all__ = ["LayerCost", "layer_costs", "macs", "nanoseconds"]
 
 # Estimated time of an int8 convolution in nanoseconds: onnxruntime 1.32, one thread, AVX512-VNNI (Xeon, model 207).
-# Fitted to 60 shapes each, from 4 to 112 pixels; the median error is 5 %. `benchmarks/bench_pruning.py` fits them.
+# Fitted to 60 shapes each, from 4 to 112 pixels; the median error is 5 %.
 _CALL_NS = 3000.0
 _POSITION_NS, _OUTPUT_NS, _INPUT_NS, _MAC_NS = 1.9, 0.097, 0.017, 0.0029
 _TAP_NS, _DEPTHWISE_OUTPUT_NS, _DEPTHWISE_MAC_NS = 0.88, 0.12, 0.0275

@@ -1,7 +1,7 @@
 """Batch-norm statistics of a pruned network: each channel keeps the mean and deviation that it had before.
 
 A network that was fine-tuned with frozen statistics does not have those of its own images: on cats and dogs, computing
-them anew took an unpruned EfficientNet-Lite0 from 100 % to 71 %. So the affine weights are first rewritten for the
+them anew took an unpruned EfficientNet-Lite0 from 98.9 % to 65 %. So the affine weights are first rewritten for the
 images' own statistics, which changes no answer. After channels are gone, the statistics can be computed anew.
 """
 
@@ -26,8 +26,8 @@ class _Sums:
 
     def add(self, x: Tensor) -> None:
         """``[N, C, H, W]``."""
-        self.values += x.double().sum((0, 2, 3))
-        self.squares += x.double().square().sum((0, 2, 3))
+        self.values = self.values + x.double().sum((0, 2, 3))
+        self.squares = self.squares + x.double().square().sum((0, 2, 3))
         self.count += x.numel() // x.shape[1]
 
     def mean_and_variance(self) -> tuple[Tensor, Tensor]:
