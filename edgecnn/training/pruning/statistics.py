@@ -8,7 +8,7 @@ images' own statistics, which changes no answer. After channels are gone, the st
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,8 @@ __all__ = ["adopt_statistics", "estimate_statistics"]
 class _Sums:
     """Over the values of each channel, ``[C]``."""
 
-    values: Tensor | float = 0.0
-    squares: Tensor | float = 0.0
+    values: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    squares: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     count: int = 0
 
     def add(self, x: Tensor) -> None:
@@ -31,7 +31,7 @@ class _Sums:
         self.count += x.numel() // x.shape[1]
 
     def mean_and_variance(self) -> tuple[Tensor, Tensor]:
-        mean, squares = torch.as_tensor(self.values / self.count), torch.as_tensor(self.squares / self.count)
+        mean, squares = self.values / self.count, self.squares / self.count
         return mean.float(), (squares - mean.square()).clamp(min=0).float()
 
 

@@ -130,7 +130,7 @@ def test_a_folder_and_a_missing_file_are_refused_by_name(tmp_path: Path) -> None
         load_checkpoint(tmp_path / "none.pt")
 
 
-@pytest.mark.parametrize("version", [FORMAT + 1, 0, "1"])
+@pytest.mark.parametrize("version", [FORMAT + 2, 0, "1"])
 def test_another_format_version_is_refused_with_both_versions(version: object, best: Path) -> None:
     with pytest.raises(CheckpointError, match=rf"best\.pt: checkpoint format {version}, this program reads {FORMAT}"):
         load_checkpoint(_spoil(best, edgecnn_checkpoint=version))
