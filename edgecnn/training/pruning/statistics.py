@@ -50,7 +50,7 @@ def adopt_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
         assert norm.running_var is not None
         with torch.no_grad():
             factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-            norm.bias += factor * (mean - norm.running_mean)
+            norm.bias.add_(factor * (mean - norm.running_mean))
             norm.weight.copy_(factor * torch.sqrt(variance + norm.eps))
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(variance)
