@@ -22,7 +22,7 @@ from random import Random
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image  # noqa: TID251  # writes what OpenCV cannot
 
 __all__ = ["HARMS", "LARGE_HARMS", "Place"]
 
@@ -67,9 +67,7 @@ class Place:
 
     def move_data(self, name: str | bytes) -> None:
         """Gives the folder another name."""
-        target = os.fsencode(self.root) + b"/" + (name if isinstance(name, bytes) else name.encode())
-        os.rename(self.data, target)
-        self.data = Path(os.fsdecode(target))
+        self.data = self.data.rename(self.root / os.fsdecode(name))
 
 
 Harm = Callable[[Place], object]
@@ -204,10 +202,9 @@ def class_of_a_strange_name(place: Place) -> None:
         "{}", "$(id)", "train", "Test", "val", "data", "cat;dog", "a,b", "e\u0301", "é", "\u202egnp", b"\xff\xfe", "\x7f", "runs", "weights",
     ]  # fmt: skip
     chosen = place.random.choice(names)
-    name = chosen if isinstance(chosen, bytes) else os.fsencode(chosen)
-    target = os.fsencode(place.data) + b"/" + name
+    folder = place.a_class()
     with contextlib.suppress(OSError):
-        os.rename(place.a_class(), target)
+        folder.rename(folder.with_name(os.fsdecode(chosen)))
 
 
 @_harm

@@ -25,7 +25,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,7 +190,7 @@ def _be_edgecnn(place: Place, streams: Sequence[int]) -> None:
             status = 0
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1 if end.code else 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001  # the parent reads it as a fault
         traceback.print_exc()
     finally:
         with contextlib.suppress(OSError):
@@ -205,33 +205,43 @@ def _error_lines(err: str) -> list[str]:
 
 def _faults_of_words(status: int, out: str, err: str) -> list[str]:
     found = []
-    if status not in (0, 2, 3):
+    if status not in {0, 2, 3}:
         found.append(f"status {status}: {err[-600:]}")
     if "Traceback" in err + out or "internal error" in err:
         found.append(f"internal: {err[-600:]}")
-    lines, usage = _error_lines(err), "Usage:" in err
+    lines = _error_lines(err)
     if status == 2:
-        if len(lines) + usage != 1:
+        if len(lines) + ("Usage:" in err) != 1:
             found.append(f"{len(lines)} error lines: {err[-600:]}")
         if out:
             found.append("something on standard output beside the error")
-        if lines and ("; " not in lines[0] and "expected" not in lines[0]):
-            found.append(f"no remedy: {lines[0]}")
-        if lines and len(lines[0]) > LONGEST_LINE and "a" * 200 not in lines[0] and "a/a/a/a" not in lines[0]:
-            found.append(f"a line of {len(lines[0])} characters")
-        if lines and not lines[0].isprintable() and not any("\udc80" <= c <= "\udcff" for c in lines[0]):
-            found.append(f"not printable: {lines[0]!r}")
+        found += [fault for line in lines for fault in _faults_of_line(line)]
     elif lines:
         found.append(f"an error with status {status}: {lines[0]}")
-    if status in (0, 3):
-        try:
-            result = json.loads(out)
-        except ValueError:
-            return [*found, f"no JSON: {out[:200]!r}"]
-        if result["decision"] != ("taught" if status == 0 else "unchanged") or not result["reason"]:
-            found.append(f"decision {result['decision']} with status {status}")
-        if not 0 <= result["cv_top1"] <= 1 or not all(0 <= f["top1"] <= 1 for f in result["forecast"]):
-            found.append("figures out of range")
+    return found + (_faults_of_result(status, out) if status in {0, 3} else [])
+
+
+def _faults_of_line(line: str) -> list[str]:
+    found = []
+    if "; " not in line and "expected" not in line:
+        found.append(f"no remedy: {line}")
+    if len(line) > LONGEST_LINE and "a" * 200 not in line and "a/a/a/a" not in line:
+        found.append(f"a line of {len(line)} characters")
+    if not line.isprintable():
+        found.append(f"not printable: {line!r}")
+    return found
+
+
+def _faults_of_result(status: int, out: str) -> list[str]:
+    try:
+        result = json.loads(out)
+    except ValueError:
+        return [f"no JSON: {out[:200]!r}"]
+    found = []
+    if result["decision"] != ("taught" if status == 0 else "unchanged") or not result["reason"]:
+        found.append(f"decision {result['decision']} with status {status}")
+    if not 0 <= result["cv_top1"] <= 1 or not all(0 <= f["top1"] <= 1 for f in result["forecast"]):
+        found.append("figures out of range")
     return found
 
 
@@ -262,25 +272,26 @@ def _faults_of_files(place: Place, before: dict[str, str], status: int, out: str
 
 def _contents(root: Path) -> dict[str, str]:
     """What lies in a folder: kind and content of each."""
-    found = {}
+    return {str(path.relative_to(root)): _content(path) for path in _below(root)}
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """Everything below a folder; links are not followed."""
     for folder, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            path = os.path.join(folder, name)
-            mode = os.lstat(path).st_mode
-            kind = "folder" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "special"
-            if stat.S_ISREG(mode):
-                with open(path, "rb") as file:
-                    kind = ("image " if name.endswith(".png") else "") + hashlib.sha256(file.read()).hexdigest()
-            found[os.path.relpath(path, root)] = kind
-    return found
+        yield from (Path(folder) / name for name in (*folders, *files))
+
+
+def _content(path: Path) -> str:
+    mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        return "folder" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "special"
+    return ("image " if path.suffix == ".png" else "") + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _remove(root: Path) -> None:
-    for folder, folders, _ in os.walk(root):
-        for name in folders:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)
+    for path in _below(root):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
     shutil.rmtree(root, ignore_errors=True)
 
 
@@ -300,7 +311,7 @@ def run(chosen: Sequence[Case], workers: int, report: Callable[[Outcome], object
             for case, job in zip(chosen, jobs, strict=True):
                 try:
                     outcome = job.get(2 * TIMEOUT_S)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # one of the check, not of the program
                     outcome = Outcome(case, -1, "", (f"the check itself failed: {error!r}",), 0, 0)
                 outcomes.append(outcome)
                 report(outcome)
