@@ -104,7 +104,8 @@ def read_labelled_images(
         progress(len(stats) + len(skipped), len(files))
     if not stats:
         raise DataError(f"{root}: none of {len(files)} images can be read; first error: {skipped[0].reason}")
-    finite = (np.abs(np.concatenate(features)) < _TOO_LARGE).all(1) & np.isfinite(np.concatenate(probabilities)).all(1)
+    outputs_of_all = np.concatenate([np.concatenate(features), np.concatenate(probabilities)], axis=1)
+    finite = np.abs(outputs_of_all).max(1) < _TOO_LARGE  # NaN is not
     skipped += [Skipped(str(stats[i].file.path), f"{_NOT_FINITE} of it") for i in np.nonzero(~finite)[0]]
     kept = [i for i in _without_copies(stats) if finite[i]]
     if not kept:

@@ -111,7 +111,7 @@ def _embedding_width(session: ModelSession) -> int:
             f"{session.path}: has no output 'embedding' with one row of float32 features per image, which teaching "
             "needs; give a file that `edgecnn export` wrote of a network with a linear classifier"
         )
-    return found.shape[1]
+    return int(found.shape[1])
 
 
 def _known_head(file: ModelFile, images: LabelledImages) -> LinearHead:

@@ -29,10 +29,12 @@ __all__ = ["HARMS", "LARGE_HARMS", "Place"]
 
 @dataclass
 class Place:
-    """A run of ``edgecnn teach``: data with the classes `dark`, `light` and perhaps `stripes` in the folder ``root``."""
+    """A run of ``edgecnn teach`` in a folder of its own. Harms change nothing outside of it: no harm follows a link, and
+    ``data`` is always the folder that was made, whatever is given to the command."""
 
     root: Path
-    data: Path
+    data: Path  # in ``root``: the classes `dark`, `light` and perhaps `stripes`
+    given: Path  # what the command gets as --data
     out: Path
     model: Path
     options: list[str]
@@ -41,18 +43,23 @@ class Place:
     random: Random = field(default_factory=Random)
 
     def classes(self) -> list[Path]:
-        return sorted(path for path in self.data.iterdir() if path.is_dir()) if self.data.is_dir() else []
+        """Those that lie in ``root``, without links."""
+        if not self.data.is_dir() or self.data.is_symlink():
+            return []
+        return sorted(path for path in self.data.iterdir() if path.is_dir() and not path.is_symlink())
 
     def a_class(self) -> Path:
-        """One that lies in ``root``: what a link leads to is not changed."""
-        own = [path for path in self.classes() if not path.is_symlink()]
+        own = self.classes()
         if not own:
             own = [self.data / "dark"]
             own[0].mkdir(parents=True, exist_ok=True)
         return self.random.choice(own)
 
     def images(self) -> list[Path]:
-        return [p for p in sorted(self.root.joinpath("data").rglob("*.png")) if p.is_file() and not p.is_symlink()]
+        below = (
+            Path(folder) / name for folder, _, names in os.walk(self.data) for name in names if name.endswith(".png")
+        )
+        return sorted(path for path in below if path.is_file() and not path.is_symlink())
 
     def an_image(self) -> Path:
         found = self.images()
@@ -67,7 +74,7 @@ class Place:
 
     def move_data(self, name: str | bytes) -> None:
         """Gives the folder another name."""
-        self.data = self.data.rename(self.root / os.fsdecode(name))
+        self.data = self.given = self.data.rename(self.root / os.fsdecode(name))
 
 
 Harm = Callable[[Place], object]
@@ -114,35 +121,35 @@ def fifo_for_folder(place: Place) -> None:
 
 @_harm
 def device_for_folder(place: Place) -> None:
-    place.data = Path(place.random.choice(["/dev/null", "/dev/zero", "/proc/self/mem"]))
+    place.given = Path(place.random.choice(["/dev/null", "/dev/zero", "/proc/self/mem"]))
 
 
 @_harm
 def loop_for_folder(place: Place) -> None:
-    place.data = place.root / "loop"
-    place.data.symlink_to("loop")
+    place.given = place.root / "loop"
+    place.given.symlink_to("loop")
 
 
 @_harm
 def broken_link_for_folder(place: Place) -> None:
-    place.data = place.root / "broken"
-    place.data.symlink_to("nowhere")
+    place.given = place.root / "broken"
+    place.given.symlink_to("nowhere")
 
 
 @_harm
 def link_for_folder(place: Place) -> None:
     (place.root / "link").symlink_to(place.data)
-    place.data = place.root / "link"
+    place.given = place.root / "link"
 
 
 @_harm
 def folder_by_dots(place: Place) -> None:
-    place.data = place.data / ".." / place.data.name / "."
+    place.given = place.data / ".." / place.data.name / "."
 
 
 @_harm
 def folder_of_no_name(place: Place) -> None:
-    place.data = Path(place.random.choice(["", " ", "\n", "-", "--", "a" * 300, "/".join("a" * 3000)]))
+    place.given = Path(place.random.choice(["", " ", "\n", "-", "--", "a" * 300, "/".join("a" * 3000)]))
 
 
 @_harm
@@ -153,19 +160,20 @@ def folder_of_a_strange_name(place: Place) -> None:
 
 @_harm
 def one_class_given_for_all(place: Place) -> None:
-    place.data = place.a_class()
+    place.given = place.a_class()
 
 
 @_harm
 def an_image_given_for_all(place: Place) -> None:
-    place.data = place.an_image()
+    place.given = place.an_image()
 
 
 @_harm
 def one_level_too_high(place: Place) -> None:
     (place.root / "above").mkdir()
     place.data.rename(place.root / "above" / "data")
-    place.data = place.root / "above"
+    place.given = place.root / "above"
+    place.data = place.given / "data"
 
 
 @_harm
@@ -209,7 +217,7 @@ def class_of_a_strange_name(place: Place) -> None:
 
 @_harm
 def same_name_by_case(place: Place) -> None:
-    shutil.copytree(place.a_class(), place.data / "Dark", dirs_exist_ok=True)
+    shutil.copytree(place.a_class(), place.data / "Dark", symlinks=True, dirs_exist_ok=True)
 
 
 @_harm
@@ -448,7 +456,7 @@ def near_copies_under_two_labels(place: Place) -> None:
     path = place.an_image()
     image = cv2.imread(str(path)) if path.is_file() else None
     for i, folder in enumerate(place.classes()):
-        if image is not None and not folder.is_symlink():
+        if image is not None:
             cv2.imwrite(str(folder / "near.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 80 + i])
 
 
@@ -531,7 +539,7 @@ def out_is_a_link_to_an_image(place: Place) -> None:
 
 @_harm
 def out_is_the_data(place: Place) -> None:
-    place.out = place.data
+    place.out = place.given
 
 
 @_harm
@@ -677,7 +685,7 @@ def too_large_images(place: Place) -> None:
 
 
 def _into_splits(place: Place, splits: list[str]) -> None:
-    for folder in [path for path in place.classes() if not path.is_symlink()]:
+    for folder in place.classes():
         for i, path in enumerate(sorted(folder.iterdir())):
             target = place.data / splits[i % len(splits)] / folder.name
             target.mkdir(parents=True, exist_ok=True)

@@ -110,15 +110,17 @@ def make_place(case: Case, folder: Path, models: Path, template: Path) -> Place:
     options = [] if model in ("known.onnx", "nan.onnx") and chance.random() < 0.7 else ["--replace"]
     if chance.random() < 0.3:
         shutil.rmtree(root / "data" / "stripes")
-    place = Place(root, root / "data", root / "out.onnx", models / model, options, random=chance)
+    place = Place(root, root / "data", root / "data", root / "out.onnx", models / model, options, random=chance)
     for harm in case.harms:
         with contextlib.suppress(OSError):  # of harms that exclude each other, the first counts
             {**HARMS, **LARGE_HARMS}[harm](place)
+        assert place.data.is_relative_to(root), "a harm must stay in its folder"
     return place
 
 
 def run_case(case: Case, folder: Path, models: Path, template: Path) -> Outcome:
     """Makes the folder, runs the command in a fork, and checks what it promises."""
+    os.chdir(folder)  # a path without a root leads nowhere else
     place = make_place(case, folder, models, template)
     try:
         before = _contents(place.root)
@@ -175,7 +177,7 @@ def _be_edgecnn(place: Place, streams: Sequence[int]) -> None:
             "teach",
             str(place.model),
             "--data",
-            str(place.data),
+            str(place.given),
             "--out",
             str(place.out),
             "--json",
@@ -249,14 +251,14 @@ def _faults_of_files(place: Place, before: dict[str, str], status: int, out: str
     from edgecnn.runtime.session.opening import open_session
 
     after = _contents(place.root)
-    target = os.path.relpath(os.path.realpath(place.out), place.root) if str(place.out) else ""
+    target = os.path.relpath(os.path.realpath(place.root / place.out), place.root)
     changing = any(call.__qualname__.startswith("changing_while_read") for call in place.before)
     new = sorted(after.keys() - before.keys())
     lost = [] if changing else sorted(name for name in before if after.get(name) != before[name])
     found = []
     if status == 0:
         new, lost = [name for name in new if name != target], [name for name in lost if name != target]
-        session = open_session(place.out if place.out.is_absolute() else place.root / place.out, "cpu", prove=True)
+        session = open_session(place.root / place.out, "cpu", prove=True)
         if list(session.manifest.labels) != json.loads(out)["labels"]:
             found.append("labels of the file are others")
         if target in before and before[target].startswith("image "):
