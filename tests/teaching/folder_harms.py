@@ -72,6 +72,12 @@ class Place:
             path.unlink()
             path.with_suffix(suffix).write_bytes(content)
 
+    def remove_data(self) -> None:
+        if self.data.is_dir():  # opening a pipe would wait for a writer
+            shutil.rmtree(self.data)
+        else:
+            self.data.unlink(missing_ok=True)
+
     def move_data(self, name: str | bytes) -> None:
         """Gives the folder another name."""
         self.data = self.given = self.data.rename(self.root / os.fsdecode(name))
@@ -98,24 +104,24 @@ def _large(harm: Harm) -> Harm:
 
 @_harm
 def no_folder(place: Place) -> None:
-    shutil.rmtree(place.data)
+    place.remove_data()
 
 
 @_harm
 def empty_folder(place: Place) -> None:
-    shutil.rmtree(place.data)
+    place.remove_data()
     place.data.mkdir()
 
 
 @_harm
 def file_for_folder(place: Place) -> None:
-    shutil.rmtree(place.data)
+    place.remove_data()
     place.data.write_text("cat, dog")
 
 
 @_harm
 def fifo_for_folder(place: Place) -> None:
-    shutil.rmtree(place.data)
+    place.remove_data()
     os.mkfifo(place.data)
 
 
