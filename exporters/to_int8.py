@@ -13,6 +13,7 @@ from onnx import ModelProto
 
 from edgecnn.atomic import atomic_path, check_apart, check_writable
 from edgecnn.data.clips.frame_rate import check_rate
+from edgecnn.data.image_folder import find_images
 from edgecnn.data.loading import Skipped
 from edgecnn.errors import GateError, UsageError
 from edgecnn.progress import Reporter, Silent
@@ -168,6 +169,8 @@ def quantize_for(
         clip = find_clip_graph(model, proto)
     prepare_graph(model, proto, session)
     chosen = _choose(Path(data), session, options)
+    for path in paths.values():
+        check_apart(Path(path), *find_images(Path(data)))
     reporter.plan(_plan(len(chosen.calibration), len(chosen.evaluated), _methods(options), len(paths)))
     images = chosen.calibration_set(session, reporter.stage("reading calibration images"))
     cnn = proto if session.manifest.temporal is None else cut_cnn(proto)

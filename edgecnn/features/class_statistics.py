@@ -24,6 +24,7 @@ MAX_CLASSES = 200
 
 _DIRECTIONS = 32  # of the spread within classes; the rest is kept per feature
 _FLOAT = np.dtype("<f2")
+_MOST_IMAGES = 2**53  # of a class: as a float it is exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ class ClassStatistics:
         """Reads the output of :meth:`to_json`. Raises :class:`ManifestError` for any other text."""
         try:
             found = json.loads(text)
-            counts = tuple(int(count) for count in found["counts"])
+            counts = tuple(found["counts"])
             means = _unpacked(found["means"]).reshape(len(counts), -1)
             rest = _unpacked(found["rest"])
             directions = _unpacked(found["directions"]).reshape(-1, len(rest))
@@ -63,7 +64,9 @@ class ClassStatistics:
             raise ManifestError(f"the statistics of the classes are invalid ({error}); export the model again") from (
                 error
             )
-        if means.shape[1] != len(rest) or not all(np.isfinite(values).all() for values in (means, rest, directions)):
+        counted = all(type(count) is int and 1 <= count <= _MOST_IMAGES for count in counts)
+        finite = all(np.isfinite(values).all() for values in (means, rest, directions))
+        if not counted or not finite or means.shape[1] != len(rest):
             raise ManifestError("the statistics of the classes are invalid; export the model again")
         return cls(counts, means, directions, rest)
 

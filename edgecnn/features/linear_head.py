@@ -69,11 +69,11 @@ class HeadFit:
         self._share = examples.counts / examples.counts.sum()
         # All features are divided by one number, not each by its own deviation: that would make much of features that
         # hardly vary
-        self._mean = np.asarray(examples.features.mean(0), np.float64)
-        self._deviation = float(examples.features.std()) or 1.0
+        self._mean: Vector = examples.features.mean(0, dtype=np.float64)
+        self._deviation = float(examples.features.std(dtype=np.float64)) or 1.0
         x = (examples.features - self._mean) / self._deviation
         # Gradients lie in the space of the examples, so where they are fewer than the features that space is enough
-        self._basis = np.linalg.svd(x, full_matrices=False)[2].T if len(x) < x.shape[1] else None  # [D, N]
+        self._basis = np.linalg.qr(x.T)[0] if len(x) < x.shape[1] else None  # [D, N], orthonormal columns
         self._inside = x if self._basis is None else x @ self._basis
         self._given = start.logits(examples.features)
         self._truth = (np.arange(len(x)), examples.truth)

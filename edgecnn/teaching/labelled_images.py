@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.data.image_folder import ImageFile, scan_folder
+from edgecnn.data.image_folder import ImageFile, ImageFolder, scan_folder
 from edgecnn.data.left_out import LeftOut
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.sessions import join_groups, session_keys
@@ -29,6 +29,8 @@ MIN_IMAGES = 5
 """Different images that each class needs: with fewer, nothing can be held out to evaluate on."""
 
 _BATCH = 16
+_TOO_LARGE = 1e15  # a feature: the sum of many squares would not be finite in float32
+_NOT_FINITE = "the model computes no finite features"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,11 @@ def read_labelled_images(
     if not folder.class_names:
         raise DataError(f"{root}: its images have no labels; put them into one folder per class, like {root / 'cat'}")
     files = [file for file in folder.images if file.split != "test"]
+    if not files:
+        raise DataError(
+            f"{root}: all of its images are in the split 'test', which is kept for evaluation; move those to be taught "
+            f"into {root / 'train'}"
+        )
     progress = reporter.stage("reading images")
     stats: list[ImageStats] = []
     skipped: list[Skipped] = []
@@ -97,10 +104,15 @@ def read_labelled_images(
         progress(len(stats) + len(skipped), len(files))
     if not stats:
         raise DataError(f"{root}: none of {len(files)} images can be read; first error: {skipped[0].reason}")
-    kept = _without_copies(stats)
+    outputs_of_all = np.concatenate([np.concatenate(features), np.concatenate(probabilities)], axis=1)
+    finite = np.abs(outputs_of_all).max(1) < _TOO_LARGE  # NaN is not
+    skipped += [Skipped(str(stats[i].file.path), f"{_NOT_FINITE} of it") for i in np.nonzero(~finite)[0]]
+    kept = [i for i in _without_copies(stats) if finite[i]]
+    if not kept:
+        raise DataError(f"{root}: {_NOT_FINITE} of any of its images; test the model with `edgecnn doctor`")
     stats = [stats[i] for i in kept]
     copies = find_copies([s.digest for s in stats], np.stack([s.thumbnail for s in stats])).groups
-    _require_enough(root, stats, copies)
+    _require_enough(folder, stats, copies, skipped)
     groups, notes = _with_sessions(root, stats, copies, session_rule)
     return LabelledImages(
         paths=tuple(s.file.path for s in stats),
@@ -164,15 +176,18 @@ def _without_copies(stats: Sequence[ImageStats]) -> list[int]:
     return sorted(first.values())
 
 
-def _require_enough(root: Path, stats: Sequence[ImageStats], copies: Sequence[int]) -> None:
-    different: dict[str, set[int]] = {}
+def _require_enough(
+    folder: ImageFolder, stats: Sequence[ImageStats], copies: Sequence[int], skipped: Sequence[Skipped]
+) -> None:
+    different: dict[str, set[int]] = {name: set() for name in folder.class_names}
     for found, group in zip(stats, copies, strict=True):
         different.setdefault(found.file.class_name or "", set()).add(group)
     for name, groups in sorted(different.items()):
         if len(groups) < MIN_IMAGES:
+            unusable = f" ({len(skipped)} images of the folder cannot be used)" if skipped else ""
             raise DataError(
-                f"{root}: the class '{name}' has {len(groups)} different image{'s'[: len(groups) != 1]}, expected at "
-                f"least {MIN_IMAGES}; add images, or remove its folder"
+                f"{folder.root}: the class '{name}' has {len(groups)} different image{'s'[: len(groups) != 1]}, "
+                f"expected at least {MIN_IMAGES}{unusable}; add images, or remove its folder"
             )
 
 

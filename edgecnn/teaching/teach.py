@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from edgecnn._version import __version__
 from edgecnn.atomic import check_apart, check_writable
+from edgecnn.data.image_folder import find_images
 from edgecnn.data.left_out import left_out_by_reason
 from edgecnn.data.split_record import SplitRecord, data_sha256
 from edgecnn.errors import ManifestError, ModelError
 from edgecnn.evaluation.metrics import wilson_interval
 from edgecnn.features.class_statistics import ClassStatistics, class_statistics, merged
+from edgecnn.features.linear_head import LinearHead
 from edgecnn.manifest import Manifest, TaughtRecord
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
@@ -24,7 +26,7 @@ from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.why.similar_images import read_taught_images
 from edgecnn.teaching.head.fitting import FittedHead, fit_plan
-from edgecnn.teaching.head.head_graph import NewHead, read_head
+from edgecnn.teaching.head.head_graph import NewHead, check_head, read_head
 from edgecnn.teaching.head.taught_file import TaughtModel, write_taught
 from edgecnn.teaching.labelled_images import LabelledImages, read_labelled_images
 from edgecnn.teaching.options import TeachOptions
@@ -60,7 +62,7 @@ def teach(
         InputNotFoundError, ModelError, ManifestError: the model file cannot be used, or does not remember its classes.
         DataError: the images cannot be used.
         UsageError: an option has an invalid value.
-        OutputError: the file cannot be written, or is the model itself.
+        OutputError: the file cannot be written, or is the model itself or one of the images.
     """
     start = time.perf_counter()
     options, reporter, out = options or TeachOptions(), reporter or Silent(), Path(out)
@@ -73,10 +75,11 @@ def teach(
     images = read_labelled_images(
         Path(data), session, options.max_pixels, options.group, reporter, thumbnails=options.thumbnails
     )
+    check_apart(out, *find_images(Path(data)))
     plan = (
         plan_replacing(Path(data), images.class_names, session.manifest, width)
         if options.replace
-        else plan_adding(images.class_names, session.manifest, read_head(file, width))
+        else plan_adding(images.class_names, session.manifest, _known_head(file, images))
     )
     statistics = _statistics(session, plan)
     fitted = fit_plan(plan, images, statistics, options, reporter)
@@ -100,13 +103,22 @@ def _embedding_width(session: ModelSession) -> int:
         raise ModelError(
             f"{session.path}: is a recurrent model, whose classifier depends on a state; teach a model of single images"
         )
-    width = session.output_widths.get("embedding")
-    if width is None or width < 1:
+    declared = session.output_widths.get("embedding")
+    found = session.outputs(np.zeros((2, *session.input_shape), np.uint8)).embedding
+    computed = found is not None and found.ndim == 2 and len(found) == 2 and found.dtype == np.float32
+    if found is None or not computed or declared not in {-1, found.shape[1]}:
         raise ModelError(
-            f"{session.path}: has no output 'embedding' of a fixed size, which teaching needs; give a file that "
-            "`edgecnn export` wrote of a network with a linear classifier"
+            f"{session.path}: has no output 'embedding' with one row of float32 features per image, which teaching "
+            "needs; give a file that `edgecnn export` wrote of a network with a linear classifier"
         )
-    return width
+    return int(found.shape[1])
+
+
+def _known_head(file: ModelFile, images: LabelledImages) -> LinearHead:
+    """The classifier of the model as it is. Raises :class:`ModelError` where it is not a linear one."""
+    head = read_head(file, images.features.shape[1])
+    check_head(file, head, images.features, images.probabilities)
+    return head
 
 
 def _statistics(session: ModelSession, plan: TeachingPlan) -> ClassStatistics | None:

@@ -17,6 +17,7 @@ from edgecnn.features.linear_head import HeadExamples, LinearHead
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from edgecnn.teaching.validation.cross_validation import cross_validate
+from edgecnn.teaching.validation.folded_images import FoldedImages
 from edgecnn.teaching.validation.folds import assign_folds
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_manifest
@@ -78,7 +79,8 @@ def probe(
     folds = assign_folds(found.truth.tolist(), range(len(found.truth)), seed)
     start = LinearHead(np.zeros((classes, features.shape[1])), np.zeros(classes))
     examples = HeadExamples(features, found.truth, np.ones(len(features)))
-    logits = cross_validate(start, np.ones(classes, np.bool_), examples, folds).logits
+    folded = FoldedImages(start, np.ones(classes, np.bool_), examples, folds, copies=np.arange(len(folds)))
+    logits = cross_validate(folded).logits
     return Probed(int((logits.argmax(1) != found.truth).sum()), len(features))
 
 

@@ -19,6 +19,7 @@ import onnxruntime
 import pytest
 from recurrent_models import SIDE, write_clip_file, write_recurrent
 from shapes import CLASSES, shape_image
+from taught_models import write_fresh, write_taught
 
 from edgecnn import Classifier, Prediction
 from edgecnn.runtime.golden.samples import GoldenSamples
@@ -208,6 +209,32 @@ def test_either_says_what_python_says(name: str, classify: Program, tiny_model: 
     found = answers(classify(model, images.tobytes()))
     np.testing.assert_allclose(probabilities_of(found), probabilities, rtol=0, atol=1e-6)
     assert_same_decisions(found, predictions)
+
+
+@pytest.mark.parametrize("name", ["tiny.onnx", "tiny.int8.onnx"])
+def test_either_says_of_a_taught_file_what_python_says(
+    name: str, classify: Program, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Of a file with an added class, and with a rule for `unknown` by the features."""
+    (tmp_path / "taught").mkdir()
+    model = write_taught(tmp_path / "taught", tiny_model.with_name(name))
+    files = sorted(write_fresh(tmp_path / "fresh", 6).rglob("*.png"))
+    seen = [cv2.resize(cv2.imread(str(path)), (32, 32))[..., ::-1] for path in files]
+    noise = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    images = np.concatenate([np.stack(seen), noise])
+    with Classifier(model, ep="cpu", threads=1) as classifier:
+        golden = classifier.session.description.golden()
+        assert classifier.manifest.unknown.score == "feature_distance"
+    assert golden is not None
+    assert golden.unknown_scores is not None
+    expected, predictions = in_python(model, images)
+    assert {p.status for p in predictions} == {"ok", "unknown"}
+    found = answers(classify(model, images.tobytes()))
+    np.testing.assert_allclose(probabilities_of(found), expected, rtol=0, atol=1e-5)
+    assert_same_decisions(found, predictions)
+    proven = json.loads(classify(model, golden.images.tobytes(), "--golden").stdout)
+    assert proven["passed"] is True
+    assert proven["max_abs_diff"] <= 1e-5, "probabilities and unknown scores"
 
 
 def test_either_takes_size_labels_and_the_rule_for_unknown_from_the_file(

@@ -1,13 +1,9 @@
-"""``edgecnn teach`` on the command line: keys, exit statuses, one line for what cannot be used, and a kill."""
+"""``edgecnn teach`` on the command line: keys, exit statuses, one line for what cannot be used."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -78,25 +74,3 @@ def test_what_cannot_be_used_is_status_2_and_one_line(
     error = [line for line in found.stderr.splitlines() if line.startswith("edgecnn: error:")]
     assert len(error) == 1
     assert why in error[0]
-
-
-def test_a_kill_leaves_the_old_file_whole(tiny_model, images, tmp_path) -> None:
-    out = tmp_path / "out.onnx"
-    shutil.copy(tiny_model, out)
-    before = out.read_bytes()
-    for delay_s in (0.05, 0.5, 1.0):
-        command = [sys.executable, "-m", "edgecnn", "teach", tiny_model, "--data", images, "--replace", "--out", out]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(delay_s)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        found = out.read_bytes()
-        if found != before:  # it was done already
-            break
-    assert found == before or edgecnn_reads(out)
-
-
-def edgecnn_reads(path: Path) -> bool:
-    from edgecnn.runtime.session.opening import open_session
-
-    return open_session(path, "cpu", prove=True).classes == 2

@@ -242,6 +242,10 @@ def test_nothing_is_written_over_what_it_is_made_from(edgecnn, tiny_model: Path,
         refused(edgecnn("export", model, "--out", out), "overwrite its own input")
         refused(edgecnn("tune", model, shapes, "--budget", 1, "--out", out), "overwrite its own input")
     assert model.read_bytes() == before
+    image = shutil.copytree(shapes, tmp_path / "data") / "circle" / "5000.png"
+    pixels = image.read_bytes()
+    refused(edgecnn("quantize", model, "--data", tmp_path / "data", "--out", image), "overwrite its own input")
+    assert image.read_bytes() == pixels
 
 
 def test_a_folder_that_may_not_be_written(shapes: Path, tmp_path: Path) -> None:

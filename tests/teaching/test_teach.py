@@ -270,6 +270,33 @@ def test_the_model_itself_is_never_written_over(tiny_model: Path, images: Path, 
         teach(own, images, own, TeachOptions(replace=True))
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_an_image_is_never_written_over(tiny_model: Path, images: Path, tmp_path: Path, linked: bool) -> None:
+    data = shutil.copytree(images, tmp_path / "data")
+    out = image = data / "dark" / "9003.png"
+    before = image.read_bytes()
+    if linked:
+        out = tmp_path / "out.onnx"
+        out.symlink_to(image)
+    with pytest.raises(OutputError, match="would overwrite its own input"):
+        teach(tiny_model, data, out, TeachOptions(replace=True))
+    assert image.read_bytes() == before
+
+
+def test_a_class_without_a_usable_image_is_named(tiny_model: Path, images: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(images, tmp_path / "data")
+    (data / "empty").mkdir()
+    (data / "empty" / "1.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"'empty' has 0 different images.*1 images of the folder cannot be used"):
+        teach(tiny_model, data, tmp_path / "out.onnx", TeachOptions(replace=True))
+
+
+def test_images_of_the_test_split_alone_are_not_taught(tiny_model: Path, images: Path, tmp_path: Path) -> None:
+    shutil.copytree(images, tmp_path / "data" / "test")
+    with pytest.raises(DataError, match="all of its images are in the split 'test'"):
+        teach(tiny_model, tmp_path / "data", tmp_path / "out.onnx", TeachOptions(replace=True))
+
+
 @pytest.mark.parametrize("changes", [{"max_drop": -0.1}, {"max_drop": 2}, {"seed": -1}])
 def test_options_out_of_range_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(UsageError):

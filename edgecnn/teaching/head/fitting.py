@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.evaluation.temperature import fit_temperature
 from edgecnn.features.class_statistics import ClassStatistics
-from edgecnn.features.linear_head import HeadExamples, HeadFit, LinearHead
+from edgecnn.features.linear_head import HeadExamples, LinearHead
 from edgecnn.progress import Reporter
 from edgecnn.teaching.head.known_classes import KnownClasses, Loss
 from edgecnn.teaching.head.unknown_rule import TaughtRule, fit_unknown_rule
 from edgecnn.teaching.labelled_images import LabelledImages
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.plan import TeachingPlan
-from edgecnn.teaching.validation.cross_validation import cross_validate, joined
+from edgecnn.teaching.validation.cross_validation import cross_validate
+from edgecnn.teaching.validation.folded_images import FoldedImages
 from edgecnn.teaching.validation.folds import FOLDS, assign_folds
 from edgecnn.teaching.validation.forecast import CurvePoint, learning_curve
 
@@ -60,19 +61,18 @@ def fit_plan(
     """
     truth = np.array([plan.places[name] for name in images.names], np.intp)
     examples = HeadExamples(images.features, truth, _counts(truth, images.copies))
-    per_class = len(truth) / len(plan.places)
+    per_class = len(truth) / len(np.unique(truth))
     known = KnownClasses.of(None if options.replace else statistics, plan.absent, per_class, options.seed)
     folds = assign_folds(truth.tolist(), images.groups.tolist(), options.seed, _fold_count(truth, images.groups))
-    found = cross_validate(plan.start, plan.free, examples, folds, known.fitted, reporter.stage("cross-validation"))
-    head = HeadFit(joined(examples, known.fitted), plan.start, plan.free).fit(found.penalty)
+    folded = FoldedImages(plan.start, plan.free, examples, folds, images.copies, known.fitted)
+    found = cross_validate(folded, reporter.stage("cross-validation"))
+    fitted = head = folded.fit_on_all().fit(found.penalty)
     logits, loss, unbounded = found.logits, None, None
     if not options.replace:
-        head, logits, loss = _keep_known(plan, known, examples, head, found.logits, options.max_drop)
-        if logits is not found.logits:
+        head, logits, loss = _keep_known(plan, known, examples, fitted, found.logits, options.max_drop)
+        if head is not fitted:
             unbounded = float((found.logits.argmax(1) == truth).mean())
-    curve = learning_curve(
-        plan.start, plan.free, examples, folds, images.copies, known.fitted, found.penalty, found.logits, options.seed
-    )
+    curve = learning_curve(folded, replace(found, logits=logits), fitted.bias - head.bias, options.seed)
     drawn = None if known.fitted is None else known.fitted.features
     return FittedHead(
         head=head,

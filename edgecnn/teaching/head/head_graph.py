@@ -13,19 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import ModelError
-from edgecnn.features.linear_head import LinearHead
+from edgecnn.features.linear_head import LinearHead, log_softmax
 from edgecnn.features.subspace import TINY, FeatureSubspace
-from edgecnn.runtime.onnx_file.graph_parts import needed_nodes, part_of
+from edgecnn.runtime.onnx_file.graph_parts import needed_nodes, part_of, tensor_info
 from edgecnn.runtime.onnx_file.linear_part import read_linear_part
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import ModelFile
 
-__all__ = ["NewHead", "read_head", "with_head"]
+__all__ = ["NewHead", "check_head", "read_head", "with_head"]
 
 _FLOAT, _INT64 = 1, 7  # TensorProto.DataType of onnx.proto
-_ATTRIBUTE_INT = 2  # AttributeProto.AttributeType
+_ATTRIBUTE_INT, _ATTRIBUTE_INTS = 2, 7  # AttributeProto.AttributeType
+_AXES_AS_INPUT = 13  # the opset from which ReduceSum takes its axes as an input
 _EMBEDDING, _PROBABILITIES, _UNKNOWN = "embedding", "probabilities", "unknown_score"
-_PREFIX = "taught_"
+_MAX_DIFFERENCE = 1e-2  # of a probability, between a linear head and the graph that it was read from
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ class NewHead:
 def read_head(file: ModelFile, width: int) -> LinearHead:
     """Reads the classifier of a model as a linear head: its logits are those before the softmax.
 
-    It is computed from what the end of the graph answers to unit vectors, so weights may be stored in any form.
+    It is computed from what the end of the graph answers to unit vectors, so weights may be stored in any form, and
+    checked on four random ones. :func:`check_head` checks it on the features of images.
 
     Args:
         file: the model file.
@@ -50,12 +52,34 @@ def read_head(file: ModelFile, width: int) -> LinearHead:
         ModelError: the classifier is not a linear one.
     """
     model = parse_model(file.content, file.path, with_data=True)
-    logits = _before_softmax(model, file)
-    embedding = next(value for value in model.graph.output if value.name == _EMBEDDING)
-    head = read_linear_part(part_of(model, embedding, logits), width)
-    if head is None:
+    part = part_of(model, tensor_info(model, _EMBEDDING, (None, width)), _before_softmax(model, file))
+    try:
+        head = read_linear_part(part, width)
+    except Exception as error:  # onnxruntime's own classes derive from Exception alone
+        raise _not_linear(file) from error
+    if head is None or head.weight.shape[1] != width:
         raise _not_linear(file)
     return head
+
+
+def check_head(
+    file: ModelFile, head: LinearHead, features: NDArray[np.floating], probabilities: NDArray[np.floating]
+) -> None:
+    """That a head gives the answers of the model that it was read from.
+
+    Args:
+        file: the model file.
+        head: its classifier.
+        features: of images, ``[N, D]``.
+        probabilities: the model's answers to the same images, ``[N, C]``.
+
+    Raises:
+        ModelError: it gives others.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN is a difference
+        found = np.exp(log_softmax(head.logits(features)))
+    if not float(np.abs(found - probabilities).max()) <= _MAX_DIFFERENCE:
+        raise _not_linear(file)
 
 
 def with_head(file: ModelFile, new: NewHead, metadata: Sequence[tuple[str, str]]) -> bytes:
@@ -70,11 +94,13 @@ def with_head(file: ModelFile, new: NewHead, metadata: Sequence[tuple[str, str]]
     outputs = {value.name: value for value in graph.output}
     embedding = outputs[_EMBEDDING]
     del graph.output[:]
-    _add_classifier(graph, new)
+    opset = max((o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), default=_AXES_AS_INPUT)
+    writer = _NodeWriter(graph, _free_prefix(graph), opset)
+    _add_classifier(writer, new)
     _add_output(graph, _PROBABILITIES, embedding, len(new.head.bias))
     graph.output.append(embedding)
     if new.subspace is not None:
-        _add_unknown_score(graph, new.subspace)
+        _add_unknown_score(writer, new.subspace)
         _add_output(graph, _UNKNOWN, embedding, None)
     del model.metadata_props[:]
     for key, value in metadata:
@@ -93,8 +119,8 @@ def _before_softmax(model: Any, file: ModelFile) -> str:
 
 def _not_linear(file: ModelFile) -> ModelError:
     return ModelError(
-        f"{file.path}: its classifier is not a linear layer with a softmax, so no class can be added to it; teach it "
-        "all classes anew with --replace"
+        f"{file.path}: its classifier is not a linear layer with a softmax on its output '{_EMBEDDING}', so no class "
+        "can be added to it; teach it all classes anew with --replace"
     )
 
 
@@ -111,60 +137,84 @@ def _keep(graph: Any, nodes: list[Any]) -> None:
                 del field[i]
 
 
-def _add_classifier(graph: Any, new: NewHead) -> None:
-    weight = _constant(graph, "weight", new.head.weight)
-    bias = _constant(graph, "bias", new.head.bias)
-    logits = f"{_PREFIX}logits"
-    _node(graph, "Gemm", [_EMBEDDING, weight, bias], logits, transB=1)
+@dataclass(frozen=True)
+class _NodeWriter:
+    """Adds nodes and constants to a graph, whose names begin with a prefix that the graph does not use."""
+
+    graph: Any
+    prefix: str
+    opset: int
+
+    def constant(self, name: str, values: NDArray[Any] | np.floating) -> str:
+        array = np.asarray(values)
+        kind, data_type = (np.dtype("<i8"), _INT64) if array.dtype.kind == "i" else (np.dtype("<f4"), _FLOAT)
+        full = self.prefix + name
+        raw = array.astype(kind).tobytes()
+        self.graph.initializer.add(name=full, dims=array.shape, data_type=data_type, raw_data=raw)
+        return full
+
+    def node(self, kind: str, inputs: Sequence[str], result: str, **attributes: int | tuple[int, ...]) -> str:
+        """``result``: an output of the graph, or a name that gets the prefix. Returns the whole name."""
+        full = result if result in {_PROBABILITIES, _UNKNOWN} else self.prefix + result
+        name = f"{self.prefix}{kind}_{len(self.graph.node)}"
+        node = self.graph.node.add(op_type=kind, name=name, input=inputs, output=[full])
+        for key, value in attributes.items():
+            if isinstance(value, int):
+                node.attribute.add(name=key, i=value, type=_ATTRIBUTE_INT)
+            else:
+                node.attribute.add(name=key, ints=value, type=_ATTRIBUTE_INTS)
+        return full
+
+    def sum_of_squares(self, of: str, result: str, *, keepdims: int) -> str:
+        """Over the features."""
+        squares = self.node("Mul", [of, of], f"{result}_squares")
+        if self.opset < _AXES_AS_INPUT:
+            return self.node("ReduceSum", [squares], result, axes=(1,), keepdims=keepdims)
+        axes = self.constant(f"{result}_axes", np.array([1], np.int64))
+        return self.node("ReduceSum", [squares, axes], result, keepdims=keepdims)
+
+
+def _free_prefix(graph: Any) -> str:
+    """How no name in a graph begins."""
+    names = {t.name for t in (*graph.initializer, *graph.input, *graph.node)}
+    names.update(name for node in graph.node for name in (*node.input, *node.output))
+    prefix, number = "taught_", 1
+    while any(name.startswith(prefix) for name in names):
+        number += 1
+        prefix = f"taught{number}_"
+    return prefix
+
+
+def _add_classifier(writer: _NodeWriter, new: NewHead) -> None:
+    weight = writer.constant("weight", new.head.weight)
+    bias = writer.constant("bias", new.head.bias)
+    logits = writer.node("Gemm", [_EMBEDDING, weight, bias], "logits", transB=1)
     if new.temperature != 1.0:
-        scaled = f"{_PREFIX}scaled"
-        _node(graph, "Div", [logits, _constant(graph, "temperature", np.float32(new.temperature))], scaled)
-        logits = scaled
-    _node(graph, "Softmax", [logits], _PROBABILITIES, axis=1)
+        temperature = writer.constant("temperature", np.float32(new.temperature))
+        logits = writer.node("Div", [logits, temperature], "scaled")
+    writer.node("Softmax", [logits], _PROBABILITIES, axis=1)
 
 
-def _add_unknown_score(graph: Any, subspace: FeatureSubspace) -> None:
+def _add_unknown_score(writer: _NodeWriter, subspace: FeatureSubspace) -> None:
     """:meth:`FeatureSubspace.distances` as nodes."""
-    tiny, axis = _constant(graph, "tiny", np.float32(TINY)), _constant(graph, "axis", np.array([1], np.int64))
-
-    def squares(of: str, name: str, keep: int) -> str:
-        _node(graph, "Mul", [of, of], f"{_PREFIX}{name}_squared")
-        _node(graph, "ReduceSum", [f"{_PREFIX}{name}_squared", axis], f"{_PREFIX}{name}_sum", keepdims=keep)
-        return f"{_PREFIX}{name}_sum"
-
-    def root(of: str, name: str, output: str) -> str:
-        _node(graph, "Add", [of, tiny], f"{_PREFIX}{name}_plus")
-        _node(graph, "Sqrt", [f"{_PREFIX}{name}_plus"], output)
-        return output
-
-    length = root(squares(_EMBEDDING, "embedding", 1), "embedding", f"{_PREFIX}length")
-    _node(graph, "Div", [_EMBEDDING, length], f"{_PREFIX}unit")
-    _node(graph, "Sub", [f"{_PREFIX}unit", _constant(graph, "mean", subspace.mean)], f"{_PREFIX}centred")
-    _node(graph, "MatMul", [f"{_PREFIX}centred", _constant(graph, "basis", subspace.basis)], f"{_PREFIX}inside")
-    whole, inside = squares(f"{_PREFIX}centred", "centred", 0), squares(f"{_PREFIX}inside", "inside", 0)
-    _node(graph, "Sub", [whole, inside], f"{_PREFIX}outside")
-    _node(graph, "Relu", [f"{_PREFIX}outside"], f"{_PREFIX}outside_positive")
-    root(f"{_PREFIX}outside_positive", "outside", _UNKNOWN)
-
-
-def _node(graph: Any, kind: str, inputs: Sequence[str], output: str, **attributes: int) -> None:
-    node = graph.node.add(op_type=kind, name=f"{_PREFIX}{kind}_{len(graph.node)}", input=inputs, output=[output])
-    for name, value in attributes.items():
-        node.attribute.add(name=name, i=value, type=_ATTRIBUTE_INT)
-
-
-def _constant(graph: Any, name: str, values: NDArray[Any] | np.floating) -> str:
-    array = np.asarray(values)
-    kind, data_type = (np.dtype("<i8"), _INT64) if array.dtype.kind == "i" else (np.dtype("<f4"), _FLOAT)
-    full = f"{_PREFIX}{name}"
-    graph.initializer.add(name=full, dims=array.shape, data_type=data_type, raw_data=array.astype(kind).tobytes())
-    return full
+    node, tiny = writer.node, writer.constant("tiny", np.float32(TINY))
+    squared_length = node("Add", [writer.sum_of_squares(_EMBEDDING, "length", keepdims=1), tiny], "squared_length")
+    unit = node("Div", [_EMBEDDING, node("Sqrt", [squared_length], "root")], "unit")
+    centred = node("Sub", [unit, writer.constant("mean", subspace.mean)], "centred")
+    inside = node("MatMul", [centred, writer.constant("basis", subspace.basis)], "inside")
+    squares = [writer.sum_of_squares(part, f"{part}_sum", keepdims=0) for part in (centred, inside)]
+    outside = node("Relu", [node("Sub", squares, "outside")], "outside_positive")
+    node("Sqrt", [node("Add", [outside, tiny], "outside_plus")], _UNKNOWN)
 
 
 def _add_output(graph: Any, name: str, embedding: Any, width: int | None) -> None:
     """An output with the batch dimension of the embedding."""
     tensor = graph.output.add(name=name).type.tensor_type
     tensor.elem_type = _FLOAT
-    tensor.shape.dim.append(embedding.type.tensor_type.shape.dim[0])
+    declared = embedding.type.tensor_type.shape.dim
+    if declared:
+        tensor.shape.dim.append(declared[0])
+    else:
+        tensor.shape.dim.add(dim_param="batch")
     if width is not None:
         tensor.shape.dim.add(dim_value=width)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.features.linear_head import HeadExamples, HeadFit, LinearHead
 from edgecnn.teaching.result import Forecast
-from edgecnn.teaching.validation.cross_validation import joined
+from edgecnn.teaching.validation.cross_validation import CrossValidated
+from edgecnn.teaching.validation.folded_images import FoldedImages
 
 __all__ = ["CurvePoint", "forecast", "learning_curve"]
 
@@ -36,45 +36,38 @@ class CurvePoint:
 
 
 def learning_curve(
-    start: LinearHead,
-    free: NDArray[np.bool_],
-    images: HeadExamples,
-    folds: NDArray[np.intp],
-    copies: NDArray[np.intp],
-    others: HeadExamples | None,
-    penalty: float,
-    logits: NDArray[np.float64],
-    seed: int,
+    folded: FoldedImages, found: CrossValidated, lowered: NDArray[np.floating], seed: int
 ) -> tuple[CurvePoint, ...]:
     """Evaluates heads that were fitted on parts of the images.
 
     Args:
-        start, free: as :class:`HeadFit` takes them.
-        images: the labelled images.
-        folds: the fold of each, ``[N]``.
-        copies: the group of near-duplicates of each, ``[N]``.
-        others: examples of classes without images.
-        penalty: of the fits.
-        logits: of the cross-validation, ``[N, C]``.
+        folded: the labelled images.
+        found: their cross-validation, whose logits are the last point of the curve.
+        lowered: by how much the logits of each class are lowered so that the known classes keep their answers, ``[C]``;
+            those of ``found`` are so already.
         seed: of the choice of the parts.
     """
     random = np.random.default_rng(seed)
-    independent = len(np.unique(copies))
+    images, folds, count = folded.images, folded.folds, folded.count
+    independent = len(np.unique(folded.copies))
     classes = len(np.unique(images.truth))
+
+    def point(used_per_fold: float, wrong: int) -> CurvePoint:
+        return CurvePoint(used_per_fold / classes, wrong / len(folds) * independent, independent)
+
     points = []
     for share in _SHARES:
         wrong, used = 0, 0
-        for fold in range(int(folds.max()) + 1):
-            part = _part(images.truth, copies, folds != fold, share, random)
-            head = HeadFit(joined(images.chosen(part), others), start, free).fit(penalty)
+        for fold in range(count):
+            part = _part(images.truth, folded.copies, folds != fold, share, random)
+            head = folded.fit_on(part).fit(found.penalty)
             held_out = images.chosen(folds == fold)
-            wrong += int((head.logits(held_out.features).argmax(1) != held_out.truth).sum())
+            answers = (head.logits(held_out.features) - lowered).argmax(1)
+            wrong += int((answers != held_out.truth).sum())
             used += len(part)
-        mean = used / (int(folds.max()) + 1) / classes
-        points.append(CurvePoint(mean, wrong / len(folds) * independent, independent))
-    wrong = int((logits.argmax(1) != images.truth).sum())
-    trained = len(folds) * int(folds.max()) / (int(folds.max()) + 1) / classes
-    return (*points, CurvePoint(trained, wrong / len(folds) * independent, independent))
+        points.append(point(used / count, wrong))
+    wrong = int((found.logits.argmax(1) != images.truth).sum())
+    return (*points, point(len(folds) * (count - 1) / count, wrong))
 
 
 def forecast(curve: Sequence[CurvePoint], images_per_class: float) -> tuple[Forecast, ...]:

@@ -7,6 +7,7 @@ import pytest
 
 from edgecnn.features.linear_head import HeadExamples, HeadFit, LinearHead
 from edgecnn.teaching.validation.cross_validation import cross_validate
+from edgecnn.teaching.validation.folded_images import FoldedImages
 from edgecnn.teaching.validation.folds import assign_folds
 from edgecnn.teaching.validation.forecast import CurvePoint, forecast, learning_curve
 
@@ -32,8 +33,8 @@ def test_the_truth_lies_in_the_interval_in_at_least_18_of_20_draws() -> None:
         shown = drawn(30, random)
         copies = np.arange(len(shown.truth))
         folds = assign_folds(shown.truth.tolist(), copies.tolist(), seed)
-        found = cross_validate(start, free, shown, folds)
-        curve = learning_curve(start, free, shown, folds, copies, None, found.penalty, found.logits, seed)
+        folded = FoldedImages(start, free, shown, folds, copies)
+        curve = learning_curve(folded, cross_validate(folded), np.zeros(CLASSES), seed)
         for expected, times in zip(forecast(curve, 30), (2, 4), strict=True):
             assert expected.images_per_class == 30 * times
             truth = 1 - heads_error(drawn(30 * times, random), test)

@@ -1,0 +1,84 @@
+"""A killed ``edgecnn teach`` leaves the old file as it was, or the new one whole; and the next run does its work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import start_fork
+from grounds import write_grounds
+
+from edgecnn.runtime.session.opening import open_session
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills by a signal")
+
+# The process kills itself at one moment: before a step of teaching, or while it writes
+MOMENTS = ("read_labelled_images", "fit_plan", "write_taught", "half written", "fsync", "rename", "renamed")
+PROGRAM = """
+import os, pathlib, signal
+from edgecnn.teaching import teach
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dying(function, before=True):
+    def wrapped(*arguments, **options):
+        if before:
+            die()
+        function(*arguments, **options)
+        die()
+    return wrapped
+
+moment, out, Path = {moment!r}, {out!r}, pathlib.Path
+write_bytes, replace = Path.write_bytes, Path.replace
+if hasattr(teach, moment):
+    setattr(teach, moment, dying(getattr(teach, moment)))
+elif moment == "half written":
+    def half(self, content):
+        write_bytes(self, content[: len(content) // 2])
+        self.suffix == ".part" and die()
+    Path.write_bytes = half
+elif moment == "fsync":
+    def written(self, content):
+        write_bytes(self, content)
+        os.fsync = dying(os.fsync)
+    Path.write_bytes = written
+else:
+    def rename(self, target):
+        if str(target) == out and moment == "rename":
+            die()
+        replace(self, target)
+        if str(target) == out:
+            die()
+    Path.replace = rename
+"""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_grounds(tmp_path_factory.mktemp("images"), 12)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kill_leaves_a_whole_file(moment: str, tiny_model: Path, images: Path, edgecnn, tmp_path: Path) -> None:
+    folder, out = tmp_path / "place", tmp_path / "place" / "taught.onnx"
+    folder.mkdir()
+    out.write_bytes(b"the old file")
+    arguments = ("teach", tiny_model, "--data", images, "--replace", "--out", out)
+    program = PROGRAM.format(moment=moment, out=os.path.realpath(out))
+    process = start_fork(arguments, {**os.environ}, tmp_path, before=program)
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "err").read_text()
+    if moment == "renamed":
+        assert open_session(out, "cpu", prove=True).manifest.labels == ("dark", "light")
+    else:
+        assert out.read_bytes() == b"the old file"
+    left = [path.name for path in folder.iterdir() if path != out]
+    assert all(name.startswith(".") and name.endswith(".part") for name in left)
+    assert len(left) <= 1
+    done = edgecnn(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert open_session(out, "cpu", prove=True).manifest.labels == ("dark", "light")
