@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.data": {*BASE, "edgecnn.image", "edgecnn.video", *NUMERIC},
     "edgecnn.data_quality": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
     "edgecnn.features": {"edgecnn.errors", "numpy"},
-    "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
+    "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", "edgecnn.features", *NUMERIC},
     "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "PIL", "typing_extensions"},
     "edgecnn.teaching": {*HEADS, "edgecnn.runtime", "onnxruntime"},
     "edgecnn.serving": {*HEADS, "edgecnn.runtime", "edgecnn.teaching", *SERVE_EXTRA},

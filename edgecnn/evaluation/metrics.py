@@ -163,8 +163,11 @@ def signal_to_noise_db(reference: NDArray[np.floating], candidate: NDArray[np.fl
     return None if noise == 0 else float(10 * np.log10(max(float((p**2).sum()), _TINY) / noise))
 
 
-def wilson_interval(right: int, of: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % confidence interval of a proportion (Wilson 1927). It always lies within [0, 1]."""
+def wilson_interval(right: float, of: float, z: float = 1.96) -> tuple[float, float]:
+    """95 % confidence interval of a proportion (Wilson 1927). It always lies within [0, 1].
+
+    Fractions of images are for estimates that are worth so many.
+    """
     if of == 0:
         return 0.0, 1.0
     share, spread = right / of, z * z / of

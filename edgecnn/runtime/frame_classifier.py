@@ -41,10 +41,12 @@ _FIRST_STEP = "first step of a clip: nothing has changed yet; the model answers 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """A prediction and its probabilities."""
+    """A prediction, and the outputs of the model that it comes from."""
 
     prediction: Prediction
     probabilities: NDArray[np.float32]  # [C]
+    unknown_score: float | None = None  # None: the manifest's rule needs none from the graph
+    features: NDArray[np.float32] | None = None  # [D], the embedding; None: not asked for, or the model has none
 
 
 class FrameClassifier:
@@ -91,6 +93,8 @@ class FrameClassifier:
         self.allowed_indices = _allowed_indices(self.labels, allow, deny)
         """The classes that may be an answer; None: all."""
         self.max_pixels = max_pixels
+        self.gives_features = False
+        """Whether answers to single images hold the features, where the model gives them. They cost a microsecond."""
 
     @property
     def manifest(self) -> Manifest:
@@ -142,18 +146,29 @@ class FrameClassifier:
         fitted = [self.fit(check_frame(frame)) for frame in frames] if rows is None else rows
         inputs = fitted[0][None] if len(fitted) == 1 else np.stack(fitted)  # [N, H, W, 3] RGB
         prepared = time.perf_counter()
-        probabilities, scores = self._session.answers(inputs)
+        outputs = self._session.outputs(inputs, self._wanted_outputs())
         done = time.perf_counter()
         share = 1e3 / len(frames)
         preprocess_ms, inference_ms = (prepared - start) * share, (done - prepared) * share
+        scores, features = outputs.unknown_scores, outputs.embedding
         unknown = [None] * len(frames) if scores is None else scores.tolist()
         before_ms = [0.0] * len(frames) if fit_ms is None else fit_ms
-        answered = zip(frames, probabilities, unknown, before_ms, strict=True)
         alone = self.states is not None  # each image is a clip of one frame
         return [
-            Answer(self._prediction(frame, p, score, fitted_ms + preprocess_ms, inference_ms, first_step=alone), p)
-            for frame, p, score, fitted_ms in answered
+            Answer(
+                self._prediction(frame, p, score, fitted_ms + preprocess_ms, inference_ms, first_step=alone),
+                p,
+                score,
+                None if features is None else features[i],
+            )
+            for i, (frame, p, score, fitted_ms) in enumerate(
+                zip(frames, outputs.probabilities, unknown, before_ms, strict=True)
+            )
         ]
+
+    def _wanted_outputs(self) -> tuple[str, ...]:
+        score = ("unknown_score",) if self.manifest.unknown.in_graph else ()
+        return (*score, "embedding") if self.gives_features else score
 
     def answer_next(self, frame: Frame, state: SourceState) -> Answer:
         """Classifies the next frame of a source with a recurrent model, after the frames before it.

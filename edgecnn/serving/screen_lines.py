@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from edgecnn.serving.engine.events import Decided, Event, SourceChanged, SwapChanged, SwapState
+from edgecnn.serving.engine.events import Decided, DriftChanged, Event, SourceChanged, SwapChanged, SwapState
 from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.short_hash import short_hash
@@ -21,7 +21,8 @@ _WAITING = 100  # lines that wait to be printed; more at once would be of source
 
 
 class ScreenLines:
-    """Prints a line for the first decision of each source, its return after an outage, and each model that takes over.
+    """Prints a line for the first decision of each source, its return after an outage, alarms of drift, and each model
+    that takes over.
 
     The threads that decide only leave the lines here: a terminal that is paused must not hold them up.
 
@@ -60,6 +61,9 @@ class ScreenLines:
         elif isinstance(event, SwapChanged):
             if (what := _SWAPS.get(event.state)) is not None:
                 self._lines.append(f"model {event.model}: SHA-256 {short_hash(event.sha256)}… {what}")
+        elif isinstance(event, DriftChanged):
+            what = f"drift: {event.reason}" if event.alarm else "no drift any more"
+            self._lines.append(f"{event.view}, model {event.model}: {what}")
         elif isinstance(event, Decided) and not event.away and event.source not in self._decided:
             self._decided.add(event.source)
             self._lines.append(self._first_decision(event))

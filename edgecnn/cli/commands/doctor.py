@@ -16,6 +16,7 @@ from edgecnn.command_options import Argument, Option
 from edgecnn.image_size import LargeImageOption
 
 if TYPE_CHECKING:
+    from edgecnn.progress import Reporter
     from edgecnn.runtime.doctor.run import Diagnosis
 
 __all__ = ["register"]
@@ -34,6 +35,14 @@ class DoctorOptions(ProviderOption, AdmissionOption, LargeImageOption, JsonOptio
     clips: Annotated[
         bool, Option("Folders of images in class folders are clips. Class folders of videos are known as clips.")
     ] = False
+    frames: Annotated[
+        Path | None,
+        Option(
+            "Folder of frames without labels: estimates the model's accuracy on them, and exits 3 where they are "
+            "others than what it was taught on.",
+            metavar="DIR",
+        ),
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
@@ -46,17 +55,21 @@ def register(app: typer.Typer) -> None:
         "edgecnn doctor model.int8.onnx",
         "edgecnn doctor data --json",
         "edgecnn doctor clips --clips",
+        "edgecnn doctor model.int8.onnx --frames captured",
     )
 
 
 def doctor(options: DoctorOptions) -> int:
-    """Check this machine, a model file's golden samples on it, or a folder of images or clips."""
+    """Check this machine, a model file on it or on frames without labels, or a folder of images or clips."""
     from edgecnn.runtime.doctor.run import examine
 
     if options.target is not None:
         options.admit_models(options.target)
     with reporting() as reporter:
-        result = examine(options.target, options.ep, reporter, options.max_pixels, clips=options.clips)
+        if options.frames is not None:
+            result = _examine_frames(options, options.frames, reporter)
+        else:
+            result = examine(options.target, options.ep, reporter, options.max_pixels, clips=options.clips)
     if options.json:
         print_json(result)
     else:
@@ -66,6 +79,15 @@ def doctor(options: DoctorOptions) -> int:
         note(f"edgecnn: {faults} {'fault' if faults == 1 else 'faults'} found")
         return 3
     return 0
+
+
+def _examine_frames(options: DoctorOptions, frames: Path, reporter: Reporter) -> Diagnosis:
+    from edgecnn.errors import UsageError
+    from edgecnn.runtime.doctor.frames import examine_frames
+
+    if options.target is None or options.target.is_dir() or options.clips:
+        raise UsageError("--frames needs a model file: `edgecnn doctor model.onnx --frames DIR`")
+    return examine_frames(options.target, frames, options.ep, reporter, options.max_pixels)
 
 
 def _print(result: Diagnosis) -> None:

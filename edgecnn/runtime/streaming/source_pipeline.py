@@ -17,7 +17,7 @@ from edgecnn.runtime.sources.capture.live_options import Outage
 from edgecnn.runtime.sources.frame import Frame
 
 if TYPE_CHECKING:
-    from edgecnn.runtime.frame_classifier import FrameClassifier
+    from edgecnn.runtime.frame_classifier import Answer, FrameClassifier
     from edgecnn.runtime.streaming.region import Region
     from edgecnn.runtime.temporal.source_state import SourceState
 
@@ -58,6 +58,8 @@ class SourcePipeline:
         self._before: tuple[str, int | None] | None = None
         self.unsmoothed: Prediction | None = None
         """The model's own answer to the last frame, before the smoothing."""
+        self.answer: Answer | None = None
+        """The same with the outputs of the model; None: the last frame was not classified."""
 
     def frame(self, frame: Frame) -> tuple[Prediction, bool]:
         """Returns the prediction for a frame, and whether it differs from the previous one.
@@ -89,11 +91,12 @@ class SourcePipeline:
         reason = None if self._health is None else self._health.check(frame)
         if reason is not None:
             return self.reject(frame, reason)
-        answer = self._classifier.answer([frame], [row], [fit_ms])[0]
+        answer = self.answer = self._classifier.answer([frame], [row], [fit_ms])[0]
         return self._smoothed_and_compared(answer.prediction, answer.probabilities, frame.time_s)
 
     def reject(self, frame: Frame, reason: str) -> tuple[Prediction, bool]:
         """Returns the prediction for a frame that is not classified, for a reason that the caller found."""
+        self.answer = None
         return self._smoothed_and_compared(self._classifier.reject(frame, reason), None, frame.time_s)
 
     def _next(self, frame: Frame, state: SourceState) -> tuple[Prediction, bool]:
@@ -101,7 +104,7 @@ class SourcePipeline:
         reason = None if self._health is None else self._health.check(frame)
         if reason is not None:
             return self.reject(frame, reason)
-        answer = self._classifier.answer_next(frame, state)
+        answer = self.answer = self._classifier.answer_next(frame, state)
         return self._smoothed_and_compared(answer.prediction, answer.probabilities, frame.time_s)
 
     def outage(self, outage: Outage) -> tuple[Prediction, bool]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.frame_classifier import Answer
 from edgecnn.runtime.sources.frame import Frame
 
-__all__ = ["Decided", "Event", "SourceChanged", "SwapChanged", "SwapState", "ViewsChanged"]
+__all__ = ["Decided", "DriftChanged", "Event", "SourceChanged", "SwapChanged", "SwapState", "ViewsChanged"]
 
 SwapState = Literal["checking", "shadow", "waiting", "accepted", "refused", "superseded", "rolled back"]
 """Of a swap. ``waiting``: the shadow has seen its frames, and somebody has to accept the model."""
@@ -26,6 +27,7 @@ class Decided:
     changed: bool  # it differs from the decision before it
     frame: Frame | None  # what was classified; None: the source is offline, or the pixels were left out
     number: int  # of the frame, per source; the live image has the same
+    answer: Answer | None = None  # the model's own, before the smoothing; None: it gave none, or it was left out
 
     @property
     def away(self) -> bool:
@@ -33,8 +35,8 @@ class Decided:
         return self.prediction.frame is None
 
     def without_frame(self) -> Decided:
-        """The same without the pixels, for listeners that keep it."""
-        return replace(self, frame=None)
+        """The same without pixels and outputs of the model, for listeners that keep it."""
+        return replace(self, frame=None, answer=None)
 
 
 @dataclass(frozen=True)
@@ -70,4 +72,17 @@ class ViewsChanged:
     at: str  # RFC 3339
 
 
-Event: TypeAlias = "Decided | SourceChanged | SwapChanged | ViewsChanged"
+@dataclass(frozen=True)
+class DriftChanged:
+    """The alarm of drift has begun or ended: the frames of a view are others than what its model was taught on."""
+
+    view: str
+    source: str
+    region: str | None
+    model: str
+    alarm: bool
+    reason: str | None  # of the alarm, or why it ended where that is not the frames
+    at: str  # RFC 3339
+
+
+Event: TypeAlias = "Decided | DriftChanged | SourceChanged | SwapChanged | ViewsChanged"

@@ -27,7 +27,9 @@ def open_served(settings: Settings, name: str, file: Path, *, prove: bool = Fals
     """
     model = next(model for model in settings.models if model.name == name)
     options = RunOptions(threads=_threads(settings, model))
-    return LoadedModel.of(Classifier(file, ep=model.ep, threshold=model.threshold, prove=prove, options=options), file)
+    classifier = Classifier(file, ep=model.ep, threshold=model.threshold, prove=prove, options=options)
+    classifier.gives_features = True  # for the watch of their drift
+    return LoadedModel.of(classifier, file)
 
 
 def _threads(settings: Settings, model: ModelSettings) -> int:

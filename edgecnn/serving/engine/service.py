@@ -17,6 +17,7 @@ from edgecnn.runtime.smoothing.smoother import read_smoothing
 from edgecnn.runtime.sources.address import Address, parse_address
 from edgecnn.runtime.sources.capture.live_options import LiveOptions
 from edgecnn.runtime.streaming.region import Region
+from edgecnn.serving.accuracy.watch import AccuracyWatch
 from edgecnn.serving.engine.events import Decided, Event
 from edgecnn.serving.engine.hub import Hub
 from edgecnn.serving.engine.latest import LatestDecisions
@@ -56,7 +57,7 @@ class Service:
         self.hub = Hub()
         self.latest = LatestDecisions(settings.max_state_age_s)
         self.log: deque[Event] = deque(maxlen=_LOGGED)
-        """Source changes, swaps and changed decisions, oldest first."""
+        """Source changes, swaps, alarms of drift and changed decisions, oldest first."""
         self.started_s = time.monotonic()
         self._regions = RegionStore(folder)
         self._drawing = threading.Lock()  # two requests at once: what is stored is what the source sees
@@ -67,9 +68,12 @@ class Service:
             for model in settings.models
         }
         """The models, by name."""
+        self.accuracy = AccuracyWatch(self.models, self.hub.publish)
+        """How good the models are expected to be on what they see."""
         self.sources = {source.name: self._runner(source, addresses[source.name]) for source in settings.sources}
         """The sources, by name."""
         self.hub.subscribe(self.latest.hear)
+        self.hub.subscribe(self.accuracy.hear)
         self.hub.subscribe(self._note)
 
     def open_model(self, name: str, file: Path, *, prove: bool = False) -> LoadedModel:

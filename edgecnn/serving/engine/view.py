@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.runtime.decision import Prediction
+from edgecnn.runtime.frame_classifier import Answer
 from edgecnn.runtime.frame_quality.checker import FrameQualityChecker
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.smoothing.smoother import SmoothingOptions
@@ -91,16 +92,17 @@ class _ModelDecisions:
         self._pipeline: SourcePipeline | None = None
         self._before: tuple[str, str | None] | None = None
         self._answered: Prediction | None = None  # by the model itself, to the last frame
+        self._answer: Answer | None = None  # the same, with the outputs of the model
 
     def frame(self, frame: Frame, unfit: str | None, number: int) -> Decided:
         serving, pipeline = self._now()
-        self._answered = None
+        self._answered = self._answer = None
         try:
             if unfit is not None:
                 prediction, _ = pipeline.reject(frame, unfit)
             else:
                 prediction, _ = pipeline.frame(frame)
-                self._answered = pipeline.unsmoothed
+                self._answered, self._answer = pipeline.unsmoothed, pipeline.answer
         except EdgeCNNError as error:
             prediction = serving.failed(frame, str(error))
         return self._decided(prediction, frame, number)
@@ -127,4 +129,5 @@ class _ModelDecisions:
         now = prediction.status, prediction.label
         changed, self._before = now != self._before, now
         view = self._view
-        return Decided(view.name, view.source, view.region_name, self._model.name, prediction, changed, frame, number)
+        name, answer = self._model.name, None if frame is None else self._answer
+        return Decided(view.name, view.source, view.region_name, name, prediction, changed, frame, number, answer)

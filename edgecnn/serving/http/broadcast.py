@@ -8,12 +8,12 @@ from collections import deque
 from dataclasses import dataclass
 
 from edgecnn.plain_json import as_json
-from edgecnn.serving.engine.events import Decided, Event, SourceChanged, SwapChanged, ViewsChanged
+from edgecnn.serving.engine.events import Decided, DriftChanged, Event, SourceChanged, SwapChanged, ViewsChanged
 from edgecnn.serving.engine.hub import Hub
 
 __all__ = ["Broadcast", "Listening", "event_record"]
 
-_KINDS = {SourceChanged: "source", SwapChanged: "swap", ViewsChanged: "views"}
+_KINDS = {DriftChanged: "drift", SourceChanged: "source", SwapChanged: "swap", ViewsChanged: "views"}
 _WAITING = 1000  # events between two turns of the loop
 _PER_CLIENT = 100  # events that a slow client is behind before it loses the oldest
 
@@ -22,7 +22,7 @@ _PER_CLIENT = 100  # events that a slow client is behind before it loses the old
 class _Record:
     """An event as the clients get it: encoded once for all."""
 
-    kind: str  # decision, source, swap, views
+    kind: str  # decision, drift, source, swap, views
     text: str  # JSON
 
 

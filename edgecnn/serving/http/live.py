@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from edgecnn._version import __version__
 from edgecnn.plain_json import as_json
+from edgecnn.serving.accuracy.record import accuracy_record
 from edgecnn.serving.engine.model_record import model_record
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.answers import answer, refusal
@@ -51,6 +52,7 @@ class LiveEndpoints:
                     for model in service.models.values()
                 ],
                 "states": [{**as_json(key), **as_json(state)} for key, state in service.latest.states().items()],
+                "accuracy": [accuracy_record(key, found) for key, found in service.accuracy.all().items()],
                 "events": [
                     {"kind": kind, **record} for kind, record in (event_record(event) for event in tuple(service.log))
                 ],

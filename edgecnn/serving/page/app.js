@@ -3,6 +3,7 @@
 import { forgetToken, hasToken, requestToken, takeTokenFromAddress, tokenChanges } from "./service/api.js";
 import { EventStream } from "./service/events.js";
 import { ServiceState } from "./service/state.js";
+import { AccuracyPanel } from "./panels/accuracy.js";
 import { CollectPanel } from "./panels/collect.js";
 import { DecisionPanel } from "./panels/decision.js";
 import { HistoryPanel } from "./panels/history.js";
@@ -23,6 +24,7 @@ const sources = new SourcesPanel(state);
 const decision = new DecisionPanel(state);
 const history = new HistoryPanel(state);
 const models = new ModelsPanel(state);
+new AccuracyPanel(state);
 const collect = new CollectPanel(state);
 new LogPanel(state);
 new RegionEditor(state);
@@ -51,6 +53,7 @@ state.addEventListener("state", () => {
   byId("no-source").hidden = state.sources.length > 0;
 });
 state.addEventListener("swap", readChanges); // another model may serve
+state.addEventListener("drift", readChanges); // the estimate comes with the state
 state.addEventListener("views", readChanges); // the places of the regions come with the state
 tokenChanges.addEventListener("token", drawAccess);
 addEventListener("hashchange", takeTokenFromAddress);

@@ -26,6 +26,7 @@ class StateCollector(Collector):
         """Yields the metrics."""
         yield from self._sources()
         yield from self._models()
+        yield from self._accuracy()
 
     def describe(self) -> Iterable[Metric]:
         """Names the metrics without reading anything."""
@@ -71,3 +72,29 @@ class StateCollector(Collector):
         build = InfoMetricFamily("edgecnn_build", "The version of EdgeCNN.")
         build.add_metric([], {"version": __version__})
         yield build
+
+    def _accuracy(self) -> Iterable[Metric]:
+        """Nothing where it is not known: a gauge of 0 would be a model that is always wrong."""
+        labels = ["source", "model"]
+        expected = GaugeMetricFamily(
+            "edgecnn_expected_accuracy_ratio", "Expected share of right answers on the recent frames.", labels=labels
+        )
+        lower = GaugeMetricFamily(
+            "edgecnn_expected_accuracy_lower_ratio", "Lower end of its 95 % interval.", labels=labels
+        )
+        upper = GaugeMetricFamily(
+            "edgecnn_expected_accuracy_upper_ratio", "Upper end of its 95 % interval.", labels=labels
+        )
+        alarm = GaugeMetricFamily(
+            "edgecnn_drift_alarm", "1: the frames are others than what the model was taught on.", labels=labels
+        )
+        for key, found in self._service.accuracy.all().items():
+            values, estimate = [key.view, key.model], found.estimate
+            if estimate.expected_top1 is not None:
+                expected.add_metric(values, estimate.expected_top1)
+            if estimate.interval is not None:
+                lower.add_metric(values, estimate.interval[0])
+                upper.add_metric(values, estimate.interval[1])
+            if (drifted := found.alarm_or_none) is not None:
+                alarm.add_metric(values, float(drifted))
+        yield from (expected, lower, upper, alarm)

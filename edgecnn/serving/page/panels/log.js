@@ -1,4 +1,4 @@
-/** What happened: source changes, swaps, new regions, changed decisions, newest first. */
+/** What happened: source changes, swaps, alarms of drift, new regions, changed decisions, newest first. */
 
 import { byId, element, keepChildren, setAttribute, setText } from "../widgets/elements.js";
 import { percent, shortHash, status, time } from "../widgets/format.js";
@@ -42,6 +42,7 @@ function described(event) {
   if (event.kind === "decision") return describedDecision(event);
   if (event.kind === "source") return describedSource(event);
   if (event.kind === "views") return describedViews(event);
+  if (event.kind === "drift") return describedDrift(event);
   const reason = event.reason ? `: ${event.reason}` : "";
   const tone = event.state === "refused" ? "bad" : event.state === "accepted" ? "good" : "";
   return { subject: event.model, text: `model ${shortHash(event.sha256)} ${event.state}${reason}`, tone };
@@ -53,6 +54,12 @@ function describedDecision({ view, model, prediction }) {
   if (label !== null) return { subject, text: `${label} ${percent(score)}`, tone: "" };
   const guess = name === "unknown" && top.length ? ` (${top[0].label}?)` : "";
   return { subject, text: `${status(name)}${guess}: ${reason}`, tone: name === "unknown" ? "warn" : "bad" };
+}
+
+function describedDrift({ view, model, alarm, reason }) {
+  const subject = model === "main" ? view : `${view} · ${model}`;
+  const because = reason ? `: ${reason}` : "";
+  return { subject, text: `${alarm ? "drift" : "no drift any more"}${because}`, tone: alarm ? "bad" : "good" };
 }
 
 function describedViews({ source, views }) {

@@ -50,7 +50,7 @@ function without(decision, reason) {
 
 /**
  * Events: `state` (sources or models changed), `decision` (detail: the decision), `log` (an event for the list),
- * `swap`, `views` (a source has other regions), `connection`, `selected` (another source), `focus` (other answers),
+ * `swap`, `drift` (an alarm began or ended), `views` (a source has other regions), `connection`, `selected` (another source), `focus` (other answers),
  * `shown` (another live image).
  */
 export class ServiceState extends EventTarget {
@@ -61,6 +61,7 @@ export class ServiceState extends EventTarget {
     this.maxAgeMs = Infinity;
     this.sources = [];
     this.models = [];
+    this.accuracy = []; // expected, of each view and model
     this.answers = new Map(); // by keyOf
     this.log = []; // oldest first
     this.connected = false;
@@ -150,6 +151,7 @@ export class ServiceState extends EventTarget {
     this.version = found.version;
     this.maxAgeMs = 1000 * found.max_state_age_s;
     this.models = found.models;
+    this.accuracy = found.accuracy;
     this.sources = found.sources.map((source) => ({
       ...source,
       retryAt: source.retry_in_s === null ? null : now + 1000 * source.retry_in_s,
@@ -166,7 +168,7 @@ export class ServiceState extends EventTarget {
   hear(kind, values) {
     if (kind === "decision") this.hearDecision(values);
     else if (kind === "source") this.hearSource(values);
-    else if (kind === "swap") this.tell("swap", values);
+    else if (kind === "swap" || kind === "drift") this.tell(kind, values);
     else if (kind === "views") this.hearViews(values);
     else return;
     if (kind !== "decision" || values.changed) {

@@ -1,0 +1,186 @@
+"""Estimates a model's accuracy from frames without labels, and says where they drift from what it was taught on.
+
+On frames like the taught ones, calibrated probabilities tell how often the model is right. On others they are too high,
+so the estimate counts only as long as nothing says that the frames are others: neither the share of frames that the
+model calls unknown, nor the mean of their features. docs/expected-accuracy.md has what that is worth.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors import ManifestError
+from edgecnn.evaluation.metrics import wilson_interval
+from edgecnn.evaluation.threshold_origin import ThresholdOrigin
+from edgecnn.features.class_shift import ClassShift
+from edgecnn.features.class_statistics import ClassStatistics
+from edgecnn.manifest import Manifest
+
+__all__ = ["FEWEST_SCENES", "AccuracyReference", "Evidence", "ExpectedAccuracy", "expected_accuracy"]
+
+FEWEST_SCENES = 20
+"""Different scenes; with fewer there is no estimate."""
+
+LARGEST_SHIFT = 0.25
+"""Of the mean features, in deviations within a class: a larger one is drift."""
+
+MOST_EXCESS = 0.05
+"""Share of unknown frames above the expected one: a larger one is drift."""
+
+_LEVEL = 0.01  # false alarms of each of the two tests
+_LEVEL_Z = 2.326  # the same as a quantile of the normal distribution
+_UNKNOWN_FIT = 100  # images that the probabilities are taken to be calibrated on where the file does not tell
+
+
+@dataclass(frozen=True, eq=False)
+class AccuracyReference:
+    """What a model file tells of the images that it was taught."""
+
+    images: int | None  # that its probabilities were calibrated on, as far as it tells
+    threshold: ThresholdOrigin | None  # None: its unknown rule is off
+    shift: ClassShift | None  # None: it has no statistics of its classes
+
+    @classmethod
+    def of(cls, manifest: Manifest, statistics: ClassStatistics | None) -> AccuracyReference:
+        """Of a model file.
+
+        Args:
+            manifest: of the file.
+            statistics: of its classes; None: it has none.
+
+        Raises:
+            ManifestError: the statistics are of other classes.
+        """
+        if statistics is not None and len(statistics.counts) != len(manifest.labels):
+            raise ManifestError("the statistics of the classes do not fit the model; export the model again")
+        threshold = ThresholdOrigin.of(manifest.unknown)
+        images = manifest.taught.images if manifest.taught is not None else None
+        if images is None and threshold is not None:
+            images = threshold.images
+        return cls(images, threshold, None if statistics is None else ClassShift.of(statistics))
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What frames tell. The means are over scenes: frames that show the same scene count as one."""
+
+    frames: int
+    scenes: int
+    confidence: float  # mean of the largest probabilities
+    unknown_share: float | None  # None: the model's rule is off
+    residual: NDArray[np.floating] | None = None  # [k], mean of ClassShift.residuals
+    shares: NDArray[np.floating] | None = None  # [C], mean probabilities
+
+
+@dataclass(frozen=True)
+class ExpectedAccuracy:
+    """The estimate. Shares are fractions."""
+
+    expected_top1: float | None  # None: too few scenes, or an alarm
+    interval: tuple[float, float] | None  # 95 %; None: too few scenes
+    frames: int
+    scenes: int
+    unknown_share: float | None
+    shift: float | None  # of the mean features, in deviations within a class
+    alarm: bool | None  # the frames are others than what the model was taught on; None: nothing says so, but it may be
+    reason: str | None  # of the alarm, or why there is no estimate or no alarm
+
+
+def expected_accuracy(evidence: Evidence, reference: AccuracyReference) -> ExpectedAccuracy:
+    """Estimates the accuracy on the frames that the evidence comes from.
+
+    The interval holds sampling, the calibration on a limited number of images, another mixture of classes, and doubt: a
+    share of the answers that may be all wrong or all right. It is as large as the excess of unknown frames or the shift
+    of the features, whichever is larger.
+    """
+    n = evidence.scenes
+    if n < FEWEST_SCENES:
+        return _estimate(evidence, None, f"{n} different scenes are too few: at least {FEWEST_SCENES} are needed")
+    expected = reference.threshold.expected_rate if reference.threshold is not None else 0.0
+    excess = max(0.0, ((evidence.unknown_share or 0.0) - expected) / (1 - expected))
+    shift, significant = _shift(evidence, reference)
+    reasons = []
+    if _too_many_unknown(evidence, reference) and excess > MOST_EXCESS:
+        reasons.append(
+            f"{evidence.unknown_share:.0%} of the frames are unknown to the model, {expected:.0%} would be usual"
+        )
+    if significant and shift is not None and shift > LARGEST_SHIFT:
+        reasons.append(f"the mean of the features has moved by {shift:.2f} deviations")
+    interval = _interval(evidence, reference, min(1.0, max(excess, shift or 0.0)))
+    if reasons:
+        return _estimate(evidence, shift, "; ".join(reasons), interval, alarm=True)
+    if reference.shift is None:
+        seen = "only by the share of unknown frames" if reference.threshold is not None else "not at all"
+        reason = (
+            f"the file has no statistics of its classes, so drift can be seen {seen}: the estimate holds only for "
+            "frames like those that the model was taught on"
+        )
+        return _estimate(evidence, None, reason, interval, evidence.confidence)
+    return _estimate(evidence, shift, None, interval, evidence.confidence, alarm=False)
+
+
+def _estimate(
+    evidence: Evidence,
+    shift: float | None,
+    reason: str | None,
+    interval: tuple[float, float] | None = None,
+    expected: float | None = None,
+    *,
+    alarm: bool | None = None,
+) -> ExpectedAccuracy:
+    return ExpectedAccuracy(
+        expected, interval, evidence.frames, evidence.scenes, evidence.unknown_share, shift, alarm, reason
+    )
+
+
+def _too_many_unknown(evidence: Evidence, reference: AccuracyReference) -> bool:
+    if reference.threshold is None or evidence.unknown_share is None:
+        return False
+    count = math.floor(evidence.unknown_share * evidence.scenes + 1e-9)
+    return count > reference.threshold.most_usual(evidence.scenes, _LEVEL)
+
+
+def _shift(evidence: Evidence, reference: AccuracyReference) -> tuple[float | None, bool]:
+    """The shift of the mean features, less what chance gives, and whether it is more than chance."""
+    if reference.shift is None or evidence.residual is None or evidence.shares is None:
+        return None, False
+    directions = len(evidence.residual)
+    squared = float((np.asarray(evidence.residual, np.float64) ** 2).sum()) / directions
+    chance = 1 / evidence.scenes + reference.shift.mean_variance(evidence.shares)
+    return math.sqrt(max(0.0, squared - chance)), squared > chance * _chi_square_quantile(directions) / directions
+
+
+def _chi_square_quantile(degrees: int) -> float:
+    """That of the level of the tests (Wilson and Hilferty 1931)."""
+    spread = 2 / (9 * degrees)
+    return float(degrees * (1 - spread + _LEVEL_Z * math.sqrt(spread)) ** 3)
+
+
+def _interval(evidence: Evidence, reference: AccuracyReference, doubt: float) -> tuple[float, float]:
+    # As of an accuracy that was measured on so many images
+    worth = 1 / (1 / evidence.scenes + 1 / (reference.images or _UNKNOWN_FIT))
+    low, high = wilson_interval(evidence.confidence * worth, worth)
+    factor = 1 + 2 * _other_mixture(evidence, reference)
+    low, high = max(0.0, 1 - (1 - low) * factor), 1 - (1 - high) / factor
+    # The accuracy on these frames is a whole number of them
+    high = math.ceil(high * evidence.scenes - 1e-9) / evidence.scenes
+    low = math.floor(low * evidence.scenes + 1e-9) / evidence.scenes
+    return low * (1 - doubt), high + doubt * (1 - high)
+
+
+def _other_mixture(evidence: Evidence, reference: AccuracyReference) -> float:
+    """How far the mixture of classes is from the taught one, less what chance gives: half the sum of the differences.
+
+    Some classes have more errors than others. Of two classes that were alike in number, one that comes alone may have
+    twice the errors of both, or none.
+    """
+    if reference.shift is None or evidence.shares is None:
+        return 0.0
+    taught = reference.shift.counts / reference.shift.counts.sum()
+    distance = 0.5 * float(np.abs(evidence.shares - taught).sum())
+    chance = 0.5 * float(np.sqrt(2 / math.pi * taught * (1 - taught) / evidence.scenes).sum())
+    return max(0.0, distance - chance)
