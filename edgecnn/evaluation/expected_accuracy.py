@@ -33,14 +33,19 @@ MOST_EXCESS = 0.05
 
 _LEVEL = 0.01  # false alarms of each of the two tests
 _LEVEL_Z = 2.326  # the same as a quantile of the normal distribution
-_UNKNOWN_FIT = 100  # images that the probabilities are taken to be calibrated on where the file does not tell
+_FEW = 40  # validation images of a training run that had too few for a threshold
+
+_UNCALIBRATED = (
+    "the model was neither trained nor taught here, so nothing tells whether its probabilities match how often it is "
+    "right; teach it (`edgecnn teach`)"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class AccuracyReference:
     """What a model file tells of the images that it was taught."""
 
-    images: int | None  # that its probabilities were calibrated on, as far as it tells
+    images: int | None  # that its probabilities were calibrated on; None: on none, as far as it tells
     threshold: ThresholdOrigin | None  # None: its unknown rule is off
     shift: ClassShift | None  # None: it has no statistics of its classes
 
@@ -58,9 +63,13 @@ class AccuracyReference:
         if statistics is not None and len(statistics.counts) != len(manifest.labels):
             raise ManifestError("the statistics of the classes do not fit the model; export the model again")
         threshold = ThresholdOrigin.of(manifest.unknown)
-        images = manifest.taught.images if manifest.taught is not None else None
-        if images is None and threshold is not None:
+        images = None
+        if manifest.taught is not None:
+            images = manifest.taught.images
+        elif threshold is not None:
             images = threshold.images
+        elif manifest.training.val_top1 is not None:
+            images = _FEW
         return cls(images, threshold, None if statistics is None else ClassShift.of(statistics))
 
 
@@ -100,27 +109,38 @@ def expected_accuracy(evidence: Evidence, reference: AccuracyReference) -> Expec
     n = evidence.scenes
     if n < FEWEST_SCENES:
         return _estimate(evidence, None, f"{n} different scenes are too few: at least {FEWEST_SCENES} are needed")
-    expected = reference.threshold.expected_rate if reference.threshold is not None else 0.0
-    excess = max(0.0, ((evidence.unknown_share or 0.0) - expected) / (1 - expected))
-    shift, significant = _shift(evidence, reference)
-    reasons = []
-    if _too_many_unknown(evidence, reference) and excess > MOST_EXCESS:
-        reasons.append(
-            f"{evidence.unknown_share:.0%} of the frames are unknown to the model, {expected:.0%} would be usual"
-        )
-    if significant and shift is not None and shift > LARGEST_SHIFT:
-        reasons.append(f"the mean of the features has moved by {shift:.2f} deviations")
-    interval = _interval(evidence, reference, min(1.0, max(excess, shift or 0.0)))
-    if reasons:
-        return _estimate(evidence, shift, "; ".join(reasons), interval, alarm=True)
-    if reference.shift is None:
-        seen = "only by the share of unknown frames" if reference.threshold is not None else "not at all"
-        reason = (
-            f"the file has no statistics of its classes, so drift can be seen {seen}: the estimate holds only for "
-            "frames like those that the model was taught on"
-        )
-        return _estimate(evidence, None, reason, interval, evidence.confidence)
+    excess, shift = _excess(evidence, reference), _shift(evidence, reference)
+    drift = _drift(evidence, reference, excess, shift)
+    if reference.images is None:
+        return _estimate(evidence, shift, "; ".join([*drift, _UNCALIBRATED]), alarm=True if drift else None)
+    interval = _interval(evidence, reference.images, reference, min(1.0, max(excess, shift or 0.0)))
+    if drift:
+        return _estimate(evidence, shift, "; ".join(drift), interval, alarm=True)
+    if shift is None:
+        return _estimate(evidence, shift, _blind(reference), interval, evidence.confidence)
     return _estimate(evidence, shift, None, interval, evidence.confidence, alarm=False)
+
+
+def _drift(evidence: Evidence, reference: AccuracyReference, excess: float, shift: float | None) -> list[str]:
+    """Why the frames are others than the taught ones; empty: nothing says so."""
+    reasons = []
+    threshold, share = reference.threshold, evidence.unknown_share
+    if threshold is not None and share is not None and excess > MOST_EXCESS:
+        count = math.floor(share * evidence.scenes + 1e-9)
+        if count > threshold.most_usual(evidence.scenes, _LEVEL):
+            usual = threshold.expected_rate
+            reasons.append(f"{share:.0%} of the frames are unknown to the model, {usual:.0%} would be usual")
+    if shift is not None and shift > LARGEST_SHIFT and _more_than_chance(evidence, reference):
+        reasons.append(f"the mean of the features has moved by {shift:.2f} deviations")
+    return reasons
+
+
+def _blind(reference: AccuracyReference) -> str:
+    seen = "only by the share of unknown frames" if reference.threshold is not None else "not at all"
+    return (
+        f"the file has no statistics of its classes, so drift can be seen {seen}: the estimate holds only for frames "
+        "like those that the model was taught on"
+    )
 
 
 def _estimate(
@@ -137,21 +157,34 @@ def _estimate(
     )
 
 
-def _too_many_unknown(evidence: Evidence, reference: AccuracyReference) -> bool:
+def _excess(evidence: Evidence, reference: AccuracyReference) -> float:
+    """Share of unknown frames above the usual one, of the frames that are not usually unknown."""
     if reference.threshold is None or evidence.unknown_share is None:
+        return 0.0
+    usual = reference.threshold.expected_rate
+    return max(0.0, (evidence.unknown_share - usual) / (1 - usual))
+
+
+def _shift(evidence: Evidence, reference: AccuracyReference) -> float | None:
+    """The shift of the mean features, less what chance gives; None: the file has no statistics."""
+    squared, chance = _squared_shift(evidence, reference)
+    return None if squared is None else math.sqrt(max(0.0, squared - chance))
+
+
+def _more_than_chance(evidence: Evidence, reference: AccuracyReference) -> bool:
+    squared, chance = _squared_shift(evidence, reference)
+    if squared is None or evidence.residual is None:
         return False
-    count = math.floor(evidence.unknown_share * evidence.scenes + 1e-9)
-    return count > reference.threshold.most_usual(evidence.scenes, _LEVEL)
-
-
-def _shift(evidence: Evidence, reference: AccuracyReference) -> tuple[float | None, bool]:
-    """The shift of the mean features, less what chance gives, and whether it is more than chance."""
-    if reference.shift is None or evidence.residual is None or evidence.shares is None:
-        return None, False
     directions = len(evidence.residual)
-    squared = float((np.asarray(evidence.residual, np.float64) ** 2).sum()) / directions
-    chance = 1 / evidence.scenes + reference.shift.mean_variance(evidence.shares)
-    return math.sqrt(max(0.0, squared - chance)), squared > chance * _chi_square_quantile(directions) / directions
+    return squared > chance * _chi_square_quantile(directions) / directions
+
+
+def _squared_shift(evidence: Evidence, reference: AccuracyReference) -> tuple[float | None, float]:
+    """The mean square of the shift over the directions, and what chance gives of it."""
+    if reference.shift is None or evidence.residual is None or evidence.shares is None:
+        return None, 0.0
+    squared = float((np.asarray(evidence.residual, np.float64) ** 2).mean())
+    return squared, 1 / evidence.scenes + reference.shift.mean_variance(evidence.shares)
 
 
 def _chi_square_quantile(degrees: int) -> float:
@@ -160,9 +193,11 @@ def _chi_square_quantile(degrees: int) -> float:
     return float(degrees * (1 - spread + _LEVEL_Z * math.sqrt(spread)) ** 3)
 
 
-def _interval(evidence: Evidence, reference: AccuracyReference, doubt: float) -> tuple[float, float]:
+def _interval(
+    evidence: Evidence, calibrated_on: int, reference: AccuracyReference, doubt: float
+) -> tuple[float, float]:
     # As of an accuracy that was measured on so many images
-    worth = 1 / (1 / evidence.scenes + 1 / (reference.images or _UNKNOWN_FIT))
+    worth = 1 / (1 / evidence.scenes + 1 / calibrated_on)
     low, high = wilson_interval(evidence.confidence * worth, worth)
     factor = 1 + 2 * _other_mixture(evidence, reference)
     low, high = max(0.0, 1 - (1 - low) * factor), 1 - (1 - high) / factor

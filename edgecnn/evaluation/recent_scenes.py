@@ -39,6 +39,7 @@ class RecentScenes:
         self._seen = np.zeros(most, np.int64)
         self._values = np.zeros((most, 2 + directions + classes), np.float32)  # confidence, unknown, residual, shares
         self._directions = directions
+        self._measured = directions > 0  # until an answer comes without features
 
     def add(
         self,
@@ -75,8 +76,8 @@ class RecentScenes:
             scenes=self._used,
             confidence=float(mean[0]),
             unknown_share=None if self._rule.off else float(mean[1]),
-            residual=mean[2:end] if self._directions else None,
-            shares=mean[end:] if self._directions else None,
+            residual=mean[2:end] if self._measured else None,
+            shares=mean[end:] if self._measured else None,
         )
 
     def _values_of(
@@ -86,7 +87,9 @@ class RecentScenes:
         values[0] = probabilities.max()
         score = unknown_score if self._rule.in_graph else float(values[0])
         values[1] = score is not None and bool(rejected(self._rule, np.array([score]))[0])
-        if self._shift is not None and features is not None:
+        if features is None:
+            self._measured = False
+        elif self._shift is not None:
             end = 2 + self._directions
             values[2:end] = self._shift.residuals(features, probabilities)
             values[end:] = probabilities

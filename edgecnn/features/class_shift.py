@@ -12,7 +12,7 @@ from edgecnn.features.class_statistics import ClassStatistics
 
 __all__ = ["ClassShift"]
 
-_SMALLEST = 1e-3  # of the largest deviation: directions in which the known images hardly differ carry noise alone
+_SMALLEST = 0.1  # of the largest deviation: what is smaller was measured on too few images to be a unit
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,146 @@
+"""`doctor MODEL --frames DIR`: an accuracy where the frames are as taught, a fault where they are others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+from grounds import write_grounds, write_stripes
+
+from edgecnn.errors import DataError, InputNotFoundError, ManifestError, ModelError, UsageError
+from edgecnn.evaluation.evaluate import validate
+from edgecnn.manifest import CLASSES_KEY
+from edgecnn.runtime.doctor.frames import examine_frames
+from edgecnn.runtime.session.opening import open_session
+from edgecnn.teaching.options import TeachOptions
+from edgecnn.teaching.teach import teach
+
+KEYS = {"ok", "findings", "expected_top1", "interval", "frames", "scenes", "unknown_share", "shift", "alarm", "reason"}
+
+
+@pytest.fixture(scope="module")
+def taught(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    images = write_grounds(tmp_path_factory.mktemp("taught"), 40, first_seed=9000)
+    file = tmp_path_factory.mktemp("model") / "taught.onnx"
+    assert teach(tiny_model, images, file, TeachOptions(replace=True)).decision == "taught"
+    return file
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_grounds(tmp_path_factory.mktemp("fresh"), 40, first_seed=20000)
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stripes")
+    write_stripes(folder, 40)
+    return folder
+
+
+def test_frames_as_taught_have_an_accuracy_whose_interval_covers_the_truth(taught: Path, fresh: Path) -> None:
+    found = examine_frames(taught, fresh)
+    truth = validate(open_session(taught), None, fresh).top1
+    assert (found.ok, found.alarm, found.frames, found.scenes) == (True, False, 80, 80)
+    assert found.interval is not None
+    assert found.interval[0] <= truth <= found.interval[1]
+    assert found.interval[0] > 0.5
+    (only,) = found.findings
+    assert only.level == "ok"
+    assert only.what.startswith(f"80 frames: expected accuracy {found.expected_top1:.3f} (")
+
+
+def test_other_frames_are_a_fault_with_the_reason_and_without_an_accuracy(taught: Path, stripes: Path) -> None:
+    found = examine_frames(taught, stripes)
+    assert (found.ok, found.alarm, found.expected_top1) == (False, True, None)
+    fault, note = found.findings
+    assert (fault.level, note.level) == ("fault", "note")
+    assert fault.what == f"the frames are others than what the model was taught on: {found.reason}"
+    assert "edgecnn teach" in fault.remedy
+    assert "may be anything from 0.0" in note.what
+
+
+def test_copies_of_a_few_scenes_give_no_accuracy(taught: Path, fresh: Path, tmp_path: Path) -> None:
+    """A video of a camera that looks at a table: many frames, and nothing to judge by."""
+    for source in sorted((fresh / "dark").iterdir())[:5]:
+        image = cv2.resize(cv2.imread(str(source)), (320, 240), interpolation=cv2.INTER_CUBIC)
+        for copy in range(12):
+            cv2.imwrite(str(tmp_path / f"{source.stem}-{copy}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 60 + copy])
+    found = examine_frames(taught, tmp_path)
+    assert (found.frames, found.scenes) == (60, 5)
+    assert (found.ok, found.expected_top1, found.interval, found.alarm) == (True, None, None, None)
+    (only,) = found.findings
+    assert only.level == "warning"
+    assert only.what.startswith("60 frames, which show 5 different scenes: no estimate of the accuracy: 5 different")
+
+
+def test_files_that_cannot_be_read_are_told_and_left_out(taught: Path, fresh: Path, tmp_path: Path) -> None:
+    shutil.copytree(fresh, tmp_path / "frames")
+    (tmp_path / "frames" / "dark" / "broken.jpg").write_bytes(b"\xff\xd8no image")
+    found = examine_frames(taught, tmp_path / "frames")
+    assert found.frames == 80
+    assert found.findings[-1].level == "warning"
+    assert "1 image cannot be read, for example" in found.findings[-1].what
+    assert "broken.jpg" in found.findings[-1].what
+
+
+def test_a_file_without_statistics_says_that_drift_may_go_unseen(tiny_model: Path, fresh: Path, shapes: Path) -> None:
+    assert open_session(tiny_model).description.classes_json is None
+    found = examine_frames(tiny_model, shapes)
+    assert found.alarm is not False
+    assert found.shift is None
+    assert found.reason
+
+
+def test_what_cannot_be_examined_is_one_line(taught: Path, tmp_path: Path, fresh: Path) -> None:
+    with pytest.raises(InputNotFoundError, match="nowhere"):
+        examine_frames(taught, tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no images"):
+        examine_frames(taught, tmp_path / "empty")
+    (tmp_path / "empty" / "broken.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="none of 1 images can be read"):
+        examine_frames(taught, tmp_path / "empty")
+    with pytest.raises(UsageError, match="is no folder"):
+        examine_frames(taught, taught)
+
+
+def test_statistics_that_cannot_be_read_are_an_error(taught: Path, fresh: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the metadata is changed with onnx")
+    model = onnx.load(taught)
+    for entry in model.metadata_props:
+        if entry.key == CLASSES_KEY:
+            entry.value = "{}"
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(ManifestError, match=r"changed\.onnx: the statistics of the classes are invalid"):
+        examine_frames(tmp_path / "changed.onnx", fresh)
+
+
+def test_a_model_with_memory_is_refused_in_one_line(fresh: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="recurrent model files are made with onnx")
+    from recurrent_models import write_recurrent
+
+    with pytest.raises(ModelError, match="has a memory of the frames before"):
+        examine_frames(write_recurrent(tmp_path / "step.onnx"), fresh)
+
+
+def test_the_command_prints_json_and_exits_3_where_the_alarm_sounds(edgecnn, taught, fresh, stripes) -> None:
+    clean = edgecnn("doctor", taught, "--frames", fresh, "--json")
+    assert clean.returncode == 0, clean.stderr
+    result = json.loads(clean.stdout)
+    assert result.keys() >= KEYS
+    assert (result["frames"], result["alarm"]) == (80, False)
+    drifted = edgecnn("doctor", taught, "--frames", stripes)
+    assert drifted.returncode == 3
+    assert "fault" in drifted.stdout
+    assert "1 fault found" in drifted.stderr
+
+
+@pytest.mark.parametrize("target", [(), ("{fresh}",)])
+def test_the_command_needs_a_model_file(edgecnn, fresh, target: tuple[str, ...]) -> None:
+    found = edgecnn("doctor", *(part.format(fresh=fresh) for part in target), "--frames", fresh)
+    assert found.returncode == 2
+    assert "--frames needs a model file" in found.stderr
