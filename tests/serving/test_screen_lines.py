@@ -10,6 +10,7 @@ from pathlib import Path
 from mjpeg_server import MjpegCamera
 from serving.running import MODELS, TINY, ask, serving, settings_of, until
 
+from edgecnn.serving.engine.events import DriftChanged
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.screen_lines import ScreenLines
 
@@ -49,6 +50,19 @@ def test_a_service_without_cameras_says_so(tmp_path: Path) -> None:
     lines: list[str] = []
     ScreenLines(Service(settings_of(tmp_path), tmp_path), lines.append).begin()
     assert lines[1] == "no camera is set: the service only answers requests (docs/api.md)"
+
+
+def test_an_alarm_of_drift_and_its_end_are_told(tmp_path: Path) -> None:
+    lines: list[str] = []
+    service = Service(settings_of(tmp_path), tmp_path)
+    screen = ScreenLines(service, lines.append)
+    for alarm, reason in ((True, "40% of the frames are unknown"), (False, None)):
+        service.hub.publish(DriftChanged("door.left", "door", "left", "main", alarm, reason, "now"))
+    screen.print_waiting()
+    assert lines == [
+        "door.left, model main: drift: 40% of the frames are unknown",
+        "door.left, model main: no drift any more",
+    ]
 
 
 def test_a_model_that_takes_over_is_told(tmp_path: Path) -> None:

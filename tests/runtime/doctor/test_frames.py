@@ -9,24 +9,20 @@ from pathlib import Path
 import cv2
 import pytest
 from grounds import write_grounds, write_stripes
+from taught_grounds import teach_grounds
 
 from edgecnn.errors import DataError, InputNotFoundError, ManifestError, ModelError, UsageError
 from edgecnn.evaluation.evaluate import validate
 from edgecnn.manifest import CLASSES_KEY
 from edgecnn.runtime.doctor.frames import examine_frames
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.teaching.options import TeachOptions
-from edgecnn.teaching.teach import teach
 
 KEYS = {"ok", "findings", "expected_top1", "interval", "frames", "scenes", "unknown_share", "shift", "alarm", "reason"}
 
 
 @pytest.fixture(scope="module")
 def taught(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    images = write_grounds(tmp_path_factory.mktemp("taught"), 40, first_seed=9000)
-    file = tmp_path_factory.mktemp("model") / "taught.onnx"
-    assert teach(tiny_model, images, file, TeachOptions(replace=True)).decision == "taught"
-    return file
+    return teach_grounds(tiny_model, tmp_path_factory.mktemp("taught"))
 
 
 @pytest.fixture(scope="module")
