@@ -129,7 +129,9 @@ def _drift(evidence: Evidence, reference: AccuracyReference, excess: float, shif
         count = math.floor(share * evidence.scenes + 1e-9)
         if count > threshold.most_usual(evidence.scenes, _LEVEL):
             usual = threshold.expected_rate
-            reasons.append(f"{share:.0%} of the frames are unknown to the model, {usual:.0%} would be usual")
+            reasons.append(
+                f"{100 * share:.0f} % of the frames are unknown to the model, {100 * usual:.0f} % would be usual"
+            )
     if shift is not None and shift > LARGEST_SHIFT and _more_than_chance(evidence, reference):
         reasons.append(f"the mean of the features has moved by {shift:.2f} deviations")
     return reasons

@@ -35,6 +35,7 @@ class RecentScenes:
         self._tick = 0
         classes, directions = (0, 0) if self._shift is None else self._shift.means.shape
         self._signatures = np.empty((most, SIGNATURE_LENGTH), np.uint8)
+        self._levels = np.empty(most, np.float32)
         self._frames = np.zeros(most, np.int64)
         self._seen = np.zeros(most, np.int64)
         self._values = np.zeros((most, 2 + directions + classes), np.float32)  # confidence, unknown, residual, shares
@@ -57,10 +58,11 @@ class RecentScenes:
             features: the embedding ``[D]``; None: the model gives none.
         """
         values = self._values_of(probabilities, unknown_score, features)
-        row = same_scene(self._signatures[: self._used], signature)
+        row = same_scene(self._signatures[: self._used], self._levels[: self._used], signature)
         if row is None:
             row = self._free_row()
-            self._signatures[row], self._frames[row], self._values[row] = signature, 0, 0
+            self._signatures[row], self._levels[row] = signature, signature.mean()
+            self._frames[row], self._values[row] = 0, 0
         self._tick += 1
         self._frames[row] += 1
         self._seen[row] = self._tick

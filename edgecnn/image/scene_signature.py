@@ -17,7 +17,7 @@ Signature: TypeAlias = "NDArray[np.uint8]"
 _SIDE = 16
 SIGNATURE_LENGTH = _SIDE * _SIDE
 
-_LOOKED_AT = 128  # pixels along each side; all of them would take milliseconds
+_LOOKED_AT = 64  # pixels along each side; all of them would take milliseconds
 _MOST_DIFFERENCE = 8  # levels, of any part: noise, encoding and flicker leave less; different solar cells have more
 
 
@@ -29,10 +29,19 @@ def scene_signature(image: NDArray[np.uint8]) -> Signature:
     return np.asarray(parts, np.uint8).reshape(-1)
 
 
-def same_scene(known: NDArray[np.uint8], signature: Signature) -> int | None:
-    """Index of the most similar of N signatures ``[N, 256]`` where it shows the same scene; None: none does."""
-    if not len(known):
+def same_scene(known: NDArray[np.uint8], levels: NDArray[np.float32], signature: Signature) -> int | None:
+    """Index of the most similar of N signatures where it shows the same scene; None: none does.
+
+    Args:
+        known: the signatures, ``[N, 256]``.
+        levels: their means, ``[N]``.
+        signature: to be found.
+    """
+    # Parts that are alike have means that are alike: that leaves few to compare
+    near = np.flatnonzero(np.abs(levels - signature.mean()) <= _MOST_DIFFERENCE)
+    if not len(near):
         return None
-    differences = cv2.absdiff(known, np.broadcast_to(signature, known.shape).copy()).max(1)
+    rows = known[near]
+    differences = cv2.absdiff(rows, np.broadcast_to(signature, rows.shape).copy()).max(1)
     found = int(differences.argmin())
-    return found if differences[found] <= _MOST_DIFFERENCE else None
+    return int(near[found]) if differences[found] <= _MOST_DIFFERENCE else None

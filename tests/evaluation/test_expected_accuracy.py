@@ -112,7 +112,7 @@ def test_too_many_unknown_frames_sound_the_alarm(world: World) -> None:
     labels, features = world.frames(100, np.random.default_rng(7))
     found, truth = world.look(labels, features, unknown=0.3)
     assert (found.alarm, found.expected_top1) == (True, None)
-    assert found.reason == "30% of the frames are unknown to the model, 5% would be usual"
+    assert found.reason == "30 % of the frames are unknown to the model, 5 % would be usual"
     assert inside(found, truth)
     assert found.interval is not None
     assert found.interval[0] <= truth * 0.8

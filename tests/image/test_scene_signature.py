@@ -16,6 +16,10 @@ def scene(seed: int, height: int = 240, width: int = 320) -> np.ndarray:
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
+def found(known: np.ndarray, image: np.ndarray) -> int | None:
+    return same_scene(known, known.mean(1, dtype=np.float32), scene_signature(image))
+
+
 def noisy(image: np.ndarray) -> np.ndarray:
     return np.clip(image + np.random.default_rng(1).normal(0, 8, image.shape), 0, 255).astype(np.uint8)
 
@@ -28,24 +32,24 @@ def encoded(image: np.ndarray) -> np.ndarray:
 def test_noise_encoding_and_flicker_leave_a_scene_the_same(change: object) -> None:
     known = np.stack([scene_signature(scene(seed)) for seed in range(20)])
     for seed in range(20):
-        assert same_scene(known, scene_signature(change(scene(seed)))) == seed  # type: ignore[operator]
+        assert found(known, change(scene(seed))) == seed  # type: ignore[operator]
 
 
 def test_other_scenes_are_told_apart() -> None:
     known = np.stack([scene_signature(scene(seed)) for seed in range(20)])
-    assert all(same_scene(known, scene_signature(scene(seed))) is None for seed in range(20, 200))
+    assert all(found(known, scene(seed)) is None for seed in range(20, 200))
 
 
 def test_an_object_on_the_same_background_is_another_scene() -> None:
     with_object = scene(0)
     cv2.circle(with_object, (160, 120), 18, (255, 255, 255), -1)
-    assert same_scene(scene_signature(scene(0))[None], scene_signature(with_object)) is None
+    assert found(scene_signature(scene(0))[None], with_object) is None
 
 
 def test_a_scene_that_is_dimmed_is_another_one() -> None:
     """Else the frames of a lamp that fails would count as more of the same."""
     dimmed = (scene(0) * 0.6).astype(np.uint8)
-    assert same_scene(scene_signature(scene(0))[None], scene_signature(dimmed)) is None
+    assert found(scene_signature(scene(0))[None], dimmed) is None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (2160, 3840)])
@@ -55,4 +59,4 @@ def test_frames_of_any_size_have_a_signature(size: tuple[int, int]) -> None:
 
 
 def test_nothing_is_the_same_as_no_scene() -> None:
-    assert same_scene(np.empty((0, SIGNATURE_LENGTH), np.uint8), scene_signature(scene(0))) is None
+    assert found(np.empty((0, SIGNATURE_LENGTH), np.uint8), scene(0)) is None

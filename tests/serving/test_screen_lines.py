@@ -56,11 +56,11 @@ def test_an_alarm_of_drift_and_its_end_are_told(tmp_path: Path) -> None:
     lines: list[str] = []
     service = Service(settings_of(tmp_path), tmp_path)
     screen = ScreenLines(service, lines.append)
-    for alarm, reason in ((True, "40% of the frames are unknown"), (False, None)):
+    for alarm, reason in ((True, "40 % of the frames are unknown"), (False, None)):
         service.hub.publish(DriftChanged("door.left", "door", "left", "main", alarm, reason, "now"))
     screen.print_waiting()
     assert lines == [
-        "door.left, model main: drift: 40% of the frames are unknown",
+        "door.left, model main: drift: 40 % of the frames are unknown",
         "door.left, model main: no drift any more",
     ]
 

@@ -147,7 +147,9 @@ def _findings(found: ExpectedAccuracy, folder: Path) -> Iterator[Finding]:
     where = str(folder)
     repeats = "" if found.scenes == found.frames else f", which show {found.scenes} different scenes"
     seen = f"{found.frames} frames{repeats}"
-    unknown = "" if found.unknown_share is None else f"; {found.unknown_share:.1%} of them are unknown to the model"
+    unknown = (
+        "" if found.unknown_share is None else f"; {100 * found.unknown_share:.1f} % of them are unknown to the model"
+    )
     if found.interval is None:
         remedy = "give more frames, of other moments"
         yield Finding("warning", f"{seen}: no estimate of the accuracy: {found.reason}", where, remedy)

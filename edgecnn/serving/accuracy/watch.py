@@ -20,7 +20,10 @@ from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 __all__ = ["AccuracyWatch", "WatchedAccuracy"]
 
 _INTERVAL_S = 1.0  # between two frames that count: those between them hardly ever show another scene
-_CALM_LOOKS = 20  # in a row without drift, until the alarm ends
+_EVERY = 10  # frames of a slow source one counts, so that this costs less than a hundredth of the inference ...
+_LONGEST_S = 10.0  # ... but where they come so seldom that it does not matter
+_ESTIMATE_EVERY = 5  # frames that count
+_CALM_ESTIMATES = 4  # in a row without drift, until the alarm ends
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class _Watched:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.looked_at_s = float("-inf")
+        self._looked_at_s = float("-inf")
+        self._passed = 0  # frames since then
+        self._looks = 0
         self.alarm = False
         self.since: str | None = None
         self.reason: str | None = None
@@ -55,14 +60,27 @@ class _Watched:
         self._scenes = RecentScenes(loaded.classifier.manifest.unknown, self._reference)
         self.estimate = expected_accuracy(self._scenes.evidence, self._reference)
 
+    def due(self, now_s: float, interval_s: float) -> bool:
+        """Whether the frame that comes now counts."""
+        self._passed += 1
+        waited_s = now_s - self._looked_at_s
+        if waited_s < interval_s or (self._passed < _EVERY and waited_s < min(_LONGEST_S, _EVERY * interval_s)):
+            return False
+        self._looked_at_s, self._passed = now_s, 0
+        return True
+
     def look(self, frame: Frame, answer: Answer) -> bool:
         """Adds a frame; returns whether the alarm has changed."""
         self._scenes.add(scene_signature(frame.image), answer.probabilities, answer.unknown_score, answer.features)
+        self._looks += 1
+        return self._looks % _ESTIMATE_EVERY == 0 and self._estimate()
+
+    def _estimate(self) -> bool:
         self.estimate = found = expected_accuracy(self._scenes.evidence, self._reference)
         self._calm = 0 if found.alarm else self._calm + 1
         if found.alarm:
             self.reason = found.reason
-        alarm = bool(found.alarm) or (self.alarm and self._calm < _CALM_LOOKS)
+        alarm = bool(found.alarm) or (self.alarm and self._calm < _CALM_ESTIMATES)
         if alarm == self.alarm:
             return False
         self.alarm, self.since = alarm, now_rfc3339()
@@ -77,7 +95,7 @@ class _Watched:
 
 
 class AccuracyWatch:
-    """Listens to the decisions in the threads that decide, where it takes some microseconds a second.
+    """Listens to the decisions in the threads that decide, where it takes less than half a millisecond a second.
 
     A model with memory is left out: its answers are not those to single frames.
 
@@ -119,10 +137,8 @@ class AccuracyWatch:
         if event.answer is None or event.frame is None or event.answer.prediction.status not in ("ok", "unknown"):
             return
         watched = self._of(event)
-        now_s = self._clock()
-        if watched is None or now_s - watched.looked_at_s < self._interval_s:
+        if watched is None or not watched.due(self._clock(), self._interval_s):
             return
-        watched.looked_at_s = now_s
         if watched.look(event.frame, event.answer):
             self._tell(event, alarm=watched.alarm, reason=watched.reason)
 

@@ -18,7 +18,7 @@ from edgecnn.serving.engine.latest import StateKey
 pytestmark = needs_chromium
 
 GOOD = ExpectedAccuracy(0.962, (0.931, 0.984), 640, 212, 0.043, 0.08, False, None)
-DRIFTED = ExpectedAccuracy(None, (0.31, 0.99), 700, 240, 0.4, 0.3, True, "40% of the frames are unknown to the model")
+DRIFTED = ExpectedAccuracy(None, (0.31, 0.99), 700, 240, 0.4, 0.3, True, "40 % of the frames are unknown to the model")
 FEW = ExpectedAccuracy(None, None, 90, 4, 0.0, None, None, "4 different scenes are too few: at least 20 are needed")
 
 
@@ -53,9 +53,9 @@ def test_an_alarm_is_shown_with_its_reason_at_once(
     page.shows("#accuracy-alarm", "drift", limit_s=4)
     page.shows("#accuracy-value", "–")
     page.shows("#accuracy-interval", "anything from 31 % to 99 %")
-    page.shows("#accuracy-reason", "40% of the frames are unknown to the model")
+    page.shows("#accuracy-reason", "40 % of the frames are unknown to the model")
     page.page.select_option("#log-kind", "drift")
-    page.shows("#log-list li:first-child .what", re.compile("^drift: 40% of the frames"))
+    page.shows("#log-list li:first-child .what", re.compile("^drift: 40 % of the frames"))
 
 
 def test_too_few_scenes_are_no_estimate(
