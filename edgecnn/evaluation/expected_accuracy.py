@@ -82,6 +82,7 @@ class Evidence:
     confidence: float  # mean of the largest probabilities
     unknown_share: float | None  # None: the model's rule is off
     residual: NDArray[np.floating] | None = None  # [k], mean of ClassShift.residuals
+    residual_variance: float = 1.0  # of one scene's, mean over the directions
     shares: NDArray[np.floating] | None = None  # [C], mean probabilities
 
 
@@ -186,7 +187,9 @@ def _squared_shift(evidence: Evidence, reference: AccuracyReference) -> tuple[fl
     if reference.shift is None or evidence.residual is None or evidence.shares is None:
         return None, 0.0
     squared = float((np.asarray(evidence.residual, np.float64) ** 2).mean())
-    return squared, 1 / evidence.scenes + reference.shift.mean_variance(evidence.shares)
+    # Frames with outliers vary more than the taught images did
+    spread = max(1.0, evidence.residual_variance)
+    return squared, spread / evidence.scenes + reference.shift.mean_variance(evidence.shares)
 
 
 def _chi_square_quantile(degrees: int) -> float:

@@ -71,7 +71,9 @@ class RecentScenes:
     @property
     def evidence(self) -> Evidence:
         """What the scenes tell."""
-        mean = self._values[: self._used].mean(0, dtype=np.float64) if self._used else np.zeros(self._values.shape[1])
+        if not self._used:
+            return Evidence(0, 0, 0.0, None)
+        mean = self._values[: self._used].mean(0, dtype=np.float64)
         end = 2 + self._directions
         return Evidence(
             frames=int(self._frames[: self._used].sum()),
@@ -79,6 +81,7 @@ class RecentScenes:
             confidence=float(mean[0]),
             unknown_share=None if self._rule.off else float(mean[1]),
             residual=mean[2:end] if self._measured else None,
+            residual_variance=float(self._values[: self._used, 2:end].var(0).mean()) if self._measured else 1.0,
             shares=mean[end:] if self._measured else None,
         )
 

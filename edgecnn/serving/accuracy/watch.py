@@ -23,7 +23,8 @@ _INTERVAL_S = 1.0  # between two frames that count: those between them hardly ev
 _EVERY = 10  # frames of a slow source one counts, so that this costs less than a hundredth of the inference ...
 _LONGEST_S = 10.0  # ... but where they come so seldom that it does not matter
 _ESTIMATE_EVERY = 5  # frames that count
-_CALM_ESTIMATES = 4  # in a row without drift, until the alarm ends
+_ALARM_ESTIMATES = 2  # in a row with drift, until the alarm begins: hours of looking give chance many occasions
+_CALM_ESTIMATES = 4  # in a row without drift, until it ends
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class WatchedAccuracy:
     @property
     def alarm_or_none(self) -> bool | None:
         """None where drift cannot be told."""
-        return True if self.alarm else self.estimate.alarm
+        return self.alarm if self.alarm or self.estimate.alarm else self.estimate.alarm
 
 
 class _Watched:
@@ -55,7 +56,7 @@ class _Watched:
         self.alarm = False
         self.since: str | None = None
         self.reason: str | None = None
-        self._calm = 0
+        self._row = 0  # estimates in a row that speak against the alarm as it is
         self._reference = model_reference(loaded.classifier.session)
         self._scenes = RecentScenes(loaded.classifier.manifest.unknown, self._reference)
         self.estimate = expected_accuracy(self._scenes.evidence, self._reference)
@@ -77,15 +78,12 @@ class _Watched:
 
     def _estimate(self) -> bool:
         self.estimate = found = expected_accuracy(self._scenes.evidence, self._reference)
-        self._calm = 0 if found.alarm else self._calm + 1
         if found.alarm:
             self.reason = found.reason
-        alarm = bool(found.alarm) or (self.alarm and self._calm < _CALM_ESTIMATES)
-        if alarm == self.alarm:
+        self._row = self._row + 1 if bool(found.alarm) != self.alarm else 0
+        if self._row < (_CALM_ESTIMATES if self.alarm else _ALARM_ESTIMATES):
             return False
-        self.alarm, self.since = alarm, now_rfc3339()
-        if not alarm:
-            self.reason = None
+        self.alarm, self.since, self._row = not self.alarm, now_rfc3339(), 0
         return True
 
     def now(self, source: str, region: str | None) -> WatchedAccuracy:
@@ -140,7 +138,7 @@ class AccuracyWatch:
         if watched is None or not watched.due(self._clock(), self._interval_s):
             return
         if watched.look(event.frame, event.answer):
-            self._tell(event, alarm=watched.alarm, reason=watched.reason)
+            self._tell(event, alarm=watched.alarm, reason=watched.reason if watched.alarm else None)
 
     def _tell(self, event: Decided, *, alarm: bool, reason: str | None) -> None:
         self._publish(DriftChanged(event.view, event.source, event.region, event.model, alarm, reason, now_rfc3339()))
