@@ -129,21 +129,28 @@ def main() -> None:
     text = session.description.classes_json
     statistics = None if text is None else ClassStatistics.from_json(text)
     reference = AccuracyReference.of(session.manifest, statistics)
-    head = "".join(f" {n}: covered | alarm | missed | width |" for n in options.frames)
-    print(f"\n`{options.model}`\n\n| frames | top-1 | mean probability | unknown |{head}")
-    print("| --- |" + " ---: |" * (3 + 4 * len(options.frames)))
+    counts = " / ".join(map(str, options.frames))
+    print(f"\n`{options.model.name}`, with {counts} frames\n")
+    print("| frames | top-1 | mean probability | unknown | covered | alarm | neither | width |")
+    print("| --- |" + " ---: |" * 7)
     for name, answers in conditions(session, options):
         confidence = float(answers.probabilities.max(1).mean())
         whole = estimate(session, reference, answers)
         unknown = "" if whole.unknown_share is None else f"{whole.unknown_share:.3f}"
         cells = [f"{answers.right.mean():.3f}", f"{confidence:.3f}", unknown]
-        for count in options.frames:
-            if count > len(answers.right):
-                cells += ["", "", "", ""]
-                continue
-            row = drawn(session, reference, answers, count, options.draws)
-            cells += [f"{row.covered:.0%}", f"{row.alarms:.0%}", f"{row.missed:.0%}", f"{row.width:.2f}"]
+        rows = [
+            drawn(session, reference, answers, count, options.draws) if count <= len(answers.right) else None
+            for count in options.frames
+        ]
+        cells += [shares([None if row is None else row.covered for row in rows])]
+        cells += [shares([None if row is None else row.alarms for row in rows])]
+        cells += [shares([None if row is None else row.missed for row in rows])]
+        cells += [" / ".join("" if row is None else f"{row.width:.2f}" for row in rows)]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def shares(values: Sequence[float | None]) -> str:
+    return " / ".join("" if value is None else f"{100 * value:.0f}" for value in values) + " %"
 
 
 def conditions(session: ModelSession, options: argparse.Namespace) -> Iterator[tuple[str, Answers]]:
@@ -169,13 +176,15 @@ def drawn(session: ModelSession, reference: AccuracyReference, answers: Answers,
     for _ in range(draws):
         chosen = answers.of(random.choice(len(answers.right), count, replace=False))
         found = estimate(session, reference, chosen)
-        low, high = found.interval or (0.0, 1.0)
+        if found.interval is None:
+            continue
+        low, high = found.interval
         inside = low - 1e-9 <= float(chosen.right.mean()) <= high + 1e-9
         covered += inside
         alarms += bool(found.alarm)
         missed += not (inside or found.alarm)
         widths.append(high - low)
-    return Row(covered / draws, alarms / draws, missed / draws, float(np.median(widths)))
+    return Row(covered / draws, alarms / draws, missed / draws, float(np.median(widths)) if widths else 1.0)
 
 
 def estimate(session: ModelSession, reference: AccuracyReference, answers: Answers) -> ExpectedAccuracy:

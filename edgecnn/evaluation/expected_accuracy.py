@@ -127,9 +127,9 @@ def _drift(evidence: Evidence, reference: AccuracyReference, excess: float, shif
     reasons = []
     threshold, share = reference.threshold, evidence.unknown_share
     if threshold is not None and share is not None and excess > MOST_EXCESS:
+        usual, frequency = _usual_share(evidence, reference, threshold), _frequency(evidence, reference)
         count = math.floor(share * evidence.scenes + 1e-9)
-        if count > threshold.most_usual(evidence.scenes, _LEVEL):
-            usual = threshold.expected_rate
+        if count > frequency * threshold.most_usual(evidence.scenes, _LEVEL):
             reasons.append(
                 f"{100 * share:.0f} % of the frames are unknown to the model, {100 * usual:.0f} % would be usual"
             )
@@ -164,8 +164,21 @@ def _excess(evidence: Evidence, reference: AccuracyReference) -> float:
     """Share of unknown frames above the usual one, of the frames that are not usually unknown."""
     if reference.threshold is None or evidence.unknown_share is None:
         return 0.0
-    usual = reference.threshold.expected_rate
+    usual = _usual_share(evidence, reference, reference.threshold)
     return max(0.0, (evidence.unknown_share - usual) / (1 - usual))
+
+
+def _usual_share(evidence: Evidence, reference: AccuracyReference, threshold: ThresholdOrigin) -> float:
+    """The largest share of unknown frames to be expected in this mixture of classes: all may be of one class."""
+    return min(0.5, threshold.expected_rate * _frequency(evidence, reference))
+
+
+def _frequency(evidence: Evidence, reference: AccuracyReference) -> float:
+    """How many times as frequent as in the taught images a class is at most; 1: the mixture is as taught."""
+    if reference.shift is None or evidence.shares is None or not _other_mixture(evidence, reference):
+        return 1.0
+    taught = reference.shift.counts / reference.shift.counts.sum()
+    return max(1.0, float((evidence.shares / taught).max()))
 
 
 def _shift(evidence: Evidence, reference: AccuracyReference) -> float | None:

@@ -19,6 +19,8 @@ SIGNATURE_LENGTH = _SIDE * _SIDE
 
 _LOOKED_AT = 64  # pixels along each side; all of them would take milliseconds
 _MOST_DIFFERENCE = 8  # levels, of any part: noise, encoding and flicker leave less; different solar cells have more
+_LEAST_DIFFERENCE = 2  # of dark frames
+_SHARE_OF_CONTRAST = 0.25  # of the standard deviation of the parts: in the dark, other scenes differ by less too
 
 
 def scene_signature(image: NDArray[np.uint8]) -> Signature:
@@ -37,11 +39,13 @@ def same_scene(known: NDArray[np.uint8], levels: NDArray[np.float32], signature:
         levels: their means, ``[N]``.
         signature: to be found.
     """
+    contrast = _SHARE_OF_CONTRAST * float(signature.std())
+    limit = min(max(contrast, _LEAST_DIFFERENCE), _MOST_DIFFERENCE)
     # Parts that are alike have means that are alike: that leaves few to compare
-    near = np.flatnonzero(np.abs(levels - signature.mean()) <= _MOST_DIFFERENCE)
+    near = np.flatnonzero(np.abs(levels - signature.mean()) <= limit)
     if not len(near):
         return None
     rows = known[near]
     differences = cv2.absdiff(rows, np.broadcast_to(signature, rows.shape).copy()).max(1)
     found = int(differences.argmin())
-    return int(near[found]) if differences[found] <= _MOST_DIFFERENCE else None
+    return int(near[found]) if differences[found] <= limit else None

@@ -52,6 +52,13 @@ def test_a_scene_that_is_dimmed_is_another_one() -> None:
     assert found(scene_signature(scene(0))[None], dimmed) is None
 
 
+def test_scenes_in_the_dark_are_told_apart() -> None:
+    dark = [(scene(seed) * 0.1).astype(np.uint8) for seed in range(40)]
+    known = np.stack([scene_signature(image) for image in dark])
+    assert [found(np.delete(known, i, 0), image) for i, image in enumerate(dark)] == [None] * 40
+    assert found(known, dark[7]) == 7
+
+
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (2160, 3840)])
 def test_frames_of_any_size_have_a_signature(size: tuple[int, int]) -> None:
     image = np.full((*size, 3), 90, np.uint8)
