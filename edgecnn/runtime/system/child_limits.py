@@ -45,12 +45,12 @@ def limit_memory(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def give_way() -> None:
-    """Lets every other process have the processor first.
+def give_way(by: int) -> None:
+    """Lets other processes have the processor first: ``by`` is added to this one's niceness, which ends at 19.
 
     The child stays in the session of its parent: Linux may share the processor between sessions first (autogroup), and
     then the priority counts within a session alone.
     """
     if sys.platform != "win32":
         with suppress(OSError):
-            os.nice(19)
+            os.nice(by)

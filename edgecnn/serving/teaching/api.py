@@ -102,7 +102,7 @@ class TeachingApi:
     async def teach(self, request: Request) -> Response:
         """Begins: ``{"replace": false, "max_drop": 0.01}``, both optional."""
         given = await read_object(request, _LARGEST_JSON, self._service.settings.limits.silent_s, _EXAMPLE)
-        forget, max_drop = given.get("replace", False), given.get("max_drop", 0.01)
+        forget, max_drop = given.get("replace", False), given.get("max_drop", self._service.settings.teach.max_drop)
         if not isinstance(forget, bool):
             return refusal(400, f"replace is true or false; send {_EXAMPLE}")
         if isinstance(max_drop, bool) or not isinstance(max_drop, int | float) or not 0 <= max_drop <= 1:

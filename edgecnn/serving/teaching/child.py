@@ -1,4 +1,4 @@
-"""``python -m edgecnn.serving.teaching.child``: teaches in a process of its own, with the lowest priority.
+"""``python -m edgecnn.serving.teaching.child``: teaches in a process of its own, which gives way to others.
 
 Neither its work, nor its memory, nor a crash of a library holds up the process that decides on frames. It reads its
 order as one line of JSON from standard input, writes messages as lines of JSON to standard output, and ends when its
@@ -43,10 +43,10 @@ _OUT_OF_MEMORY_SIGNS = ("bad_alloc", "bad allocation", "allocate memory", "Faile
 def main() -> None:
     """Executes the order. Messages report errors; the exit status is always 0."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service ends its children itself
-    give_way()
     messages = _own_standard_output()
     try:
         order = TeachingOrder.from_json(sys.stdin.buffer.readline())
+        give_way(order.nice)
         threading.Thread(target=_end_with_parent, daemon=True).start()
         perish_first()
         cv2.setNumThreads(1)

@@ -31,6 +31,7 @@ class TeachingOrder:
     replace: bool
     max_drop: float
     label_next: int  # frames to name
+    nice: int  # added to the process's niceness
 
     def to_json(self) -> str:
         """One line."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from edgecnn.teaching.result import LabelNext, TeachResult
 __all__ = ["Failed", "Outcome", "Ranked", "Reported", "TeachingProcess"]
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_END_S = 0.3  # that a killed process may take
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,18 @@ class TeachingProcess:
         return outcome or Failed(_how_it_ended(self._process.wait()))
 
     def end(self) -> None:
-        """Ends it at once. What it has written so far lies in a folder that is removed."""
+        """Ends it, at once. What it has written so far lies in a folder that is removed."""
         with suppress(OSError):
             self._process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_S)
+
+    def close(self) -> None:
+        """Ends it, and waits until it is gone."""
+        self.end()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):  # what it could not read any more
+                if pipe is not None:
+                    pipe.close()
 
 
 def _message(line: bytes) -> dict[str, Any]:

@@ -183,6 +183,7 @@ class Teacher:
             replace=forget,
             max_drop=max_drop,
             label_next=_NAMED,
+            nice=self._service.settings.teach.nice,
         )
         state = RunningTeaching(
             id=job_id, model=model, kind=kind, stage="starting", done=0, total=0, since=now_rfc3339()
@@ -223,7 +224,7 @@ class Teacher:
         try:
             outcome = process.run(lambda stage, done, total: self._progress(job, stage, done, total))
         finally:
-            process.end()
+            process.close()
         if job.cancelled:
             outcome = Failed(_CANCELLED)
         if isinstance(outcome, Failed):
