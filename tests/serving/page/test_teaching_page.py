@@ -9,13 +9,12 @@ from typing import Any
 
 import cv2
 import pytest
-from grounds import write_stripes
+from grounds import write_grounds, write_stripes
 from mjpeg_server import mjpeg_camera
 from page_parts import NOTHING_TAUGHT, SHADOW_SHA
 from page_visit import Visit, Watched, needs_chromium
 from playwright.sync_api import expect
 from serving.running import ask, running, until
-from shapes import write_shapes
 
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.teach import teach
@@ -33,8 +32,8 @@ def stripes(folder: Path) -> list[bytes]:
 def test_a_new_class_is_collected_labelled_taught_and_answered(
     tiny_model: Path, visit: Callable[..., Visit], tmp_path: Path
 ) -> None:
-    model = tmp_path / "model.onnx"  # the tiny model, with the statistics of its classes
-    found = teach(tiny_model, write_shapes(tmp_path / "shapes", 30, first_seed=7000), model, TeachOptions(replace=True))
+    model = tmp_path / "model.onnx"  # it tells dark from light, and remembers what they look like
+    found = teach(tiny_model, write_grounds(tmp_path / "grounds", 24, 9000), model, TeachOptions(replace=True))
     assert found.file is not None, found.reason
     settings: dict[str, Any] = {
         "models": [{"file": model}],
@@ -54,8 +53,7 @@ def test_a_new_class_is_collected_labelled_taught_and_answered(
             page.page.fill("#label-field", "stripes")
             page.page.click("#label")
             page.shows("#teach-labels", re.compile(r"stripes\s*\d+\s*\d+\s*✓"))
-            clicks = [lambda: page.page.click("#teach-start")]
-            clicks[0]()
+            page.page.click("#teach-start")  # the first click after labelling
             page.shows("#teach-result h3", re.compile("Taught: better"), 60)
             page.shows("#teach-accuracy", re.compile(r"Accuracy before\s*0 %.*Accuracy after\s*[5-9]\d|100", re.DOTALL))
             page.shows("#teach-accuracy", re.compile("Expected with .* per class"))
@@ -66,9 +64,9 @@ def test_a_new_class_is_collected_labelled_taught_and_answered(
             page.shows("#decision-label", "stripes", 20)
             assert page.page.locator("#known-labels option[value=stripes]").count() == 1
             page.page.click("#teach-rollback")
-            page.shows("#decision-label", re.compile("circle|square|unknown"), 20)
+            page.shows("#decision-label", re.compile("dark|light|unknown"), 20)
             page.shows("#teach-swap-state", "It does not serve any more.", 20)
-            assert service.service.first_model.current.labels == ("circle", "square")
+            assert service.service.first_model.current.labels == ("dark", "light")
 
 
 LAST = {
