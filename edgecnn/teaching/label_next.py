@@ -5,7 +5,7 @@ the model prefers its best class to the second (Zhdanov, "Diverse mini-batch act
 the image nearest to each centre is chosen. The centres start far from each other and from the labelled images, as in
 k-means++ (Arthur and Vassilvitskii, SODA 2007) and BADGE (Ash et al., arXiv 1906.03671). Images of rare sources and
 guesses count more. The most uncertain images alone, or those farthest from all others (k-center; Sener and Savarese,
-arXiv 1708.00489), were no better than a choice by chance on most data: they are outliers. docs/teach.md has the figures.
+arXiv 1708.00489), were no better than a choice by chance on most data: they are outliers. docs/teach.md has figures.
 """
 
 from __future__ import annotations
