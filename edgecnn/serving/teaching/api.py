@@ -47,7 +47,6 @@ _TOLD = (
     "classes",
     "known_top1_before",
     "known_top1_after",
-    "notes",
     "seconds",
 )
 
@@ -163,9 +162,15 @@ def _last(last: LastTeaching) -> dict[str, Any]:
     return {
         "id": last.id,
         "state": last.state,
-        "reason": last.reason,
+        "reason": _without_flags(last.reason),
         "at": last.at,
         "swap": None if last.swap is None else {"id": last.swap.id, "sha256": last.swap.sha256},
         **{key: report.get(key) for key in _TOLD},
+        "notes": [_without_flags(note) for note in report.get("notes", ())],
         "skipped": len(report.get("skipped", ())),
     }
+
+
+def _without_flags(text: str) -> str:
+    """A line of `edgecnn teach` with the settings of the service in place of flags."""
+    return text.replace("--max-drop", "max_drop in [teach] of the settings").replace("--replace", '"replace"')
