@@ -90,7 +90,7 @@ def _batch(
     """
     open_ = np.nonzero(near > _ALIKE)[0]
     if len(open_) <= count:
-        return open_[np.argsort(-weights[open_], kind="stable")].tolist()
+        return [int(i) for i in open_[np.argsort(-weights[open_], kind="stable")]]
     points, weights, near = points[open_], weights[open_], near[open_]
     centres = points[_starts(weights, near, points, count, random)].copy()
     for _ in range(_STEPS):
@@ -104,7 +104,7 @@ def _batch(
     for k in np.argsort(-mass, kind="stable"):
         distances[chosen] = np.inf
         chosen.append(int(distances[:, k].argmin()))
-    return open_[chosen].tolist()
+    return [int(i) for i in open_[chosen]]
 
 
 def _starts(
@@ -162,4 +162,4 @@ def _directions(features: NDArray[np.floating], centre: NDArray[np.float64]) -> 
 def _distances(points: Points, others: Points) -> NDArray[np.float64]:
     """Squared distances, ``[N, M]``."""
     lengths = (points * points).sum(1)[:, None] + (others * others).sum(1)
-    return np.maximum(lengths - 2 * (points @ others.T), 0).astype(np.float64)
+    return np.asarray(np.maximum(lengths - 2 * (points @ others.T), 0), np.float64)
