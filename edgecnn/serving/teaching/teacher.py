@@ -7,6 +7,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -251,6 +252,11 @@ class Teacher:
             ticket = self._swaps.submit(Path(job.order.out), job.state.model, move=True, name=_FILE, ask_below=True)
         except EdgeCNNError as error:
             self._tell(job, "failed", f"the taught model cannot take over: {error}", report)
+            return
+        if job.cancelled:  # while the file was checked
+            with suppress(EdgeCNNError):  # it has ended by itself
+                self._swaps.reject(job.state.model, ticket.id)
+            self._tell(job, "failed", _CANCELLED, report, ticket)
             return
         self._tell(job, "taught", report.reason, report, ticket)
 
