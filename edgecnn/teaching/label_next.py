@@ -63,10 +63,12 @@ def choose_next(candidates: Candidates, labelled: NDArray[np.floating], count: i
         return []
     random = np.random.default_rng(seed)
     centre = np.asarray(candidates.features, np.float64).mean(0)
-    points, known = _directions(candidates.features, centre), _directions(labelled, centre)
+    points = _directions(candidates.features, centre)
     margins = _margins(candidates.probabilities)
     weights = (1 - margins + _CERTAIN) * _rarity(candidates)
-    near = np.full(total, 4.0) if not len(known) else _distances(points, known).min(1)
+    near = np.full(total, 4.0)  # the largest squared distance that there is
+    if len(labelled):
+        near = _distances(points, _directions(labelled, centre)).min(1)
     found: list[Chosen] = []
     while len(found) < count and (near > _ALIKE).any():
         for index in _batch(points, weights, near, min(_BATCH, count - len(found)), random):

@@ -103,9 +103,11 @@ def teach(
     result = _result(plan, images, fitted, evidence, reason)
     if to_rank:
         unseen = embed_images(to_rank, session, options.max_pixels, options.threads, reporter)
-        likely = np.exp(log_softmax(fitted.head.logits(unseen.features) / fitted.temperature))
-        ranked = rank_images(unseen, likely, plan.labels, images.features, options.label_next)
-        result = replace(result, label_next=ranked, skipped=(*images.skipped, *unseen.skipped))
+        result = replace(result, skipped=(*images.skipped, *unseen.skipped))
+        if unseen.images:
+            likely = np.exp(log_softmax(fitted.head.logits(unseen.features) / fitted.temperature))
+            ranked = rank_images(unseen, likely, plan.labels, images.features, options.label_next)
+            result = replace(result, label_next=ranked)
     if passed:
         reporter.stage("writing")(0, 1)
         manifest = _manifest(session.manifest, file, plan, images, fitted, result)

@@ -35,8 +35,8 @@ class EmbeddedImages:
     """N readable images."""
 
     images: tuple[UnlabelledImage, ...]
-    features: NDArray[np.float32]  # [N, D]
-    probabilities: NDArray[np.float32]  # [N, C], of the model as it is
+    features: NDArray[np.float32]  # [N, D]; [0, 0] without any
+    probabilities: NDArray[np.float32]  # [N, C], of the model as it is; [0, 0] without any
     skipped: tuple[Skipped, ...]
 
 
@@ -68,9 +68,8 @@ def embed_images(
     progress = reporter.stage("reading unlabelled images")
     read: list[int] = []
     skipped: list[Skipped] = []
-    width = session.output_widths["embedding"] or 0
-    features = [np.zeros((0, width), np.float32)]
-    probabilities = [np.zeros((0, session.classes), np.float32)]
+    features: list[NDArray[np.float32]] = []
+    probabilities: list[NDArray[np.float32]] = []
     for batch in fitted_batches([image.path for image in images], session.manifest, _BATCH, workers, max_pixels):
         skipped += batch.skipped
         read += batch.indices
@@ -80,6 +79,9 @@ def embed_images(
             features.append(outputs.embedding)
             probabilities.append(outputs.probabilities)
         progress(len(read) + len(skipped), len(images))
+    if not features:
+        nothing = np.zeros((0, 0), np.float32)
+        return EmbeddedImages((), nothing, nothing, tuple(skipped))
     return EmbeddedImages(
         tuple(images[i] for i in read), np.concatenate(features), np.concatenate(probabilities), tuple(skipped)
     )

@@ -102,6 +102,14 @@ def test_a_teaching_names_them_whether_it_is_written_or_not(tiny_model: Path, un
         assert [skipped.path for skipped in result.skipped] == [str(unlabelled / "broken.jpg")]
 
 
+def test_unreadable_images_are_skipped_and_none_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "unlabelled"
+    folder.mkdir()
+    (folder / "broken.jpg").write_bytes(b"no image")
+    found = ranked(tiny_model, write_grounds(tmp_path / "data", 8, 9000), folder, tmp_path / "taught.onnx")
+    assert (found.label_next, len(found.skipped), found.decision) == ((), 1, "taught")
+
+
 def test_the_command_line_names_them(edgecnn, tiny_model: Path, unlabelled: Path, tmp_path: Path) -> None:
     data = write_grounds(tmp_path / "data", 8, 9000)
     given = ("teach", tiny_model, "--data", data, "--replace", "--unlabelled", unlabelled, "--out", tmp_path / "o.onnx")

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import cv2
-import numpy as np
 
 from edgecnn.error_text import first_line, one_line
 from edgecnn.errors import EdgeCNNError, ModelError
@@ -109,10 +108,11 @@ def _teach(order: TeachingOrder, reporter: _Reporter) -> TeachResult:
 
 def _rank(order: TeachingOrder, file: ModelFile, reporter: _Reporter) -> Sequence[LabelNext]:
     session = open_session(file, "cpu", 1)
-    width, most = embedding_width(session), TeachOptions().max_pixels
+    embedding_width(session)  # raises where there is none
+    most = TeachOptions().max_pixels
     root = Path(order.labelled)
     known = [UnlabelledImage(root / name, "") for name in order.chosen]
-    labelled = embed_images(known, session, most, 1, reporter).features if known else np.zeros((0, width), np.float32)
+    labelled = embed_images(known, session, most, 1, reporter).features
     found = embed_images(_frames(order), session, most, 1, reporter)
     return rank_images(found, found.probabilities, session.manifest.labels, labelled, order.label_next)
 

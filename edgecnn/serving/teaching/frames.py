@@ -95,7 +95,7 @@ class FramesToTeach:
         session = self._service.models[model].current.classifier.session
         if session.form != "image":
             return "the model is recurrent, and only a model of single images can be taught"
-        if not (session.output_widths.get("embedding") or 0) > 0:
+        if session.output_widths.get("embedding") is None:
             return (
                 "the model file has no output 'embedding', which teaching needs; export the model with this version "
                 "and send it as a swap"
