@@ -12,6 +12,7 @@ from edgecnn.serving.http.endpoint import Endpoint
 from edgecnn.serving.http.metrics.part import MetricsPart
 from edgecnn.serving.swap.part import SwapPart
 from edgecnn.serving.swap.restoring import Restored
+from edgecnn.serving.teaching.part import TeachingPart
 from edgecnn.serving.why.part import WhyPart
 
 __all__ = ["Part", "make_parts"]
@@ -44,7 +45,8 @@ def make_parts(service: Service, folder: Path, restored: Mapping[str, Restored] 
     swap, collect = SwapPart(service, folder, restored or {}), CollectPart(service)
     for model in service.models.values():
         model.on_disagreement = collect.disagreed
-    parts: list[Part] = [swap, collect, WhyPart(service, collect), MetricsPart(service)]
+    teaching = TeachingPart(service, folder, swap.swaps, collect)
+    parts: list[Part] = [swap, collect, teaching, WhyPart(service, collect), MetricsPart(service)]
     # Not at the top: a service without them needs none of their memory
     if service.settings.mqtt is not None:
         from edgecnn.serving.mqtt.part import MqttPart  # noqa: PLC0415

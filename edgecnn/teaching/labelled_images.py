@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,8 @@ def read_labelled_images(
     reporter: Reporter,
     *,
     thumbnails: bool = False,
+    workers: int | None = None,
+    wanted: Callable[[Path], bool] | None = None,
 ) -> LabelledImages:
     """Reads a folder of images, one folder a class; of a folder that is split already, ``test`` is left out.
 
@@ -73,6 +75,8 @@ def read_labelled_images(
         session_rule: see :func:`edgecnn.data.sessions.session_keys`.
         reporter: receives the progress.
         thumbnails: also make a small JPEG of each.
+        workers: threads that read; None: one per core.
+        wanted: whether an image is used; None: all are.
 
     Raises:
         InputNotFoundError: no such folder.
@@ -88,11 +92,14 @@ def read_labelled_images(
             f"{root}: all of its images are in the split 'test', which is kept for evaluation; move those to be taught "
             f"into {root / 'train'}"
         )
+    files = [file for file in files if wanted is None or wanted(file.path)]
+    if not files:
+        raise DataError(f"{root}: no image of it is to be learned; label images first")
     progress = reporter.stage("reading images")
     stats: list[ImageStats] = []
     skipped: list[Skipped] = []
     features, probabilities, small = [], [], []
-    for found in _read(files, session, max_pixels, thumbnails=thumbnails):
+    for found in _read(files, session, max_pixels, workers or default_workers(), thumbnails=thumbnails):
         skipped += [Skipped(str(fault.file.path), fault.reason) for fault in found.faults]
         stats += found.stats
         small += found.thumbnails
@@ -137,7 +144,9 @@ class _Read:
     faults: list[Fault]
 
 
-def _read(files: Sequence[ImageFile], session: ModelSession, max_pixels: int, *, thumbnails: bool) -> Iterator[_Read]:
+def _read(
+    files: Sequence[ImageFile], session: ModelSession, max_pixels: int, workers: int, *, thumbnails: bool
+) -> Iterator[_Read]:
     size, spec = session.manifest.input, session.manifest.preprocess
 
     def read(file: ImageFile) -> tuple[ImageStats | Fault, Image | None, bytes | None]:
@@ -152,7 +161,7 @@ def _read(files: Sequence[ImageFile], session: ModelSession, max_pixels: int, *,
         found = read_image_stats(file, keep, max_pixels)
         return found, fitted[0] if fitted else None, small[0] if small else None
 
-    with ThreadPoolExecutor(default_workers()) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(files), _BATCH):
             found = list(pool.map(read, files[start : start + _BATCH]))
             yield _Read(

@@ -14,7 +14,7 @@ from edgecnn.errors import DataError
 from edgecnn.features.linear_head import LinearHead
 from edgecnn.manifest import Manifest
 
-__all__ = ["TeachingPlan", "plan_adding", "plan_replacing"]
+__all__ = ["TeachingPlan", "known_places", "plan_adding", "plan_replacing"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def plan_replacing(root: Path, names: Sequence[str], manifest: Manifest, width: 
     """
     if len(names) < 2:
         raise DataError(f"{root}: one class, expected at least two with --replace; add a folder for another class")
-    known = _known(names, manifest)
+    known = known_places(names, manifest)
     return TeachingPlan(
         labels=tuple(names),
         ids=None,
@@ -66,7 +66,7 @@ def plan_adding(names: Sequence[str], manifest: Manifest, head: LinearHead) -> T
         manifest: of the model as it is.
         head: its classifier.
     """
-    known = _known(names, manifest)
+    known = known_places(names, manifest)
     added = tuple(name for name in names if name not in known)
     before = len(manifest.labels)
     places = {**known, **{name: before + i for i, name in enumerate(added)}}
@@ -89,7 +89,8 @@ def plan_adding(names: Sequence[str], manifest: Manifest, head: LinearHead) -> T
     )
 
 
-def _known(names: Sequence[str], manifest: Manifest) -> dict[str, int]:
+def known_places(names: Sequence[str], manifest: Manifest) -> dict[str, int]:
+    """Of the class folders that the model knows: the index of each one's class."""
     found = {}
     for name in names:
         index = manifest.index_of(name)

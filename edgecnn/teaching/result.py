@@ -9,7 +9,7 @@ from typing import Literal
 from edgecnn.data.left_out import Reason
 from edgecnn.data.loading import Skipped
 
-__all__ = ["Forecast", "TaughtClass", "TeachResult"]
+__all__ = ["Forecast", "LabelNext", "TaughtClass", "TeachResult"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,16 @@ class TaughtClass:
     confused_with: str | None  # the class that most of its wrong images are taken for
 
 
+@dataclass(frozen=True)
+class LabelNext:
+    """An image without a label that should get one."""
+
+    path: str
+    guess: str  # the class that the newest classifier takes it for
+    score: float  # the probability of it
+    reason: str  # why this image
+
+
 @dataclass(frozen=True, kw_only=True)
 class TeachResult:
     """The report of ``edgecnn teach``; field names are the JSON keys."""
@@ -47,6 +57,7 @@ class TeachResult:
     classes: tuple[TaughtClass, ...]  # the one that needs images most first
     known_top1_before: float | None  # on the classes that it knew; None with --replace
     known_top1_after: float | None
+    label_next: tuple[LabelNext, ...]  # of the unlabelled images, the most useful first; empty where none were given
     decision: Literal["taught", "unchanged"]
     reason: str
     notes: tuple[str, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from edgecnn.data.split_record import SplitRecord, data_sha256
 from edgecnn.errors import ManifestError, ModelError
 from edgecnn.evaluation.metrics import wilson_interval
 from edgecnn.features.class_statistics import ClassStatistics, class_statistics, merged
-from edgecnn.features.linear_head import LinearHead
+from edgecnn.features.linear_head import LinearHead, log_softmax
 from edgecnn.manifest import Manifest, TaughtRecord
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
@@ -33,10 +34,11 @@ from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.plan import TeachingPlan, plan_adding, plan_replacing
 from edgecnn.teaching.remembered_images import taught_images
 from edgecnn.teaching.result import TaughtClass, TeachResult
+from edgecnn.teaching.unlabelled_images import UnlabelledImage, embed_images, find_unlabelled, rank_images
 from edgecnn.teaching.validation.forecast import forecast
 from edgecnn.teaching.validation.gate import Evidence, gate
 
-__all__ = ["teach"]
+__all__ = ["embedding_width", "teach"]
 
 
 def teach(
@@ -45,6 +47,9 @@ def teach(
     out: str | Path,
     options: TeachOptions | None = None,
     reporter: Reporter | None = None,
+    *,
+    wanted: Callable[[Path], bool] | None = None,
+    unlabelled: Sequence[UnlabelledImage] = (),
 ) -> TeachResult:
     """Teaches a model file the images of a folder. Needs neither torch nor onnx.
 
@@ -57,6 +62,8 @@ def teach(
         out: the file to write.
         options: teaching options.
         reporter: receives stages and progress.
+        wanted: whether an image of ``data`` is used; None: all are.
+        unlabelled: images to rank for labelling, with those of ``options.unlabelled``.
 
     Raises:
         InputNotFoundError, ModelError, ManifestError: the model file cannot be used, or does not remember its classes.
@@ -69,11 +76,19 @@ def teach(
     check_apart(out, Path(model))
     check_writable(out)
     file = read_model_file(model)
-    session = open_session(file, "cpu")
-    width = _embedding_width(session)
+    session = open_session(file, "cpu", options.threads)
+    width = embedding_width(session)
     known_images = None if options.replace else read_taught_images(session.description, width)
+    to_rank = (*unlabelled, *(() if options.unlabelled is None else find_unlabelled(options.unlabelled)))
     images = read_labelled_images(
-        Path(data), session, options.max_pixels, options.group, reporter, thumbnails=options.thumbnails
+        Path(data),
+        session,
+        options.max_pixels,
+        options.group,
+        reporter,
+        thumbnails=options.thumbnails,
+        workers=options.threads,
+        wanted=wanted,
     )
     check_apart(out, *find_images(Path(data)))
     plan = (
@@ -86,6 +101,13 @@ def teach(
     evidence = _evidence(plan, images, fitted, options)
     passed, reason = gate(evidence)
     result = _result(plan, images, fitted, evidence, reason)
+    if to_rank:
+        unseen = embed_images(to_rank, session, options.max_pixels, options.threads, reporter)
+        result = replace(result, skipped=(*images.skipped, *unseen.skipped))
+        if unseen.images:
+            likely = np.exp(log_softmax(fitted.head.logits(unseen.features) / fitted.temperature))
+            ranked = rank_images(unseen, likely, plan.labels, images.features, options.label_next)
+            result = replace(result, label_next=ranked)
     if passed:
         reporter.stage("writing")(0, 1)
         manifest = _manifest(session.manifest, file, plan, images, fitted, result)
@@ -98,7 +120,8 @@ def teach(
     return replace(result, seconds=time.perf_counter() - start)
 
 
-def _embedding_width(session: ModelSession) -> int:
+def embedding_width(session: ModelSession) -> int:
+    """Number of features. Raises :class:`ModelError` for a model that cannot be taught."""
     if session.form != "image":
         raise ModelError(
             f"{session.path}: is a recurrent model, whose classifier depends on a state; teach a model of single images"
@@ -178,6 +201,7 @@ def _result(
         classes=_classes(plan, fitted),
         known_top1_before=None if fitted.loss is None else fitted.loss.before,
         known_top1_after=None if fitted.loss is None else fitted.loss.after,
+        label_next=(),
         decision="unchanged",
         reason=reason,
         notes=(*images.notes, *_bounded(fitted)),

@@ -308,3 +308,13 @@ def test_the_same_images_give_the_same_file(
 ) -> None:
     again = teach(tiny_model, images, tmp_path / "again.onnx", TeachOptions(replace=True))
     assert again.sha256 == relearned[1].sha256
+
+
+def test_a_class_of_few_images_is_not_rejected_as_unknown(
+    extended: tuple[Path, TeachResult], relearned: tuple[Path, TeachResult], tmp_path: Path
+) -> None:
+    write_stripes(tmp_path, 40, first_seed=500)
+    images = [cv2.imread(str(path)) for path in sorted(tmp_path.rglob("*.png"))]
+    before, after = (Classifier(file).batch(images) for file in (relearned[0], extended[0]))
+    assert np.mean([answer.status == "unknown" for answer in before]) > 0.6
+    assert np.mean([answer.label == "stripes" for answer in after]) > 0.7

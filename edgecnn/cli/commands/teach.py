@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
         "edgecnn teach model.onnx --data labelled",
         "edgecnn teach model.int8.onnx --data labelled --out new.onnx --max-drop 0.005",
         "edgecnn teach imagenet.int8.onnx --data data --replace --out pets.onnx",
+        "edgecnn teach model.onnx --data labelled --unlabelled frames",
     )
 
 
@@ -81,6 +82,12 @@ def _print(result: TeachResult) -> None:
         low, high = expected.interval
         print(
             f"expected with {expected.images_per_class} images per class: {expected.top1:.4f} ({low:.4f} to {high:.4f})"
+        )
+    if result.label_next:
+        print_table(
+            "label these next",
+            ("image", "taken for", "score", "why"),
+            [(found.path, found.guess, f"{found.score:.2f}", found.reason) for found in result.label_next],
         )
     if result.file is None:
         print(f"not written: {result.reason}")

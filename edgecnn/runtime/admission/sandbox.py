@@ -11,14 +11,12 @@ it. Imports few modules, because the first opening of each model waits for this 
 from __future__ import annotations
 
 import ctypes
-import importlib
 import json
 import math
 import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,12 +38,12 @@ from edgecnn.runtime.admission.time_limit import (
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.ort_errors import ort_reason, shares_constants
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
+from edgecnn.runtime.system.child_limits import limit_memory, perish_first, resource_module
 
 __all__ = ["main"]
 
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
 _SPARE_BYTES, _MAX_SPARE_BYTES = 512 << 20, 4 << 30  # lite0 takes 120 MB
-_USUALLY_TAKEN_BYTES = 1 << 30  # 150 MB were measured; a build of onnxruntime for a GPU maps more
 _SPARE_OF_FILE, _SPARE_OF_INPUT = 8, 512  # times its bytes, times the elements of an image
 _TYPES = {
     "tensor(uint8)": np.uint8,
@@ -68,7 +66,7 @@ def main() -> None:
     content = sys.stdin.buffer.read()
     resource = _limit(len(content))
     timer.start(resource)
-    why = _reason_to_refuse(content, (height, width), resource, timer)
+    why = _reason_to_refuse(content, (height, width), timer)
     answer.write(json.dumps({"why": why, "onnxruntime": onnxruntime.__version__}) + "\n")
     answer.close()
     os._exit(0)  # ends without cleaning up what the model left in the process
@@ -96,33 +94,14 @@ def _die_with(parent: int) -> None:
 
 
 def _limit(size_bytes: int) -> Any:
-    """Limits memory, and disables core dumps.
-
-    Makes this process the first that the kernel kills when memory runs out.
-
-    Returns the module `resource`, or None if the system has no such limits.
-    """
-    if sys.platform == "win32":
-        return None
-    resource = importlib.import_module("resource")  # Unix alone has it, and mypy asks on every system
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        with suppress(OSError):  # some containers forbid it; the other limits hold
-            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * size_bytes)
-    return resource
+    """Limits memory. Returns the module `resource`, or None if the system has no such limits."""
+    perish_first()
+    _spare(_SPARE_BYTES + _SPARE_OF_FILE * size_bytes)
+    return resource_module()
 
 
-def _spare(resource: Any, count: int) -> None:
-    """Limits the address space to its current size plus ``count`` bytes. Only Linux enforces this limit."""
-    if sys.platform == "linux":
-        try:
-            used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        except OSError:  # no /proc
-            used = _USUALLY_TAKEN_BYTES
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        most = used + min(count, _MAX_SPARE_BYTES)
-        resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+def _spare(count: int) -> None:
+    limit_memory(min(count, _MAX_SPARE_BYTES))
 
 
 class _Timer:
@@ -185,7 +164,7 @@ def _lower(resource: Any, which: int, limit: int, most: int) -> None:
     resource.setrlimit(which, (min(limit, hard), hard))
 
 
-def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any, timer: _Timer) -> str | None:
+def _reason_to_refuse(content: bytes, size: tuple[int, int], timer: _Timer) -> str | None:
     """Returns why the model is refused, or None."""
     try:
         model = parse_model(content, Path())
@@ -195,7 +174,7 @@ def _reason_to_refuse(content: bytes, size: tuple[int, int], resource: Any, time
         )
         timer.extend(model, len(content), size)
         del model
-        _spare(resource, _SPARE_BYTES + _SPARE_OF_FILE * len(content) + _SPARE_OF_INPUT * largest)
+        _spare(_SPARE_BYTES + _SPARE_OF_FILE * len(content) + _SPARE_OF_INPUT * largest)
         _try_out(content, size, timer)
     except ModelError:
         return "it is not an ONNX file, or it is corrupt (then copy it again)"

@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edgecnn.errors import EdgeCNNError, ImageError, UsageError
-from edgecnn.plain_json import as_json
 from edgecnn.serving.collect.labels import check_label
-from edgecnn.serving.collect.record import StoredFrame
+from edgecnn.serving.collect.record import StoredFrame, frame_values
 from edgecnn.serving.collect.replay import Replay
 from edgecnn.serving.collect.store import FrameStore
 from edgecnn.serving.collect.writer import FrameWriter
@@ -73,7 +72,7 @@ class CollectEndpoints:
             return answer({**state, "unlabelled_bytes": 0, **empty})
         page = await self._aside(lambda: store.page(offset, limit, request.query_params.get("source")))
         labels = dict.fromkeys([*known, *await self._aside(lambda: store.label_names)])
-        frames = [_frame_record(frame) for frame in page.frames]
+        frames = [frame_values(frame) for frame in page.frames]
         found = {"frames": frames, "labels": list(labels), "total": page.total, "bytes": page.size_bytes}
         return answer({**state, "unlabelled_bytes": store.unlabelled_bytes, **found})
 
@@ -142,12 +141,6 @@ class CollectEndpoints:
     async def _aside(self, step: Callable[[], T]) -> T:
         """Runs what takes time beside the event loop, one request at a time: decisions need the cores."""
         return await self._threads.run(step)
-
-
-def _frame_record(frame: StoredFrame) -> dict[str, Any]:
-    values: dict[str, Any] = as_json(frame.record)
-    del values["age_clock_s"]
-    return {**values, "size_bytes": frame.size_bytes, "given_label": frame.given_label}
 
 
 def _number(request: Request, name: str, default: int, most: int) -> int:

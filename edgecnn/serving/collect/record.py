@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -14,7 +15,7 @@ from edgecnn.runtime.decision import Score, Status
 from edgecnn.serving.collect.candidate import OtherAnswer
 from edgecnn.serving.settings.settings import CollectReason
 
-__all__ = ["FrameRecord", "StoredFrame"]
+__all__ = ["FrameRecord", "StoredFrame", "frame_values"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,13 @@ class StoredFrame:
     path: Path  # of the image
     size_bytes: int  # of image and record
     given_label: str | None  # None: unlabelled
+
+
+def frame_values(frame: StoredFrame) -> dict[str, Any]:
+    """What other programs are told of a frame."""
+    values: dict[str, Any] = as_json(frame.record)
+    del values["age_clock_s"]
+    return {**values, "size_bytes": frame.size_bytes, "given_label": frame.given_label}
 
 
 @lru_cache

@@ -77,6 +77,16 @@ class FrameStore:
         """Names of the class folders."""
         return self._folder.label_names()
 
+    @property
+    def labelled_folder(self) -> Path:
+        """The dataset of the labelled frames."""
+        return self._folder.labelled
+
+    def frames(self) -> tuple[StoredFrame, ...]:
+        """All frames, oldest first."""
+        with self._lock:
+            return tuple(self._frames.values())
+
     def next_number(self) -> int:
         """A number for a new frame."""
         with self._lock:

@@ -12,6 +12,7 @@ import { LogPanel } from "./panels/log.js";
 import { ModelsPanel } from "./panels/models.js";
 import { RegionEditor } from "./panels/regions.js";
 import { SourcesPanel } from "./panels/sources.js";
+import { TeachPanel } from "./panels/teach.js";
 import { WhyPanel } from "./panels/why.js";
 import { byId, setAttribute, setText } from "./widgets/elements.js";
 
@@ -26,6 +27,7 @@ const history = new HistoryPanel(state);
 const models = new ModelsPanel(state);
 new AccuracyPanel(state);
 const collect = new CollectPanel(state);
+const teach = new TeachPanel(state, models);
 new LogPanel(state);
 new RegionEditor(state);
 new WhyPanel(state, collect);
@@ -69,7 +71,7 @@ async function readAll() {
   } catch {
     return; // the stream ends too, and says it
   }
-  await Promise.all([models.refresh(), collect.refresh()]);
+  await Promise.all([models.refresh(), collect.refresh(), teach.refresh()]);
 }
 
 /** Reads again what no event tells. */

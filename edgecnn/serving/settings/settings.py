@@ -22,6 +22,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "SwapSettings",
+    "TeachSettings",
     "WebhookSettings",
 ]
 
@@ -134,6 +135,13 @@ class CollectSettings(_Part):
     min_interval_s: float = Field(1.0, ge=0, le=31_536_000, description="Seconds between two frames of one source.")
 
 
+class TeachSettings(_Part):
+    """How a model is taught the labelled frames of `collect`."""
+
+    max_drop: float = Field(0.01, ge=0, le=1, description="Largest loss of accuracy on the classes that it knew.")
+    nice: int = Field(19, ge=0, le=19, description="How far teaching gives way to decisions; 19: as far as it can.")
+
+
 class MqttSettings(_Part):
     """The broker that hears the states."""
 
@@ -179,6 +187,7 @@ class Settings(_Part):
     limits: LimitSettings = LimitSettings()
     swap: SwapSettings = SwapSettings()
     collect: CollectSettings = CollectSettings()
+    teach: TeachSettings = TeachSettings()
     mqtt: MqttSettings | None = None
     webhooks: tuple[WebhookSettings, ...] = ()
 

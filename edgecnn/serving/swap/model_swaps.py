@@ -75,7 +75,7 @@ class ModelSwaps:
         """An empty file for a model that is still arriving."""
         return self._store.new_file()
 
-    def submit(self, path: Path, *, move: bool, name: str) -> SwapTicket:
+    def submit(self, path: Path, *, move: bool, name: str, ask_below: bool = False) -> SwapTicket:
         """Checks a new file and begins its shadow. Arguments and errors are those of :meth:`Swaps.submit`."""
         try:
             check_size(path, self._service.settings.limits.model_mb)
@@ -92,7 +92,7 @@ class ModelSwaps:
             file = self._taken_in(path, sha256, move=move)
             self._publish(ticket, "checking", None)
             loaded = self._check(ticket, file)
-            self._begin(ticket, loaded, name)
+            self._begin(ticket, loaded, name, ask_below=ask_below)
         finally:
             with self._changing:
                 self._checked = None
@@ -183,7 +183,7 @@ class ModelSwaps:
         self._tell(ticket, "refused", reason, None)
         raise SwapRefusedError(reason)
 
-    def _begin(self, ticket: SwapTicket, loaded: LoadedModel, name: str) -> None:
+    def _begin(self, ticket: SwapTicket, loaded: LoadedModel, name: str, *, ask_below: bool) -> None:
         """Begins the shadow, in place of another. Events come in the order of the steps, so they are told first."""
         with self._changing:
             before, self._run, self._served.shadow = self._run, None, None
@@ -196,6 +196,7 @@ class ModelSwaps:
             serving = self._served.current
             done, failed, disagreed = self._shadow_done, self._refuse, self._disagreed
             run = ShadowRun(ticket, loaded, name, serving, wanted, self._worker, done, failed, disagreed)
+            run.ask_below = ask_below
             self._run = self._served.shadow = run
         if not wanted:
             self._shadow_done(run)
@@ -221,12 +222,18 @@ class ModelSwaps:
             self._take_over(run)
             return
         agreeing = round(report.agreement * report.frames)
-        self._refuse(
-            run,
+        found = (
             f"agrees with the serving model on {agreeing} of {report.frames} live frames ({report.agreement:.1%}), at "
-            f"least {least:.1%} is needed; look at the frames that differ, or lower min_agreement in [swap] of the "
-            "settings",
+            f"least {least:.1%} is needed"
         )
+        if not run.ask_below:
+            remedy = "look at the frames that differ, or lower min_agreement in [swap] of the settings"
+            self._refuse(run, f"{found}; {remedy}")
+            return
+        run.waiting = True
+        if self._run is run:
+            reason = f"{found} for it to take over by itself; look at the frames that differ, then accept or reject it"
+            self._publish(run.ticket, "waiting", reason)
 
     def _take_over(self, run: ShadowRun) -> bool:
         """Changes the serving model; False: the swap ended before, or cannot be stored."""

@@ -59,6 +59,8 @@ class ShadowRun:
         self.ticket = ticket
         self.waiting = False
         """Whether somebody has to accept it."""
+        self.ask_below = False
+        """Whether it waits for somebody, rather than being refused, where it agrees on too few frames."""
         self._loaded = loaded
         self._file = file
         self._serving = serving

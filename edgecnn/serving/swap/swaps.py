@@ -69,7 +69,9 @@ class Swaps:
         """An empty file for a model that is still arriving, on the disk where it stays. Raises :class:`OutputError`."""
         return self._of(model).new_file()
 
-    def submit(self, path: Path, model: str, *, move: bool = False, name: str | None = None) -> SwapTicket:
+    def submit(
+        self, path: Path, model: str, *, move: bool = False, name: str | None = None, ask_below: bool = False
+    ) -> SwapTicket:
         """Checks a new file, which takes seconds, and begins its shadow. Returns when the checks have passed.
 
         Args:
@@ -77,6 +79,8 @@ class Swaps:
             model: name of the model that it shall replace.
             move: the file may be moved away, as one from :meth:`new_file`; else it is copied.
             name: that reports show; None: the file's own.
+            ask_below: a model that agrees on too few frames to take over by itself waits for :meth:`accept`; else it is
+                refused.
 
         Raises:
             UsageError: there is no such model.
@@ -90,7 +94,7 @@ class Swaps:
         try:
             if self._stopping:
                 raise SwapRefusedError("the service is about to end; send the file again afterwards")
-            return swaps.submit(path, move=move, name=name or path.name)
+            return swaps.submit(path, move=move, name=name or path.name, ask_below=ask_below)
         finally:
             self._checking.release()
 

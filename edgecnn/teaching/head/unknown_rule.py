@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from edgecnn.teaching.validation.folds import FOLDS
 __all__ = ["TaughtRule", "fit_unknown_rule"]
 
 _LEAST = 40  # images; fewer cannot tell a 5 % quantile
+_MOST_OF_CLASS = 0.2  # share of the images of one class that may be rejected
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +27,19 @@ class TaughtRule:
 
 
 def fit_unknown_rule(
-    images: NDArray[np.float32], folds: NDArray[np.intp], drawn: NDArray[np.float32] | None
+    images: NDArray[np.float32],
+    truth: NDArray[np.intp],
+    folds: NDArray[np.intp],
+    drawn: NDArray[np.float32] | None,
 ) -> TaughtRule:
     """Fits the rule. Each score that the threshold is fitted on comes from a subspace fitted without its image.
 
+    Of a class with few images all could be rejected, and the share of all classes together would hardly show it. So
+    no class has more than ``_MOST_OF_CLASS`` of its images rejected.
+
     Args:
         images: features of the labelled images, ``[N, D]``.
+        truth: class of each, ``[N]``.
         folds: of the cross-validation, ``[N]``.
         drawn: features that stand in for classes without images, ``[M, D]``; None: there are none.
 
@@ -50,4 +58,8 @@ def fit_unknown_rule(
         if known is None:
             return TaughtRule(UnknownRule(), None)
         scores[held_out] = known.distances(features[held_out])
-    return TaughtRule(fit_threshold(UnknownRule("feature_distance"), scores), subspace)
+    rule = fit_threshold(UnknownRule("feature_distance"), scores)
+    own = [fit_threshold(rule, scores[: len(truth)][truth == label], _MOST_OF_CLASS) for label in np.unique(truth)]
+    threshold = max(found.threshold for found in (rule, *own))
+    rate = float((scores > threshold).mean())
+    return TaughtRule(replace(rule, threshold=threshold, false_reject_rate=round(rate, 4)), subspace)

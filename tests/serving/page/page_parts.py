@@ -27,6 +27,20 @@ PREVIOUS = {**SERVING, "sha256": "2" * 64, "file": "previous.onnx"}
 SHADOW_SHA = "3" * 64
 
 
+NOTHING_TAUGHT = {
+    "model": "main",
+    "running": None,
+    "last": None,
+    "labelled": {},
+    "moments": {},
+    "missing": {},
+    "ready": False,
+    "why_not": "no collected frame has a label yet; label some first",
+    "ready_to_replace": False,
+    "why_not_replace": "no collected frame has a label yet; label some first",
+}
+
+
 @dataclass
 class StandIn:
     """A part of the service with made-up models and collected frames. ``asked`` keeps the changes."""
@@ -37,6 +51,7 @@ class StandIn:
     previous: dict[str, Any] | None = field(default_factory=lambda: PREVIOUS)
     serving: dict[str, Any] = field(default_factory=lambda: SERVING)
     last: dict[str, Any] | None = None
+    teaching: dict[str, Any] = field(default_factory=lambda: NOTHING_TAUGHT)
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -52,6 +67,10 @@ class StandIn:
             Endpoint("/api/collect/discard", self._discard, "change", "POST"),
             Endpoint("/api/collect/{id}/image", self._image, "read"),
             Endpoint("/api/collect/{id}/replay", self._replay, "change", "POST"),
+            Endpoint("/api/teach", self._teach, "read"),
+            Endpoint("/api/teach", self._take, "change", "POST"),
+            Endpoint("/api/teach/cancel", self._take, "change", "POST"),
+            Endpoint("/api/teach/next", self._next, "read"),
         )
 
     def start(self) -> None:
@@ -129,6 +148,16 @@ class StandIn:
             self.serving, self.previous = self.previous, self.serving
         self.shadow = None
         return answer({})
+
+    async def _teach(self, request: Request) -> Response:
+        return answer(self.teaching)
+
+    async def _next(self, request: Request) -> Response:
+        """The frames, the oldest first."""
+        named = [{**frame, "why": "uncertain"} for frame in self.frames]
+        return answer(
+            {"running": False, "at": "now", "reason": None, "new": 0, "frames": named, "total": len(named), "bytes": 9}
+        )
 
     async def _image(self, request: Request) -> Response:
         seed = sum(request.path_params.get("id", "").encode())

@@ -1,9 +1,10 @@
 /** The collected frames: select many, give them a label, discard them. */
 
-import { change, read } from "../service/api.js";
+import { change } from "../service/api.js";
 import { confirm, say } from "../widgets/dialogs.js";
 import { byId, element, setText } from "../widgets/elements.js";
 import { bytes, count } from "../widgets/format.js";
+import { listing } from "./order.js";
 import { Selection } from "./selection.js";
 import { groupsOf, tile } from "./tiles.js";
 import { replay } from "./replay.js";
@@ -17,6 +18,7 @@ export class CollectPanel {
     this.selection = new Selection(byId("frames"), () => this.drawSelection());
     this.source = byId("collect-source");
     this.source.addEventListener("change", () => this.refresh());
+    byId("collect-order").addEventListener("change", () => this.load(0, PAGE));
     byId("collect-reload").addEventListener("click", () => this.refresh());
     byId("collect-more").addEventListener("click", () => this.more());
     byId("select-all").addEventListener("click", () => this.selection.choose(this.frames.map(({ id }) => id)));
@@ -46,7 +48,7 @@ export class CollectPanel {
     if (this.source.value) query.set("source", this.source.value);
     let found;
     try {
-      found = await read(`/api/collect?${query}`);
+      found = await listing(query);
     } catch (error) {
       if (error.status === 404) byId("collect").hidden = true;
       else if (error.status !== 401 && error.status !== 0) say(byId("collect-message"), error.message, true);
@@ -56,6 +58,7 @@ export class CollectPanel {
     this.frames = [...(offset ? this.frames : []), ...found.frames.filter(({ id }) => !known.has(id))];
     this.total = found.total;
     this.draw(found);
+    this.state.tell("collected");
   }
 
   draw({ on, labels, total, bytes: size }) {

@@ -35,6 +35,7 @@ export class ModelsPanel {
   }
 
   draw(models) {
+    this.state.tell("models", models);
     byId("models").hidden = models.length === 0;
     byId("upload-form").hidden = !this.canSwap;
     const text = JSON.stringify(models);

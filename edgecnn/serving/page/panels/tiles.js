@@ -43,7 +43,8 @@ export function groupsOf(frames, make, choose) {
 
 /** A frame to select. `copy`: it shows what an earlier one shows. */
 export function tile(frame, copy) {
-  const { id, view, captured_at: at, reason, given_label: given } = frame;
+  const { id, view, captured_at: at, given_label: given } = frame;
+  const reason = frame.why ?? frame.reason; // why it is to be labelled, or why it was kept
   const answer = answerOf(frame);
   const label = given === null ? answer : `labelled ${given}`;
   return element(

@@ -50,8 +50,9 @@ function without(decision, reason) {
 
 /**
  * Events: `state` (sources or models changed), `decision` (detail: the decision), `log` (an event for the list),
- * `swap`, `drift` (an alarm began or ended), `views` (a source has other regions), `connection`, `selected` (another source), `focus` (other answers),
- * `shown` (another live image).
+ * `swap`, `drift` (an alarm began or ended), `views` (a source has other regions), `connection`, `selected` (another
+ * source), `focus` (other answers), `shown` (another live image), `models` (the models and their swaps), `collected`
+ * (another list of frames).
  */
 export class ServiceState extends EventTarget {
   constructor() {

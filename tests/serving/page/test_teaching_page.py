@@ -1,0 +1,164 @@
+"""Collect, label, teach, accept and roll back on the page, in a real Chromium with a real service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+from grounds import write_grounds, write_stripes
+from mjpeg_server import mjpeg_camera
+from page_parts import NOTHING_TAUGHT, SHADOW_SHA
+from page_visit import Visit, Watched, needs_chromium
+from playwright.sync_api import expect
+from serving.running import ask, running, until
+
+from edgecnn.teaching.options import TeachOptions
+from edgecnn.teaching.teach import teach
+
+pytestmark = needs_chromium
+
+
+def stripes(folder: Path) -> list[bytes]:
+    """JPEGs of a class that the model does not know, all unlike each other."""
+    write_stripes(folder, 14)
+    images = [cv2.imread(str(path)) for path in sorted(folder.rglob("*.png"))]
+    return [cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes() for image in images]
+
+
+def test_a_new_class_is_collected_labelled_taught_and_answered(
+    tiny_model: Path, visit: Callable[..., Visit], tmp_path: Path
+) -> None:
+    model = tmp_path / "model.onnx"  # it tells dark from light, and remembers what they look like
+    found = teach(tiny_model, write_grounds(tmp_path / "grounds", 24, 9000), model, TeachOptions(replace=True))
+    assert found.file is not None, found.reason
+    settings: dict[str, Any] = {
+        "models": [{"file": model}],
+        "collect": {"dir": tmp_path / "frames", "min_interval_s": 0, "uncertain_below": 1.0},
+        "swap": {"shadow_frames": 10},
+        "teach": {"nice": 0},
+    }
+    with mjpeg_camera(20) as camera:
+        camera.frames = stripes(tmp_path / "stripes")
+        with running(tmp_path, **settings, sources=[{"name": "door", "address": camera.url}]) as service:
+            until(lambda: len({f["group"] for f in ask(f"{service.url}/api/collect").json["frames"]}) >= 10)
+            page = visit(service)
+            expect(page.page.get_by_test_id("frame").nth(9)).to_be_visible(timeout=15_000)
+            page.page.select_option("#collect-order", "next")
+            expect(page.page.locator("#frames .why").first).to_have_text(re.compile("likely|uncertain|variety|unlike"))
+            page.page.click("#select-all")
+            page.page.fill("#label-field", "stripes")
+            page.page.click("#label")
+            page.shows("#teach-labels", re.compile(r"stripes\s*\d+\s*\d+\s*✓"))
+            page.page.click("#teach-start")  # the first click after labelling
+            page.shows("#teach-result h3", re.compile("Taught: better"), 60)
+            page.shows("#teach-accuracy", re.compile(r"Accuracy before\s*0 %.*Accuracy after\s*[5-9]\d|100", re.DOTALL))
+            page.shows("#teach-accuracy", re.compile("Expected with .* per class"))
+            page.shows("#teach-swap-state", re.compile("agrees with the old model on .* look at what differs"), 30)
+            page.shows("#teach-difference", re.compile("→ stripes"))
+            page.page.click("#teach-accept")  # the second click after labelling
+            page.shows("#teach-swap-state", "The taught model serves.", 20)
+            page.shows("#decision-label", "stripes", 20)
+            assert page.page.locator("#known-labels option[value=stripes]").count() == 1
+            page.page.click("#teach-rollback")
+            page.shows("#decision-label", re.compile("dark|light|unknown"), 20)
+            page.shows("#teach-swap-state", "It does not serve any more.", 20)
+            assert service.service.first_model.current.labels == ("dark", "light")
+
+
+LAST = {
+    "id": "t1",
+    "state": "taught",
+    "reason": "by cross-validation its top-1 is 0.9600, the model as it is 0.4000",
+    "at": "2026-11-28T12:00:00.000Z",
+    "swap": {"id": "s1", "sha256": SHADOW_SHA},
+    "labels": ["circle", "square", "stripes"],
+    "added": ["stripes"],
+    "images": 50,
+    "cv_top1": 0.96,
+    "cv_interval": [0.87, 0.99],
+    "before_top1": 0.4,
+    "forecast": [
+        {"images_per_class": 50, "top1": 0.97, "interval": [0.93, 0.99]},
+        {"images_per_class": 100, "top1": 0.98, "interval": [0.94, 0.995]},
+    ],
+    "classes": [
+        {"label": "square", "images": 25, "recall": 0.92, "confused_with": "circle"},
+        {"label": "stripes", "images": 25, "recall": 1.0, "confused_with": None},
+    ],
+    "known_top1_before": 0.991,
+    "known_top1_after": 0.988,
+    "notes": ["all images of 'stripes' are of one session"],
+    "skipped": 1,
+    "seconds": 2.5,
+}
+LABELLED = {
+    **NOTHING_TAUGHT,
+    "labelled": {"square": 25, "stripes": 3},
+    "moments": {"square": 11, "stripes": 2},
+    "missing": {"stripes": 2},
+    "why_not": "'stripes' has 3 labelled frames, at least 5 different ones are needed",
+}
+
+
+def test_what_is_missing_and_how_it_went_is_shown(watched: Watched, visit: Callable[..., Visit]) -> None:
+    watched.part.teaching = LABELLED
+    page = visit(watched.service)
+    page.shows("#teach-labels", re.compile(r"square\s*25\s*11\s*✓\s*stripes\s*3\s*2\s*2 more"))
+    page.shows("#teach-ready", re.compile("'stripes' has 3 labelled frames"))
+    expect(page.page.locator("#teach-start")).to_be_disabled()
+    watched.part.try_model()
+    assert watched.part.shadow is not None
+    watched.part.shadow |= {"mode": "auto", "agreement": 0.5}
+    watched.part.teaching = {**LABELLED, "missing": {}, "ready": True, "last": LAST}
+    page.page.reload()
+    page.shows("#teach-accuracy", re.compile("Accuracy before\\s*40 %\\s*Accuracy after\\s*96 % \\(87 % to 99 %\\)"))
+    page.shows("#teach-accuracy", re.compile("Expected with 100 per class\\s*98 % \\(94 % to 99.5 %\\)"))
+    page.shows("#teach-accuracy", re.compile("Classes it knew\\s*99.1 % before, 99 % after"))
+    page.shows("#teach-weakest tbody tr:first-child", re.compile("square\\s*25\\s*92 %\\s*circle"))
+    page.shows("#teach-swap-state", re.compile("agrees with the old model on 50 % of 50 frames, less than the 80 %"))
+    page.shows("#teach-difference li", "circle → unknown: 1 frame")
+    page.page.click("#teach-reject")
+    page.shows("#teach-message", "the old model stays")
+    page.page.click("#teach-start")
+    until(lambda: watched.part.asked[-1] == ("/api/teach", {"replace": False}))
+    assert watched.part.asked[0] == ("/api/models/reject", {"id": "s1"})
+
+
+@pytest.mark.parametrize("state", ["unchanged", "failed"])
+def test_why_the_model_stays_is_said(watched: Watched, visit: Callable[..., Visit], state: str) -> None:
+    figures = LAST if state == "unchanged" else dict.fromkeys(LAST) | {"skipped": 0}
+    last = {**figures, "state": state, "reason": "label more of them", "at": LAST["at"], "swap": None}
+    watched.part.teaching = {**LABELLED, "last": last}
+    page = visit(watched.service)
+    page.shows("#teach-reason", "label more of them")
+    expect(page.page.locator("#teach-swap")).to_be_hidden()
+    assert page.page.locator("#teach-weakest").count() == (state == "unchanged")
+
+
+def test_a_teaching_shows_its_progress_and_can_be_cancelled(watched: Watched, visit: Callable[..., Visit]) -> None:
+    running_ = {"id": "t1", "model": "main", "kind": "teach", "stage": "cross-validation", "done": 7, "total": 35}
+    watched.part.teaching = {**LABELLED, "ready": True, "running": running_}
+    page = visit(watched.service)
+    page.shows("#teach-stage", "cross-validation: 7 of 35")
+    expect(page.page.locator("#teach-start")).to_be_disabled()
+    page.page.click("#teach-cancel")
+    until(lambda: watched.part.asked == [("/api/teach/cancel", None)])
+    watched.part.teaching = {**LABELLED, "ready": True}
+    expect(page.page.locator("#teach-progress")).to_be_hidden(timeout=5000)
+
+
+def test_the_teach_panel_fits_a_phone(watched: Watched, visit: Callable[..., Visit]) -> None:
+    watched.part.try_model()
+    watched.part.teaching = {**LABELLED, "ready": True, "last": LAST}
+    page = visit(watched.service, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page.shows("#teach-accuracy", re.compile("Accuracy after"))
+    expect(page.page.locator("#teach-accept")).to_be_visible()
+    assert page.page.evaluate("document.documentElement.scrollWidth") == 360
+    low = page.page.locator("#teach button:visible").evaluate_all(
+        "all => all.filter((b) => b.offsetHeight < 36).map((b) => b.id)"
+    )
+    assert low == []

@@ -1,0 +1,96 @@
+"""A folder of collected frames of classes that the tiny model does not know, and a service that has it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from grounds import write_grounds
+from serving.running import TINY, Answer, ask, running, until
+
+from edgecnn.runtime.decision import Score
+from edgecnn.serving.collect.folder import FrameFolder
+from edgecnn.serving.collect.record import FrameRecord
+from edgecnn.serving.collect.store import FrameStore
+from edgecnn.serving.running import RunningService
+from edgecnn.serving.teaching.part import TeachingPart
+from edgecnn.serving.teaching.teacher import Teacher
+
+
+def collect_grounds(tmp_path: Path, count: int, first_seed: int = 9000, model: str = "main") -> dict[str, str]:
+    """Puts so many frames of each class into ``tmp_path/frames``; returns the true label of each, by its id."""
+    images = write_grounds(tmp_path / f"images{first_seed}", count, first_seed)
+    store = FrameStore(FrameFolder(tmp_path / "frames"), 10**9, 1000)
+    truth = {}
+    for path in sorted(images.glob("*/*.png")):
+        number = store.next_number()
+        frame_id = f"{number:06d}-door-20261128T{number:06d}000Z"
+        record = FrameRecord(
+            id=frame_id,
+            number=number,
+            source="door",
+            view="door",
+            model=model,
+            model_sha256="0" * 64,
+            captured_at="2026-11-28T12:00:00.000Z",
+            reason="uncertain",
+            status="ok",
+            label="circle",
+            score=0.6,
+            top=(Score("circle", 0.6), Score("square", 0.4)),
+            others=(),
+            group=frame_id,
+            age_clock_s=0.0,
+        )
+        store.add(record, path.read_bytes(), ".png")
+        truth[frame_id] = path.parent.name
+    return truth
+
+
+@contextmanager
+def teaching(tmp_path: Path, **settings: Any) -> Iterator[RunningService]:
+    """A service that collects into ``tmp_path/frames``, without a camera."""
+    given = {
+        "collect": {"dir": tmp_path / "frames", "max_age_days": 30000},
+        "models": [{"file": TINY}],
+        "teach": {"nice": 0},
+    }
+    with running(tmp_path, **{**given, **settings}) as service:
+        until(lambda: get(service, "/api/collect")["problem"] is None)
+        yield service
+
+
+def teacher_of(service: RunningService) -> Teacher:
+    return next(part.teacher for part in service._parts if isinstance(part, TeachingPart))
+
+
+def post(service: RunningService, path: str, body: bytes = b"") -> Answer:
+    return ask(f"{service.url}{path}", method="POST", body=body, token=service.token)
+
+
+def get(service: RunningService, path: str = "/api/teach") -> Any:
+    found = ask(f"{service.url}{path}")
+    assert found.status == 200, found.content
+    return found.json
+
+
+def label(service: RunningService, ids: list[str], name: str) -> None:
+    answer = post(service, "/api/collect/label", json.dumps({"ids": ids, "label": name}).encode())
+    assert answer.json["labelled"] == len(ids), answer.content
+
+
+def label_all(service: RunningService, truth: dict[str, str]) -> None:
+    for name in sorted(set(truth.values())):
+        label(service, [frame_id for frame_id, true in truth.items() if true == name], name)
+
+
+def taught(service: RunningService, body: bytes = b'{"replace": true}') -> dict[str, Any]:
+    """Teaches, and returns how that ended."""
+    answer = post(service, "/api/teach", body)
+    assert answer.status == 202, answer.content
+    last = until(lambda: (found := get(service)["last"]) and found["id"] == answer.json["id"] and found)
+    until(lambda: get(service)["running"] is None)
+    return last
