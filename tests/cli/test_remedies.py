@@ -85,7 +85,7 @@ def test_remedies_name_options_that_some_command_has(options: dict[str, set[str]
     known = set().union(*options.values()) | OF_OTHERS
     wrong, seen = [], 0
     for path, line, text in texts():
-        for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text):
+        for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text):
             seen += 1
             if flag not in known:
                 wrong.append(f"{path.name}:{line}: no command has {flag}: {text[:90]!r}")
