@@ -68,7 +68,7 @@ def test_remedies_name_commands_that_there_are(options: dict[str, set[str]]) -> 
             seen += 1
             wrong += [
                 f"{path.name}:{line}: {command} has no {flag}"
-                for flag in re.findall(r"(?<!\w)--[a-z][a-z-]*", rest)
+                for flag in re.findall(r"(?<!\w)--[a-z][a-z0-9-]*", rest)
                 if flag not in options[command]
             ]
     assert seen > 50
