@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from copies_once import look_for_copies_once
+from filelock import FileLock
+from made_once import made_once
 from shapes import write_shapes
 
 from edgecnn import Classifier
@@ -14,22 +20,54 @@ from edgecnn.errors import InputNotFoundError, ModelError
 from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.zoo import ZooResult, benchmark_zoo
 from edgecnn.runtime.session.run_options import RunOptions
+from edgecnn.training import train
+from edgecnn.training.data import load
+from exporters.search import trial
 from exporters.search.options import SearchOptions
 from exporters.search.result import SearchResult
 from exporters.search.search import search
 
+EPOCHS = 2  # of each training: what a search does of it is tested, not how well a network learns
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_trainings() -> Iterator[None]:
+    """Trainings of two epochs, and copies among the images looked for once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "find_copies", load.find_copies)  # puts it back at the end
+        look_for_copies_once()
+        patch.setattr(trial, "train", lambda given, reporter: train(replace(given, epochs=EPOCHS), reporter))
+        yield
+
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory: pytest.TempPathFactory) -> SearchOptions:
+def made(tmp_path_factory: pytest.TempPathFactory, _short_trainings: None) -> Path:
+    """A folder with images, a search of them, and what that found."""
+
+    def make(folder: Path) -> None:
+        write_shapes(folder / "data", 20)
+        (folder / "found.pickle").write_bytes(pickle.dumps(search(options_in(folder))))
+        shutil.copy(folder / "out" / "search.json", folder / "first.json")  # later searches write another one
+
+    return made_once("search", make, tmp_path_factory)
+
+
+def options_in(folder: Path) -> SearchOptions:
     """A small network on small images, and no time for more than the reference."""
-    folder = tmp_path_factory.mktemp("search")
-    data = write_shapes(folder / "data", 40)
-    return SearchOptions(data=data, out=folder / "out", models="resnet8", time_budget_min=0.01)
+    return SearchOptions(data=folder / "data", out=folder / "out", models="resnet8", time_budget_min=0.01)
 
 
 @pytest.fixture(scope="module")
-def found(options: SearchOptions) -> SearchResult:
-    return search(options)
+def found(made: Path) -> SearchResult:
+    result: SearchResult = pickle.loads((made / "found.pickle").read_bytes())
+    return result
+
+
+@pytest.fixture
+def options(made: Path) -> Iterator[SearchOptions]:
+    """Of the search, which no other worker goes on with meanwhile."""
+    with FileLock(made / "lock"):
+        yield options_in(made)
 
 
 def test_the_reference_is_always_trained_and_the_rest_is_named(found: SearchResult) -> None:
@@ -50,7 +88,7 @@ def test_the_chosen_file_is_an_ordinary_model_file(found: SearchResult, options:
     page = Path(found.report).read_text(encoding="utf-8")
     assert "<svg" in page
     assert found.chosen.model in page
-    told = json.loads((options.out / "search.json").read_text())
+    told = json.loads((options.out.parent / "first.json").read_text())
     assert told["chosen"]["file"] == found.chosen.file
 
 

@@ -18,7 +18,7 @@ import pytest
 from hostile_models import UINT8, external, harmless, hostile_models, longs, node, one, value, with_pixels
 
 from edgecnn.errors import EdgeCNNError, ModelError
-from edgecnn.runtime.admission import admission
+from edgecnn.runtime.admission import admission, conversation
 from edgecnn.runtime.admission import verdict_cache as verdicts
 from edgecnn.runtime.admission.admission import admit, admit_own
 from edgecnn.runtime.admission.time_limit import measure_speed
@@ -32,9 +32,13 @@ HOSTILE = hostile_models((Path(__file__).parents[2] / "models" / "tiny.onnx").re
 HARMLESS = {"19000-nodes", "no-inputs"}  # odd, and let in; of the mutated ones some are
 PROMISED_S = 10  # on the machine that `time_limit` takes for its reference; more on a slower one
 SHORT_S = 2.0  # enough to be told slow: the limit that is computed is tests/runtime/admission/test_time_limit.py's
+PATIENT_S = 120.0  # elapsed, where a busy machine must not end the trial before its limit of processor time does
 WITHOUT_RULES = (
     "-c",
-    ("import sys; from edgecnn.runtime.admission import sandbox as c; c.check_structure = lambda *a: None; c.main()"),
+    (
+        "from edgecnn.runtime.admission import sandbox as c; c.check_structure = lambda *a: None; "
+        f"c.elapsed_s = lambda s: {PATIENT_S}; c.main()"
+    ),
 )
 
 
@@ -137,6 +141,7 @@ def test_the_probe_holds_where_the_rules_are_blind(
 ) -> None:
     """Two lines of defence: here the second alone."""
     monkeypatch.setattr(admission, "_CHILD", WITHOUT_RULES)
+    monkeypatch.setattr(conversation, "elapsed_s", lambda _: PATIENT_S)
     with pytest.raises(ModelError, match=why):
         admit(as_file(HOSTILE[name]), seconds=2)
 

@@ -21,6 +21,10 @@ from edgecnn.training.pruning.prune import pruned
 from edgecnn.training.pruning.statistics import adopt_statistics
 from edgecnn.training.pruning.widths import Widths
 
+# Int8 kernels of depthwise convolutions take more than twice as long where the channels are no multiple of 16, which
+# these networks begin with
+OTHER_WIDTHS = {"mobilenetv3_small", "mobilenetv1_025"}
+
 
 def _images(side: int, count: int = 8) -> Tensor:
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -28,28 +32,22 @@ def _images(side: int, count: int = 8) -> Tensor:
 
 @pytest.mark.parametrize("name", list(SIZES))
 def test_every_built_in_network_is_pruned_and_built_again_from_its_widths(name: str) -> None:
+    """Its depthwise convolutions keep multiples of 16 channels."""
     network, side = shared_backend(name).network, SIZES[name]
     images, before = _images(side), copy.deepcopy(network.state_dict())
-    found = pruned(network, 0.7, lambda: [images], side)
+    found = pruned(network, 0.6, lambda: [images], side)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     full, left = (multiply_accumulates(n, side, side) for n in (network, found.network))
     assert left / full == pytest.approx(found.macs_share)
-    assert found.macs_share <= 0.7
+    assert found.macs_share <= 0.6
     assert found.widths == Widths.from_json(found.widths.to_json())
     classes = network.classifier(network.features(images)).shape[1]
     labels = 2 if name == "threeconv" else classes
     again = narrowed(find_model(name), found.widths).build(labels, side).eval()
     again.load_state_dict(found.network.state_dict())
     assert torch.equal(again(images), found.network(images))
-
-
-@pytest.mark.parametrize("name", [name for name in SIZES if name not in {"mobilenetv3_small", "mobilenetv1_025"}])
-def test_depthwise_convolutions_keep_multiples_of_16_channels(name: str) -> None:
-    """Their int8 kernels take more than twice as long for other numbers, which the networks left out here begin with."""
-    network, side = shared_backend(name).network, SIZES[name]
-    found = pruned(network, 0.6, lambda: [_images(side)], side).network
-    depthwise = [m.groups for m in found.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
-    assert all(count % 16 == 0 for count in depthwise)
+    depthwise = [m.groups for m in found.network.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+    assert name in OTHER_WIDTHS or all(count % 16 == 0 for count in depthwise)
 
 
 def test_channels_and_blocks_that_do_nothing_go_first() -> None:
