@@ -297,12 +297,23 @@ def _remove(root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
 
 
+def _import_once() -> None:
+    """What every run needs, so that no fork imports it anew: that takes longer than the run."""
+    import typer.rich_utils  # noqa: F401
+
+    import edgecnn.cli.app
+    import edgecnn.cli.commands.teach
+    import edgecnn.runtime.session.opening
+    import edgecnn.teaching.teach  # noqa: F401
+
+
 def run(chosen: Sequence[Case], workers: int, report: Callable[[Outcome], object]) -> list[Outcome]:
     """Runs the cases in a pool of processes."""
     os.environ["EDGECNN_CACHE"] = tempfile.mkdtemp()
     work = Path(tempfile.mkdtemp(prefix="hostile-"))
     models, template = work / "models", work / "template"
     models.mkdir()
+    _import_once()
     try:
         write_models(models)
         write_grounds(template, 12, first_seed=700)

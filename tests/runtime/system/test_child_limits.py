@@ -25,6 +25,6 @@ def test_memory_beyond_the_limit_is_an_error_and_not_the_machines_end() -> None:
 
 @linux
 def test_it_gives_way_and_dies_first() -> None:
-    found = said("import os\nbefore = os.nice(0)\ngive_way(7)\nprint(os.nice(0) - before)")
-    assert int(found) in range(1, 8)
+    before, after = map(int, said("import os\nprint(os.nice(0))\ngive_way(7)\nprint(os.nice(0))").split())
+    assert after == min(19, before + 7)  # 19 is the last
     assert said("perish_first()\nprint(open('/proc/self/oom_score_adj').read().strip())").strip() == "1000"

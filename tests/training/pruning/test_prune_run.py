@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 from run_outputs import Listening, identical
+from short_races import shorten_races
 from torch import nn
 
 from edgecnn.errors import CheckpointError, UsageError
@@ -22,8 +23,19 @@ from edgecnn.training.pruning.widths import Widths
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
 from exporters import QuantizeOptions, export_onnx, quantize
+from exporters.quantization import acceptance, mixed_precision
 
 Options = Callable[..., TrainOptions]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_races() -> Iterator[None]:
+    """Of the quantization, whose gate of speed is not tested here."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (acceptance, mixed_precision):
+            patch.setattr(module, "race", module.race)  # puts it back at the end
+        shorten_races()
+        yield
 
 
 @pytest.fixture(scope="module")
