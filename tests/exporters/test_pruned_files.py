@@ -133,7 +133,7 @@ def test_checkpoint_float_and_int8_file_agree_from_image_to_label(files: PrunedF
 
 def test_what_was_learned_is_still_there(files: PrunedFiles, data: Path) -> None:
     """On held-out images, in every form; a network that says the same of every image would keep all other promises."""
-    record = load_checkpoint(files.checkpoint).data
+    record = load_checkpoint(files.checkpoint).record
     for model in (open_checkpoint(files.checkpoint), open_session(files.plain), open_session(files.int8)):
         assert validate(model, record, data).top1 >= 0.8
 
