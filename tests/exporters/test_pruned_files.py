@@ -81,8 +81,8 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred circles and squares; not to be written to."""
-    return made_once("shapes-to-prune", lambda folder: write_shapes(folder, 50, first_seed=300), tmp_path_factory)
+    """Forty circles and forty squares; not to be written to."""
+    return made_once("shapes-to-prune", lambda folder: write_shapes(folder, 40, first_seed=300), tmp_path_factory)
 
 
 @pytest.fixture(scope="module", params=list(_FULL_TRAINING))
@@ -113,7 +113,8 @@ def _pruning(files: PrunedFiles, data: Path, out: Path) -> TrainOptions:
 def test_the_file_answers_as_torch_does_and_inspect_counts_what_is_left(files: PrunedFiles) -> None:
     full, pruned = inspect_checkpoint(files.full), inspect_checkpoint(files.checkpoint)
     assert pruned.macs <= _SHARE * full.macs
-    assert inspect_model(files.plain).macs == inspect_model(files.int8).macs == pruned.macs
+    for file in (files.plain, files.int8):
+        assert inspect_model(file).macs == pytest.approx(pruned.macs, rel=1e-3)  # and the score of `unknown`
 
 
 def test_int8_holds_its_gates(files: PrunedFiles) -> None:
@@ -121,7 +122,7 @@ def test_int8_holds_its_gates(files: PrunedFiles) -> None:
     assert made["decision"] == "int8", made["reason"]
     assert made["top1_drop"] <= _GATES.max_drop
     assert made["held_out"]
-    assert inspect_model(files.int8).float_nodes == ()
+    assert all("matmul" in node for node in inspect_model(files.int8).float_nodes)  # the score of `unknown` stays float
 
 
 def test_checkpoint_float_and_int8_file_agree_from_image_to_label(files: PrunedFiles, data: Path) -> None:
