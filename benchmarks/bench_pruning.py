@@ -33,8 +33,7 @@ from edgecnn.runtime.session.run_options import RunOptions
 from edgecnn.runtime.system.cpu_features import cpu_name
 from edgecnn.training import TrainOptions, train
 from edgecnn.training.inspect_checkpoint import inspect_checkpoint
-from edgecnn.training.run.checkpoint import load_checkpoint
-from edgecnn.training.torch_backend import TorchBackend
+from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
 from exporters import ExportOptions, QuantizeOptions, export_onnx, quantize
 
 WARM_UP = 2
@@ -118,7 +117,7 @@ def _print_accuracy(asked: argparse.Namespace, checkpoints: dict[float, Path]) -
         table.add_row(*kept, "no", *_held_out(checkpoint))
         if share < 1 and asked.epochs != 0 and (asked.tuned is None or share in asked.tuned):
             table.add_row("", "", "", "yes", *_held_out(_pruned(asked, share, asked.epochs)))
-    Console(width=110).print(table)
+    Console(width=100).print(table)
 
 
 def _held_out(checkpoint: Path) -> tuple[str, str, str]:
@@ -135,8 +134,9 @@ def _quantized(checkpoint: Path, side: int, share: float, folder: Path) -> Path:
     found = load_checkpoint(checkpoint)
     resized = replace(found, manifest=found.manifest.replace(input=InputSpec(side, side)))
     with tempfile.TemporaryDirectory() as temporary:
-        plain = Path(temporary) / "model.onnx"
-        export_onnx(TorchBackend(resized.build(), resized.manifest), plain, ExportOptions(golden="none"))
+        plain, saved = Path(temporary) / "model.onnx", Path(temporary) / "resized.pt"
+        save_checkpoint(saved, resized)
+        export_onnx(saved, plain, ExportOptions(golden="none"))
         images = _noise(Path(temporary) / "images", found.manifest.labels, side)
         made = quantize(plain, images, target, OPEN_GATES)
     if made.decision != "int8":
