@@ -80,30 +80,32 @@ class _Groups:
 
     def _layer(self, name: str, group: ChannelGroup | None) -> ChannelGroup | None:
         module = self._modules[name]
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            if group is not None and isinstance(module, nn.Conv2d) and module.groups > 1:
+        if isinstance(module, nn.BatchNorm2d) or _is_depthwise(module):
+            if group is not None:
                 group.keepers.append(name)
-                return group
+            return group
+        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.groups == 1):
             if group is not None:
                 group.readers.append(name)
             return ChannelGroup(len(module.weight), makers=[name])
-        if isinstance(module, nn.BatchNorm2d):
-            assert group is not None
-            group.keepers.append(name)
-        elif not isinstance(module, _SAME_CHANNELS):
+        if not isinstance(module, _SAME_CHANNELS):
             raise UsageError(f"--prune: this network cannot be pruned: its layer {name} is a {type(module).__name__}")
         return group
 
     def _joined(self, first: ChannelGroup | None, second: ChannelGroup | None) -> ChannelGroup | None:
         if first is second:
             return first
-        assert first is not None
-        assert second is not None
+        if first is None or second is None:
+            raise UsageError("--prune: this network cannot be pruned: it adds or multiplies the image itself")
         first.makers += second.makers
         first.keepers += second.keepers
         first.readers += second.readers
         self._of = {node: first if group is second else group for node, group in self._of.items()}
         return first
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels == module.out_channels > 1
 
 
 def _tensor(node: fx.Node) -> fx.Node:

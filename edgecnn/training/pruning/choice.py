@@ -81,7 +81,7 @@ class _Remaining:
             touched = [layer for layer in self._layers if name in (layer.reads, layer.makes)]
             chunk = _DEPTHWISE_CHUNK if any(layer.depthwise for layer in touched) else _CHUNK
             following = (count - 1) // chunk * chunk
-            for left in (following, following - chunk):
+            for left in (following, following - chunk):  # two chunks may save more for each nat than one
                 if touched and left >= max(chunk, _LEAST_SHARE * self._full[name]):
                     saved = sum(self._time(layer) - self._time(layer, {name: left}) for layer in touched)
                     yield _Candidate(name, left, self._loss(name, left), saved)

@@ -52,6 +52,7 @@ def importance(
     for batch in batches:
         effects: dict[str, list[Tensor]] = {name: [] for name in sums}
         with _gates(network, groups, blocks, effects):
+            # Gradients reach the readers of the first group too, for which the image needs one
             logits = two_columns(network(batch.clone().requires_grad_())).float() / _TEMPERATURE
             drawn = torch.multinomial(logits.detach().softmax(1).cpu(), 1, generator=random)[:, 0]
             loss = functional.cross_entropy(logits, drawn.to(logits.device), reduction="sum") * _TEMPERATURE

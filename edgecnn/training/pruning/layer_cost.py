@@ -15,11 +15,14 @@ from edgecnn.training.pruning.channel_groups import ChannelGroup
 __all__ = ["LayerCost", "layer_costs", "macs", "nanoseconds"]
 
 # Estimated time of an int8 convolution in nanoseconds: onnxruntime 1.32, one thread, AVX512-VNNI (Xeon, model 207).
-# Fitted to 60 shapes each, from 4 to 112 pixels; the median error is 5 %.
+# `benchmarks/fit_layer_cost.py` fits them to 60 shapes of each kind, from 4 to 112 pixels. A second fit, which counted
+# processor time, found these values to be off by 9 % (depthwise: 4 %) in the median; its own were off by 6 % and 4 %.
+# Processors without VNNI, and ARM, were not measured.
 _CALL_NS = 3000.0
 _POSITION_NS, _OUTPUT_NS, _INPUT_NS, _MAC_NS = 1.9, 0.097, 0.017, 0.0029
 _TAP_NS, _DEPTHWISE_OUTPUT_NS, _DEPTHWISE_MAC_NS = 0.88, 0.12, 0.0275
-_BLOCK = 16  # channels that the kernels compute at once; a depthwise kernel with a remainder takes over twice as long
+_BLOCK = 16  # channels that the kernels compute at once
+_REMAINDER = 2.2  # a depthwise kernel with a number of channels that is no multiple takes so many times as long
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def nanoseconds(layer: LayerCost, inputs: int, outputs: int) -> float:
     """Estimated time of the int8 layer for one image, with so many channels."""
     whole = -(-outputs // _BLOCK) * _BLOCK
     if layer.depthwise:
-        slow = 2.2 if outputs % _BLOCK else 1.0
+        slow = _REMAINDER if outputs % _BLOCK else 1.0
         each = layer.cells * _TAP_NS + whole * (_DEPTHWISE_OUTPUT_NS + layer.cells * _DEPTHWISE_MAC_NS) * slow
         return _CALL_NS + layer.positions * each
     read = layer.cells * inputs
