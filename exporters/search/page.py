@@ -16,7 +16,7 @@ from edgecnn.training.report.markup import section, table
 from edgecnn.training.report.plots import PLOT_STYLE, plot_svg
 from edgecnn.training.report.style import STYLE
 from exporters.search.next_network import Limits
-from exporters.search.result import Candidate, SearchResult
+from exporters.search.result import Candidate, SearchResult, with_interval, with_points
 
 __all__ = ["write_page"]
 
@@ -46,20 +46,12 @@ def _row(each: Candidate, result: SearchResult) -> tuple[str, ...]:
         str(each.imgsz),
         f"{each.pruned:.0%}" if each.pruned else "",
         each.precision,
-        _with_interval(each.top1, each.interval),
-        ""
-        if each.test_top1 is None or each.test_interval is None
-        else _with_interval(each.test_top1, each.test_interval),
+        with_interval(each.top1, each.interval, 4),
+        with_interval(each.test_top1, each.test_interval, 4),
         f"{each.latency_ms:.2f}",
         f"{each.size_bytes / 1e6:.1f}",
         ", ".join(marks),
     )
-
-
-def _with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
-    if value is None or interval is None:
-        return ""
-    return f"{value:.4f} ({interval[0]:.4f} to {interval[1]:.4f})"
 
 
 def _against(result: SearchResult) -> str:
@@ -68,15 +60,11 @@ def _against(result: SearchResult) -> str:
         return ""
     tested = ""
     if found.test_top1_drop is not None and found.test_interval is not None:
-        tested = f"; on the test images {_points(found.test_top1_drop, found.test_interval)}"
+        tested = f"; on the test images {with_points(found.test_top1_drop, found.test_interval)}"
     return (
         f"<p>{found.speedup:.2f}x the speed of {text(found.reference)}; on the validation images "
-        f"{_points(found.top1_drop, found.interval)}{tested}.</p>"
+        f"{with_points(found.top1_drop, found.interval)}{tested}.</p>"
     )
-
-
-def _points(drop: float, interval: tuple[float, float]) -> str:
-    return f"{100 * drop:.2f} points less ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})"
 
 
 def _plot(result: SearchResult, limits: Limits) -> str:
@@ -138,4 +126,7 @@ _HOW_TABLE = (
     "Files are chosen by the validation images, so the best of them looks a little better than it is. Nothing was "
     "chosen by the test images."
 )
-_HOW_UNTRIED = "The most promising first; a larger --time-budget goes on with them."
+_HOW_UNTRIED = (
+    "They did not fit into the time, or promise too little; the most promising is the first. A larger --time-budget "
+    "goes on with those that promise enough."
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.atomic import write_text
+from edgecnn.data.image_folder import scan_folder
 from edgecnn.errors import DataError, UsageError
 from exporters.search.network_choice import NetworkChoice
 from exporters.search.options import SearchOptions
@@ -17,7 +19,7 @@ from exporters.search.probe import Probed
 __all__ = ["SearchFolder"]
 
 # What other results would come of: a search goes on only with the same. Limits and time may change
-_DECIDING = ("data", "models", "target", "augment", "group", "seed")
+_DECIDING = ("models", "target", "augment", "group", "seed")
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,30 @@ class SearchFolder:
         return self.root / "trials" / choice.name
 
     def begin(self, options: SearchOptions) -> None:
-        """Records what the search is begun with. Raises :class:`UsageError` where the folder holds another search."""
-        asked = {name: _plain(getattr(options, name)) for name in _DECIDING}
-        before = _read(self._begun)
-        changed = next((name for name in _DECIDING if before is not None and before.get(name) != asked[name]), None)
-        if changed is not None and before is not None:
-            raise UsageError(
-                f"{self.root}: holds a search with {changed} {before.get(changed)}, not {asked[changed]}; give the "
-                "same, or another --out"
+        """Records what the search is begun with.
+
+        Raises:
+            UsageError: the folder holds a search with other options. Where nothing was trained yet, any may change.
+            InputNotFoundError, DataError: the images cannot be used, or are others than before.
+        """
+        asked = {name: getattr(options, name) for name in _DECIDING}
+        images = _digest(options.data)
+        before = _read(self._begun) if self._has_training() else None
+        for name in _DECIDING if before is not None else ():
+            if before is not None and before.get(name) != asked[name]:
+                raise UsageError(
+                    f"{self.root}: holds a search with {_told(name, before.get(name))}, not "
+                    f"{_told(name, asked[name])}; give the same, or another --out"
+                )
+        if before is not None and before.get("images") != images:
+            raise DataError(
+                f"{options.data}: its images are not those that the search in {self.root} began with, so its networks "
+                "cannot be compared with new ones; give another --out"
             )
-        write_text(self._begun, json.dumps(asked, indent=1))
+        write_text(self._begun, json.dumps({**asked, "images": images}, indent=1))
+
+    def _has_training(self) -> bool:
+        return any(self.root.glob("trials/*/run/weights/*.pt"))
 
     def spent_s(self) -> float:
         """Seconds that earlier runs of this search took."""
@@ -88,8 +104,16 @@ class SearchFolder:
         write_text(self._probes, json.dumps({"probes": rows}))
 
 
-def _plain(value: object) -> Any:
-    return str(value) if isinstance(value, Path) else value
+def _told(name: str, value: object) -> str:
+    return f"no --{name}" if value is None else f"--{name} {value}"
+
+
+def _digest(data: Path) -> str:
+    """Of the names and sizes of the images."""
+    rows = [
+        f"{image.path.relative_to(data).as_posix()} {image.path.stat().st_size}" for image in scan_folder(data).images
+    ]
+    return hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any] | None:
