@@ -30,13 +30,13 @@ def write_page(path: Path, title: str, result: SearchResult, limits: Limits) -> 
     tried = f"{len(result.candidates)} files, timed on {text(result.cpu)} with {result.threads} thread"
     parts = (
         f"<h1>{text(title)}</h1>",
-        section("Accuracy against latency", _plot(result, limits), _HOW_PLOT),
+        section("Accuracy against latency", f'<div class="front">{_plot(result, limits)}</div>', _HOW_PLOT),
         section("Chosen", f"<p>{text(result.reason)}</p>{_against(result)}"),
         section(tried + "s" * (result.threads != 1), table(heads, rows, 1), _HOW_TABLE),
         section("Not tried", f"<p>{text(', '.join(result.untried))}</p>", _HOW_UNTRIED) if result.untried else "",
         section("How to repeat the chosen file", f"<pre>{text(chr(10).join(result.repeat))}</pre>"),
     )
-    write_text(path, page(title, STYLE, "\n".join(part for part in parts if part)))
+    write_text(path, page(title, STYLE + _OWN_STYLE, "\n".join(part for part in parts if part)))
 
 
 def _row(each: Candidate, result: SearchResult) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def _plot(result: SearchResult, limits: Limits) -> str:
 
 
 def _figure(result: SearchResult, limits: Limits) -> Figure:
-    figure = Figure(figsize=(9.4, 4.6), layout="constrained")
+    figure = Figure(figsize=(8.4, 4.4), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.set_xlabel("milliseconds of one image")
@@ -117,6 +117,11 @@ def _points_with_bars(axes: Axes, candidates: Sequence[Candidate], color: str) -
         )
 
 
+# As wide as the page; on a phone it scrolls, so that its words can be read
+_OWN_STYLE = """
+.front { overflow-x: auto; }
+.front .plot { min-width: 36rem; max-width: 56rem; }
+"""
 _HOW_PLOT = (
     "Each point is a file: a circle for int8, a square for float. Blue points are the front: no other file is both as "
     "fast and as accurate. The numbers are pixels of the image, and the share that was pruned. The orange ring is the "

@@ -75,7 +75,7 @@ class SearchFolder:
                     f"{self.root}: holds a search with {_told(name, before.get(name))}, not "
                     f"{_told(name, asked[name])}; give the same, or another --out"
                 )
-        if before is not None and before.get("images") != images:
+        if before is not None and before.get("images", images) != images:
             raise DataError(
                 f"{options.data}: its images are not those that the search in {self.root} began with, so its networks "
                 "cannot be compared with new ones; give another --out"

@@ -85,9 +85,12 @@ def _refuse_frame_rate(options: ExplainOptions) -> None:
 
 
 def _explain_model(options: ExplainOptions) -> None:
+    from edgecnn.errors import UsageError
     from edgecnn.runtime.why.report import explain_model
 
     _refuse_frame_rate(options)
+    if options.image.is_dir():
+        raise UsageError(f"{options.image}: is a folder; a model file explains one image")
     options.admit_models(*(path for path in (options.model, options.before) if path is not None))
     result = explain_model(
         options.model,

@@ -84,6 +84,7 @@ def test_a_zoo_is_timed_by_network_size_and_precision(found: SearchResult, optio
     }
     assert {each.imgsz for each in timed.timings} == {32}
     assert all(each.latency_ms > 0 for each in timed.timings)
+    assert benchmark_zoo(options.out / "zoo", "auto", RunOptions(threads=1), Silent().stage("")).ep == "cpu"  # what ran
 
 
 def test_a_folder_that_is_no_zoo_is_refused(tmp_path: Path, tiny_model: Path) -> None:
