@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edgecnn.atomic import make_folder, write_text
 from edgecnn.data.image_folder import scan_folder
-from edgecnn.errors import DataError, UsageError
+from edgecnn.errors import DataError, GateError, TrainingError, UsageError
 from edgecnn.folder_lock import folder_lock
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.analysis.zoo import benchmark_zoo, time_in_turn
@@ -55,7 +55,8 @@ def search(options: SearchOptions, reporter: Reporter | None = None) -> SearchRe
         UsageError: an option that cannot be used, or a folder with another search.
         InputNotFoundError, DataError: the images or the timings cannot be used.
         OutputError: the folder cannot be written.
-        MissingExtraError, CheckpointError, TrainingError, GateError: a network cannot be trained or exported.
+        MissingExtraError, CheckpointError: a network cannot be trained.
+        TrainingError, GateError: the reference cannot be trained or exported; another network is left out.
     """
     reporter = reporter or Silent()
     choices = network_choices(options.models)
@@ -99,7 +100,11 @@ class _Search:
         probes = self._probes(choices, reference)
         trials = [reference, *self._finished(choices)]
         while (following := self._next(choices, probes, latencies, trials)) is not None:
-            trials.append(self._trial(following, reference))
+            try:
+                trials.append(self._trial(following, reference))
+            except (TrainingError, GateError) as error:  # of this network alone: the others may do
+                self.reporter.say(f"{following.name}: left out: {error}")
+                choices = tuple(choice for choice in choices if choice != following)
         return self._result(trials, choices, probes, latencies)
 
     def _trial(self, choice: NetworkChoice, teacher: Trial | None) -> Trial:

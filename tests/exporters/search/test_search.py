@@ -10,7 +10,7 @@ import pytest
 from shapes import write_shapes
 
 from edgecnn import Classifier
-from edgecnn.errors import InputNotFoundError, ModelError
+from edgecnn.errors import InputNotFoundError, ModelError, TrainingError
 from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.zoo import ZooResult, benchmark_zoo
 from edgecnn.runtime.session.run_options import RunOptions
@@ -63,6 +63,23 @@ def test_the_same_command_goes_on_and_trains_nothing_again(found: SearchResult, 
     assert again.chosen is None
     assert "no file meets the limits (at most 1e-06 ms)" in again.reason
     assert len(again.candidates) == len(found.candidates)
+
+
+def test_a_network_that_cannot_be_trained_is_left_out(
+    found: SearchResult, options: SearchOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*_: object) -> None:
+        raise TrainingError("the loss is not finite")
+
+    monkeypatch.setattr("exporters.search.search.run_trial", diverge)
+    monkeypatch.setattr("exporters.search.time_left.TimeLeft.fits", lambda *_: True)
+    said: list[str] = []
+    reporter = Silent()
+    monkeypatch.setattr(reporter, "say", said.append)
+    result = search(options, reporter)
+    assert [c.file for c in result.candidates] == [c.file for c in found.candidates]
+    assert set(result.untried) < set(found.untried)
+    assert any("left out: the loss is not finite" in line for line in said)
 
 
 def test_timings_of_a_device_take_the_place_of_this_machine(found: SearchResult, options: SearchOptions) -> None:
