@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,7 +88,10 @@ class SearchFolder:
 
     def spent_s(self) -> float:
         """Seconds that earlier runs of this search took."""
-        return float((_read(self._spent) or {}).get("seconds", 0.0))
+        found = (_read(self._spent) or {}).get("seconds", 0.0)
+        if not isinstance(found, (int, float)) or not 0 <= found < math.inf:
+            raise _damaged(self._spent)
+        return float(found)
 
     def record_spent(self, seconds: float) -> None:
         """Records the seconds that all runs took."""
@@ -96,7 +100,12 @@ class SearchFolder:
     def probes(self) -> dict[tuple[str, int], Probed]:
         """The probes that were made."""
         rows = (_read(self._probes) or {}).get("probes", [])
-        return {(row["model"], row["imgsz"]): Probed(row["errors"], row["images"]) for row in rows}
+        try:
+            return {
+                (str(row["model"]), int(row["imgsz"])): Probed(int(row["errors"]), int(row["images"])) for row in rows
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(self._probes) from error
 
     def record_probes(self, probes: Mapping[tuple[str, int], Probed]) -> None:
         """Records probes."""
@@ -124,5 +133,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}); delete it, or give another --out") from error
     if not isinstance(found, dict):
-        raise DataError(f"{path}: is not of a search; delete it, or give another --out")
+        raise _damaged(path)
     return found
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(f"{path}: is not of a search; delete it, or give another --out")

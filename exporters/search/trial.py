@@ -82,7 +82,8 @@ def read_trial(folder: Path) -> Trial | None:
 
 def _check(checkpoint: Path, files: Sequence[Evaluated]) -> None:
     """Raises :class:`ValueError` where a record has no results, or its files are gone."""
-    for path in (checkpoint, *(Path(each.file) for each in files)):
+    split = checkpoint.parent.parent / "split.csv"
+    for path in (checkpoint, split, *(Path(each.file) for each in files)):
         if not path.is_file():
             raise ValueError(f"{path} is missing")
     if not files or not all(each.val_hits for each in files):

@@ -80,7 +80,8 @@ def test_what_was_recorded_is_read_again(tmp_path: Path) -> None:
 
 def _write_trial(folder: Path) -> Path:
     (folder / "run" / "weights").mkdir(parents=True)
-    (folder / "run" / "weights" / "best.pt").write_bytes(b"")
+    for name in ("weights/best.pt", "split.csv"):
+        (folder / "run" / name).write_bytes(b"")
     (folder / "model.onnx").write_bytes(b"")
     files = (Evaluated("fp32", "elsewhere/model.onnx", 1, "101", ""),)
     trial = Trial(NetworkChoice("net", 64), "elsewhere/run/weights/best.pt", 1.0, files, "fp32: slower")
@@ -95,7 +96,24 @@ def test_a_record_is_read_where_the_folder_lies_now(tmp_path: Path) -> None:
     assert trial.checkpoint == str(tmp_path / "run" / "weights" / "best.pt")
 
 
-@pytest.mark.parametrize("gone", ["model.onnx", "run/weights/best.pt"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("probes.json", '{"probes": 3}'),
+        ("probes.json", '{"probes": [{"model": "net"}]}'),
+        ("spent.json", '{"seconds": "a"}'),
+        ("spent.json", '{"seconds": NaN}'),
+        ("spent.json", "[]"),
+    ],
+)
+def test_a_damaged_file_of_the_folder_is_named(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    folder = SearchFolder(tmp_path)
+    with pytest.raises(DataError, match=rf"{name}: is not of a search; delete it"):
+        folder.probes() if name == "probes.json" else folder.spent_s()
+
+
+@pytest.mark.parametrize("gone", ["model.onnx", "run/weights/best.pt", "run/split.csv"])
 def test_a_record_whose_files_are_gone_is_named(tmp_path: Path, gone: str) -> None:
     (_write_trial(tmp_path) / gone).unlink()
     with pytest.raises(DataError, match=rf"trial\.json: cannot be read .*{gone} is missing.* delete"):
