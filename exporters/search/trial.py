@@ -110,6 +110,8 @@ def run_trial(
     begun = (run / "weights" / "last.pt").exists()
     fresh = train_options(choice, teacher, options, run)
     trained = train(TrainOptions(data=options.data, out=run, resume=True) if begun else fresh, reporter)
+    # Of a training that was resumed, the part before counts too: by it the next one is planned
+    before_s = max(0.0, trained.seconds - (time.monotonic() - start))
     checkpoint = trained.best_checkpoint
     plain, quantized = folder / "model.onnx", folder / "model.int8.onnx"
     export_onnx(checkpoint, plain, ExportOptions(max_megapixels=options.max_megapixels), reporter)
@@ -117,7 +119,7 @@ def run_trial(
     files = [_evaluate(plain, "fp32", options, reporter.stage("evaluating the float file"))]
     if found.decision != "fp32":
         files.append(_evaluate(quantized, found.decision, options, reporter.stage("evaluating the int8 file")))
-    seconds = time.monotonic() - start
+    seconds = before_s + time.monotonic() - start
     trial = Trial(choice, checkpoint, seconds, tuple(files), f"{found.decision}: {found.reason}")
     write_text(folder / "trial.json", json.dumps(asdict(trial), indent=1))
     return trial
