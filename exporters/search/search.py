@@ -70,6 +70,8 @@ def search(options: SearchOptions, reporter: Reporter | None = None) -> SearchRe
         left = TimeLeft.begin(options, folder, reference_of(choices))
         try:
             return _Search(options, folder, choices, given, left, reporter).run()
+        except KeyboardInterrupt as stop:  # of a training, which names its own command
+            raise KeyboardInterrupt(f"the same command goes on with what is in {folder.root}") from stop
         finally:  # an interrupted training took time too
             folder.record_spent(left.spent_s())
 

@@ -17,6 +17,7 @@ from edgecnn.runtime.session.run_options import RunOptions
 from exporters.search.options import SearchOptions
 from exporters.search.result import SearchResult
 from exporters.search.search import search
+from exporters.search.state import SearchFolder
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,18 @@ def test_a_network_that_cannot_be_trained_is_left_out(
     assert [c.file for c in result.candidates] == [c.file for c in found.candidates]
     assert set(result.untried) < set(found.untried)
     assert any("left out: the loss is not finite" in line for line in said)
+
+
+def test_an_interrupted_search_names_its_own_command(
+    options: SearchOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt("continue with: edgecnn train")
+
+    monkeypatch.setattr("exporters.search.search.run_trial", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"the same command goes on with what is in .*out"):
+        search(replace(options, out=tmp_path / "out"))
+    assert SearchFolder(tmp_path / "out").spent_s() > 0
 
 
 def test_timings_of_a_device_take_the_place_of_this_machine(found: SearchResult, options: SearchOptions) -> None:
