@@ -22,6 +22,7 @@ from edgecnn.features.class_statistics import ClassStatistics, class_statistics,
 from edgecnn.features.linear_head import LinearHead, log_softmax
 from edgecnn.manifest import Manifest, TaughtRecord
 from edgecnn.progress import Reporter, Silent
+from edgecnn.runtime.session.known_classes import read_class_statistics
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
@@ -146,25 +147,19 @@ def _known_head(file: ModelFile, images: LabelledImages) -> LinearHead:
 
 def _statistics(session: ModelSession, plan: TeachingPlan) -> ClassStatistics | None:
     """Of the classes that the model knows. Raises :class:`ModelError` where they are needed and not there."""
-    text = session.description.classes_json
-    if text is not None:
-        try:
-            found = ClassStatistics.from_json(text)
-        except ManifestError as error:
-            raise ManifestError(f"{session.path}: {error}") from error
-        if len(found.counts) == session.classes and found.means.shape[1] == plan.start.weight.shape[1]:
-            return found
+    found = read_class_statistics(session)
+    if found is not None and found.means.shape[1] != plan.start.weight.shape[1]:
         raise ManifestError(
             f"{session.path}: the statistics of the classes do not fit the model; export the model again"
         )
-    if plan.absent:
+    if found is None and plan.absent:
         labels = session.manifest.labels
         raise ModelError(
             f"{session.path}: does not remember what its {len(labels)} classes look like, so images of "
             f"'{labels[plan.absent[0]]}'{' and others' if len(plan.absent) > 1 else ''} are needed too; add them, "
             "export the model again with this version, or forget its classes with --replace"
         )
-    return None
+    return found
 
 
 def _evidence(plan: TeachingPlan, images: LabelledImages, fitted: FittedHead, options: TeachOptions) -> Evidence:

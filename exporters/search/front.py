@@ -76,11 +76,11 @@ def choose(candidates: Sequence[Candidate], limits: Limits) -> Choice:
         return Choice(None, _nothing(candidates, limits))
     best = min(good, key=lambda c: c.latency_ms)
     rule = (
-        f"top-1 of at least {wanted:g}"
+        f"with top-1 of at least {wanted:g}"
         if limits.min_top1 is not None
-        else (f"at most {100 * MAX_LOSS:g} points less than the best one, {max(c.top1 for c in fast):.4f}")
+        else f"that loses at most {100 * MAX_LOSS:g} points against the best one ({max(c.top1 for c in fast):.4f})"
     )
-    return Choice(best, f"the fastest file with {rule}: {best.top1:.4f} at {best.latency_ms:.2f} ms")
+    return Choice(best, f"the fastest file {rule}: {best.top1:.4f} at {best.latency_ms:.2f} ms")
 
 
 def _nothing(candidates: Sequence[Candidate], limits: Limits) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from edgecnn.runtime.analysis.zoo import ZooResult
 from exporters.search.network_choice import NetworkChoice
 
 __all__ = ["Latencies", "read_timings"]
+
+_PRECISIONS = ("int8", "fp32")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Latencies:
 
     def best(self, choice: NetworkChoice) -> float | None:
         """Of the faster precision; None: the network was not timed."""
-        found = [self.ms[choice, precision] for precision in ("int8", "fp32") if (choice, precision) in self.ms]
+        found = [self.ms[choice, precision] for precision in _PRECISIONS if (choice, precision) in self.ms]
         return min(found, default=None)
 
     def file(self, choice: NetworkChoice, precision: str) -> float | None:
@@ -41,8 +44,8 @@ class Latencies:
         return self.ms.get((choice, "int8" if precision == "mixed" else precision))
 
     def timed(self, choices: Iterable[NetworkChoice]) -> tuple[NetworkChoice, ...]:
-        """Those that were timed."""
-        return tuple(choice for choice in choices if self.best(choice) is not None)
+        """Those that were timed in both precisions, since either may be the one that ships."""
+        return tuple(choice for choice in choices if all((choice, each) in self.ms for each in _PRECISIONS))
 
 
 def read_timings(path: Path) -> Latencies:
@@ -60,10 +63,13 @@ def read_timings(path: Path) -> Latencies:
             )
             for row in found["timings"]
         }
-        return Latencies(str(found["cpu"]), int(found["threads"]), ms)
+        latencies = Latencies(str(found["cpu"]), int(found["threads"]), ms)
     except OSError as error:
         raise InputNotFoundError(f"--timings {path}: cannot be read: {error.strerror}; check the path") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"--timings {path}: is not the output of `edgecnn benchmark DIR --zoo --json`; write it again on the device"
         ) from error
+    if not all(0 < took < math.inf for took in latencies.ms.values()):
+        raise DataError(f"--timings {path}: holds a latency that is no positive number; write it again on the device")
+    return latencies

@@ -44,7 +44,7 @@ def network_choices(models: str | None) -> tuple[NetworkChoice, ...]:
     Raises:
         UsageError: a name that is no built-in network.
     """
-    specs = [find_model(name.strip()) for name in models.split(",")] if models is not None else _usual()
+    specs = _usual() if models is None else [find_model(name, "--models") for name in _names(models)]
     own = [NetworkChoice(spec.name, _side(spec)) for spec in specs]
     reference = reference_of(tuple(own))
     others = [
@@ -56,6 +56,11 @@ def network_choices(models: str | None) -> tuple[NetworkChoice, ...]:
         if (side, pruned) != (_side(spec), 0.0)
     ]
     return (*own, *others)
+
+
+def _names(models: str) -> list[str]:
+    """The names in a list with commas, each once."""
+    return list(dict.fromkeys(name.strip() for name in models.split(",")))
 
 
 def reference_of(choices: tuple[NetworkChoice, ...]) -> NetworkChoice:

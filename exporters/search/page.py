@@ -16,7 +16,7 @@ from edgecnn.training.report.markup import section, table
 from edgecnn.training.report.plots import PLOT_STYLE, plot_svg
 from edgecnn.training.report.style import STYLE
 from exporters.search.next_network import Limits
-from exporters.search.result import Candidate, SearchResult
+from exporters.search.result import Candidate, SearchResult, with_interval, with_points
 
 __all__ = ["write_page"]
 
@@ -30,13 +30,13 @@ def write_page(path: Path, title: str, result: SearchResult, limits: Limits) -> 
     tried = f"{len(result.candidates)} files, timed on {text(result.cpu)} with {result.threads} thread"
     parts = (
         f"<h1>{text(title)}</h1>",
-        section("Accuracy against latency", _plot(result, limits), _HOW_PLOT),
+        section("Accuracy against latency", f'<div class="front">{_plot(result, limits)}</div>', _HOW_PLOT),
         section("Chosen", f"<p>{text(result.reason)}</p>{_against(result)}"),
         section(tried + "s" * (result.threads != 1), table(heads, rows, 1), _HOW_TABLE),
         section("Not tried", f"<p>{text(', '.join(result.untried))}</p>", _HOW_UNTRIED) if result.untried else "",
         section("How to repeat the chosen file", f"<pre>{text(chr(10).join(result.repeat))}</pre>"),
     )
-    write_text(path, page(title, STYLE, "\n".join(part for part in parts if part)))
+    write_text(path, page(title, STYLE + _OWN_STYLE, "\n".join(part for part in parts if part)))
 
 
 def _row(each: Candidate, result: SearchResult) -> tuple[str, ...]:
@@ -46,20 +46,12 @@ def _row(each: Candidate, result: SearchResult) -> tuple[str, ...]:
         str(each.imgsz),
         f"{each.pruned:.0%}" if each.pruned else "",
         each.precision,
-        _with_interval(each.top1, each.interval),
-        ""
-        if each.test_top1 is None or each.test_interval is None
-        else _with_interval(each.test_top1, each.test_interval),
+        with_interval(each.top1, each.interval, 4),
+        with_interval(each.test_top1, each.test_interval, 4),
         f"{each.latency_ms:.2f}",
         f"{each.size_bytes / 1e6:.1f}",
         ", ".join(marks),
     )
-
-
-def _with_interval(value: float | None, interval: tuple[float, float] | None) -> str:
-    if value is None or interval is None:
-        return ""
-    return f"{value:.4f} ({interval[0]:.4f} to {interval[1]:.4f})"
 
 
 def _against(result: SearchResult) -> str:
@@ -68,15 +60,11 @@ def _against(result: SearchResult) -> str:
         return ""
     tested = ""
     if found.test_top1_drop is not None and found.test_interval is not None:
-        tested = f"; on the test images {_points(found.test_top1_drop, found.test_interval)}"
+        tested = f"; on the test images {with_points(found.test_top1_drop, found.test_interval)}"
     return (
         f"<p>{found.speedup:.2f}x the speed of {text(found.reference)}; on the validation images "
-        f"{_points(found.top1_drop, found.interval)}{tested}.</p>"
+        f"{with_points(found.top1_drop, found.interval)}{tested}.</p>"
     )
-
-
-def _points(drop: float, interval: tuple[float, float]) -> str:
-    return f"{100 * drop:.2f} points less ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})"
 
 
 def _plot(result: SearchResult, limits: Limits) -> str:
@@ -85,7 +73,7 @@ def _plot(result: SearchResult, limits: Limits) -> str:
 
 
 def _figure(result: SearchResult, limits: Limits) -> Figure:
-    figure = Figure(figsize=(9.4, 4.6), layout="constrained")
+    figure = Figure(figsize=(8.4, 4.4), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.set_xlabel("milliseconds of one image")
@@ -129,6 +117,11 @@ def _points_with_bars(axes: Axes, candidates: Sequence[Candidate], color: str) -
         )
 
 
+# As wide as the page; on a phone it scrolls, so that its words can be read
+_OWN_STYLE = """
+.front { overflow-x: auto; }
+.front .plot { min-width: 36rem; max-width: 56rem; }
+"""
 _HOW_PLOT = (
     "Each point is a file: a circle for int8, a square for float. Blue points are the front: no other file is both as "
     "fast and as accurate. The numbers are pixels of the image, and the share that was pruned. The orange ring is the "
@@ -138,4 +131,7 @@ _HOW_TABLE = (
     "Files are chosen by the validation images, so the best of them looks a little better than it is. Nothing was "
     "chosen by the test images."
 )
-_HOW_UNTRIED = "The most promising first; a larger --time-budget goes on with them."
+_HOW_UNTRIED = (
+    "They did not fit into the time, or promise too little; the most promising is the first. A larger --time-budget "
+    "goes on with those that promise enough."
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Against", "Candidate", "SearchResult"]
+__all__ = ["Against", "Candidate", "SearchResult", "with_interval", "with_points"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +54,18 @@ class SearchResult:
     repeat: tuple[str, ...]  # commands that make the chosen file again
     seconds: float
     report: str
+
+
+def with_points(drop: float, interval: tuple[float, float]) -> str:
+    """A fall of the accuracy, or its rise, in words. The drop and its interval are fractions."""
+    word = "less"
+    if drop < 0:
+        drop, interval, word = -drop, (-interval[1], -interval[0]), "more"
+    return f"{100 * drop:.2f} points {word} ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})"
+
+
+def with_interval(value: float | None, interval: tuple[float, float] | None, digits: int) -> str:
+    """A share with its interval; empty where there is none."""
+    if value is None or interval is None:
+        return ""
+    return f"{value:.{digits}f} ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"

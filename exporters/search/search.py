@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edgecnn.atomic import make_folder, write_text
 from edgecnn.data.image_folder import scan_folder
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, GateError, TrainingError, UsageError
 from edgecnn.folder_lock import folder_lock
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.analysis.zoo import benchmark_zoo, time_in_turn
@@ -55,18 +55,35 @@ def search(options: SearchOptions, reporter: Reporter | None = None) -> SearchRe
         UsageError: an option that cannot be used, or a folder with another search.
         InputNotFoundError, DataError: the images or the timings cannot be used.
         OutputError: the folder cannot be written.
-        MissingExtraError, CheckpointError, TrainingError, GateError: a network cannot be trained or exported.
+        MissingExtraError, CheckpointError: a network cannot be trained.
+        TrainingError, GateError: the reference cannot be trained or exported; another network is left out.
     """
     reporter = reporter or Silent()
     choices = network_choices(options.models)
-    given = None if options.timings is None else read_timings(options.timings)
+    given = None if options.timings is None else _read_timings(options.timings, reference_of(choices))
+    if options.out.resolve().is_relative_to(options.data.resolve()):
+        raise UsageError(f"--out {options.out}: lies in {options.data}, among the images; name a folder outside")
     folder = SearchFolder(options.out)
     make_folder(folder.root)
     with folder_lock(folder.root, "--out", reporter.say):
         folder.begin(options)
-        return _Search(
-            options, folder, choices, given, TimeLeft.begin(options, folder, reference_of(choices)), reporter
-        ).run()
+        left = TimeLeft.begin(options, folder, reference_of(choices))
+        try:
+            return _Search(options, folder, choices, given, left, reporter).run()
+        except KeyboardInterrupt as stop:  # of a training, which names its own command
+            raise KeyboardInterrupt(f"the same command goes on with what is in {folder.root}") from stop
+        finally:  # an interrupted training took time too
+            folder.record_spent(left.spent_s())
+
+
+def _read_timings(path: Path, reference: NetworkChoice) -> Latencies:
+    found = read_timings(path)
+    if not found.timed([reference]):
+        raise DataError(
+            f"--timings {path}: has no times of {reference.name} in both precisions, with which all others are "
+            "compared; write it again with the whole zoo of this search"
+        )
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +102,18 @@ class _Search:
         probes = self._probes(choices, reference)
         trials = [reference, *self._finished(choices)]
         while (following := self._next(choices, probes, latencies, trials)) is not None:
-            trials.append(self._trial(following, reference))
+            try:
+                trials.append(self._trial(following, reference))
+            except (TrainingError, GateError) as error:  # of this network alone: the others may do
+                self.reporter.say(f"{following.name}: left out: {error}")
+                choices = tuple(choice for choice in choices if choice != following)
         return self._result(trials, choices, probes, latencies)
 
     def _trial(self, choice: NetworkChoice, teacher: Trial | None) -> Trial:
         folder = self.folder.trial(choice)
         found = read_trial(folder)
         if found is None:
-            self.reporter.say(f"{choice.name}: training, {self.time.left_s() / 60:.0f} minutes left")
+            self.reporter.say(f"{choice.name}: training, {max(self.time.left_s(), 0) / 60:.0f} minutes left")
             make_folder(folder)
             found = run_trial(choice, teacher, self.options, folder, self.reporter)
             self.reporter.say(f"{choice.name}: {found.decision}")
@@ -168,8 +189,6 @@ class _Search:
     ) -> SearchResult:
         timed = self._timed_files(trials, latencies)
         candidates = candidates_of(trials, timed)
-        if not candidates:
-            raise DataError(f"--timings {self.options.timings}: has none of the networks that were trained")
         choice = choose(candidates, self._limits())
         reference = trials[0]
         compared = None

@@ -70,11 +70,24 @@ def read_trial(folder: Path) -> Trial | None:
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        files = tuple(Evaluated(**each) for each in found["files"])
+        # The folder may have been moved, or is named from elsewhere
+        files = tuple(Evaluated(**{**each, "file": str(folder / Path(each["file"]).name)}) for each in found["files"])
+        checkpoint = folder / "run" / "weights" / Path(found["checkpoint"]).name
+        _check(checkpoint, files)
         choice = NetworkChoice(**found["choice"])
-        return Trial(choice, found["checkpoint"], float(found["seconds"]), files, found["decision"])
+        return Trial(choice, str(checkpoint), float(found["seconds"]), files, found["decision"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: cannot be read ({error}); delete {folder} to train this network again") from error
+
+
+def _check(checkpoint: Path, files: Sequence[Evaluated]) -> None:
+    """Raises :class:`ValueError` where a record has no results, or its files are gone."""
+    split = checkpoint.parent.parent / "split.csv"
+    for path in (checkpoint, split, *(Path(each.file) for each in files)):
+        if not path.is_file():
+            raise ValueError(f"{path} is missing")
+    if not files or not all(each.val_hits for each in files):
+        raise ValueError("it has no results")
 
 
 def run_trial(
@@ -97,6 +110,8 @@ def run_trial(
     begun = (run / "weights" / "last.pt").exists()
     fresh = train_options(choice, teacher, options, run)
     trained = train(TrainOptions(data=options.data, out=run, resume=True) if begun else fresh, reporter)
+    # Of a training that was resumed, the part before counts too: by it the next one is planned
+    before_s = max(0.0, trained.seconds - (time.monotonic() - start))
     checkpoint = trained.best_checkpoint
     plain, quantized = folder / "model.onnx", folder / "model.int8.onnx"
     export_onnx(checkpoint, plain, ExportOptions(max_megapixels=options.max_megapixels), reporter)
@@ -104,7 +119,7 @@ def run_trial(
     files = [_evaluate(plain, "fp32", options, reporter.stage("evaluating the float file"))]
     if found.decision != "fp32":
         files.append(_evaluate(quantized, found.decision, options, reporter.stage("evaluating the int8 file")))
-    seconds = time.monotonic() - start
+    seconds = before_s + time.monotonic() - start
     trial = Trial(choice, checkpoint, seconds, tuple(files), f"{found.decision}: {found.reason}")
     write_text(folder / "trial.json", json.dumps(asdict(trial), indent=1))
     return trial
@@ -120,7 +135,7 @@ def train_options(choice: NetworkChoice, teacher: Trial | None, options: SearchO
         imgsz=choice.imgsz,
         weights=teacher.checkpoint if teacher is not None and same else "auto",
         teacher=None if teacher is None else Path(teacher.checkpoint),
-        prune=1 - choice.pruned if choice.pruned else None,
+        prune=round(1 - choice.pruned, 4) if choice.pruned else None,
         augment=options.augment,
         group=options.group,
         val_split=VAL_SPLIT,

@@ -6,6 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from grounds import write_grounds
 
@@ -41,6 +43,19 @@ def test_the_file_is_named_after_the_model_and_the_table_names_the_weakest_class
     assert (tmp_path / "model.taught.onnx").exists()
     assert "class, the weakest first" in found.stdout
     assert "expected with 24 images per class" in found.stdout
+
+
+def test_of_many_classes_the_weakest_are_shown(edgecnn, tiny_model, tmp_path) -> None:
+    random = np.random.default_rng(0)
+    for i in range(33):
+        (tmp_path / "data" / f"class-{i}").mkdir(parents=True)
+        for k in range(5):
+            image = random.integers(0, 256, (32, 32, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / "data" / f"class-{i}" / f"{k}.png"), image)
+    out = tmp_path / "out.onnx"
+    found = edgecnn("teach", tiny_model, "--data", tmp_path / "data", "--replace", "--out", out)
+    assert found.stdout.count("│ class-") == 30
+    assert "3 classes that are no weaker are left out; --json lists them" in found.stderr
 
 
 def test_a_model_that_would_not_be_better_is_status_3_and_not_written(edgecnn, tiny_model, images, tmp_path) -> None:

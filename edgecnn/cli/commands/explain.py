@@ -85,9 +85,12 @@ def _refuse_frame_rate(options: ExplainOptions) -> None:
 
 
 def _explain_model(options: ExplainOptions) -> None:
+    from edgecnn.errors import UsageError
     from edgecnn.runtime.why.report import explain_model
 
     _refuse_frame_rate(options)
+    if options.image.is_dir():
+        raise UsageError(f"{options.image}: is a folder; a model file explains one image")
     options.admit_models(*(path for path in (options.model, options.before) if path is not None))
     result = explain_model(
         options.model,
@@ -105,6 +108,7 @@ def _explain_model(options: ExplainOptions) -> None:
     for when, answer in (("", result.answer), ("before: ", result.before)):
         if answer is not None:
             _print_answer(result.image, when, answer)
+    _print_similar(result.answer)  # of the model now, as on the page
     _print_files(result.files)
 
 
@@ -114,6 +118,9 @@ def _print_answer(image: str, when: str, answer: ExplainedAnswer) -> None:
     print_facts("", [(scored.label, f"{scored.score:.3f}") for scored in answer.top])
     if answer.map_reason is not None:
         print(printable(f"no map: {answer.map_reason}"))
+
+
+def _print_similar(answer: ExplainedAnswer) -> None:
     for similar in answer.nearest:
         print(printable(f"similar: {similar.label}, {similar.file} ({similar.similarity:.2f})"))
     if answer.nearest_reason is not None:

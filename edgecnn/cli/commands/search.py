@@ -55,12 +55,14 @@ def search(options: SearchCommandOptions) -> int:
 
 
 def _print(result: SearchResult) -> None:
+    from exporters.search.result import with_interval, with_points
+
     rows = [
         (
             f"{each.model} {each.imgsz}{f', {each.pruned:.0%} pruned' if each.pruned else ''}",
             each.precision,
-            _share(each.top1, each.interval),
-            _share(each.test_top1, each.test_interval),
+            with_interval(each.top1, each.interval, 3),
+            with_interval(each.test_top1, each.test_interval, 3),
             f"{each.latency_ms:.2f}",
             f"{each.size_bytes / 1e6:.1f}",
             _marks(each, result),
@@ -71,16 +73,21 @@ def _print(result: SearchResult) -> None:
     threads = f"{result.threads} thread{'s' * (result.threads != 1)}"
     print_table(f"{len(rows)} files, the fastest first; {result.cpu}, {threads}", columns, rows)
     print(result.reason)
+    if result.untried:
+        count = len(result.untried)
+        note(
+            f"{count} network{'s' * (count != 1)} not trained, for lack of time or promise; {result.report} names them"
+        )
     if result.chosen is None:
         return
     if result.against is not None:
         found = result.against
         print(
-            f"{found.speedup:.2f}x the speed of {found.reference}, {_points(found.top1_drop, found.interval)} on the "
-            f"{result.val_images} validation images"
+            f"{found.speedup:.2f}x the speed of {found.reference}, {with_points(found.top1_drop, found.interval)} on "
+            f"the {result.val_images} validation images"
         )
         if found.test_top1_drop is not None and found.test_interval is not None:
-            print(f"{_points(found.test_top1_drop, found.test_interval)} on the {result.test_images} test images")
+            print(f"{with_points(found.test_top1_drop, found.test_interval)} on the {result.test_images} test images")
     print(f"chosen: {result.chosen.file}\ncheckpoint: {result.chosen.checkpoint}\nreport: {result.report}")
     note("to repeat it:")
     for command in result.repeat:
@@ -89,11 +96,3 @@ def _print(result: SearchResult) -> None:
 
 def _marks(each: Candidate, result: SearchResult) -> str:
     return "chosen" if each == result.chosen else "front" if each.on_front else ""
-
-
-def _points(drop: float, interval: tuple[float, float]) -> str:
-    return f"{100 * drop:.2f} points less ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})"
-
-
-def _share(value: float | None, interval: tuple[float, float] | None) -> str:
-    return "" if value is None or interval is None else f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_SHOWN = 30  # classes in the table
+
 
 @dataclass(frozen=True, kw_only=True)
 class TeachCommandOptions(TeachOptions, AdmissionOption, JsonOption):
@@ -73,10 +75,12 @@ def _print(result: TeachResult) -> None:
     low, high = result.cv_interval
     rows = [
         (found.label, f"{found.images:,}", f"{found.recall:.3f}", found.confused_with or "–")
-        for found in result.classes
+        for found in result.classes[:_SHOWN]
     ]
     columns = ("class, the weakest first", "images", "recall", "mistaken for")
     print_table(f"{result.images:,} images in cross-validation", columns, rows)
+    if len(result.classes) > _SHOWN:
+        note(f"{len(result.classes) - _SHOWN} classes that are no weaker are left out; --json lists them")
     print(f"top-1 {result.cv_top1:.4f} ({low:.4f} to {high:.4f})")
     for expected in result.forecast:
         low, high = expected.interval

@@ -53,7 +53,7 @@ class ZooTiming:
 class ZooResult:
     """The report of ``edgecnn benchmark --zoo``; field names are the JSON keys."""
 
-    ep: str
+    ep: str  # what ran; several with commas
     threads: int
     cpu: str
     timings: tuple[ZooTiming, ...]
@@ -65,6 +65,13 @@ class _Entry:
     model: str
     pruned: float
     manifest: Manifest
+    ep: str  # that runs it
+
+
+@dataclass(frozen=True, eq=False)
+class _Timed:
+    read: Callable[[], ModelFile]  # when it is its turn, so that one at a time is in memory
+    ep: str
 
 
 def benchmark_zoo(folder: Path, ep: str, options: RunOptions, progress: Progress) -> ZooResult:
@@ -81,16 +88,19 @@ def benchmark_zoo(folder: Path, ep: str, options: RunOptions, progress: Progress
         ModelError, ManifestError: a file cannot be used, or is not of a zoo.
         ProviderError: the provider cannot be used.
     """
-    entries = [_entry(path, ep, options) for path in sorted(folder.glob("*.onnx"))]
+    entries = sorted(
+        (_entry(path, ep, options) for path in folder.glob("*.onnx")),
+        key=lambda entry: (entry.model, entry.pruned, entry.manifest.precision),
+    )
     if not entries:
         raise InputNotFoundError(f"{folder}: no zoo; `edgecnn search` writes one into its output folder")
     planned = [(entry, side) for entry in entries for side in _sides(entry)]
-    files = [partial(_resized, entry, side) for entry, side in planned]
+    files = [_Timed(partial(_resized, entry, side), entry.ep) for entry, side in planned]
     timings = tuple(
         ZooTiming(entry.model, side, entry.pruned, entry.manifest.precision, took)
-        for (entry, side), took in zip(planned, _in_turn(files, ep, options, progress), strict=True)
+        for (entry, side), took in zip(planned, _in_turn(files, options, progress), strict=True)
     )
-    return ZooResult(ep, options.thread_count, cpu_name(), timings)
+    return ZooResult(",".join(sorted({entry.ep for entry in entries})), options.thread_count, cpu_name(), timings)
 
 
 def time_in_turn(paths: Sequence[Path], ep: str, options: RunOptions, progress: Progress) -> list[float]:
@@ -98,15 +108,15 @@ def time_in_turn(paths: Sequence[Path], ep: str, options: RunOptions, progress: 
 
     Raises as :func:`benchmark_zoo`.
     """
-    return _in_turn([partial(read_model_file, path) for path in paths], ep, options, progress)
+    return _in_turn([_Timed(partial(read_model_file, path), ep) for path in paths], options, progress)
 
 
-def _in_turn(files: Sequence[Callable[[], ModelFile]], ep: str, options: RunOptions, progress: Progress) -> list[float]:
+def _in_turn(files: Sequence[_Timed], options: RunOptions, progress: Progress) -> list[float]:
     """The least of the rounds' figures of each file."""
     found = [float("inf")] * len(files)
     for round_ in range(_ROUNDS):
         for i, file in enumerate(files):
-            found[i] = min(found[i], _time(file(), ep, options))
+            found[i] = min(found[i], _time(file.read(), file.ep, options))
             progress(round_ * len(files) + i + 1, _ROUNDS * len(files))
     return found
 
@@ -118,11 +128,11 @@ def _sides(entry: _Entry) -> Sequence[int]:
 
 def _entry(path: Path, ep: str, options: RunOptions) -> _Entry:
     file = read_model_file(path)
-    manifest = open_session(file, ep, options=options).manifest  # checks the file, as of any origin
+    session = open_session(file, ep, options=options)  # checks the file, as of any origin
     properties = {entry.key: entry.value for entry in parse_model(file.content, path).metadata_props}
     try:
         told = json.loads(properties[ZOO_KEY])
-        return _Entry(file, str(told["model"]), float(told["pruned"]), manifest)
+        return _Entry(file, str(told["model"]), float(told["pruned"]), session.manifest, session.ep)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: is not a file of a zoo; leave only those in the folder") from error
 

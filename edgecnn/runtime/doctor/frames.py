@@ -14,14 +14,14 @@ import numpy as np
 from edgecnn.data.dataset import find_images, require_folder
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data_quality.finding import Finding
-from edgecnn.errors import DataError, ImageError, InputNotFoundError, ManifestError, ModelError, UsageError
+from edgecnn.errors import DataError, ImageError, InputNotFoundError, ModelError, UsageError
 from edgecnn.evaluation.expected_accuracy import AccuracyReference, ExpectedAccuracy, expected_accuracy
 from edgecnn.evaluation.recent_scenes import RecentScenes
-from edgecnn.features.class_statistics import ClassStatistics
 from edgecnn.image.scene_signature import Signature, scene_signature
 from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
 from edgecnn.progress import Progress, Reporter, Silent
 from edgecnn.runtime.doctor.run import Diagnosis
+from edgecnn.runtime.session.known_classes import read_class_statistics
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 
@@ -73,7 +73,7 @@ def examine_frames(
     paths = find_images(folder)
     if not paths:
         raise DataError(f"{folder}: holds no images; give a folder of frames, for example of `edgecnn capture`")
-    reference = _reference(session)
+    reference = AccuracyReference.of(session.manifest, read_class_statistics(session))
     scenes = RecentScenes(session.manifest.unknown, reference, most=len(paths))
     progress = (reporter or Silent()).stage("classifying frames")
     skipped = _classify(paths, session, scenes, progress, max_pixels or MAX_PIXELS)
@@ -93,14 +93,6 @@ def examine_frames(
         alarm=found.alarm,
         reason=found.reason,
     )
-
-
-def _reference(session: ModelSession) -> AccuracyReference:
-    text = session.description.classes_json
-    try:
-        return AccuracyReference.of(session.manifest, None if text is None else ClassStatistics.from_json(text))
-    except ManifestError as error:
-        raise ManifestError(f"{session.path}: {error}") from error
 
 
 def _classify(

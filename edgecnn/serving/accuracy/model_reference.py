@@ -6,7 +6,7 @@ import logging
 
 from edgecnn.errors import ManifestError
 from edgecnn.evaluation.expected_accuracy import AccuracyReference
-from edgecnn.features.class_statistics import ClassStatistics
+from edgecnn.runtime.session.known_classes import read_class_statistics
 from edgecnn.runtime.session.model_session import ModelSession
 
 __all__ = ["model_reference"]
@@ -16,9 +16,8 @@ log = logging.getLogger("edgecnn")
 
 def model_reference(session: ModelSession) -> AccuracyReference:
     """Of an open model. Statistics of its classes that cannot be read are left out, which the log says."""
-    text = session.description.classes_json
     try:
-        return AccuracyReference.of(session.manifest, None if text is None else ClassStatistics.from_json(text))
+        return AccuracyReference.of(session.manifest, read_class_statistics(session))
     except ManifestError as error:
-        log.warning("%s: drift is watched by the share of unknown frames alone: %s", session.path, error)
+        log.warning("drift is watched by the share of unknown frames alone: %s", error)
         return AccuracyReference.of(session.manifest, None)

@@ -196,8 +196,8 @@ MODELS = {
 }
 
 
-def find_model(name: str) -> ModelSpec:
-    """Returns the built-in network with this name. Raises :class:`UsageError` if there is none."""
+def find_model(name: str, option: str = "--model") -> ModelSpec:
+    """Returns the built-in network with this name; ``option`` named it. Raises :class:`UsageError` if there is none."""
     if name not in MODELS:
-        raise UsageError(f"--model {name}: unknown network; choose one of {', '.join(MODELS)}")
+        raise UsageError(f"{option} {name}: unknown network; choose one of {', '.join(MODELS)}")
     return MODELS[name]

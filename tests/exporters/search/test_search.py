@@ -16,7 +16,7 @@ from made_once import made_once
 from shapes import write_shapes
 
 from edgecnn import Classifier
-from edgecnn.errors import InputNotFoundError, ModelError
+from edgecnn.errors import InputNotFoundError, ModelError, TrainingError
 from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.zoo import ZooResult, benchmark_zoo
 from edgecnn.runtime.session.run_options import RunOptions
@@ -26,6 +26,7 @@ from exporters.search import network_choice, trial
 from exporters.search.options import SearchOptions
 from exporters.search.result import SearchResult
 from exporters.search.search import search
+from exporters.search.state import SearchFolder
 
 PRUNED = (0.0, 0.5)  # two of the shares that a search tries
 EPOCHS = 2  # of each training: what a search does of it is tested, not how well a network learns
@@ -105,6 +106,35 @@ def test_the_same_command_goes_on_and_trains_nothing_again(found: SearchResult, 
     assert len(again.candidates) == len(found.candidates)
 
 
+def test_a_network_that_cannot_be_trained_is_left_out(
+    found: SearchResult, options: SearchOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*_: object) -> None:
+        raise TrainingError("the loss is not finite")
+
+    monkeypatch.setattr("exporters.search.search.run_trial", diverge)
+    monkeypatch.setattr("exporters.search.time_left.TimeLeft.fits", lambda *_: True)
+    said: list[str] = []
+    reporter = Silent()
+    monkeypatch.setattr(reporter, "say", said.append)
+    result = search(options, reporter)
+    assert [c.file for c in result.candidates] == [c.file for c in found.candidates]
+    assert set(result.untried) < set(found.untried)
+    assert any("left out: the loss is not finite" in line for line in said)
+
+
+def test_an_interrupted_search_names_its_own_command(
+    options: SearchOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt("continue with: edgecnn train")
+
+    monkeypatch.setattr("exporters.search.search.run_trial", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"the same command goes on with what is in .*out"):
+        search(replace(options, out=tmp_path / "out"))
+    assert SearchFolder(tmp_path / "out").spent_s() > 0
+
+
 def test_timings_of_a_device_take_the_place_of_this_machine(found: SearchResult, options: SearchOptions) -> None:
     del found  # the zoo is there
     timed = _timed(options.out / "zoo")
@@ -124,6 +154,7 @@ def test_a_zoo_is_timed_by_network_size_and_precision(found: SearchResult, optio
     }
     assert {each.imgsz for each in timed.timings} == {32}
     assert all(each.latency_ms > 0 for each in timed.timings)
+    assert benchmark_zoo(options.out / "zoo", "auto", RunOptions(threads=1), Silent().stage("")).ep == "cpu"  # what ran
 
 
 def test_a_folder_that_is_no_zoo_is_refused(tmp_path: Path, tiny_model: Path) -> None:

@@ -128,6 +128,26 @@ def test_what_is_missing_and_how_it_went_is_shown(watched: Watched, visit: Calla
     assert watched.part.asked[0] == ("/api/models/reject", {"id": "s1"})
 
 
+def test_hundreds_of_classes_leave_the_button_in_sight_and_any_name_is_only_a_name(
+    watched: Watched, visit: Callable[..., Visit]
+) -> None:
+    names = ["constructor", "<b>x</b>", "no-break-" * 7, *(f"class-{i}" for i in range(300))]
+    classes = [{**LAST["classes"][0], "label": name} for name in names]
+    last = {**LAST, "added": names, "classes": classes}
+    counted = {"labelled": dict.fromkeys(names, 9), "moments": dict.fromkeys(names, 9), "missing": {}}
+    watched.part.teaching = {**LABELLED, **counted, "ready": True, "last": last}
+    page = visit(watched.service, viewport={"width": 360, "height": 740})
+    page.shows("#teach-labels tr:first-child", re.compile(r"^constructor\s*9\s*9\s*✓$"))
+    page.shows("#teach-labels tr:nth-child(2)", re.compile("^<b>x</b>"))
+    page.shows("#teach-accuracy", re.compile("class-8, and 291 more"))
+    box = page.page.locator("#teach").bounding_box()
+    button = page.page.locator("#teach-start").bounding_box()
+    assert box is not None
+    assert button is not None
+    assert button["y"] - box["y"] < 600
+    assert page.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 @pytest.mark.parametrize("state", ["unchanged", "failed"])
 def test_why_the_model_stays_is_said(watched: Watched, visit: Callable[..., Visit], state: str) -> None:
     figures = LAST if state == "unchanged" else dict.fromkeys(LAST) | {"skipped": 0}

@@ -78,9 +78,9 @@ export class TeachPanel {
           "tr",
           {},
           element("th", { scope: "row" }, label),
-          element("td", {}, String(labelled[label] ?? 0)),
-          element("td", {}, String(moments[label] ?? 0)),
-          element("td", { class: missing[label] ? "short" : "" }, missing[label] ? `${missing[label]} more` : "✓"),
+          element("td", {}, String(countOf(labelled, label))),
+          element("td", {}, String(countOf(moments, label))),
+          missingCell(countOf(missing, label)),
         ),
       ),
     );
@@ -93,7 +93,7 @@ export class TeachPanel {
     if (!running) return;
     const { kind, stage, done, total } = running;
     const steps = total ? `: ${done} of ${total}` : " …";
-    setText(byId("teach-stage"), kind === "rank" ? `Looking what to label next: ${stage}${steps}` : `${stage}${steps}`);
+    setText(byId("teach-stage"), kind === "rank" ? `Choosing what to label next: ${stage}${steps}` : `${stage}${steps}`);
     const bar = byId("teach-bar");
     if (total) bar.value = done / total;
     else bar.removeAttribute("value");
@@ -140,6 +140,15 @@ export class TeachPanel {
     }
     await this.refresh();
   }
+}
+
+/** A label may be `constructor` or `__proto__`, which every object answers to. */
+function countOf(counts, label) {
+  return Object.hasOwn(counts, label) ? counts[label] : 0;
+}
+
+function missingCell(frames) {
+  return element("td", { class: frames ? "short" : "" }, frames ? `${frames} more` : "✓");
 }
 
 function swapText({ last: ended }, shadow, serves, last) {

@@ -32,10 +32,15 @@ function figures(last) {
   ];
   if (last.known_top1_before !== null)
     rows.push(["Classes it knew", `${percent(last.known_top1_before)} before, ${percent(last.known_top1_after)} after`]);
-  if (last.added.length) rows.push(["New classes", last.added.join(", ")]);
+  if (last.added.length) rows.push(["New classes", listed(last.added)]);
   const list = element("dl", { class: "facts", id: "teach-accuracy" });
   for (const [name, value] of rows) list.append(element("dt", {}, name), element("dd", {}, value));
   return list;
+}
+
+function listed(labels) {
+  const more = labels.length - MOST_CLASSES;
+  return labels.slice(0, MOST_CLASSES).join(", ") + (more > 0 ? `, and ${more} more` : "");
 }
 
 function interval([low, high]) {
