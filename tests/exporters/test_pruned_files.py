@@ -35,8 +35,7 @@ from exporters import QuantizeOptions, export_onnx, quantize, verify
 _SHARE = 0.6
 _GATES = QuantizeOptions(min_speedup=0.0)  # of so small networks, and beside other tests, speed tells nothing
 _FULL_TRAINING = {
-    "resnet8": {"imgsz": 32, "epochs": 4},
-    "efficientnet_lite0": {"imgsz": 64, "epochs": 5},
+    "resnet8": {"imgsz": 32, "epochs": 25},
 }
 
 

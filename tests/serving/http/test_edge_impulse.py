@@ -94,7 +94,8 @@ def test_the_reason_of_a_missing_label_is_told(tmp_path: Path, image: Path) -> N
 def test_an_invalid_output_shows_no_numbers(tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(tmp_path) as service:
         session = service.service.first_model.current.classifier.session
-        monkeypatch.setattr(session, "_run", lambda *_: [np.full((1, 2), np.nan, np.float32)])
+        run = session._run
+        monkeypatch.setattr(session, "_run", lambda *given: [np.full_like(found, np.nan) for found in run(*given)])
         found = post(service, image.read_bytes()).json
     assert found["status"] == "no_decision"
     assert "invalid output" in found["info"]

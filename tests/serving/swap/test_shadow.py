@@ -70,13 +70,13 @@ def answer(loaded: LoadedModel, frame: Frame) -> Prediction:
 def counted(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts the inferences of a model."""
     calls: list[int] = []
-    inner = loaded.classifier.session.answers
+    inner = loaded.classifier.session.outputs
 
-    def counting(images: Any) -> Any:
+    def counting(images: Any, *names: Any) -> Any:
         calls.append(len(images))
-        return inner(images)
+        return inner(images, *names)
 
-    monkeypatch.setattr(loaded.classifier.session, "answers", counting)
+    monkeypatch.setattr(loaded.classifier.session, "outputs", counting)
     return calls
 
 
@@ -113,7 +113,7 @@ def test_a_failure_of_the_new_model_ends_the_swap_and_is_not_raised(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(run.loaded.classifier.session, "answers", fail)
+    monkeypatch.setattr(run.loaded.classifier.session, "outputs", fail)
     run.shadow.watch("door", frame_of(0), 1, answer(serving, frame_of(0)))
     run.shadow.watch("door", frame_of(1), 2, answer(serving, frame_of(1)))
     worker.stop(5)
