@@ -23,6 +23,7 @@ from edgecnn.runtime.golden.replay import replay
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.opening import open_session
+from edgecnn.teaching import labelled_images
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.result import TeachResult
 from edgecnn.teaching.teach import teach
@@ -252,6 +253,16 @@ def test_classes_with_few_different_images_are_refused(tiny_model: Path, images:
         cv2.imwrite(str(data / "light" / f"{quality}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     with pytest.raises(DataError, match="the class 'light' has 1 different image, expected at least 5"):
         teach(tiny_model, data, tmp_path / "out.onnx", TeachOptions(replace=True))
+
+
+def test_more_classes_than_memory_are_refused_before_the_images_are_read(
+    tiny_model: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelled_images, "_MOST_SCORES", 90)
+    with pytest.raises(
+        DataError, match=r"48 images of 2 classes are more than can be taught .*: at most 90\); use fewer"
+    ):
+        teach(tiny_model, images, tmp_path / "new.onnx", TeachOptions(replace=True))
 
 
 def test_an_image_that_cannot_be_read_is_named_and_the_others_are_used(
