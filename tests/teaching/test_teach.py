@@ -329,3 +329,12 @@ def test_a_class_of_few_images_is_not_rejected_as_unknown(
     before, after = (Classifier(file).batch(images) for file in (relearned[0], extended[0]))
     assert np.mean([answer.status == "unknown" for answer in before]) > 0.6
     assert np.mean([answer.label == "stripes" for answer in after]) > 0.7
+
+
+def test_images_of_the_known_classes_are_not_rejected_after_a_class_was_added(
+    extended: tuple[Path, TeachResult], relearned: tuple[Path, TeachResult]
+) -> None:
+    """Drawn features stand in for them, whose distances are more alike than those of images."""
+    before, after = (open_session(file, "cpu").manifest.unknown for file in (relearned[0], extended[0]))
+    assert after.score == before.score == "feature_distance"
+    assert after.threshold >= before.threshold
