@@ -1,6 +1,6 @@
 """How much more a model learns from images that `edgecnn teach --unlabelled` names than from images chosen by chance.
 
-    python benchmarks/bench_label_next.py MODEL.onnx DATA [--start 10] [--draws 10] [--each 300] [--side N]
+    python benchmarks/bench_label_next.py MODEL.onnx DATA [--start 10] [--draws 10] [--seed N] [--each 300] [--side N]
 
 DATA has one folder per class. In each draw, half of the images are for evaluation. A classifier is fitted on `--start`
 images per class; then 20 and 50 more get their label, chosen by `choose_next` or by chance, and it is fitted again.
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from edgecnn.data.image_folder import scan_folder
 from edgecnn.data.loading import fitted_batches
-from edgecnn.features.linear_head import HeadExamples, HeadFit, LinearHead, log_softmax
+from edgecnn.features.linear_head import HeadExamples, LinearHead, log_softmax
 from edgecnn.preprocess import Image
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.teaching.label_next import Candidates, choose_next
 from edgecnn.teaching.validation.cross_validation import cross_validate
+from edgecnn.teaching.validation.folded_images import FoldedImages
 from edgecnn.teaching.validation.folds import FOLDS, assign_folds
 
 Features, Truth = NDArray[np.float32], NDArray[np.intp]
@@ -36,11 +37,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--start", type=int, default=10, help="images per class with a label at the beginning")
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of the first draw; the next ones follow")
     parser.add_argument("--each", type=int, default=10**9, help="images of each class that are used")
     parser.add_argument("--side", type=int, help="shrink the images to this size first")
     given = parser.parse_args()
     features, truth = _embedded(given.model, given.data, given.each, given.side)
-    found = np.array([_draw(features, truth, given.start, seed) for seed in range(given.draws)])  # [draws, 1 + 2 * 2]
+    seeds = range(given.seed, given.seed + given.draws)
+    found = np.array([_draw(features, truth, given.start, seed) for seed in seeds])  # [draws, 1 + 2 * 2]
     print(f"{len(truth):,} images, {truth.max() + 1} classes; {given.start} per class: {found[:, 0].mean():.4f}")
     for i, count in enumerate(_COUNTS):
         named, chance = found[:, 1 + 2 * i], found[:, 2 + 2 * i]
@@ -103,7 +106,8 @@ def _fitted(features: Features, truth: Truth) -> LinearHead:
     examples = HeadExamples(features, truth, weights / weights.sum() * len(truth))
     start, free = LinearHead(np.zeros((classes, features.shape[1])), np.zeros(classes)), np.ones(classes, np.bool_)
     folds = assign_folds(truth.tolist(), list(range(len(truth))), 0, min(FOLDS, int(sizes.min())))
-    return HeadFit(examples, start, free).fit(cross_validate(start, free, examples, folds).penalty)
+    folded = FoldedImages(start, free, examples, folds, np.arange(len(truth)))
+    return folded.fit_on_all().fit(cross_validate(folded).penalty)
 
 
 if __name__ == "__main__":

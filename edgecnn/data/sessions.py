@@ -70,7 +70,7 @@ def _by_pattern(images: Sequence[ImageFile], root: Path, rule: str) -> list[str 
     try:
         pattern = re.compile(rule)
     except re.error as error:
-        raise UsageError(f"--group {rule}: not a regular expression: {error}") from error
+        raise UsageError(f"--group {rule}: not a regular expression: {error}; correct it") from error
     if not pattern.groups:
         raise UsageError(
             f"--group {rule}: expected auto, folder, none, FILE.csv:COLUMN, or a regular expression with a group in "

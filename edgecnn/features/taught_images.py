@@ -186,9 +186,14 @@ def _within_bytes(images: Sequence[TaughtImage]) -> tuple[TaughtImage, ...]:
             left -= size
             shown.add(i)
     return tuple(
-        replace(image, file=image.file[:_MAX_NAME], thumbnail=image.thumbnail if i in shown else None)
+        replace(image, file=_as_text(image.file)[:_MAX_NAME], thumbnail=image.thumbnail if i in shown else None)
         for i, image in enumerate(images)
     )
+
+
+def _as_text(name: str) -> str:
+    """A file's name in UTF-8: of another encoding, Python keeps bytes that no UTF-8 text has."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _read(found: Any) -> TaughtImages:

@@ -28,6 +28,7 @@ __all__ = ["MIN_IMAGES", "LabelledImages", "read_labelled_images"]
 MIN_IMAGES = 5
 """Different images that each class needs: with fewer, nothing can be held out to evaluate on."""
 
+_MOST_SCORES = 5_000_000  # images times classes; cross-validation takes 100 bytes for each
 _BATCH = 16
 _TOO_LARGE = 1e15  # a feature: the sum of many squares would not be finite in float32
 _NOT_FINITE = "the model computes no finite features"
@@ -80,7 +81,8 @@ def read_labelled_images(
 
     Raises:
         InputNotFoundError: no such folder.
-        DataError: it has no labels, a class has too few different images, or one image has two labels.
+        DataError: it has no labels, a class has too few different images, one image has two labels, or there are more
+            images and classes than memory for them.
         UsageError: a session rule that cannot be used.
     """
     folder = scan_folder(root)
@@ -95,6 +97,11 @@ def read_labelled_images(
     files = [file for file in files if wanted is None or wanted(file.path)]
     if not files:
         raise DataError(f"{root}: no image of it is to be learned; label images first")
+    if len(files) * len(folder.class_names) > _MOST_SCORES:
+        raise DataError(
+            f"{root}: {len(files):,} images of {len(folder.class_names):,} classes are more than can be taught (images "
+            f"times classes: at most {_MOST_SCORES:,}); use fewer, or train a model (docs/training.md)"
+        )
     progress = reporter.stage("reading images")
     stats: list[ImageStats] = []
     skipped: list[Skipped] = []

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgecnn.data.split_names import matching_class
 from edgecnn.errors import DataError
 from edgecnn.features.linear_head import LinearHead
-from edgecnn.manifest import Manifest
+from edgecnn.manifest import Manifest, UnknownRule
 
 __all__ = ["TeachingPlan", "known_places", "plan_adding", "plan_replacing"]
 
@@ -29,6 +29,7 @@ class TeachingPlan:
     start: LinearHead  # [C, D]
     free: NDArray[np.bool_]  # [C]: the classes that are fitted
     absent: tuple[int, ...]  # known classes without images, whose answers are to be kept
+    unknown_before: UnknownRule  # of the model as it is; off where its classes are replaced
 
 
 def plan_replacing(root: Path, names: Sequence[str], manifest: Manifest, width: int) -> TeachingPlan:
@@ -55,6 +56,7 @@ def plan_replacing(root: Path, names: Sequence[str], manifest: Manifest, width: 
         start=LinearHead(np.zeros((len(names), width)), np.zeros(len(names))),
         free=np.ones(len(names), np.bool_),
         absent=(),
+        unknown_before=UnknownRule(),
     )
 
 
@@ -86,6 +88,7 @@ def plan_adding(names: Sequence[str], manifest: Manifest, head: LinearHead) -> T
         start=start,
         free=free,
         absent=tuple(i for i in range(before) if not free[i]),
+        unknown_before=manifest.unknown,
     )
 
 

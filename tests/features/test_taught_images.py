@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,14 @@ def test_what_is_written_is_read_back() -> None:
     again = TaughtImages.from_json(record.to_json())
     assert again.images == record.images == tuple(images)
     assert again.to_json() == record.to_json()
+
+
+def test_a_file_name_that_is_no_utf8_is_kept_readable() -> None:
+    image = TaughtImage("cat", os.fsdecode(b"a\xff.png"), "0" * 16)
+    found = TaughtImages.of([image], np.ones((1, 4)))
+    assert found is not None
+    text = found.to_json()
+    assert TaughtImages.from_json(text.encode().decode()).images[0].file == r"a\udcff.png"
 
 
 def test_a_second_teach_is_merged_and_an_image_of_both_counts_once() -> None:

@@ -496,7 +496,7 @@ def changing_while_read(place: Place) -> None:
     def change() -> None:
         for path in random.sample(victims, len(victims)):
             with contextlib.suppress(OSError):
-                path.write_bytes(content[: random.randrange(len(content))])
+                path.write_bytes(content[: random.randrange(len(content) + 1)])
                 path.unlink()
         with contextlib.suppress(OSError):
             shutil.rmtree(place.data)

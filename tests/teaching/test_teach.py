@@ -23,6 +23,7 @@ from edgecnn.runtime.golden.replay import replay
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import read_model_file
 from edgecnn.runtime.session.opening import open_session
+from edgecnn.teaching import labelled_images
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.result import TeachResult
 from edgecnn.teaching.teach import teach
@@ -254,6 +255,16 @@ def test_classes_with_few_different_images_are_refused(tiny_model: Path, images:
         teach(tiny_model, data, tmp_path / "out.onnx", TeachOptions(replace=True))
 
 
+def test_more_classes_than_memory_are_refused_before_the_images_are_read(
+    tiny_model: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelled_images, "_MOST_SCORES", 90)
+    with pytest.raises(
+        DataError, match=r"48 images of 2 classes are more than can be taught .*: at most 90\); use fewer"
+    ):
+        teach(tiny_model, images, tmp_path / "new.onnx", TeachOptions(replace=True))
+
+
 def test_an_image_that_cannot_be_read_is_named_and_the_others_are_used(
     tiny_model: Path, images: Path, tmp_path: Path
 ) -> None:
@@ -318,3 +329,12 @@ def test_a_class_of_few_images_is_not_rejected_as_unknown(
     before, after = (Classifier(file).batch(images) for file in (relearned[0], extended[0]))
     assert np.mean([answer.status == "unknown" for answer in before]) > 0.6
     assert np.mean([answer.label == "stripes" for answer in after]) > 0.7
+
+
+def test_images_of_the_known_classes_are_not_rejected_after_a_class_was_added(
+    extended: tuple[Path, TeachResult], relearned: tuple[Path, TeachResult]
+) -> None:
+    """Drawn features stand in for them, whose distances are more alike than those of images."""
+    before, after = (open_session(file, "cpu").manifest.unknown for file in (relearned[0], extended[0]))
+    assert after.score == before.score == "feature_distance"
+    assert after.threshold >= before.threshold

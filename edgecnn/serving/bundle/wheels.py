@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edgecnn._version import __version__
 from edgecnn.error_text import one_line
 from edgecnn.errors import InputNotFoundError, OutputError, UsageError
+from edgecnn.runtime.system.python_interpreter import NoInterpreterError, find_python
 from edgecnn.serving.bundle.folder import sha256_of
 from edgecnn.serving.bundle.packages import OWN_NAME, Package
 from edgecnn.serving.bundle.target import Target
 
 __all__ = ["check_own_wheel", "collect_wheels"]
 
-_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "20")
+_PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "20")
 _CHECKOUT = Path(__file__).parents[3]  # the repository, where EdgeCNN runs from one
 
 
@@ -83,13 +83,32 @@ def _download(pins: Sequence[str], target: Target, folder: Path) -> None:
 
 def _run(what: str, arguments: Sequence[str]) -> None:
     done = subprocess.run(  # noqa: S603  # this Python's own pip
-        (*_PIP, *arguments), capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL
+        (*_python(), *_PIP, *arguments),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     if done.returncode:
         raise OutputError(
             f"--wheels: pip cannot {what}: {_reason(done.stderr)}; check the connection to the package index and that "
             "it has such a wheel, or bundle without --wheels"
         )
+
+
+def _python() -> tuple[str, ...]:
+    """The interpreter. A frozen program is none: started with ``-m pip``, it would run once more."""
+    try:
+        python = find_python()
+    except NoInterpreterError as error:
+        raise UsageError(f"--wheels: {error.strerror}") from error
+    if not python.takes_code:
+        raise UsageError(
+            "--wheels: pip needs a Python, and this program is frozen; set EDGECNN_PYTHON to the path of one with pip, "
+            "or bundle without --wheels"
+        )
+    return python.command
 
 
 def _reason(printed: str) -> str:

@@ -77,7 +77,7 @@ def fit_plan(
     return FittedHead(
         head=head,
         temperature=fit_temperature(logits, truth),
-        unknown=fit_unknown_rule(images.features, truth, folds, drawn),
+        unknown=fit_unknown_rule(images.features, truth, folds, drawn, plan.unknown_before),
         truth=truth,
         logits=logits,
         loss=loss,

@@ -31,17 +31,23 @@ def fit_unknown_rule(
     truth: NDArray[np.intp],
     folds: NDArray[np.intp],
     drawn: NDArray[np.float32] | None,
+    before: UnknownRule,
 ) -> TaughtRule:
     """Fits the rule. Each score that the threshold is fitted on comes from a subspace fitted without its image.
 
     Of a class with few images all could be rejected, and the share of all classes together would hardly show it. So
     no class has more than ``_MOST_OF_CLASS`` of its images rejected.
 
+    Drawn features lie much closer to one distance than those of images, so a threshold fitted on them would reject half
+    of the images of their classes. Where there are some, it is at least that of the model before, which was fitted on
+    images.
+
     Args:
         images: features of the labelled images, ``[N, D]``.
         truth: class of each, ``[N]``.
         folds: of the cross-validation, ``[N]``.
         drawn: features that stand in for classes without images, ``[M, D]``; None: there are none.
+        before: the rule of the model as it was.
 
     Returns:
         A rule that is off where fewer than 40 examples are there, or their features carry no distance.
@@ -60,6 +66,10 @@ def fit_unknown_rule(
         scores[held_out] = known.distances(features[held_out])
     rule = fit_threshold(UnknownRule("feature_distance"), scores)
     own = [fit_threshold(rule, scores[: len(truth)][truth == label], _MOST_OF_CLASS) for label in np.unique(truth)]
-    threshold = max(found.threshold for found in (rule, *own))
-    rate = float((scores > threshold).mean())
+    kept = [before] if drawn is not None and before.score == rule.score else []
+    threshold = max(found.threshold for found in (rule, *own, *kept))
+    rejected = scores > threshold
+    if kept:
+        rejected = np.concatenate([rejected[: len(truth)], np.full(len(scores) - len(truth), before.false_reject_rate)])
+    rate = float(rejected.mean())
     return TaughtRule(replace(rule, threshold=threshold, false_reject_rate=round(rate, 4)), subspace)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import textwrap
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+import edgecnn
 from edgecnn import Classifier, open_source
 from edgecnn.errors import ModelError, SourceError
 from edgecnn.runtime.admission import verdict_cache
@@ -21,6 +25,7 @@ from edgecnn.runtime.system.python_interpreter import NoInterpreterError, find_p
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")
 NOWHERE = "/nowhere"
+PACKAGE = Path(edgecnn.__file__).parent
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +154,14 @@ FROZEN = """
     Classifier({model!r}, ep="cpu")
     with open_source("fake:32x32") as source:
         print(next(source).image.shape)
+    from edgecnn.serving.teaching.order import TeachingOrder
+    from edgecnn.serving.teaching.process import TeachingProcess
+    teaching = TeachingProcess(TeachingOrder(
+        kind="teach", model={model!r}, sha256="of another file", labelled="", chosen=(), unlabelled=(), out="",
+        replace=False, max_drop=0, label_next=0, nice=0,
+    ))
+    print(teaching.run(print).reason.partition(";")[0])
+    teaching.close()
     """
 
 
@@ -159,7 +172,37 @@ def test_a_frozen_program_is_its_own_child_process(tiny_model: Path, tmp_path: P
     main.write_text(textwrap.dedent(FROZEN.format(program=str(program), model=str(tiny_model))))
     script(program, f'exec {sys.executable} {main} "$@"')
     done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.stdout, done.returncode) == ("the program itself runs\n(32, 32, 3)\n", 0), done.stderr
+    taught = "tiny.onnx: the file has changed since the service opened it"
+    assert (done.stdout, done.returncode) == (f"the program itself runs\n(32, 32, 3)\n{taught}\n", 0), done.stderr
+
+
+def test_a_frozen_program_knows_every_child_process() -> None:
+    """Each module that is started with ``python -m`` is one that ``freeze_support`` runs."""
+    started = {
+        following.value
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.List | ast.Tuple)
+        for option, following in pairwise(node.elts)
+        if isinstance(option, ast.Constant) and option.value == "-m" and isinstance(following, ast.Constant)
+    }
+    known = {
+        node.value
+        for node in ast.walk(ast.parse((PACKAGE / "frozen_children.py").read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("edgecnn.")
+    }
+    assert known == {module for module in started if module != "pip"}  # pip needs a Python: bundle/wheels.py says so
+
+
+def test_nothing_else_starts_this_program() -> None:
+    """``sys.executable`` of a frozen program is the program; whoever starts a child process asks `find_python`."""
+    users = {str(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.py") if "sys.executable" in p.read_text()}
+    says_only = {"cli/commands/demo.py", "runtime/doctor/environment.py", "runtime/admission/admission.py"}
+    assert users == {"runtime/system/python_interpreter.py", *says_only}
+    text = "\n".join(p.read_text() for p in PACKAGE.rglob("*.py"))
+    assert not re.search(
+        r"import multiprocessing|ProcessPoolExecutor|from multiprocessing import (?!shared_memory)", text
+    )
 
 
 def test_a_python_without_this_release_is_told_of(
@@ -188,6 +231,7 @@ def test_packers_find_what_child_processes_import(tmp_path: Path) -> None:
     needed = {f"edgecnn.runtime.sources.drivers.{driver.module}" for driver in DRIVERS.values()}
     assert needed <= finder.modules.keys()
     assert {"edgecnn.runtime.admission.sandbox", "edgecnn.runtime.classifier"} <= finder.modules.keys()
+    assert {"edgecnn.serving.teaching.child", "edgecnn.teaching.teach"} <= finder.modules.keys()
 
 
 def test_libraries_of_a_frozen_program_are_not_given_to_python(monkeypatch: pytest.MonkeyPatch) -> None:

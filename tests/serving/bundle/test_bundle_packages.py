@@ -11,6 +11,7 @@ import pytest
 
 from edgecnn import __version__
 from edgecnn.errors import InputNotFoundError, MissingExtraError, OutputError, UsageError
+from edgecnn.runtime.system import python_interpreter
 from edgecnn.serving.bundle.packages import Package, packages_for, requirements_text
 from edgecnn.serving.bundle.target import Target
 from edgecnn.serving.bundle.wheels import collect_wheels
@@ -156,3 +157,14 @@ def test_edgecnns_own_wheel_must_be_the_one_that_writes(tmp_path: Path) -> None:
         collect_wheels((), DEVICE, tmp_path / "w-zip", tmp_path / "edgecnn.zip")
     with pytest.raises(InputNotFoundError):
         collect_wheels((), DEVICE, tmp_path / "w-none", tmp_path / "none.whl")
+
+
+def test_a_frozen_program_does_not_start_itself_for_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(python_interpreter, "_freeze_supported", True)
+    monkeypatch.delenv("EDGECNN_PYTHON", raising=False)
+    own = write_wheel(tmp_path / "own", "edgecnn", __version__)
+    with pytest.raises(
+        UsageError, match="--wheels: pip needs a Python, and this program is frozen; set EDGECNN_PYTHON"
+    ):
+        collect_wheels(PACKAGES, DEVICE, tmp_path / "wheels", own)

@@ -67,3 +67,22 @@ def test_the_full_check_of_onnx_passes(file: ModelFile) -> None:
     subspace = fit_subspace(np.random.default_rng(1).random((100, width)))
     head = LinearHead(np.zeros((4, width)), np.zeros(4))
     onnx.checker.check_model(onnx.load_from_string(with_head(file, NewHead(head, 1.5, subspace), [])), full_check=True)
+
+
+def test_before_opset_13_the_sums_have_their_axes_as_attributes(file: ModelFile) -> None:
+    """The network is dropped: features alone go through the new head, in operators of opset 12."""
+    width = run(file.content, ["embedding"], side_of(file))[0].shape[1]
+    model = parse_model(file.content, file.path, with_data=True)
+    del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:], model.opset_import[1:]
+    model.opset_import[0].domain, model.opset_import[0].version, model.ir_version = "", 12, 7
+    model.graph.node.add(op_type="Identity", input=["image"], output=["embedding"])
+    tensor = model.graph.input[0].type.tensor_type
+    tensor.elem_type = 1
+    del tensor.shape.dim[1:]
+    tensor.shape.dim.add(dim_value=width)
+    features = np.random.default_rng(1).random((100, width)).astype(np.float32)
+    head, subspace = LinearHead(np.ones((3, width)), np.zeros(3)), fit_subspace(features)
+    assert subspace is not None
+    content = with_head(ModelFile(file.path, model.SerializeToString(), ""), NewHead(head, 1.0, subspace), [])
+    scores = onnxruntime.InferenceSession(content).run(["unknown_score"], {"image": features})[0]
+    np.testing.assert_allclose(scores, subspace.distances(features), atol=1e-5)

@@ -12,10 +12,10 @@ __all__ = ["freeze_support"]
 def freeze_support() -> None:
     """To be called first thing in the main module of a program that PyInstaller or another packer freezes.
 
-    Such a program is no Python interpreter, so the runner's child processes (the trial run of a new model, the reader
-    of a camera) cannot be started with ``python -m``. After this call the runner starts the program itself with a flag;
-    in that child process the call does the child's work and ends the process. It changes nothing in a program that is
-    not frozen.
+    Such a program is no Python interpreter, so EdgeCNN's child processes (the trial run of a new model, the reader of a
+    camera, teaching in the service) cannot be started with ``python -m``. After this call EdgeCNN starts the program
+    itself with a flag; in that child process the call does the child's work and ends the process. It changes nothing in
+    a program that is not frozen.
     """
     allow_frozen_children()
     if sys.argv[1:3] != [CHILD_FLAG, "-m"] or len(sys.argv) < 4:
@@ -31,4 +31,8 @@ def freeze_support() -> None:
         from edgecnn.runtime.sources.capture.worker import main as capture  # noqa: PLC0415
 
         capture()
-    sys.exit(2)  # both end the process themselves
+    elif module == "edgecnn.serving.teaching.child":
+        from edgecnn.serving.teaching.child import main as teach  # noqa: PLC0415
+
+        teach()
+    sys.exit(2)  # all of them end the process themselves
