@@ -185,24 +185,15 @@ def _beginning(
     if resumed:
         unpruned = load_checkpoint(run.unpruned)
         setup = replace(setup, spec=narrowed(find_model(setup.spec.name), resumed.widths))
-        network = _new(task, setup)  # its weights are resumed
+        network = task.build_network(replace(setup, start_from=None, pretrained=False))  # the weights are resumed
     else:
         full = task.build_network(setup).to(setup.device)
-        pruned, pruned_setup = task.prune(full, options.prune, setup, reporter)
+        network, pruned_setup = task.prune(full, options.prune, setup, reporter)
         weights, widths = cpu_weights(full), setup.spec.widths
         unpruned = Checkpoint(setup.spec.name, manifest, task.examples.record, weights, widths=widths)
         setup = pruned_setup
-        # Built as in a resumed run: weights that were cut out lie otherwise in memory, and other kernels sum in another
-        # order
-        network = _new(task, setup)
-        network.load_state_dict(pruned.state_dict())
     task.learn_from(unpruned)
     return network, setup, unpruned
-
-
-def _new(task: TrainingTask, setup: Setup) -> ImageClassifier:
-    """The network with new weights."""
-    return task.build_network(replace(setup, start_from=None, pretrained=False))
 
 
 def _finish(loop: _Loop, network: ImageClassifier) -> TrainResult:
