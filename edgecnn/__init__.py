@@ -13,13 +13,13 @@ from edgecnn._version import __version__ as __version__
 TYPE_CHECKING = False  # type checkers take it for that of typing, whose import would cost more than all the rest
 if TYPE_CHECKING:
     from edgecnn.errors import EdgeCNNError as EdgeCNNError
-    from edgecnn.frozen_children import freeze_support as freeze_support
     from edgecnn.manifest import Manifest as Manifest
     from edgecnn.runtime.classifier import Classifier as Classifier
     from edgecnn.runtime.decision import Prediction as Prediction
     from edgecnn.runtime.decision import Score as Score
     from edgecnn.runtime.sources import Frame as Frame
     from edgecnn.runtime.sources import open_source as open_source
+    from edgecnn.serving.frozen_children import freeze_support as freeze_support
 
 
 # By default onnxruntime gives this device an ID and reports to Microsoft, on Linux since 1.29. It reads this
@@ -45,7 +45,7 @@ _MODULES = {
     "Manifest": "manifest",
     "Prediction": "runtime.decision",
     "Score": "runtime.decision",
-    "freeze_support": "frozen_children",
+    "freeze_support": "serving.frozen_children",
     "open_source": "runtime.sources",
 }
 

@@ -38,6 +38,7 @@ class Recipe:
     frozen_parts: int = 0  # so many of the network's first parts learn nothing
     fake_quantized: bool = False  # computes as if in eight bits
     of_clips: bool = False  # for recurrent heads, which `--temporal` asks for
+    of_pruned: bool = False  # for networks that `--prune` made smaller; a repeated command names it
     mixed_precision: bool = False  # bfloat16 where the processor computes in it
     dropout: float | None = None  # None: the network's own
     clip_each_norm: float | None = None  # each parameter's gradient norm (Keras's clipnorm)
@@ -93,6 +94,7 @@ RECIPES = {
         replace(
             _ADAMW,
             name="pruned",
+            of_pruned=True,
             epochs=6,
             lr=3e-4,
             dropout=0.0,
@@ -166,7 +168,8 @@ RECIPES = {
 def find_recipe(name: str) -> Recipe:
     """Returns the recipe that a user can choose by this name. Raises :class:`UsageError` if there is none."""
     if name not in RECIPES or RECIPES[name].of_clips:
-        known = (recipe.name for recipe in RECIPES.values() if not (recipe.fake_quantized or recipe.of_clips))
+        hidden = (recipe.fake_quantized or recipe.of_clips or recipe.of_pruned for recipe in RECIPES.values())
+        known = (name for name, not_chosen in zip(RECIPES, hidden, strict=True) if not not_chosen)
         raise UsageError(f"--preset {name}: unknown recipe; choose one of {', '.join(known)}")
     if RECIPES[name].fake_quantized:
         raise UsageError(f"--preset {name}: trains on from a checkpoint; give --qat CHECKPOINT, without --preset")

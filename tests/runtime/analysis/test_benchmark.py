@@ -74,19 +74,19 @@ def test_whole_way_and_bare_network_take_turns_on_the_same_pixels(
     """Taking turns, both see the same machine; the whole way runs the network once itself."""
     events: list[str] = []
     seen: list[Image] = []
-    answer, run = Classifier.batch, ModelSession.probabilities
+    answer, run = Classifier.batch, ModelSession._run
 
     def told_answer(self: Classifier, images: list[object]) -> list[Prediction]:
         events.append("whole")
         return answer(self, images)
 
-    def told_run(self: ModelSession, images: Image) -> NDArray[np.float32]:
+    def told_run(self: ModelSession, names: list[str], images: Image) -> list[NDArray[np.float32]]:
         events.append("run")
         seen.append(images)
-        return run(self, images)
+        return run(self, names, images)
 
     monkeypatch.setattr(Classifier, "batch", told_answer)
-    monkeypatch.setattr(ModelSession, "probabilities", told_run)
+    monkeypatch.setattr(ModelSession, "_run", told_run)
     benchmark(tiny_model, ep="cpu", threads=1, seconds=QUICK)
     assert events == ["whole", "run", "run"] * (len(events) // 3)
     assert all(np.array_equal(images, seen[0]) for images in seen)

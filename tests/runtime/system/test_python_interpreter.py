@@ -188,7 +188,7 @@ def test_a_frozen_program_knows_every_child_process() -> None:
     }
     known = {
         node.value
-        for node in ast.walk(ast.parse((PACKAGE / "frozen_children.py").read_text()))
+        for node in ast.walk(ast.parse((PACKAGE / "serving" / "frozen_children.py").read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("edgecnn.")
     }
     assert known == {module for module in started if module != "pip"}  # pip needs a Python: bundle/wheels.py says so
