@@ -113,7 +113,7 @@ def test_the_file_answers_as_torch_does_and_inspect_counts_what_is_left(files: P
     full, pruned = inspect_checkpoint(files.full), inspect_checkpoint(files.checkpoint)
     assert pruned.macs <= _SHARE * full.macs
     for file in (files.plain, files.int8):
-        assert inspect_model(file).macs == pytest.approx(pruned.macs, rel=1e-3)  # and the score of `unknown`
+        assert inspect_model(file).macs == pytest.approx(pruned.macs, rel=5e-3)  # and the score of `unknown`
 
 
 def test_int8_holds_its_gates(files: PrunedFiles) -> None:
