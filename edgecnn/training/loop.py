@@ -185,15 +185,23 @@ def _beginning(
     if resumed:
         unpruned = load_checkpoint(run.unpruned)
         setup = replace(setup, spec=narrowed(find_model(setup.spec.name), resumed.widths))
-        network = task.build_network(replace(setup, start_from=None, pretrained=False))  # the weights are resumed
+        network = _new(task, setup)  # its weights are resumed
     else:
         full = task.build_network(setup).to(setup.device)
-        network, pruned_setup = task.prune(full, options.prune, setup, reporter)
+        pruned, pruned_setup = task.prune(full, options.prune, setup, reporter)
         weights, widths = cpu_weights(full), setup.spec.widths
         unpruned = Checkpoint(setup.spec.name, manifest, task.examples.record, weights, widths=widths)
         setup = pruned_setup
+        # Built as in a resumed run, with the dropout of the recipe; the pruned network has its own
+        network = _new(task, setup)
+        network.load_state_dict(pruned.state_dict())
     task.learn_from(unpruned)
     return network, setup, unpruned
+
+
+def _new(task: TrainingTask, setup: Setup) -> ImageClassifier:
+    """The network with new weights."""
+    return task.build_network(replace(setup, start_from=None, pretrained=False))
 
 
 def _finish(loop: _Loop, network: ImageClassifier) -> TrainResult:
