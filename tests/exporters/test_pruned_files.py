@@ -35,7 +35,6 @@ _SHARE = 0.6
 _GATES = QuantizeOptions(min_speedup=0.0)  # of so small networks, and beside other tests, speed tells nothing
 _FULL_TRAINING = {
     "resnet8": {"imgsz": 32, "epochs": 3},
-    "efficientnet_lite0": {"imgsz": 48, "epochs": 6},
 }
 
 
