@@ -1,4 +1,7 @@
-"""Lets a frozen program be its own child process, as ``multiprocessing.freeze_support`` does."""
+"""Lets a frozen program be its own child process, as ``multiprocessing.freeze_support`` does.
+
+It stands here since the service starts children of its own, and the runner imports nothing of the service.
+"""
 
 from __future__ import annotations
 
