@@ -651,17 +651,17 @@ def strange_table_of_sessions(place: Place) -> None:
 
 @_large
 def thousands_of_classes(place: Place) -> None:
-    random = np.random.default_rng(1)
-    for i in range(3000):
-        (place.data / f"c{i}").mkdir()
-        for k in range(5):
-            (place.data / f"c{i}" / f"{k}.png").write_bytes(_png(random.integers(0, 256, (32, 32, 3)).astype(np.uint8)))
+    _noise_classes(place, 3000)
 
 
 @_large
 def hundreds_of_classes(place: Place) -> None:
+    _noise_classes(place, 300)
+
+
+def _noise_classes(place: Place, count: int) -> None:
     random = np.random.default_rng(1)
-    for i in range(300):
+    for i in range(count):
         (place.data / f"c{i}").mkdir()
         for k in range(5):
             (place.data / f"c{i}" / f"{k}.png").write_bytes(_png(random.integers(0, 256, (32, 32, 3)).astype(np.uint8)))

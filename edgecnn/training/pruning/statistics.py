@@ -83,7 +83,10 @@ def _inputs_of(network: nn.Module, norms: Mapping[str, nn.BatchNorm2d], batches:
     def noting(sums: _Sums) -> object:
         return lambda _module, inputs: sums.add(inputs[0])
 
-    hooks = [norm.register_forward_pre_hook(noting(found[name])) for name, norm in norms.items()]  # type: ignore[arg-type]
+    hooks = [
+        norm.register_forward_pre_hook(noting(found[name]))  # type: ignore[arg-type]
+        for name, norm in norms.items()
+    ]
     before = network.training
     network.eval()
     try:
