@@ -58,12 +58,13 @@ def test_verify_against_itself(taught: Path, fresh: Path, edgecnn) -> None:
 
 
 def test_bundle(taught: Path, tmp_path: Path, edgecnn) -> None:
+    pytest.importorskip("model_signing", reason="bundles need the extra serve")
     found = result_of(edgecnn, "bundle", taught, "-o", tmp_path / "device")
     assert "taught.onnx" in " ".join(found["files"]) or list((tmp_path / "device").glob("*.onnx"))
 
 
 def test_serve(taught: Path, fresh: Path, tmp_path: Path) -> None:
-    pytest.importorskip("starlette")
+    pytest.importorskip("starlette", reason="the service needs the extra serve")
     from running import ask, running
 
     with running(tmp_path, models=[{"file": taught}]) as service:
@@ -75,6 +76,7 @@ def test_serve(taught: Path, fresh: Path, tmp_path: Path) -> None:
 def test_quantized_after_a_class_was_added_and_taught_again(
     tiny_model: Path, fresh: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, edgecnn
 ) -> None:
+    pytest.importorskip("onnx", reason="models are quantized with onnx, which devices do not have")
     taught = write_taught(tmp_path_factory.mktemp("quantized"), tiny_model)
     out = tmp_path / "taught.int8.onnx"
     options = ("--max-drop", 0.05, "--min-speedup", 0, "--method", "minmax")

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import onnx
 import pytest
 import torch
 from run_outputs import Listening, identical
-from short_races import shorten_races
 from torch import nn
 
 from edgecnn.errors import CheckpointError, UsageError
-from edgecnn.runtime.classifier import Classifier
 from edgecnn.training.inspect_checkpoint import inspect_checkpoint
+from edgecnn.training.learner import cpu_weights
 from edgecnn.training.loop import train
+from edgecnn.training.models.registry import find_model
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.pruning.widths import Widths
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, save_checkpoint
-from exporters import QuantizeOptions, export_onnx, quantize
-from exporters.quantization import acceptance, mixed_precision
 
 Options = Callable[..., TrainOptions]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _short_races() -> Iterator[None]:
-    """Of the quantization, whose gate of speed is not tested here."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (acceptance, mixed_precision):
-            patch.setattr(module, "race", module.race)  # puts it back at the end
-        shorten_races()
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -98,17 +84,28 @@ def test_training_goes_on_from_a_pruned_checkpoint(run: TrainResult, small_optio
     assert load_checkpoint(Path(found.best_checkpoint)).widths == load_checkpoint(Path(run.best_checkpoint)).widths
 
 
-def test_a_pruned_file_keeps_every_promise_of_the_others(run: TrainResult, images: Path, tmp_path: Path) -> None:
-    """Parity with torch, golden samples, statistics of the classes, int8 with its gates, the same answers."""
-    exported = export_onnx(run.best_checkpoint, tmp_path / "model.onnx")
-    assert exported.parity.max_abs_diff < 1e-4
-    made = quantize(tmp_path / "model.onnx", images, tmp_path / "model.int8.onnx", QuantizeOptions())
-    assert made.decision in ("int8", "mixed", "fp32")  # fp32 where a gate failed; the file is written then too
-    for file in (tmp_path / "model.onnx", tmp_path / "model.int8.onnx"):
-        with Classifier(file, prove=True) as model:  # replays the golden samples
-            assert model.manifest.labels == ("circle", "square")
-    metadata = {p.key: p.value for p in onnx.load(str(tmp_path / "model.onnx")).metadata_props}
-    assert json.loads(metadata["edgecnn.classes"])["counts"]  # which `teach` needs
+def test_a_pruned_network_is_fine_tuned_with_the_dropout_of_the_recipe(
+    trained: TrainResult, small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before and after it was resumed; the network as it is built has 0.2."""
+    network = find_model("mobilenetv3_small").build(2, 32)
+    checkpoint = replace(load_checkpoint(Path(trained.best_checkpoint)), model="mobilenetv3_small")
+    save_checkpoint(tmp_path / "full.pt", replace(checkpoint, weights=cpu_weights(network)))
+    drawn: set[float] = set()
+    forward = nn.Dropout.forward
+
+    def recorded(layer: nn.Dropout, x: torch.Tensor) -> torch.Tensor:
+        if layer.training:
+            drawn.add(layer.p)
+        return forward(layer, x)
+
+    monkeypatch.setattr(nn.Dropout, "forward", recorded)
+    changes = {"model": "mobilenetv3_small", "weights": tmp_path / "full.pt", "prune": 0.8, "imgsz": 32}
+    begun = small_options(tmp_path / "run", epochs=1, **changes)
+    train(begun)
+    assert drawn == {0.0}
+    train(replace(begun, epochs=2, resume=True, weights="auto", prune=None, model=None, imgsz=None))
+    assert drawn == {0.0}
 
 
 @pytest.mark.parametrize(
