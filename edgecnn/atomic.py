@@ -54,13 +54,27 @@ def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 def check_writable(target: Path) -> None:
-    """Checks that ``target`` can be written, before a long computation starts.
+    """Checks that ``target`` can be written, before a long computation starts. Leaves nothing behind.
 
     Raises:
         OutputError: :func:`atomic_path` would fail for this target.
     """
-    with suppress(_NothingWrittenError), atomic_path(target):
-        raise _NothingWrittenError
+    missing = _missing_folders(target)
+    try:
+        with suppress(_NothingWrittenError), atomic_path(target):
+            raise _NothingWrittenError
+    finally:
+        with suppress(OSError):  # somebody else has put something there
+            for folder in missing:
+                folder.rmdir()
+
+
+def _missing_folders(target: Path) -> list[Path]:
+    """The folders above ``target`` that would have to be made, the deepest first."""
+    try:
+        return [folder for folder in Path(os.path.realpath(target)).parents if not folder.exists()]
+    except OSError as error:
+        raise _cannot_write(target, error) from error
 
 
 def check_apart(target: Path, *sources: str | Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from unprivileged import unprivileged
 
-from edgecnn.atomic import atomic_path, make_folder, write_bytes, write_text
+from edgecnn.atomic import atomic_path, check_writable, make_folder, write_bytes, write_text
 from edgecnn.errors import InputNotFoundError, OutputError
 
 
@@ -93,6 +93,14 @@ def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path, write) -> None
     assert blocked.read_bytes() == b""
 
 
+def test_a_check_before_the_computation_leaves_nothing_behind(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "folder" / "model.onnx")
+    (tmp_path / "blocked").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"blocked.*cannot be written"):
+        check_writable(tmp_path / "blocked" / "folder" / "model.onnx")
+    assert listed(tmp_path) == ["blocked"]
+
+
 def test_a_folder_at_the_target_is_left_and_named(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").mkdir()
     with pytest.raises(OutputError, match=r"model\.onnx: cannot be written: it is a folder"):
@@ -102,7 +110,7 @@ def test_a_folder_at_the_target_is_left_and_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o500, 0o600], ids=["read-only", "not to be entered"])
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, mode: int) -> None:
-    write = "import pathlib, sys; from edgecnn.atomic import write_bytes; write_bytes(pathlib.Path(sys.argv[1]), b'')"
+    write = "import pathlib, sys; from edgecnn.atomic import check_writable, write_bytes; write_bytes(pathlib.Path(sys.argv[1]), b'')"
     locked = tmp_path / "locked"
     locked.mkdir(mode=mode)
     command = unprivileged(sys.executable, "-c", write, locked / "model.onnx")

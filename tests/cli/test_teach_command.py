@@ -77,6 +77,7 @@ def test_a_model_that_would_not_be_better_is_status_3_and_not_written(edgecnn, t
         (["--data", "IMAGES/dark", "--replace"], "its images have no labels"),
         (["--data", "IMAGES", "--replace", "--out", "MODEL"], "model.onnx"),
         (["--data", "IMAGES", "--replace", "--max-drop", "2"], "--max-drop 2: expected a fraction"),
+        (["--data", "IMAGES", "--label-next", "5"], "give it as --unlabelled DIR"),
     ],
 )
 def test_what_cannot_be_used_is_status_2_and_one_line(

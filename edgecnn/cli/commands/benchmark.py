@@ -90,8 +90,10 @@ def _benchmark_zoo(options: BenchmarkOptions) -> None:
     from edgecnn.errors import UsageError
     from edgecnn.runtime.analysis.zoo import benchmark_zoo
 
-    if options.source is not None or options.batch != 1:
-        raise UsageError("--zoo times single images in memory; leave out --source and --batch")
+    if options.source is not None or (options.batch, options.seconds) != (1, BenchmarkOptions.seconds):
+        raise UsageError(
+            "--zoo times single images in memory, each as often as is needed; leave out --source, --batch and --seconds"
+        )
     with reporting() as reporter:
         progress = reporter.stage("timing networks")
         result = benchmark_zoo(options.model, options.ep, options.run_options(), progress)

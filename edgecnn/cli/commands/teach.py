@@ -54,8 +54,11 @@ def teach(options: TeachCommandOptions) -> int:
     The network stays; its classifier is fitted again. The new file is written only if cross-validation shows that it
     is better.
     """
+    from edgecnn.errors import UsageError
     from edgecnn.teaching.teach import teach as run
 
+    if options.unlabelled is None and options.label_next != TeachOptions.label_next:
+        raise UsageError("--label-next: names images of a folder without labels; give it as --unlabelled DIR")
     options.admit_models(options.model)
     out = options.out or options.model.with_suffix(".taught.onnx")
     with reporting() as reporter:
