@@ -31,8 +31,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-from folder_harms import HARMS, LARGE_HARMS, Place  # noqa: E402
 from grounds import write_grounds, write_stripes  # noqa: E402
+from harms import HARMS, LARGE_HARMS, Place  # noqa: E402
 
 MODELS = Path(__file__).parents[1] / "models"
 LARGEST_MEMORY = 1_000_000  # kB

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.errors import InputNotFoundError, ModelError
+from edgecnn.errors import InputNotFoundError, ManifestError, ModelError
 from edgecnn.manifest import GOLDEN_KEY, MANIFEST_KEY, Manifest
 from edgecnn.progress import Progress
 from edgecnn.runtime.onnx_file.proto import parse_model
@@ -127,8 +127,11 @@ def _sides(entry: _Entry) -> Sequence[int]:
 
 
 def _entry(path: Path, ep: str, options: RunOptions) -> _Entry:
-    file = read_model_file(path)
-    session = open_session(file, ep, options=options)  # checks the file, as of any origin
+    try:
+        file = read_model_file(path)
+        session = open_session(file, ep, options=options)  # checks the file, as of any origin
+    except (ModelError, ManifestError) as error:
+        raise ModelError(f"{error}. In a zoo: delete the file; the same `edgecnn search` writes it again") from error
     properties = {entry.key: entry.value for entry in parse_model(file.content, path).metadata_props}
     try:
         told = json.loads(properties[ZOO_KEY])

@@ -166,5 +166,11 @@ def test_a_folder_that_is_no_zoo_is_refused(tmp_path: Path, tiny_model: Path) ->
         _timed(tmp_path)
 
 
+def test_a_damaged_file_of_a_zoo_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(ModelError, match=r"model\.onnx.*delete the file; the same `edgecnn search` writes it again"):
+        _timed(tmp_path)
+
+
 def _timed(folder: Path) -> ZooResult:
     return benchmark_zoo(folder, "cpu", RunOptions(threads=1), Silent().stage(""))

@@ -64,7 +64,8 @@ export class TeachPanel {
     const teaches = running?.kind === "teach";
     byId("teach-start").disabled = !ready || teaches;
     byId("teach-cancel").hidden = !running;
-    setText(byId("teach-ready"), teaches ? "" : ready ? "" : forget ? this.found.why_not_replace : this.found.why_not);
+    const why = forget ? this.found.why_not_replace : this.found.why_not;
+    setText(byId("teach-ready"), teaches || ready ? "" : why);
     this.drawProgress(running);
     this.drawSwap(last);
     // What is read or has the focus is not made anew without need
@@ -93,7 +94,8 @@ export class TeachPanel {
     if (!running) return;
     const { kind, stage, done, total } = running;
     const steps = total ? `: ${done} of ${total}` : " …";
-    setText(byId("teach-stage"), kind === "rank" ? `Choosing what to label next: ${stage}${steps}` : `${stage}${steps}`);
+    const of = kind === "rank" ? "Choosing what to label next: " : "";
+    setText(byId("teach-stage"), `${of}${stage}${steps}`);
     const bar = byId("teach-bar");
     if (total) bar.value = done / total;
     else bar.removeAttribute("value");
@@ -121,7 +123,8 @@ export class TeachPanel {
   async settle(verb) {
     const model = this.swaps.find(({ name }) => name === this.found.model);
     const path = `/api/models/${verb}?model=${encodeURIComponent(model.name)}`;
-    await this.send(path, { json: { id: model.shadow?.id } }, verb === "accept" ? "the new model serves" : "the old model stays");
+    const done = verb === "accept" ? "the new model serves" : "the old model stays";
+    await this.send(path, { json: { id: model.shadow?.id } }, done);
     await this.models.refresh();
   }
 
@@ -166,7 +169,8 @@ function swapText({ last: ended }, shadow, serves, last) {
   if (shadow) {
     const then = shadow.mode === "auto" ? ` It takes over by itself if ${percent(shadow.min_agreement)} agree.` : "";
     const agreeing = shadow.agreement === null ? "" : `, ${percent(shadow.agreement)} of them agree`;
-    return `It runs beside the old model: ${shadow.frames} of ${count(shadow.wanted_frames, "frame")}${agreeing}.${then}`;
+    const frames = `${shadow.frames} of ${count(shadow.wanted_frames, "frame")}`;
+    return `It runs beside the old model: ${frames}${agreeing}.${then}`;
   }
   if (ended?.id === last.swap.id && ended.state !== "accepted")
     return `It does not serve: ${ended.state}${ended.reason ? `, ${ended.reason}` : ""} (${time(ended.at)}).`;

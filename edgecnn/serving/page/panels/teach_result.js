@@ -1,4 +1,4 @@
-/** How a teaching ended, as elements: figures, forecast, weakest classes, and what the taught model answers otherwise. */
+/** How a teaching ended, as elements: figures, forecast, weakest classes, and which answers differ. */
 
 import { element } from "../widgets/elements.js";
 import { count, percent, time } from "../widgets/format.js";
@@ -12,7 +12,8 @@ const MOST_CLASSES = 12;
 
 /** The elements for the `last` of `/api/teach`. */
 export function resultOf(last) {
-  const title = element("h3", { class: last.state === "taught" ? "" : "bad" }, `${TITLES[last.state]} (${time(last.at)})`);
+  const kind = last.state === "taught" ? "" : "bad";
+  const title = element("h3", { class: kind }, `${TITLES[last.state]} (${time(last.at)})`);
   const parts = [title, element("p", { class: "reason", id: "teach-reason" }, last.reason)];
   if (last.cv_top1 === null) return parts;
   for (const note of last.notes) parts.push(element("p", { class: "quiet" }, note));
@@ -31,7 +32,10 @@ function figures(last) {
     ]),
   ];
   if (last.known_top1_before !== null)
-    rows.push(["Classes it knew", `${percent(last.known_top1_before)} before, ${percent(last.known_top1_after)} after`]);
+    rows.push([
+      "Classes it knew",
+      `${percent(last.known_top1_before)} before, ${percent(last.known_top1_after)} after`,
+    ]);
   if (last.added.length) rows.push(["New classes", listed(last.added)]);
   const list = element("dl", { class: "facts", id: "teach-accuracy" });
   for (const [name, value] of rows) list.append(element("dt", {}, name), element("dd", {}, value));
@@ -59,15 +63,12 @@ function weakest({ classes }) {
     ),
   );
   const more = classes.length - rows.length;
+  const titles = ["Class", "Images", "Right", "Mistaken for"].map((name) => element("th", { scope: "col" }, name));
   return element(
     "table",
     { class: "plain", id: "teach-weakest" },
     element("caption", {}, `Label these first, the weakest on top${more > 0 ? `; ${more} more are better` : ""}`),
-    element(
-      "thead",
-      {},
-      element("tr", {}, ...["Class", "Images", "Right", "Mistaken for"].map((name) => element("th", { scope: "col" }, name))),
-    ),
+    element("thead", {}, element("tr", {}, ...titles)),
     element("tbody", {}, ...rows),
   );
 }
@@ -83,7 +84,8 @@ export function differenceOf(swap) {
   if (!rows.length) return [];
   const kept = swap.differing.length;
   const differing = Math.round(swap.frames * (1 - (swap.agreement ?? 1)));
-  const title = differing > kept ? `The first ${kept} of ${differing} frames with another answer` : "Frames with another answer";
+  const all = differing <= kept;
+  const title = all ? "Frames with another answer" : `The first ${kept} of ${differing} frames with another answer`;
   return [
     element("h4", {}, `${title} (old → new)`),
     element("ul", {}, ...rows.map(([pair, times]) => element("li", {}, `${pair}: ${count(times, "frame")}`))),

@@ -32,7 +32,8 @@ export class WhyPanel {
 
 /** Asks and shows the answer until the dialog is closed. */
 async function explain(path) {
-  const box = element("div", { class: "why" }, element("p", { class: "quiet", role: "status" }, "Asking the model …"));
+  const waiting = element("p", { class: "quiet", role: "status" }, "Asking the model …");
+  const box = element("div", { class: "why" }, waiting);
   const request = new AbortController();
   show("Why?", box).then(() => request.abort());
   try {
