@@ -87,7 +87,7 @@ def _batch(
         points: ``[N, D]``.
         weights: how much each counts, ``[N]``.
         near: squared distance of each to what is labelled or chosen, ``[N]``.
-        count: number of clusters.
+        count: number of clusters, if there are so many different images.
         random: chooses where they start.
     """
     open_ = np.nonzero(near > _ALIKE)[0]
@@ -101,7 +101,7 @@ def _batch(
             own = nearest == k
             centres[k] = np.average(points[own], 0, weights[own])
     distances = _distances(points, centres)
-    mass = np.bincount(distances.argmin(1), weights, count)
+    mass = np.bincount(distances.argmin(1), weights, len(centres))
     chosen: list[int] = []
     for k in np.argsort(-mass, kind="stable"):
         distances[chosen] = np.inf

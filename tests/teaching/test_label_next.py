@@ -43,6 +43,15 @@ def test_copies_are_named_once() -> None:
     assert sorted(chosen.index // 6 for chosen in found) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(("things", "named"), [(1, 1), (2, 2), (6, 6)])
+def test_copies_of_fewer_images_than_are_wanted_are_named_once(things: int, named: int) -> None:
+    """A camera that stood still: hundreds of frames with the same bytes."""
+    features = np.repeat(np.eye(things, 8, dtype=np.float32), 60 // things, 0)
+    given = Candidates(features, np.full((60, 2), 0.5), ["door"] * 60)
+    found = choose_next(given, np.zeros((0, 8), np.float32), 50)
+    assert len({chosen.index // (60 // things) for chosen in found}) == len(found) == named
+
+
 def test_of_things_alike_the_uncertain_ones_are_named() -> None:
     sure = np.tile([0.99, 0.01], (100, 1))
     sure[::2] = (0.52, 0.48)
