@@ -28,7 +28,8 @@ MAX_THUMBNAIL_BYTES = 250_000
 """Of all thumbnails together."""
 
 _DIRECTIONS = 96  # on 1,000 images, the most similar one is then among the first five in 99 of 100 cases
-_MAX_TEXT = 2_000_000  # characters: a record is 330 KB, with thumbnails 700 KB
+_MAX_BASIS_BYTES = 600_000  # of more than 6,250 features, fewer directions are kept
+_MAX_TEXT = 2_000_000  # characters: a record is 330 KB, with thumbnails 700 KB, and at most 1.8 MB
 _MAX_FEATURES = 65_536
 _MAX_NAME = 80  # characters of a file name
 _DIGEST_BYTES = 8
@@ -67,8 +68,8 @@ class TaughtImages:
 
     @classmethod
     def of(cls, images: Sequence[TaughtImage], features: NDArray[np.floating]) -> TaughtImages | None:
-        """The record of images with features ``[N, D]``; None where a feature is not finite."""
-        if not len(images) or not np.isfinite(features).all():
+        """The record of images with features ``[N, D]``; None where a feature is not finite, or they are too many."""
+        if not len(images) or features.shape[1] > _MAX_FEATURES or not np.isfinite(features).all():
             return None
         return _project(images, _unit(features), np.zeros(len(images)))
 
@@ -152,7 +153,8 @@ def _project(
     values, outside = np.asarray(features, np.float64)[chosen], np.asarray(outside, np.float64)[chosen]
     mean = values.mean(0).astype(_HALF).astype(np.float64)
     centred = values - mean
-    basis = _rounded(np.linalg.svd(centred, full_matrices=False)[2][: min(_DIRECTIONS, len(chosen))].T)
+    directions = min(_DIRECTIONS, len(chosen), _MAX_BASIS_BYTES // centred.shape[1])
+    basis = _rounded(np.linalg.svd(centred, full_matrices=False)[2][:directions].T)
     places = _rounded(centred @ basis)
     rest = np.maximum((centred * centred).sum(1) - (places * places).sum(1), 0) + outside
     kept = _within_bytes([images[i] for i in chosen])

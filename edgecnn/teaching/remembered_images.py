@@ -12,7 +12,8 @@ _DIGITS = 16  # of a hash
 
 
 def taught_images(plan: TeachingPlan, images: LabelledImages, before: TaughtImages | None) -> TaughtImages | None:
-    """The record of the labelled images, with those of an earlier ``teach``; None: features are not finite.
+    """The record of the labelled images, with those of an earlier ``teach``; None: features are not finite,
+    or too many.
 
     Args:
         plan: the classes.

@@ -98,6 +98,17 @@ def test_it_is_bounded_and_no_class_is_pushed_out() -> None:
     assert TaughtImages.from_json(record.to_json()).images == record.images
 
 
+@pytest.mark.parametrize("width", [20_000, 65_536])
+def test_a_record_of_many_features_can_be_read_back(width: int) -> None:
+    """Networks that flatten a feature map have so many."""
+    images, _ = made(100, size=1200)
+    record = TaughtImages.of(images, np.random.default_rng(0).random((100, width), np.float32))
+    assert record is not None
+    again = TaughtImages.from_json(record.to_json())
+    assert (again.width, again.images) == (width, tuple(images))
+    assert TaughtImages.of(images[:2], np.ones((2, 65_537))) is None
+
+
 def test_features_that_are_not_finite_are_not_kept() -> None:
     images, features = made(3)
     features[1, 0] = np.nan
