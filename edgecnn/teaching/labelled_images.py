@@ -88,18 +88,12 @@ def read_labelled_images(
     folder = scan_folder(root)
     if not folder.class_names:
         raise DataError(f"{root}: its images have no labels; put them into one folder per class, like {root / 'cat'}")
-    files = [file for file in folder.images if file.split != "test"]
-    if not files:
+    files = _files_to_teach(folder, wanted)
+    # A folder without images is a mistake, but not one of a class that only the images of others have
+    classes = folder.class_names if wanted is None else sorted({file.class_name or "" for file in files})
+    if len(files) * len(classes) > _MOST_SCORES:
         raise DataError(
-            f"{root}: all of its images are in the split 'test', which is kept for evaluation; move those to be taught "
-            f"into {root / 'train'}"
-        )
-    files = [file for file in files if wanted is None or wanted(file.path)]
-    if not files:
-        raise DataError(f"{root}: no image of it is to be learned; label images first")
-    if len(files) * len(folder.class_names) > _MOST_SCORES:
-        raise DataError(
-            f"{root}: {len(files):,} images of {len(folder.class_names):,} classes are more than can be taught (images "
+            f"{root}: {len(files):,} images of {len(classes):,} classes are more than can be taught (images "
             f"times classes: at most {_MOST_SCORES:,}); use fewer, or train a model (docs/training.md)"
         )
     progress = reporter.stage("reading images")
@@ -126,7 +120,7 @@ def read_labelled_images(
         raise DataError(f"{root}: {_NOT_FINITE} of any of its images; test the model with `edgecnn doctor`")
     stats = [stats[i] for i in kept]
     copies = find_copies([s.digest for s in stats], np.stack([s.thumbnail for s in stats])).groups
-    _require_enough(folder, stats, copies, skipped)
+    _require_enough(root, classes, stats, copies, skipped)
     groups, notes = _with_sessions(root, stats, copies, session_rule)
     return LabelledImages(
         paths=tuple(s.file.path for s in stats),
@@ -141,6 +135,20 @@ def read_labelled_images(
         notes=notes,
         thumbnails=tuple(small[i] for i in kept),
     )
+
+
+def _files_to_teach(folder: ImageFolder, wanted: Callable[[Path], bool] | None) -> list[ImageFile]:
+    """Raises :class:`DataError` where there are none."""
+    files = [file for file in folder.images if file.split != "test"]
+    if not files:
+        raise DataError(
+            f"{folder.root}: all of its images are in the split 'test', which is kept for evaluation; move those to be "
+            f"taught into {folder.root / 'train'}"
+        )
+    files = [file for file in files if wanted is None or wanted(file.path)]
+    if not files:
+        raise DataError(f"{folder.root}: no image of it is to be learned; label images first")
+    return files
 
 
 @dataclass(frozen=True)
@@ -193,16 +201,20 @@ def _without_copies(stats: Sequence[ImageStats]) -> list[int]:
 
 
 def _require_enough(
-    folder: ImageFolder, stats: Sequence[ImageStats], copies: Sequence[int], skipped: Sequence[Skipped]
+    root: Path,
+    classes: Sequence[str],
+    stats: Sequence[ImageStats],
+    copies: Sequence[int],
+    skipped: Sequence[Skipped],
 ) -> None:
-    different: dict[str, set[int]] = {name: set() for name in folder.class_names}
+    different: dict[str, set[int]] = {name: set() for name in classes}
     for found, group in zip(stats, copies, strict=True):
         different.setdefault(found.file.class_name or "", set()).add(group)
     for name, groups in sorted(different.items()):
         if len(groups) < MIN_IMAGES:
             unusable = f" ({len(skipped)} images of the folder cannot be used)" if skipped else ""
             raise DataError(
-                f"{folder.root}: the class '{name}' has {len(groups)} different image{'s'[: len(groups) != 1]}, "
+                f"{root}: the class '{name}' has {len(groups)} different image{'s'[: len(groups) != 1]}, "
                 f"expected at least {MIN_IMAGES}{unusable}; add images, or remove its folder"
             )
 

@@ -294,6 +294,16 @@ def test_an_image_is_never_written_over(tiny_model: Path, images: Path, tmp_path
     assert image.read_bytes() == before
 
 
+def test_a_class_that_no_wanted_image_has_is_not_missed(tiny_model: Path, images: Path, tmp_path: Path) -> None:
+    """The labelled frames of a service with two models: each learns its own."""
+    data = shutil.copytree(images, tmp_path / "data")
+    write_stripes(data, 6)
+    options = TeachOptions(replace=True)
+    found = teach(tiny_model, data, tmp_path / "out.onnx", options, wanted=lambda path: path.parent.name != "stripes")
+    assert found.labels == ("dark", "light")
+    assert found.images == 48
+
+
 def test_a_class_without_a_usable_image_is_named(tiny_model: Path, images: Path, tmp_path: Path) -> None:
     data = shutil.copytree(images, tmp_path / "data")
     (data / "empty").mkdir()
