@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.why.explanation import Explainer, Explanation, open_explainer
@@ -25,7 +24,8 @@ class Explainers:
 
     def __init__(self, idle_s: float = _IDLE_S) -> None:
         self._idle_s = idle_s
-        self._open: dict[str, Explainer] = {}  # by hash, the one used last at the end
+        # The one used last at the end. Not by hash: two models of one file may have different thresholds
+        self._open: dict[LoadedModel, Explainer] = {}
         self._lock = threading.Lock()
         self._closing: threading.Timer | None = None
 
@@ -40,37 +40,35 @@ class Explainers:
         Raises:
             EdgeCNNError: what :func:`open_explainer` and :meth:`Explainer.explain` raise.
         """
-        return self._using(lambda: self._explain(loaded, frame))
-
-    def close(self) -> None:
-        """Closes all."""
         with self._lock:
-            self._cancel()
-            had_any = bool(self._open)
-            self._open.clear()
-        if had_any:
-            give_back_memory()
-
-    def _using(self, call: Callable[[], tuple[Explainer, Explanation]]) -> tuple[Explainer, Explanation]:
-        with self._lock:
-            self._cancel()
+            self._cancel_closing()
             try:
-                return call()
+                explainer = self._opened(loaded)
+                return explainer, explainer.explain(frame)
             finally:
                 self._closing = threading.Timer(self._idle_s, self.close)
                 self._closing.daemon = True
                 self._closing.start()
 
-    def _explain(self, loaded: LoadedModel, frame: Frame) -> tuple[Explainer, Explanation]:
-        explainer = self._open.pop(loaded.sha256, None)
+    def close(self) -> None:
+        """Closes all."""
+        with self._lock:
+            self._cancel_closing()
+            had_any = bool(self._open)
+            self._open.clear()
+        if had_any:
+            give_back_memory()
+
+    def _opened(self, loaded: LoadedModel) -> Explainer:
+        explainer = self._open.pop(loaded, None)
         if explainer is None:
             while len(self._open) >= _MOST:
                 del self._open[next(iter(self._open))]
             explainer = open_explainer(loaded.classifier)
-        self._open[loaded.sha256] = explainer
-        return explainer, explainer.explain(frame)
+        self._open[loaded] = explainer
+        return explainer
 
-    def _cancel(self) -> None:
+    def _cancel_closing(self) -> None:
         if self._closing is not None:
             self._closing.cancel()
             self._closing = None

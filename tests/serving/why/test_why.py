@@ -180,6 +180,15 @@ def test_nothing_is_open_until_somebody_asks_and_after_a_while() -> None:
     assert explainers.count == 0
 
 
+def test_two_models_of_one_file_are_explained_by_their_own_thresholds() -> None:
+    explainers = Explainers()
+    strict, lax = (LoadedModel.of(Classifier(TINY, ep="cpu", threshold=limit), TINY) for limit in (1.0, 0.0))
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8), "frame")
+    answers = [explainers.explain(loaded, frame)[1].prediction.status for loaded in (strict, lax)]
+    explainers.close()
+    assert answers == ["unknown", "ok"]
+
+
 def test_questions_do_not_hold_the_decisions_up(service: RunningService) -> None:
     """The frames go on while many ask at once, and all are answered."""
     runner = service.service.sources["whole"]
