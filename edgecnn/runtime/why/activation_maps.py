@@ -74,7 +74,7 @@ class ActivationMaps:
 
     Raises:
         NoMapError: the graph gives no map.
-        ModelError: onnxruntime cannot open it with more outputs.
+        ModelError, ProviderError: onnxruntime cannot open it with more outputs, or not run it.
     """
 
     def __init__(self, file: ModelFile) -> None:

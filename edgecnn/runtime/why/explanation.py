@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.errors import InputNotFoundError, ModelError
+from edgecnn.errors import InputNotFoundError, ModelError, ProviderError
 from edgecnn.features.taught_images import SimilarImage
 from edgecnn.preprocess import Image
 from edgecnn.runtime.classifier import Classifier
@@ -124,6 +124,6 @@ def open_explainer(classifier: Classifier) -> Explainer:
         maps = ActivationMaps(file)
     except NoMapError as error:
         maps = str(error)
-    except (InputNotFoundError, ModelError) as error:
+    except (InputNotFoundError, ModelError, ProviderError) as error:
         maps = f"its file cannot be opened again: {str(error).removeprefix(f'{session.path}: ')}"
     return Explainer(classifier, maps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from edgecnn.errors import EdgeCNNError, ImageError, ModelError, UsageError
+from edgecnn.errors import EdgeCNNError, ImageError, ModelError, ProviderError, UsageError
 from edgecnn.preprocess import decode
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
@@ -23,7 +23,7 @@ from edgecnn.serving.why.record import (
     similar_records,
 )
 
-__all__ = ["Questions", "without_folder"]
+__all__ = ["Questions"]
 
 _NO_DECISION = "there is no decision on this frame that could be explained"
 
@@ -102,8 +102,8 @@ class Questions:
         current, previous = served.current, served.previous  # once: a swap may come between two uses
         try:
             explainer, found = self._explainers.explain(current, frame)
-        except ModelError as error:
-            raise ModelError(without_folder(error, current)) from error
+        except (ModelError, ProviderError) as error:
+            raise ModelError(_without_folder(error, current)) from error
         now = explained_record(explainer, found, frame)
         return WhyRecord(
             **vars(now),
@@ -122,11 +122,11 @@ class Questions:
         except ImageError:
             raise
         except EdgeCNNError as error:
-            reason = without_folder(error, previous)
+            reason = _without_folder(error, previous)
             return answer_record(previous.failed(frame, reason), reason, None, None)
 
 
-def without_folder(error: EdgeCNNError, loaded: LoadedModel) -> str:
+def _without_folder(error: EdgeCNNError, loaded: LoadedModel) -> str:
     """The message with the name of a model's file alone: where files lie on the device is nobody's business."""
     path = loaded.classifier.session.path
     return str(error).replace(str(path), path.name)

@@ -16,6 +16,7 @@ import pytest
 from grounds import write_grounds
 from serving.running import MODELS, TINY, ask, running, until
 
+from edgecnn.errors import ProviderError
 from edgecnn.manifest import TAUGHT_KEY
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.onnx_file.proto import parse_model
@@ -129,6 +130,26 @@ def test_what_is_not_there_is_said_in_one_line(service: RunningService, path: st
     found = ask(service.url + path)
     assert found.status == status
     assert reason in found.json["error"]
+
+
+def test_where_a_model_lies_is_not_told(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = service.service.first_model.current.classifier.session.path
+
+    def failed(*_arguments: object) -> None:
+        raise ProviderError(f"{path}: cpu failed on 1 images: out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Explainers, "explain", failed)
+        found = ask(f"{service.url}/api/sources/whole/why")
+        assert found.status == 422
+        assert found.json["error"] == "taught.onnx: cpu failed on 1 images: out of memory"
+    why_part(service).explainers.close()
+    with monkeypatch.context() as patched:
+        patched.setattr("edgecnn.runtime.why.explanation.ActivationMaps", failed)
+        found = ask(f"{service.url}/api/sources/whole/why")
+    why_part(service).explainers.close()
+    assert found.json["label"] == "light"  # an answer without a map
+    assert found.json["map_reason"] == "its file cannot be opened again: cpu failed on 1 images: out of memory"
 
 
 def test_others_need_the_token(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
