@@ -90,8 +90,8 @@ class Evidence:
 class ExpectedAccuracy:
     """The estimate. Shares are fractions."""
 
-    expected_top1: float | None  # None: too few scenes, or an alarm
-    interval: tuple[float, float] | None  # 95 %; None: too few scenes
+    expected_top1: float | None  # None: no interval, or an alarm
+    interval: tuple[float, float] | None  # 95 %; None: too few scenes, or probabilities that were never calibrated
     frames: int
     scenes: int
     unknown_share: float | None

@@ -15,7 +15,12 @@ from edgecnn.data.dataset import find_images, require_folder
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data_quality.finding import Finding
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, ModelError, UsageError
-from edgecnn.evaluation.expected_accuracy import AccuracyReference, ExpectedAccuracy, expected_accuracy
+from edgecnn.evaluation.expected_accuracy import (
+    FEWEST_SCENES,
+    AccuracyReference,
+    ExpectedAccuracy,
+    expected_accuracy,
+)
 from edgecnn.evaluation.recent_scenes import RecentScenes
 from edgecnn.image.scene_signature import Signature, scene_signature
 from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
@@ -34,8 +39,8 @@ _BATCH = 16
 class FramesDiagnosis(Diagnosis):
     """The report of ``edgecnn doctor MODEL --frames DIR``. Shares are fractions."""
 
-    expected_top1: float | None  # None: too few scenes, or an alarm
-    interval: tuple[float, float] | None  # 95 %; None: too few scenes
+    expected_top1: float | None  # None: no interval, or an alarm
+    interval: tuple[float, float] | None  # 95 %; None: too few scenes, or probabilities that were never calibrated
     frames: int  # that were classified
     scenes: int  # different ones among them
     unknown_share: float | None  # of the scenes; None: the model's rule is off
@@ -139,20 +144,23 @@ def _findings(found: ExpectedAccuracy, folder: Path) -> Iterator[Finding]:
     where = str(folder)
     repeats = "" if found.scenes == found.frames else f", which show {found.scenes} different scenes"
     seen = f"{found.frames} frames{repeats}"
-    unknown = (
-        "" if found.unknown_share is None else f"; {100 * found.unknown_share:.1f} % of them are unknown to the model"
-    )
-    if found.interval is None:
-        remedy = "give more frames, of other moments"
-        yield Finding("warning", f"{seen}: no estimate of the accuracy: {found.reason}", where, remedy)
-        return
-    low, high = found.interval
     if found.alarm:
         what = f"the frames are others than what the model was taught on: {found.reason}"
         remedy = "label some of them and teach the model (`edgecnn teach`), or bring light, focus and view back"
         yield Finding("fault", what, where, remedy)
+    if found.interval is None:
+        if not found.alarm:
+            few = found.scenes < FEWEST_SCENES
+            remedy = "give more frames, of other moments" if few else "label images of its classes and teach the model"
+            yield Finding("warning", f"{seen}: no estimate of the accuracy: {found.reason}", where, remedy)
+        return
+    low, high = found.interval
+    if found.alarm:
         yield Finding("note", f"{seen}: the accuracy may be anything from {low:.3f} to {high:.3f}", where, "")
         return
+    unknown = (
+        "" if found.unknown_share is None else f"; {100 * found.unknown_share:.1f} % of them are unknown to the model"
+    )
     what = f"{seen}: expected accuracy {found.expected_top1:.3f} ({low:.3f} to {high:.3f}){unknown}"
     yield Finding("ok", what, where, "")
     if found.alarm is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,9 @@ from taught_grounds import teach_grounds
 
 from edgecnn.errors import DataError, InputNotFoundError, ManifestError, ModelError, UsageError
 from edgecnn.evaluation.evaluate import validate
-from edgecnn.manifest import CLASSES_KEY
+from edgecnn.manifest import CLASSES_KEY, MANIFEST_KEY, UnknownRule
 from edgecnn.runtime.doctor.frames import examine_frames
+from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.opening import open_session
 
 KEYS = {"ok", "findings", "expected_top1", "interval", "frames", "scenes", "unknown_share", "shift", "alarm", "reason"}
@@ -89,6 +91,29 @@ def test_a_file_without_statistics_says_that_drift_may_go_unseen(tiny_model: Pat
     assert found.alarm is not False
     assert found.shift is None
     assert found.reason
+
+
+def uncalibrated(model: Path, out: Path) -> Path:
+    """The same file as one that was neither trained nor taught here."""
+    manifest = open_session(model).manifest
+    foreign = manifest.replace(taught=None, unknown=UnknownRule(), training=replace(manifest.training, val_top1=None))
+    written = parse_model(model.read_bytes(), model, with_data=True)
+    next(entry for entry in written.metadata_props if entry.key == MANIFEST_KEY).value = foreign.to_json()
+    out.write_bytes(written.SerializeToString())
+    return out
+
+
+def test_a_model_that_was_never_calibrated_gets_no_accuracy_but_the_fault_of_other_frames(
+    taught: Path, fresh: Path, stripes: Path, tmp_path: Path
+) -> None:
+    model = uncalibrated(taught, tmp_path / "foreign.onnx")
+    found = examine_frames(model, fresh)
+    assert (found.ok, found.alarm, found.interval) == (True, None, None)
+    (only,) = found.findings
+    assert (only.level, only.remedy) == ("warning", "label images of its classes and teach the model")
+    drifted = examine_frames(model, stripes)
+    assert (drifted.ok, drifted.alarm, drifted.interval) == (False, True, None)
+    assert [finding.level for finding in drifted.findings] == ["fault"]
 
 
 def test_what_cannot_be_examined_is_one_line(taught: Path, tmp_path: Path, fresh: Path) -> None:
