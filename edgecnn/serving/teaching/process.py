@@ -69,13 +69,16 @@ class TeachingProcess:
 
         Args:
             hear: called with stage, steps done and steps in all.
+
+        Raises:
+            ValueError: the process sent a message that is none of a teaching.
         """
         outcome: Outcome | None = None
-        with suppress(OSError, ValueError):  # it ended at once, or was ended
+        with suppress(OSError):  # it ended at once, or was ended
             assert self._process.stdin is not None
             self._process.stdin.write(self._order.to_json().encode() + b"\n")
             self._process.stdin.flush()
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
             assert self._process.stdout is not None
             for line in self._process.stdout:
                 message = _message(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -14,8 +15,10 @@ from serving.swap.swap_client import swaps_of
 from serving.teaching.collected_grounds import collect_grounds, get, label_all, post, taught, teacher_of, teaching
 
 from edgecnn.errors import OutputError
+from edgecnn.runtime.system.subprocess_python import start_python
 from edgecnn.serving.running import RunningService
 from edgecnn.serving.swap.errors import SwapRefusedError
+from edgecnn.serving.teaching import process
 from edgecnn.serving.teaching.order import TeachingOrder
 from edgecnn.serving.teaching.process import Failed, TeachingProcess
 
@@ -55,6 +58,22 @@ def test_a_killed_process_leaves_the_old_model_and_one_line(tmp_path: Path) -> N
         assert last["reason"].startswith("the teaching process was ended by SIGKILL, possibly for lack of memory")
         assert service.service.first_model.current is old
         assert nothing_left(tmp_path)
+
+
+def test_a_report_that_cannot_be_read_is_a_fault_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    truth = collect_grounds(tmp_path, 5)
+    sent = json.dumps({"event": "taught", "report": {"file": None}})
+    answering = ["-c", f"print({sent!r})"]
+    monkeypatch.setattr(process, "start_python", lambda _arguments, environment: start_python(answering, environment))
+    with teaching(tmp_path) as service:
+        label_all(service, truth)
+        last = ended(service, post(service, "/api/teach", REPLACE).json["id"])
+        assert last["state"] == "failed"
+        assert last["reason"] == "unexpected error: ValidationError; the log has more"
+    assert "sha256" in caplog.text  # of what is missing
+    assert nothing_left(tmp_path)
 
 
 def test_one_at_a_time_and_it_can_be_cancelled(tmp_path: Path) -> None:
