@@ -61,7 +61,10 @@ class ZooResult:
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    file: ModelFile
+    """A file of a zoo, which was checked. Its content is read when it is its turn."""
+
+    path: Path
+    sha256: str
     model: str
     pruned: float
     manifest: Manifest
@@ -75,7 +78,7 @@ class _Timed:
 
 
 def benchmark_zoo(folder: Path, ep: str, options: RunOptions, progress: Progress) -> ZooResult:
-    """Times every file of a zoo at every size. One session is open at a time, so that a small device holds it.
+    """Times every file of a zoo at every size. One file at a time is in memory, so that a small device holds it.
 
     Args:
         folder: of `edgecnn search`, with its ``.onnx`` files.
@@ -135,14 +138,17 @@ def _entry(path: Path, ep: str, options: RunOptions) -> _Entry:
     properties = {entry.key: entry.value for entry in parse_model(file.content, path).metadata_props}
     try:
         told = json.loads(properties[ZOO_KEY])
-        return _Entry(file, str(told["model"]), float(told["pruned"]), session.manifest, session.ep)
+        return _Entry(path, file.sha256, str(told["model"]), float(told["pruned"]), session.manifest, session.ep)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"{path}: is not a file of a zoo; leave only those in the folder") from error
 
 
 def _resized(entry: _Entry, side: int) -> ModelFile:
     """The same network for square images of this size. Its answers mean nothing: padding is that of the own size."""
-    model: Any = parse_model(entry.file.content, entry.file.path, with_data=True)
+    file = read_model_file(entry.path)
+    if file.sha256 != entry.sha256:
+        raise ModelError(f"{entry.path}: has changed since the benchmark began; run it again")
+    model: Any = parse_model(file.content, file.path, with_data=True)
     image = model.graph.input[0].type.tensor_type.shape
     for dimension in image.dim[1:3]:  # [N, H, W, 3]
         dimension.dim_value = side
@@ -154,7 +160,7 @@ def _resized(entry: _Entry, side: int) -> ModelFile:
         elif model.metadata_props[i].key == GOLDEN_KEY:
             del model.metadata_props[i]
     content = model.SerializeToString(deterministic=True)
-    return ModelFile(entry.file.path, content, hashlib.sha256(content).hexdigest())
+    return ModelFile(file.path, content, hashlib.sha256(content).hexdigest())
 
 
 def _time(file: ModelFile, ep: str, options: RunOptions) -> float:

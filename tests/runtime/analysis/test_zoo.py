@@ -1,0 +1,58 @@
+"""A zoo is timed on a small device: one file at a time is in memory."""
+
+from __future__ import annotations
+
+import gc
+import json
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors import ModelError
+from edgecnn.progress import Silent
+from edgecnn.runtime.analysis import zoo
+from edgecnn.runtime.analysis.zoo import ZOO_KEY, ZooResult, benchmark_zoo
+from edgecnn.runtime.onnx_file.proto import parse_model
+from edgecnn.runtime.session.model_file import ModelFile
+from edgecnn.runtime.session.run_options import RunOptions
+
+
+@pytest.fixture
+def folder(tiny_model: Path, tmp_path: Path) -> Path:
+    """Four networks."""
+    for name in "abcd":
+        model = parse_model(tiny_model.read_bytes(), tiny_model, with_data=True)
+        model.metadata_props.add(key=ZOO_KEY, value=json.dumps({"model": name, "pruned": 0.0}))
+        (tmp_path / f"{name}.onnx").write_bytes(model.SerializeToString())
+    return tmp_path
+
+
+def timed(folder: Path) -> ZooResult:
+    return benchmark_zoo(folder, "cpu", RunOptions(threads=1), Silent().stage(""))
+
+
+def test_one_file_at_a_time_is_in_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_memory() -> int:
+        gc.collect()
+        return sum(isinstance(found, ModelFile) for found in gc.get_objects())
+
+    before, counts = in_memory(), []
+
+    def note(*_arguments: object) -> float:
+        counts.append(in_memory() - before)
+        return 1.0
+
+    monkeypatch.setattr(zoo, "_time", note)
+    found = timed(folder)
+    assert [(each.model, each.imgsz) for each in found.timings] == [(name, 32) for name in "abcd"]
+    assert max(counts) == 1
+
+
+def test_a_file_that_changes_while_it_is_timed_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(*_arguments: object) -> float:
+        (folder / "d.onnx").write_bytes((folder / "a.onnx").read_bytes())
+        return 1.0
+
+    monkeypatch.setattr(zoo, "_time", change)
+    with pytest.raises(ModelError, match=r"d\.onnx: has changed since the benchmark began; run it again"):
+        timed(folder)
