@@ -22,6 +22,7 @@ from edgecnn.preprocess import Image, fit
 from edgecnn.progress import Reporter
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.teaching.thumbnails import encode_thumbnail
+from edgecnn.teaching.usable_outputs import NOT_FINITE, usable_rows
 
 __all__ = ["MIN_IMAGES", "LabelledImages", "read_labelled_images"]
 
@@ -30,8 +31,6 @@ MIN_IMAGES = 5
 
 _MOST_SCORES = 5_000_000  # images times classes; cross-validation takes 100 bytes for each
 _BATCH = 16
-_TOO_LARGE = 1e15  # a feature: the sum of many squares would not be finite in float32
-_NOT_FINITE = "the model computes no finite features"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +111,11 @@ def read_labelled_images(
         progress(len(stats) + len(skipped), len(files))
     if not stats:
         raise DataError(f"{root}: none of {len(files)} images can be read; first error: {skipped[0].reason}")
-    outputs_of_all = np.concatenate([np.concatenate(features), np.concatenate(probabilities)], axis=1)
-    finite = np.abs(outputs_of_all).max(1) < _TOO_LARGE  # NaN is not
-    skipped += [Skipped(str(stats[i].file.path), f"{_NOT_FINITE} of it") for i in np.nonzero(~finite)[0]]
-    kept = [i for i in _without_copies(stats) if finite[i]]
+    usable = usable_rows(np.concatenate(features), np.concatenate(probabilities))
+    skipped += [Skipped(str(stats[i].file.path), f"{NOT_FINITE} of it") for i in np.nonzero(~usable)[0]]
+    kept = [i for i in _without_copies(stats) if usable[i]]
     if not kept:
-        raise DataError(f"{root}: {_NOT_FINITE} of any of its images; test the model with `edgecnn doctor`")
+        raise DataError(f"{root}: {NOT_FINITE} of any of its images; test the model with `edgecnn doctor`")
     stats = [stats[i] for i in kept]
     copies = find_copies([s.digest for s in stats], np.stack([s.thumbnail for s in stats])).groups
     _require_enough(root, classes, stats, copies, skipped)

@@ -16,6 +16,7 @@ from edgecnn.progress import Reporter
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.teaching.label_next import Candidates, choose_next
 from edgecnn.teaching.result import LabelNext
+from edgecnn.teaching.usable_outputs import NOT_FINITE, usable_rows
 
 __all__ = ["EmbeddedImages", "UnlabelledImage", "embed_images", "find_unlabelled", "rank_images"]
 
@@ -59,7 +60,7 @@ def embed_images(
     """Computes features and answers.
 
     Args:
-        images: the files; those that cannot be read are skipped.
+        images: the files; those that cannot be read, or that the model computes no finite features of, are skipped.
         session: the model; it gives an embedding.
         max_pixels: images with more are skipped.
         workers: threads that read; None: one per core.
@@ -72,14 +73,19 @@ def embed_images(
     probabilities: list[NDArray[np.float32]] = []
     for batch in fitted_batches([image.path for image in images], session.manifest, _BATCH, workers, max_pixels):
         skipped += batch.skipped
-        read += batch.indices
         if batch.indices:
             outputs = session.outputs(batch.images, ("embedding",))
             assert outputs.embedding is not None  # checked by the caller
-            features.append(outputs.embedding)
-            probabilities.append(outputs.probabilities)
+            usable = usable_rows(outputs.embedding, outputs.probabilities)
+            for i, good in zip(batch.indices, usable, strict=True):
+                if good:
+                    read.append(i)
+                else:
+                    skipped.append(Skipped(str(images[i].path), f"{NOT_FINITE} of it"))
+            features.append(outputs.embedding[usable])
+            probabilities.append(outputs.probabilities[usable])
         progress(len(read) + len(skipped), len(images))
-    if not features:
+    if not read:
         nothing = np.zeros((0, 0), np.float32)
         return EmbeddedImages((), nothing, nothing, tuple(skipped))
     return EmbeddedImages(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from grounds import write_grounds, write_stripes
@@ -161,6 +163,37 @@ def test_features_that_no_figure_can_come_of_are_refused(factor: float, changed,
 
     with pytest.raises(DataError, match="no finite features of any of its images; test the model"):
         teach(changed(change), stripes, tmp_path / "out.onnx")
+
+
+def test_an_unlabelled_image_without_features_is_skipped_and_the_others_are_ranked(
+    changed, known: Path, stripes: Path, tmp_path: Path
+) -> None:
+    """1 / (pixels - 255) of a white image is infinite."""
+
+    def change(model) -> None:
+        replace_embedding(
+            model,
+            node("Cast", ["image"], ["pixels"], to=1),
+            node("ReduceMin", ["pixels", "axes"], ["darkest"], keepdims=0),
+            node("Sub", ["darkest", "white"], ["below"]),
+            node("Reciprocal", ["below"], ["factor"]),
+            node("Reshape", ["factor", "column"], ["factors"]),
+            node("Mul", ["raw", "factors"], ["embedding"]),
+            axes=np.array([1, 2, 3]),
+            white=np.float32(255),
+            column=np.array([-1, 1]),
+        )
+        read_raw(model)
+        next(n for n in model.graph.node if "embedding" in n.output).input[0] = "raw"
+
+    cv2.imwrite(str(tmp_path / "white.png"), np.full((48, 48, 3), 255, np.uint8))
+    shutil.copytree(stripes, tmp_path / "frames")
+    options = TeachOptions(replace=True, unlabelled=tmp_path, label_next=3)
+    found = teach(changed(change), known.with_name("images"), tmp_path / "out.onnx", options)
+    assert [(Path(each.path).name, each.reason) for each in found.skipped] == [
+        ("white.png", "the model computes no finite features of it")
+    ]
+    assert len(found.label_next) == 3
 
 
 def on_logits(*nodes, **constants) -> Change:
