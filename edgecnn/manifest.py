@@ -11,7 +11,8 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from types import UnionType
+from typing import Any, Literal, cast, get_args
 
 from edgecnn.errors import ManifestError
 
@@ -354,24 +355,23 @@ class _Reader:
         return value
 
     def integers(self, key: str, *, count: int, least: int) -> tuple[int, ...]:
-        value = self._get(key)
-        if not isinstance(value, list) or len(value) != count:
-            raise self.wrong(key, f"a list of {count} integers")
+        value = self._list(key, count, int, "integers")
         for number in value:
-            if not isinstance(number, int) or isinstance(number, bool):
-                raise self.wrong(key, f"a list of {count} integers")
             self._check_range(key, number, least=least)
         return tuple(value)
 
     def fractions(self, key: str, *, count: int) -> tuple[float, ...]:
-        value = self._get(key)
-        if not isinstance(value, list) or len(value) != count:
-            raise self.wrong(key, f"a list of {count} numbers")
+        value = self._list(key, count, int | float, "numbers")
         for number in value:
-            if not isinstance(number, int | float) or isinstance(number, bool):
-                raise self.wrong(key, f"a list of {count} numbers")
             self._check_range(key, number, least=0.0, most=1.0)
         return tuple(float(number) for number in value)
+
+    def _list(self, key: str, count: int, kind: type | UnionType, words: str) -> list[Any]:
+        value = self._get(key)
+        fits = isinstance(value, list) and len(value) == count
+        if not fits or not all(isinstance(item, kind) and not isinstance(item, bool) for item in value):
+            raise self.wrong(key, f"a list of {count} {words}")
+        return value
 
     def number(
         self, key: str, *, least: float | None = None, above: float | None = None, most: float | None = None

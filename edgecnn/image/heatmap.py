@@ -13,10 +13,7 @@ __all__ = ["heat_layer", "overlay"]
 _Pixels = NDArray[np.uint8]
 
 # How much of the colour covers the image, cold and hot: its outlines stay to be seen everywhere
-_LEAST, _MOST = (
-    0.1,
-    0.6,
-)
+_LEAST, _MOST = 0.1, 0.6
 
 
 def overlay(image: _Pixels, heat: NDArray[np.float32]) -> _Pixels:

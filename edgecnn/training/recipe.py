@@ -168,8 +168,7 @@ RECIPES = {
 def find_recipe(name: str) -> Recipe:
     """Returns the recipe that a user can choose by this name. Raises :class:`UsageError` if there is none."""
     if name not in RECIPES or RECIPES[name].of_clips:
-        hidden = (recipe.fake_quantized or recipe.of_clips or recipe.of_pruned for recipe in RECIPES.values())
-        known = (name for name, not_chosen in zip(RECIPES, hidden, strict=True) if not not_chosen)
+        known = [r.name for r in RECIPES.values() if not (r.fake_quantized or r.of_clips or r.of_pruned)]
         raise UsageError(f"--preset {name}: unknown recipe; choose one of {', '.join(known)}")
     if RECIPES[name].fake_quantized:
         raise UsageError(f"--preset {name}: trains on from a checkpoint; give --qat CHECKPOINT, without --preset")

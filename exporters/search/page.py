@@ -79,8 +79,7 @@ def _figure(result: SearchResult, limits: Limits) -> Figure:
     axes.set_xlabel("milliseconds of one image")
     axes.set_ylabel("top-1 on the validation images, 95 %")
     for on_front, color in ((False, _GREY), (True, _BLUE)):
-        chosen = [each for each in result.candidates if each.on_front == on_front]
-        _points_with_bars(axes, chosen, color)
+        _points_with_bars(axes, [each for each in result.candidates if each.on_front == on_front], color)
     front = [each for each in result.candidates if each.on_front]
     axes.step([c.latency_ms for c in front], [c.top1 for c in front], where="post", color=_BLUE, linewidth=1.2)
     for each in front:
@@ -99,15 +98,15 @@ def _figure(result: SearchResult, limits: Limits) -> Figure:
 
 
 def _points_with_bars(axes: Axes, candidates: Sequence[Candidate], color: str) -> None:
-    for whole, mark in ((True, "o"), (False, "s")):  # int8 and float files
-        chosen = [each for each in candidates if (each.precision != "fp32") == whole]
-        if not chosen:
+    for quantized, mark in ((True, "o"), (False, "s")):
+        shown = [each for each in candidates if (each.precision != "fp32") == quantized]
+        if not shown:
             continue
-        below = [max(0.0, each.top1 - each.interval[0]) for each in chosen]
-        above = [max(0.0, each.interval[1] - each.top1) for each in chosen]
+        below = [max(0.0, each.top1 - each.interval[0]) for each in shown]
+        above = [max(0.0, each.interval[1] - each.top1) for each in shown]
         axes.errorbar(
-            [each.latency_ms for each in chosen],
-            [each.top1 for each in chosen],
+            [each.latency_ms for each in shown],
+            [each.top1 for each in shown],
             yerr=[below, above],
             fmt=mark,
             markersize=5,

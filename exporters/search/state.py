@@ -70,17 +70,18 @@ class SearchFolder:
         asked = {name: getattr(options, name) for name in _DECIDING}
         images = _digest(options.data)
         before = _read(self._begun) if self._has_training() else None
-        for name in _DECIDING if before is not None else ():
-            if before is not None and before.get(name) != asked[name]:
-                raise UsageError(
-                    f"{self.root}: holds a search with {_told(name, before.get(name))}, not "
-                    f"{_told(name, asked[name])}; give the same, or another --out"
+        if before is not None:
+            for name in _DECIDING:
+                if before.get(name) != asked[name]:
+                    raise UsageError(
+                        f"{self.root}: holds a search with {_told(name, before.get(name))}, not "
+                        f"{_told(name, asked[name])}; give the same, or another --out"
+                    )
+            if before.get("images", images) != images:
+                raise DataError(
+                    f"{options.data}: its images are not those that the search in {self.root} began with, so its "
+                    "networks cannot be compared with new ones; give another --out"
                 )
-        if before is not None and before.get("images", images) != images:
-            raise DataError(
-                f"{options.data}: its images are not those that the search in {self.root} began with, so its networks "
-                "cannot be compared with new ones; give another --out"
-            )
         write_text(self._begun, json.dumps({**asked, "images": images}, indent=1))
 
     def _has_training(self) -> bool:

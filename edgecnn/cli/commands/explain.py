@@ -60,7 +60,7 @@ def explain(options: ExplainOptions) -> None:
     """
     from edgecnn.runtime.session.model_file import is_checkpoint
 
-    # What is not there is told without torch, whatever it was meant to be
+    # A missing file is told without torch, unless its name is that of a checkpoint
     if not is_checkpoint(options.model) and (options.model.exists() or options.model.suffix != ".pt"):
         _explain_model(options)
         return

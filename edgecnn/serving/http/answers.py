@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
 
+from edgecnn.errors import EdgeCNNError
 from edgecnn.plain_json import as_json
 
-__all__ = ["answer", "refusal"]
+__all__ = ["answer", "refusal", "refusal_of"]
 
 
 def answer(value: Any, status: int = 200) -> Response:
@@ -20,3 +22,8 @@ def answer(value: Any, status: int = 200) -> Response:
 def refusal(status: int, reason: str) -> Response:
     """Why a request is refused, in one line: ``{"error": …}``."""
     return answer({"error": reason}, status)
+
+
+def refusal_of(error: EdgeCNNError, statuses: Sequence[tuple[type[EdgeCNNError], int]]) -> Response:
+    """The same with the message of an error, and the status of the first kind that it is; 500: it is none of them."""
+    return refusal(next((status for kind, status in statuses if isinstance(error, kind)), 500), str(error))

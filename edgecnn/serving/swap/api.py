@@ -15,7 +15,7 @@ from starlette.responses import Response
 from edgecnn.errors import EdgeCNNError, OutputError, UsageError
 from edgecnn.plain_json import as_json
 from edgecnn.serving.engine.model_record import model_record
-from edgecnn.serving.http.answers import answer, refusal
+from edgecnn.serving.http.answers import answer, refusal, refusal_of
 from edgecnn.serving.http.bodies import read_object, stream_body
 from edgecnn.serving.http.endpoint import Endpoint
 from edgecnn.serving.http.threads import in_own_thread
@@ -143,7 +143,7 @@ class ModelsApi:
         try:
             return answer(await in_own_thread(work), status)
         except EdgeCNNError as error:
-            return refusal(next((code for kind, code in _STATUS if isinstance(error, kind)), 500), str(error))
+            return refusal_of(error, _STATUS)
 
     def _model(self, request: Request) -> str:
         return request.query_params.get("model", self._swaps.models[0])[:_LONGEST_NAME]

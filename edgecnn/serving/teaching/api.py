@@ -12,7 +12,7 @@ from edgecnn.errors import EdgeCNNError, OutputError, UsageError
 from edgecnn.plain_json import as_json
 from edgecnn.serving.collect.record import StoredFrame, frame_values
 from edgecnn.serving.engine.service import Service
-from edgecnn.serving.http.answers import answer, refusal
+from edgecnn.serving.http.answers import answer, refusal, refusal_of
 from edgecnn.serving.http.bodies import read_object
 from edgecnn.serving.http.endpoint import Endpoint
 from edgecnn.serving.http.threads import FewThreads
@@ -130,8 +130,8 @@ class TeachingApi:
         running = self._teacher.running
         waiting = [frame.record.id for frame in self._frames.to_rank(model)]
         found: list[tuple[StoredFrame, dict[str, Any]]] = []
-        for named in () if ranked is None or store is None else ranked.frames:
-            frame = store.get(named.id) if store is not None else None
+        for named in () if ranked is None else ranked.frames:
+            frame = None if store is None else store.get(named.id)
             if frame is not None and frame.given_label is None:  # else it was labelled or discarded since
                 found.append((frame, {"guess": named.guess, "guess_score": named.score, "why": named.reason}))
         return {
@@ -148,7 +148,7 @@ class TeachingApi:
         try:
             return answer({"id": await self._threads.run(begin)}, status)
         except EdgeCNNError as error:
-            return refusal(next((code for kind, code in _STATUS if isinstance(error, kind)), 500), str(error))
+            return refusal_of(error, _STATUS)
 
     def _no_model(self) -> Response:
         return refusal(404, f"no such model; there are {', '.join(self._service.models)}")

@@ -48,16 +48,14 @@ class FramesToTeach:
 
     def to_rank(self, model: str) -> list[StoredFrame]:
         """The frames without a label, one for each moment, the newest of them."""
-        groups: set[str] = set()
-        found = []
-        for frame in reversed(self._of(model)):
-            if frame.given_label is not None:
-                groups.add(frame.record.group)  # a copy of what has a label teaches nothing
-        for frame in reversed(self._of(model)):
-            if frame.given_label is None and frame.record.group not in groups:
-                groups.add(frame.record.group)
-                found.append(frame)
-        return found[:_MOST_RANKED]
+        frames = self._of(model)
+        # A copy of what has a label teaches nothing
+        left_out = {frame.record.group for frame in frames if frame.given_label is not None}
+        newest: dict[str, StoredFrame] = {}  # by group
+        for frame in reversed(frames):
+            if frame.record.group not in left_out:
+                newest.setdefault(frame.record.group, frame)
+        return list(newest.values())[:_MOST_RANKED]
 
     def readiness(self, model: str) -> Readiness:
         """Whether the model can be taught now."""
