@@ -12,8 +12,9 @@ import zlib
 
 import cv2
 import numpy as np
-from harms.place import Place, harm, png, without_rights
 from PIL import Image  # noqa: TID251  # writes what OpenCV cannot
+
+from harms.place import Place, harm, png, without_rights
 
 
 @harm
