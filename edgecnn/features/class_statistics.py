@@ -7,7 +7,6 @@ JSON in the metadata key ``edgecnn.classes``, the numbers as base64 of little-en
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import ManifestError
+from edgecnn.features.packed_numbers import FLOAT16, packed, unpacked
 
 __all__ = ["MAX_CLASSES", "ClassStatistics", "class_statistics", "merged"]
 
@@ -23,7 +23,7 @@ MAX_CLASSES = 200
 """More are not kept: the means alone would be a tenth of a small model file."""
 
 _DIRECTIONS = 32  # of the spread within classes; the rest is kept per feature
-_FLOAT = np.dtype("<f2")
+_LARGEST = 65504.0  # of float16
 _MOST_IMAGES = 2**53  # of a class: as a float it is exact
 
 
@@ -48,7 +48,7 @@ class ClassStatistics:
 
     def to_json(self) -> str:
         """The JSON text for the model file."""
-        numbers = {name: _packed(getattr(self, name)) for name in ("means", "directions", "rest")}
+        numbers = {name: _half(getattr(self, name)) for name in ("means", "directions", "rest")}
         return json.dumps({"counts": list(self.counts), **numbers})
 
     @classmethod
@@ -57,9 +57,9 @@ class ClassStatistics:
         try:
             found = json.loads(text)
             counts = tuple(found["counts"])
-            means = _unpacked(found["means"]).reshape(len(counts), -1)
-            rest = _unpacked(found["rest"])
-            directions = _unpacked(found["directions"]).reshape(-1, len(rest))
+            means = unpacked(found["means"], FLOAT16).reshape(len(counts), -1)
+            rest = unpacked(found["rest"], FLOAT16)
+            directions = unpacked(found["directions"], FLOAT16).reshape(-1, len(rest))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ManifestError(f"the statistics of the classes are invalid ({error}); export the model again") from (
                 error
@@ -132,9 +132,5 @@ def _single(values: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
-def _packed(values: NDArray[np.float32]) -> str:
-    return base64.b64encode(np.clip(values, -65504, 65504).astype(_FLOAT).tobytes()).decode()
-
-
-def _unpacked(text: str) -> NDArray[np.float32]:
-    return np.frombuffer(base64.b64decode(text, validate=True), _FLOAT).astype(np.float32)
+def _half(values: NDArray[np.float32]) -> str:
+    return packed(np.clip(values, -_LARGEST, _LARGEST), FLOAT16)

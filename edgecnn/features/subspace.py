@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TINY", "FeatureSubspace", "fit_subspace"]
+__all__ = ["TINY", "FeatureSubspace", "fit_subspace", "unit_rows"]
 
 TINY = 1e-12
 """Added under square roots, in the graph too."""
@@ -34,7 +34,7 @@ class FeatureSubspace:
 
     def distances(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Of features ``[N, D]``: scores ``[N]``, 0 to 2, higher is more unknown."""
-        z = _unit(features.astype(np.float32)) - self.mean
+        z = unit_rows(features.astype(np.float32)) - self.mean
         inside = z @ self.basis  # [N, k]
         squared = np.maximum((z * z).sum(1) - (inside * inside).sum(1), 0)
         return np.asarray(np.sqrt(squared + TINY), np.float32)
@@ -45,7 +45,7 @@ def fit_subspace(features: NDArray[np.floating], least: int = MIN_IMAGES) -> Fea
     images, width = features.shape
     if images < least or width < _MIN_FEATURES or not np.isfinite(features).all():
         return None
-    unit = _unit(features.astype(np.float64))
+    unit = unit_rows(features.astype(np.float64))
     mean = unit.mean(0)
     centred = unit - mean
     if not float((centred * centred).sum(1).mean()) > 1e-8:  # all images alike to the network
@@ -55,7 +55,7 @@ def fit_subspace(features: NDArray[np.floating], least: int = MIN_IMAGES) -> Fea
     return FeatureSubspace(mean.astype(np.float32), np.ascontiguousarray(basis, np.float32))
 
 
-def _unit(features: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Rows of length 1; a row of zeros stays one."""
+def unit_rows(features: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Features ``[N, D]`` at length 1; a row of zeros stays one."""
     found: NDArray[np.floating] = features / np.sqrt((features * features).sum(1, keepdims=True) + TINY)
     return found

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import ManifestError
+from edgecnn.features.packed_numbers import FLOAT16, FLOAT32, INT8, UINT16, packed, unpacked
+from edgecnn.features.subspace import TINY, unit_rows
 
 __all__ = ["MAX_IMAGES", "MAX_THUMBNAIL_BYTES", "SimilarImage", "TaughtImage", "TaughtImages"]
 
@@ -34,8 +36,6 @@ _MAX_FEATURES = 65_536
 _MAX_NAME = 80  # characters of a file name
 _DIGEST_BYTES = 8
 _LARGEST = 4.0
-_TINY = 1e-12
-_INT8, _HALF, _FLOAT, _INDEX = np.dtype("i1"), np.dtype("<f2"), np.dtype("<f4"), np.dtype("<u2")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class TaughtImages:
         """The record of images with features ``[N, D]``; None where a feature is not finite, or they are too many."""
         if not len(images) or features.shape[1] > _MAX_FEATURES or not np.isfinite(features).all():
             return None
-        return _project(images, _unit(features), np.zeros(len(images)))
+        return _project(images, unit_rows(features.astype(np.float64)), np.zeros(len(images)))
 
     @property
     def width(self) -> int:
@@ -80,7 +80,7 @@ class TaughtImages:
 
     def nearest(self, features: NDArray[np.floating], count: int) -> tuple[SimilarImage, ...]:
         """The images most similar to one with features ``[D]``, the most similar first."""
-        centred = _unit(features[None])[0] - self.mean
+        centred = unit_rows(features[None].astype(np.float64))[0] - self.mean
         place = centred @ self.basis
         rest = max(0.0, float(centred @ centred - place @ place))
         apart = self.places - place
@@ -111,15 +111,15 @@ class TaughtImages:
         places, place_scales = _as_int8(self.places)
         values = {
             "labels": labels,
-            "label_of": _packed(np.array(numbers), _INDEX),
+            "label_of": packed(np.array(numbers), UINT16),
             "files": [image.file for image in self.images],
             "sha256": base64.b64encode(bytes.fromhex("".join(image.digest for image in self.images))).decode(),
-            "mean": _packed(self.mean, _HALF),
-            "basis": _packed(basis, _INT8),
-            "basis_scales": _packed(basis_scales, _FLOAT),
-            "places": _packed(places, _INT8),
-            "place_scales": _packed(place_scales, _FLOAT),
-            "rest": _packed(self.rest, _HALF),
+            "mean": packed(self.mean, FLOAT16),
+            "basis": packed(basis, INT8),
+            "basis_scales": packed(basis_scales, FLOAT32),
+            "places": packed(places, INT8),
+            "place_scales": packed(place_scales, FLOAT32),
+            "rest": packed(self.rest, FLOAT16),
             "thumbnails": {
                 str(i): base64.b64encode(image.thumbnail).decode()
                 for i, image in enumerate(self.images)
@@ -151,14 +151,14 @@ def _project(
     """
     chosen = _thinned([image.label for image in images])
     values, outside = np.asarray(features, np.float64)[chosen], np.asarray(outside, np.float64)[chosen]
-    mean = values.mean(0).astype(_HALF).astype(np.float64)
+    mean = values.mean(0).astype(FLOAT16).astype(np.float64)
     centred = values - mean
     directions = min(_DIRECTIONS, len(chosen), _MAX_BASIS_BYTES // centred.shape[1])
     basis = _rounded(np.linalg.svd(centred, full_matrices=False)[2][:directions].T)
     places = _rounded(centred @ basis)
     rest = np.maximum((centred * centred).sum(1) - (places * places).sum(1), 0) + outside
     kept = _within_bytes([images[i] for i in chosen])
-    return TaughtImages(kept, _single(mean), _single(basis), _single(places), _single(rest.astype(_HALF)))
+    return TaughtImages(kept, _single(mean), _single(basis), _single(places), _single(rest.astype(FLOAT16)))
 
 
 def _thinned(labels: Sequence[str]) -> list[int]:
@@ -206,16 +206,16 @@ def _read(found: Any) -> TaughtImages:
     count = len(files)
     if not 0 < count <= MAX_IMAGES:
         raise ValueError(f"{count} images, expected 1 to {MAX_IMAGES}")
-    label_of, digests = _unpacked(found["label_of"], _INDEX), _bytes(found["sha256"])
-    mean, rest = _unpacked(found["mean"], _HALF), _unpacked(found["rest"], _HALF)
-    basis_scales, place_scales = (_unpacked(found[name], _FLOAT) for name in ("basis_scales", "place_scales"))
+    label_of, digests = unpacked(found["label_of"], UINT16), _bytes(found["sha256"])
+    mean, rest = unpacked(found["mean"], FLOAT16), unpacked(found["rest"], FLOAT16)
+    basis_scales, place_scales = (unpacked(found[name], FLOAT32) for name in ("basis_scales", "place_scales"))
     width, directions = len(mean), len(basis_scales)
     sizes_fit = len(label_of) == len(rest) == count and len(digests) == count * _DIGEST_BYTES
     if not (sizes_fit and 0 < width <= _MAX_FEATURES and 0 < directions == len(place_scales) <= _DIRECTIONS):
         raise ValueError("its numbers do not fit together")
     _check_range(mean, rest, basis_scales, place_scales)
-    basis = _unpacked(found["basis"], _INT8).reshape(width, directions) * basis_scales
-    places = _unpacked(found["places"], _INT8).reshape(count, directions) * place_scales
+    basis = unpacked(found["basis"], INT8).reshape(width, directions) * basis_scales
+    places = unpacked(found["places"], INT8).reshape(count, directions) * place_scales
     _check_range(basis, places)
     if rest.min() < 0:
         raise ValueError("a length is negative")
@@ -253,15 +253,9 @@ def _invalid(why: str) -> ManifestError:
     )
 
 
-def _unit(features: NDArray[np.floating]) -> NDArray[np.float64]:
-    values = np.asarray(features, np.float64)
-    found: NDArray[np.float64] = values / np.sqrt((values * values).sum(1, keepdims=True) + _TINY)
-    return found
-
-
 def _as_int8(values: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
     """Whole numbers of -127 to 127 and the scale of each column."""
-    scales = np.maximum(np.abs(values).max(0) / 127.0, _TINY).astype(_FLOAT).astype(np.float64)
+    scales = np.maximum(np.abs(values).max(0) / 127.0, TINY).astype(FLOAT32).astype(np.float64)
     return np.round(values / scales).astype(np.int8), scales
 
 
@@ -275,13 +269,5 @@ def _single(values: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(values, np.float32)
 
 
-def _packed(values: NDArray[Any], kind: np.dtype[Any]) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).astype(kind).tobytes()).decode()
-
-
 def _bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
-
-
-def _unpacked(text: str, kind: np.dtype[Any]) -> NDArray[np.float32]:
-    return np.frombuffer(_bytes(text), kind).astype(np.float32)
