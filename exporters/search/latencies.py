@@ -66,7 +66,7 @@ def read_timings(path: Path) -> Latencies:
         latencies = Latencies(str(found["cpu"]), int(found["threads"]), ms)
     except OSError as error:
         raise InputNotFoundError(f"--timings {path}: cannot be read: {error.strerror}; check the path") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"--timings {path}: is not the output of `edgecnn benchmark DIR --zoo --json`; write it again on the device"
         ) from error

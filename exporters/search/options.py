@@ -25,7 +25,9 @@ class SearchOptions(LargeImageOption):
         float | None, Option("Least top-1 accuracy, as a fraction; the fastest file that reaches it is chosen.")
     ] = None
     max_size_mb: Annotated[float | None, Option("Largest model file in megabytes (10^6 bytes).")] = None
-    threads: Annotated[int, Option("CPU threads that the device runs the model with.")] = 1
+    threads: Annotated[
+        int, Option("CPU threads that the device runs the model with; with --timings, those it was timed with count.")
+    ] = 1
     time_budget_min: Annotated[
         float,
         Option("Time limit in minutes, of all runs of this search together.", flag="--time-budget", metavar="MIN"),

@@ -60,7 +60,7 @@ def search(options: SearchOptions, reporter: Reporter | None = None) -> SearchRe
     """
     reporter = reporter or Silent()
     choices = network_choices(options.models)
-    given = None if options.timings is None else _read_timings(options.timings, reference_of(choices))
+    given = None if options.timings is None else _read_timings(options.timings, reference_of(choices), options.threads)
     if options.out.resolve().is_relative_to(options.data.resolve()):
         raise UsageError(f"--out {options.out}: lies in {options.data}, among the images; name a folder outside")
     folder = SearchFolder(options.out)
@@ -76,8 +76,12 @@ def search(options: SearchOptions, reporter: Reporter | None = None) -> SearchRe
             folder.record_spent(left.spent_s())
 
 
-def _read_timings(path: Path, reference: NetworkChoice) -> Latencies:
+def _read_timings(path: Path, reference: NetworkChoice, threads: int) -> Latencies:
     found = read_timings(path)
+    if threads not in (SearchOptions.threads, found.threads):
+        raise UsageError(
+            f"--threads {threads}: {path} was timed with {found.threads}; leave it out, or time the zoo with {threads}"
+        )
     if not found.timed([reference]):
         raise DataError(
             f"--timings {path}: has no times of {reference.name} in both precisions, with which all others are "

@@ -105,7 +105,7 @@ class SearchFolder:
             return {
                 (str(row["model"]), int(row["imgsz"])): Probed(int(row["errors"]), int(row["images"])) for row in rows
             }
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _damaged(self._probes) from error
 
     def record_probes(self, probes: Mapping[tuple[str, int], Probed]) -> None:

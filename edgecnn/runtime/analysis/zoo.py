@@ -139,7 +139,7 @@ def _entry(path: Path, ep: str, options: RunOptions) -> _Entry:
     try:
         told = json.loads(properties[ZOO_KEY])
         return _Entry(path, file.sha256, str(told["model"]), float(told["pruned"]), session.manifest, session.ep)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path}: is not a file of a zoo; leave only those in the folder") from error
 
 

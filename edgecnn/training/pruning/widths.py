@@ -29,7 +29,8 @@ class Widths:
 
     @staticmethod
     def from_json(found: Mapping[str, Any]) -> Widths:
-        """Reads :meth:`to_json`. Other values raise KeyError, TypeError, ValueError or AttributeError."""
+        """Reads :meth:`to_json`. Other values raise KeyError, TypeError, ValueError, OverflowError or
+        AttributeError."""
         return Widths(
             {str(name): int(count) for name, count in found["channels"].items()},
             tuple(str(name) for name in found["dropped"]),

@@ -209,7 +209,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     except CheckpointError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, ManifestError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ManifestError) as error:
         raise CheckpointError(f"{path}: a broken checkpoint ({error}); train again") from error
 
 

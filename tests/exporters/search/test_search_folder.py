@@ -130,7 +130,12 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
         read_trial(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"timings": [{"model": "net"}], "cpu": "x", "threads": 1}', "[1]"])
+ENDLESS = '{"timings": [{"model": "net", "imgsz": 1e400, "pruned": 0}], "cpu": "x", "threads": 1}'
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"timings": [{"model": "net"}], "cpu": "x", "threads": 1}', "[1]", ENDLESS]
+)
 def test_timings_that_are_none_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "timings.json"
     path.write_text(content)
@@ -167,6 +172,16 @@ def test_timings_without_the_reference_are_refused_before_anything_is_trained(op
     path.write_text(json.dumps({"cpu": "x", "threads": 1, "timings": rows}))
     with pytest.raises(DataError, match="has no times of resnet8-32 in both precisions"):
         search(replace(options, models="resnet8", timings=path))
+    assert not options.out.exists()
+
+
+def test_threads_that_the_device_was_not_timed_with_are_refused(options: SearchOptions) -> None:
+    path = options.data.parent / "timings.json"
+    row = {"model": "resnet8", "imgsz": 32, "pruned": 0.0, "latency_ms": 2.5}
+    rows = [{**row, "precision": precision} for precision in ("fp32", "int8")]
+    path.write_text(json.dumps({"cpu": "x", "threads": 4, "timings": rows}))
+    with pytest.raises(UsageError, match=r"--threads 2: .*timings\.json was timed with 4; leave it out"):
+        search(replace(options, models="resnet8", timings=path, threads=2))
     assert not options.out.exists()
 
 

@@ -48,6 +48,16 @@ def test_one_file_at_a_time_is_in_memory(folder: Path, monkeypatch: pytest.Monke
     assert max(counts) == 1
 
 
+def test_a_mark_that_is_none_is_refused(folder: Path) -> None:
+    path = folder / "b.onnx"
+    model = parse_model(path.read_bytes(), path, with_data=True)
+    mark = next(entry for entry in model.metadata_props if entry.key == ZOO_KEY)
+    mark.value = json.dumps({"model": "b", "pruned": 10**400})
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=r"b\.onnx: is not a file of a zoo"):
+        timed(folder)
+
+
 def test_a_file_that_changes_while_it_is_timed_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def change(*_arguments: object) -> float:
         (folder / "d.onnx").write_bytes((folder / "a.onnx").read_bytes())
