@@ -192,7 +192,7 @@ def _beginning(
         weights, widths = cpu_weights(full), setup.spec.widths
         unpruned = Checkpoint(setup.spec.name, manifest, task.examples.record, weights, widths=widths)
         setup = pruned_setup
-        # Built as in a resumed run, with the dropout of the recipe; the pruned network has its own
+        # Built as in a resumed run: with the dropout of the recipe, which the pruned network has not
         network = _new(task, setup)
         network.load_state_dict(pruned.state_dict())
     task.learn_from(unpruned)

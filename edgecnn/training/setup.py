@@ -23,7 +23,7 @@ from edgecnn.training.pruning.narrowed_spec import narrowed
 from edgecnn.training.recipe import RECIPES, Recipe, find_recipe
 from edgecnn.training.run.checkpoint import load_checkpoint
 
-__all__ = ["RECIPE_OPTIONS", "Setup", "build_network", "last_linear", "resolve_options", "set_dropout"]
+__all__ = ["RECIPE_OPTIONS", "Setup", "build_network", "last_linear", "resolve_options"]
 
 _DEFAULT_MODEL = "efficientnet_lite0"
 _OWN_IMGSZ = 224  # pixels, of a network of the caller's own
@@ -231,16 +231,11 @@ def build_network(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
         MissingExtraError, CheckpointError, InputNotFoundError: the weights are not available.
     """
     network = _from_checkpoint(setup, labels) if setup.start_from else _fresh(setup, labels)
-    set_dropout(network, setup.recipe)
-    return network
-
-
-def set_dropout(network: nn.Module, recipe: Recipe) -> None:
-    """Gives the network the recipe's dropout, in place, if it names one."""
-    if recipe.dropout is not None:
+    if setup.recipe.dropout is not None:
         for module in network.modules():
             if isinstance(module, nn.Dropout):
-                module.p = recipe.dropout
+                module.p = setup.recipe.dropout
+    return network
 
 
 def _fresh(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:

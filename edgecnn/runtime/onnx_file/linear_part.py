@@ -34,9 +34,9 @@ def read_linear_part(part: bytes, width: int, batch: int | None = None) -> Linea
     session = open_on_cpu(part, new_options(severity=SILENT))
     size = batch or _BATCH
     bias = _run(session, np.zeros((1, width), np.float32), size, batch)[0]
-    # In parts: all unit vectors together take the square of the width
+    # A few at a time: all unit vectors together take the square of the width
     units = (np.eye(min(size, width - start), width, start, np.float32) for start in range(0, width, size))
-    rows = np.concatenate([_run(session, part, size, batch) for part in units]) - bias
+    rows = np.concatenate([_run(session, few, size, batch) for few in units]) - bias
     head = LinearHead(np.ascontiguousarray(rows.T), bias)
     probe = np.random.default_rng(0).random((4, width), dtype=np.float32) * 3
     expected, found = _run(session, probe, size, batch), head.logits(probe)

@@ -18,7 +18,7 @@ from edgecnn.training.pruning.narrowed_spec import narrowed
 from edgecnn.training.pruning.prune import pruned
 from edgecnn.training.pruning.widths import Widths
 from edgecnn.training.run.checkpoint import load_checkpoint
-from edgecnn.training.setup import Setup, set_dropout
+from edgecnn.training.setup import Setup
 from edgecnn.training.tensors import normalize
 
 __all__ = ["pruned_start"]
@@ -62,7 +62,6 @@ def pruned_start(
     spec = narrowed(find_model(setup.spec.name), widths)
     network = spec.build(len(labels), setup.imgsz)
     network.load_state_dict(weights)
-    set_dropout(network, setup.recipe)
     parameters = sum(p.numel() for p in network.parameters())
     reporter.say(
         f"pruned to {left:.0%} of the multiply-accumulates, {parameters:,} parameters: fewer channels in "
