@@ -1,1 +1,1 @@
-"""Calibration of outputs: temperature scaling and unknown scores."""
+"""The unknown score of a trained network."""
