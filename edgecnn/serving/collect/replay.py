@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Literal
 
 from edgecnn.errors import EdgeCNNError
-from edgecnn.preprocess import decode
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.serving.collect.stored_image import stored_frame
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.service import Service
 
@@ -48,9 +47,7 @@ class Replay:
         Raises:
             ImageError: the file is no image that can be read.
         """
-        start_s = time.perf_counter()
-        pixels = decode(image, name, self._most_pixels, "bgr")
-        frame = Frame(pixels, name, decode_ms=(time.perf_counter() - start_s) * 1e3)
+        frame = stored_frame(image, name, self._most_pixels)
         return tuple(
             ReplayedAnswer(which, served.name, _answer(loaded, frame))
             for served in self._service.models.values()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from edgecnn.errors import EdgeCNNError, ImageError, ModelError, ProviderError, UsageError
-from edgecnn.preprocess import decode
 from edgecnn.runtime.decision import Prediction
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.serving.collect.stored_image import stored_frame
 from edgecnn.serving.engine.latest import StateKey
 from edgecnn.serving.engine.region_store import views_of
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
@@ -77,9 +75,7 @@ class Questions:
             ImageError: the file is no image that can be read.
             EdgeCNNError: the answer cannot be explained.
         """
-        start_s = time.perf_counter()
-        pixels = decode(content, name, self._most_pixels, "bgr")
-        frame = Frame(pixels, name, decode_ms=(time.perf_counter() - start_s) * 1e3, captured_at=captured_at)
+        frame = stored_frame(content, name, self._most_pixels, captured_at)
         served = self._service.models.get(model_name or "", self._service.first_model)
         return self._explained(served, view, frame)
 
