@@ -13,6 +13,7 @@ import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from edgecnn.atomic import make_folder, write_text
@@ -143,7 +144,7 @@ class _Search:
             labels,
             self.folder.zoo,
             self.options.target,
-            lambda network: build_for_timing(network, len(labels), images(network.model)),
+            lambda network: build_for_timing(network, len(labels), lambda: images(network.model)),
             self.reporter,
         )
         if self.given is not None:
@@ -152,14 +153,12 @@ class _Search:
         return Latencies.of(benchmark_zoo(self.folder.zoo, "cpu", self._run_options(), progress))
 
     def _images(self, reference: Trial) -> Callable[[str], ProbedImages]:
-        """Training images of a network's own size, read when they are first needed."""
+        """Training images of a network's own size, read when they are needed. Those of all would be a gigabyte."""
         paths, truth = _training_images(Path(reference.checkpoint).parent.parent, self.options.data)
-        read: dict[str, ProbedImages] = {}
 
+        @lru_cache(maxsize=1)
         def images(model: str) -> ProbedImages:
-            if model not in read:
-                read[model] = read_probed_images(paths, truth, find_model(model), self.options.max_pixels)
-            return read[model]
+            return read_probed_images(paths, truth, find_model(model), self.options.max_pixels)
 
         return images
 

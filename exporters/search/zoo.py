@@ -132,20 +132,21 @@ def _quantize(plain: Path, path: Path, target: str) -> None:
     write_candidate(calibrated, Candidate(model, form, "minmax", corrected=False, tried={}), path)
 
 
-def build_for_timing(network: ZooNetwork, classes: int, images: ProbedImages) -> ImageClassifier:
+def build_for_timing(network: ZooNetwork, classes: int, read: Callable[[], ProbedImages]) -> ImageClassifier:
     """A network of the zoo, pruned as it would be before a training.
 
     Args:
         network: which.
         classes: of its classifier.
-        images: that the importance of its channels is taken from.
+        read: reads the images that the importance of its channels is taken from; called where it is pruned.
     """
     spec = find_model(network.model)
     whole = build_pretrained(network.model)
     whole.classifier = spec.build(classes, spec.imgsz).classifier
     if not network.pruned:
         return whole
-    few = images.images[:: max(1, len(images.images) // _IMAGES)][:_IMAGES]
+    images = read().images
+    few = images[:: max(1, len(images) // _IMAGES)][:_IMAGES]
     batches = [
         normalize(few[i : i + _BATCH], spec.normalization, torch.device("cpu")) for i in range(0, len(few), _BATCH)
     ]

@@ -1,0 +1,24 @@
+"""The networks of a zoo, before they are written."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from exporters.search.probe import ProbedImages
+from exporters.search.zoo import ZooNetwork, build_for_timing
+
+
+def test_images_are_read_for_networks_that_are_pruned_alone() -> None:
+    reads = []
+
+    def read() -> ProbedImages:
+        reads.append(1)
+        images = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3), np.uint8)
+        return ProbedImages(images, np.zeros(70, np.intp))
+
+    whole = build_for_timing(ZooNetwork("resnet8", 0.0), 3, read)
+    assert not reads
+    pruned = build_for_timing(ZooNetwork("resnet8", 0.5), 3, read)
+    assert len(reads) == 1
+    sizes = [sum(p.numel() for p in network.parameters()) for network in (whole, pruned)]
+    assert sizes[1] < 0.7 * sizes[0]
