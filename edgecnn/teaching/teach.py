@@ -91,7 +91,7 @@ def teach(
         workers=options.threads,
         wanted=wanted,
     )
-    check_apart(out, *find_images(Path(data)))
+    check_apart(out, *find_images(Path(data)), *(image.path for image in to_rank))
     plan = (
         plan_replacing(Path(data), images.class_names, session.manifest, width)
         if options.replace

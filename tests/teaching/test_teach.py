@@ -294,6 +294,14 @@ def test_an_image_is_never_written_over(tiny_model: Path, images: Path, tmp_path
     assert image.read_bytes() == before
 
 
+def test_an_image_without_a_label_is_never_written_over(tiny_model: Path, images: Path, tmp_path: Path) -> None:
+    image = Path(shutil.copy(images / "dark" / "9003.png", tmp_path))
+    before = image.read_bytes()
+    with pytest.raises(OutputError, match="would overwrite its own input"):
+        teach(tiny_model, images, image, TeachOptions(replace=True, unlabelled=tmp_path))
+    assert image.read_bytes() == before
+
+
 def test_a_class_that_no_wanted_image_has_is_not_missed(tiny_model: Path, images: Path, tmp_path: Path) -> None:
     """The labelled frames of a service with two models: each learns its own."""
     data = shutil.copytree(images, tmp_path / "data")
