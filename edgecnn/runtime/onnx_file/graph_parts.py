@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from edgecnn.runtime.onnx_file.proto import new_model
+from edgecnn.runtime.onnx_file.proto import ATTRIBUTE_INT, FLOAT, new_model
 
 __all__ = ["add_float_output", "needed_nodes", "part_of", "tensor_info"]
-
-_FLOAT = 1  # TensorProto.DataType of onnx.proto
-_ATTRIBUTE_INT = 2  # AttributeProto.AttributeType
 
 
 def needed_nodes(nodes: Iterable[Any], output: str, known: Collection[str] = ()) -> list[Any]:
@@ -49,8 +46,8 @@ def part_of(model: Any, start: Any, output: str) -> bytes:
 def add_float_output(graph: Any, tensor: str, name: str) -> None:
     """Gives a tensor of any type as one more output of type float."""
     cast = graph.node.add(op_type="Cast", name=f"{name}_cast", input=[tensor], output=[name])
-    cast.attribute.add(name="to", i=_FLOAT, type=_ATTRIBUTE_INT)
-    graph.output.add(name=name).type.tensor_type.elem_type = _FLOAT
+    cast.attribute.add(name="to", i=FLOAT, type=ATTRIBUTE_INT)
+    graph.output.add(name=name).type.tensor_type.elem_type = FLOAT
 
 
 def tensor_info(model: Any, name: str, shape: Sequence[int | None]) -> Any:
@@ -58,7 +55,7 @@ def tensor_info(model: Any, name: str, shape: Sequence[int | None]) -> Any:
     known = next((v for v in (*model.graph.output, *model.graph.value_info) if v.name == name), None)
     made = new_model().graph.value_info.add(name=name)
     tensor = made.type.tensor_type
-    tensor.elem_type = _FLOAT if known is None else known.type.tensor_type.elem_type or _FLOAT
+    tensor.elem_type = FLOAT if known is None else known.type.tensor_type.elem_type or FLOAT
     for i, side in enumerate(shape):
         if side is None:
             tensor.shape.dim.add(dim_param=f"side_{i}")

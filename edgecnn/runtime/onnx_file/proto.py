@@ -16,7 +16,13 @@ from google.protobuf.message import DecodeError
 
 from edgecnn.errors import ModelError
 
-__all__ = ["new_model", "parse_model"]
+__all__ = ["ATTRIBUTE_INT", "ATTRIBUTE_INTS", "FLOAT", "INT8", "INT64", "new_model", "parse_model"]
+
+FLOAT, INT8, INT64 = 1, 3, 7
+"""Of ``TensorProto.DataType``."""
+
+ATTRIBUTE_INT, ATTRIBUTE_INTS = 2, 7
+"""Of ``AttributeProto.AttributeType``."""
 
 _SCALARS = {"int32": 5, "int64": 3, "string": 9, "float": 2, "bytes": 12}
 _OPTIONAL, _REPEATED, _MESSAGE = 1, 3, 11

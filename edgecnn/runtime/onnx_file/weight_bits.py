@@ -13,13 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.runtime.onnx_file.proto import parse_model
+from edgecnn.runtime.onnx_file.proto import INT8, parse_model
 
 __all__ = ["WeightBits", "weight_bits", "with_weight_bits"]
 
 WeightBits = Literal[7, 8]
 
-_INT8 = 3  # TensorProto.DataType of onnx.proto
 _LOWEST, _HIGHEST = -64, 63  # of seven bits
 
 
@@ -68,7 +67,7 @@ def _weights(model: Any) -> Iterator[Any]:
     """Yields int8 tensors with inline data and at least two dimensions; zero points have fewer."""
     constants = (attribute.t for node in model.graph.node if node.op_type == "Constant" for attribute in node.attribute)
     for tensor in (*model.graph.initializer, *constants):
-        if tensor.data_type == _INT8 and len(tensor.dims) >= 2 and (tensor.raw_data or tensor.int32_data):
+        if tensor.data_type == INT8 and len(tensor.dims) >= 2 and (tensor.raw_data or tensor.int32_data):
             yield tensor
 
 

@@ -30,7 +30,6 @@ from edgecnn.runtime.why.feature_map import FeatureMap, NoMapError, find_feature
 __all__ = ["ActivationMaps", "ClassMap", "NoMapError"]
 
 _OUTPUTS = ("why_map", "why_features", "why_logits")
-_TWO = 2  # classes
 _MOST_CHANNELS, _MOST_WEIGHTS, _MOST_NODES = 16_384, 30_000_000, 32  # EfficientNet-Lite0 has 1,280 x 1,000 weights
 _LINEAR = frozenset(
     (
@@ -86,7 +85,7 @@ class ActivationMaps:
         places, shape, answers = (values.shape[1:] for values in self._session.named(_OUTPUTS, grey))
         _check_shapes(places, shape, answers, self._session.classes, channels_last=self._channels_last)
         head = _classifier(model, file, found, shape, self._session.fixed_batch)
-        self.one_logit = len(head.bias) == 1 or (len(head.bias) == _TWO and not head.weight[0].any())
+        self.one_logit = len(head.bias) == 1 or (len(head.bias) == 2 and not head.weight[0].any())
         """Whether the network has one logit, of the second of two classes."""
 
         self._weight, self._bias = head.weight.astype(np.float32), head.bias
@@ -150,7 +149,8 @@ def _check_shapes(
     channels = places[-1] if channels_last else places[0]
     if averages != (channels, *[1] * (len(averages) - 1)):
         raise NoMapError("its classifier does not take one average per channel")
-    if int(np.prod(logits)) not in {classes, 1 if classes == _TWO else classes}:
+    expected = (2, 1) if classes == 2 else (classes,)  # of two classes, one logit is enough
+    if int(np.prod(logits)) not in expected:
         raise NoMapError(f"it has {int(np.prod(logits))} logits for {classes} classes")
     if channels > _MOST_CHANNELS or channels * classes > _MOST_WEIGHTS:
         raise NoMapError(f"its classifier has {channels} x {classes} weights, too many to be read")

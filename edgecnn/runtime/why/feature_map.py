@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgecnn.runtime.onnx_file.graph_parts import needed_nodes
+from edgecnn.runtime.onnx_file.proto import INT64
 
 __all__ = ["FeatureMap", "NoMapError", "find_feature_map"]
 
@@ -121,6 +122,6 @@ def _axes(node: Any, graph: Any) -> tuple[int, ...]:
         if attribute.name == "axes":
             return tuple(attribute.ints)
     constant = next((t for t in graph.initializer if len(node.input) > 1 and t.name == node.input[1]), None)
-    if constant is None or constant.data_type != 7:  # TensorProto.INT64
+    if constant is None or constant.data_type != INT64:
         return ()
     return tuple(int(axis) for axis in np.frombuffer(constant.raw_data, "<i8"))

@@ -17,13 +17,11 @@ from edgecnn.features.linear_head import LinearHead, log_softmax
 from edgecnn.features.subspace import TINY, FeatureSubspace
 from edgecnn.runtime.onnx_file.graph_parts import needed_nodes, part_of, tensor_info
 from edgecnn.runtime.onnx_file.linear_part import read_linear_part
-from edgecnn.runtime.onnx_file.proto import parse_model
+from edgecnn.runtime.onnx_file.proto import ATTRIBUTE_INT, ATTRIBUTE_INTS, FLOAT, INT64, parse_model
 from edgecnn.runtime.session.model_file import ModelFile
 
 __all__ = ["NewHead", "check_head", "read_head", "with_head"]
 
-_FLOAT, _INT64 = 1, 7  # TensorProto.DataType of onnx.proto
-_ATTRIBUTE_INT, _ATTRIBUTE_INTS = 2, 7  # AttributeProto.AttributeType
 _AXES_AS_INPUT = 13  # the opset from which ReduceSum takes its axes as an input
 _EMBEDDING, _PROBABILITIES, _UNKNOWN = "embedding", "probabilities", "unknown_score"
 _MAX_DIFFERENCE = 1e-2  # of a probability, between a linear head and the graph that it was read from
@@ -147,7 +145,7 @@ class _NodeWriter:
 
     def constant(self, name: str, values: NDArray[Any] | np.floating) -> str:
         array = np.asarray(values)
-        kind, data_type = (np.dtype("<i8"), _INT64) if array.dtype.kind == "i" else (np.dtype("<f4"), _FLOAT)
+        kind, data_type = (np.dtype("<i8"), INT64) if array.dtype.kind == "i" else (np.dtype("<f4"), FLOAT)
         full = self.prefix + name
         raw = array.astype(kind).tobytes()
         self.graph.initializer.add(name=full, dims=array.shape, data_type=data_type, raw_data=raw)
@@ -160,9 +158,9 @@ class _NodeWriter:
         node = self.graph.node.add(op_type=kind, name=name, input=inputs, output=[full])
         for key, value in attributes.items():
             if isinstance(value, int):
-                node.attribute.add(name=key, i=value, type=_ATTRIBUTE_INT)
+                node.attribute.add(name=key, i=value, type=ATTRIBUTE_INT)
             else:
-                node.attribute.add(name=key, ints=value, type=_ATTRIBUTE_INTS)
+                node.attribute.add(name=key, ints=value, type=ATTRIBUTE_INTS)
         return full
 
     def sum_of_squares(self, of: str, result: str, *, keepdims: int) -> str:
@@ -210,7 +208,7 @@ def _add_unknown_score(writer: _NodeWriter, subspace: FeatureSubspace) -> None:
 def _add_output(graph: Any, name: str, embedding: Any, width: int | None) -> None:
     """An output with the batch dimension of the embedding."""
     tensor = graph.output.add(name=name).type.tensor_type
-    tensor.elem_type = _FLOAT
+    tensor.elem_type = FLOAT
     declared = embedding.type.tensor_type.shape.dim
     if declared:
         tensor.shape.dim.append(declared[0])
