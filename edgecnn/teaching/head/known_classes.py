@@ -13,7 +13,7 @@ from edgecnn.features.linear_head import HeadExamples, LinearHead
 
 __all__ = ["KnownClasses", "Loss"]
 
-_FITTED_DRAWS, _JUDGED_DRAWS = 200, 500  # features of made-up images, per class
+_FITTED_DRAWS, _EVALUATED_DRAWS = 200, 500  # features of made-up images, per class
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class KnownClasses:
         random = np.random.default_rng(seed)
         fitted = _draw(statistics, absent, _FITTED_DRAWS, images_per_class, random) if absent else None
         known = tuple(range(len(statistics.means)))
-        return cls(absent, fitted, _draw(statistics, known, _JUDGED_DRAWS, _JUDGED_DRAWS, random))
+        return cls(absent, fitted, _draw(statistics, known, _EVALUATED_DRAWS, _EVALUATED_DRAWS, random))
 
     def loss(
         self,

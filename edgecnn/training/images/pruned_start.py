@@ -23,7 +23,7 @@ from edgecnn.training.tensors import normalize
 
 __all__ = ["pruned_start"]
 
-_IMAGES = 256  # that channels are judged by
+_IMAGES = 256  # that the importance of channels is computed on
 
 
 def pruned_start(
@@ -35,7 +35,7 @@ def pruned_start(
         network: with its starting weights; its classifier is fitted if it is new, else the network is left as it is.
         share: of the multiply-accumulates, above 0, below 1.
         setup: of the run.
-        prepared: its images; channels are judged by training images as the device sees them.
+        prepared: its images; the importance of channels is computed on training images as the device sees them.
         reporter: told of stages.
 
     Raises:
