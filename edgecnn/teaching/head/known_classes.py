@@ -33,7 +33,6 @@ class Loss:
 class KnownClasses:
     """Features of made-up images of the classes that the model knew."""
 
-    absent: tuple[int, ...]  # classes without images
     fitted: HeadExamples | None  # of the absent classes, to fit on; None where all classes have images
     evaluated: HeadExamples | None  # of all known classes, other ones; None where the file has no statistics
 
@@ -54,11 +53,11 @@ class KnownClasses:
             seed: of the draws.
         """
         if statistics is None:
-            return cls(absent, None, None)
+            return cls(None, None)
         random = np.random.default_rng(seed)
         fitted = _draw(statistics, absent, _FITTED_DRAWS, images_per_class, random) if absent else None
         known = tuple(range(len(statistics.means)))
-        return cls(absent, fitted, _draw(statistics, known, _EVALUATED_DRAWS, _EVALUATED_DRAWS, random))
+        return cls(fitted, _draw(statistics, known, _EVALUATED_DRAWS, _EVALUATED_DRAWS, random))
 
     def loss(
         self,
