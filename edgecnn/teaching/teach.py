@@ -97,7 +97,7 @@ def teach(
         if options.replace
         else plan_adding(images.class_names, session.manifest, _known_head(file, images))
     )
-    statistics = _statistics(session, plan)
+    statistics = None if options.replace else _statistics(session, plan)
     fitted = fit_plan(plan, images, statistics, options, reporter)
     evidence = _evidence(plan, images, fitted, options)
     passed, reason = gate(evidence)
@@ -114,7 +114,7 @@ def teach(
         manifest = _manifest(session.manifest, file, plan, images, fitted, result)
         record = (session.split_record or SplitRecord.of({})).with_trained(images.digests)
         new = NewHead(fitted.head, fitted.temperature, fitted.unknown.subspace)
-        remembered = _remembered(plan, images, fitted, statistics, options)
+        remembered = _remembered(plan, images, fitted, statistics)
         shown = taught_images(plan, images, known_images)
         written = write_taught(TaughtModel(file, new, manifest, record, remembered, shown), out)
         result = replace(result, file=str(out), sha256=written.sha256, decision="taught")
@@ -259,16 +259,12 @@ def _manifest(
 
 
 def _remembered(
-    plan: TeachingPlan,
-    images: LabelledImages,
-    fitted: FittedHead,
-    before: ClassStatistics | None,
-    options: TeachOptions,
+    plan: TeachingPlan, images: LabelledImages, fitted: FittedHead, before: ClassStatistics | None
 ) -> ClassStatistics | None:
-    """Statistics of all classes of the taught model."""
+    """Statistics of all classes of the taught model; None: of some of them there are none."""
     places = sorted(set(plan.places.values()))
     order: NDArray[np.intp] = np.searchsorted(places, fitted.truth)
     taught = class_statistics(images.features, order, len(places))
-    if options.replace or before is None or taught is None:
+    if before is None or taught is None:
         return taught if len(places) == len(plan.labels) else None
     return merged(before, taught, places)

@@ -84,6 +84,12 @@ def test_statistics_that_are_none_are_refused(statistics, changed, stripes: Path
     assert not (tmp_path / "out.onnx").exists()
 
 
+def test_classes_that_are_forgotten_need_no_statistics(changed, known: Path, tmp_path: Path) -> None:
+    model = changed(lambda model: setattr(entry(model, CLASSES_KEY), "value", "[]"))
+    found = teach(model, known.with_name("images"), tmp_path / "out.onnx", TeachOptions(replace=True))
+    assert found.labels == ("dark", "light")
+
+
 def test_absurd_but_possible_statistics_give_finite_figures(changed, stripes: Path, tmp_path: Path) -> None:
     def change(model) -> None:
         held = entry(model, CLASSES_KEY)

@@ -55,14 +55,15 @@ def fit_plan(
     Args:
         plan: the classes, and what the fit starts from.
         images: the labelled images.
-        statistics: of the classes that the model knows; needed where one of them has no images.
+        statistics: of the classes that the model knows; needed where one of them has no images. None where all are
+            replaced.
         options: teaching options.
         reporter: receives the progress.
     """
     truth = np.array([plan.places[name] for name in images.names], np.intp)
     examples = HeadExamples(images.features, truth, _counts(truth, images.copies))
     per_class = len(truth) / len(np.unique(truth))
-    known = KnownClasses.of(None if options.replace else statistics, plan.absent, per_class, options.seed)
+    known = KnownClasses.of(statistics, plan.absent, per_class, options.seed)
     folds = assign_folds(truth.tolist(), images.groups.tolist(), options.seed, _fold_count(truth, images.groups))
     folded = FoldedImages(plan.start, plan.free, examples, folds, images.copies, known.fitted)
     found = cross_validate(folded, reporter.stage("cross-validation"))
