@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.errors import ManifestError
 from edgecnn.features.class_statistics import ClassStatistics
 
 __all__ = ["ClassShift"]
@@ -40,7 +41,12 @@ class ClassShift:
         return cls(np.asarray(directions, np.float32), np.asarray(means, np.float32), counts)
 
     def residuals(self, features: NDArray[np.float32], probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Of features ``[N, D]`` with class probabilities ``[N, C]``: ``[N, k]``; of one image ``[k]``."""
+        """Of features ``[N, D]`` with class probabilities ``[N, C]``: ``[N, k]``; of one image ``[k]``.
+
+        Raises :class:`ManifestError` where the features are others than those that the statistics are of.
+        """
+        if features.shape[-1] != len(self.directions):
+            raise ManifestError("the statistics of the classes do not fit the model; export the model again")
         return np.asarray(features @ self.directions - probabilities @ self.means, np.float32)
 
     def mean_variance(self, shares: NDArray[np.floating]) -> float:

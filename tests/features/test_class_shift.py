@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgecnn.errors import ManifestError
 from edgecnn.features.class_shift import ClassShift
 from edgecnn.features.class_statistics import ClassStatistics, class_statistics
 
@@ -67,3 +68,10 @@ def test_classes_of_images_that_are_all_alike_give_no_shift() -> None:
     alike = class_statistics(np.ones((40, WIDTH)), np.repeat([0, 1], 20), 2)
     assert alike is not None
     assert ClassShift.of(alike) is None
+
+
+def test_other_features_are_refused(statistics: ClassStatistics) -> None:
+    shift = ClassShift.of(statistics)
+    assert shift is not None
+    with pytest.raises(ManifestError, match="do not fit the model"):
+        shift.residuals(np.zeros(WIDTH + 1, np.float32), np.full(CLASSES, 1 / CLASSES, np.float32))

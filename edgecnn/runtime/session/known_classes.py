@@ -13,7 +13,7 @@ def read_class_statistics(session: ModelSession) -> ClassStatistics | None:
     """The statistics of the classes of an open model; None: its file has none.
 
     Raises:
-        ManifestError: they are invalid, or of other classes. The line begins with the path of the file.
+        ManifestError: they are invalid, or of other classes or features. The line begins with the path of the file.
     """
     text = session.description.classes_json
     if text is None:
@@ -22,7 +22,9 @@ def read_class_statistics(session: ModelSession) -> ClassStatistics | None:
         found = ClassStatistics.from_json(text)
     except ManifestError as error:
         raise ManifestError(f"{session.path}: {error}") from error
-    if len(found.counts) != session.classes:
+    widths = session.output_widths
+    width = found.means.shape[1]
+    if len(found.counts) != session.classes or widths.get("embedding", width) not in {-1, width}:
         raise ManifestError(
             f"{session.path}: the statistics of the classes do not fit the model; export the model again"
         )

@@ -102,7 +102,10 @@ class Explainer:
         if not prediction.top:
             return (), prediction.reason
         embedding = self._classifier.session.outputs(row[None], ("embedding",)).embedding
-        assert embedding is not None  # its width was compared with the record
+        assert embedding is not None  # the model has the output, or its record would have been refused
+        width = embedding.shape[1]
+        if width != self._taught.width:  # where the file does not declare it
+            return (), f"the record of the taught images has {self._taught.width} features, the model {width}"
         if not np.isfinite(embedding).all():
             return (), "the features of the image are not finite"
         return self._taught.nearest(embedding[0], _FOUND), None

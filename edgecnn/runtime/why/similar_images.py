@@ -17,7 +17,7 @@ def read_taught_images(description: Description, width: int | None) -> TaughtIma
 
     Args:
         description: of the file.
-        width: number of features of its embedding.
+        width: number of features of its embedding; -1: the file does not declare it; None: it gives none.
 
     Raises:
         ManifestError: the record is invalid, or does not fit the model.
@@ -34,7 +34,7 @@ def read_taught_images(description: Description, width: int | None) -> TaughtIma
 
 def _check(found: TaughtImages, width: int | None) -> None:
     remedy = "teach the model again from the file it was taught from"
-    if found.width != width:
+    if width not in {-1, found.width}:
         raise ManifestError(
             f"the record of the taught images has {found.width} features, the model {width or 'none'}; {remedy}"
         )

@@ -14,6 +14,7 @@ from taught_grounds import teach_grounds
 
 from edgecnn.errors import DataError, InputNotFoundError, ManifestError, ModelError, UsageError
 from edgecnn.evaluation.evaluate import validate
+from edgecnn.features.class_statistics import ClassStatistics
 from edgecnn.manifest import CLASSES_KEY, MANIFEST_KEY, UnknownRule
 from edgecnn.runtime.doctor.frames import examine_frames
 from edgecnn.runtime.onnx_file.proto import parse_model
@@ -137,6 +138,18 @@ def test_statistics_that_cannot_be_read_are_an_error(taught: Path, fresh: Path, 
             entry.value = "{}"
     onnx.save(model, tmp_path / "changed.onnx")
     with pytest.raises(ManifestError, match=r"changed\.onnx: the statistics of the classes are invalid"):
+        examine_frames(tmp_path / "changed.onnx", fresh)
+
+
+def test_statistics_of_other_features_are_an_error(taught: Path, fresh: Path, tmp_path: Path) -> None:
+    model = parse_model(taught.read_bytes(), taught, with_data=True)
+    held = next(entry for entry in model.metadata_props if entry.key == CLASSES_KEY)
+    known = ClassStatistics.from_json(held.value)
+    half = known.means.shape[1] // 2
+    cut = ClassStatistics(known.counts, known.means[:, :half], known.directions[:, :half], known.rest[:half])
+    held.value = cut.to_json()
+    (tmp_path / "changed.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ManifestError, match=r"changed\.onnx: the statistics of the classes do not fit the model"):
         examine_frames(tmp_path / "changed.onnx", fresh)
 
 
