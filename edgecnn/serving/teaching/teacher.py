@@ -39,7 +39,7 @@ __all__ = ["Teacher"]
 log = logging.getLogger("edgecnn")
 
 _STOP_S = 0.5
-_NAMED = 200  # frames that are ranked
+_NAMED = 200  # frames to label next, at most
 _FILE = "taught.onnx"
 _CANCELLED = "cancelled; the model that serves stays as it is"
 
