@@ -84,6 +84,6 @@ def _sides(spec: ModelSpec) -> list[int]:
     """Smaller ones than the network's own, and that."""
     own = _side(spec)
     least = min(own, _STRIDE * _LEAST_CELLS)
-    if spec.name == "threeconv":  # its classifier belongs to one size
+    if spec.one_size:
         return [own]
     return sorted({side for side in SIDES if least <= side < own} | {own})

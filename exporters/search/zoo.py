@@ -112,7 +112,9 @@ def _marked(path: Path, network: ZooNetwork) -> bytes:
     """A file's bytes with the mark of a zoo."""
     model = onnx.load(path)
     kept = {entry.key: entry.value for entry in model.metadata_props}
-    told = json.dumps({"model": network.model, "pruned": network.pruned})
+    told = json.dumps(
+        {"model": network.model, "pruned": network.pruned, "one_size": find_model(network.model).one_size}
+    )
     onnx.helper.set_model_props(model, kept | {ZOO_KEY: told})
     content: bytes = model.SerializeToString()
     return content

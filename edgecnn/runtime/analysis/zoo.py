@@ -1,7 +1,7 @@
 """Times networks at many image sizes, in turn: what `edgecnn search` has to know of a device.
 
 A zoo is a folder of untrained model files. Speed does not depend on the weights, so one file stands for every size of
-its network: each is timed at the sizes of ``SIDES`` up to its own.
+its network: each is timed at the sizes of ``SIDES`` up to its own, if it takes others than its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from edgecnn.runtime.system.cpu_features import cpu_name
 __all__ = ["SIDES", "ZOO_KEY", "ZooResult", "ZooTiming", "benchmark_zoo", "time_in_turn"]
 
 ZOO_KEY = "edgecnn.zoo"
-"""Metadata key of a zoo's files: JSON with the ``model`` and the share that was ``pruned``."""
+"""Metadata key of a zoo's files: JSON with the ``model``, the share that was ``pruned``, and whether it takes images of
+``one_size`` alone."""
 
 SIDES = (32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 260)
 """Image sizes in pixels."""
@@ -67,6 +68,7 @@ class _Entry:
     sha256: str
     model: str
     pruned: float
+    one_size: bool
     manifest: Manifest
     ep: str  # that runs it
 
@@ -126,7 +128,7 @@ def _in_turn(files: Sequence[_Timed], options: RunOptions, progress: Progress) -
 
 def _sides(entry: _Entry) -> Sequence[int]:
     largest = max(entry.manifest.input.height, entry.manifest.input.width)
-    return sorted({side for side in SIDES if side < largest} | {largest})
+    return sorted({side for side in SIDES if side < largest and not entry.one_size} | {largest})
 
 
 def _entry(path: Path, ep: str, options: RunOptions) -> _Entry:
@@ -138,7 +140,15 @@ def _entry(path: Path, ep: str, options: RunOptions) -> _Entry:
     properties = {entry.key: entry.value for entry in parse_model(file.content, path).metadata_props}
     try:
         told = json.loads(properties[ZOO_KEY])
-        return _Entry(path, file.sha256, str(told["model"]), float(told["pruned"]), session.manifest, session.ep)
+        return _Entry(
+            path=path,
+            sha256=file.sha256,
+            model=str(told["model"]),
+            pruned=float(told["pruned"]),
+            one_size=told.get("one_size") is True,
+            manifest=session.manifest,
+            ep=session.ep,
+        )
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path}: is not a file of a zoo; leave only those in the folder") from error
 

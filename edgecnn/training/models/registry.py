@@ -51,6 +51,7 @@ class ModelSpec:
     weights: PretrainedWeights | None = None
     published: Published | None = None
     widths: Widths | None = None  # of a pruned network, which has no pretrained weights
+    one_size: bool = False  # a file of it takes images of one size: its classifier reads every position by itself
 
 
 def _build_lite0(classes: int, _imgsz: ImageSize) -> ImageClassifier:
@@ -191,6 +192,7 @@ MODELS = {
             Normalization(0, 255.0),
             NetworkSize(19_034_177, 218_646_528),
             published=Published(2, "the lecture's cats and dogs"),
+            one_size=True,
         ),
     )
 }

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 
+from edgecnn.image_size import height_width
+from edgecnn.training.models.registry import MODELS
 from exporters.search.probe import ProbedImages
 from exporters.search.zoo import ZooNetwork, build_for_timing
 
@@ -22,3 +26,17 @@ def test_images_are_read_for_networks_that_are_pruned_alone() -> None:
     assert len(reads) == 1
     sizes = [sum(p.numel() for p in network.parameters()) for network in (whole, pruned)]
     assert sizes[1] < 0.7 * sizes[0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_networks_take_smaller_images_or_say_that_they_do_not(name: str) -> None:
+    """A zoo has one file of each network, which is timed at all sizes that it takes."""
+    spec = MODELS[name]
+    network = spec.build(2, spec.imgsz).eval()
+    smaller = torch.zeros(1, 3, *(side * 2 // 3 for side in height_width(spec.imgsz)))
+    with torch.inference_mode():
+        try:
+            taken = network(smaller).shape == (1, 2)
+        except RuntimeError:
+            taken = False
+    assert taken != spec.one_size

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors import ModelError
+from edgecnn.manifest import GOLDEN_KEY, MANIFEST_KEY, InputSpec, Manifest
 from edgecnn.progress import Silent
 from edgecnn.runtime.analysis import zoo
 from edgecnn.runtime.analysis.zoo import ZOO_KEY, ZooResult, benchmark_zoo
@@ -19,10 +20,17 @@ from edgecnn.runtime.session.run_options import RunOptions
 
 @pytest.fixture
 def folder(tiny_model: Path, tmp_path: Path) -> Path:
-    """Four networks."""
+    """Four networks for images of 48 pixels; the last one takes no others."""
     for name in "abcd":
         model = parse_model(tiny_model.read_bytes(), tiny_model, with_data=True)
-        model.metadata_props.add(key=ZOO_KEY, value=json.dumps({"model": name, "pruned": 0.0}))
+        for dimension in model.graph.input[0].type.tensor_type.shape.dim[1:3]:
+            dimension.dim_value = 48
+        metadata = {entry.key: entry.value for entry in model.metadata_props if entry.key != GOLDEN_KEY}
+        manifest = Manifest.from_json(metadata[MANIFEST_KEY]).replace(input=InputSpec(48, 48))
+        mark = {"model": name, "pruned": 0.0, "one_size": name == "d"}
+        del model.metadata_props[:]
+        for key, value in (metadata | {MANIFEST_KEY: manifest.to_json(), ZOO_KEY: json.dumps(mark)}).items():
+            model.metadata_props.add(key=key, value=value)
         (tmp_path / f"{name}.onnx").write_bytes(model.SerializeToString())
     return tmp_path
 
@@ -34,7 +42,7 @@ def timed(folder: Path) -> ZooResult:
 def test_one_file_at_a_time_is_in_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def in_memory() -> int:
         gc.collect()
-        return sum(isinstance(found, ModelFile) for found in gc.get_objects())
+        return sum(type(found) is ModelFile for found in gc.get_objects())
 
     before, counts = in_memory(), []
 
@@ -44,7 +52,8 @@ def test_one_file_at_a_time_is_in_memory(folder: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(zoo, "_time", note)
     found = timed(folder)
-    assert [(each.model, each.imgsz) for each in found.timings] == [(name, 32) for name in "abcd"]
+    sizes = [(name, side) for name in "abc" for side in (32, 48)]
+    assert [(each.model, each.imgsz) for each in found.timings] == [*sizes, ("d", 48)]
     assert max(counts) == 1
 
 
@@ -52,7 +61,7 @@ def test_a_mark_that_is_none_is_refused(folder: Path) -> None:
     path = folder / "b.onnx"
     model = parse_model(path.read_bytes(), path, with_data=True)
     mark = next(entry for entry in model.metadata_props if entry.key == ZOO_KEY)
-    mark.value = json.dumps({"model": "b", "pruned": 10**400})
+    mark.value = json.dumps({"model": "b", "pruned": 10**400, "one_size": False})
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match=r"b\.onnx: is not a file of a zoo"):
         timed(folder)
