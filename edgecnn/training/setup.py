@@ -257,7 +257,7 @@ def _from_checkpoint(setup: Setup, labels: tuple[str, ...]) -> ImageClassifier:
             f"{checkpoint.model}"
         )
     before = checkpoint.manifest.input
-    if setup.spec.name == "threeconv" and before != setup.input:
+    if setup.spec.one_size and before != setup.input:
         size = show_image_size((before.height, before.width))
         raise CheckpointError(f"{setup.start_from}: was trained at {size} pixels; add --imgsz {size}")
     network = checkpoint.build()

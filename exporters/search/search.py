@@ -56,7 +56,8 @@ def search(options: SearchOptions, reporter: Reporter | None = None) -> SearchRe
         UsageError: an option that cannot be used, or a folder with another search.
         InputNotFoundError, DataError: the images or the timings cannot be used.
         OutputError: the folder cannot be written.
-        MissingExtraError, CheckpointError: a network cannot be trained.
+        MissingExtraError: pretrained weights are not installed.
+        CheckpointError: a network cannot be trained.
         TrainingError, GateError: the reference cannot be trained or exported; another network is left out.
     """
     reporter = reporter or Silent()

