@@ -368,8 +368,9 @@ class _Reader:
 
     def _list(self, key: str, count: int, kind: type | UnionType, words: str) -> list[Any]:
         value = self._get(key)
-        fits = isinstance(value, list) and len(value) == count
-        if not fits or not all(isinstance(item, kind) and not isinstance(item, bool) for item in value):
+        if not isinstance(value, list) or len(value) != count:
+            raise self.wrong(key, f"a list of {count} {words}")
+        if not all(isinstance(item, kind) and not isinstance(item, bool) for item in value):
             raise self.wrong(key, f"a list of {count} {words}")
         return value
 

@@ -25,5 +25,5 @@ def refusal(status: int, reason: str) -> Response:
 
 
 def refusal_of(error: EdgeCNNError, statuses: Sequence[tuple[type[EdgeCNNError], int]]) -> Response:
-    """The same with the message of an error, and the status of the first kind that it is; 500: it is none of them."""
+    """Why a request is refused: the message of an error, with the status of the first kind that it is, else 500."""
     return refusal(next((status for kind, status in statuses if isinstance(error, kind)), 500), str(error))

@@ -71,7 +71,7 @@ class TeachingProcess:
             hear: called with stage, steps done and steps in all.
 
         Raises:
-            ValueError: the process sent a message that is none of a teaching.
+            ValueError, KeyError: the process sent a message that is none of a teaching.
         """
         outcome: Outcome | None = None
         with suppress(OSError):  # it ended at once, or was ended
