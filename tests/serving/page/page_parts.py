@@ -166,7 +166,7 @@ class StandIn:
         return Response(content.tobytes(), media_type="image/jpeg")
 
     async def _collected(self, request: Request) -> Response:
-        first, limit = int(request.query_params["offset"]), int(request.query_params["limit"])
+        first, limit = int(request.query_params.get("offset", 0)), int(request.query_params["limit"])
         shown = self.frames[first : first + limit]
         record = {"on": self.collecting, "frames": shown, "labels": [*CLASSES], "total": len(self.frames)}
         return answer({**record, "bytes": 12_000 * len(self.frames)})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from page_parts import SHADOW_SHA
 from page_visit import Visit, Watched, needs_chromium
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from serving.running import TINY, ask
 
 pytestmark = needs_chromium
@@ -86,6 +86,30 @@ def test_frames_are_discarded_once_confirmed_and_replayed(watched: Watched, visi
     answers = page.page.get_by_test_id("replay-answer")
     expect(answers.nth(0)).to_contain_text(re.compile("Before.*square 53 %"))
     expect(answers.nth(1)).to_contain_text(re.compile("Now: serving.*square 97 %"))
+
+
+def test_frames_in_an_order_that_was_left_are_not_shown_late(watched: Watched, visit: Callable[..., Visit]) -> None:
+    """The service ranks for seconds; who does not wait chooses the newest again."""
+    watched.part.collect(6)
+    page = visit(watched.service)
+    page.shows("#collect-total", "6 frames, 72 kB")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.page.route("**/api/teach/next*", hold)
+    with page.page.expect_request("**/api/teach/next*"):
+        page.page.select_option("#collect-order", "next")
+    with page.page.expect_response(re.compile("/api/collect[?].*offset=0")):
+        page.page.select_option("#collect-order", "newest")
+    ranked = {"running": False, "at": "now", "reason": "no", "new": 0, "frames": [], "total": 0, "bytes": 0}
+    with page.page.expect_response("**/api/teach/next*"):
+        held[0].fulfill(json=ranked)
+    page.page.evaluate("fetch('/api/state').then((answer) => answer.text())")  # what came before it has been handled
+    expect(page.page.get_by_test_id("frame")).to_have_count(6)
+    assert page.text("#collect-total") == "6 frames, 72 kB"
+    assert page.text("#collect-message") == ""
 
 
 def test_collecting_that_is_off_says_how_to_turn_it_on(watched: Watched, visit: Callable[..., Visit]) -> None:

@@ -112,7 +112,9 @@ def test_what_is_missing_and_how_it_went_is_shown(watched: Watched, visit: Calla
     expect(page.page.locator("#teach-start")).to_be_disabled()
     watched.part.try_model()
     assert watched.part.shadow is not None
-    watched.part.shadow |= {"mode": "auto", "agreement": 0.5}
+    differs = watched.part.shadow["differing"][0]
+    unfit = {**differs, "shadow": {"label": None, "status": "no_decision", "score": None}}
+    watched.part.shadow |= {"mode": "auto", "agreement": 0.5, "differing": [differs, unfit]}
     watched.part.teaching = {**LABELLED, "missing": {}, "ready": True, "last": LAST}
     page.page.reload()
     page.shows("#teach-accuracy", re.compile("Accuracy before\\s*40 %\\s*Accuracy after\\s*96 % \\(87 % to 99 %\\)"))
@@ -120,7 +122,8 @@ def test_what_is_missing_and_how_it_went_is_shown(watched: Watched, visit: Calla
     page.shows("#teach-accuracy", re.compile("Classes it knew\\s*99.1 % before, 99 % after"))
     page.shows("#teach-weakest tbody tr:first-child", re.compile("square\\s*25\\s*92 %\\s*circle"))
     page.shows("#teach-swap-state", re.compile("agrees with the old model on 50 % of 50 frames, less than the 80 %"))
-    page.shows("#teach-difference li", "circle → unknown: 1 frame")
+    page.shows("#teach-difference li:first-child", "circle → unknown: 1 frame")
+    page.shows("#teach-difference li:last-child", "circle → no decision: 1 frame")
     page.page.click("#teach-reject")
     page.shows("#teach-message", "the old model stays")
     page.page.click("#teach-start")

@@ -46,10 +46,13 @@ export class CollectPanel {
   async load(offset, limit) {
     const query = new URLSearchParams({ offset, limit });
     if (this.source.value) query.set("source", this.source.value);
+    const turn = (this.turn = Symbol("load"));
     let found;
     try {
       found = await listing(query);
+      if (turn !== this.turn) return; // asked again since, in another order perhaps
     } catch (error) {
+      if (turn !== this.turn) return;
       if (error.status === 404) byId("collect").hidden = true;
       else if (error.status !== 401 && error.status !== 0) say(byId("collect-message"), error.message, true);
       return;

@@ -3,7 +3,7 @@
 import { change, read } from "../service/api.js";
 import { confirm, say } from "../widgets/dialogs.js";
 import { byId, element } from "../widgets/elements.js";
-import { NONE, bytes, count, percent, shortHash, status, time } from "../widgets/format.js";
+import { NONE, answerText, bytes, count, percent, shortHash, time } from "../widgets/format.js";
 import { image } from "../widgets/images.js";
 
 const POLL_MS = 2000; // while a model is in the shadow
@@ -261,8 +261,4 @@ function differing(name, shadow) {
     element("h4", {}, `${count(rows.length, "frame")} with different answers`),
     element("ul", {}, ...rows),
   );
-}
-
-function answerText({ label, status: name, score }) {
-  return label === null || label === undefined ? status(name) : `${label} ${percent(score)}`;
 }

@@ -8,7 +8,7 @@ const POLL_MS = 700;
 
 /** A listing of collected frames, as `/api/collect` gives it, in the order that is chosen. */
 export async function listing(query) {
-  if (byId("collect-order").value !== "next") return read(`/api/collect?${query}`);
+  if (!wantsNext()) return read(`/api/collect?${query}`);
   const [next, all] = await Promise.all([ranking(), read("/api/collect?limit=1")]);
   const source = query.get("source");
   const frames = next.frames.filter((frame) => !source || frame.source === source);
@@ -24,13 +24,18 @@ async function ranking() {
     await change(path);
     found = await read(path);
   }
-  while (found.running) {
+  while (found.running && wantsNext()) {
     say(byId("collect-message"), "looking which frames teach most …");
     await new Promise((resolve) => {
       setTimeout(resolve, POLL_MS);
     });
     found = await read(path);
   }
-  say(byId("collect-message"), found.reason ?? "", found.reason !== null);
+  const reason = wantsNext() ? found.reason : null;
+  say(byId("collect-message"), reason ?? "", reason !== null);
   return found;
+}
+
+function wantsNext() {
+  return byId("collect-order").value === "next";
 }

@@ -33,8 +33,11 @@ export class TeachPanel {
   async refresh() {
     clearTimeout(this.timer);
     this.drawChoice();
+    const query = this.query();
     try {
-      this.found = await read(`/api/teach${this.query()}`);
+      const found = await read(`/api/teach${query}`);
+      if (query !== this.query()) return; // another model was chosen since
+      this.found = found;
     } catch (error) {
       if (error.status === 404) byId("teach").hidden = true;
       return; // else the connection's state says it

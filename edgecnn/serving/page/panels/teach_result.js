@@ -1,7 +1,7 @@
 /** How a teaching ended, as elements: figures, forecast, weakest classes, and which answers differ. */
 
 import { element } from "../widgets/elements.js";
-import { count, percent, time } from "../widgets/format.js";
+import { count, percent, status, time } from "../widgets/format.js";
 
 const TITLES = {
   taught: "Taught: better by cross-validation",
@@ -93,6 +93,6 @@ export function differenceOf(swap) {
   ];
 }
 
-function answer({ label, status }) {
-  return label ?? status;
+function answer({ label, status: name }) {
+  return label ?? status(name);
 }

@@ -4,7 +4,7 @@ import { read } from "../service/api.js";
 import { show } from "../widgets/dialogs.js";
 import { dataImage } from "../widgets/data_image.js";
 import { byId, element } from "../widgets/elements.js";
-import { percent, shortHash, status, time } from "../widgets/format.js";
+import { answerText, shortHash, time } from "../widgets/format.js";
 import { bar } from "./replay.js";
 
 const CLASSES = 3;
@@ -51,7 +51,7 @@ function contentOf(found) {
     element(
       "p",
       { class: "at", role: "status" },
-      `${found.view}, ${time(found.captured_at)}, ${found.model}: ${answerOf(found)}`,
+      `${found.view}, ${time(found.captured_at)}, ${found.model}: ${answerText(found)}`,
     ),
     hasMap ? mapSwitch() : null,
     element(
@@ -78,7 +78,7 @@ function column(title, answer, image) {
     { class: "answer-column", "data-testid": "why-answer" },
     element("h3", {}, title),
     element("p", { class: "at" }, `model ${shortHash(sha256)}`),
-    element("p", { class: `big ${answer.status}` }, answerOf(answer)),
+    element("p", { class: `big ${answer.status}` }, answerText(answer)),
     answer.reason ? element("p", { class: "reason" }, answer.reason) : null,
     element(
       "figure",
@@ -109,8 +109,4 @@ function similar({ label, file, similarity, thumbnail }) {
     element("span", { class: "at" }, file),
     element("span", { class: "at" }, `similarity ${similarity.toFixed(2)}`),
   );
-}
-
-function answerOf({ status: name, label, score }) {
-  return label === null ? status(name) : `${label} ${percent(score)}`;
 }

@@ -61,3 +61,8 @@ const STATUS = { ok: "ok", unknown: "unknown", no_decision: "no decision", error
 export function status(name) {
   return STATUS[name] ?? name;
 }
+
+/** An answer in words: `cat 93 %`, or its status where it has no label. */
+export function answerText({ label, status: name, score }) {
+  return label === null || label === undefined ? status(name) : `${label} ${percent(score)}`;
+}
