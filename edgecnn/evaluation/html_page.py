@@ -13,6 +13,7 @@ from edgecnn.preprocess import Image
 __all__ = ["encoded", "image_tag", "page", "text", "words"]
 
 _JPEG_QUALITY = 85
+_PNG_COMPRESSION = 6  # 9 takes five to eight times as long for 4 % fewer bytes
 
 # The policy lets a browser fetch nothing at all, whatever a label or file name may hold.
 _PAGE = """<!DOCTYPE html>
@@ -57,6 +58,6 @@ def image_tag(image: Image, alt: str, width: int, height: int, kind: Literal["jp
 
 def encoded(image: Image, kind: Literal["jpeg", "png"]) -> bytes:
     """Encodes uint8 ``[H, W, 3]`` RGB as an image file."""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if kind == "jpeg" else [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    _, data = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), settings)
+    jpeg, png = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY], [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION]
+    _, data = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), jpeg if kind == "jpeg" else png)
     return data.tobytes()
