@@ -23,7 +23,7 @@ def write_grounds(root: Path, count: int, first_seed: int = 0) -> Path:
     return root
 
 
-def write_stripes(root: Path, count: int, first_seed: int = 0) -> None:
+def write_stripes(root: Path, count: int, first_seed: int = 0) -> Path:
     """A third class: stripes of any angle and colour."""
     (root / "stripes").mkdir(parents=True, exist_ok=True)
     for seed in range(first_seed, first_seed + count):
@@ -33,3 +33,4 @@ def write_stripes(root: Path, count: int, first_seed: int = 0) -> None:
         wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) / width * np.pi) > 0
         image = np.where(wave[..., None], random.integers(180, 256, 3), random.integers(0, 60, 3))
         cv2.imwrite(str(root / "stripes" / f"{seed:04d}.png"), image.astype(np.uint8))
+    return root

@@ -110,7 +110,7 @@ def test_a_folder_at_the_target_is_left_and_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o500, 0o600], ids=["read-only", "not to be entered"])
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, mode: int) -> None:
-    write = "import pathlib, sys; from edgecnn.atomic import check_writable, write_bytes; write_bytes(pathlib.Path(sys.argv[1]), b'')"
+    write = "import pathlib, sys; from edgecnn.atomic import write_bytes; write_bytes(pathlib.Path(sys.argv[1]), b'')"
     locked = tmp_path / "locked"
     locked.mkdir(mode=mode)
     command = unprivileged(sys.executable, "-c", write, locked / "model.onnx")

@@ -19,7 +19,7 @@ import onnxruntime
 import pytest
 from recurrent_models import SIDE, write_clip_file, write_recurrent
 from shapes import CLASSES, shape_image
-from taught_models import write_fresh, write_taught
+from taught_models import taught_stripes, write_fresh
 
 from edgecnn import Classifier, Prediction
 from edgecnn.runtime.golden.samples import GoldenSamples
@@ -213,11 +213,10 @@ def test_either_says_what_python_says(name: str, classify: Program, tiny_model: 
 
 @pytest.mark.parametrize("name", ["tiny.onnx", "tiny.int8.onnx"])
 def test_either_says_of_a_taught_file_what_python_says(
-    name: str, classify: Program, tiny_model: Path, tmp_path: Path
+    name: str, classify: Program, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Of a file with an added class, and with a rule for `unknown` by the features."""
-    (tmp_path / "taught").mkdir()
-    model = write_taught(tmp_path / "taught", tiny_model.with_name(name))
+    model = taught_stripes(name, tmp_path_factory)
     files = sorted(write_fresh(tmp_path / "fresh", 6).rglob("*.png"))
     seen = [cv2.resize(cv2.imread(str(path)), (32, 32))[..., ::-1] for path in files]
     colours = np.zeros((2, 32, 32, 3), np.uint8)  # nothing like them was taught

@@ -13,6 +13,7 @@ import torch
 from grounds import write_grounds
 from onnx import helper
 from small_foreign import LABELS, save_classifier
+from taught_models import taught_with_thumbnails
 from torch.nn import functional
 from untrained import shared_backend
 
@@ -23,8 +24,6 @@ from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.why.activation_maps import ActivationMaps, NoMapError
 from edgecnn.runtime.why.explanation import open_explainer
-from edgecnn.teaching.options import TeachOptions
-from edgecnn.teaching.teach import teach
 from edgecnn.training.explain.activation_maps import activation_maps
 from edgecnn.training.tensors import normalize
 from exporters import AdoptOptions, ExportOptions, QuantizeOptions, adopt, export_onnx, quantize
@@ -96,20 +95,18 @@ def test_an_adopted_file_has_maps(end: list[onnx.NodeProto], classes: int, avera
     check_sums(tmp_path / "ours.onnx")
 
 
-def test_a_quantized_file_remembers_its_taught_images(tiny_model: Path, tmp_path: Path) -> None:
-    images = write_grounds(tmp_path / "images", 12)
-    options = TeachOptions(replace=True, thumbnails=True)
-    assert teach(tiny_model, images, tmp_path / "taught.onnx", options).decision == "taught"
+def test_a_quantized_file_remembers_its_taught_images(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    taught = taught_with_thumbnails(tmp_path_factory)
     gates = QuantizeOptions(method="minmax", samples=20, max_drop=1.0, min_speedup=0.0)
     others = write_grounds(tmp_path / "others", 12, first_seed=700)
-    found = quantize(tmp_path / "taught.onnx", others, tmp_path / "int8.onnx", gates)
+    found = quantize(taught, others, tmp_path / "int8.onnx", gates)
     assert found.decision == "int8"
-    records = [onnx.load(tmp_path / name).metadata_props for name in ("taught.onnx", "int8.onnx")]
+    records = [onnx.load(path).metadata_props for path in (taught, tmp_path / "int8.onnx")]
     texts = [next(entry.value for entry in record if entry.key == TAUGHT_KEY) for record in records]
     assert texts[0] == texts[1]
     check_sums(tmp_path / "int8.onnx")
     classifier = Classifier(tmp_path / "int8.onnx", ep="cpu")
-    path = images / "dark" / "0003.png"
+    path = taught.with_name("images") / "dark" / "0003.png"
     explained = open_explainer(classifier).explain(Frame(cv2.imread(str(path)), "image"))
     assert explained.map_reason is None
     assert path.name in [similar.image.file for similar in explained.nearest]

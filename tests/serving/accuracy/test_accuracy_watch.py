@@ -12,7 +12,7 @@ import pytest
 from grounds import write_grounds, write_stripes
 from prometheus_client.parser import text_string_to_metric_families
 from serving.running import MODELS, ask, running, until
-from taught_grounds import teach_grounds
+from taught_models import taught_grounds
 
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
@@ -30,8 +30,8 @@ GAUGES += ("edgecnn_expected_accuracy_upper_ratio", "edgecnn_drift_alarm")
 
 
 @pytest.fixture(scope="module")
-def taught(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return teach_grounds(tiny_model, tmp_path_factory.mktemp("taught"))
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return taught_grounds(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("others")
-    write_stripes(folder, 60)
-    return folder
+    return write_stripes(tmp_path_factory.mktemp("others"), 60)
 
 
 def images_of(folder: Path) -> list[np.ndarray]:

@@ -6,16 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from grounds import write_grounds
 from page_visit import Visit, needs_chromium
 from playwright.sync_api import expect
 from serving.running import TINY, running, until
+from taught_models import taught_with_thumbnails
 
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.running import RunningService
-from edgecnn.teaching.options import TeachOptions
-from edgecnn.teaching.teach import teach
 
 pytestmark = needs_chromium
 
@@ -23,12 +21,10 @@ pytestmark = needs_chromium
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A taught model that serves after another one."""
-    folder = tmp_path_factory.mktemp("page_why")
-    images = write_grounds(folder / "images", 12)
-    assert teach(TINY, images, folder / "taught.onnx", TeachOptions(replace=True, thumbnails=True)).file
+    folder, taught = tmp_path_factory.mktemp("page_why"), taught_with_thumbnails(tmp_path_factory)
     values = {
-        "models": [{"name": "main", "file": folder / "taught.onnx"}],
-        "sources": [{"name": "door", "address": f"loop:{images / 'light'}@10"}],
+        "models": [{"name": "main", "file": taught}],
+        "sources": [{"name": "door", "address": f"loop:{taught.with_name('images') / 'light'}@10"}],
         "collect": {"dir": folder / "frames", "uncertain_below": 1.0, "min_interval_s": 0},
     }
     with running(folder, **values) as service:
@@ -83,8 +79,8 @@ def test_what_cannot_be_explained_is_said(
 ) -> None:
     opened = visit(explained)
     expect(opened.page.locator("#why")).to_be_enabled(timeout=15_000)
+    monkeypatch.setattr(explained.service.sources["door"].image, "put", lambda *_: None)  # first, or a frame follows
     monkeypatch.setattr(explained.service.sources["door"].image, "_newest", (0, None))
-    monkeypatch.setattr(explained.service.sources["door"].image, "put", lambda *_: None)
     opened.page.click("#why")
     expect(opened.page.get_by_role("alert")).to_have_text(re.compile("there is no frame yet"))
     opened.forgive("404")

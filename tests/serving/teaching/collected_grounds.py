@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from grounds import write_grounds
+from serving.collect.made_frames import fill, store_in
 from serving.running import TINY, Answer, ask, running, until
 
 from edgecnn.runtime.decision import Score
-from edgecnn.serving.collect.folder import FrameFolder
-from edgecnn.serving.collect.record import FrameRecord
-from edgecnn.serving.collect.store import FrameStore
 from edgecnn.serving.running import RunningService
 from edgecnn.serving.teaching.part import TeachingPart
 from edgecnn.serving.teaching.teacher import Teacher
@@ -23,30 +21,12 @@ from edgecnn.serving.teaching.teacher import Teacher
 def collect_grounds(tmp_path: Path, count: int, first_seed: int = 9000, model: str = "main") -> dict[str, str]:
     """Puts so many frames of each class into ``tmp_path/frames``; returns the true label of each, by its id."""
     images = write_grounds(tmp_path / f"images{first_seed}", count, first_seed)
-    store = FrameStore(FrameFolder(tmp_path / "frames"), 10**9, 1000)
+    store = store_in(tmp_path / "frames", max_age_days=30_000)
+    answer = {"reason": "uncertain", "status": "ok", "label": "circle", "score": 0.6, "top": (Score("circle", 0.6),)}
     truth = {}
     for path in sorted(images.glob("*/*.png")):
-        number = store.next_number()
-        frame_id = f"{number:06d}-door-20261128T{number:06d}000Z"
-        record = FrameRecord(
-            id=frame_id,
-            number=number,
-            source="door",
-            view="door",
-            model=model,
-            model_sha256="0" * 64,
-            captured_at="2026-11-28T12:00:00.000Z",
-            reason="uncertain",
-            status="ok",
-            label="circle",
-            score=0.6,
-            top=(Score("circle", 0.6), Score("square", 0.4)),
-            others=(),
-            group=frame_id,
-            age_clock_s=0.0,
-        )
-        store.add(record, path.read_bytes(), ".png")
-        truth[frame_id] = path.parent.name
+        (frame,) = fill(store, 1, path.read_bytes(), model=model, **answer)
+        truth[frame.record.id] = path.parent.name
     return truth
 
 

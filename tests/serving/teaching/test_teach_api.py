@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving.running import TINY, ask, until
+from serving.running import TINY, ask, running, until
 from serving.teaching.collected_grounds import (
     collect_grounds,
     get,
@@ -16,6 +17,15 @@ from serving.teaching.collected_grounds import (
     teacher_of,
     teaching,
 )
+
+from edgecnn.serving.running import RunningService
+
+
+@pytest.fixture(scope="module")
+def without_frames(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service that collects nothing."""
+    with running(tmp_path_factory.mktemp("none")) as service:
+        yield service
 
 
 def test_labelled_frames_become_the_serving_model_and_a_rollback_brings_the_old_one_back(tmp_path: Path) -> None:
@@ -79,13 +89,13 @@ def test_what_is_missing_is_said_before_anything_is_taught(tmp_path: Path) -> No
     ],
 )
 def test_a_request_that_cannot_be_done_gets_one_line(
-    nothing_collected: str, token: str, path: str, body: bytes, status: int, words: str
+    without_frames: RunningService, path: str, body: bytes, status: int, words: str
 ) -> None:
-    answer = ask(nothing_collected + path, method="POST", body=body, token=token)
+    answer = post(without_frames, path, body)
     assert answer.status == status
     assert words in answer.json["error"]
     assert "\n" not in answer.json["error"]
-    assert ask(nothing_collected + path, method="POST", body=body).status == 401
+    assert ask(without_frames.url + path, method="POST", body=body).status == 401
 
 
 def test_frames_of_another_model_are_not_learned(tmp_path: Path) -> None:

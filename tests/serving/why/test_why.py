@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from grounds import write_grounds
 from serving.running import MODELS, TINY, ask, running, until
+from taught_models import taught_with_thumbnails
 
 from edgecnn.errors import ProviderError
 from edgecnn.manifest import TAUGHT_KEY
@@ -25,25 +25,16 @@ from edgecnn.serving.engine.served_model import LoadedModel
 from edgecnn.serving.running import RunningService
 from edgecnn.serving.why.explainers import Explainers
 from edgecnn.serving.why.part import WhyPart
-from edgecnn.teaching.options import TeachOptions
-from edgecnn.teaching.teach import teach
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_grounds(tmp_path_factory.mktemp("images"), 12)
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return taught_with_thumbnails(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def taught(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("taught") / "taught.onnx"
-    assert teach(TINY, images, out, TeachOptions(replace=True, thumbnails=True)).decision == "taught"
-    return out
-
-
-@pytest.fixture(scope="module")
-def service(taught: Path, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    folder = tmp_path_factory.mktemp("why")
+def service(taught: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    folder, images = tmp_path_factory.mktemp("why"), taught.with_name("images")
     source = {
         "name": "door",
         "address": f"loop:{images / 'light'}@20",
