@@ -191,7 +191,7 @@ def test_foreign_images_are_unknown_to_the_taught_model_and_those_of_its_classes
     fresh, foreign = write_grounds(tmp_path / "fresh", 50, 30000), write_stripes(tmp_path / "foreign", 50, 30000)
     own, others = ([classifier(path).status for path in folder.rglob("*.png")] for folder in (fresh, foreign))
     assert own.count("unknown") <= 15  # of 100; the rule allows a twentieth on average
-    assert others.count("unknown") >= 25  # of 50
+    assert others.count("unknown") >= 45  # of 50
 
 
 def test_what_the_model_knows_already_is_not_taught(relearned: tuple[Path, TeachResult], tmp_path: Path) -> None:

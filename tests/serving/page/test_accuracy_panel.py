@@ -28,10 +28,11 @@ def known(estimate: ExpectedAccuracy) -> dict[StateKey, WatchedAccuracy]:
     return {StateKey("door", "main"): watched}
 
 
-def test_the_accuracy_is_shown_with_its_interval(
+def test_the_accuracy_is_shown_with_its_interval_and_an_alarm_at_once(
     watched: Watched, visit: Callable[..., Visit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watched.service.service.accuracy, "all", lambda: known(GOOD))
+    service = watched.service.service
+    monkeypatch.setattr(service.accuracy, "all", lambda: known(GOOD))
     page = visit(watched.service)
     page.shows("#accuracy-value", "96 %")
     page.shows("#accuracy-interval", "93 % to 98 %")
@@ -39,15 +40,6 @@ def test_the_accuracy_is_shown_with_its_interval(
     expect(page.page.locator("#accuracy-alarm")).to_be_hidden()
     left, width = page.page.locator("#accuracy-range span").evaluate("e => [e.style.left, e.style.width]")
     assert np.allclose([float(left.rstrip("%")), float(width.rstrip("%"))], [93.1, 5.3])
-
-
-def test_an_alarm_is_shown_with_its_reason_at_once(
-    watched: Watched, visit: Callable[..., Visit], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = watched.service.service
-    monkeypatch.setattr(service.accuracy, "all", lambda: known(GOOD))
-    page = visit(watched.service)
-    page.shows("#accuracy-value", "96 %")
     monkeypatch.setattr(service.accuracy, "all", lambda: known(DRIFTED))
     service.hub.publish(DriftChanged("door", "door", None, "main", True, DRIFTED.reason, "2026-11-28T12:00:00.000Z"))
     page.shows("#accuracy-alarm", "drift", limit_s=4)
@@ -58,20 +50,15 @@ def test_an_alarm_is_shown_with_its_reason_at_once(
     page.shows("#log-list li:first-child .what", re.compile("^drift: 40 % of the frames"))
 
 
-def test_too_few_scenes_are_no_estimate(
-    watched: Watched, visit: Callable[..., Visit], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watched.service.service.accuracy, "all", lambda: known(FEW))
-    page = visit(watched.service)
-    page.shows("#accuracy-interval", "no estimate yet")
-    page.shows("#accuracy-reason", FEW.reason or "")
-    expect(page.page.locator("#accuracy-range")).to_be_hidden()
-
-
-def test_without_anything_known_the_panel_is_not_there(
+def test_without_anything_known_there_is_no_panel_and_too_few_scenes_are_no_estimate(
     watched: Watched, visit: Callable[..., Visit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watched.service.service.accuracy, "all", dict)
     page = visit(watched.service)
     page.live()
     expect(page.page.locator("#accuracy")).to_be_hidden()
+    monkeypatch.setattr(watched.service.service.accuracy, "all", lambda: known(FEW))
+    page.page.reload()
+    page.shows("#accuracy-interval", "no estimate yet")
+    page.shows("#accuracy-reason", FEW.reason or "")
+    expect(page.page.locator("#accuracy-range")).to_be_hidden()
