@@ -12,6 +12,7 @@ import pytest
 import torch
 from grounds import write_grounds
 from onnx import helper
+from other_forms import OTHER_FORMS, other_form
 from small_foreign import LABELS, save_classifier
 from taught_models import taught_with_thumbnails
 from torch.nn import functional
@@ -26,7 +27,7 @@ from edgecnn.runtime.why.activation_maps import ActivationMaps, NoMapError
 from edgecnn.runtime.why.explanation import open_explainer
 from edgecnn.training.explain.activation_maps import activation_maps
 from edgecnn.training.tensors import normalize
-from exporters import AdoptOptions, ExportOptions, QuantizeOptions, adopt, export_onnx, quantize
+from exporters import AdoptOptions, QuantizeOptions, adopt, quantize
 
 
 def check_sums(path: Path, tolerance: float = 1e-4) -> None:
@@ -68,10 +69,9 @@ def test_a_network_with_a_hidden_layer_behind_its_features_says_why_it_has_no_ma
         ActivationMaps(read_model_file(float_file(name)))
 
 
-@pytest.mark.parametrize("options", [ExportOptions(precision="fp16"), ExportOptions(layout="nchw-float32")])
-def test_other_forms_of_an_exported_file_have_maps_too(options: ExportOptions, tmp_path: Path) -> None:
-    export_onnx(shared_backend("resnet8"), tmp_path / "model.onnx", options)
-    check_sums(tmp_path / "model.onnx", 1e-3)
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_other_forms_of_an_exported_file_have_maps_too(form: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    check_sums(other_form(form, tmp_path_factory), 1e-3)
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,16 @@ from grounds import write_grounds, write_stripes
 
 pytest.importorskip("torch", reason="the model files are exported here")
 
+from other_forms import OTHER_FORMS, other_form
 from recurrent_models import write_recurrent
 from small_foreign import SIDE, save_classifier, write_labels
-from untrained import shared_backend
 
 from edgecnn.errors import ModelError
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.result import TeachResult
 from edgecnn.teaching.teach import teach
-from exporters import AdoptOptions, ExportOptions, adopt, export_onnx
+from exporters import AdoptOptions, adopt
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +40,13 @@ def relearned_and_extended(model: Path, images: Path, folder: Path) -> TeachResu
     return second
 
 
-@pytest.mark.parametrize(
-    "options",
-    [ExportOptions(precision="fp16"), ExportOptions(layout="nchw-float32")],
-    ids=["fp16", "nchw-float32"],
-)
-def test_files_of_other_forms(options: ExportOptions, images: Path, tmp_path: Path) -> None:
-    export_onnx(shared_backend("resnet8"), tmp_path / "model.onnx", options)
-    relearned_and_extended(tmp_path / "model.onnx", images, tmp_path)
-    before, after = (open_session(tmp_path / name, "cpu") for name in ("model.onnx", "second.onnx"))
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_files_of_other_forms(
+    form: str, images: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    model = other_form(form, tmp_path_factory)
+    relearned_and_extended(model, images, tmp_path)
+    before, after = (open_session(path, "cpu") for path in (model, tmp_path / "second.onnx"))
     assert (after.manifest.precision, after.input_shape) == (before.manifest.precision, before.input_shape)
 
 

@@ -1,4 +1,4 @@
-"""A run with ``--prune``: its checkpoint, and what the other commands make of it."""
+"""A run with ``--prune`` and its checkpoint. What later commands make of it: tests/exporters/test_pruned_files.py."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from edgecnn.training.inspect_checkpoint import inspect_checkpoint
 from edgecnn.training.learner import cpu_weights
 from edgecnn.training.loop import train
 from edgecnn.training.models.registry import find_model
+from edgecnn.training.optim.distillation import Teacher
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.pruning.widths import Widths
 from edgecnn.training.result import TrainResult
@@ -30,12 +31,29 @@ def said() -> list[str]:
 
 
 @pytest.fixture(scope="module")
+def teachers() -> list[Teacher]:
+    """Whom the network of the run learned from, step by step."""
+    return []
+
+
+@pytest.fixture(scope="module")
 def run(
-    trained: TrainResult, small_options: Options, tmp_path_factory: pytest.TempPathFactory, said: list[str]
+    trained: TrainResult,
+    small_options: Options,
+    tmp_path_factory: pytest.TempPathFactory,
+    said: list[str],
+    teachers: list[Teacher],
 ) -> TrainResult:
     """A run of two epochs from the pruned network; not to be written to."""
-    out = tmp_path_factory.mktemp("pruned") / "run"
-    return train(small_options(out, weights=trained.best_checkpoint, prune=0.6, epochs=2), Listening(said))
+    out, blend = tmp_path_factory.mktemp("pruned") / "run", Teacher.blend
+
+    def noted(teacher: Teacher, *given: torch.Tensor) -> torch.Tensor:
+        teachers.append(teacher)
+        return blend(teacher, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Teacher, "blend", noted)
+        return train(small_options(out, weights=trained.best_checkpoint, prune=0.6, epochs=2), Listening(said))
 
 
 def test_a_checkpoint_records_the_widths_and_builds_the_pruned_network(
@@ -52,22 +70,15 @@ def test_a_checkpoint_records_the_widths_and_builds_the_pruned_network(
     assert any(line.startswith("before fine-tuning: val ") for line in said)
 
 
-def test_the_network_before_is_the_teacher_and_stays_in_the_run_folder(run: TrainResult, trained: TrainResult) -> None:
+def test_the_network_before_is_the_teacher_and_stays_in_the_run_folder(
+    run: TrainResult, trained: TrainResult, teachers: list[Teacher]
+) -> None:
     kept = load_checkpoint(Path(run.run_dir, "weights", "unpruned.pt"))
     before = load_checkpoint(Path(trained.best_checkpoint))
-    assert all(torch.equal(value, before.weights[name]) for name, value in kept.weights.items())
-
-
-def test_a_resumed_run_goes_on_with_the_pruned_network(
-    run: TrainResult, trained: TrainResult, small_options: Options, tmp_path: Path
-) -> None:
-    begun = small_options(tmp_path / "run", weights=trained.best_checkpoint, prune=0.6, epochs=2)
-
-    first = train(replace(begun, epochs=1))
-    assert first.epochs == 1
-    resumed = train(replace(begun, epochs=2, resume=True, weights="auto", prune=None, model=None))
-    assert resumed.parameters == run.parameters
-    assert resumed.epochs == 2
+    (teacher,) = set(teachers)
+    for weights in (kept.weights, teacher._network.state_dict()):
+        assert weights.keys() == before.weights.keys()
+        assert all(torch.equal(value, before.weights[name]) for name, value in weights.items())
 
 
 def test_pruning_alone_takes_no_epoch(trained: TrainResult, small_options: Options, tmp_path: Path) -> None:
@@ -76,12 +87,6 @@ def test_pruning_alone_takes_no_epoch(trained: TrainResult, small_options: Optio
     assert found.epochs == 0
     assert load_checkpoint(Path(found.best_checkpoint)).widths is not None
     assert identical(found.best_checkpoint, train(replace(options, force=True)).best_checkpoint)
-
-
-def test_training_goes_on_from_a_pruned_checkpoint(run: TrainResult, small_options: Options, tmp_path: Path) -> None:
-    found = train(small_options(tmp_path / "run", weights=run.best_checkpoint, epochs=1))
-    assert found.parameters == run.parameters
-    assert load_checkpoint(Path(found.best_checkpoint)).widths == load_checkpoint(Path(run.best_checkpoint)).widths
 
 
 def test_a_pruned_network_is_fine_tuned_with_the_dropout_of_the_recipe(
