@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from exporters.search.guesses import Guesses, Trained
 from exporters.search.latencies import Latencies
 from exporters.search.network_choice import NetworkChoice
@@ -68,8 +66,6 @@ def test_only_what_fits_into_the_time_is_trained() -> None:
     assert _next({LARGE: 0.99}, fitting=[]) is None
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_gap_of_the_front_is_filled_in_turn(count: int) -> None:
-    """Where the choice is settled, the front still grows until its gaps are small."""
-    top1 = {choice: 0.99 - 0.002 * i for i, choice in enumerate(reversed(CHOICES[-count:]))}
-    assert _next(top1) is not None
+def test_in_every_second_turn_the_largest_gap_of_the_front_is_filled() -> None:
+    assert _next({LARGE: 0.99, CHOICES[0]: 0.7}) == CHOICES[2]  # by latency the middle between 32 and 224 pixels
+    assert _next({LARGE: 0.99, CHOICES[-2]: 0.988}) == CHOICES[0]
