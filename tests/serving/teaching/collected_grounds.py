@@ -10,7 +10,8 @@ from typing import Any
 
 from grounds import write_grounds
 from serving.collect.made_frames import fill, store_in
-from serving.running import TINY, Answer, ask, running, until
+from serving.running import TINY, ask, running, until
+from serving.swap.swap_client import post
 
 from edgecnn.runtime.decision import Score
 from edgecnn.serving.running import RunningService
@@ -45,10 +46,6 @@ def teaching(tmp_path: Path, **settings: Any) -> Iterator[RunningService]:
 
 def teacher_of(service: RunningService) -> Teacher:
     return next(part.teacher for part in service._parts if isinstance(part, TeachingPart))
-
-
-def post(service: RunningService, path: str, body: bytes = b"") -> Answer:
-    return ask(f"{service.url}{path}", method="POST", body=body, token=service.token)
 
 
 def get(service: RunningService, path: str = "/api/teach") -> Any:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from serving.running import TINY, ask, running, until
+from serving.swap.swap_client import post
 from serving.teaching.collected_grounds import (
     collect_grounds,
     get,
     label,
     label_all,
-    post,
     taught,
     teacher_of,
     teaching,

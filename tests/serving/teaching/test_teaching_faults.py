@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from grounds import write_grounds
 from serving.running import TINY, ask, running, serving, until
-from serving.swap.swap_client import swaps_of
-from serving.teaching.collected_grounds import collect_grounds, get, label_all, post, taught, teacher_of, teaching
+from serving.swap.swap_client import post, swaps_of
+from serving.teaching.collected_grounds import collect_grounds, get, label_all, taught, teacher_of, teaching
 
 from edgecnn.errors import OutputError
 from edgecnn.runtime.system.subprocess_python import start_python
@@ -81,6 +81,9 @@ def test_one_at_a_time_and_it_can_be_cancelled(tmp_path: Path) -> None:
     with teaching(tmp_path) as service:
         label_all(service, truth)
         teach_id = begun(service)
+        pid = teacher_of(service).process_id
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # it does not end by itself meanwhile
         busy = post(service, "/api/teach", REPLACE)
         assert (busy.status, post(service, "/api/teach/next").status) == (409, 409)
         assert busy.json["error"] == "another teaching is under way; wait for its end, or cancel it"
