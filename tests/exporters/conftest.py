@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from copies_once import look_for_copies_once
 from harmed import write_harmed_model
 from made_once import made_once
 from short_races import shorten_races
@@ -20,6 +21,11 @@ from exporters import export_onnx
 @pytest.fixture(scope="session", autouse=True)
 def _short_races() -> None:
     shorten_races()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _copies_once() -> None:
+    look_for_copies_once()
 
 
 @pytest.fixture(scope="session", autouse=True)

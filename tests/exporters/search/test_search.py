@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from copies_once import look_for_copies_once
 from filelock import FileLock
 from made_once import made_once
 from shapes import write_shapes
@@ -21,7 +20,6 @@ from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.zoo import ZooResult, benchmark_zoo
 from edgecnn.runtime.session.run_options import RunOptions
 from edgecnn.training import train
-from edgecnn.training.data import load
 from exporters.search import network_choice, trial
 from exporters.search.options import SearchOptions
 from exporters.search.result import SearchResult
@@ -34,10 +32,8 @@ EPOCHS = 2  # of each training: what a search does of it is tested, not how well
 
 @pytest.fixture(scope="module", autouse=True)
 def _short_trainings() -> Iterator[None]:
-    """Trainings of two epochs, two shares to prune, and copies among the images looked for once."""
+    """Trainings of two epochs, and two shares to prune."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "find_copies", load.find_copies)  # puts it back at the end
-        look_for_copies_once()
         patch.setattr(network_choice, "PRUNED", PRUNED)
         patch.setattr(trial, "train", lambda given, reporter: train(replace(given, epochs=EPOCHS), reporter))
         yield
