@@ -23,30 +23,22 @@ PROGRAM = """
 import os, pathlib, signal
 from edgecnn.teaching import teach
 
-def die():
+def die(*arguments, **options):
     os.kill(os.getpid(), signal.SIGKILL)
-
-def dying(function, before=True):
-    def wrapped(*arguments, **options):
-        if before:
-            die()
-        function(*arguments, **options)
-        die()
-    return wrapped
 
 moment, out, Path = {moment!r}, {out!r}, pathlib.Path
 write_bytes, replace = Path.write_bytes, Path.replace
 if hasattr(teach, moment):
-    setattr(teach, moment, dying(getattr(teach, moment)))
-elif moment == "half written":
-    def half(self, content):
-        write_bytes(self, content[: len(content) // 2])
-        self.suffix == ".part" and die()
-    Path.write_bytes = half
-elif moment == "fsync":
+    setattr(teach, moment, die)
+elif moment in ("half written", "fsync"):
     def written(self, content):
+        if str(self.parent) != os.path.dirname(out):  # what is kept of proven models
+            return write_bytes(self, content)
+        if moment == "half written":
+            write_bytes(self, content[: len(content) // 2])
+            die()
         write_bytes(self, content)
-        os.fsync = dying(os.fsync)
+        os.fsync = die
     Path.write_bytes = written
 else:
     def rename(self, target):
