@@ -114,7 +114,7 @@ def test_a_network_that_cannot_be_trained_is_left_out(
     reporter = Silent()
     monkeypatch.setattr(reporter, "say", said.append)
     result = search(options, reporter)
-    assert [c.file for c in result.candidates] == [c.file for c in found.candidates]
+    assert {c.file for c in result.candidates} == {c.file for c in found.candidates}  # timed anew: in another order
     assert found.untried
     assert not result.untried
     assert any("left out: the loss is not finite" in line for line in said)
