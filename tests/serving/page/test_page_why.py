@@ -33,10 +33,11 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServi
         yield service
 
 
-def test_the_decision_is_explained_beside_the_model_before(
-    explained: RunningService, visit: Callable[..., Visit]
+def test_the_decision_is_explained_beside_the_model_before_or_it_is_said_why_not(
+    explained: RunningService, visit: Callable[..., Visit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = visit(explained).page
+    opened = visit(explained)
+    page = opened.page
     expect(page.locator("#why")).to_be_enabled(timeout=15_000)
     page.focus("#why")
     page.keyboard.press("Enter")
@@ -59,6 +60,11 @@ def test_the_decision_is_explained_beside_the_model_before(
     expect(page.locator("#viewer")).to_be_hidden()
     expect(page.locator("#why")).to_be_focused()
     assert page.evaluate("window.openBlobs") <= 2  # the live image's own
+    monkeypatch.setattr(explained.service.sources["door"].image, "put", lambda *_: None)  # first, or a frame follows
+    monkeypatch.setattr(explained.service.sources["door"].image, "_newest", (0, None))
+    page.click("#why")
+    expect(page.get_by_role("alert")).to_have_text(re.compile("there is no frame yet"))
+    opened.forgive("404")
 
 
 def test_a_collected_frame_is_explained_on_a_phone(explained: RunningService, visit: Callable[..., Visit]) -> None:
@@ -72,15 +78,3 @@ def test_a_collected_frame_is_explained_on_a_phone(explained: RunningService, vi
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.get_by_role("button", name="Close").click()
     expect(viewer).to_be_hidden()
-
-
-def test_what_cannot_be_explained_is_said(
-    explained: RunningService, visit: Callable[..., Visit], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = visit(explained)
-    expect(opened.page.locator("#why")).to_be_enabled(timeout=15_000)
-    monkeypatch.setattr(explained.service.sources["door"].image, "put", lambda *_: None)  # first, or a frame follows
-    monkeypatch.setattr(explained.service.sources["door"].image, "_newest", (0, None))
-    opened.page.click("#why")
-    expect(opened.page.get_by_role("alert")).to_have_text(re.compile("there is no frame yet"))
-    opened.forgive("404")

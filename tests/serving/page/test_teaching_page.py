@@ -148,23 +148,9 @@ def test_hundreds_of_classes_leave_the_button_in_sight_and_any_name_is_only_a_na
     assert page.page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_why_the_model_stays_is_said(watched: Watched, visit: Callable[..., Visit]) -> None:
-    stays = {"at": LAST["at"], "swap": None}
-    unchanged = {**LAST, **stays, "state": "unchanged", "reason": "label more of them"}
-    failed = dict.fromkeys(LAST) | {"skipped": 0, **stays, "state": "failed", "reason": "the disk is full"}
-    watched.part.teaching = {**LABELLED, "last": unchanged}
-    page = visit(watched.service)
-    page.shows("#teach-reason", "label more of them")
-    expect(page.page.locator("#teach-swap")).to_be_hidden()
-    expect(page.page.locator("#teach-weakest")).to_have_count(1)
-    watched.part.teaching = {**LABELLED, "last": failed}
-    page.page.reload()
-    page.shows("#teach-reason", "the disk is full")
-    expect(page.page.locator("#teach-swap")).to_be_hidden()
-    expect(page.page.locator("#teach-weakest")).to_have_count(0)
-
-
-def test_a_teaching_shows_its_progress_and_can_be_cancelled(watched: Watched, visit: Callable[..., Visit]) -> None:
+def test_a_teaching_shows_its_progress_can_be_cancelled_and_says_why_the_model_stays(
+    watched: Watched, visit: Callable[..., Visit]
+) -> None:
     running_ = {"id": "t1", "model": "main", "kind": "teach", "stage": "cross-validation", "done": 7, "total": 35}
     watched.part.teaching = {**LABELLED, "ready": True, "running": running_}
     page = visit(watched.service)
@@ -172,8 +158,20 @@ def test_a_teaching_shows_its_progress_and_can_be_cancelled(watched: Watched, vi
     expect(page.page.locator("#teach-start")).to_be_disabled()
     page.page.click("#teach-cancel")
     until(lambda: watched.part.asked == [("/api/teach/cancel", None)])
-    watched.part.teaching = {**LABELLED, "ready": True}
+    stays = {"skipped": 0, "at": LAST["at"], "swap": None}
+    cancelled = {**dict.fromkeys(LAST), **stays, "state": "failed", "reason": "cancelled; the model stays"}
+    watched.part.teaching = {**LABELLED, "ready": True, "last": cancelled}
     expect(page.page.locator("#teach-progress")).to_be_hidden(timeout=5000)
+    page.shows("#teach-reason", "cancelled; the model stays")
+    expect(page.page.locator("#teach-weakest")).to_have_count(0)
+    watched.part.teaching = {
+        **LABELLED,
+        "last": {**LAST, **stays, "state": "unchanged", "reason": "label more of them"},
+    }
+    page.page.reload()
+    page.shows("#teach-reason", "label more of them")
+    expect(page.page.locator("#teach-weakest")).to_have_count(1)
+    expect(page.page.locator("#teach-swap")).to_be_hidden()
 
 
 def test_the_teach_panel_fits_a_phone(watched: Watched, visit: Callable[..., Visit]) -> None:
