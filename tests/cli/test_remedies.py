@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -40,8 +41,13 @@ def _flags(command: object) -> set[str]:
     return found
 
 
-def texts() -> Iterator[tuple[Path, int, str]]:
+@cache
+def texts() -> tuple[tuple[Path, int, str], ...]:
     """Every string of the product; what an f-string puts in is ``{}``."""
+    return tuple(_texts())
+
+
+def _texts() -> Iterator[tuple[Path, int, str]]:
     for package in ("edgecnn", "exporters"):
         for path in sorted((ROOT / package).rglob("*.py")):
             tree = ast.parse(path.read_text())
