@@ -16,10 +16,10 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each folder is 
 
 def test_each_ends_with_a_status_and_a_line_and_leaves_nothing_behind() -> None:
     tried = subprocess.run(
-        [sys.executable, SCRIPT, "20", "--seed", "3", "--workers", "1"], capture_output=True, text=True, check=False
+        [sys.executable, SCRIPT, "10", "--seed", "3", "--workers", "1"], capture_output=True, text=True, check=False
     )
     assert tried.returncode == 0, tried.stdout + tried.stderr
-    assert "20 folders: " in tried.stdout
+    assert "10 folders: " in tried.stdout
 
 
 def test_the_check_finds_what_is_wrong() -> None:
