@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from shapes import shape_image
-from taught_grounds import teach_grounds
+from taught_models import taught_grounds
 
 from edgecnn.features.taught_images import TaughtImage, TaughtImages
 from edgecnn.manifest import TAUGHT_KEY
@@ -21,8 +21,8 @@ FRAME = Frame(shape_image("circle", 0, 48), "circle")
 
 
 @pytest.fixture
-def undeclared(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    taught = teach_grounds(tiny_model, tmp_path)
+def undeclared(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    taught = taught_grounds(tmp_path_factory)
     monkeypatch.setattr(ModelSession, "output_widths", {"probabilities": 2, "embedding": -1})
     return taught
 
@@ -38,12 +38,12 @@ def test_similar_images_are_found_where_the_width_is_not_declared(undeclared: Pa
     assert len(found.nearest) == 5
 
 
-def test_a_record_of_other_features_is_told_where_the_width_is_not_declared(undeclared: Path) -> None:
+def test_a_record_of_other_features_is_told_where_the_width_is_not_declared(undeclared: Path, tmp_path: Path) -> None:
     other = TaughtImages.of([TaughtImage("dark", "1.png", "0" * 16)], np.ones((1, 7)))
     assert other is not None
     model = parse_model(undeclared.read_bytes(), undeclared, with_data=True)
     next(entry for entry in model.metadata_props if entry.key == TAUGHT_KEY).value = other.to_json()
-    undeclared.write_bytes(model.SerializeToString())
-    found = explained(undeclared)
+    (tmp_path / "other.onnx").write_bytes(model.SerializeToString())
+    found = explained(tmp_path / "other.onnx")
     assert found.nearest == ()
     assert found.nearest_reason == "the record of the taught images has 7 features, the model 32"
