@@ -13,11 +13,11 @@ __all__ = ["SIZES", "shared_backend", "untrained"]
 _SIDES = {  # pixels; others than 48
     "resnet8": 40,
     "efficientnet_lite0": 64,
-    "efficientnet_lite2": 52,
     "mobilenetv2": 36,
     "mobilenetv3_small": 40,
 }
-SIZES = {name: _SIDES.get(name, 48) for name in MODELS if name != "efficientnet_lite1"}  # between Lite0 and Lite2
+_WIDER = ("efficientnet_lite1", "efficientnet_lite2")  # Lite0 with more channels and layers
+SIZES = {name: _SIDES.get(name, 48) for name in MODELS if name not in _WIDER}
 """Sides of the images of the shared files, in pixels: every built-in network, a new one too."""
 _LABELS = {"threeconv": ("a", "b"), "mobilenetv2": ("circle", "square")}
 

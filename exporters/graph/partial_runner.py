@@ -14,7 +14,7 @@ from onnx import ModelProto
 from edgecnn.preprocess import Image
 from edgecnn.runtime.session.model_session import filled_batch
 from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
-from exporters.graph.passes import producers, remove_dead_nodes
+from exporters.graph.passes import producers
 from exporters.graph.types import batch_size
 
 __all__ = ["PartialRunner"]
@@ -68,16 +68,25 @@ class PartialRunner:
 
 
 def _part(model: ModelProto, first: str, last: str) -> onnxruntime.InferenceSession:
-    part = ModelProto()
-    part.CopyFrom(model)
-    maker = producers(part.graph).get(first)
-    if maker is not None:
-        part.graph.node.remove(maker)
-        del part.graph.input[:]
-        kinds = {v.name: v.type.tensor_type.elem_type for v in part.graph.value_info}
+    """The nodes between two tensors. Nothing else is copied: a model has up to hundreds of megabytes of weights."""
+    graph, made = model.graph, producers(model.graph)
+    needed, wanted = {first}, [last]
+    while wanted:
+        name = wanted.pop()
+        if name not in needed:
+            needed.add(name)
+            wanted += made[name].input if name in made else ()
+    part = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    part.graph.name = graph.name
+    part.graph.node.extend(
+        node for node in graph.node if first not in node.output and not needed.isdisjoint(node.output)
+    )
+    part.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in needed)
+    if first in made:
+        kinds = {v.name: v.type.tensor_type.elem_type for v in graph.value_info}
         kind = kinds.get(first, onnx.TensorProto.FLOAT)
         part.graph.input.append(onnx.helper.make_tensor_value_info(first, kind, None))
-    del part.graph.output[:]
+    else:
+        part.graph.input.extend(value for value in graph.input if value.name == first)
     part.graph.output.append(onnx.ValueInfoProto(name=last))  # onnxruntime infers the type
-    remove_dead_nodes(part)
     return open_on_cpu(part.SerializeToString(), new_options())

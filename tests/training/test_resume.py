@@ -78,7 +78,7 @@ def never_stopped(small_options: Options, tmp_path_factory: pytest.TempPathFacto
     return train(small_options(tmp_path_factory.mktemp("whole") / "run", epochs=_EPOCHS))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_run_killed_at_a_random_point_and_resumed_equals_one_that_was_never_stopped(
     seed: int, never_stopped: TrainResult, images: Path, tmp_path: Path
 ) -> None:

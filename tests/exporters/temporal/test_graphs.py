@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from edgecnn.training.models.registry import find_model
 from edgecnn.training.temporal.clip_backend import ClipBackend
 from edgecnn.training.temporal.network import ClipClassifier, embedding_shape
 from exporters.options import OPSET
-from exporters.temporal.graphs import clip_graph, step_graph, trace_parts
+from exporters.temporal.graphs import GraphParts, clip_graph, step_graph, trace_parts
 
 SIDE, HIDDEN = 24, 16
 
@@ -59,6 +60,13 @@ def backend(kind: TemporalKind, unknown: UnknownRule | None = None, mixed: int =
     return ClipBackend(network, manifest, unknown={"mean": mean, "basis": basis})
 
 
+@cache
+def traced(kind: TemporalKind, mixed: int = 12) -> tuple[ClipBackend, GraphParts]:
+    """A network without a rule for `unknown`, and its parts; not to be changed."""
+    original = backend(kind, mixed=mixed)
+    return original, trace_parts(original, OPSET)
+
+
 def clips(count: int, steps: int) -> np.ndarray:
     return np.random.default_rng(7).integers(0, 256, (count, steps, SIDE, SIDE, 3), np.uint8)
 
@@ -71,8 +79,7 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 @pytest.mark.parametrize(("kind", "mixed"), [("gru", 12), ("lstm", 12), ("gru", 64)], ids=["gru", "lstm", "unmixed"])
 def test_step_and_clip_equal_torch_at_every_length(kind: TemporalKind, mixed: int) -> None:
     """The CNN has 64 channels, which are mixed to 12, or used as they are."""
-    original = backend(kind, mixed=mixed)
-    parts = trace_parts(original, OPSET)
+    original, parts = traced(kind, mixed)
     step, clip = session(step_graph(parts)), session(clip_graph(parts, SIDE, SIDE))
     frames = clips(4, 200)
     lengths = np.array([1, 2, 17, 200], np.int64)
@@ -92,8 +99,8 @@ def test_step_and_clip_equal_torch_at_every_length(kind: TemporalKind, mixed: in
 
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
 def test_the_packed_state_is_torchs(kind: TemporalKind) -> None:
-    original = backend(kind)
-    step = session(step_graph(trace_parts(original, OPSET)))
+    original, parts = traced(kind)
+    step = session(step_graph(parts))
     images = clips(2, 2)
     state = original.start(2)
     for at in range(2):
@@ -125,8 +132,7 @@ def test_the_step_gives_the_unknown_score_that_the_rule_needs(score: UnknownScor
 @pytest.mark.parametrize("batch", [1, 4])
 def test_the_runners_sessions_equal_torch_at_lengths_1_to_200(kind: TemporalKind, batch: int, tmp_path: Path) -> None:
     """Streaming, whole clips and torch: the files are opened as the runner opens them."""
-    original = backend(kind)
-    parts = trace_parts(original, OPSET)
+    original, parts = traced(kind)
     for name, model in (("m.onnx", step_graph(parts)), ("m.clip.onnx", clip_graph(parts, SIDE, SIDE))):
         entries = {MANIFEST_KEY: original.manifest.to_json(), LABELS_KEY: json.dumps(original.manifest.labels)}
         onnx.helper.set_model_props(model, entries)
@@ -152,14 +158,14 @@ def test_inspect_counts_the_head(tmp_path: Path) -> None:
     """64 channels in 36 cells, projected to 128 numbers; or mixed to 12 channels first."""
     found = {}
     for mixed in (12, 64):
-        original = backend("gru", mixed=mixed)
-        model = onnx.shape_inference.infer_shapes(step_graph(trace_parts(original, OPSET)))
+        original, parts = traced("gru", mixed)
+        model = onnx.shape_inference.infer_shapes(step_graph(parts))
         entries = {MANIFEST_KEY: original.manifest.to_json(), LABELS_KEY: json.dumps(original.manifest.labels)}
         onnx.helper.set_model_props(model, entries)
         onnx.save(model, tmp_path / "m.onnx")
         found[mixed] = inspect_model(tmp_path / "m.onnx")
-    whole, parts = 64 * 36 * 128, (64 * 12 * 36, 12 * 36 * 128)
+    whole, through_mixing = 64 * 36 * 128, (64 * 12 * 36, 12 * 36 * 128)
     assert found[64].macs is not None
     assert found[12].macs is not None
-    assert found[64].macs - found[12].macs == whole - sum(parts)
-    assert found[64].parameters - found[12].parameters == whole - 64 * 12 - parts[1]
+    assert found[64].macs - found[12].macs == whole - sum(through_mixing)
+    assert found[64].parameters - found[12].parameters == whole - 64 * 12 - through_mixing[1]

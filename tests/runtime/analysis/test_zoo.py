@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
+import weakref
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,16 +42,23 @@ def timed(folder: Path) -> ZooResult:
 
 
 def test_one_file_at_a_time_is_in_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def in_memory() -> int:
-        gc.collect()
-        return sum(type(found) is ModelFile for found in gc.get_objects())
+    files: list[weakref.ref[ModelFile]] = []
+    counts = []
 
-    before, counts = in_memory(), []
+    def seen(make: Callable[..., ModelFile]) -> Callable[..., ModelFile]:
+        def made(*arguments: Any) -> ModelFile:
+            file = make(*arguments)
+            files.append(weakref.ref(file))
+            return file
+
+        return made
 
     def note(*_arguments: object) -> float:
-        counts.append(in_memory() - before)
+        counts.append(sum(file() is not None for file in files))
         return 1.0
 
+    for maker in ("read_model_file", "_resized"):
+        monkeypatch.setattr(zoo, maker, seen(getattr(zoo, maker)))
     monkeypatch.setattr(zoo, "_time", note)
     found = timed(folder)
     sizes = [(name, side) for name in "abc" for side in (32, 48)]
