@@ -46,8 +46,8 @@ def _row(each: Candidate, result: SearchResult) -> tuple[str, ...]:
         str(each.imgsz),
         f"{each.pruned:.0%}" if each.pruned else "",
         each.precision,
-        with_interval(each.top1, each.interval, 4),
-        with_interval(each.test_top1, each.test_interval, 4),
+        with_interval(each.top1, each.interval, 3),
+        with_interval(each.test_top1, each.test_interval, 3),
         f"{each.latency_ms:.2f}",
         f"{each.size_bytes / 1e6:.1f}",
         ", ".join(marks),
@@ -120,6 +120,7 @@ def _points_with_bars(axes: Axes, candidates: Sequence[Candidate], color: str) -
 _OWN_STYLE = """
 .front { overflow-x: auto; }
 .front .plot { min-width: 36rem; max-width: 56rem; }
+td, th { white-space: nowrap; }
 """
 _HOW_PLOT = (
     "Each point is a file: a circle for int8, a square for float. Blue points are the front: no other file is both as "
