@@ -35,7 +35,8 @@ def post(address: HookAddress, body: bytes, headers: Mapping[str, str], timeout_
         timeout_s: for all of it, except for the name's look-up.
     """
     connection = _connection(address, timeout_s)
-    late = threading.Timer(timeout_s, _abort, [connection])
+    expired = threading.Event()
+    late = threading.Timer(timeout_s, _abort, [connection, expired])
     late.daemon = True
     late.start()
     try:
@@ -44,7 +45,7 @@ def post(address: HookAddress, body: bytes, headers: Mapping[str, str], timeout_
     except ssl.SSLCertVerificationError as error:
         return Outcome(f"its certificate is not trusted ({error.verify_message})", again=True)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        if isinstance(error, TimeoutError) or not late.is_alive():
+        if isinstance(error, TimeoutError) or expired.is_set():
             return Outcome(f"no answer within {timeout_s:g} s", again=True)
         return Outcome(f"no answer ({getattr(error, 'strerror', None) or type(error).__name__})", again=True)
     finally:
@@ -59,8 +60,9 @@ def _connection(address: HookAddress, timeout_s: float) -> http.client.HTTPConne
     return http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
 
 
-def _abort(connection: http.client.HTTPConnection) -> None:
+def _abort(connection: http.client.HTTPConnection, expired: threading.Event) -> None:
     """Ends a request from another thread: a server that sends a byte now and then would keep it alive for ever."""
+    expired.set()  # first: the request ends before this thread does
     with suppress(OSError, AttributeError):  # it has just been closed
         connection.sock.shutdown(socket.SHUT_RDWR)
 

@@ -23,6 +23,7 @@ from edgecnn.plain_json import as_json
 from edgecnn.serving.engine.events import Decided
 from edgecnn.serving.running import RunningService
 from edgecnn.serving.settings.settings import WebhookSettings
+from edgecnn.serving.webhooks import attempt
 from edgecnn.serving.webhooks.hook import Hook
 
 FAKE = {"name": "door", "address": "fake:320x240@30"}
@@ -152,6 +153,23 @@ def test_an_unexpected_error_does_not_end_the_hook(
 
 
 def test_an_attempt_ends_in_time(decided: Decided, caplog: pytest.LogCaptureFixture) -> None:
+    with receiving(0, 200) as receiver, Delivering(receiver, timeout_s=0.3) as hook:
+        hook.hear(decided)
+        until(lambda: len(receiver.received) == 2)
+        assert "within 0.3 s" in caplog.text
+
+
+def test_a_time_limit_is_told_although_its_thread_has_not_ended(
+    decided: Decided, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The request ends as soon as its socket is shut down, which is not the last that the thread does."""
+    abort = attempt._abort
+
+    def lingering(*arguments: Any) -> None:
+        abort(*arguments)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(attempt, "_abort", lingering)
     with receiving(0, 200) as receiver, Delivering(receiver, timeout_s=0.3) as hook:
         hook.hear(decided)
         until(lambda: len(receiver.received) == 2)
