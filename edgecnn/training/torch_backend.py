@@ -16,6 +16,7 @@ from edgecnn.errors import CheckpointError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.training.calibration.ood_score import build_score
+from edgecnn.training.inference import in_small_batches
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
@@ -50,23 +51,26 @@ class TorchBackend:
     def logits(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> logits ``[N, C]``; two columns for a one-logit network."""
         with torch.inference_mode():
-            found = two_columns(self.network(normalize(images, self.manifest.normalization, self._device)))
+            found = two_columns(in_small_batches(self.network, self._normalized(images)))
         return cast("NDArray[np.float32]", found.cpu().numpy())
 
     def features(self, images: Image) -> Tensor:
         """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``."""
         with torch.inference_mode():
-            return self.network.features(normalize(images, self.manifest.normalization, self._device)).float().cpu()
+            return in_small_batches(self.network.features, self._normalized(images)).float().cpu()
 
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Probabilities ``[N, C]``, and unknown scores ``[N]`` if the manifest's rule uses them."""
         if self.score is None:
             return self.probabilities(images), None
         with torch.inference_mode():
-            embedding = self.network.features(normalize(images, self.manifest.normalization, self._device))
+            embedding = in_small_batches(self.network.features, self._normalized(images))
             logits = two_columns(self.network.classifier(embedding))
             scores = self.score.to(self._device)(embedding, logits)
             return logits.div(self.manifest.temperature).softmax(1).cpu().numpy(), scores.cpu().numpy()
+
+    def _normalized(self, images: Image) -> Tensor:
+        return normalize(images, self.manifest.normalization, self._device)
 
     def probabilities(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> ``[N, C]``, softmax after temperature."""

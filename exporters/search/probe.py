@@ -19,6 +19,7 @@ from edgecnn.progress import Progress
 from edgecnn.teaching.validation.cross_validation import cross_validate
 from edgecnn.teaching.validation.folded_images import FoldedImages
 from edgecnn.teaching.validation.folds import assign_folds
+from edgecnn.training.inference import in_small_batches
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_manifest
 from edgecnn.training.models.registry import ModelSpec, find_model
@@ -93,6 +94,7 @@ def _features(
         for i in range(0, len(images), _BATCH):
             few = images[i : i + _BATCH]
             fitted = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in few])
-            rows.append(network.features(normalize(fitted, spec.normalization, device)).float().numpy())
+            inputs = normalize(fitted, spec.normalization, device)
+            rows.append(in_small_batches(network.features, inputs).float().numpy())
             progress(min(i + _BATCH, len(images)), len(images))
     return np.concatenate(rows)

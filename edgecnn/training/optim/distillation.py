@@ -14,6 +14,7 @@ from torch.nn import functional
 from edgecnn.errors import CheckpointError
 from edgecnn.manifest import Normalization
 from edgecnn.preprocess import Image
+from edgecnn.training.inference import in_small_batches
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.precision import mixed_precision
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
@@ -51,7 +52,7 @@ class Teacher:
             inputs = normalize(images, self._rule, self._device)  # [N, 3, H, W]
             if inputs.shape[2:] != self._size:
                 inputs = functional.interpolate(inputs, self._size, mode="bilinear", antialias=True)
-            return two_columns(self._network(inputs))
+            return two_columns(in_small_batches(self._network, inputs))
 
 
 def load_teacher(path: Path, labels: tuple[str, ...], device: torch.device) -> Teacher:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from edgecnn.manifest import Normalization
 from edgecnn.progress import Progress
 from edgecnn.training.data.loader import TrainingBatch
+from edgecnn.training.inference import in_small_batches
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.precision import mixed_precision
 from edgecnn.training.tensors import normalize
@@ -59,7 +60,8 @@ def compute_features(
     done = 0
     with torch.inference_mode(), mixed_precision(device, wanted=mixed):
         for batch in batches:
-            features.append(network.features(normalize(batch.images, rule, device)).float().cpu())
+            inputs = normalize(batch.images, rule, device)
+            features.append(in_small_batches(network.features, inputs).float().cpu())
             targets.append(torch.from_numpy(batch.targets))
             weights.append(torch.from_numpy(batch.weights))
             indices.append(torch.from_numpy(batch.indices))
