@@ -27,9 +27,11 @@ __all__ = [
     "SPLIT_KEY",
     "TAUGHT_KEY",
     "UNKNOWN_OFF",
+    "Decode",
     "InputSpec",
     "Interpolation",
     "Manifest",
+    "ModelInput",
     "Normalization",
     "Precision",
     "PreprocessSpec",
@@ -50,6 +52,7 @@ TAUGHT_KEY = "edgecnn.taught"  # the images that `edgecnn teach` was given
 # Of a recurrent model's steps. The runner takes all steps that are due at a frame, up to those of a second
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 0.001, 1e6
 
+Decode = Literal["full", "scaled"]
 Resize = Literal["stretch", "crop", "letterbox"]
 Interpolation = Literal["area", "linear", "cubic", "nearest", "antialias", "antialias-cubic"]
 Precision = Literal["fp32", "fp16", "int8", "mixed"]
@@ -74,6 +77,16 @@ class PreprocessSpec:
     interpolation: Interpolation = "area"
     crop_fraction: float = 1.0  # `crop` alone: shorter side to size / crop_fraction, then the centre
     pad_value: int = 127  # `letterbox` alone: grey level of the bars; the zero point, so that they are exact zeros
+    # `scaled`: a JPEG that is much larger than the model's input is decoded at a part of its size (edgecnn.preprocess)
+    decode: Decode = "full"
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """What an image becomes: the size, and the way to it."""
+
+    size: InputSpec
+    preprocess: PreprocessSpec
 
 
 @dataclass(frozen=True)
@@ -197,6 +210,11 @@ class Manifest:
             raise ManifestError("the manifest is not a JSON object; export the model again")
         return _manifest(_Reader(found, ""))
 
+    @property
+    def model_input(self) -> ModelInput:
+        """What an image becomes for this model."""
+        return ModelInput(self.input, self.preprocess)
+
     def index_of(self, name: str) -> int | None:
         """Index of the class with this label or id; None if the model has no such class.
 
@@ -245,6 +263,9 @@ def _manifest(fields: _Reader) -> Manifest:
             interpolation=cast("Interpolation", preprocess.one_of("interpolation", get_args(Interpolation))),
             crop_fraction=preprocess.number("crop_fraction", least=0.1, most=1.0),
             pad_value=preprocess.integer("pad_value", least=0, most=255),
+            decode=cast(
+                "Decode", preprocess.one_of("decode", get_args(Decode)) if preprocess.has("decode") else "full"
+            ),
         ),
         normalization=Normalization(
             zero_point=normalization.integer("zero_point", least=0, most=255),

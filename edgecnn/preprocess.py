@@ -21,51 +21,42 @@ from __future__ import annotations
 import math
 import os
 import stat
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.antialiased_resize import Filter, resize_antialiased
 from edgecnn.image.area_resize import resize_area
-from edgecnn.image.avif import AvifImage, read_avif
-from edgecnn.image.header import HeaderError, read_header
-from edgecnn.manifest import InputSpec, PreprocessSpec
+from edgecnn.image.decoding import MAX_PIXELS, ColorOrder, Decoded, Image, Part, check_range, decode, decode_part
+from edgecnn.manifest import InputSpec, ModelInput, PreprocessSpec
 
 __all__ = [
     "MAX_PIXELS",
+    "ColorOrder",
+    "Decoded",
     "Image",
+    "ModelInput",
     "check_image",
     "check_range",
     "decode",
+    "decode_for",
+    "decoded_for",
     "fit",
+    "fit_decoded",
+    "part_for",
     "preprocess",
     "read_bytes",
     "read_image",
 ]
 
-Image = NDArray[np.uint8]
-"""uint8 ``[H, W, 3]``."""
+_LEAST = 1.5
+"""Times the size that a resize makes, which is left of a JPEG that is decoded smaller: with 1, one answer in forty
+changed, with 1.5 and 2 none (docs/decisions/010-scaled-decoding.md)."""
 
-MAX_PIXELS = 64_000_000
-"""64 megapixels: more than common sensors have, and 192 MB when decoded."""
-
-
-_LEAST_RANGE = 4096
-"""Of 16 bits a channel: an image whose largest value is below uses 12 bits at most."""
-
-_FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "bgr": cv2.IMREAD_COLOR_BGR}  # both eight bits, EXIF orientation applied
-
-# Whole files of these formats may be refused by the decoder too
-_PERHAPS_WHOLE = {
-    "AVIF": "this OpenCV was built without AVIF",  # unlike the wheels on PyPI
-    "JPEG 2000": "this OpenCV was built without JPEG 2000, or its colours are subsampled",
-    "TIFF": "OpenCV does not read its kind (10, 12 or 14 bits, half floats, more than four channels)",
-}
-_TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
+_LONGEST = 8  # ratio of the sides of an image; of longer ones, a crop takes the middle
 
 _INTERPOLATION = {
     "linear": cv2.INTER_LINEAR,
@@ -74,10 +65,6 @@ _INTERPOLATION = {
 }
 
 _ANTIALIASED: dict[str, Filter] = {"antialias": "bilinear", "antialias-cubic": "bicubic"}
-
-
-ColorOrder = Literal["bgr", "rgb"]
-"""Channel order of an image array: ``bgr`` is OpenCV's order."""
 
 
 def preprocess(
@@ -92,8 +79,66 @@ def preprocess(
         InputNotFoundError: the file does not exist.
         ImageError: the image cannot be read. The message names the file and the reason.
     """
-    image = decode(source, max_pixels=max_pixels) if isinstance(source, bytes) else read_image(source, max_pixels)
-    return fit(image, size, spec)
+    model = ModelInput(size, spec)
+    data, name = (source, "image") if isinstance(source, bytes) else (read_bytes(source), os.fspath(source))
+    return fit_decoded(decode_for(data, model, name, max_pixels), model)
+
+
+def decode_for(
+    data: bytes,
+    model: ModelInput | None,
+    name: str = "image",
+    max_pixels: int = MAX_PIXELS,
+    color: ColorOrder = "rgb",
+) -> Decoded:
+    """Decodes the bytes of an image file for a model: a JPEG at 1/8, 1/4 or 1/2 of its size where the model's manifest
+    says ``scaled`` and :func:`part_for` allows it.
+
+    Args:
+        data: the complete file.
+        model: what the image is for; None: it is decoded whole.
+        name: of the image in error messages.
+        max_pixels: refuse an image whose header states more pixels.
+        color: channel order of the result.
+
+    Raises:
+        ImageError: as :func:`decode`.
+    """
+    if model is None or model.preprocess.decode == "full":
+        image = decode(data, name, max_pixels, color)
+        return Decoded(image, image.shape[:2])
+    return decode_part(data, partial(part_for, model=model), name, max_pixels, color)
+
+
+def part_for(height: int, width: int, model: ModelInput) -> Part:
+    """The part of its size at which a JPEG is decoded for a model.
+
+    It is the smallest that leaves both sides at least 1.5 times as long as the resize makes them.
+
+    Args:
+        height, width: of the whole image in pixels, upright.
+        model: what it is for.
+    """
+    if model.preprocess.decode == "full" or max(height, width) > _LONGEST * min(height, width):
+        return 1
+    rows, columns = _resized((height, width), model.size, model.preprocess)
+    parts: tuple[Part, ...] = (8, 4, 2)
+    for part in parts:
+        if -(-height // part) >= _LEAST * rows and -(-width // part) >= _LEAST * columns:
+            return part
+    return 1
+
+
+def decoded_for(decoded: Decoded, model: ModelInput) -> bool:
+    """Whether an image has the size at which :func:`decode_for` decodes its file for a model."""
+    height, width = decoded.full_size
+    part = part_for(height, width, model)
+    return decoded.image.shape[:2] == (-(-height // part), -(-width // part))
+
+
+def fit_decoded(decoded: Decoded, model: ModelInput) -> Image:
+    """Resizes what :func:`decode_for` gave to the model's size, uint8 ``[H, W, 3]``. Keeps the channel order."""
+    return fit(decoded.image, model.size, model.preprocess, decoded.full_size)
 
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image:
@@ -116,105 +161,39 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def decode(data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS, color: ColorOrder = "rgb") -> Image:
-    """Decodes the bytes of an image file.
-
-    Args:
-        data: the complete file.
-        name: name of the image in error messages.
-        max_pixels: refuse an image whose header states more pixels.
-        color: channel order of the result.
-
-    Returns:
-        uint8 ``[H, W, 3]`` at the image's own size.
-
-    Raises:
-        ImageError: the data are not an image, are truncated or corrupt, or the image is too large.
-    """
-    try:
-        header = read_header(data)
-    except HeaderError as error:
-        raise ImageError(f"{name}: {error}; {error.remedy}") from error
-    pixels = header.width * header.height
-    if pixels > max_pixels:
-        raise ImageError(
-            f"{name}: {header.width} x {header.height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels; "
-            "make the image smaller, or raise --max-megapixels if you trust the file"
-        )
-    try:
-        if header.bits > 8:
-            _check_depth(data, name)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[color])
-    except cv2.error:
-        image = None
-    if image is None or sorted(image.shape[:2]) != sorted((header.height, header.width)):  # sorted: EXIF may turn it
-        raise ImageError(_why_undecoded(name, header.format))
-    if header.format == "AVIF":
-        return _turned(image, read_avif(data))  # type: ignore[arg-type]
-    return image  # type: ignore[return-value]  # cv2's stubs know no dtype: IMREAD_COLOR_RGB gives uint8
-
-
-def _why_undecoded(name: str, image_format: str) -> str:
-    if perhaps := _PERHAPS_WHOLE.get(image_format):
-        return (
-            f"{name}: the {image_format} file cannot be decoded: it is corrupt, or {perhaps}; convert it to PNG with 8 "
-            "bits a channel"
-        )
-    return f"{name}: the {image_format} file is corrupt and cannot be decoded; replace or remove it"
-
-
-def _turned(image: Image, avif: AvifImage) -> Image:
-    if avif.quarter_turns:
-        image = cv2.rotate(image, _TURNS[avif.quarter_turns])  # type: ignore[assignment]
-    if avif.mirrored:
-        image = cv2.flip(image, 1 if avif.mirrored == "columns" else 0)  # type: ignore[assignment]
-    return image
-
-
-def check_range(levels: NDArray[np.uint16], name: str) -> None:
-    """Refuses 16-bit levels, any shape, of which eight bits would keep next to nothing.
-
-    Cameras and scientific instruments write 10 or 12 bits into files of 16: the upper eight hold 4 or 16 grey levels.
-
-    Raises:
-        ImageError: at most 12 of the 16 bits are used.
-    """
-    largest = int(levels.max())
-    if 0 < largest < _LEAST_RANGE:
-        used = max(largest.bit_length(), 8)
-        raise ImageError(
-            f"{name}: has 16 bits a channel and uses {used} (largest value {largest}); the upper eight keep "
-            f"{(largest >> 8) + 1} grey levels; multiply its values by {1 << (16 - used)} when you write it, or "
-            "convert it to 8 bits"
-        )
-
-
-def _check_depth(data: bytes, name: str) -> None:
-    """Raises :class:`ImageError` for a file of more than eight bits a channel that eight bits cannot show."""
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype == np.uint8:
-        return
-    if found.dtype != np.uint16:
-        raise ImageError(
-            f"{name}: holds {found.dtype} numbers, of which black and white are not known; convert it to 8 or 16 bits"
-        )
-    check_range(found, name)  # type: ignore[arg-type]  # cv2's stubs know no dtype
-
-
-def fit(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
+def fit(image: Image, size: InputSpec, spec: PreprocessSpec, full_size: tuple[int, int] | None = None) -> Image:
     """Resizes an image to the model's size. Keeps the channel order.
 
     Args:
         image: uint8 ``[h, w, 3]``, any size.
+        size: the model's.
+        spec: how.
+        full_size: height and width of the file that the image is a smaller decoding of; crops and bars are placed by
+            it. None: the image is whole.
 
     Returns:
         uint8 ``[size.height, size.width, 3]``, contiguous. The same array if it already has that size.
     """
     if spec.resize == "crop":
-        return _crop(image, size, spec)
+        return _crop(image, size, spec, full_size)
     if spec.resize == "letterbox":
-        return _letterbox(image, size, spec)
+        return _letterbox(image, size, spec, full_size)
     return _resize(image, size.width, size.height, spec)
+
+
+def _resized(full: tuple[int, int], size: InputSpec, spec: PreprocessSpec) -> tuple[int, int]:
+    """Height and width that a whole image is resized to, before it is cropped or padded."""
+    height, width = full
+    if spec.resize == "stretch":
+        return size.height, size.width
+    if spec.resize == "letterbox":
+        factor = min(size.height / height, size.width / width)
+        return max(1, round(height * factor)), max(1, round(width * factor))
+    if spec.interpolation in _ANTIALIASED:  # as torchvision's Resize: the longer side is rounded down
+        shorter = round(max(size.height, size.width) / spec.crop_fraction)
+        return (shorter, int(shorter * width / height)) if height <= width else (int(shorter * height / width), shorter)
+    factor = max(size.height / height, size.width / width) / spec.crop_fraction
+    return max(size.height, round(height * factor)), max(size.width, round(width * factor))
 
 
 def check_image(array: object, name: str = "image") -> Image:
@@ -241,14 +220,17 @@ def _resize(image: Image, width: int, height: int, spec: PreprocessSpec) -> Imag
     return cv2.resize(image, (width, height), interpolation=interpolation)  # type: ignore[return-value]
 
 
-def _crop(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
+def _crop(image: Image, size: InputSpec, spec: PreprocessSpec, full_size: tuple[int, int] | None) -> Image:
     """Resizes the shorter side to size / crop_fraction, then crops the centre, as torchvision does."""
     image = _without_long_ends(image)
+    new_height, new_width = _resized(full_size or image.shape[:2], size, spec)
     if spec.interpolation in _ANTIALIASED:
-        return _crop_as_torchvision(image, size, spec)
+        # as torchvision's CenterCrop: half a pixel to the even
+        top, left = round((new_height - size.height) / 2), round((new_width - size.width) / 2)
+        kind = _ANTIALIASED[spec.interpolation]
+        rows, columns = slice(top, top + size.height), slice(left, left + size.width)
+        return resize_antialiased(image, new_width, new_height, kind, rows=rows, columns=columns)
     height, width = image.shape[:2]
-    factor = max(size.height / height, size.width / width) / spec.crop_fraction
-    new_width, new_height = max(size.width, round(width * factor)), max(size.height, round(height * factor))
     top, left = (new_height - size.height) // 2, (new_width - size.width) // 2
     wanted_rows, wanted_columns = (top, size.height), (left, size.width)
     if (
@@ -260,20 +242,6 @@ def _crop(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
     resized = _resize(image[from_rows, from_columns], columns.stop - columns.start, rows.stop - rows.start, spec)
     top, left = top - rows.start, left - columns.start
     return np.ascontiguousarray(resized[top : top + size.height, left : left + size.width])
-
-
-def _crop_as_torchvision(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
-    """As torchvision's Resize and CenterCrop to the pixel: the longer side rounded down, half a pixel to the even."""
-    height, width = image.shape[:2]
-    shorter = round(max(size.height, size.width) / spec.crop_fraction)
-    if height <= width:
-        new_height, new_width = shorter, int(shorter * width / height)
-    else:
-        new_height, new_width = int(shorter * height / width), shorter
-    top, left = round((new_height - size.height) / 2), round((new_width - size.width) / 2)
-    kind = _ANTIALIASED[spec.interpolation]
-    rows, columns = slice(top, top + size.height), slice(left, left + size.width)
-    return resize_antialiased(image, new_width, new_height, kind, rows=rows, columns=columns)
 
 
 def _needed(length: int, resized: int, first: int, count: int) -> tuple[slice, slice]:
@@ -288,7 +256,7 @@ def _needed(length: int, resized: int, first: int, count: int) -> tuple[slice, s
     return slice(begin * source, end * source), slice(begin * result, end * result)
 
 
-def _without_long_ends(image: Image, most: int = 8) -> Image:
+def _without_long_ends(image: Image, most: int = _LONGEST) -> Image:
     """Crops the middle of an image whose sides have a ratio above ``most``.
 
     Resizing a complete strip of 1 x 60,000 pixels would take gigabytes.
@@ -299,11 +267,9 @@ def _without_long_ends(image: Image, most: int = 8) -> Image:
     return image[top : top + keep_height, left : left + keep_width]
 
 
-def _letterbox(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
+def _letterbox(image: Image, size: InputSpec, spec: PreprocessSpec, full_size: tuple[int, int] | None) -> Image:
     """Resizes the complete image at its aspect ratio and pads it to the size with ``pad_value``."""
-    height, width = image.shape[:2]
-    factor = min(size.height / height, size.width / width)
-    new_width, new_height = max(1, round(width * factor)), max(1, round(height * factor))
+    new_height, new_width = _resized(full_size or image.shape[:2], size, spec)
     canvas = np.full((size.height, size.width, 3), spec.pad_value, np.uint8)
     top, left = (size.height - new_height) // 2, (size.width - new_width) // 2
     canvas[top : top + new_height, left : left + new_width] = _resize(image, new_width, new_height, spec)

@@ -54,6 +54,7 @@ __all__ = ["adopt"]
 
 _LARGEST_STATISTIC = 2.0  # of pixels from 0 to 1; what is meant for 0 to 255 is around a hundred
 _TOLERANCE = 1e-3  # of a probability
+_AVERAGING = ("area", "antialias", "antialias-cubic")
 _IMAGES = 256
 _FEWEST = 8  # different images to compare on
 _SINGLY, _LOOKED_AT = 6, 32  # images that the original gets one at a time, and by which its scores are understood
@@ -321,7 +322,12 @@ def _manifest(
         labels=labels,
         input=InputSpec(foreign.height, foreign.width),
         preprocess=PreprocessSpec(
-            options.resize, options.interpolation, options.crop_fraction, rule.zero_point if rule else 114
+            options.resize,
+            options.interpolation,
+            options.crop_fraction,
+            rule.zero_point if rule else 114,
+            # The others sample single pixels: of a smaller decoding these are averages, which the network never saw
+            options.decode or ("scaled" if options.interpolation in _AVERAGING else "full"),
         ),
         normalization=rule or Normalization(0, 1.0),  # the network's own first step does the rest
         unknown=UnknownRule(),

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from edgecnn.command_options import Option
 from edgecnn.errors import UsageError
 from edgecnn.image_size import LargeImageOption, height_width, read_image_size
-from edgecnn.manifest import Interpolation, Resize
+from edgecnn.manifest import Decode, Interpolation, Resize
 
 __all__ = ["OPSET", "AdoptOptions", "ExportOptions", "Layout", "QuantizeOptions", "ScoreKind", "TargetName"]
 
@@ -118,6 +118,13 @@ class AdoptOptions(LargeImageOption):
     interpolation: Annotated[
         Interpolation, Option("Resize interpolation; antialias: as torchvision and timm resize.")
     ] = "linear"
+    decode: Annotated[
+        Decode | None,
+        Option(
+            "JPEG decoding on the device; scaled: large ones at 1/8, 1/4 or 1/2 of their size.",
+            default="scaled with the interpolations area, antialias and antialias-cubic, else full",
+        ),
+    ] = None
     crop_fraction: Annotated[
         float, Option("With --resize crop: scale the shorter side to the input size / this fraction first.")
     ] = 1.0

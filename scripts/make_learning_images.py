@@ -22,7 +22,7 @@ from edgecnn.atomic import write_bytes
 from edgecnn.data.dataset import scan_folder
 from edgecnn.data.split_record import content_digest
 from edgecnn.image.heatmap import overlay
-from edgecnn.preprocess import Image, fit, read_image
+from edgecnn.preprocess import Image, preprocess, read_image
 from edgecnn.training import TrainOptions, train
 from edgecnn.training.explain.activation_maps import activation_maps
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
@@ -87,7 +87,7 @@ def held_out(backend: TorchBackend, data: Path) -> list[list[Path]]:
 def images(backend: TorchBackend, unseen: Sequence[Sequence[Path]]) -> dict[str, Image]:
     """Names and images."""
     image = read_image(unseen[1][0])
-    seen = fit(image, backend.manifest.input, backend.manifest.preprocess)
+    seen = preprocess(unseen[1][0], backend.manifest.input, backend.manifest.preprocess)
     outputs = watch(
         backend.network,
         normalize(seen[None], backend.manifest.normalization, next(backend.network.parameters()).device),
@@ -107,7 +107,7 @@ def evidence(backend: TorchBackend, paths: Sequence[Path]) -> Image:
     """Images, and under each what its answer rests on."""
     above, below = [], []
     for path in paths:
-        seen = fit(read_image(path), backend.manifest.input, backend.manifest.preprocess)
+        seen = preprocess(path, backend.manifest.input, backend.manifest.preprocess)
         scores = backend.probabilities(seen[None])[0]
         answer = int(scores.argmax())
         heat = activation_maps(

@@ -73,7 +73,7 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.manifest": {"edgecnn.errors"},
     "edgecnn.plain_json": set(),
     "edgecnn.metrics": {"edgecnn.evaluation"},
-    "edgecnn.image": NUMERIC,
+    "edgecnn.image": {"edgecnn.errors", *NUMERIC},
     "edgecnn.preprocess": {"edgecnn.errors", "edgecnn.manifest", "edgecnn.image", *NUMERIC},
     "edgecnn.video": {*BASE, "edgecnn.image", "av", *NUMERIC},
     "edgecnn.data": {*BASE, "edgecnn.image", "edgecnn.video", *NUMERIC},

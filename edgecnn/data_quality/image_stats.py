@@ -18,7 +18,7 @@ from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
 from edgecnn.image.jpeg_quantization import jpeg_quantization
 from edgecnn.image.webp_quantizer import webp_quantizer
-from edgecnn.preprocess import MAX_PIXELS, Image, decode, read_bytes
+from edgecnn.preprocess import MAX_PIXELS, Decoded, Image, ModelInput, decode_for, read_bytes
 
 __all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]
 
@@ -64,34 +64,38 @@ class ImageStats:
 
 
 def read_image_stats(
-    file: ImageFile, keep: Callable[[Image], None] | None = None, max_pixels: int = MAX_PIXELS
+    file: ImageFile,
+    keep: Callable[[Decoded], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    model: ModelInput | None = None,
 ) -> ImageStats | Fault:
     """Reads and decodes an image file and computes its statistics. Never raises for an unreadable file.
 
     Args:
         file: the image file.
-        keep: receives the decoded image, uint8 ``[H, W, 3]`` RGB, so that it is decoded only once.
+        keep: receives the decoded image, RGB, so that it is decoded only once.
         max_pixels: an image with more is a fault.
+        model: what the image is decoded for; None: it is decoded whole.
     """
     path: Path = file.path
     try:
         data = read_bytes(path)
-        image = decode(data, name=str(path), max_pixels=max_pixels)
+        decoded = decode_for(data, model, str(path), max_pixels)
     except (ImageError, InputNotFoundError) as error:
         return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])
     if keep is not None:
-        keep(image)
-    return compute_image_stats(file, data, image)
+        keep(decoded)
+    return compute_image_stats(file, data, decoded)
 
 
-def compute_image_stats(file: ImageFile, data: bytes, image: Image) -> ImageStats:
+def compute_image_stats(file: ImageFile, data: bytes, decoded: Decoded) -> ImageStats:
     """Computes the statistics of an image that was already decoded.
 
     Args:
         data: the complete file.
-        image: uint8 ``[H, W, 3]`` RGB, as :func:`edgecnn.preprocess.decode` gives it.
+        decoded: RGB, as :func:`edgecnn.preprocess.decode_for` gives it.
     """
-    height, width = image.shape[:2]
+    image, (height, width) = decoded.image, decoded.full_size
     grey = _is_grey(image)
     header = read_header(data)
     return ImageStats(

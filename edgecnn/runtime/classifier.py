@@ -141,7 +141,7 @@ class Classifier(FrameClassifier):
         if isinstance(image, Frame):
             return image
         if isinstance(image, str | os.PathLike):
-            return read_frame(os.fspath(cast("str", image)), 0, self.max_pixels)
+            return read_frame(os.fspath(cast("str", image)), 0, self.max_pixels, self.manifest.model_input)
         if hasattr(image, "convert") and hasattr(image, "getexif"):
             image, color = _from_pil(image), "rgb"
         return Frame(check_image(image), "array", color=color)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.manifest import Manifest
-from edgecnn.preprocess import MAX_PIXELS, Image, check_image, fit
+from edgecnn.preprocess import MAX_PIXELS, Decoded, Image, check_image, decode_for, decoded_for, fit_decoded
 from edgecnn.runtime.decision import Decision, LatencyMs, Missing, Prediction, decide
 from edgecnn.runtime.session.fork_safety import keep_inherited
 from edgecnn.runtime.session.model_file import check_same, read_model_file
@@ -122,8 +122,15 @@ class FrameClassifier:
         return self._session.ep
 
     def fit(self, frame: Frame) -> Image:
-        """Preprocesses a frame: uint8 ``[H, W, 3]`` RGB. Returns the frame's own array if it has that form already."""
-        fitted = fit(frame.image, self.manifest.input, self.manifest.preprocess)
+        """Preprocesses a frame: uint8 ``[H, W, 3]`` RGB. Returns the frame's own array if it has that form already.
+
+        An image that was decoded smaller for another model is decoded anew, so that the answer is that to its file.
+        """
+        model = self.manifest.model_input
+        decoded = Decoded(frame.image, frame.size)
+        if (file := frame.own_file) is not None and not decoded_for(decoded, model):
+            decoded = decode_for(file.content, model, frame.name, file.max_pixels, frame.color)
+        fitted = fit_decoded(decoded, model)
         # After the resize, where it costs least
         return fitted if frame.color == "rgb" else cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB))
 

@@ -18,7 +18,7 @@ from edgecnn.data.sessions import join_groups, session_keys
 from edgecnn.data_quality.image_stats import Fault, ImageStats, read_image_stats
 from edgecnn.data_quality.near_duplicates import find_copies
 from edgecnn.errors import DataError
-from edgecnn.preprocess import Image, fit
+from edgecnn.preprocess import Decoded, Image, fit_decoded
 from edgecnn.progress import Reporter
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.teaching.thumbnails import encode_thumbnail
@@ -160,18 +160,18 @@ class _Read:
 def _read(
     files: Sequence[ImageFile], session: ModelSession, max_pixels: int, workers: int, *, thumbnails: bool
 ) -> Iterator[_Read]:
-    size, spec = session.manifest.input, session.manifest.preprocess
+    model = session.manifest.model_input
 
     def read(file: ImageFile) -> tuple[ImageStats | Fault, Image | None, bytes | None]:
         fitted: list[Image] = []
         small: list[bytes] = []
 
-        def keep(image: Image) -> None:
-            fitted.append(fit(image, size, spec))
+        def keep(decoded: Decoded) -> None:
+            fitted.append(fit_decoded(decoded, model))
             if thumbnails:
-                small.append(encode_thumbnail(image))
+                small.append(encode_thumbnail(decoded.image))
 
-        found = read_image_stats(file, keep, max_pixels)
+        found = read_image_stats(file, keep, max_pixels, model)
         return found, fitted[0] if fitted else None, small[0] if small else None
 
     with ThreadPoolExecutor(workers) as pool:

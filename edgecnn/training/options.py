@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from edgecnn.command_options import Argument, Option, as_field_values
 from edgecnn.errors import UsageError
 from edgecnn.image_size import ImageSize, read_image_size
-from edgecnn.manifest import TemporalKind
+from edgecnn.manifest import Decode, TemporalKind
 
 __all__ = ["BestBy", "TrainOptions"]
 
@@ -68,6 +68,13 @@ class TrainOptions:
         Option(
             "Data augmentation: none, light, standard, strong, symmetric (for images without an up or down), or tiny "
             "(for 32 pixels).",
+            default="the recipe's",
+        ),
+    ] = None
+    decode: Annotated[
+        Decode | None,
+        Option(
+            "JPEG decoding, in training and on the device; scaled: large ones at 1/8, 1/4 or 1/2 of their size.",
             default="the recipe's",
         ),
     ] = None
@@ -193,4 +200,5 @@ class TrainOptions:
     @staticmethod
     def from_record(record: Mapping[str, Any], **changes: Any) -> TrainOptions:
         """Returns the options recorded in a checkpoint, with changes."""
-        return TrainOptions(**as_field_values(TrainOptions, record) | changes)
+        known = {"decode": "full", **record}  # runs of versions before 0.3 do not record it
+        return TrainOptions(**as_field_values(TrainOptions, known) | changes)

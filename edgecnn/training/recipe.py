@@ -57,7 +57,7 @@ _ADAMW = Recipe(
     schedule="cosine",
     warmup=0.1,
     augmentation="light",
-    preprocess=PreprocessSpec(),
+    preprocess=PreprocessSpec(decode="scaled"),
 )
 
 RECIPES = {

@@ -100,6 +100,7 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
         recipe,
         **{name: value for name in RECIPE_OPTIONS if (value := getattr(options, name)) is not None},
         augmentation=options.augment or _augmentation(recipe, imgsz),
+        preprocess=replace(recipe.preprocess, decode=options.decode or recipe.preprocess.decode),
         mixed_precision=recipe.mixed_precision and options.precision != "fp32",
     )
     augmentation = find_augmentation(recipe.augmentation)
@@ -202,6 +203,10 @@ def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Modul
         _require(value is None, f"--qat {checkpoint}: the checkpoint defines this; omit {name}")
     found = load_checkpoint(checkpoint)
     manifest, model = found.manifest, found.model if network is None else None
+    _require(
+        options.decode in (None, manifest.preprocess.decode),
+        f"--qat {checkpoint}: the checkpoint defines this; omit --decode",
+    )
     begun = replace(
         options, qat=None, model=model, weights=str(checkpoint), imgsz=(manifest.input.height, manifest.input.width)
     )

@@ -16,8 +16,8 @@ from edgecnn.errors import CheckpointError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
 from edgecnn.training.calibration.ood_score import build_score
-from edgecnn.training.inference import in_small_batches
 from edgecnn.training.models.base import ImageClassifier
+from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 

@@ -19,12 +19,12 @@ from edgecnn.progress import Progress
 from edgecnn.teaching.validation.cross_validation import cross_validate
 from edgecnn.teaching.validation.folded_images import FoldedImages
 from edgecnn.teaching.validation.folds import assign_folds
-from edgecnn.training.inference import in_small_batches
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_manifest
 from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.models.weights import load_pretrained
 from edgecnn.training.optim.precision import mixed_precision
+from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.tensors import normalize
 
 __all__ = ["Probed", "ProbedImages", "build_pretrained", "probe", "read_probed_images"]

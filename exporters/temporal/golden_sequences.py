@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgecnn.evaluation.step_model import run_steps
 from edgecnn.preprocess import Image
-from edgecnn.runtime.golden.choice import TOLERANCE
+from edgecnn.runtime.golden.choice import TOLERANCE, jpeg_for
 from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 
@@ -42,6 +42,7 @@ def golden_sequences(session: ModelSession, clips: Sequence[Image], precision: s
         TOLERANCE[precision],
         np.array(scores, np.float32) if scores else None,
         tuple(sequences),
+        jpeg_for(session.manifest),
     )
 
 

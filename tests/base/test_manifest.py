@@ -93,6 +93,7 @@ def test_the_keys_are_those_of_the_contract() -> None:
             "preprocess.interpolation",
             "preprocess.crop_fraction",
             "preprocess.pad_value",
+            "preprocess.decode",
         ),
         *("normalization", "normalization.zero_point", "normalization.scale"),
         *("unknown", "unknown.score", "unknown.threshold", "unknown.false_reject_rate"),
@@ -104,9 +105,14 @@ def test_labels_stay_readable_in_the_file() -> None:
     assert "dog ☃" in MANIFEST.to_json()
 
 
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", [key for key in KEYS if key != "preprocess.decode"])
 def test_a_missing_key_is_named(key: str) -> None:
     assert f"lacks the key {key};" in refusal(without(key))
+
+
+@pytest.mark.parametrize("text", [without("preprocess.decode"), changed("preprocess.decode", None)])
+def test_a_file_that_does_not_say_how_jpegs_are_decoded_sees_them_whole(text: str) -> None:
+    assert Manifest.from_json(text).preprocess.decode == "full"
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -119,6 +125,8 @@ def test_a_value_of_the_wrong_kind_is_named_with_what_it_is(key: str, value: obj
     right = found(key)
     free_text = key in {"training.model", "training.run", "training.data_sha256", "created_by"}
     number = isinstance(right, float)
+    if key == "preprocess.decode" and value is None:
+        return  # the same as if it were missing
     if (value is None and key in NULLABLE) or (value == "nonsense" and free_text) or (value == 0.5 and number):
         assert found(key, json.loads(Manifest.from_json(changed(key, value)).to_json())) == value
     elif value == {"other": 1} and isinstance(right, dict):

@@ -62,6 +62,7 @@ def verify(options: VerifyOptions) -> int:
     from edgecnn.data.clips.frame_rate import check_rate
     from edgecnn.evaluation.parity import compare_models
     from edgecnn.runtime.analysis.divergence import locate_divergence
+    from edgecnn.runtime.session.model_session import ModelSession
     from exporters.verify_models import open_model
 
     options.admit_models(options.reference, *options.candidates)
@@ -85,6 +86,9 @@ def verify(options: VerifyOptions) -> int:
     for skipped in result.skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
     note(f"evaluated {result.note}")
+    for backend in opened:
+        if isinstance(backend, ModelSession) and (golden := backend.description.golden()) and golden.jpeg:
+            note(f"{backend.file}: {golden.jpeg.difference() or 'golden JPEG: decoded as where the file was made'}")
     if options.report is not None:
         from edgecnn.atomic import write_text
         from edgecnn.evaluation.parity_report import parity_page

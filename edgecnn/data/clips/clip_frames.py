@@ -13,8 +13,8 @@ import cv2
 from edgecnn.data.clips.clip_folder import frames_of
 from edgecnn.data.clips.sampling import StepClock
 from edgecnn.errors import DataError, ImageError
-from edgecnn.manifest import InputSpec, PreprocessSpec
-from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
+from edgecnn.manifest import InputSpec, ModelInput, PreprocessSpec
+from edgecnn.preprocess import MAX_PIXELS, Decoded, Image, decode_for, fit_decoded, read_bytes
 
 __all__ = ["ClipReader", "Step", "clip_digest", "first_frame"]
 
@@ -55,13 +55,14 @@ class ClipReader:
             DataError: it has no frames.
         """
         clock, begins, frames = StepClock(self.interval_s), True, 0
-        for time_s, image, is_bgr in _frames(clip, self.fps, self.max_pixels):
+        model = ModelInput(self.size, self.preprocess)
+        for time_s, decoded, is_bgr in _frames(clip, self.fps, self.max_pixels, model):
             frames += 1
             if clock.breaks(time_s):
                 clock.reset()
                 begins = True
             if count := clock.due(time_s):
-                fitted = fit(image, self.size, self.preprocess)
+                fitted = fit_decoded(decoded, model)
                 row = cast("Image", cv2.cvtColor(fitted, cv2.COLOR_BGR2RGB)) if is_bgr else fitted
                 yield Step(row, time_s, count, begins)
                 begins = False
@@ -76,26 +77,26 @@ def first_frame(clip: Path, max_pixels: int = MAX_PIXELS) -> Image:
         InputNotFoundError, SourceError, ImageError: the clip cannot be read.
         DataError: it has no frames.
     """
-    for _, image, is_bgr in _frames(clip, 1.0, max_pixels):
-        return cast("Image", cv2.cvtColor(image, cv2.COLOR_BGR2RGB)) if is_bgr else image
+    for _, found, is_bgr in _frames(clip, 1.0, max_pixels, None):
+        return cast("Image", cv2.cvtColor(found.image, cv2.COLOR_BGR2RGB)) if is_bgr else found.image
     raise DataError(f"{clip}: the clip has no frames; remove it")
 
 
-def _frames(clip: Path, fps: float, max_pixels: int) -> Iterator[tuple[float, Image, bool]]:
-    """Time in seconds, image uint8 ``[h, w, 3]``, and whether its colours are BGR instead of RGB."""
+def _frames(clip: Path, fps: float, max_pixels: int, model: ModelInput | None) -> Iterator[tuple[float, Decoded, bool]]:
+    """Time in seconds, image, and whether its colours are BGR instead of RGB."""
     if not clip.is_dir():
         from edgecnn.video.reader import video_images  # noqa: PLC0415  # folders of frames need no video decoder
 
         for found in video_images(str(clip), max_pixels=max_pixels):
-            yield found.time_s, found.image, True
+            yield found.time_s, Decoded(found.image, found.image.shape[:2]), True
         return
     for index, path in enumerate(frames_of(clip)):
         try:
-            image = read_image(path, max_pixels)
+            decoded = decode_for(read_bytes(path), model, str(path), max_pixels)
         except ImageError as error:
             reason = str(error).removeprefix(f"{path}: ")
             raise ImageError(f"{clip}: its frame {path.name} cannot be read: {reason}") from error
-        yield index / fps, image, False
+        yield index / fps, decoded, False
 
 
 def clip_digest(clip: Path) -> str:

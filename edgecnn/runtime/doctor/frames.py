@@ -23,7 +23,7 @@ from edgecnn.evaluation.expected_accuracy import (
 )
 from edgecnn.evaluation.recent_scenes import RecentScenes
 from edgecnn.image.scene_signature import Signature, scene_signature
-from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
+from edgecnn.preprocess import MAX_PIXELS, Image, decode_for, fit_decoded, read_bytes
 from edgecnn.progress import Progress, Reporter, Silent
 from edgecnn.runtime.doctor.run import Diagnosis
 from edgecnn.runtime.session.known_classes import read_class_statistics
@@ -104,12 +104,12 @@ def _classify(
     paths: Sequence[Path], session: ModelSession, scenes: RecentScenes, progress: Progress, max_pixels: int
 ) -> list[Skipped]:
     """Adds the answers to the scenes; returns the files that cannot be read."""
-    size, spec = session.manifest.input, session.manifest.preprocess
+    model = session.manifest.model_input
 
     def load(path: Path) -> tuple[Image, Signature] | Skipped:
         try:
-            image = read_image(path, max_pixels)
-            return fit(image, size, spec), scene_signature(image)
+            decoded = decode_for(read_bytes(path), model, str(path), max_pixels)
+            return fit_decoded(decoded, model), scene_signature(decoded.image)
         except (ImageError, InputNotFoundError) as error:
             return Skipped(str(path), str(error).removeprefix(f"{path}: "))
 

@@ -12,6 +12,7 @@ from edgecnn.runtime.analysis.weight_bits_timing import time_weight_bits
 from edgecnn.runtime.doctor.decoder import compare_opencv
 from edgecnn.runtime.doctor.model_timing import Runner, cpu_runners, grey, race, thread_counts, winner
 from edgecnn.runtime.doctor.recommendation import Recommendation
+from edgecnn.runtime.golden.golden_jpeg import GoldenJpeg
 from edgecnn.runtime.golden.replay import GoldenReplay, replay
 from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.onnx_file.weight_bits import weight_bits
@@ -58,6 +59,8 @@ def examine_model(path: Path, ep: str) -> tuple[list[Finding], Recommendation | 
         if golden is None:
             golden = _golden(session)
             findings += [_summary(session), *compare_opencv(session.manifest, session.file)]
+            if isinstance(golden, GoldenSamples) and golden.jpeg is not None:
+                findings.append(_jpeg_proof(golden.jpeg, session.file))
         if isinstance(golden, Finding):
             return [*findings, golden], None
         proof = _proof(session, golden)
@@ -130,6 +133,14 @@ def _proof(session: ModelSession, golden: GoldenSamples) -> Finding:
         return Finding("ok", what, session.file, "")
     remedy = "the file was changed, or this device computes different results: export it again, or use another provider"
     return Finding("fault", what, session.file, remedy)
+
+
+def _jpeg_proof(jpeg: GoldenJpeg, file: str) -> Finding:
+    what = jpeg.difference()
+    if what is None:
+        return Finding("ok", "golden JPEG: this device decodes the pixels that training saw, at each size", file, "")
+    remedy = "answers to JPEG files may differ a little; install OpenCV's wheel from PyPI, or train with --decode full"
+    return Finding("warning", what, file, remedy)
 
 
 def _difference(found: GoldenReplay) -> str:

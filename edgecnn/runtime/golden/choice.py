@@ -5,11 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
+from edgecnn.runtime.golden.golden_jpeg import GoldenJpeg, make_golden_jpeg
 from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
 
-__all__ = ["SAMPLES", "TOLERANCE", "choose", "synthetic_images"]
+__all__ = ["SAMPLES", "TOLERANCE", "choose", "jpeg_for", "synthetic_images"]
 
 SAMPLES = 4
 _CANDIDATES = 24
@@ -38,8 +40,17 @@ def choose(model: ModelSession, candidates: Image, precision: str) -> GoldenSamp
     kept = sorted(first_of_class.values(), key=lambda i: float(probabilities[i].max()))[:SAMPLES]
     kept += [i for i in order if i not in kept][: SAMPLES - len(kept)]
     return GoldenSamples(
-        candidates[kept], probabilities[kept], TOLERANCE[precision], None if scores is None else scores[kept]
+        candidates[kept],
+        probabilities[kept],
+        TOLERANCE[precision],
+        None if scores is None else scores[kept],
+        jpeg=jpeg_for(model.manifest),
     )
+
+
+def jpeg_for(manifest: Manifest) -> GoldenJpeg | None:
+    """The golden JPEG of a model that sees JPEGs decoded smaller; None for others."""
+    return make_golden_jpeg() if manifest.preprocess.decode == "scaled" else None
 
 
 def synthetic_images(height: int, width: int, count: int = _CANDIDATES, seed: int = 0) -> Image:

@@ -6,6 +6,9 @@ input size, so that a program in any language can replay them: decode the PNG (R
 
 The samples of a recurrent model are sequences: each has the key ``sequence``, a number. The samples of one sequence are
 in order. The first starts from a state of zeros, each other one from the state that the one before it gave.
+
+A model that sees JPEGs decoded smaller has the key ``jpeg`` too: a JPEG file and the SHA-256 of its pixels at each part
+of its size (:mod:`edgecnn.runtime.golden.golden_jpeg`).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 
 from edgecnn.errors import ImageError, ManifestError
 from edgecnn.preprocess import MAX_PIXELS, Image, decode
+from edgecnn.runtime.golden.golden_jpeg import GoldenJpeg
 
 __all__ = ["GoldenSamples"]
 
@@ -35,6 +39,7 @@ class GoldenSamples:
     tolerance: float
     unknown_scores: NDArray[np.float32] | None = None  # None where the graph gives none
     sequences: tuple[int, ...] | None = None  # of each sample, the clip that it is a frame of; None: single images
+    jpeg: GoldenJpeg | None = None  # of a model that sees JPEGs decoded smaller
 
     @property
     def chained(self) -> bool:
@@ -51,7 +56,8 @@ class GoldenSamples:
             sample["unknown_score"] = round(float(score), 7)
         for sample, sequence in zip(samples, self.sequences or (), strict=False):
             sample["sequence"] = sequence
-        return json.dumps({"tolerance": self.tolerance, "samples": samples})
+        jpeg = {} if self.jpeg is None else {"jpeg": self.jpeg.to_json()}
+        return json.dumps({"tolerance": self.tolerance, "samples": samples, **jpeg})
 
     @classmethod
     def from_json(cls, text: str) -> GoldenSamples:
@@ -66,11 +72,12 @@ class GoldenSamples:
             )
             sequences = _sequences(found["samples"])
             tolerance = float(found["tolerance"])
+            jpeg = GoldenJpeg.from_json(found["jpeg"]) if "jpeg" in found else None
         except (ValueError, KeyError, TypeError, RecursionError, ImageError) as error:
             raise ManifestError(f"the golden samples are invalid ({error}); export the model again") from error
         if probabilities.ndim != 2 or not tolerance >= 0:
             raise ManifestError("the golden samples are invalid (probabilities or tolerance); export the model again")
-        return cls(images, probabilities, tolerance, unknown_scores, sequences)
+        return cls(images, probabilities, tolerance, unknown_scores, sequences, jpeg)
 
 
 def _sequences(samples: Sequence[Mapping[str, object]]) -> tuple[int, ...] | None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.image.suffixes import VIDEO_SUFFIXES
-from edgecnn.preprocess import MAX_PIXELS, decode, read_bytes
-from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+from edgecnn.preprocess import MAX_PIXELS, ModelInput, decode_for, read_bytes
+from edgecnn.runtime.sources.frame import Frame, now_rfc3339, part_of_file
 from edgecnn.runtime.sources.redaction import without_login
 
 if TYPE_CHECKING:
@@ -48,22 +48,34 @@ class ImagePaths:
         return None if None in counts else sum(count or 0 for count in counts)
 
 
-def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS) -> Frame:
-    """Reads one image file. Raises :class:`InputNotFoundError` or :class:`ImageError`."""
+def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS, model: ModelInput | None = None) -> Frame:
+    """Reads one image file.
+
+    Args:
+        path: of the file.
+        index: of the frame.
+        max_pixels: a larger image is refused.
+        model: what the image is decoded for; None: it is decoded whole.
+
+    Raises:
+        InputNotFoundError, ImageError: the file cannot be read.
+    """
     if Path(path).suffix.lower() in VIDEO_SUFFIXES and Path(path).is_file():
         raise ImageError(f"{path}: is a video in a list of images; give it as a separate source")
     captured_at, start = now_rfc3339(), time.perf_counter()
     captured_monotonic_s = time.monotonic()
-    image = decode(read_bytes(path), name=path, max_pixels=max_pixels, color="bgr")
+    content = read_bytes(path)
+    decoded = decode_for(content, model, path, max_pixels, "bgr")
     decode_ms = (time.perf_counter() - start) * 1e3
     return Frame(
-        image=image,
+        image=decoded.image,
         name=path,
         index=index,
         media_time_s=None,
         decode_ms=decode_ms,
         captured_at=captured_at,
         captured_monotonic_s=captured_monotonic_s,
+        file=part_of_file(decoded, content, max_pixels),
     )
 
 

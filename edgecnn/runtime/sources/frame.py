@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Literal
 
-from edgecnn.preprocess import ColorOrder, Image
+from edgecnn.preprocess import MAX_PIXELS, ColorOrder, Decoded, Image, decode
 
-__all__ = ["Frame", "FrameKind", "now_rfc3339", "rfc3339"]
+__all__ = ["Frame", "FrameFile", "FrameKind", "now_rfc3339", "part_of_file", "rfc3339"]
 
 FrameKind = Literal["image", "video", "stream"]
 """Frame quality checks run on streams and videos only, not on image files and arrays."""
@@ -33,6 +33,16 @@ def _rfc3339(second: int) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class FrameFile:
+    """The JPEG file that an image was decoded from, for one model smaller than for another."""
+
+    content: bytes
+    size: tuple[int, int]  # height, width in pixels, upright
+    image: Image  # as it was decoded; a frame with another image, which a caller gave it, is not of this file
+    max_pixels: int = MAX_PIXELS  # that the reader allowed
+
+
+@dataclass(frozen=True, eq=False)
 class Frame:
     """A decoded image with its source, number and times."""
 
@@ -47,8 +57,33 @@ class Frame:
     color: ColorOrder = "bgr"  # of the image: every source here gives OpenCV's order
     region: str | None = None  # X,Y,WIDTH,HEIGHT: the part of the source's frame that `image` shows; None: all of it
     whole: Image | None = None  # of a region: the image that it is a part of
+    file: FrameFile | None = None  # where `image` may be decoded smaller than its file; None: it is whole
 
     @property
     def time_s(self) -> float:
         """When it was taken, in seconds on its source's clock: the place in a video, else the monotonic clock."""
         return self.captured_monotonic_s if self.media_time_s is None else self.media_time_s
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels of the whole image, where ``image`` is a smaller decoding of it too."""
+        return self.image.shape[:2] if self.own_file is None else self.own_file.size
+
+    @property
+    def own_file(self) -> FrameFile | None:
+        """The file of the image; None where it has none, or the image was replaced."""
+        return self.file if self.file is not None and self.file.image is self.image else None
+
+    def full_image(self) -> Image:
+        """The image in the size of its file, uint8 ``[H, W, 3]``: decoded anew where ``image`` is smaller."""
+        if self.size == self.image.shape[:2]:
+            return self.image
+        assert self.own_file is not None  # or the sizes would be the same
+        return decode(self.own_file.content, self.name, self.own_file.max_pixels, self.color)
+
+
+def part_of_file(decoded: Decoded, content: bytes, max_pixels: int) -> FrameFile | None:
+    """The file of a decoded image that is smaller than it; None where the image is whole."""
+    if decoded.image.shape[:2] == decoded.full_size:
+        return None
+    return FrameFile(content, decoded.full_size, decoded.image, max_pixels)

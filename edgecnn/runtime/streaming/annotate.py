@@ -51,8 +51,9 @@ def banner_text(prediction: Prediction) -> str:
 
 def annotate(frame: Frame, prediction: Prediction) -> Image:
     """Returns the image, BGR, with a banner above it that shows the prediction, and a frame around its region."""
-    banner, color = max(24, frame.image.shape[0] // 12), _COLORS.get(prediction.status, _RED)
-    plain_bgr = frame.image if frame.color == "bgr" else cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+    whole = frame.full_image()
+    banner, color = max(24, whole.shape[0] // 12), _COLORS.get(prediction.status, _RED)
+    plain_bgr = whole if frame.color == "bgr" else cv2.cvtColor(whole, cv2.COLOR_RGB2BGR)
     image = cv2.copyMakeBorder(plain_bgr, banner, 0, 0, 0, cv2.BORDER_CONSTANT, value=color)
     if prediction.region is not None and frame.region is None:
         _draw_region(image[banner:], Region.parse(prediction.region), color)

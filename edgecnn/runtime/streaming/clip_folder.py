@@ -79,11 +79,12 @@ def frame_folder_answers(
         region: the part of each frame that is classified; None: the whole frame.
     """
     named = None if region is None else str(region)
+    model = classifier.manifest.model_input if region is None else None  # a region is cut out of the whole
 
     def load(numbered: tuple[int, Path]) -> Frame | Missing:
         index, path = numbered
         try:
-            frame = read_frame(str(path), index, classifier.max_pixels)
+            frame = read_frame(str(path), index, classifier.max_pixels, model)
         except (ImageError, InputNotFoundError) as error:
             return Missing("error", str(error).removeprefix(f"{path}: "), str(path), index, region=named)
         return replace(frame, media_time_s=index / fps)

@@ -275,10 +275,12 @@ def _in_turn(parts: Sequence[StreamAnswers], options: StreamOptions, statuses: C
 
 
 def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOptions) -> StreamAnswers:
+    model = classifier.manifest.model_input if options.region is None else None  # a region is cut out of the whole
+
     def load(numbered: tuple[int, str]) -> _Prepared | _Unreadable:
         index, path = numbered
         try:
-            frame = read_frame(path, index, classifier.max_pixels)
+            frame = read_frame(path, index, classifier.max_pixels, model)
             part = frame if options.region is None else options.region.crop(frame)
         except (ImageError, InputNotFoundError) as error:
             return _Unreadable(path, index, str(error).removeprefix(f"{path}: "))

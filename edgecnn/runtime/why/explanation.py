@@ -81,8 +81,7 @@ class Explainer:
     def heat(self, found: ClassMap, frame: Frame, longest: int) -> NDArray[np.float32]:
         """A map laid over the whole frame, 0 to 1, ``longest`` pixels on its longer side."""
         manifest = self._classifier.manifest
-        height, width = frame.image.shape[:2]
-        return heat_on_image(found.heat, (height, width), longest, manifest.input, manifest.preprocess)
+        return heat_on_image(found.heat, frame.size, longest, manifest.input, manifest.preprocess)
 
     def _class_maps(
         self, row: Image, classes: Sequence[int], prediction: Prediction

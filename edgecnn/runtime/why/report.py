@@ -121,16 +121,16 @@ def explain_model(
         OutputError: the folder cannot be written, or another process is writing into it.
     """
     with open_out(out, classes, force=force, say=say or Silent().say), ExitStack() as opened:
-        frame = read_frame(str(image), 0, max_pixels)
 
         def explained(when: str, path: Path) -> tuple[Explained, ExplainedAnswer]:
             classifier = opened.enter_context(Classifier(path, ep="cpu", options=options, topk=max(classes, 5)))
             explainer = open_explainer(classifier)
+            frame = read_frame(str(image), 0, max_pixels, classifier.manifest.model_input)
             found = explainer.explain(frame, classes)
             shown = Explained(when, str(path), frame, explainer, found)
             return shown, ExplainedAnswer.of(path, found, classifier.labels)
 
         found = [explained("now", model), *([] if before is None else [explained("before", before)])]
-        files = write_report(out, frame, [shown for shown, _ in found])
+        files = write_report(out, found[0][0].frame, [shown for shown, _ in found])
     answers = [answer for _, answer in found]
     return ExplainedModel(str(image), answers[0], answers[1] if answers[1:] else None, str(out), files)

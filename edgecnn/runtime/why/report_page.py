@@ -74,10 +74,11 @@ def write_report(out: Path, frame: Frame, shown: Sequence[Explained]) -> tuple[s
 
 def _small(frame: Frame) -> Image:
     """RGB, at most 320 pixels on its longer side."""
-    height, width = frame.image.shape[:2]
+    image = frame.full_image()
+    height, width = image.shape[:2]
     factor = _LONGEST / max(height, width)
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
     return cast("Image", small if frame.color == "rgb" else cv2.cvtColor(small, cv2.COLOR_BGR2RGB))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from edgecnn.preprocess import decode
-from edgecnn.runtime.sources.frame import Frame
+from edgecnn.preprocess import Image, decode
+from edgecnn.runtime.sources.frame import Frame, FrameFile
 
 __all__ = ["stored_frame"]
 
@@ -25,5 +25,14 @@ def stored_frame(content: bytes, name: str, most_pixels: int, captured_at: str |
     """
     start_s = time.perf_counter()
     pixels = decode(content, name, most_pixels, "bgr")
-    frame = Frame(pixels, name, decode_ms=(time.perf_counter() - start_s) * 1e3)
+    frame = Frame(
+        pixels, name, decode_ms=(time.perf_counter() - start_s) * 1e3, file=_file(content, pixels, most_pixels)
+    )
     return frame if captured_at is None else replace(frame, captured_at=captured_at)
+
+
+def _file(content: bytes, pixels: Image, most_pixels: int) -> FrameFile | None:
+    """The file, so that a model decodes it as `teach` and `predict` do, which may be smaller."""
+    if not content.startswith(b"\xff\xd8"):  # JPEG's first bytes
+        return None
+    return FrameFile(content, pixels.shape[:2], pixels, most_pixels)

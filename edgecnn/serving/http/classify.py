@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edgecnn.errors import EdgeCNNError, ImageError
-from edgecnn.preprocess import decode
+from edgecnn.preprocess import decode_for
 from edgecnn.runtime.frame_classifier import Answer
-from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.sources.frame import Frame, part_of_file
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.access import AccessRules
@@ -103,14 +103,17 @@ class ImageClassifier:
 
     def _classify(self, upload: Upload, model: ServedModel, *, shadowed: bool) -> Answered:
         captured_s, start_s = time.monotonic(), time.perf_counter()
-        image = decode(upload.content, upload.name, self._most_pixels, "bgr")
-        decode_ms = (time.perf_counter() - start_s) * 1e3
-        frame = Frame(image, upload.name, decode_ms=decode_ms, captured_monotonic_s=captured_s)
         loaded = model.current  # once: a swap may come between two uses
+        wanted = loaded.classifier.manifest.model_input
+        decoded = decode_for(upload.content, wanted, upload.name, self._most_pixels, "bgr")
+        decode_ms = (time.perf_counter() - start_s) * 1e3
+        file = part_of_file(decoded, upload.content, self._most_pixels)
+        frame = Frame(decoded.image, upload.name, decode_ms=decode_ms, captured_monotonic_s=captured_s, file=file)
         found = loaded.classifier.answer([frame])[0]
         if shadowed and (shadow := model.shadow) is not None:
             shadow.watch(None, frame, 0, found.prediction)
-        return Answered(found, loaded, image.shape[1], image.shape[0])
+        height, width = frame.size
+        return Answered(found, loaded, width, height)
 
     @asynccontextmanager
     async def upload(self, request: Request, *, form_only: bool = False) -> AsyncIterator[Upload]:

@@ -181,7 +181,9 @@ def _read_all(
     cache = PixelCache(plan, len(folder.images)) if plan else None
 
     def read(row: int) -> ImageStats | Fault:
-        return read_image_stats(folder.images[row], partial(cache.write, row) if cache else None, max_pixels)
+        if cache is None:
+            return read_image_stats(folder.images[row], None, max_pixels)
+        return read_image_stats(folder.images[row], partial(cache.write, row), max_pixels, cache.model)
 
     with cache.writing() if cache else nullcontext(), ThreadPoolExecutor(workers or default_workers()) as pool:
         for row, found in enumerate(pool.map(read, range(len(folder.images)))):

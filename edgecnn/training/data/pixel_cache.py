@@ -16,8 +16,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.manifest import InputSpec, PreprocessSpec
-from edgecnn.preprocess import Image, fit
+from edgecnn.manifest import InputSpec, ModelInput, PreprocessSpec
+from edgecnn.preprocess import Decoded, Image, fit_decoded
 from edgecnn.training.data.disk_space import output_errors
 
 __all__ = ["CachedImages", "PixelCache", "PixelPlan"]
@@ -67,14 +67,19 @@ class PixelCache:
             self._exact.close()
             self._augmented.close()
 
-    def write(self, row: int, image: Image) -> None:
-        """Keeps one decoded image, uint8 ``[h, w, 3]``, in each size. Raises :class:`OutputError`.
+    @property
+    def model(self) -> ModelInput:
+        """What images are decoded for. Both sizes come from one decoding, which leaves enough for the larger one."""
+        return ModelInput(self._plan.exact, self._plan.preprocess)
+
+    def write(self, row: int, decoded: Decoded) -> None:
+        """Keeps one decoded image, RGB, in each size. Raises :class:`OutputError`.
 
         Threads may write different rows at once.
         """
-        self._exact.write(row, fit(image, self._plan.exact, self._plan.preprocess))
+        self._exact.write(row, fit_decoded(decoded, self.model))
         if self._augmented is not self._exact:
-            self._augmented.write(row, fit(image, self._plan.augmented, self._plan.preprocess))
+            self._augmented.write(row, fit_decoded(decoded, ModelInput(self._plan.augmented, self._plan.preprocess)))
 
     def exact(self, rows: Sequence[int]) -> CachedImages:
         """Images as the device sees them."""

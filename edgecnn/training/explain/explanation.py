@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgecnn.evaluation.explanation_page import Plate, Scored, open_out, write_plates
 from edgecnn.evaluation.ood_threshold import rejected
-from edgecnn.preprocess import MAX_PIXELS, Image, fit, read_image
+from edgecnn.preprocess import MAX_PIXELS, Image, preprocess, read_image
 from edgecnn.progress import Silent
 from edgecnn.training.explain.layers import first_convolution, several_depths, watch
 from edgecnn.training.explain.plates import feature_plate, filter_plate, input_plate, map_plate, step_plate
@@ -69,7 +69,7 @@ def explain(
 def _explain(checkpoint: Path, image: Path, out: Path, classes: int, max_pixels: int) -> Explained:
     backend = open_checkpoint(checkpoint)
     original = read_image(image, max_pixels)
-    seen = fit(original, backend.manifest.input, backend.manifest.preprocess)
+    seen = preprocess(image, backend.manifest.input, backend.manifest.preprocess, max_pixels)  # as the device sees it
     probabilities, unknown_scores = backend.answers(seen[None])
     scores = probabilities[0]
     best = [int(i) for i in (-scores).argsort(kind="stable")[:classes]]

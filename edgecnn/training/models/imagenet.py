@@ -43,7 +43,7 @@ def pretrained_imagenet(name: str) -> TorchBackend:
         labels=labels,
         ids=ids,
         input=InputSpec(side, side),
-        preprocess=PreprocessSpec(resize="crop", interpolation="area", crop_fraction=side / (side + CROP_PADDING)),
+        preprocess=PreprocessSpec("crop", "area", side / (side + CROP_PADDING), decode="scaled"),
         normalization=spec.normalization,
         unknown=UnknownRule(),
         training=TrainingRecord(model=name, run=spec.weights.package, data_sha256="", val_top1=None, seed=None),

@@ -14,9 +14,9 @@ from torch.nn import functional
 from edgecnn.errors import CheckpointError
 from edgecnn.manifest import Normalization
 from edgecnn.preprocess import Image
-from edgecnn.training.inference import in_small_batches
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.precision import mixed_precision
+from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 

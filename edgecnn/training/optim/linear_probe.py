@@ -12,9 +12,9 @@ from torch.nn import functional
 from edgecnn.manifest import Normalization
 from edgecnn.progress import Progress
 from edgecnn.training.data.loader import TrainingBatch
-from edgecnn.training.inference import in_small_batches
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.precision import mixed_precision
+from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.tensors import normalize
 
 __all__ = ["LabelledFeatures", "compute_features", "fit_head"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import EdgeCNNError
 from edgecnn.image.heatmap import overlay
 from edgecnn.image_size import MOST_PIXELS
-from edgecnn.preprocess import Image, fit, read_image
+from edgecnn.preprocess import Image, preprocess, read_image
 from edgecnn.training.data.load import Sample
 from edgecnn.training.explain.activation_maps import activation_maps
 from edgecnn.training.report.content import Mistake
@@ -61,7 +61,7 @@ def _evidence(backend: TorchBackend, path: Path, answer: int) -> Image | None:
     manifest = backend.manifest
     try:
         original = read_image(path, MOST_PIXELS)
-        seen = fit(original, manifest.input, manifest.preprocess)
+        seen = preprocess(path, manifest.input, manifest.preprocess, MOST_PIXELS)
         inputs = normalize(seen[None], manifest.normalization, next(backend.network.parameters()).device)
         heat = activation_maps(backend.network, inputs, [answer])[0]
     except (EdgeCNNError, RuntimeError):

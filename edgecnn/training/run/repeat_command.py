@@ -29,13 +29,14 @@ def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
         "preset": setup.recipe.name,
         "imgsz": show_image_size(setup.imgsz),
         "augment": setup.recipe.augmentation,
+        "decode": setup.preprocess.decode,
         "device": setup.device.type,
     }
     if options.time_budget_min is not None:
         settled["epochs"] = epochs
     own = settled["model"] == OWN
     # Nobody can name an own network, and the checkpoint of --qat defines these
-    omitted = {"model", "preset", "imgsz", "weights"} if options.qat else {"model"} if own else set()
+    omitted = {"model", "preset", "imgsz", "weights", "decode"} if options.qat else {"model"} if own else set()
     command = ["edgecnn", "train", str(options.data)]
     for declared in declarations(TrainOptions):
         if isinstance(declared.spec, Option) and declared.spec.repeated and declared.name not in omitted:

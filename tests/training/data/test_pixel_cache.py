@@ -12,8 +12,8 @@ import pytest
 
 from edgecnn.data_quality import image_stats
 from edgecnn.errors import OutputError
-from edgecnn.manifest import InputSpec, PreprocessSpec
-from edgecnn.preprocess import Image, decode, fit, preprocess, read_image
+from edgecnn.manifest import InputSpec, ModelInput, PreprocessSpec
+from edgecnn.preprocess import Decoded, Image, decode_for, fit, preprocess, read_image
 from edgecnn.progress import Silent
 from edgecnn.training.data.load import load_training_data
 from edgecnn.training.data.pixel_cache import PixelCache, PixelPlan
@@ -45,7 +45,7 @@ def test_rows_are_what_preprocess_gives_in_both_sizes(images: Path, tmp_path: Pa
 def test_one_size_needs_one_file(tmp_path: Path) -> None:
     cache = PixelCache(PixelPlan(folder=tmp_path, exact=EXACT, augmented=EXACT, preprocess=SPEC), 2)
     with cache.writing():
-        cache.write(1, np.full((5, 5, 3), 200, np.uint8))
+        cache.write(1, Decoded(np.full((5, 5, 3), 200, np.uint8), (5, 5)))
     assert np.shares_memory(cache.exact([1]).pixels, cache.augmented([1]).pixels)
     assert cache.exact([1, 0])[0].max() == 200
     assert cache.exact([1, 0])[1].max() == 0
@@ -63,9 +63,9 @@ def test_a_run_decodes_each_image_once(
     """Training, validation, test, split checks and the unknown score; the report's worst mistakes are shown anew."""
     seen: Counter[str] = Counter()
 
-    def counted(data: bytes, name: str, max_pixels: int) -> Image:
+    def counted(data: bytes, model: ModelInput | None, name: str, max_pixels: int) -> Decoded:
         seen[name] += 1
-        return decode(data, name=name, max_pixels=max_pixels)
+        return decode_for(data, model, name, max_pixels)
 
     def refused(*_: object) -> Image:
         raise AssertionError("decoded again")
@@ -76,7 +76,7 @@ def test_a_run_decodes_each_image_once(
         for seed in range(110):
             noise = np.random.default_rng((name == "light", seed)).integers(0, 80, (32, 32, 3)).astype(np.uint8)
             cv2.imwrite(str(data / name / f"{seed}.png"), noise + (120 if name == "light" else 0))
-    monkeypatch.setattr(image_stats, "decode", counted)
+    monkeypatch.setattr(image_stats, "decode_for", counted)
     monkeypatch.setattr("edgecnn.preprocess.read_image", refused)
     monkeypatch.setattr("edgecnn.training.run.finalize.find_mistakes", lambda *_: [])
     train(small_options(tmp_path / "run", data=data, epochs=1, batch=32, test_split=0.1, augment=augment))

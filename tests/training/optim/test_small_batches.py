@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgecnn.training.inference import in_small_batches
+from edgecnn.training.optim.small_batches import in_small_batches
 
 
 def test_the_answers_are_those_of_the_whole_batch_and_no_part_is_large() -> None:
