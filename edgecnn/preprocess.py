@@ -43,7 +43,6 @@ __all__ = [
     "check_range",
     "decode",
     "decode_for",
-    "decoded_for",
     "fit",
     "fit_decoded",
     "part_for",
@@ -105,8 +104,7 @@ def decode_for(
         ImageError: as :func:`decode`.
     """
     if model is None or model.preprocess.decode == "full":
-        image = decode(data, name, max_pixels, color)
-        return Decoded(image, image.shape[:2])
+        return Decoded.whole(decode(data, name, max_pixels, color))
     return decode_part(data, partial(part_for, model=model), name, max_pixels, color)
 
 
@@ -129,16 +127,20 @@ def part_for(height: int, width: int, model: ModelInput) -> Part:
     return 1
 
 
-def decoded_for(decoded: Decoded, model: ModelInput) -> bool:
-    """Whether an image has the size at which :func:`decode_for` decodes its file for a model."""
-    height, width = decoded.full_size
-    part = part_for(height, width, model)
-    return decoded.image.shape[:2] == (-(-height // part), -(-width // part))
-
-
 def fit_decoded(decoded: Decoded, model: ModelInput) -> Image:
-    """Resizes what :func:`decode_for` gave to the model's size, uint8 ``[H, W, 3]``. Keeps the channel order."""
-    return fit(decoded.image, model.size, model.preprocess, decoded.full_size)
+    """Resizes what :func:`decode_for` gave to the model's size, uint8 ``[H, W, 3]``. Keeps the channel order.
+
+    Crops and bars lie where the whole image would have them.
+    """
+    size, spec = model.size, model.preprocess
+    if decoded.part == 1:
+        return fit(decoded.image, size, spec)
+    height, width = _resized(decoded.full_size, size, spec)
+    resized = _resize_part(decoded, width, height, spec)
+    if spec.resize == "letterbox":
+        return _with_bars(resized, size, spec)
+    top, left = _corner(height, width, size, spec)
+    return np.ascontiguousarray(resized[top : top + size.height, left : left + size.width])
 
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image:
@@ -161,23 +163,22 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def fit(image: Image, size: InputSpec, spec: PreprocessSpec, full_size: tuple[int, int] | None = None) -> Image:
+def fit(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
     """Resizes an image to the model's size. Keeps the channel order.
 
     Args:
         image: uint8 ``[h, w, 3]``, any size.
         size: the model's.
         spec: how.
-        full_size: height and width of the file that the image is a smaller decoding of; crops and bars are placed by
-            it. None: the image is whole.
 
     Returns:
         uint8 ``[size.height, size.width, 3]``, contiguous. The same array if it already has that size.
     """
     if spec.resize == "crop":
-        return _crop(image, size, spec, full_size)
+        return _crop(image, size, spec)
     if spec.resize == "letterbox":
-        return _letterbox(image, size, spec, full_size)
+        new_height, new_width = _resized(image.shape[:2], size, spec)
+        return _with_bars(_resize(image, new_width, new_height, spec), size, spec)
     return _resize(image, size.width, size.height, spec)
 
 
@@ -220,18 +221,16 @@ def _resize(image: Image, width: int, height: int, spec: PreprocessSpec) -> Imag
     return cv2.resize(image, (width, height), interpolation=interpolation)  # type: ignore[return-value]
 
 
-def _crop(image: Image, size: InputSpec, spec: PreprocessSpec, full_size: tuple[int, int] | None) -> Image:
+def _crop(image: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
     """Resizes the shorter side to size / crop_fraction, then crops the centre, as torchvision does."""
     image = _without_long_ends(image)
-    new_height, new_width = _resized(full_size or image.shape[:2], size, spec)
+    new_height, new_width = _resized(image.shape[:2], size, spec)
+    top, left = _corner(new_height, new_width, size, spec)
     if spec.interpolation in _ANTIALIASED:
-        # as torchvision's CenterCrop: half a pixel to the even
-        top, left = round((new_height - size.height) / 2), round((new_width - size.width) / 2)
         kind = _ANTIALIASED[spec.interpolation]
         rows, columns = slice(top, top + size.height), slice(left, left + size.width)
         return resize_antialiased(image, new_width, new_height, kind, rows=rows, columns=columns)
     height, width = image.shape[:2]
-    top, left = (new_height - size.height) // 2, (new_width - size.width) // 2
     wanted_rows, wanted_columns = (top, size.height), (left, size.width)
     if (
         spec.interpolation != "area" or new_height > height or new_width > width
@@ -267,10 +266,39 @@ def _without_long_ends(image: Image, most: int = _LONGEST) -> Image:
     return image[top : top + keep_height, left : left + keep_width]
 
 
-def _letterbox(image: Image, size: InputSpec, spec: PreprocessSpec, full_size: tuple[int, int] | None) -> Image:
-    """Resizes the complete image at its aspect ratio and pads it to the size with ``pad_value``."""
-    new_height, new_width = _resized(full_size or image.shape[:2], size, spec)
+def _corner(height: int, width: int, size: InputSpec, spec: PreprocessSpec) -> tuple[int, int]:
+    """Top and left of the centre that is cropped out of a resized image."""
+    if spec.interpolation in _ANTIALIASED:  # as torchvision's CenterCrop: half a pixel to the even
+        return round((height - size.height) / 2), round((width - size.width) / 2)
+    return (height - size.height) // 2, (width - size.width) // 2
+
+
+def _with_bars(resized: Image, size: InputSpec, spec: PreprocessSpec) -> Image:
+    """The image in the middle of ``pad_value``."""
+    height, width = resized.shape[:2]
     canvas = np.full((size.height, size.width, 3), spec.pad_value, np.uint8)
-    top, left = (size.height - new_height) // 2, (size.width - new_width) // 2
-    canvas[top : top + new_height, left : left + new_width] = _resize(image, new_width, new_height, spec)
+    top, left = (size.height - height) // 2, (size.width - width) // 2
+    canvas[top : top + height, left : left + width] = resized
     return canvas
+
+
+def _resize_part(decoded: Decoded, width: int, height: int, spec: PreprocessSpec) -> Image:
+    """Resizes an image that was decoded smaller, by the size of its file.
+
+    A row or column more than that stands at the end where the file's last blocks are incomplete: 501 for 4001 pixels.
+    """
+    image = np.ascontiguousarray(_turned_round(decoded.image, decoded))
+    rows, columns = (side / decoded.part for side in decoded.full_size)
+    if spec.interpolation in _ANTIALIASED:
+        kind = _ANTIALIASED[spec.interpolation]
+        found = resize_antialiased(image, width, height, kind, extent=(rows, columns))
+    else:
+        interpolation = _INTERPOLATION.get(spec.interpolation, cv2.INTER_AREA)
+        larger = cv2.resize(image, None, fx=width / columns, fy=height / rows, interpolation=interpolation)
+        found = larger[:height, :width]  # type: ignore[assignment]  # cv2's stubs know no dtype
+    return np.ascontiguousarray(_turned_round(found, decoded))
+
+
+def _turned_round(image: Image, decoded: Decoded) -> Image:
+    """With the ends of the file's rows and columns on the right and below."""
+    return image[:: -1 if decoded.ends_above else 1, :: -1 if decoded.ends_left else 1]

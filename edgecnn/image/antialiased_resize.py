@@ -41,6 +41,7 @@ def resize_antialiased(
     *,
     columns: slice | None = None,
     rows: slice | None = None,
+    extent: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """Resizes an image, or computes a part of the resized image.
 
@@ -49,15 +50,17 @@ def resize_antialiased(
         width, height: size of the complete result, in pixels.
         kind: the filter.
         columns, rows: the part of the result to compute; None: all.
+        extent: height and width of what is resized, where the image's last row and column are but in part of it.
 
     Returns:
         uint8 ``[rows, columns, 3]``, contiguous.
     """
     columns, rows = columns or slice(0, width), rows or slice(0, height)
-    if image.shape[0] == height:
-        return np.ascontiguousarray(_horizontally(image[rows], width, kind, columns))
-    vertical = _axis_weights(image.shape[0], height, kind, rows.start, rows.stop)
-    narrow = _horizontally(image[vertical.first : vertical.last], width, kind, columns)
+    tall, wide = extent or image.shape[:2]
+    if image.shape[0] == tall == height:
+        return np.ascontiguousarray(_horizontally(image[rows], width, kind, columns, wide))
+    vertical = _axis_weights(image.shape[0], height, kind, rows.start, rows.stop, tall)
+    narrow = _horizontally(image[vertical.first : vertical.last], width, kind, columns, wide)
     return _vertically(np.ascontiguousarray(narrow), vertical)
 
 
@@ -73,11 +76,11 @@ class _AxisWeights:
     clips: bool  # whether a sum can leave 0 ... 255
 
 
-def _horizontally(image: NDArray[np.uint8], width: int, kind: Filter, columns: slice) -> NDArray[np.uint8]:
+def _horizontally(image: NDArray[np.uint8], width: int, kind: Filter, columns: slice, wide: float) -> NDArray[np.uint8]:
     """uint8 ``[h, w, 3]`` -> ``[h, columns, 3]``: bands of rows are transposed and resized vertically."""
-    if image.shape[1] == width:
+    if image.shape[1] == wide == width:
         return image[:, columns]
-    weights = _axis_weights(image.shape[1], width, kind, columns.start, columns.stop)
+    weights = _axis_weights(image.shape[1], width, kind, columns.start, columns.stop, wide)
     resized = np.empty((len(image), weights.count, 3), np.uint8)
     step = max(1, _NUMBERS // (3 * (weights.last - weights.first)))
     for at in range(0, len(image), step):
@@ -117,9 +120,9 @@ def _rounded(sums: NDArray[np.floating], *, clips: bool) -> NDArray[np.floating]
 
 
 @lru_cache(maxsize=16)
-def _axis_weights(length: int, resized: int, kind: Filter, begin: int, end: int) -> _AxisWeights:
-    """The weights of results ``begin`` to ``end`` of ``resized``, from ``length`` source pixels."""
-    starts, weights = _weights(length, resized, kind, np.arange(begin, end))
+def _axis_weights(length: int, resized: int, kind: Filter, begin: int, end: int, extent: float) -> _AxisWeights:
+    """The weights of results ``begin`` to ``end`` of ``resized``, from ``extent`` of ``length`` source pixels."""
+    starts, weights = _weights(length, extent / resized, kind, np.arange(begin, end))
     taps = weights.shape[1]
     first, last = int(starts[0]), min(int(starts[-1]) + taps, length)
     heads = np.arange(0, end - begin, _BLOCK)
@@ -163,11 +166,10 @@ _FILTERS: dict[Filter, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]
 
 
 def _weights(
-    length: int, resized: int, kind: Filter, results: NDArray[np.int64]
+    length: int, scale: float, kind: Filter, results: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The first source pixel of each result ``[n]``, and its weights from there on ``[n, taps]``, in units of 2^-22."""
     shape, support = _FILTERS[kind]
-    scale = length / resized
     stretch = max(scale, 1.0)
     reach = support * stretch
     centres = (results + 0.5) * scale

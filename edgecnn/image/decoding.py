@@ -40,6 +40,7 @@ _LEAST_RANGE = 4096
 _FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "bgr": cv2.IMREAD_COLOR_BGR}  # both eight bits, EXIF orientation applied
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}  # BGR alone
 _FIRST_TURNED = 5  # EXIF orientations from this one on exchange width and height
+_ENDS_ABOVE, _ENDS_LEFT = (3, 4, 7, 8), (2, 3, 6, 7)  # EXIF orientations whose last row, or column, lies there
 
 # Whole files of these formats may be refused by the decoder too
 _PERHAPS_WHOLE = {
@@ -52,10 +53,18 @@ _TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A decoded image, and the size that its file states."""
+    """A decoded image, and what it is of its file."""
 
     image: Image  # uint8 [h, w, 3], upright
-    full_size: tuple[int, int]  # height, width in pixels, upright; larger than the image where that is a part
+    full_size: tuple[int, int]  # height, width in pixels of the whole image, upright
+    part: Part = 1  # the image's sides are those of the file divided by this, rounded up
+    ends_above: bool = False  # where the file's last row lies: EXIF's orientation may turn it
+    ends_left: bool = False
+
+    @staticmethod
+    def whole(image: Image) -> Decoded:
+        """An image in its own size."""
+        return Decoded(image, image.shape[:2])
 
 
 def decode(data: bytes, name: str = "image", max_pixels: int = MAX_PIXELS, color: ColorOrder = "rgb") -> Image:
@@ -104,9 +113,11 @@ def decode_part(
     if header.format == "AVIF":
         image = _turned(image, read_avif(data))
     if asked == 1:
-        return Decoded(image, image.shape[:2])
-    turned = image.shape[:2] != stored or (stored[0] == stored[1] and exif_orientation(data) >= _FIRST_TURNED)
-    return Decoded(image, (header.width, header.height) if turned else (header.height, header.width))
+        return Decoded.whole(image)
+    orientation = exif_orientation(data)
+    turned = image.shape[:2] != stored or (stored[0] == stored[1] and orientation >= _FIRST_TURNED)
+    full_size = (header.width, header.height) if turned else (header.height, header.width)
+    return Decoded(image, full_size, asked, orientation in _ENDS_ABOVE, orientation in _ENDS_LEFT)
 
 
 def _checked_header(data: bytes, name: str, max_pixels: int) -> ImageHeader:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import UsageError
 from edgecnn.manifest import Manifest
-from edgecnn.preprocess import MAX_PIXELS, Decoded, Image, check_image, decode_for, decoded_for, fit_decoded
+from edgecnn.preprocess import MAX_PIXELS, Decoded, Image, check_image, decode_for, fit_decoded, part_for
 from edgecnn.runtime.decision import Decision, LatencyMs, Missing, Prediction, decide
 from edgecnn.runtime.session.fork_safety import keep_inherited
 from edgecnn.runtime.session.model_file import check_same, read_model_file
@@ -127,8 +127,9 @@ class FrameClassifier:
         An image that was decoded smaller for another model is decoded anew, so that the answer is that to its file.
         """
         model = self.manifest.model_input
-        decoded = Decoded(frame.image, frame.size)
-        if (file := frame.own_file) is not None and not decoded_for(decoded, model):
+        file = frame.own_file
+        decoded = Decoded.whole(frame.image) if file is None else file.decoded
+        if file is not None and decoded.part != part_for(*decoded.full_size, model):
             decoded = decode_for(file.content, model, frame.name, file.max_pixels, frame.color)
         fitted = fit_decoded(decoded, model)
         # After the resize, where it costs least

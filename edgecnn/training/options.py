@@ -200,5 +200,5 @@ class TrainOptions:
     @staticmethod
     def from_record(record: Mapping[str, Any], **changes: Any) -> TrainOptions:
         """Returns the options recorded in a checkpoint, with changes."""
-        known = {"decode": "full", **record}  # runs of versions before 0.3 do not record it
+        known = {"decode": "full", **record}  # as all runs decoded before there was a choice
         return TrainOptions(**as_field_values(TrainOptions, known) | changes)

@@ -88,7 +88,7 @@ def _frames(clip: Path, fps: float, max_pixels: int, model: ModelInput | None) -
         from edgecnn.video.reader import video_images  # noqa: PLC0415  # folders of frames need no video decoder
 
         for found in video_images(str(clip), max_pixels=max_pixels):
-            yield found.time_s, Decoded(found.image, found.image.shape[:2]), True
+            yield found.time_s, Decoded.whole(found.image), True
         return
     for index, path in enumerate(frames_of(clip)):
         try:

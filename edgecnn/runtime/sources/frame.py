@@ -37,8 +37,7 @@ class FrameFile:
     """The JPEG file that an image was decoded from, for one model smaller than for another."""
 
     content: bytes
-    size: tuple[int, int]  # height, width in pixels, upright
-    image: Image  # as it was decoded; a frame with another image, which a caller gave it, is not of this file
+    decoded: Decoded  # a frame with another image than this, which a caller gave it, is not of this file
     max_pixels: int = MAX_PIXELS  # that the reader allowed
 
 
@@ -67,12 +66,12 @@ class Frame:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels of the whole image, where ``image`` is a smaller decoding of it too."""
-        return self.image.shape[:2] if self.own_file is None else self.own_file.size
+        return self.image.shape[:2] if self.own_file is None else self.own_file.decoded.full_size
 
     @property
     def own_file(self) -> FrameFile | None:
         """The file of the image; None where it has none, or the image was replaced."""
-        return self.file if self.file is not None and self.file.image is self.image else None
+        return self.file if self.file is not None and self.file.decoded.image is self.image else None
 
     def full_image(self) -> Image:
         """The image in the size of its file, uint8 ``[H, W, 3]``: decoded anew where ``image`` is smaller."""
@@ -84,6 +83,4 @@ class Frame:
 
 def part_of_file(decoded: Decoded, content: bytes, max_pixels: int) -> FrameFile | None:
     """The file of a decoded image that is smaller than it; None where the image is whole."""
-    if decoded.image.shape[:2] == decoded.full_size:
-        return None
-    return FrameFile(content, decoded.full_size, decoded.image, max_pixels)
+    return None if decoded.part == 1 else FrameFile(content, decoded, max_pixels)

@@ -90,11 +90,12 @@ class Region:
         Raises:
             ImageError: the region does not lie within the frame.
         """
+        whole = frame.full_image()
         try:
-            left, top, right, bottom = self.box(*frame.image.shape[:2])
+            left, top, right, bottom = self.box(*whole.shape[:2])
         except ImageError as error:
             raise ImageError(f"{frame.name}: {error}") from error
-        return replace(frame, image=frame.image[top:bottom, left:right], region=str(self), whole=frame.image)
+        return replace(frame, image=whole[top:bottom, left:right], region=str(self), whole=whole)
 
     def shifted(self, dx_px: float, dy_px: float, height: int, width: int) -> Region:
         """The region after the view has moved; what then lies outside the frame is cut off.

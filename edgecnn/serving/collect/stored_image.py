@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from edgecnn.preprocess import Image, decode
+from edgecnn.preprocess import Decoded, Image, decode
 from edgecnn.runtime.sources.frame import Frame, FrameFile
 
 __all__ = ["stored_frame"]
@@ -35,4 +35,4 @@ def _file(content: bytes, pixels: Image, most_pixels: int) -> FrameFile | None:
     """The file, so that a model decodes it as `teach` and `predict` do, which may be smaller."""
     if not content.startswith(b"\xff\xd8"):  # JPEG's first bytes
         return None
-    return FrameFile(content, pixels.shape[:2], pixels, most_pixels)
+    return FrameFile(content, Decoded.whole(pixels), most_pixels)

@@ -45,7 +45,7 @@ def test_rows_are_what_preprocess_gives_in_both_sizes(images: Path, tmp_path: Pa
 def test_one_size_needs_one_file(tmp_path: Path) -> None:
     cache = PixelCache(PixelPlan(folder=tmp_path, exact=EXACT, augmented=EXACT, preprocess=SPEC), 2)
     with cache.writing():
-        cache.write(1, Decoded(np.full((5, 5, 3), 200, np.uint8), (5, 5)))
+        cache.write(1, Decoded.whole(np.full((5, 5, 3), 200, np.uint8)))
     assert np.shares_memory(cache.exact([1]).pixels, cache.augmented([1]).pixels)
     assert cache.exact([1, 0])[0].max() == 200
     assert cache.exact([1, 0])[1].max() == 0
