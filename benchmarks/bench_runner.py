@@ -224,7 +224,7 @@ def measure_folder(asked: argparse.Namespace) -> None:
         def ours() -> list[int]:
             return [classifier.labels.index(p.top[0].label) for _, p in classifier.stream(folder)]
 
-        assert plain() == ours(), "the labels differ"
+        equal = sum(a == b for a, b in zip(plain(), ours(), strict=True)) / len(paths)
         seconds: dict[str, list[float]] = {"plain": [], "ours": []}
         for _ in range(max(3, asked.rounds // 120)):
             for name, way in (("plain", plain), ("ours", ours)):
@@ -240,9 +240,7 @@ def measure_folder(asked: argparse.Namespace) -> None:
         ("imread, resize, run", f"{rate['plain']:.2f}", ""),
         ("edgecnn", f"{rate['ours']:.2f}", f"{rate['ours'] / rate['plain']:.2f}x"),
     ]
-    print_table(
-        f"{len(paths)} JPEGs of 12 megapixels, equal labels, {peak:.0f} MB at most", ("way", "images/s", ""), rows
-    )
+    print_table(f"{len(paths)} JPEGs, {equal:.1%} equal labels, {peak:.0f} MB at most", ("way", "images/s", ""), rows)
 
 
 def measure_age(asked: argparse.Namespace) -> None:

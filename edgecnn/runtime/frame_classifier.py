@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data.split_record import SplitRecord
-from edgecnn.errors import UsageError
+from edgecnn.errors import EdgeCNNError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS, Decoded, Image, check_image, decode_for, fit_decoded, part_for
 from edgecnn.runtime.decision import Decision, LatencyMs, Missing, Prediction, decide
@@ -93,6 +94,7 @@ class FrameClassifier:
         self.allowed_indices = _allowed_indices(self.labels, allow, deny)
         """The classes that may be an answer; None: all."""
         self.max_pixels = max_pixels
+        self._one_thread: ModelSession | None = None  # once it was asked for
         self.gives_features = False
         """Whether answers to single images hold the features, where the model gives them. They cost a microsecond."""
 
@@ -246,10 +248,31 @@ class FrameClassifier:
         latency_ms = LatencyMs(frame.decode_ms, preprocess_ms, inference_ms, total)
         return Prediction.decided(frame, decision, self.labels, latency_ms, self._session.ep, self._session.sha256)
 
+    def single_threaded(self) -> FrameClassifier | None:
+        """The same classifier with a session of one thread, for several threads that classify an image each.
+
+        Its session is opened once and kept. None where it would not be the same: another provider than the CPU, a
+        number of threads that the caller chose, or a file that has changed since it was opened.
+        """
+        session, options = self._session, self._opened_with["options"] or RunOptions()
+        if session.ep != "cpu" or self._opened_with["threads"] or options.threads:
+            return None
+        if self._one_thread is None:
+            try:
+                file = read_model_file(cast("str", self._opened_with["model"]))
+                check_same(file, session.sha256)
+            except EdgeCNNError:  # this one goes on with what it has
+                return None
+            self._one_thread = open_session(file, "cpu", 1, trusted=True, options=options)
+        alone = copy.copy(self)
+        alone._session = self._one_thread  # noqa: SLF001  # of its own kind
+        return alone
+
     def close(self) -> None:
         """Releases the session. The classifier cannot be used afterwards. Repeated calls do nothing."""
         keep_inherited()
         self.__dict__.pop("_session", None)
+        self._one_thread = None
         self.states = None  # they hold the session too
 
     def __reduce__(self) -> tuple[Any, ...]:

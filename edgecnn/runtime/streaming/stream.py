@@ -5,25 +5,23 @@ from __future__ import annotations
 import math
 import os
 import sys
-import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgecnn.errors import ImageError, InputNotFoundError, SourceError, UsageError
-from edgecnn.preprocess import Image
+from edgecnn.errors import ImageError, SourceError, UsageError
 from edgecnn.runtime.decision import Missing, Prediction, Status
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources.address import parse_address, with_colon
 from edgecnn.runtime.sources.counting import count_frames
-from edgecnn.runtime.sources.files import FolderListing, ImagePaths, expand_sources, read_frame
+from edgecnn.runtime.sources.files import FolderListing, ImagePaths, expand_sources
 from edgecnn.runtime.sources.frame import Frame
+from edgecnn.runtime.streaming.image_files import answer_images
 from edgecnn.runtime.streaming.stream_answer import StreamAnswer, StreamAnswers
-from edgecnn.runtime.system.cpu_features import allowed_threads
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,9 +41,6 @@ Answered: TypeAlias = "tuple[Frame | None, Prediction]"
 """A frame and its prediction. The frame is None if an image could not be read or a camera is offline."""
 
 Answers: TypeAlias = "Generator[Answered, None, None]"
-
-_MAX_READERS = 4
-"""Number of prefetching threads. A decoded image of 12 megapixels takes 36 MB."""
 
 
 @dataclass(frozen=True)
@@ -83,23 +78,6 @@ class StreamOptions:
             raise UsageError(f"fps is {self.fps:g}, expected more than 0")
         if self.per_clip and self.max_frames is not None:
             raise UsageError("--max-frames would cut a clip short, so --per-clip has no answer; leave one of them out")
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """A frame and its preprocessed image."""
-
-    frame: Frame
-    part: Frame  # its region; without one the frame itself
-    row: Image  # uint8 [H, W, 3] RGB
-    fit_ms: float  # that making it took
-
-
-@dataclass(frozen=True)
-class _Unreadable:
-    source: str
-    index: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -195,7 +173,7 @@ def answer_stream(
             parts += [_clip(classifier, text, options) for text in texts]
         elif classifier.states is None:
             files.images.append(expand_sources(texts))
-            parts.append(_images(classifier, files.images[-1], options))
+            parts.append(answer_images(classifier, files.images[-1], options))
         else:
             parts += [part for text in texts for part in _images_or_clips(classifier, text, options, files)]
     cameras = _cameras([a for a in addresses if a.live], classifier, options)
@@ -223,7 +201,7 @@ def _images_or_clips(
     """To a recurrent model a folder is a clip, or holds clips; an image is a clip of one frame."""
     if not os.path.isdir(text):  # noqa: PTH112  # False for names that are too long
         files.images.append(expand_sources([text]))
-        return [_images(classifier, files.images[-1], options)]
+        return [answer_images(classifier, files.images[-1], options)]
     # Not at the top: models of single images need none of it
     from edgecnn.runtime.streaming.clip_folder import clips_in  # noqa: PLC0415
 
@@ -272,43 +250,6 @@ def _in_turn(parts: Sequence[StreamAnswers], options: StreamOptions, statuses: C
                 frames += evaluated.prediction.frame is not None
                 if frames == options.max_frames:
                     return
-
-
-def _images(classifier: FrameClassifier, paths: Iterable[str], options: StreamOptions) -> StreamAnswers:
-    model = classifier.manifest.model_input if options.region is None else None  # a region is cut out of the whole
-
-    def load(numbered: tuple[int, str]) -> _Prepared | _Unreadable:
-        index, path = numbered
-        try:
-            frame = read_frame(path, index, classifier.max_pixels, model)
-            part = frame if options.region is None else options.region.crop(frame)
-        except (ImageError, InputNotFoundError) as error:
-            return _Unreadable(path, index, str(error).removeprefix(f"{path}: "))
-        begin = time.perf_counter()
-        row = classifier.fit(part)
-        return _Prepared(frame, part, row, (time.perf_counter() - begin) * 1e3)
-
-    from edgecnn.runtime.streaming.prefetch import prefetch_map  # noqa: PLC0415  # cameras need no readers
-
-    readers = min(_MAX_READERS, allowed_threads())
-    chosen = islice(enumerate(paths), 0, None, options.every)
-    waiting: list[_Prepared] = []
-    for loaded in prefetch_map(load, chosen, readers, readers + options.batch):
-        if isinstance(loaded, _Prepared):
-            waiting.append(loaded)
-        if isinstance(loaded, _Unreadable) or len(waiting) == options.batch:  # order is kept
-            yield from _answers(classifier, waiting)
-            waiting = []
-        if isinstance(loaded, _Unreadable):
-            missing = Missing("error", loaded.reason, loaded.source, loaded.index, region=options.region_text)
-            yield StreamAnswer(None, classifier.report_missing(missing))
-    yield from _answers(classifier, waiting)
-
-
-def _answers(classifier: FrameClassifier, prepared: Sequence[_Prepared]) -> Iterator[StreamAnswer]:
-    answers = classifier.answer([p.part for p in prepared], [p.row for p in prepared], [p.fit_ms for p in prepared])
-    for p, answer in zip(prepared, answers, strict=True):
-        yield StreamAnswer(p.frame, answer.prediction)
 
 
 def _video(classifier: FrameClassifier, path: str, options: StreamOptions) -> StreamAnswers:
