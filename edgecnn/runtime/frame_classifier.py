@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import time
@@ -264,8 +263,8 @@ class FrameClassifier:
             except EdgeCNNError:  # this one goes on with what it has
                 return None
             self._one_thread = open_session(file, "cpu", 1, trusted=True, options=options)
-        alone = copy.copy(self)
-        alone._session = self._one_thread  # noqa: SLF001  # of its own kind
+        alone = object.__new__(type(self))  # copy() would open the file anew, as unpickling does
+        alone.__dict__.update(self.__dict__, _session=self._one_thread)
         return alone
 
     def close(self) -> None:
