@@ -11,7 +11,7 @@ import pytest
 from edgecnn.data.dataset import ImageFile
 from edgecnn.data_quality.blas_threads import one_blas_thread
 from edgecnn.data_quality.image_stats import ImageStats, compute_image_stats
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import Decoded, Image
 
 HALF_COLOUR = np.full((64, 48, 3), 120, np.uint8)
 HALF_COLOUR[:8, :8] = (90, 120, 150)
@@ -25,7 +25,9 @@ IMAGES = {
 
 
 def _stats(image: Image) -> ImageStats:
-    return compute_image_stats(ImageFile(Path("x.png"), None), cv2.imencode(".png", image)[1].tobytes(), image)
+    return compute_image_stats(
+        ImageFile(Path("x.png"), None), cv2.imencode(".png", image)[1].tobytes(), Decoded.whole(image)
+    )
 
 
 @pytest.mark.parametrize("name", IMAGES)

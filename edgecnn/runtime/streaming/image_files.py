@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.decision import Prediction
     from edgecnn.runtime.frame_classifier import FrameClassifier
     from edgecnn.runtime.streaming.region import Region
-    from edgecnn.runtime.streaming.stream import StreamOptions
+    from edgecnn.runtime.streaming.stream_options import StreamOptions
 
 __all__ = ["answer_images"]
 

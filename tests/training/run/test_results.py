@@ -70,7 +70,7 @@ def test_the_command_states_every_value_that_was_left_to_the_recipe() -> None:
     options = TrainOptions(Path("d"))
     words = shlex.split(repeat_command(options, resolve_options(options), 7))
     left = [d for d in declarations(TrainOptions) if isinstance(d.spec, Option) and d.spec.default == "the recipe's"]
-    assert {d.name for d in left} == {*RECIPE_OPTIONS, "augment"}
+    assert {d.name for d in left} == {*RECIPE_OPTIONS, "augment", "decode"}
     assert all(d.flag in words for d in left)
 
 
