@@ -103,7 +103,7 @@ def decode_for(
     Raises:
         ImageError: as :func:`decode`.
     """
-    if model is None or model.preprocess.decode == "full":
+    if model is None:
         return Decoded.whole(decode(data, name, max_pixels, color))
     return decode_part(data, partial(part_for, model=model), name, max_pixels, color)
 

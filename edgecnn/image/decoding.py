@@ -98,9 +98,10 @@ def decode_part(
     """
     header = _checked_header(data, name, max_pixels)
     asked: Part = 1
+    orientation = 1
     if header.format == "JPEG":
-        size = (header.height, header.width)
-        asked = part(*(size[::-1] if exif_orientation(data) >= _FIRST_TURNED else size))
+        size, orientation = (header.height, header.width), exif_orientation(data)
+        asked = part(*(size[::-1] if orientation >= _FIRST_TURNED else size))
     try:
         if header.bits > 8:
             _check_depth(data, name)
@@ -114,7 +115,6 @@ def decode_part(
         image = _turned(image, read_avif(data))
     if asked == 1:
         return Decoded.whole(image)
-    orientation = exif_orientation(data)
     turned = image.shape[:2] != stored or (stored[0] == stored[1] and orientation >= _FIRST_TURNED)
     full_size = (header.width, header.height) if turned else (header.height, header.width)
     return Decoded(image, full_size, asked, orientation in _ENDS_ABOVE, orientation in _ENDS_LEFT)

@@ -66,7 +66,8 @@ class Frame:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels of the whole image, where ``image`` is a smaller decoding of it too."""
-        return self.image.shape[:2] if self.own_file is None else self.own_file.decoded.full_size
+        file = self.own_file
+        return self.image.shape[:2] if file is None else file.decoded.full_size
 
     @property
     def own_file(self) -> FrameFile | None:
@@ -75,10 +76,10 @@ class Frame:
 
     def full_image(self) -> Image:
         """The image in the size of its file, uint8 ``[H, W, 3]``: decoded anew where ``image`` is smaller."""
-        if self.size == self.image.shape[:2]:
+        file = self.own_file
+        if file is None or file.decoded.part == 1:
             return self.image
-        assert self.own_file is not None  # or the sizes would be the same
-        return decode(self.own_file.content, self.name, self.own_file.max_pixels, self.color)
+        return decode(file.content, self.name, file.max_pixels, self.color)
 
 
 def part_of_file(decoded: Decoded, content: bytes, max_pixels: int) -> FrameFile | None:

@@ -23,7 +23,6 @@ from edgecnn.runtime.system.cpu_features import allowed_threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgecnn.runtime.decision import Prediction
     from edgecnn.runtime.frame_classifier import FrameClassifier
     from edgecnn.runtime.streaming.region import Region
     from edgecnn.runtime.streaming.stream_options import StreamOptions
@@ -33,6 +32,7 @@ __all__ = ["answer_images"]
 _MAX_READERS = 4
 """Number of prefetching threads. A decoded image of 12 megapixels takes 36 MB."""
 
+_MAX_SIDE_BY_SIDE = 8  # as many whole images may be in memory
 _FEWEST_SIDE_BY_SIDE = 16  # files: opening a second session takes as long as answering a few
 
 
@@ -44,12 +44,6 @@ class _Prepared:
     part: Frame  # its region; without one the frame itself
     row: Image  # uint8 [H, W, 3] RGB
     fit_ms: float  # that making it took
-
-
-@dataclass(frozen=True, eq=False)
-class _Answered:
-    frame: Frame
-    prediction: Prediction
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ def answer_images(classifier: FrameClassifier, paths: ImagePaths, options: Strea
     if alone is None:
         yield from _in_batches(classifier, chosen, options, min(_MAX_READERS, threads))
     else:
-        yield from _side_by_side(classifier, alone, chosen, options, threads)
+        yield from _side_by_side(alone, chosen, options, min(_MAX_SIDE_BY_SIDE, threads))
 
 
 def _single_threaded(
@@ -83,28 +77,20 @@ def _single_threaded(
 
 
 def _side_by_side(
-    classifier: FrameClassifier,
-    alone: FrameClassifier,
-    chosen: Iterable[tuple[int, str]],
-    options: StreamOptions,
-    threads: int,
+    alone: FrameClassifier, chosen: Iterable[tuple[int, str]], options: StreamOptions, threads: int
 ) -> StreamAnswers:
     prepare = _preparation(alone, options.region)
 
-    def answered(numbered: tuple[int, str]) -> _Answered | _Unreadable:
+    def answered(numbered: tuple[int, str]) -> StreamAnswer:
         prepared = prepare(numbered)
         if isinstance(prepared, _Unreadable):
-            return prepared
-        [answer] = alone.answer([prepared.part], [prepared.row], [prepared.fit_ms])
-        return _Answered(prepared.frame, answer.prediction)
+            return _missing(alone, prepared, options)
+        [found] = _answers(alone, [prepared])
+        return found
 
     from edgecnn.runtime.streaming.prefetch import prefetch_map  # noqa: PLC0415  # cameras need no readers
 
-    for found in prefetch_map(answered, chosen, threads, threads + 1):
-        if isinstance(found, _Answered):
-            yield StreamAnswer(found.frame, found.prediction)
-        else:
-            yield _missing(classifier, found, options)
+    yield from prefetch_map(answered, chosen, threads, threads + 1)
 
 
 def _in_batches(
