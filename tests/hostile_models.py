@@ -5,10 +5,13 @@ A device has no onnx package to make them with.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+
+from edgecnn.runtime.session.model_file import ModelFile
 
 SIDE = 8
 FLOAT, UINT8, INT32, STRING, INT64 = 1, 2, 6, 8, 7
@@ -440,3 +443,7 @@ def write(folder: Path, name: str, content: bytes) -> Path:
     path = folder / f"{name}.onnx"
     path.write_bytes(content)
     return path
+
+
+def as_file(content: bytes, name: str = "some.onnx") -> ModelFile:
+    return ModelFile(Path(name), content, hashlib.sha256(content).hexdigest())
