@@ -18,7 +18,7 @@ from edgecnn.image_size import height_width, show_image_size
 from edgecnn.training.data.loader import TrainingBatch
 from edgecnn.training.layers.batch_norm import BATCH_NORMS, fewest_values
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.optim.distillation import Teacher
+from edgecnn.training.optim.distillation import Answers, AnswersWithFeatures, Teacher
 from edgecnn.training.optim.distributed import ALONE, World
 from edgecnn.training.optim.fake_quantization import fake_quantized, ranges, set_ranges
 from edgecnn.training.optim.precision import mixed_precision
@@ -111,9 +111,13 @@ class BatchLearner(Generic[Batch]):
             set_ranges(self._rounding, self._ranges)
         if self._setup.recipe.average and self.ema is None:
             self.ema = copy.deepcopy(self.network).requires_grad_(False)
-        self._shared = self._world.share(self._rounding or self.network)
+        self._shared = self._world.share(self._rounding or self.trained())
         if self._setup.compiled:
             self._shared = torch.compile(self._shared)  # type: ignore[assignment]
+
+    def trained(self) -> nn.Module:
+        """The module that :meth:`losses` gets, where nothing is rounded: the network, or one that returns more."""
+        return self.network
 
     def step(self, batch: Batch, at: int, steps: int) -> float:
         """Runs one of ``steps`` steps; returns the mean loss of this process's examples, in nats."""
@@ -202,15 +206,20 @@ class Learner(BatchLearner[TrainingBatch]):
         super().__init__(network, setup, seed, world)
         self._teacher = teacher
 
+    def trained(self) -> nn.Module:
+        """A teacher compares features too."""
+        return self.network if self._teacher is None else AnswersWithFeatures(self.network)
+
     def losses(self, batch: TrainingBatch, network: nn.Module) -> Tensor:
         """The loss of each image ``[N]``, in nats."""
         setup = self._setup
         inputs = normalize(batch.images, setup.normalization, setup.device)
         targets = torch.from_numpy(batch.targets).to(setup.device)
         with mixed_precision(setup.device, wanted=setup.recipe.mixed_precision):
-            logits = network(inputs)
-            each = loss(logits, targets, setup.recipe.label_smoothing)  # [N]
-            return each if self._teacher is None else self._teacher.blend(each, logits, batch.images)
+            found = network(inputs)
+        logits, features = (found, None) if isinstance(found, Tensor) else found
+        each = loss(logits.float(), targets, setup.recipe.label_smoothing)  # [N]
+        return each if self._teacher is None else self._teacher.blend(each, Answers(logits, features), batch.images)
 
 
 def cpu_weights(network: nn.Module) -> dict[str, Tensor]:

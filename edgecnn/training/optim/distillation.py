@@ -1,14 +1,17 @@
 """Knowledge distillation.
 
-A small network learns the outputs of a larger trained one (Hinton et al., arXiv 1503.02531).
+A small network learns the outputs of a larger trained one (Hinton et al., arXiv 1503.02531), and which images the
+larger one finds alike (Peng et al., arXiv 1904.01802): the logits of few classes tell little of an image, its features
+tell much, and comparing images needs no layer between features of different widths.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecnn.errors import CheckpointError
@@ -20,10 +23,32 @@ from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 
-__all__ = ["Teacher", "checkpoint_teacher", "load_teacher"]
+__all__ = ["Answers", "AnswersWithFeatures", "Teacher", "checkpoint_teacher", "load_teacher"]
 
 _TEMPERATURE = 4.0  # softens both distributions, so that the wrong classes' order is taught too
 _SHARE = 0.7  # of the loss; the rest is the labels'
+_ALIKE = 30.0  # weight of the mean squared difference of similarities, which are -1 to 1
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network computes of a batch."""
+
+    logits: Tensor  # [N, C]; [N, 1] of a one-logit network
+    features: Tensor | None  # [N, D], pooled; None where they are not at hand: the logits alone are learned
+
+
+class AnswersWithFeatures(nn.Module):
+    """A network that returns its pooled features ``[N, D]`` beside the logits, for a batch of normalised images."""
+
+    def __init__(self, network: ImageClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images, float ``[N, 3, H, W]`` -> logits and features."""
+        features = self.network.features(images)
+        return self.network.classifier(features), features
 
 
 class Teacher:
@@ -36,23 +61,34 @@ class Teacher:
         self._network = frozen.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._size, self._rule, self._device = size, rule, device  # height, width in pixels
 
-    def blend(self, labels_loss: Tensor, logits: Tensor, images: Image) -> Tensor:
-        """Returns the weighted sum of the label loss ``[N]`` and the divergence from the teacher, ``[N]``.
+    def blend(self, labels_loss: Tensor, answers: Answers, images: Image) -> Tensor:
+        """Returns the weighted sum of the label loss ``[N]`` and the distance to the teacher's answers, ``[N]``.
 
-        ``logits`` are the student's ``[N, C]``; ``images`` uint8 ``[N, H, W, 3]``, resized where the teacher takes
-        another size.
+        ``answers`` are the student's; ``images`` uint8 ``[N, H, W, 3]``, resized where the teacher takes another size.
         """
-        student = functional.log_softmax(two_columns(logits).float() / _TEMPERATURE, 1)
-        shown = functional.log_softmax(self._answers(images).float() / _TEMPERATURE, 1)
-        divergence = functional.kl_div(student, shown, log_target=True, reduction="none").sum(1) * _TEMPERATURE**2
-        return (1 - _SHARE) * labels_loss + _SHARE * divergence
+        shown = self._answers(images)
+        student = functional.log_softmax(two_columns(answers.logits).float() / _TEMPERATURE, 1)
+        teacher = functional.log_softmax(two_columns(shown.logits).float() / _TEMPERATURE, 1)
+        divergence = functional.kl_div(student, teacher, log_target=True, reduction="none").sum(1) * _TEMPERATURE**2
+        each = (1 - _SHARE) * labels_loss + _SHARE * divergence
+        if answers.features is None or shown.features is None or len(answers.features) < 2:
+            return each
+        apart = _similarities(answers.features) - _similarities(shown.features)  # [N, N], 0 on the diagonal
+        return each + _ALIKE * apart.square().sum(1) / (len(apart) - 1)
 
-    def _answers(self, images: Image) -> Tensor:
+    def _answers(self, images: Image) -> Answers:
         with torch.no_grad(), mixed_precision(self._device):
             inputs = normalize(images, self._rule, self._device)  # [N, 3, H, W]
             if inputs.shape[2:] != self._size:
                 inputs = functional.interpolate(inputs, self._size, mode="bilinear", antialias=True)
-            return two_columns(in_small_batches(self._network, inputs))
+            features = in_small_batches(self._network.features, inputs)
+            return Answers(self._network.classifier(features), features)
+
+
+def _similarities(features: Tensor) -> Tensor:
+    """Cosines ``[N, N]`` between the features ``[N, D]`` of a batch's images, seen from their mean."""
+    centred = functional.normalize(features.float() - features.float().mean(0), dim=1)
+    return centred @ centred.T
 
 
 def load_teacher(path: Path, labels: tuple[str, ...], device: torch.device) -> Teacher:
