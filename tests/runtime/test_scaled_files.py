@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from mjpeg_server import mjpeg_camera
 from scaled_model import scaled_model
 from shapes import shape_image
 
-from edgecnn import Classifier
+from edgecnn import Classifier, open_source
 from edgecnn.data.clips.clip_frames import ClipReader
 from edgecnn.data.dataset import ImageFile
 from edgecnn.data.loading import fitted_batches
 from edgecnn.data_quality.image_stats import ImageStats, read_image_stats
 from edgecnn.manifest import InputSpec, ModelInput, PreprocessSpec
 from edgecnn.preprocess import Decoded, preprocess
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
+from edgecnn.runtime.sources import LiveOptions
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.sources.frame import Frame
 from edgecnn.runtime.streaming.annotate import Album
@@ -127,3 +131,44 @@ def test_crops_and_bars_lie_where_the_whole_image_puts_them(tiny_model: Path, ph
         assert np.abs(seen.astype(int) - whole).mean() < 4
         if resize == "letterbox":
             np.testing.assert_array_equal(seen[:3], whole[:3])  # the bar
+
+
+@contextmanager
+def camera_of(content: bytes) -> Iterator[str]:
+    """The address of a camera that gives this JPEG again and again."""
+    with mjpeg_camera() as camera:
+        camera.frames = [content]
+        yield camera.url
+
+
+def test_a_camera_of_jpegs_is_decoded_as_its_files_are(classifier: Classifier, photo: Path) -> None:
+    with camera_of(photo.read_bytes()) as url:
+        [(frame, found)] = classifier.stream(url, max_frames=1)
+    assert frame is not None
+    assert frame.image.shape == (50, 65, 3)
+    assert frame.size == (400, 520)
+    np.testing.assert_array_equal(frame.full_image(), cv2.imread(str(photo)))
+    assert found.top == classifier(photo).top
+
+
+def test_a_camera_gives_whole_frames_where_they_are_needed(classifier: Classifier, photo: Path) -> None:
+    region, learned = Region.parse("40,60,200,200"), FrameQualityThresholds(dark_level=1)
+    with camera_of(photo.read_bytes()) as url:
+        [(cut, _)] = classifier.stream(url, region=region, max_frames=1)
+        [(checked, _)] = classifier.stream(url, health=learned, max_frames=1)
+        with open_source(url) as source:
+            of_no_model = next(source)
+    assert cut is not None
+    assert checked is not None
+    assert cut.image.shape == checked.image.shape == of_no_model.image.shape == (400, 520, 3)
+
+
+def test_a_file_with_more_bytes_than_pixels_is_decoded_whole(classifier: Classifier, photo: Path) -> None:
+    """The frame's memory has no place for it beside the smaller image."""
+    content = photo.read_bytes()
+    comment = b"\xff\xfe\xff\xff" + bytes(65_533)
+    live = LiveOptions(model=classifier.manifest.model_input)
+    for comments, shape in ((0, (50, 65, 3)), (4, (400, 520, 3))):
+        padded = content[:2] + comments * comment + content[2:]
+        with camera_of(padded) as url, open_source(url, max_pixels=400 * 520, live=live) as source:
+            assert next(source).image.shape == shape

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from edgecnn.errors import DataError, ImageError, InputNotFoundError, SourceError
 from edgecnn.image.suffixes import VIDEO_SUFFIXES
-from edgecnn.preprocess import MAX_PIXELS, ModelInput, decode_for, read_bytes
-from edgecnn.runtime.sources.frame import Frame, now_rfc3339, part_of_file
+from edgecnn.preprocess import MAX_PIXELS, ModelInput, read_bytes
+from edgecnn.runtime.sources.frame import Frame, read_frame_bytes
 from edgecnn.runtime.sources.redaction import without_login
 
 if TYPE_CHECKING:
@@ -62,21 +61,7 @@ def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS, model: Model
     """
     if Path(path).suffix.lower() in VIDEO_SUFFIXES and Path(path).is_file():
         raise ImageError(f"{path}: is a video in a list of images; give it as a separate source")
-    captured_at, start = now_rfc3339(), time.perf_counter()
-    captured_monotonic_s = time.monotonic()
-    content = read_bytes(path)
-    decoded = decode_for(content, model, path, max_pixels, "bgr")
-    decode_ms = (time.perf_counter() - start) * 1e3
-    return Frame(
-        image=decoded.image,
-        name=path,
-        index=index,
-        media_time_s=None,
-        decode_ms=decode_ms,
-        captured_at=captured_at,
-        captured_monotonic_s=captured_monotonic_s,
-        file=part_of_file(decoded, content, max_pixels),
-    )
+    return read_frame_bytes(lambda: read_bytes(path), path, index, max_pixels, model)
 
 
 def expand_sources(sources: Iterable[str]) -> ImagePaths:

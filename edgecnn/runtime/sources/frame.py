@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Literal
 
-from edgecnn.preprocess import MAX_PIXELS, ColorOrder, Decoded, Image, decode
+from edgecnn.preprocess import MAX_PIXELS, ColorOrder, Decoded, Image, ModelInput, decode, decode_for
 
-__all__ = ["Frame", "FrameFile", "FrameKind", "now_rfc3339", "part_of_file", "rfc3339"]
+__all__ = ["Frame", "FrameFile", "FrameKind", "now_rfc3339", "read_frame_bytes", "rfc3339"]
 
 FrameKind = Literal["image", "video", "stream"]
 """Frame quality checks run on streams and videos only, not on image files and arrays."""
@@ -82,6 +83,31 @@ class Frame:
         return decode(file.content, self.name, file.max_pixels, self.color)
 
 
-def part_of_file(decoded: Decoded, content: bytes, max_pixels: int) -> FrameFile | None:
-    """The file of a decoded image that is smaller than it; None where the image is whole."""
-    return None if decoded.part == 1 else FrameFile(content, decoded, max_pixels)
+def read_frame_bytes(
+    read: Callable[[], bytes], name: str, index: int = 0, max_pixels: int = MAX_PIXELS, model: ModelInput | None = None
+) -> Frame:
+    """Reads and decodes an image file, and counts the time of both.
+
+    Args:
+        read: gives the file.
+        name: of the frame, and of the image in errors.
+        index: of the frame.
+        max_pixels: a larger image is refused.
+        model: what the image is decoded for; None: it is decoded whole.
+
+    Raises:
+        ImageError: the file is no image that can be read. And what ``read`` raises.
+    """
+    captured_at, start_s = now_rfc3339(), time.perf_counter()
+    captured_monotonic_s = time.monotonic()
+    content = read()
+    decoded = decode_for(content, model, name, max_pixels, "bgr")
+    return Frame(
+        image=decoded.image,
+        name=name,
+        index=index,
+        decode_ms=(time.perf_counter() - start_s) * 1e3,
+        captured_at=captured_at,
+        captured_monotonic_s=captured_monotonic_s,
+        file=None if decoded.part == 1 else FrameFile(content, decoded, max_pixels),
+    )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from edgecnn.errors import ImageError, SourceError, UsageError
 from edgecnn.runtime.decision import Missing, Prediction, Status
+from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 from edgecnn.runtime.sources.address import parse_address, with_colon
 from edgecnn.runtime.sources.counting import count_frames
 from edgecnn.runtime.sources.files import FolderListing, ImagePaths, expand_sources
@@ -191,9 +192,16 @@ def _cameras(addresses: Sequence[Address], classifier: FrameClassifier, options:
     from edgecnn.runtime.sources.capture.live_options import LiveOptions  # noqa: PLC0415
     from edgecnn.runtime.sources.capture.several_cameras import Cameras  # noqa: PLC0415  # files need none of it
 
-    return Cameras(
-        addresses, replace(options.live or LiveOptions(), every=options.every, max_pixels=classifier.max_pixels)
-    )
+    live = replace(options.live or LiveOptions(), every=options.every, max_pixels=classifier.max_pixels)
+    if _may_be_smaller(options):
+        live = replace(live, model=classifier.manifest.model_input)
+    return Cameras(addresses, live)
+
+
+def _may_be_smaller(options: StreamOptions) -> bool:
+    """Whether frames may be decoded for the model: a region is cut out of whole ones, and thresholds that were learned
+    from a camera were learned from whole ones."""
+    return options.region is None and options.health in (None, FrameQualityThresholds())
 
 
 def _in_turn(parts: Sequence[StreamAnswers], options: StreamOptions, statuses: Counter[Status]) -> Answers:

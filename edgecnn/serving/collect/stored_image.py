@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
-from edgecnn.preprocess import Decoded, Image, decode
-from edgecnn.runtime.sources.frame import Frame, FrameFile
+from edgecnn.preprocess import Decoded
+from edgecnn.runtime.sources.frame import Frame, FrameFile, read_frame_bytes
 
 __all__ = ["stored_frame"]
+
+_JPEG = b"\xff\xd8"  # its first bytes
 
 
 def stored_frame(content: bytes, name: str, most_pixels: int, captured_at: str | None = None) -> Frame:
@@ -23,16 +24,7 @@ def stored_frame(content: bytes, name: str, most_pixels: int, captured_at: str |
     Raises:
         ImageError: the file is no image that can be read.
     """
-    start_s = time.perf_counter()
-    pixels = decode(content, name, most_pixels, "bgr")
-    frame = Frame(
-        pixels, name, decode_ms=(time.perf_counter() - start_s) * 1e3, file=_file(content, pixels, most_pixels)
-    )
+    frame = read_frame_bytes(lambda: content, name, max_pixels=most_pixels)
+    if content.startswith(_JPEG):  # a model decodes it as `teach` and `predict` do, which may be smaller
+        frame = replace(frame, file=FrameFile(content, Decoded.whole(frame.image), most_pixels))
     return frame if captured_at is None else replace(frame, captured_at=captured_at)
-
-
-def _file(content: bytes, pixels: Image, most_pixels: int) -> FrameFile | None:
-    """The file, so that a model decodes it as `teach` and `predict` do, which may be smaller."""
-    if not content.startswith(b"\xff\xd8"):  # JPEG's first bytes
-        return None
-    return FrameFile(content, Decoded.whole(pixels), most_pixels)

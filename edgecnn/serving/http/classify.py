@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edgecnn.errors import EdgeCNNError, ImageError
-from edgecnn.preprocess import decode_for
 from edgecnn.runtime.frame_classifier import Answer
-from edgecnn.runtime.sources.frame import Frame, part_of_file
+from edgecnn.runtime.sources.frame import read_frame_bytes
 from edgecnn.serving.engine.served_model import LoadedModel, ServedModel
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.http.access import AccessRules
@@ -102,13 +100,9 @@ class ImageClassifier:
             raise HTTPException(500, "the model failed on this image; the log of the service has it") from None
 
     def _classify(self, upload: Upload, model: ServedModel, *, shadowed: bool) -> Answered:
-        captured_s, start_s = time.monotonic(), time.perf_counter()
         loaded = model.current  # once: a swap may come between two uses
         wanted = loaded.classifier.manifest.model_input
-        decoded = decode_for(upload.content, wanted, upload.name, self._most_pixels, "bgr")
-        decode_ms = (time.perf_counter() - start_s) * 1e3
-        file = part_of_file(decoded, upload.content, self._most_pixels)
-        frame = Frame(decoded.image, upload.name, decode_ms=decode_ms, captured_monotonic_s=captured_s, file=file)
+        frame = read_frame_bytes(lambda: upload.content, upload.name, 0, self._most_pixels, wanted)
         found = loaded.classifier.answer([frame])[0]
         if shadowed and (shadow := model.shadow) is not None:
             shadow.watch(None, frame, 0, found.prediction)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from edgecnn.runtime.sources.capture.live_options import Ended
+from edgecnn.runtime.sources.capture.part_of_file import PartOf
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
 from edgecnn.runtime.system.subprocess_python import start_python
 
@@ -34,6 +35,12 @@ class Arrived:
     decode_ms: float
     captured_monotonic_s: float
     captured_at: str
+    part_of: PartOf | None = None  # the file that it was decoded from, where it is smaller than that
+
+    @staticmethod
+    def told(part_of: dict[str, Any] | None = None, **message: Any) -> Arrived:
+        """Reads the message."""
+        return Arrived(**message, part_of=None if part_of is None else PartOf(**part_of))
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ Event: TypeAlias = "Ready | Arrived | Passed | Dropped | Waiting | Ended | Faile
 _START_S = 120.0  # until it is ready: imports of a slow or busy machine say nothing of the camera
 _EVENTS: dict[str, Callable[..., Event]] = {
     "ready": Ready,
-    "frame": Arrived,
+    "frame": Arrived.told,
     "passed": Passed,
     "dropped": Dropped,
     "receiving": Waiting,

@@ -57,26 +57,31 @@ class LatestFrame:
         """File descriptors that a child process must inherit."""
         return () if sys.platform == "win32" else (self._descriptor,)
 
-    def write(self, image: Image, number: int) -> None:
-        """Writes a frame, uint8 ``[H, W, 3]``, with its number (1, 2, …) into the next slot.
+    def write(self, image: Image, number: int, file: bytes = b"") -> None:
+        """Writes a frame, uint8 ``[H, W, 3]``, with its number (1, 2, …) into the next slot, and its file behind it.
 
-        The caller must ensure that the frame fits into ``capacity``.
+        The caller must ensure that both fit into ``capacity``.
         """
-        slot = number % _SLOTS
+        slot, size = number % _SLOTS, image.size
         self._numbers[slot] = 0
-        np.copyto(self._slot(slot, image.size).reshape(image.shape), image)  # [H * W * 3] -> [H, W, 3]
+        memory = self._slot(slot, size + len(file))
+        np.copyto(memory[:size].reshape(image.shape), image)  # [H * W * 3] -> [H, W, 3]
+        if file:
+            memory[size:] = np.frombuffer(file, np.uint8)
         self._numbers[slot] = number
 
-    def read(self, number: int, height: int, width: int) -> Image | None:
-        """Returns a copy of frame ``number``, uint8 ``[height, width, 3]``; None if a newer frame replaced it."""
-        slot = number % _SLOTS
+    def read(self, number: int, height: int, width: int, file_bytes: int = 0) -> tuple[Image, bytes] | None:
+        """Returns copies of frame ``number``, uint8 ``[height, width, 3]``, and of its file; None if a newer frame
+        replaced it."""
+        slot, size = number % _SLOTS, height * width * 3
         if self._numbers[slot] != number:
             return None
-        copy = self._slot(slot, height * width * 3).reshape(height, width, 3).copy()
+        memory = self._slot(slot, size + file_bytes)
+        image, file = memory[:size].reshape(height, width, 3).copy(), memory[size:].tobytes()
         if self._numbers[slot] != number:
             return None
         self._state[0] = number
-        return copy
+        return image, file
 
     @property
     def writer_rests(self) -> bool:

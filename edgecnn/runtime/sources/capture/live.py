@@ -28,11 +28,13 @@ from edgecnn.runtime.sources.capture.frame_rate import FrameRate
 from edgecnn.runtime.sources.capture.latest_frame import LatestFrame
 from edgecnn.runtime.sources.capture.live_options import Counters, Ended, LiveOptions, Outage
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
-from edgecnn.runtime.sources.frame import Frame, now_rfc3339
+from edgecnn.runtime.sources.frame import Frame, FrameFile, now_rfc3339
 from edgecnn.runtime.system.python_interpreter import NoInterpreterError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from edgecnn.preprocess import Image
 
 __all__ = ["LiveSource"]
 
@@ -131,9 +133,10 @@ class LiveSource:
         newest = _popped(self._newest)
         if newest is None:
             return _popped(self._outage) or _the_end(over)
-        image = None if self._closing.is_set() else self._memory.read(newest.number, newest.height, newest.width)
-        if image is None:  # overwritten meanwhile: a newer one is there, or will be within a frame's time
+        found = None if self._closing.is_set() else self._read(newest)
+        if found is None:  # overwritten meanwhile: a newer one is there, or will be within a frame's time
             return None
+        image, file = found
         self._delivered += 1
         return Frame(
             image=image,
@@ -144,7 +147,16 @@ class LiveSource:
             captured_at=newest.captured_at,
             captured_monotonic_s=newest.captured_monotonic_s,
             kind="stream",
+            file=file,
         )
+
+    def _read(self, newest: Arrived) -> tuple[Image, FrameFile | None] | None:
+        part_of = newest.part_of
+        found = self._memory.read(newest.number, newest.height, newest.width, part_of.file_bytes if part_of else 0)
+        if found is None or part_of is None:
+            return None if found is None else (found[0], None)
+        image, file = found
+        return image, part_of.frame_file(image, file, self._options.max_pixels)
 
     def close(self) -> None:
         """Ends the capture process within a second, even if it hangs in a read. Repeated calls do nothing."""
@@ -202,6 +214,7 @@ class LiveSource:
             timeout_s=_SILENT_CONNECTION * o.stall_s,
             interval_s=o.interval_s,
             folder=_here(),
+            model=o.model,
         )
         begun = self.counters.connections
         self._rate = FrameRate()  # an outage is no interval

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecnn.errors import UsageError
-from edgecnn.preprocess import MAX_PIXELS
+from edgecnn.preprocess import MAX_PIXELS, ModelInput
 
 __all__ = ["Counters", "Ended", "LiveOptions", "Outage"]
 
@@ -27,6 +27,8 @@ class LiveOptions:
     longest_first_s: float = 30.0
     # Between two requests of an image over HTTP, which is then a camera; None: one image, then the end
     interval_s: float | None = None
+    # What the JPEGs of a stream are decoded for, which may be smaller than they are (`Frame.full_image`); None: nothing
+    model: ModelInput | None = None
     fail_fast: bool = False  # a source that is not there at the start is an error, not waited for
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,8 +27,10 @@ import cv2
 
 from edgecnn.error_text import first_line, one_line
 from edgecnn.errors import ImageError
+from edgecnn.preprocess import Decoded
 from edgecnn.runtime.sources import drivers
 from edgecnn.runtime.sources.capture.latest_frame import LatestFrame
+from edgecnn.runtime.sources.capture.part_of_file import PartOf
 from edgecnn.runtime.sources.capture.read_ahead import enumerate_frames, read_ahead
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
 from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame
@@ -46,7 +49,7 @@ def main() -> None:
     """Executes the order on standard input. Messages report errors; the exit status is always 0."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the runner ends its children itself
     messages = _own_standard_output()
-    order = CaptureOrder(**json.loads(sys.stdin.buffer.readline()))
+    order = CaptureOrder.from_json(sys.stdin.buffer.readline())
     with suppress(OSError):
         os.chdir(order.folder)  # relative paths in a pipeline mean the user's; it started elsewhere, for Python's sake
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -123,14 +126,16 @@ def _tell_alive(index: int, told_s: float, every_s: float, tell: Any) -> float:
 
 def _put(arrival: UndecodedFrame, memory: LatestFrame, number: int, index: int, tell: Any) -> None:
     start = time.perf_counter()
-    image = arrival.decode()
+    found = arrival.decode()
     decode_ms = arrival.decoding_ms + (time.perf_counter() - start) * 1e3
-    height, width = image.shape[:2]
-    if image.size > memory.capacity:
+    decoded = found if isinstance(found, Decoded) else Decoded.whole(found)
+    height, width = decoded.image.shape[:2]
+    if decoded.image.size > memory.capacity:
         raise ImageError(
             f"frame: {width} x {height} pixels exceed the limit of {memory.capacity // 3 / 1e6:g} megapixels"
         )
-    memory.write(image, number)
+    part_of = PartOf.of(decoded, arrival.file)
+    memory.write(decoded.image, number, b"" if part_of is None else arrival.file or b"")
     tell(
         event="frame",
         number=number,
@@ -140,6 +145,7 @@ def _put(arrival: UndecodedFrame, memory: LatestFrame, number: int, index: int, 
         decode_ms=decode_ms,
         captured_monotonic_s=arrival.captured_monotonic_s,
         captured_at=arrival.captured_at,
+        part_of=None if part_of is None else asdict(part_of),
     )
 
 

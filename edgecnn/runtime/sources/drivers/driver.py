@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
-from edgecnn.preprocess import Image
+from edgecnn.preprocess import Decoded, Image
 from edgecnn.runtime.sources.frame import now_rfc3339, rfc3339
 
 __all__ = ["DriverError", "FrameIterator", "Receiving", "UndecodedFrame", "split_address", "wall_time_of"]
@@ -34,10 +34,12 @@ class DriverError(Exception):
 class UndecodedFrame:
     """A frame that has arrived but is not decoded yet."""
 
-    decode: Callable[[], Image]  # to uint8 [H, W, 3] BGR; valid until the next frame; raises ImageError
+    # To uint8 [H, W, 3] BGR; valid until the next frame; raises ImageError
+    decode: Callable[[], Image | Decoded]
     captured_monotonic_s: float = field(default_factory=time.monotonic)
     captured_at: str = field(default_factory=now_rfc3339)
     decoding_ms: float = 0.0  # spent on it before `decode`
+    file: bytes | None = None  # the image file that it is decoded from, where `decode` may give a part of its size
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, TypeAlias
 
-from edgecnn.preprocess import decode
+from edgecnn.preprocess import Decoded, ModelInput, decode_for
 from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame, wall_time_of
 from edgecnn.runtime.sources.drivers.http_open import HttpClient, why
 from edgecnn.runtime.sources.drivers.multipart import MAX_PART_BYTES, BadStreamError, PartParser, boundary_of
@@ -17,6 +17,7 @@ from edgecnn.runtime.sources.drivers.multipart import MAX_PART_BYTES, BadStreamE
 __all__ = ["read_http"]
 
 _Kind: TypeAlias = Literal["parts", "image", "video", "playlist", "other"]
+_Decode: TypeAlias = "Callable[[bytes], Decoded]"
 
 _PIECE_BYTES = 2**16
 _SYNC = b"\x47"  # an MPEG transport stream has one at the begin of each 188 bytes
@@ -24,8 +25,12 @@ _MJPEG_TYPES = ("multipart/", "video/x-motion-jpeg", "video/mjpeg", "video/x-mjp
 _PLAYLIST_TYPES = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl")
 
 
-def read_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | None = None) -> FrameIterator:
+def read_http(
+    url: str, max_pixels: int, timeout_s: float, interval_s: float | None = None, model: ModelInput | None = None
+) -> FrameIterator:
     """Frames of an MJPEG or video stream until it breaks; of an image one and the end, or one each ``interval_s``.
+
+    JPEGs are decoded for ``model``, as :func:`edgecnn.preprocess.decode_for` does.
 
     User name and password of the address go to its own host alone, by basic or digest authentication as it asks.
 
@@ -33,6 +38,7 @@ def read_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | N
         DriverError: refused, not found, silent for ``timeout_s``, or neither image nor video.
     """
     client, due_s = HttpClient(url, timeout_s), time.monotonic()
+    decode = partial(_decode, model=model, max_pixels=max_pixels)
     while True:
         with client.open() as response:
             piece = _first_piece(response, timeout_s)
@@ -40,9 +46,9 @@ def read_http(url: str, max_pixels: int, timeout_s: float, interval_s: float | N
             kind = _kind(content_type, piece[0])
             if kind == "parts":
                 announced = boundary_of(response.headers.get("Content-Type", ""))
-                yield from _mjpeg(response, PartParser(announced), piece, max_pixels, timeout_s)
+                yield from _mjpeg(response, PartParser(announced), piece, decode, timeout_s)
             elif kind == "image":
-                yield _arrival(_whole(response, piece[0], timeout_s), piece[1], max_pixels)
+                yield _arrival(_whole(response, piece[0], timeout_s), piece[1], decode)
             elif kind == "other":
                 shown = content_type.partition(";")[0] or "no content type"
                 raise DriverError(
@@ -111,7 +117,7 @@ def _mjpeg(
     response: http.client.HTTPResponse,
     parser: PartParser,
     begin: tuple[bytes, float],
-    max_pixels: int,
+    decode: _Decode,
     timeout_s: float,
 ) -> Iterator[UndecodedFrame | Receiving]:
     piece, now_s = begin
@@ -119,7 +125,7 @@ def _mjpeg(
     try:
         while piece and not parser.ended:
             for part in parser.feed(piece, now_s):
-                yield _arrival(part.content, part.first_s, max_pixels)
+                yield _arrival(part.content, part.first_s, decode)
                 quiet_s, received = now_s, 0
             received += len(piece)
             if now_s - quiet_s > timeout_s / 2:
@@ -148,6 +154,11 @@ def _whole(response: http.client.HTTPResponse, begin: bytes, timeout_s: float) -
     return bytes(content)
 
 
-def _arrival(content: bytes, first_s: float, max_pixels: int) -> UndecodedFrame:
-    image = partial(decode, content, name="frame", max_pixels=max_pixels, color="bgr")
-    return UndecodedFrame(image, first_s, wall_time_of(first_s))
+def _decode(content: bytes, model: ModelInput | None, max_pixels: int) -> Decoded:
+    # The frame's memory has three bytes a pixel; of these the smaller image takes one at most, and the file goes along
+    small = len(content) <= max_pixels
+    return decode_for(content, model if small else None, "frame", max_pixels, "bgr")
+
+
+def _arrival(content: bytes, first_s: float, decode: _Decode) -> UndecodedFrame:
+    return UndecodedFrame(partial(decode, content), first_s, wall_time_of(first_s), file=content)

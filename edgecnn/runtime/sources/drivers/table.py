@@ -19,7 +19,7 @@ class Driver:
 
     module: str  # in this package
     function: str  # takes the address, then `settings` by name; gives a FrameIterator (driver.py)
-    settings: tuple[Literal["max_pixels", "timeout_s", "interval_s"], ...] = ()  # fields of CaptureOrder
+    settings: tuple[Literal["max_pixels", "timeout_s", "interval_s", "model"], ...] = ()  # fields of CaptureOrder
     schemes: tuple[str, ...] = ()  # of addresses; those of the others are told apart in address.py
     reads_ahead: bool = False  # its frames stay valid, so the next ones are read while one is decoded
     of_host: bool = False  # the address names a host, and may hold a password
@@ -35,7 +35,7 @@ DRIVERS: dict[Kind, Driver] = {
     "http": Driver(
         "http",
         "read_http",
-        ("max_pixels", "timeout_s", "interval_s"),
+        ("max_pixels", "timeout_s", "interval_s", "model"),
         ("http", "https"),
         reads_ahead=True,
         of_host=True,
