@@ -157,7 +157,7 @@ def _statistics(session: ModelSession, plan: TeachingPlan) -> ClassStatistics | 
         raise ModelError(
             f"{session.path}: does not remember what its {len(labels)} classes look like, so images of "
             f"'{labels[plan.absent[0]]}'{' and others' if len(plan.absent) > 1 else ''} are needed too; add them, "
-            "export the model again with this version, or forget its classes with --replace"
+            "export the model again with this version, or replace its classes with --replace"
         )
     return found
 
@@ -199,7 +199,7 @@ def _result(
         label_next=(),
         decision="unchanged",
         reason=reason,
-        notes=(*images.notes, *_bounded(fitted)),
+        notes=(*images.notes, *_bounded(fitted), *_without_unknown(fitted)),
         skipped=images.skipped,
         left_out=left_out_by_reason(images.left_out),
         seconds=0.0,
@@ -215,6 +215,11 @@ def _bounded(fitted: FittedHead) -> tuple[str, ...]:
         f"cross-validation would be {fitted.unbounded_top1:.4f}"
     )
     return (note,)
+
+
+def _without_unknown(fitted: FittedHead) -> tuple[str, ...]:
+    why = fitted.unknown.why_off
+    return () if why is None else (f"the taught model never answers unknown: {why}",)
 
 
 def _classes(plan: TeachingPlan, fitted: FittedHead) -> tuple[TaughtClass, ...]:

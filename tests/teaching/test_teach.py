@@ -194,6 +194,15 @@ def test_foreign_images_are_unknown_to_the_taught_model_and_those_of_its_classes
     assert others.count("unknown") >= 45  # of 50
 
 
+def test_a_model_that_never_answers_unknown_is_told_of(tmp_path: Path, tiny_model: Path) -> None:
+    few = write_grounds(tmp_path / "few", 15, 20000)  # of each of two classes
+    result = teach(tiny_model, few, tmp_path / "taught.onnx", TeachOptions(replace=True))
+    assert result.file is not None
+    assert open_session(result.file).manifest.unknown.off
+    [note] = [note for note in result.notes if "never answers unknown" in note]
+    assert "30 images are fewer than the 40" in note
+
+
 def test_what_the_model_knows_already_is_not_taught(relearned: tuple[Path, TeachResult], tmp_path: Path) -> None:
     file = relearned[0]
     classifier = Classifier(file, threshold=0.0)

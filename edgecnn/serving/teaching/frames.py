@@ -127,5 +127,5 @@ def _why_absent(absent: Mapping[str, int]) -> str | None:
     others = f" and {len(absent) - 1} others" if len(absent) > 1 else ""
     return (
         f"the model file does not remember what its classes look like, so frames of '{first}'{others} are needed too; "
-        "label some, export the model with this version, or let it forget its classes"
+        "label some, export the model with this version, or replace its classes"
     )

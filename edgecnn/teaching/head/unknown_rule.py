@@ -15,6 +15,7 @@ from edgecnn.teaching.validation.folds import FOLDS
 __all__ = ["TaughtRule", "fit_unknown_rule"]
 
 _LEAST = 40  # images; fewer cannot tell a 5 % quantile
+_NO_DISTANCE = "the features of these images do not tell how far an image is from them"
 _MOST_OF_CLASS = 0.2  # share of the images of one class that may be rejected
 
 
@@ -24,6 +25,7 @@ class TaughtRule:
 
     rule: UnknownRule
     subspace: FeatureSubspace | None
+    why_off: str | None = None  # None: the rule holds
 
 
 def fit_unknown_rule(
@@ -54,15 +56,18 @@ def fit_unknown_rule(
     """
     features = images if drawn is None else np.concatenate([images, drawn])
     parts = folds if drawn is None else np.concatenate([folds, np.arange(len(drawn)) % FOLDS])
-    subspace = fit_subspace(features) if len(features) >= _LEAST else None
+    if len(features) < _LEAST:
+        why = f"its rule is fitted anew, and {len(features)} images are fewer than the {_LEAST} that it needs"
+        return TaughtRule(UnknownRule(), None, why)
+    subspace = fit_subspace(features)
     if subspace is None:
-        return TaughtRule(UnknownRule(), None)
+        return TaughtRule(UnknownRule(), None, _NO_DISTANCE)
     scores = np.empty(len(features), np.float32)
     for fold in np.unique(parts):
         held_out = parts == fold
         known = fit_subspace(features[~held_out], least=MIN_IMAGES * (FOLDS - 1) // FOLDS)
         if known is None:
-            return TaughtRule(UnknownRule(), None)
+            return TaughtRule(UnknownRule(), None, _NO_DISTANCE)
         scores[held_out] = known.distances(features[held_out])
     rule = fit_threshold(UnknownRule("feature_distance"), scores)
     own = [fit_threshold(rule, scores[: len(truth)][truth == label], _MOST_OF_CLASS) for label in np.unique(truth)]

@@ -16,7 +16,7 @@ export class TeachPanel {
     this.shown = "";
     this.choice = byId("teach-model");
     this.choice.addEventListener("change", () => this.refresh());
-    byId("teach-forget").addEventListener("change", () => this.found && this.draw());
+    byId("teach-replace").addEventListener("change", () => this.found && this.draw());
     byId("teach-start").addEventListener("click", () => this.teach());
     byId("teach-cancel").addEventListener("click", () => this.send("/api/teach/cancel", {}, "cancelled"));
     byId("teach-accept").addEventListener("click", () => this.settle("accept"));
@@ -61,13 +61,13 @@ export class TeachPanel {
 
   draw() {
     const { running, last, labelled, moments, missing } = this.found;
-    const forget = byId("teach-forget").checked;
-    const ready = forget ? this.found.ready_to_replace : this.found.ready;
+    const replace = byId("teach-replace").checked;
+    const ready = replace ? this.found.ready_to_replace : this.found.ready;
     byId("teach").hidden = !Object.keys(labelled).length && !running && !last;
     const teaches = running?.kind === "teach";
     byId("teach-start").disabled = !ready || teaches;
     byId("teach-cancel").hidden = !running;
-    const why = forget ? this.found.why_not_replace : this.found.why_not;
+    const why = replace ? this.found.why_not_replace : this.found.why_not;
     setText(byId("teach-ready"), teaches || ready ? "" : why);
     this.drawProgress(running);
     this.drawSwap(last);
@@ -119,7 +119,7 @@ export class TeachPanel {
   }
 
   teach() {
-    const replace = byId("teach-forget").checked;
+    const replace = byId("teach-replace").checked;
     return this.send(`/api/teach${this.query()}`, { json: { replace } }, "");
   }
 
