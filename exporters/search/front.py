@@ -61,8 +61,14 @@ def _candidate(trial: Trial, each: Evaluated, ms: float, *, on_front: bool) -> C
     )
 
 
-def choose(candidates: Sequence[Candidate], limits: Limits) -> Choice:
-    """The fastest file that is accurate enough; with a limit on the latency alone, the most accurate one within it."""
+def choose(candidates: Sequence[Candidate], limits: Limits, reference_top1: float) -> Choice:
+    """The fastest file that is accurate enough; with a limit on the latency alone, the most accurate one within it.
+
+    Args:
+        candidates: the files.
+        limits: of the device.
+        reference_top1: of the reference's file, which sets what is enough where no accuracy is asked for.
+    """
     small = [c for c in candidates if limits.max_size_mb is None or c.size_bytes <= 1e6 * limits.max_size_mb]
     fast = [c for c in small if limits.max_latency_ms is None or c.latency_ms <= limits.max_latency_ms]
     if not fast:
@@ -70,7 +76,8 @@ def choose(candidates: Sequence[Candidate], limits: Limits) -> Choice:
     if limits.min_top1 is None and limits.max_latency_ms is not None:
         best = max(fast, key=lambda c: (c.top1, -c.latency_ms))
         return Choice(best, f"the most accurate file within {limits.max_latency_ms:g} ms: top-1 {best.top1:.4f}")
-    wanted = max(c.top1 for c in fast) - MAX_LOSS if limits.min_top1 is None else limits.min_top1
+    compared = min(reference_top1, max(c.top1 for c in fast))  # where the reference is too large, with what is left
+    wanted = compared - MAX_LOSS if limits.min_top1 is None else limits.min_top1
     good = [c for c in fast if c.top1 >= wanted - 1e-9]
     if not good:
         return Choice(None, _nothing(candidates, limits))
@@ -78,7 +85,7 @@ def choose(candidates: Sequence[Candidate], limits: Limits) -> Choice:
     rule = (
         f"with top-1 of at least {wanted:g}"
         if limits.min_top1 is not None
-        else f"that loses at most {100 * MAX_LOSS:g} points against the best one ({max(c.top1 for c in fast):.4f})"
+        else f"that loses at most {100 * MAX_LOSS:g} points against the reference ({compared:.4f})"
     )
     return Choice(best, f"the fastest file {rule}: {best.top1:.4f} at {best.latency_ms:.2f} ms")
 

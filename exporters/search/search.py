@@ -193,8 +193,8 @@ class _Search:
     ) -> SearchResult:
         timed = self._timed_files(trials, latencies)
         candidates = candidates_of(trials, timed)
-        choice = choose(candidates, self._limits())
         reference = trials[0]
+        choice = choose(candidates, self._limits(), _top1(reference))
         compared = None
         if choice.candidate is not None and reference.best.file in timed:
             compared = against(choice.candidate, reference, trials, timed)
@@ -258,9 +258,14 @@ class _Search:
 def _standing(trials: Sequence[Trial], latencies: Latencies) -> Standing:
     times = {trial.choice: latencies.file(trial.choice, trial.best.precision) for trial in trials}
     return Standing(
+        _top1(trials[0]),
         {choice: ms for choice, ms in times.items() if ms is not None},
-        {t.choice: t.best.val_hits.count("1") / len(t.best.val_hits) for t in trials if times[t.choice] is not None},
+        {t.choice: _top1(t) for t in trials if times[t.choice] is not None},
     )
+
+
+def _top1(trial: Trial) -> float:
+    return trial.best.val_hits.count("1") / len(trial.best.val_hits)
 
 
 def _guesses(probes: Mapping[tuple[str, int], Probed], trials: Sequence[Trial]) -> Guesses:

@@ -38,10 +38,20 @@ def test_candidates_are_sorted_by_latency_and_the_front_has_no_better_neighbour(
         assert other.on_front != dominated
 
 
-def test_without_limits_the_fastest_within_half_a_point_of_the_best_is_chosen() -> None:
-    choice = choose(candidates_of(TRIALS, TIMES), Limits(None, None, None))
+def test_without_limits_the_fastest_within_half_a_point_of_the_reference_is_chosen() -> None:
+    choice = choose(candidates_of(TRIALS, TIMES), Limits(None, None, None), 0.99)
     assert choice.candidate is not None
     assert (choice.candidate.imgsz, choice.candidate.precision) == (128, "int8")
+
+
+def test_a_better_one_does_not_raise_what_is_enough_and_a_reference_that_is_too_large_does_not_either() -> None:
+    candidates = candidates_of(TRIALS, TIMES)
+    lucky = choose(candidates, Limits(None, None, None), 0.965).candidate
+    assert lucky is not None
+    assert lucky.imgsz == 96
+    small = choose(candidates, Limits(None, None, 5.0), 0.999).candidate
+    assert small is not None
+    assert small.imgsz == 128
 
 
 @pytest.mark.parametrize(
@@ -55,21 +65,21 @@ def test_without_limits_the_fastest_within_half_a_point_of_the_best_is_chosen() 
     ],
 )
 def test_limits_decide(limits: Limits, side: int) -> None:
-    choice = choose(candidates_of(TRIALS, TIMES), limits)
+    choice = choose(candidates_of(TRIALS, TIMES), limits, 0.99)
     assert choice.candidate is not None
     assert choice.candidate.imgsz == side
 
 
 @pytest.mark.parametrize("limits", [Limits(0.1, None, None), Limits(None, 0.999, None), Limits(None, None, 1.0)])
 def test_limits_that_nothing_meets_give_no_file_and_say_what_comes_nearest(limits: Limits) -> None:
-    choice = choose(candidates_of(TRIALS, TIMES), limits)
+    choice = choose(candidates_of(TRIALS, TIMES), limits, 0.99)
     assert choice.candidate is None
     assert "the most accurate has top-1 0.9900 at 5.00 ms, the fastest 0.9600 at 1.00 ms" in choice.reason
 
 
 def test_the_comparison_is_paired() -> None:
     """The same two images wrong in both files: the interval of the difference is narrower than that of either."""
-    chosen = choose(candidates_of(TRIALS, TIMES), Limits(None, None, None)).candidate
+    chosen = choose(candidates_of(TRIALS, TIMES), Limits(None, None, None), 0.99).candidate
     assert chosen is not None
     found = against(chosen, TRIALS[0], TRIALS, TIMES)
     assert found.speedup == pytest.approx(5.0 / 1.6)

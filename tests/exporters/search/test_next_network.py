@@ -22,7 +22,8 @@ NO_LIMITS = Limits(None, None, None)
 def _next(
     top1: dict[NetworkChoice, float], limits: Limits = NO_LIMITS, fitting: list[NetworkChoice] = CHOICES
 ) -> NetworkChoice | None:
-    standing = Standing({choice: LATENCIES.ms[choice, "int8"] for choice in top1}, top1)
+    reference_top1 = next(iter(top1.values()))
+    standing = Standing(reference_top1, {choice: LATENCIES.ms[choice, "int8"] for choice in top1}, top1)
     trained = [Trained(choice, round(1000 * (1 - share)), 1000) for choice, share in top1.items()]
     return next_network(
         CHOICES, Guesses(PROBES, trained), LATENCIES, standing, limits, lambda choice: choice in fitting
