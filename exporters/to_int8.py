@@ -31,6 +31,7 @@ from exporters.quantization.acceptance import AcceptanceTest, Attempt, Gates, Me
 from exporters.quantization.calibrate import METHODS
 from exporters.quantization.candidates import (
     AUTO,
+    COMPARED_ON,
     CORRECTED_ON,
     Calibrated,
     Candidate,
@@ -204,7 +205,10 @@ def _plan(calibration: int, evaluated: int, methods: Sequence[str], targets: int
 
     The factors were measured with efficientnet_lite0. Blocks that stay in float come on top.
     """
-    corrections = [(f"correcting layers, {method}", 10.0 * min(calibration, CORRECTED_ON)) for method in methods]
+    corrections = [("correcting layers", 3.0 * min(calibration, CORRECTED_ON))]
+    if len(methods) > 1:
+        compared = "comparing methods", 7.0 * min(calibration, COMPARED_ON)
+        corrections = [compared, *(corrections if calibration > COMPARED_ON else ())]
     return [
         ("reading calibration images", 0.7 * calibration),
         ("calibrating", 2.4 * calibration),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 
 from edgecnn.preprocess import Image
 from edgecnn.runtime.session.model_session import filled_batch
@@ -17,76 +17,117 @@ from edgecnn.runtime.session.ort_options import new_options, open_on_cpu
 from exporters.graph.passes import producers
 from exporters.graph.types import batch_size
 
-__all__ = ["PartialRunner"]
+__all__ = ["Collector", "PartialRunner", "Tensor"]
 
 _BATCH = 8
-_MAX_BYTES = 2**26  # of a tensor kept for all images
+_MAX_BYTES = 2**27  # of a tensor kept for all images
+
+Tensor = NDArray[Any]
 
 
 class PartialRunner:
-    """Stores one tensor for all images, and computes later tensors from it.
+    """Stores some tensors for all images, and computes later tensors from them.
 
-    Each call gets the model, because its weights may change. Weights before the stored tensor must not change any more.
+    Each call gets the model, because its weights may change. Weights before the stored tensors must not change any
+    more.
     """
 
     def __init__(self, images: Image) -> None:
         """Starts at the images, uint8 ``[N, H, W, 3]``."""
-        self._name = "image"
-        self._values: NDArray[Any] = images
+        self._images = images
+        self._stored: dict[str, Tensor] = {}
 
-    def advance(self, model: ModelProto, name: str) -> None:
-        """Computes and stores a tensor that every later tensor depends on.
+    @property
+    def stored(self) -> Collection[str]:
+        """Names of the stored tensors."""
+        return self._stored.keys()
 
-        Keeps the stored tensor if the new one is too large to store.
-        """
-        if name == self._name:
-            return
-        kept: NDArray[Any] | None = None
-        done = 0
-        for batch in self.outputs(model, name):
-            if kept is None:
-                if batch[0].nbytes * len(self._values) > _MAX_BYTES:
-                    return
-                kept = np.empty((len(self._values), *batch.shape[1:]), batch.dtype)
-            kept[done : done + len(batch)] = batch
-            done += len(batch)
-        assert kept is not None
-        self._name, self._values = name, kept
+    def store(self, name: str, values: Tensor) -> None:
+        """Stores a tensor, ``[N, ...]``: what is computed later starts there."""
+        self._stored[name] = values
 
-    def outputs(self, model: ModelProto, name: str) -> Iterator[NDArray[Any]]:
+    def keep_for(self, model: ModelProto, later: Iterable[str]) -> None:
+        """Drops the stored tensors that these tensors do not need."""
+        made = producers(model.graph)
+        needed = _between(made, self._stored, later)[1]
+        self._stored = {name: values for name, values in self._stored.items() if name in needed}
+
+    def outputs(self, model: ModelProto, name: str) -> Iterator[Tensor]:
         """Yields a tensor batch by batch, as float32 (images: uint8). Only the nodes that it needs are computed."""
-        size = batch_size(model, _BATCH)
-        fixed = batch_size(model, 0)
-        batches = [self._values[i : i + size] for i in range(0, len(self._values), size)]
-        if name == self._name:
-            yield from batches
-            return
-        session = _part(model, self._name, name)
-        for batch in batches:
-            found: Any = session.run(None, {self._name: filled_batch(batch, fixed) if fixed else batch})[0]
-            yield np.asarray(found)[: len(batch)]
+        for (found,) in self.batches(model, [name]):
+            yield found
+
+    def batches(self, model: ModelProto, names: Sequence[str]) -> Iterator[list[Tensor]]:
+        """Yields tensors batch by batch."""
+        size, fixed = batch_size(model, _BATCH), batch_size(model, 0)
+        known = {"image": self._images, **self._stored}
+        wanted = [name for name in names if name not in known]
+        session = _part(model, known, wanted) if wanted else None
+        inputs = [] if session is None else [value.name for value in session.get_inputs()]
+        for i in range(0, len(self._images), size):
+            found: dict[str, Tensor] = {name: known[name][i : i + size] for name in names if name in known}
+            if session is not None:
+                feeds = {name: _filled(known[name][i : i + size], fixed) for name in inputs}
+                count = len(self._images[i : i + size])
+                outputs: Any = session.run(wanted, feeds)
+                found |= {name: np.asarray(value)[:count] for name, value in zip(wanted, outputs, strict=True)}
+            yield [found[name] for name in names]
 
 
-def _part(model: ModelProto, first: str, last: str) -> onnxruntime.InferenceSession:
-    """The nodes between two tensors. Nothing else is copied: a model has up to hundreds of megabytes of weights."""
-    graph, made = model.graph, producers(model.graph)
-    needed, wanted = {first}, [last]
+class Collector:
+    """Puts the batches of a tensor together, where all of them are few enough bytes."""
+
+    def __init__(self, images: int) -> None:
+        """``images`` are those of all batches."""
+        self._images, self._done = images, 0
+        self._kept: Tensor | None = None
+        self._fits = True
+
+    def add(self, batch: Tensor) -> None:
+        """Takes the next batch."""
+        if self._kept is None and self._fits:
+            self._fits = batch[0].nbytes * self._images <= _MAX_BYTES
+            if self._fits:
+                self._kept = np.empty((self._images, *batch.shape[1:]), batch.dtype)
+        if self._kept is not None:
+            self._kept[self._done : self._done + len(batch)] = batch
+            self._done += len(batch)
+
+    @property
+    def whole(self) -> Tensor | None:
+        """All batches; None where they are too many bytes."""
+        return self._kept
+
+
+def _filled(batch: Tensor, fixed: int) -> Tensor:
+    return filled_batch(batch, fixed) if fixed else batch
+
+
+def _between(made: dict[str, NodeProto], first: Collection[str], last: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Names of the tensors on the way to ``last``, and of those of ``first`` that it begins at."""
+    inside, begins, wanted = set[str](), set[str](), list(last)
     while wanted:
         name = wanted.pop()
-        if name not in needed:
-            needed.add(name)
+        if name in first:
+            begins.add(name)
+        elif name not in inside:
+            inside.add(name)
             wanted += made[name].input if name in made else ()
+    return inside, begins
+
+
+def _part(model: ModelProto, first: Collection[str], last: Sequence[str]) -> onnxruntime.InferenceSession:
+    """The nodes between tensors. Nothing else is copied: a model has up to hundreds of megabytes of weights."""
+    graph = model.graph
+    inside, begins = _between(producers(graph), first, last)
     part = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
     part.graph.name = graph.name
-    part.graph.node.extend(
-        node for node in graph.node if first not in node.output and not needed.isdisjoint(node.output)
-    )
-    part.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in needed)
-    if first in made:
-        kinds = {v.name: v.type.tensor_type.elem_type for v in graph.value_info}
-        kind = kinds.get(first, onnx.TensorProto.FLOAT)
-        part.graph.input.append(onnx.helper.make_tensor_value_info(first, kind, None))
-    else:
-        part.graph.input.extend(value for value in graph.input if value.name == first)
-    part.graph.output.append(onnx.ValueInfoProto(name=last))  # onnxruntime infers the type
+    part.graph.node.extend(node for node in graph.node if not inside.isdisjoint(node.output))
+    part.graph.initializer.extend(tensor for tensor in graph.initializer if tensor.name in inside)
+    kinds = {v.name: v.type.tensor_type.elem_type for v in graph.value_info}
+    for name in sorted(begins):
+        own = [value for value in graph.input if value.name == name]
+        kind = kinds.get(name, onnx.TensorProto.FLOAT)
+        part.graph.input.extend(own or [onnx.helper.make_tensor_value_info(name, kind, None)])
+    part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in last)  # onnxruntime infers the types
     return open_on_cpu(part.SerializeToString(), new_options())

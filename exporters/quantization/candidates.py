@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from edgecnn._version import __version__
 from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.preprocess import Image
-from edgecnn.progress import Reporter
+from edgecnn.progress import Progress, Reporter
 from edgecnn.runtime.golden.choice import choose, synthetic_images
 from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
@@ -33,6 +34,7 @@ from exporters.temporal.golden_sequences import golden_sequences, sequences_of
 
 __all__ = [
     "AUTO",
+    "COMPARED_ON",
     "CORRECTED_ON",
     "Calibrated",
     "Candidate",
@@ -47,6 +49,7 @@ __all__ = [
 
 AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
 CORRECTED_ON = 128  # images on which layers are corrected: 0.4 dB better than 48
+COMPARED_ON = 32  # the same while methods are compared; the best one is corrected again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,11 @@ class Candidate:
     tried: dict[str, float]  # mean KL to float of each attempt, on the images set aside
     stay_float: frozenset[str] = frozenset()
 
+    @property
+    def name(self) -> str:
+        """As the report names the attempt."""
+        return f"{self.method}, layers corrected" if self.corrected else self.method
+
 
 def calibrate(
     model: ModelProto, session: ModelSession, images: CalibrationSet, reporter: Reporter, step: ModelProto | None = None
@@ -109,18 +117,23 @@ def make_candidate(
     calibrated: Calibrated, target: Target, methods: tuple[str, ...], folder: Path, reporter: Reporter
 ) -> Candidate:
     """Tries each method, with and without corrected layers; returns the candidate with the least KL to float."""
-    tried: dict[str, float] = {}
-    best: Candidate | None = None
-    for method in methods:
-        plain = quantize_once(calibrated, target, method)
-        for corrected in (False, True):
-            model = correct(calibrated, plain, target, method, reporter) if corrected else plain
-            name = f"{method}, layers corrected" if corrected else method
-            tried[name] = divergence(calibrated, model, folder)
-            if tried[name] <= min(tried.values()):
-                best = Candidate(model=model, target=target, method=method, corrected=corrected, tried=tried)
-    assert best is not None
-    return best
+    plain = {method: quantize_once(calibrated, target, method) for method in methods}
+    images = COMPARED_ON if len(methods) > 1 else CORRECTED_ON
+    stage = reporter.stage("comparing methods" if len(methods) > 1 else "correcting layers")
+    corrected = _correct(calibrated, plain, target, images, stage)
+    found = [
+        Candidate(model=model, target=target, method=method, corrected=which is corrected, tried={})
+        for method in methods
+        for which in (plain, corrected)
+        for model in (which[method],)
+    ]
+    tried = {candidate.name: divergence(calibrated, candidate.model, folder) for candidate in found}
+    best = min(reversed(found), key=lambda candidate: tried[candidate.name])
+    if best.corrected and images < min(CORRECTED_ON, len(calibrated.fitted)):
+        more = correct(calibrated, plain[best.method], target, reporter)
+        best = replace(best, model=more)
+        tried[best.name] = divergence(calibrated, more, folder)
+    return replace(best, tried=tried)
 
 
 def with_float_blocks(
@@ -132,7 +145,7 @@ def with_float_blocks(
     """
     plain = plain_candidate(calibrated, candidate, stay_float)
     return (
-        replace(plain, model=correct(calibrated, plain.model, candidate.target, candidate.method, reporter))
+        replace(plain, model=correct(calibrated, plain.model, candidate.target, reporter))
         if candidate.corrected
         else plain
     )
@@ -163,11 +176,18 @@ def observed_ranges(calibrated: Calibrated, method: str = "minmax") -> dict[str,
     return hard_sigmoid_ranges(calibrated.model, find_ranges(calibrated.model, calibrated.histograms, method))
 
 
-def correct(calibrated: Calibrated, plain: ModelProto, target: Target, method: str, reporter: Reporter) -> ModelProto:
+def correct(calibrated: Calibrated, plain: ModelProto, target: Target, reporter: Reporter) -> ModelProto:
     """Corrects the layers on some of the calibration images."""
-    images = calibrated.fitted[:CORRECTED_ON]
-    progress = reporter.stage(f"correcting layers, {method}")
-    return correct_layers(plain, calibrated.model, images, progress, levels=target.levels)
+    return _correct(calibrated, {"": plain}, target, CORRECTED_ON, reporter.stage("correcting layers"))[""]
+
+
+def _correct(
+    calibrated: Calibrated, plain: Mapping[str, ModelProto], target: Target, images: int, progress: Progress
+) -> dict[str, ModelProto]:
+    found = correct_layers(
+        list(plain.values()), calibrated.model, calibrated.fitted[:images], progress, levels=target.levels
+    )
+    return dict(zip(plain, found, strict=True))
 
 
 def divergence(calibrated: Calibrated, model: ModelProto, folder: Path) -> float:

@@ -5,19 +5,20 @@ Two steps a layer:
 * Weights of layers with few of them a channel (depthwise ones, the stem), where rounding hurts most, are chosen anew
   (:mod:`exporters.quantization.weight_rounding`).
 * What rounding has moved of a channel's mean, and what adds up from layer to layer, goes into the bias (Nagel et al.,
-"Data-Free Quantization Through
-  Weight Equalization and Bias Correction", arXiv 1906.04721, here from images). Only positions count at which the float
-  value lies inside the
-  activation's open interval: what is clipped anyway must not pull (correcting it too shrinks the logits). For the
-  weights all positions count:
-  with that gate they came out worse than plainly rounded.
+  "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721, here from images). Only
+  positions count at which the float value lies inside the activation's open interval: what is clipped anyway must not
+  pull (correcting it too shrinks the logits). For the weights all positions count: with that gate they came out worse
+  than plainly rounded.
+
+Each layer is computed once in the float model and once in each quantized one: what leaves a layer is kept, and the next
+layer is computed from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,9 @@ from onnx import ModelProto, NodeProto
 
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
-from exporters.graph.blocks import find_blocks
-from exporters.graph.partial_runner import PartialRunner
+from exporters.graph.partial_runner import Collector, PartialRunner, Tensor
 from exporters.graph.passes import attribute, constant, consumers, producers, replace_constant
 from exporters.quantization.patch_covariance import PatchCovariance
-from exporters.quantization.qdq import never_quantized
 from exporters.quantization.weight_rounding import round_weights
 
 __all__ = ["correct_layers"]
@@ -71,47 +70,100 @@ class _Layer:
 
 
 def correct_layers(
-    quantized: ModelProto,
+    quantized: Sequence[ModelProto],
     reference: ModelProto,
     images: Image,
     progress: Progress,
     *,
     rounding: bool = True,
     levels: int = 127,
-) -> ModelProto:
-    """Returns a copy of a QDQ model with corrected layers.
+) -> list[ModelProto]:
+    """Returns copies of QDQ models with corrected layers. The float model runs once for all of them.
 
     Args:
-        quantized: made from ``reference`` by :func:`exporters.quantization.qdq.to_qdq`.
+        quantized: made from ``reference`` by :func:`exporters.quantization.qdq.to_qdq`, with the same float nodes.
         reference: the float model.
         images: uint8 ``[N, H, W, 3]`` RGB; 32 are enough.
         progress: receives the number of layers.
         rounding: choose new weights too; else only the biases are corrected.
         levels: largest int8 weight, 63 where ranges are reduced to seven bits.
     """
-    corrected = ModelProto()
-    corrected.CopyFrom(quantized)
-    layers = _layers(corrected, reference)
-    ends = _last_tensor_before(reference)
-    exact, rounded = PartialRunner(images), PartialRunner(images)
-    for done, layer in enumerate(layers, 1):  # one by one: three at once left errors as large as they were
-        if ends.get(layer.node.name):
-            exact.advance(reference, ends[layer.node.name])
-            rounded.advance(corrected, ends[layer.node.name])
-        if rounding and layer.rounds:
-            _choose_weights(corrected, layer, rounded, levels)
-        pairs = zip(
-            exact.outputs(reference, layer.float_output), rounded.outputs(corrected, layer.node.output[0]), strict=True
-        )
-        _shift_bias(corrected, layer, _mean_error(layer, pairs))
-        progress(done, len(layers))
-    return corrected
+    walks = [_Walk.of(model, reference, images) for model in quantized]
+    exact = PartialRunner(images)
+    used = consumers(reference.graph)
+    for done, same in enumerate(zip(*(walk.layers for walk in walks), strict=True), 1):
+        # one by one: three at once left errors as large as they were
+        if rounding and same[0].rounds:
+            for walk, layer in zip(walks, same, strict=True):
+                _choose_weights(walk.model, layer, walk.runner, levels)
+        output = same[0].float_output
+        after = _end_of_activation(used, output)
+        kept = Collector(len(images))
+        errors = [_MeanError(layer) for layer in same]
+        batches = [walk.outputs(layer) for walk, layer in zip(walks, same, strict=True)]
+        for (expected, activated), *found in zip(exact.batches(reference, [output, after]), *batches, strict=True):
+            kept.add(activated)
+            for error, batch in zip(errors, found, strict=True):
+                error.add(expected, batch)
+        for walk, layer, error in zip(walks, same, errors, strict=True):
+            walk.correct(layer, error.mean, walk.layers[done:])
+        if kept.whole is not None:
+            exact.store(after, kept.whole)
+            exact.keep_for(reference, [later.float_output for later in walks[0].layers[done:]])
+        progress(done, len(walks[0].layers))
+    return [walk.model for walk in walks]
 
 
-def _last_tensor_before(reference: ModelProto) -> dict[str, str]:
-    """Maps each layer to the single output tensor of the block before its own, where there is one."""
-    blocks = find_blocks(reference, frozenset(never_quantized(reference)))
-    return {name: before.output for before, block in pairwise(blocks) if before.output for name in block.computing}
+@dataclass(eq=False)
+class _Walk:
+    """A quantized model that is corrected from its first layer to its last."""
+
+    model: ModelProto
+    layers: list[_Layer]
+    runner: PartialRunner
+    images: int
+    _output: Collector | None = None
+
+    @staticmethod
+    def of(quantized: ModelProto, reference: ModelProto, images: Image) -> _Walk:
+        model = ModelProto()
+        model.CopyFrom(quantized)
+        return _Walk(model, _layers(model, reference), PartialRunner(images), len(images))
+
+    def outputs(self, layer: _Layer) -> Iterator[Tensor]:
+        """What the layer computes before it is corrected, batch by batch."""
+        self._output = Collector(self.images)
+        for batch in self.runner.outputs(self.model, layer.node.output[0]):
+            self._output.add(batch)
+            yield batch
+
+    def correct(self, layer: _Layer, shift: Array, later: Sequence[_Layer]) -> None:
+        """Shifts the bias, and stores what then leaves the layer's activation, as far as later layers need it."""
+        moved = _shift_bias(self.model, layer, shift)
+        name = layer.node.output[0]
+        after = _end_of_activation(consumers(self.model.graph), name)
+        before = None if self._output is None else self._output.whole
+        if before is not None:  # a shifted bias shifts the output: nothing is computed again
+            before += moved.astype(before.dtype).reshape(-1, *[1] * (before.ndim - 2))
+            self.runner.store(name, before)
+        kept = Collector(self.images)
+        for batch in self.runner.outputs(self.model, after):
+            kept.add(batch)
+        if kept.whole is not None:
+            self.runner.store(after, kept.whole)
+        self.runner.keep_for(self.model, [each.node.output[0] for each in later])
+
+
+def _end_of_activation(used: Mapping[str, list[NodeProto]], name: str) -> str:
+    """The last tensor behind a layer's output that is all that others read of it: clipped, and quantized."""
+    while len(used[name]) == 1 and used[name][0].op_type in ("Relu", "Clip", "QuantizeLinear"):
+        node = used[name][0]
+        if node.input[0] != name:
+            break
+        name = node.output[0]
+        if node.op_type == "QuantizeLinear":
+            break
+    return name
 
 
 def _layers(quantized: ModelProto, reference: ModelProto) -> list[_Layer]:
@@ -171,22 +223,34 @@ def _choose_weights(model: ModelProto, layer: _Layer, inputs: PartialRunner, lev
     replace_constant(model.graph, layer.bias, _int32(layer.float_bias / scale))
 
 
-def _mean_error(layer: _Layer, pairs: Iterable[tuple[Array, Array]]) -> Array:
+class _MeanError:
     """Mean difference (float minus quantized) per channel over the gated positions; 0 where there are none."""
-    total, count = np.zeros(1), np.zeros(1)
-    for a, b in pairs:
-        gate = (a > layer.low) & (a < layer.high)
-        axes = (0, *range(2, a.ndim))  # all but the channel
-        total = total + ((a - b) * gate).sum(axes, dtype=np.float64)
-        count = count + gate.sum(axes, dtype=np.float64)
-    return np.asarray(total / np.maximum(count, 1))
+
+    def __init__(self, layer: _Layer) -> None:
+        self._layer = layer
+        self._total, self._count = np.zeros(1), np.zeros(1)
+
+    def add(self, exact: Array, rounded: Array) -> None:
+        """Both ``[N, C, ...]``."""
+        gate = (exact > self._layer.low) & (exact < self._layer.high)
+        axes = (0, *range(2, exact.ndim))  # all but the channel
+        self._total = self._total + ((exact - rounded) * gate).sum(axes, dtype=np.float64)
+        self._count = self._count + gate.sum(axes, dtype=np.float64)
+
+    @property
+    def mean(self) -> Array:
+        """``[C]``."""
+        return np.asarray(self._total / np.maximum(self._count, 1))
 
 
-def _shift_bias(model: ModelProto, layer: _Layer, shift: Array) -> None:
+def _shift_bias(model: ModelProto, layer: _Layer, shift: Array) -> Array:
+    """Returns by how much the bias was moved, ``[C]``: it is a whole number of steps."""
     scale, old = constant(model.graph, layer.bias_scale), constant(model.graph, layer.bias)
     assert scale is not None
     assert old is not None
-    replace_constant(model.graph, layer.bias, _int32(old + shift / scale))
+    new = _int32(old + shift / scale)
+    replace_constant(model.graph, layer.bias, new)
+    return np.asarray((new.astype(np.float64) - old) * scale)
 
 
 def _int32(values: Array) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ import pytest
 
 from exporters.graph import partial_runner as walk_module
 from exporters.graph.blocks import find_blocks
-from exporters.graph.partial_runner import PartialRunner
+from exporters.graph.partial_runner import Collector, PartialRunner
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_a_walk_that_went_on_gives_what_one_from_the_images_gives(
     model = onnx.load(tiny_model.with_name(file))
     convolutions = [n.output[0] for n in model.graph.node if n.op_type == "Conv"]
     walk = PartialRunner(images)
-    walk.advance(model, convolutions[0])
+    walk.store(convolutions[0], _whole(walk, model, convolutions[0]))
     np.testing.assert_allclose(
         _whole(walk, model, convolutions[1]), _whole(PartialRunner(images), model, convolutions[1]), rtol=0, atol=1e-5
     )
@@ -41,14 +41,27 @@ def test_a_walk_that_went_on_gives_what_one_from_the_images_gives(
     assert np.array_equal(_whole(walk, model, convolutions[0]), _whole(PartialRunner(images), model, convolutions[0]))
 
 
-def test_what_is_too_large_is_not_kept(tiny_model: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_later_tensors_do_not_need_is_dropped(tiny_model: Path, images: np.ndarray) -> None:
     model = onnx.load(tiny_model)
-    first = next(n.output[0] for n in model.graph.node if n.op_type == "Conv")
-    monkeypatch.setattr(walk_module, "_MAX_BYTES", 1000)
+    first, second, *_ = (n.output[0] for n in model.graph.node if n.op_type == "Conv")
     walk = PartialRunner(images)
-    walk.advance(model, first)
-    assert walk._name == "image"
-    assert _whole(walk, model, first).shape[0] == len(images)
+    for name in (first, second):
+        walk.store(name, _whole(walk, model, name))
+        walk.keep_for(model, ["probabilities"])
+        assert list(walk.stored) == [name]
+    whole = _whole(PartialRunner(images), model, first)
+    np.testing.assert_allclose(_whole(walk, model, first), whole, rtol=0, atol=1e-5)  # from the images again
+
+
+def test_what_is_too_large_is_not_kept(images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, fits in ((images.nbytes, True), (images.nbytes - 1, False)):
+        monkeypatch.setattr(walk_module, "_MAX_BYTES", limit)
+        kept = Collector(len(images))
+        for i in range(0, len(images), 4):
+            kept.add(images[i : i + 4])
+        assert (kept.whole is not None) == fits
+        if kept.whole is not None:
+            np.testing.assert_array_equal(kept.whole, images)
 
 
 def test_blocks_name_the_tensor_that_leaves_them(tiny_model: Path) -> None:
