@@ -29,6 +29,9 @@ def main() -> None:
         # Until the model is open: objects made by imports live on, and collecting them again and again takes a
         # twentieth of the start-up time
         gc.disable()
+        from edgecnn.runtime.admission.early_start import start_early
+
+        start_early(sys.argv[2:])
         from edgecnn.cli.quick.predict import predict_quickly
 
         predict_quickly(sys.argv[2:])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import onnxruntime
 
 from edgecnn.errors import ModelError, UsageError
+from edgecnn.runtime.admission.early_start import CHILD, IMAGE, child_arguments, start_child, unneeded
 from edgecnn.runtime.admission.verdict_cache import Verdict, recall, remember
 from edgecnn.runtime.session.model_file import ModelFile
 
@@ -29,8 +30,7 @@ __all__ = ["MORE_TIME", "REMEDY", "Admission", "admit", "admit_own", "check_admi
 
 log = logging.getLogger("edgecnn")
 
-_CHILD = ("-m", "edgecnn.runtime.admission.sandbox")
-_IMAGE = (224, 224)  # where the file leaves the size open
+_CHILD = CHILD
 REMEDY = "give a .onnx file that `edgecnn export` wrote"
 MORE_TIME = "give it more with --admission-seconds N"
 _MOST_SECONDS = 86_400
@@ -69,7 +69,7 @@ def admit(
     verdict = recall(model.sha256)
     if verdict is None:
         try:
-            verdict = _by_rules(model) if how == "rules" else Verdict(_probe(model.content, image or _IMAGE, seconds))
+            verdict = _by_rules(model) if how == "rules" else Verdict(_probe(model.content, image or IMAGE, seconds))
         except _NoVerdictError as error:
             raise ModelError(
                 f"{model.path}: not opened because the safety check in a child process failed: {error}"
@@ -78,6 +78,7 @@ def admit(
             raise ModelError(f"{model.path}: refused because {error}; {remedy}, or {MORE_TIME}") from error
         if how == "probe":  # the rules alone do not show that it runs
             remember(model.sha256, verdict)
+    unneeded()
     if verdict.why is not None:
         raise ModelError(f"{model.path}: refused because {verdict.why}; {remedy}")
 
@@ -151,13 +152,9 @@ def _probe(content: bytes, image: tuple[int, int], seconds: float | None) -> str
 def _start(image: tuple[int, int], seconds: float | None) -> subprocess.Popen[bytes]:
     # Not at the top: a known model starts no process
     from edgecnn.runtime.system.python_interpreter import NoInterpreterError  # noqa: PLC0415
-    from edgecnn.runtime.system.subprocess_python import start_python  # noqa: PLC0415
 
-    # Each would take address space
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    arguments = (*_CHILD, str(os.getpid()), *map(str, image), str(seconds or 0))
     try:
-        return start_python(arguments, one_thread, start_new_session=True)
+        return start_child(child_arguments(_CHILD, image, seconds))
     except NoInterpreterError as error:
         raise _NoVerdictError(
             f"{error.strerror}; or open a model that you trust with RunOptions(admission='rules')"

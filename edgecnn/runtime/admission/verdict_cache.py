@@ -19,8 +19,9 @@ import onnxruntime
 
 from edgecnn.atomic import write_text
 from edgecnn.errors import OutputError
+from edgecnn.runtime.admission.early_start import verdict_folder
 
-__all__ = ["Verdict", "recall", "remember", "verdict_folder"]
+__all__ = ["Verdict", "recall", "remember"]
 
 log = logging.getLogger("edgecnn")
 
@@ -65,16 +66,6 @@ def remember(sha256: str, verdict: Verdict) -> None:
         _drop_oldest(folder)
     except (OSError, OutputError) as error:
         _tell(folder, error.strerror or str(error))
-
-
-def verdict_folder() -> Path:
-    """Returns the folder of the verdicts: below ``EDGECNN_CACHE`` if set, else in the user's cache folder."""
-    named = os.environ.get("EDGECNN_CACHE")
-    if named:
-        return Path(named) / "verdicts"
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    # Not Path.home(), which raises where there is none
-    return Path(base or os.path.expanduser("~/.cache")) / "edgecnn" / "verdicts"  # noqa: PTH111
 
 
 def _read(sha256: str) -> Verdict | None:
