@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from edgecnn._version import __version__
 from edgecnn.evaluation.metrics import mean_kl
 from edgecnn.manifest import Precision
 from edgecnn.preprocess import Image
-from edgecnn.progress import Progress, Reporter
+from edgecnn.progress import Reporter
 from edgecnn.runtime.golden.choice import choose, synthetic_images
 from edgecnn.runtime.golden.samples import GoldenSamples
 from edgecnn.runtime.session.model_session import ModelSession
@@ -120,7 +119,9 @@ def make_candidate(
     plain = {method: quantize_once(calibrated, target, method) for method in methods}
     images = COMPARED_ON if len(methods) > 1 else CORRECTED_ON
     stage = reporter.stage("comparing methods" if len(methods) > 1 else "correcting layers")
-    corrected = _correct(calibrated, plain, target, images, stage)
+    models, fitted = list(plain.values()), calibrated.fitted[:images]
+    found_models = correct_layers(models, calibrated.model, fitted, stage, levels=target.levels)
+    corrected = dict(zip(methods, found_models, strict=True))
     found = [
         Candidate(model=model, target=target, method=method, corrected=which is corrected, tried={})
         for method in methods
@@ -178,16 +179,8 @@ def observed_ranges(calibrated: Calibrated, method: str = "minmax") -> dict[str,
 
 def correct(calibrated: Calibrated, plain: ModelProto, target: Target, reporter: Reporter) -> ModelProto:
     """Corrects the layers on some of the calibration images."""
-    return _correct(calibrated, {"": plain}, target, CORRECTED_ON, reporter.stage("correcting layers"))[""]
-
-
-def _correct(
-    calibrated: Calibrated, plain: Mapping[str, ModelProto], target: Target, images: int, progress: Progress
-) -> dict[str, ModelProto]:
-    found = correct_layers(
-        list(plain.values()), calibrated.model, calibrated.fitted[:images], progress, levels=target.levels
-    )
-    return dict(zip(plain, found, strict=True))
+    images, progress = calibrated.fitted[:CORRECTED_ON], reporter.stage("correcting layers")
+    return correct_layers([plain], calibrated.model, images, progress, levels=target.levels)[0]
 
 
 def divergence(calibrated: Calibrated, model: ModelProto, folder: Path) -> float:

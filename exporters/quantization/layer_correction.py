@@ -122,13 +122,14 @@ class _Walk:
     layers: list[_Layer]
     runner: PartialRunner
     images: int
+    used: Mapping[str, list[NodeProto]]  # correcting changes constants, never nodes
     _output: Collector | None = None
 
     @staticmethod
     def of(quantized: ModelProto, reference: ModelProto, images: Image) -> _Walk:
         model = ModelProto()
         model.CopyFrom(quantized)
-        return _Walk(model, _layers(model, reference), PartialRunner(images), len(images))
+        return _Walk(model, _layers(model, reference), PartialRunner(images), len(images), consumers(model.graph))
 
     def outputs(self, layer: _Layer) -> Iterator[Tensor]:
         """What the layer computes before it is corrected, batch by batch."""
@@ -141,7 +142,7 @@ class _Walk:
         """Shifts the bias, and stores what then leaves the layer's activation, as far as later layers need it."""
         moved = _shift_bias(self.model, layer, shift)
         name = layer.node.output[0]
-        after = _end_of_activation(consumers(self.model.graph), name)
+        after = _end_of_activation(self.used, name)
         before = None if self._output is None else self._output.whole
         if before is not None:  # a shifted bias shifts the output: nothing is computed again
             before += moved.astype(before.dtype).reshape(-1, *[1] * (before.ndim - 2))

@@ -153,10 +153,10 @@ class LiveSource:
     def _read(self, newest: Arrived) -> tuple[Image, FrameFile | None] | None:
         part_of = newest.part_of
         found = self._memory.read(newest.number, newest.height, newest.width, part_of.file_bytes if part_of else 0)
-        if found is None or part_of is None:
-            return None if found is None else (found[0], None)
+        if found is None:
+            return None
         image, file = found
-        return image, part_of.frame_file(image, file, self._options.max_pixels)
+        return image, None if part_of is None else part_of.frame_file(image, file, self._options.max_pixels)
 
     def close(self) -> None:
         """Ends the capture process within a second, even if it hangs in a read. Repeated calls do nothing."""
