@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
 
 from edgecnn.atomic import write_text
 from edgecnn.evaluation.html_page import page, text
@@ -20,6 +22,7 @@ from exporters.search.result import Candidate, SearchResult, with_interval, with
 
 __all__ = ["write_page"]
 
+_SHOWN_TOP1 = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 1.0)
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#c45a0c", "#767676"
 
 
@@ -76,15 +79,19 @@ def _figure(result: SearchResult, limits: Limits) -> Figure:
     figure = Figure(figsize=(8.4, 4.4), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
+    axes.margins(x=0.1)  # room for the label of the fastest one
     axes.set_xlabel("milliseconds of one image")
     axes.set_ylabel("top-1 on the validation images, 95 %")
+    _stretch_the_top(axes, result)
     for on_front, color in ((False, _GREY), (True, _BLUE)):
         _points_with_bars(axes, [each for each in result.candidates if each.on_front == on_front], color)
     front = [each for each in result.candidates if each.on_front]
     axes.step([c.latency_ms for c in front], [c.top1 for c in front], where="post", color=_BLUE, linewidth=1.2)
-    for each in front:
+    for each in front:  # above and to the left of a point of the front lies no other one
         label = f"{each.imgsz}" + (f" −{each.pruned:.0%}" if each.pruned else "")
-        axes.annotate(label, (each.latency_ms, each.top1), (3, -11), textcoords="offset points", fontsize=8)
+        written = axes.annotate(label, (each.latency_ms, each.top1), (-5, 4), textcoords="offset points")
+        written.set(fontsize=8, horizontalalignment="right", zorder=4)
+        written.set_bbox({"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8})
     if result.chosen is not None:
         axes.plot([result.chosen.latency_ms], [result.chosen.top1], "o", markersize=12, fillstyle="none", color=_ORANGE)
     if limits.max_latency_ms is not None:
@@ -95,6 +102,23 @@ def _figure(result: SearchResult, limits: Limits) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     return figure
+
+
+def _stretch_the_top(axes: Axes, result: SearchResult) -> None:
+    """Near 100 %, where the candidates that matter lie close together, half the errors are as far as twice."""
+    least_error = 0.5 / max(result.val_images, 1)
+    axes.set_yscale("function", functions=(_by_error(least_error), _by_error(least_error, inverse=True)))
+    lowest = min((each.interval[0] for each in result.candidates), default=0.0)
+    axes.set_ylim(max(0.0, lowest - 0.01), 1.0)
+    axes.yaxis.set_major_locator(FixedLocator(_SHOWN_TOP1))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+
+
+def _by_error(least: float, *, inverse: bool = False) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
+    """Top-1 to minus the logarithm of the error, and back. No errors at all are as few as ``least``."""
+    if inverse:
+        return lambda shown: 1 + least - np.exp(-shown)
+    return lambda top1: -np.log(np.maximum(1 + least - np.asarray(top1), least))
 
 
 def _points_with_bars(axes: Axes, candidates: Sequence[Candidate], color: str) -> None:
@@ -124,8 +148,8 @@ td, th { white-space: nowrap; }
 """
 _HOW_PLOT = (
     "Each point is a file: a circle for int8, a square for float. Blue points are the front: no other file is both as "
-    "fast and as accurate. The numbers are pixels of the image, and the share that was pruned. The orange ring is the "
-    "chosen file; dotted lines are limits."
+    "fast and as accurate. The numbers are pixels of the image, and the share that was pruned. The scale stretches "
+    "towards 1, by the share of errors. The orange ring is the chosen file; dotted lines are limits."
 )
 _HOW_TABLE = (
     "Files are chosen by the validation images, so the best of them looks a little better than it is. Nothing was "
