@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass, field
 
@@ -46,9 +47,8 @@ class TimeLeft:
         self._rates.append(max(seconds - _FIXED_S, 1.0) / self._work(choice))
 
     def fits(self, choice: NetworkChoice) -> bool:
-        """Whether a network can be trained before the time is over, by the last trials."""
-        recent = self._rates[-3:]
-        rate = sum(recent) / len(recent)
+        """Whether a network can be trained before the time is over, by the trials before it."""
+        rate = statistics.median(self._rates)  # other work on the machine may have made one take ten times as long
         return _FIXED_S + rate * self._work(choice) <= self.left_s() - _RESERVED_S
 
     def _work(self, choice: NetworkChoice) -> float:

@@ -35,3 +35,9 @@ def test_the_chance_falls_with_what_is_asked() -> None:
     assert chances == sorted(chances, reverse=True)
     assert chances[2] == pytest.approx(0.5)
     assert chances[-1] == 0.0
+
+
+def test_few_validation_images_leave_more_doubt_than_many() -> None:
+    """Where four errors decide, a network expected to make nine may be seen to make four: it is worth a training."""
+    few, many = (Guesses(PROBES, [Trained(LARGE, images // 200, images)]).of(MIDDLE) for images in (200, 20_000))
+    assert few.deviation > 1.5 * many.deviation
