@@ -35,16 +35,16 @@ class PartialRunner:
     def __init__(self, images: Image) -> None:
         """Starts at the images, uint8 ``[N, H, W, 3]``."""
         self._images = images
-        self._stored: dict[str, Tensor] = {}
+        self._stored: dict[str, Sequence[Tensor]] = {}
 
     @property
     def stored(self) -> Collection[str]:
         """Names of the stored tensors."""
         return self._stored.keys()
 
-    def store(self, name: str, values: Tensor) -> None:
-        """Stores a tensor, ``[N, ...]``: what is computed later starts there."""
-        self._stored[name] = values
+    def store(self, name: str, batches: Sequence[Tensor]) -> None:
+        """Stores a tensor, batch by batch as it came: what is computed later starts there."""
+        self._stored[name] = batches
 
     def keep_for(self, model: ModelProto, later: Iterable[str]) -> None:
         """Drops the stored tensors that these tensors do not need."""
@@ -60,41 +60,37 @@ class PartialRunner:
     def batches(self, model: ModelProto, names: Sequence[str]) -> Iterator[list[Tensor]]:
         """Yields tensors batch by batch."""
         size, fixed = batch_size(model, _BATCH), batch_size(model, 0)
-        known = {"image": self._images, **self._stored}
+        images = [self._images[i : i + size] for i in range(0, len(self._images), size)]
+        known: dict[str, Sequence[Tensor]] = {"image": images, **self._stored}
         wanted = [name for name in names if name not in known]
         session = _part(model, known, wanted) if wanted else None
         inputs = [] if session is None else [value.name for value in session.get_inputs()]
-        for i in range(0, len(self._images), size):
-            found: dict[str, Tensor] = {name: known[name][i : i + size] for name in names if name in known}
+        for i, batch in enumerate(images):
+            found = {name: known[name][i] for name in names if name in known}
             if session is not None:
-                feeds = {name: _filled(known[name][i : i + size], fixed) for name in inputs}
-                count = len(self._images[i : i + size])
+                feeds = {name: _filled(known[name][i], fixed) for name in inputs}
                 outputs: Any = session.run(wanted, feeds)
-                found |= {name: np.asarray(value)[:count] for name, value in zip(wanted, outputs, strict=True)}
+                found |= {name: np.asarray(value)[: len(batch)] for name, value in zip(wanted, outputs, strict=True)}
             yield [found[name] for name in names]
 
 
 class Collector:
-    """Puts the batches of a tensor together, where all of them are few enough bytes."""
+    """Keeps the batches of a tensor, where all of them are few enough bytes."""
 
     def __init__(self, images: int) -> None:
         """``images`` are those of all batches."""
-        self._images, self._done = images, 0
-        self._kept: Tensor | None = None
-        self._fits = True
+        self._images = images
+        self._kept: list[Tensor] | None = []
 
     def add(self, batch: Tensor) -> None:
-        """Takes the next batch."""
-        if self._kept is None and self._fits:
-            self._fits = batch[0].nbytes * self._images <= _MAX_BYTES
-            if self._fits:
-                self._kept = np.empty((self._images, *batch.shape[1:]), batch.dtype)
-        if self._kept is not None:
-            self._kept[self._done : self._done + len(batch)] = batch
-            self._done += len(batch)
+        """Takes the next batch. It is not copied."""
+        if self._kept is not None and batch[0].nbytes * self._images <= _MAX_BYTES:
+            self._kept.append(batch)
+        else:
+            self._kept = None
 
     @property
-    def whole(self) -> Tensor | None:
+    def batches(self) -> list[Tensor] | None:
         """All batches; None where they are too many bytes."""
         return self._kept
 

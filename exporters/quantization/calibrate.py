@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -28,6 +29,7 @@ _LEVELS = 256  # of a uint8
 _CANDIDATES = 40  # ranges tried by the MSE search, from all of the histogram down to a quarter of it
 _PERCENTILE = 0.99999
 _BATCH = 4
+_COUNTED = 2**24  # values at once: OpenCV counts in float32
 
 Range = tuple[float, float]
 """Lowest and highest value that stays exact."""
@@ -136,8 +138,13 @@ def _runs(
 def _bin(value: NDArray[np.float32], lowest: float, highest: float) -> NDArray[np.int64]:
     if highest <= lowest:
         return np.bincount([0], minlength=BINS) * value.size
-    scaled = (value.ravel() - np.float32(lowest)) * np.float32(BINS / (highest - lowest))
-    return np.bincount(np.clip(scaled, 0, BINS - 1).astype(np.uint16), minlength=BINS)
+    # OpenCV leaves out values at the upper end, so that lies a little beyond the highest
+    end = max(float(np.nextafter(np.float32(highest), np.float32(np.inf))), highest + 1e-6 * (highest - lowest))
+    flat, counts = value.ravel(), np.zeros(BINS, np.int64)
+    for i in range(0, flat.size, _COUNTED):
+        found = cv2.calcHist([flat[i : i + _COUNTED]], [0], None, [BINS], [lowest, end])
+        counts += found.ravel().astype(np.int64)
+    return counts
 
 
 def _minmax(histogram: Histogram) -> Range:

@@ -33,7 +33,6 @@ from exporters.temporal.golden_sequences import golden_sequences, sequences_of
 
 __all__ = [
     "AUTO",
-    "COMPARED_ON",
     "CORRECTED_ON",
     "Calibrated",
     "Candidate",
@@ -48,7 +47,14 @@ __all__ = [
 
 AUTO = ("minmax", "mse", "percentile")  # tried by `auto`; entropy has never won here
 CORRECTED_ON = 128  # images on which layers are corrected: 0.4 dB better than 48
-COMPARED_ON = 32  # the same while methods are compared; the best one is corrected again
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Images or clips to compare candidates on, and what the float model answers."""
+
+    compared: Compared
+    expected: NDArray[np.float32]  # probabilities [M, C]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +65,8 @@ class Calibrated:
     session: ModelSession
     histograms: dict[str, Histogram]
     fitted: Image
-    compared: Compared  # set aside to compare candidates
-    expected: NDArray[np.float32]  # the session's probabilities on them, [M, C]
+    shown: Reference  # all calibration images
+    aside: Reference  # those that nothing is fitted on
     step: ModelProto | None = None  # of a recurrent model, the graph that `model` is the CNN of
 
     def whole(self, model: ModelProto) -> ModelProto:
@@ -80,7 +86,7 @@ class Candidate:
     target: Target
     method: str
     corrected: bool
-    tried: dict[str, float]  # mean KL to float of each attempt, on the images set aside
+    tried: dict[str, float]  # mean KL to float of each attempt, on all calibration images
     stay_float: frozenset[str] = frozenset()
 
     @property
@@ -101,13 +107,16 @@ def calibrate(
         reporter: receives stages and progress.
         step: of a recurrent model, the graph that ``model`` is the CNN of.
     """
+    histograms = collect_histograms(model, images.fitted, reporter.stage("calibrating"))
+    aside = Reference(images.aside, images.aside.answers(session))
+    shown = aside if images.shown is images.aside else Reference(images.shown, images.shown.answers(session))
     return Calibrated(
         model=model,
         session=session,
-        histograms=collect_histograms(model, images.fitted, reporter.stage("calibrating")),
+        histograms=histograms,
         fitted=images.fitted,
-        compared=images.compared,
-        expected=images.compared.answers(session),
+        shown=shown,
+        aside=aside,
         step=step,
     )
 
@@ -115,26 +124,26 @@ def calibrate(
 def make_candidate(
     calibrated: Calibrated, target: Target, methods: tuple[str, ...], folder: Path, reporter: Reporter
 ) -> Candidate:
-    """Tries each method, with and without corrected layers; returns the candidate with the least KL to float."""
-    plain = {method: quantize_once(calibrated, target, method) for method in methods}
-    images = COMPARED_ON if len(methods) > 1 else CORRECTED_ON
-    stage = reporter.stage("comparing methods" if len(methods) > 1 else "correcting layers")
-    models, fitted = list(plain.values()), calibrated.fitted[:images]
-    found_models = correct_layers(models, calibrated.model, fitted, stage, levels=target.levels)
-    corrected = dict(zip(methods, found_models, strict=True))
-    found = [
-        Candidate(model=model, target=target, method=method, corrected=which is corrected, tried={})
-        for method in methods
-        for which in (plain, corrected)
-        for model in (which[method],)
-    ]
-    tried = {candidate.name: divergence(calibrated, candidate.model, folder) for candidate in found}
-    best = min(reversed(found), key=lambda candidate: tried[candidate.name])
-    if best.corrected and images < min(CORRECTED_ON, len(calibrated.fitted)):
-        more = correct(calibrated, plain[best.method], target, reporter)
-        best = replace(best, model=more)
-        tried[best.name] = divergence(calibrated, more, folder)
-    return replace(best, tried=tried)
+    """Quantizes by the method with the least KL to float, and corrects the layers where that lowers it.
+
+    A method is one choice of three, which all calibration images tell best: on a few of them alone it would be luck.
+    What correcting gave is judged by images that nothing was fitted on. Corrected forms of two methods differ by less
+    than the draw of the images, so only one is made.
+    """
+    progress = reporter.stage("comparing methods") if len(methods) > 1 else None
+    plain: list[Candidate] = []
+    tried: dict[str, float] = {}
+    for method in methods:
+        model = quantize_once(calibrated, target, method)
+        plain.append(Candidate(model=model, target=target, method=method, corrected=False, tried={}))
+        tried[method] = divergence(calibrated, model, folder, calibrated.shown)
+        if progress is not None:
+            progress(len(plain), len(methods))
+    best = min(plain, key=lambda candidate: tried[candidate.method])
+    corrected = replace(best, model=correct(calibrated, best.model, target, reporter), corrected=True)
+    tried[corrected.name] = divergence(calibrated, corrected.model, folder, calibrated.shown)
+    found = min((corrected, best), key=lambda candidate: divergence(calibrated, candidate.model, folder))
+    return replace(found, tried=tried)
 
 
 def with_float_blocks(
@@ -180,16 +189,18 @@ def observed_ranges(calibrated: Calibrated, method: str = "minmax") -> dict[str,
 def correct(calibrated: Calibrated, plain: ModelProto, target: Target, reporter: Reporter) -> ModelProto:
     """Corrects the layers on some of the calibration images."""
     images, progress = calibrated.fitted[:CORRECTED_ON], reporter.stage("correcting layers")
-    return correct_layers([plain], calibrated.model, images, progress, levels=target.levels)[0]
+    return correct_layers(plain, calibrated.model, images, progress, levels=target.levels)
 
 
-def divergence(calibrated: Calibrated, model: ModelProto, folder: Path) -> float:
-    """Mean KL to the float model on what was set aside, in nats."""
+def divergence(calibrated: Calibrated, model: ModelProto, folder: Path, on: Reference | None = None) -> float:
+    """Mean KL to the float model in nats; by default on what nothing was fitted on."""
     path = folder / "compared.onnx"
     described = calibrated.whole(model)
     describe(described, calibrated.session.manifest.replace(precision="int8"), None, None)
     write_unchecked(described, path)
-    return mean_kl(calibrated.expected, calibrated.compared.answers(open_session(path, "cpu", trusted=True)))
+    session = open_session(path, "cpu", trusted=True)
+    reference = on or calibrated.aside
+    return mean_kl(reference.expected, reference.compared.answers(session))
 
 
 def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) -> bool:

@@ -9,7 +9,7 @@ across ReLU6, which caps each channel at the same value, it must not be.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +45,11 @@ def equalize(model: ModelProto, images: Image) -> ModelProto:
     """
     found = ModelProto()
     found.CopyFrom(model)
-    walk = PartialRunner(images)
-    for stream in _streams(found):
-        largest = np.max([_largest(walk, found, name) for name in stream.tensors], 0)
+    streams = _streams(found)
+    # Of the model as it is: one stream's factors leave the tensors of the others alone
+    of_tensors = _largest(model, images, sorted({name for stream in streams for name in stream.tensors}))
+    for stream in streams:
+        largest = np.max([of_tensors[name] for name in stream.tensors], 0)
         if largest.max() > 0:
             _scale(found, stream, _factors(largest))
     return found
@@ -97,10 +99,15 @@ def _takes_factors(model: ModelProto, reader: NodeProto) -> bool:
     return weight is not None and weight.ndim == 4 and (groups == 1 or groups == len(weight))
 
 
-def _largest(walk: PartialRunner, model: ModelProto, name: str) -> NDArray[np.float32]:
-    """The largest absolute value of each channel; one value in a thousand may lie above."""
-    batches = [np.abs(batch).transpose(1, 0, 2, 3).reshape(batch.shape[1], -1) for batch in walk.outputs(model, name)]
-    return np.asarray(np.max([np.quantile(b, 0.999, axis=1) for b in batches], 0))
+def _largest(model: ModelProto, images: Image, names: Sequence[str]) -> dict[str, NDArray[np.floating]]:
+    """The largest absolute value of each channel of each tensor; one value in a thousand may lie above."""
+    found: dict[str, NDArray[np.floating]] = {}
+    for batch in PartialRunner(images).batches(model, names) if names else ():
+        for name, values in zip(names, batch, strict=True):  # [N, C, H, W]
+            of_channel = np.abs(values).transpose(1, 0, 2, 3).reshape(values.shape[1], -1)
+            largest = np.quantile(of_channel, 0.999, axis=1)
+            found[name] = np.maximum(found.get(name, 0), largest)
+    return found
 
 
 def _factors(largest: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -56,7 +56,8 @@ class CalibrationSet:
     """Calibration images, a part of them set aside for comparing candidates."""
 
     fitted: Image  # uint8 [N, H, W, 3]
-    compared: Compared
+    aside: Compared
+    shown: Compared  # all of them; clips: those set aside
     skipped: tuple[Skipped, ...]  # files that cannot be read
 
 
@@ -94,7 +95,7 @@ class QuantizationImages:
         images = np.concatenate(batches)
         require_enough(len(images), self.calibration[0].parent)
         aside = max(1, len(images) // 4)
-        return CalibrationSet(images[aside:], ComparedImages(images[:aside]), tuple(skipped))
+        return CalibrationSet(images[aside:], ComparedImages(images[:aside]), ComparedImages(images), tuple(skipped))
 
     def read(self, session: ModelSession, progress: Progress) -> DatasetPredictions:
         """Runs a model on what is evaluated. Raises :class:`DataError` if nothing can be read."""

@@ -10,7 +10,7 @@ Two steps a layer:
   pull (correcting it too shrinks the logits). For the weights all positions count: with that gate they came out worse
   than plainly rounded.
 
-Each layer is computed once in the float model and once in each quantized one: what leaves a layer is kept, and the next
+Each layer is computed once in the float model and once in the quantized one: what leaves a layer is kept, and the next
 layer is computed from that.
 """
 
@@ -70,48 +70,45 @@ class _Layer:
 
 
 def correct_layers(
-    quantized: Sequence[ModelProto],
+    quantized: ModelProto,
     reference: ModelProto,
     images: Image,
     progress: Progress,
     *,
     rounding: bool = True,
     levels: int = 127,
-) -> list[ModelProto]:
-    """Returns copies of QDQ models with corrected layers. The float model runs once for all of them.
+) -> ModelProto:
+    """Returns a copy of a QDQ model with corrected layers.
 
     Args:
-        quantized: made from ``reference`` by :func:`exporters.quantization.qdq.to_qdq`, with the same float nodes.
+        quantized: made from ``reference`` by :func:`exporters.quantization.qdq.to_qdq`.
         reference: the float model.
         images: uint8 ``[N, H, W, 3]`` RGB; 32 are enough.
         progress: receives the number of layers.
         rounding: choose new weights too; else only the biases are corrected.
         levels: largest int8 weight, 63 where ranges are reduced to seven bits.
     """
-    walks = [_Walk.of(model, reference, images) for model in quantized]
+    walk = _Walk.of(quantized, reference, images)
     exact = PartialRunner(images)
     used = consumers(reference.graph)
-    for done, same in enumerate(zip(*(walk.layers for walk in walks), strict=True), 1):
+    for done, layer in enumerate(walk.layers, 1):
         # one by one: three at once left errors as large as they were
-        if rounding and same[0].rounds:
-            for walk, layer in zip(walks, same, strict=True):
-                _choose_weights(walk.model, layer, walk.runner, levels)
-        output = same[0].float_output
+        if rounding and layer.rounds:
+            _choose_weights(walk.model, layer, walk.runner, levels)
+        output = layer.float_output
         after = _end_of_activation(used, output)
-        kept = Collector(len(images))
-        errors = [_MeanError(layer) for layer in same]
-        batches = [walk.outputs(layer) for walk, layer in zip(walks, same, strict=True)]
-        for (expected, activated), *found in zip(exact.batches(reference, [output, after]), *batches, strict=True):
+        kept, error = Collector(len(images)), _MeanError(layer)
+        for (expected, activated), found in zip(
+            exact.batches(reference, [output, after]), walk.outputs(layer), strict=True
+        ):
             kept.add(activated)
-            for error, batch in zip(errors, found, strict=True):
-                error.add(expected, batch)
-        for walk, layer, error in zip(walks, same, errors, strict=True):
-            walk.correct(layer, error.mean, walk.layers[done:])
-        if kept.whole is not None:
-            exact.store(after, kept.whole)
-            exact.keep_for(reference, [later.float_output for later in walks[0].layers[done:]])
-        progress(done, len(walks[0].layers))
-    return [walk.model for walk in walks]
+            error.add(expected, found)
+        walk.correct(layer, error.mean, walk.layers[done:])
+        if kept.batches is not None:
+            exact.store(after, kept.batches)
+            exact.keep_for(reference, [later.float_output for later in walk.layers[done:]])
+        progress(done, len(walk.layers))
+    return walk.model
 
 
 @dataclass(eq=False)
@@ -143,15 +140,16 @@ class _Walk:
         moved = _shift_bias(self.model, layer, shift)
         name = layer.node.output[0]
         after = _end_of_activation(self.used, name)
-        before = None if self._output is None else self._output.whole
+        before = None if self._output is None else self._output.batches
         if before is not None:  # a shifted bias shifts the output: nothing is computed again
-            before += moved.astype(before.dtype).reshape(-1, *[1] * (before.ndim - 2))
+            for batch in before:
+                np.add(batch, moved.astype(batch.dtype).reshape(-1, *[1] * (batch.ndim - 2)), out=batch)
             self.runner.store(name, before)
         kept = Collector(self.images)
         for batch in self.runner.outputs(self.model, after):
             kept.add(batch)
-        if kept.whole is not None:
-            self.runner.store(after, kept.whole)
+        if kept.batches is not None:
+            self.runner.store(after, kept.batches)
         self.runner.keep_for(self.model, [each.node.output[0] for each in later])
 
 
@@ -228,20 +226,28 @@ class _MeanError:
     """Mean difference (float minus quantized) per channel over the gated positions; 0 where there are none."""
 
     def __init__(self, layer: _Layer) -> None:
-        self._layer = layer
+        self._low, self._high = layer.low, layer.high
         self._total, self._count = np.zeros(1), np.zeros(1)
 
     def add(self, exact: Array, rounded: Array) -> None:
         """Both ``[N, C, ...]``."""
-        gate = (exact > self._layer.low) & (exact < self._layer.high)
-        axes = (0, *range(2, exact.ndim))  # all but the channel
-        self._total = self._total + ((exact - rounded) * gate).sum(axes, dtype=np.float64)
-        self._count = self._count + gate.sum(axes, dtype=np.float64)
+        gate = None
+        if np.isfinite([self._low, self._high]).any():
+            gate = ((exact > self._low) & (exact < self._high)).astype(exact.dtype)
+        self._count = self._count + (exact.size / exact.shape[1] if gate is None else _sums(gate, None))
+        self._total = self._total + _sums(exact - rounded, gate)
 
     @property
     def mean(self) -> Array:
         """``[C]``."""
         return np.asarray(self._total / np.maximum(self._count, 1))
+
+
+def _sums(values: Array, weights: Array | None) -> Array:
+    """Of each channel: ``[C]`` from ``[N, C, ...]``."""
+    flat = values.reshape(*values.shape[:2], -1)  # [N, C, P]
+    of_image = flat.sum(2) if weights is None else np.einsum("ncp,ncp->nc", flat, weights.reshape(flat.shape))
+    return np.asarray(of_image.sum(0, dtype=np.float64))
 
 
 def _shift_bias(model: ModelProto, layer: _Layer, shift: Array) -> Array:

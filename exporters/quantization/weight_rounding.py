@@ -44,18 +44,10 @@ def round_weights(
     """
     exact = np.asarray(weights, np.float64)
     spread = _regular(np.asarray(covariance, np.float64))
-    best_cost = np.full(len(exact), np.inf)
-    best, best_scales = np.zeros(exact.shape), np.array(scales, np.float64)
-    for tried in np.outer(_SCALES, np.asarray(scales, np.float64)):
-        integers = _descend(exact, tried, spread, levels)
-        cost = _cost(integers * tried[:, None] - exact, spread)
-        better = cost < best_cost
-        best_cost, best[better], best_scales[better] = (
-            np.where(better, cost, best_cost),
-            integers[better],
-            tried[better],
-        )
-    return Rounded(best.astype(np.int8), best_scales.astype(np.float32))
+    tried = np.outer(_SCALES, scales)  # [S, O]
+    integers = _descend(exact, tried, spread, levels)  # [S, O, K]
+    best = _cost(integers * tried[..., None] - exact, spread).argmin(0), np.arange(len(exact))
+    return Rounded(integers[best].astype(np.int8), tried[best].astype(np.float32))
 
 
 def _regular(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -67,23 +59,31 @@ def _regular(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
 def _descend(
     weights: NDArray[np.float64], scales: NDArray[np.float64], covariance: NDArray[np.float64], levels: int
 ) -> NDArray[np.float64]:
-    """Sets each weight in turn to the best integer given the others, until none changes."""
-    step = scales[:, None]
+    """Sets each weight in turn to the best integer given the others, until none changes: ``[S, O, K]`` for scales
+    ``[S, O]``."""
+    step = scales[..., None]
     integers = np.clip(np.round(weights / step), -levels, levels)
+    error = integers * step - weights
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)  # [O or 1, K]
     for _ in range(_PASSES):
         before = integers.copy()
         for k in range(weights.shape[1]):
-            error = integers * step - weights  # [O, K]
-            others = (covariance[:, k] * error).sum(1) - diagonal[:, k] * error[:, k]
+            others = _weighted(covariance[:, k], error) - diagonal[:, k] * error[..., k]
             wanted = weights[:, k] - others / diagonal[:, k]
-            integers[:, k] = np.clip(np.round(wanted / scales), -levels, levels)
+            integers[..., k] = np.clip(np.round(wanted / scales), -levels, levels)
+            error[..., k] = integers[..., k] * scales - weights[:, k]
         if (integers == before).all():
             break
     return integers
 
 
 def _cost(error: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(
-        np.einsum("ok,okl,ol->o", error, np.broadcast_to(covariance, (len(error), *covariance.shape[1:])), error)
-    )
+    """Of errors ``[S, O, K]``: ``[S, O]``."""
+    by_channel = error.transpose(1, 0, 2)  # [O, S, K]
+    return np.asarray(((by_channel @ covariance) * by_channel).sum(2).T)
+
+
+def _weighted(factors: NDArray[np.float64], error: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over ``K``: ``[S, O]`` from ``[O or 1, K]`` and ``[S, O, K]``."""
+    factors = np.broadcast_to(factors, error.shape[1:])
+    return np.asarray(np.einsum("ok,sok->so", factors, error))

@@ -127,7 +127,8 @@ def _quantize(plain: Path, path: Path, target: str) -> None:
     session = open_session(file, "cpu", trusted=True)
     prepare_graph(plain, graph, session)
     images = synthetic_images(*session.input_shape[:2], count=_RANGES_ON)
-    few = CalibrationSet(images, ComparedImages(images[:1]), ())
+    one = ComparedImages(images[:1])
+    few = CalibrationSet(images, one, one, ())
     calibrated = calibrate(equalize(graph, images[:1]), session, few, Silent())
     form = TARGETS[target]
     model = quantize_once(calibrated, form, "minmax")

@@ -81,7 +81,8 @@ class QuantizationClips(QuantizationImages):
             progress(done, len(self.calibration))
         fitted = fitted or compared  # where there is a single clip
         require_enough(sum(map(len, fitted)), self.calibration[0].parent)
-        return CalibrationSet(np.concatenate(fitted), ComparedClips(tuple(compared)), tuple(skipped))
+        aside_clips = ComparedClips(tuple(compared))
+        return CalibrationSet(np.concatenate(fitted), aside_clips, aside_clips, tuple(skipped))
 
     def read(self, session: ModelSession, progress: Progress) -> DatasetPredictions:
         """Runs a model on what is evaluated. Raises :class:`DataError` if nothing can be read."""

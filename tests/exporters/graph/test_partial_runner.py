@@ -31,7 +31,7 @@ def test_a_walk_that_went_on_gives_what_one_from_the_images_gives(
     model = onnx.load(tiny_model.with_name(file))
     convolutions = [n.output[0] for n in model.graph.node if n.op_type == "Conv"]
     walk = PartialRunner(images)
-    walk.store(convolutions[0], _whole(walk, model, convolutions[0]))
+    walk.store(convolutions[0], list(walk.outputs(model, convolutions[0])))
     np.testing.assert_allclose(
         _whole(walk, model, convolutions[1]), _whole(PartialRunner(images), model, convolutions[1]), rtol=0, atol=1e-5
     )
@@ -46,7 +46,7 @@ def test_what_later_tensors_do_not_need_is_dropped(tiny_model: Path, images: np.
     first, second, *_ = (n.output[0] for n in model.graph.node if n.op_type == "Conv")
     walk = PartialRunner(images)
     for name in (first, second):
-        walk.store(name, _whole(walk, model, name))
+        walk.store(name, list(walk.outputs(model, name)))
         walk.keep_for(model, ["probabilities"])
         assert list(walk.stored) == [name]
     whole = _whole(PartialRunner(images), model, first)
@@ -59,9 +59,9 @@ def test_what_is_too_large_is_not_kept(images: np.ndarray, monkeypatch: pytest.M
         kept = Collector(len(images))
         for i in range(0, len(images), 4):
             kept.add(images[i : i + 4])
-        assert (kept.whole is not None) == fits
-        if kept.whole is not None:
-            np.testing.assert_array_equal(kept.whole, images)
+        assert (kept.batches is not None) == fits
+        if kept.batches is not None:
+            np.testing.assert_array_equal(np.concatenate(kept.batches), images)
 
 
 def test_blocks_name_the_tensor_that_leaves_them(tiny_model: Path) -> None:

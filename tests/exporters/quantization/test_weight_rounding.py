@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -90,3 +91,27 @@ def test_the_covariance_tells_the_variance_of_the_convolutions_output(
     found = np.einsum("ok,okl,ol->o", flat, np.broadcast_to(gathered.result(), (6, *gathered.result().shape[1:])), flat)
     wanted = torch.cat(outputs).double().var((0, 2, 3), correction=0).numpy()
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("groups", "channels"), [(4, 4), (1, 3)])
+def test_of_a_large_image_some_rows_and_columns_tell_what_all_tell(groups: int, channels: int) -> None:
+    """Borders with their padding count as often as they are there."""
+    values = np.random.default_rng(5).normal(size=(8, channels, 60, 60)).astype(np.float32) + 1
+    smooth = (values + np.roll(values, 1, 3) + np.roll(values, 1, 2)) / 3
+    gathered = PatchCovariance((4, channels // groups, 3, 3), (1, 1), (1, 1, 1, 1), groups)
+    for _ in range(10):
+        gathered.add(smooth)
+    padded = np.pad(smooth, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    rows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))  # [N, C, H, W, kH, kW]
+    patches = rows.transpose(1, 4, 5, 0, 2, 3).reshape(groups, -1, 8 * 60 * 60)
+    wanted = np.stack([np.cov(of_channel, bias=True) for of_channel in patches])
+    np.testing.assert_allclose(gathered.result(), wanted, atol=0.05 * wanted.max())
+
+
+def test_many_wide_channels_are_looked_at_in_fewer_places() -> None:
+    gathered = PatchCovariance((4096, 1, 5, 5), (1, 1), (2, 2, 2, 2), 4096)
+    tracemalloc.start()
+    gathered.add(np.ones((8, 4096, 20, 20), np.float32))
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 400e6  # all places would be ten times as many
