@@ -6,6 +6,7 @@ import ast
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rounds import THREADS, Samples
@@ -79,13 +80,25 @@ def _row(each: Samples, base: Samples | None, truth: Sequence[int], reference: S
         install_mb=size,
         cold_s=figure(lambda s: s.cold_s),
         peak_mb=figure(lambda s: s.peak_mb),
-        p50_ms={n: figure(lambda s, n=n: [statistics.median(r) for r in s.latency_ms[n]]) for n in THREADS},
+        p50_ms={n: figure(partial(_medians, threads=n)) for n in THREADS},
         p95_ms={n: _p95(each.latency_ms[n]) for n in THREADS},
-        images_s={f: figure(lambda s, f=f: [r.images_s for r in s.folders[f]]) for f in each.folders},
-        cpu_s={f: figure(lambda s, f=f: [r.cpu_s for r in s.folders[f]]) for f in each.folders},
+        images_s={f: figure(partial(_speeds, folder=f)) for f in each.folders},
+        cpu_s={f: figure(partial(_costs, folder=f)) for f in each.folders},
         top1=_share(each.answers, truth) if meant else None,
         agreement=_share(each.answers, reference) if meant and reference else None,
     )
+
+
+def _medians(samples: Samples, threads: int) -> list[float]:
+    return [statistics.median(turn) for turn in samples.latency_ms[threads]]
+
+
+def _speeds(samples: Samples, folder: str) -> list[float]:
+    return [run.images_s for run in samples.folders[folder]]
+
+
+def _costs(samples: Samples, folder: str) -> list[float]:
+    return [run.cpu_s for run in samples.folders[folder]]
 
 
 def _figure(values: Sequence[float], base: Sequence[float] | None) -> Figure | None:

@@ -48,8 +48,9 @@ def bare_environment() -> dict[str, str]:
 
 
 def source_key() -> str:
-    """Changes with every file of the package: the commit, and what differs from it."""
-    told = [["rev-parse", "HEAD"], ["diff", "HEAD", "--", "edgecnn", "exporters"]]
+    """Changes with every file of the package: what is committed, and what differs from it."""
+    parts = ("edgecnn", "exporters", "pyproject.toml", "constraints.txt")
+    told = [["rev-parse", *(f"HEAD:{part}" for part in parts)], ["diff", "HEAD", "--", *parts]]
     return "".join(
         subprocess.run(["git", "-C", str(_ROOT), *words], capture_output=True, text=True, check=True).stdout
         for words in told

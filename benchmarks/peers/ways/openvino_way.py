@@ -14,6 +14,7 @@ class Way:
     """Normalisation and layout are part of the compiled model."""
 
     def __init__(self, model: str, threads: int) -> None:
+        cv2.setNumThreads(threads)
         core = openvino.Core()
         network = with_preprocessing(core.read_model(model))
         settings = {"INFERENCE_NUM_THREADS": threads}

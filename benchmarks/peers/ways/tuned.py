@@ -18,6 +18,7 @@ class Way:
     """A session, and a pool of threads that decode."""
 
     def __init__(self, model: str, threads: int) -> None:
+        cv2.setNumThreads(1)  # the pool has the threads
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
