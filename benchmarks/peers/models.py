@@ -74,7 +74,8 @@ def _make_model(data: Path, work: Path, peer: Peer, form: Form) -> Path:
     elif peer.converter is not None:
         script = HERE / "converters" / peer.converter.script
         key = _key(data, HERE / "prepare.py", script) + " ".join(peer.converter.requirements)
-        converter = make_environment(work, f"{script.stem}-converter", peer.converter.requirements)
+        own = "" if peer.converter.requirements == peer.requirements else "-converter"
+        converter = make_environment(work, f"{peer.name}{own}", peer.converter.requirements)
         command = [converter.python, script, form, model.parent]
         _made(model, key, lambda: run(*command, env=bare_environment()))
     return model

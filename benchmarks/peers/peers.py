@@ -16,6 +16,14 @@ PROJECT = "edgecnn"  # in place of a requirement: the wheel of this working tree
 _ONNXRUNTIME = "onnxruntime==1.32.0"  # as constraints.txt: EdgeCNN and onnxruntime by hand differ in their code alone
 _NUMPY, _OPENCV, _PILLOW = "numpy==2.4.6", "opencv-python-headless==5.0.0.93", "pillow==13.0.0"
 _TORCH = "torch==2.13.0"
+_ULTRALYTICS = (
+    "ultralytics==8.4.190",
+    "torch==2.14.1",  # torchvision does not load beside a CPU build of torch: this one brings CUDA
+    "torchvision==0.29.1",
+    "onnx==1.23.2",
+    "onnxslim==0.1.98",
+    _ONNXRUNTIME,
+)
 _BOTH: tuple[Form, ...] = ("float", "int8")
 
 
@@ -68,14 +76,11 @@ PEERS = (
     ),
     Peer(
         "ultralytics",
-        ("ultralytics==8.4.190", "torch==2.14.1", "torchvision==0.29.1", "onnx==1.23.2", "onnxslim", _ONNXRUNTIME),
+        _ULTRALYTICS,
         "ultralytics_way.py",
         "ultralytics.{}.onnx",
         missing={"int8": "its exporter has no int8 for ONNX"},
-        converter=Converter(
-            "ultralytics_onnx.py",
-            ("ultralytics==8.4.190", "torch==2.14.1", "torchvision==0.29.1", "onnx==1.23.2", "onnxslim", _ONNXRUNTIME),
-        ),
+        converter=Converter("ultralytics_onnx.py", _ULTRALYTICS),
         classes_of_its_own=True,
         one_thread=False,
         note="its own network, yolo11n-cls, half the multiply-accumulates; threads cannot be set; torch with CUDA",
@@ -107,7 +112,7 @@ PEERS = (
         ("executorch==1.5.1", _TORCH, _NUMPY, _PILLOW),
         "executorch_way.py",
         "executorch.{}.pte",
-        converter=Converter("executorch_program.py", ("executorch==1.5.1", _TORCH)),
+        converter=Converter("executorch_program.py", ("executorch==1.5.1", _TORCH, _NUMPY, _PILLOW)),
         note="XNNPACK; its Python runtime needs torch",
     ),
     Peer(
