@@ -10,7 +10,7 @@ from pathlib import Path
 
 from failures import PeerError, run
 from peers import HERE, PEERS, Form, Peer
-from venvs import Environment, bare_environment, make_environment, source_key
+from venvs import Environment, make_environment, peer_environment, source_key
 
 __all__ = ["Contender", "make_base", "make_contenders"]
 
@@ -54,7 +54,7 @@ def make_contenders(data: Path, work: Path, only: tuple[str, ...]) -> Iterator[C
     """One a peer and form, those that do not work here too."""
     for peer in (p for p in PEERS if not only or p.name in only):
         try:
-            environment = make_environment(work, peer.name.replace(" ", "-"), peer.requirements)
+            environment = make_environment(work, _environment_name(peer.requirements, ""), peer.requirements)
         except PeerError as failure:
             yield from (Contender(peer, form, None, None, f"installation: {failure}") for form in peer.forms)
             continue
@@ -74,11 +74,16 @@ def _make_model(data: Path, work: Path, peer: Peer, form: Form) -> Path:
     elif peer.converter is not None:
         script = HERE / "converters" / peer.converter.script
         key = _key(data, HERE / "prepare.py", script) + " ".join(peer.converter.requirements)
-        own = "" if peer.converter.requirements == peer.requirements else "-converter"
-        converter = make_environment(work, f"{peer.name}{own}", peer.converter.requirements)
+        name = _environment_name(peer.converter.requirements, f"{peer.name}-converter")
+        converter = make_environment(work, name, peer.converter.requirements)
         command = [converter.python, script, form, model.parent]
-        _made(model, key, lambda: run(*command, env=bare_environment()))
+        _made(model, key, lambda: run(*command, env=peer_environment(work)))
     return model
+
+
+def _environment_name(requirements: tuple[str, ...], name: str) -> str:
+    """That of the first peer that needs the same: a gigabyte of torch is installed once."""
+    return next((p.name.replace(" ", "-") for p in PEERS if p.requirements == requirements), name)
 
 
 def _made(target: Path, key: str, make: Callable[[], object]) -> None:

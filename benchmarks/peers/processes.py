@@ -14,7 +14,7 @@ from typing import IO, Any
 from failures import PeerError, last_line
 from models import Contender
 from peers import HERE
-from venvs import bare_environment
+from venvs import peer_environment
 
 __all__ = ["ColdStart", "Worker", "cold_start"]
 
@@ -103,18 +103,5 @@ def _start(contender: Contender, threads: int, image: list[str], work: Path, log
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
-        env=_environment(work),
+        env=peer_environment(work),
     )
-
-
-def _environment(work: Path) -> dict[str, str]:
-    """Caches in the work folder; threads are each way's own setting, and nothing tries to reach a network."""
-    kept = {name: value for name, value in bare_environment().items() if name != "OMP_NUM_THREADS"}
-    cache = work.resolve() / "cache"
-    return kept | {
-        "EDGECNN_CACHE": str(cache / "edgecnn"),
-        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
-        "YOLO_CONFIG_DIR": str(cache),
-        "YOLO_OFFLINE": "true",
-        "YOLO_AUTOINSTALL": "false",
-    }

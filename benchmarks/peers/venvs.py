@@ -12,7 +12,7 @@ from pathlib import Path
 from failures import run
 from peers import HERE, PROJECT
 
-__all__ = ["Environment", "bare_environment", "make_environment", "source_key"]
+__all__ = ["Environment", "bare_environment", "make_environment", "peer_environment", "source_key"]
 
 _ROOT = HERE.parents[1]
 _NOT_THE_PEERS = ("pip", "setuptools", "_distutils_hack", "pkg_resources", "distutils-precedence.pth", "wheel")
@@ -45,6 +45,19 @@ def make_environment(work: Path, name: str, requirements: tuple[str, ...]) -> En
 def bare_environment() -> dict[str, str]:
     """The process's own, without what leads Python to another environment's packages."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
+
+def peer_environment(work: Path) -> dict[str, str]:
+    """Caches in the work folder; threads are each way's own setting, and nothing tries to reach a network."""
+    kept = {name: value for name, value in bare_environment().items() if name != "OMP_NUM_THREADS"}
+    cache = work.resolve() / "cache"
+    return kept | {
+        "EDGECNN_CACHE": str(cache / "edgecnn"),
+        "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
+        "YOLO_CONFIG_DIR": str(cache),
+        "YOLO_OFFLINE": "true",
+        "YOLO_AUTOINSTALL": "false",
+    }
 
 
 def source_key() -> str:
