@@ -51,6 +51,7 @@ __all__ = [
     "read_image",
 ]
 
+_LEAST_PIXELS = 2**19  # of a whole image that is decoded smaller
 _LEAST = 1.5
 """Times the size that a resize makes, which is left of a JPEG that is decoded smaller: with 1, one answer in forty
 changed, with 1.5 and 2 none (docs/decisions/010-scaled-decoding.md)."""
@@ -111,13 +112,15 @@ def decode_for(
 def part_for(height: int, width: int, model: ModelInput) -> Part:
     """The part of its size at which a JPEG is decoded for a model.
 
-    It is the smallest that leaves both sides at least 1.5 times as long as the resize makes them.
+    It is the smallest that leaves both sides at least 1.5 times as long as the resize makes them; images below half a
+    megapixel are decoded whole, so that a file and its pixels have the same answer where little is to be gained.
 
     Args:
         height, width: of the whole image in pixels, upright.
         model: what it is for.
     """
-    if model.preprocess.decode == "full" or max(height, width) > _LONGEST * min(height, width):
+    few = height * width < _LEAST_PIXELS
+    if model.preprocess.decode == "full" or few or max(height, width) > _LONGEST * min(height, width):
         return 1
     rows, columns = _resized((height, width), model.size, model.preprocess)
     parts: tuple[Part, ...] = (8, 4, 2)

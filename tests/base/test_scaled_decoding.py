@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,14 @@ from edgecnn.preprocess import Image, decode, decode_for, fit, fit_decoded, part
 
 SCALED = PreprocessSpec(decode="scaled")
 SMALL = ModelInput(InputSpec(32, 32), SCALED)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_images_are_decoded_smaller_too() -> Iterator[None]:
+    """So that a test need not decode megapixels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgecnn.preprocess._LEAST_PIXELS", 0)
+        yield
 
 
 def scene(height: int, width: int) -> Image:
@@ -53,6 +62,17 @@ def test_the_part_leaves_one_and_a_half_times_what_the_resize_makes(
 ) -> None:
     assert part_for(height, width, ModelInput(InputSpec(32, 32), spec)) == part
     assert part_for(width, height, ModelInput(InputSpec(32, 32), spec)) == part
+
+
+@pytest.mark.parametrize(("height", "width", "part"), [(512, 1023, 1), (512, 1024, 8), (480, 640, 1), (720, 1280, 8)])
+def test_below_half_a_megapixel_a_file_is_decoded_whole_and_answered_as_its_pixels(
+    height: int, width: int, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgecnn.preprocess._LEAST_PIXELS", 2**19)
+    assert part_for(height, width, SMALL) == part
+    data = jpeg(scene(height, width))
+    same = (fit_decoded(decode_for(data, SMALL), SMALL) == fit(decode(data), SMALL.size, SCALED)).all()
+    assert same == (part == 1)
 
 
 @pytest.mark.parametrize("interpolation", ["area", "antialias", "antialias-cubic"])

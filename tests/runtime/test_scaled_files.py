@@ -39,10 +39,10 @@ def classifier(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JPEG of 400 x 520 pixels, of which the model needs an eighth."""
+    """A JPEG of 640 x 832 pixels, of which the model needs an eighth."""
     path = tmp_path_factory.mktemp("photos") / "photo.jpg"
-    noise = np.random.default_rng(0).integers(0, 60, (400, 520, 3)).astype(np.uint8)
-    cv2.imwrite(str(path), cv2.add(cv2.resize(shape_image("circle", 3, 400), (520, 400)), noise))
+    noise = np.random.default_rng(0).integers(0, 60, (640, 832, 3)).astype(np.uint8)
+    cv2.imwrite(str(path), cv2.add(cv2.resize(shape_image("circle", 3, 640), (832, 640)), noise))
     return path
 
 
@@ -63,14 +63,14 @@ def test_one_file_gives_one_row_of_pixels_and_one_answer(classifier: Classifier,
 def test_frames_tell_their_size_and_can_be_had_whole(classifier: Classifier, photo: Path, tmp_path: Path) -> None:
     [(frame, prediction)] = classifier.stream(photo)
     assert frame is not None
-    assert frame.image.shape == (50, 65, 3)
-    assert frame.size == (400, 520)
+    assert frame.image.shape == (80, 104, 3)
+    assert frame.size == (640, 832)
     np.testing.assert_array_equal(frame.full_image(), cv2.imread(str(photo)))
     with Album(tmp_path) as album:
         album.add(frame, prediction)
     saved = cv2.imread(str(next(tmp_path.iterdir())))
     assert saved is not None
-    assert saved.shape[1] == 520
+    assert saved.shape[1] == 832
 
 
 def test_an_image_that_a_program_puts_in_the_frame_is_what_is_classified(classifier: Classifier, photo: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_frame_that_was_decoded_for_another_model_is_decoded_anew(classifier: 
     expected = preprocess(photo, manifest.input, manifest.preprocess)
     larger = ModelInput(InputSpec(120, 120), PreprocessSpec(decode="scaled"))
     frame = read_frame(str(photo), 0, model=larger)
-    assert frame.image.shape == (200, 260, 3)
+    assert frame.image.shape == (320, 416, 3)
     np.testing.assert_array_equal(classifier.fit(frame), expected)
 
 
@@ -107,8 +107,8 @@ def test_checks_of_data_count_the_pixels_of_the_file(classifier: Classifier, pho
     model = classifier.manifest.model_input
     found = read_image_stats(ImageFile(photo, None, None), kept.append, model=model)
     assert isinstance(found, ImageStats)
-    assert (found.height, found.width) == (400, 520)
-    assert kept[0].image.shape == (50, 65, 3)
+    assert (found.height, found.width) == (640, 832)
+    assert kept[0].image.shape == (80, 104, 3)
     whole = read_image_stats(ImageFile(photo, None, None))
     assert isinstance(whole, ImageStats)
     assert np.abs(whole.thumbnail.astype(int) - found.thumbnail).mean() < 4
@@ -145,8 +145,8 @@ def test_a_camera_of_jpegs_is_decoded_as_its_files_are(classifier: Classifier, p
     with camera_of(photo.read_bytes()) as url:
         [(frame, found)] = classifier.stream(url, max_frames=1)
     assert frame is not None
-    assert frame.image.shape == (50, 65, 3)
-    assert frame.size == (400, 520)
+    assert frame.image.shape == (80, 104, 3)
+    assert frame.size == (640, 832)
     np.testing.assert_array_equal(frame.full_image(), cv2.imread(str(photo)))
     assert found.top == classifier(photo).top
 
@@ -160,7 +160,7 @@ def test_a_camera_gives_whole_frames_where_they_are_needed(classifier: Classifie
             of_no_model = next(source)
     assert cut is not None
     assert checked is not None
-    assert cut.image.shape == checked.image.shape == of_no_model.image.shape == (400, 520, 3)
+    assert cut.image.shape == checked.image.shape == of_no_model.image.shape == (640, 832, 3)
 
 
 def test_a_file_with_more_bytes_than_pixels_is_decoded_whole(classifier: Classifier, photo: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_file_with_more_bytes_than_pixels_is_decoded_whole(classifier: Classif
     content = photo.read_bytes()
     comment = b"\xff\xfe\xff\xff" + bytes(65_533)
     live = LiveOptions(model=classifier.manifest.model_input)
-    for comments, shape in ((0, (50, 65, 3)), (4, (400, 520, 3))):
+    for comments, shape in ((0, (80, 104, 3)), (4, (640, 832, 3))):
         padded = content[:2] + comments * comment + content[2:]
-        with camera_of(padded) as url, open_source(url, max_pixels=400 * 520, live=live) as source:
+        with camera_of(padded) as url, open_source(url, max_pixels=640 * 832, live=live) as source:
             assert next(source).image.shape == shape
