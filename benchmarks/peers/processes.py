@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -19,6 +20,7 @@ from venvs import peer_environment
 __all__ = ["ColdStart", "Worker", "cold_start"]
 
 _SECONDS_TO_END = 20
+_SECONDS_TO_ANSWER = 900  # torch compiles for minutes where other programs run
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def cold_start(contender: Contender, threads: int, image: Path, work: Path) -> C
     with _log(contender, work).open("w") as log:
         process = _start(contender, threads, [str(image)], work, log)
         assert process.stdout is not None
-        answer = process.stdout.readline()
+        answer = _line(process)
         seconds = time.perf_counter() - start
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -79,13 +81,22 @@ class Worker:
             self._process.wait()
 
     def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = _line(self._process)
         if not line:
             status = self._process.wait()
             raise PeerError(last_line(self._log.read_text(), status))
         self._process.send_signal(signal.SIGSTOP)
         return json.loads(line)
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    """The answer; empty if the process ended. Ends a process that does not answer, and raises :class:`PeerError`."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], _SECONDS_TO_ANSWER)[0]:
+        process.kill()
+        process.wait()
+        raise PeerError(f"no answer in {_SECONDS_TO_ANSWER} seconds")
+    return process.stdout.readline()
 
 
 def _log(contender: Contender, work: Path) -> Path:
