@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -56,6 +57,14 @@ class Visit:
 
     def shows(self, selector: str, text: str | re.Pattern[str], limit_s: float = 10) -> None:
         expect(self.page.locator(selector)).to_have_text(text, timeout=1000 * limit_s)
+
+    def shows_briefly(self, selector: str, text: str, limit_s: float = 10) -> None:
+        """For what stands there for a second: ``expect`` comes to look but once a second, and may miss it."""
+        end, seen = time.monotonic() + limit_s, self.text(selector)
+        while seen != text:
+            assert time.monotonic() < end, f"{selector} shows {seen!r} and not {text!r}"
+            self.page.wait_for_timeout(50)
+            seen = self.text(selector)
 
 
 @dataclass

@@ -142,8 +142,8 @@ def test_an_outage_is_shown_with_its_countdown_and_ends(watched: Watched, visit:
         page.shows("#decision-reason", re.compile("offline: "))
         page.shows("#no-bars", re.compile("without a decision"))
         page.shows("#log-list", re.compile("source is offline: "))
-        page.shows("#retry", "next attempt in 2 s")
-        page.shows("#retry", "next attempt in 1 s", 2)
+        page.shows_briefly("#retry", "next attempt in 2 s")
+        page.shows_briefly("#retry", "next attempt in 1 s", 2)
     finally:
         watched.camera.set_fault(None)
     page.shows("#source-state", "live")
