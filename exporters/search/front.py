@@ -48,6 +48,7 @@ def _candidate(trial: Trial, each: Evaluated, ms: float, *, on_front: bool) -> C
         model=trial.choice.model,
         imgsz=trial.choice.imgsz,
         pruned=trial.choice.pruned,
+        trainings=trial.choice.trainings,
         precision=each.precision,
         top1=_share(each.val_hits),
         interval=_interval(each.val_hits),

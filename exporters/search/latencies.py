@@ -36,12 +36,12 @@ class Latencies:
 
     def best(self, choice: NetworkChoice) -> float | None:
         """Of the faster precision; None: the network was not timed."""
-        found = [self.ms[choice, precision] for precision in _PRECISIONS if (choice, precision) in self.ms]
+        found = [self.ms[choice.first, precision] for precision in _PRECISIONS if (choice.first, precision) in self.ms]
         return min(found, default=None)
 
     def file(self, choice: NetworkChoice, precision: str) -> float | None:
         """Of a trained file. A mixed one lies between, nearer to int8: layers that stay float are few."""
-        return self.ms.get((choice, "int8" if precision == "mixed" else precision))
+        return self.ms.get((choice.first, "int8" if precision == "mixed" else precision))
 
     def timed(self, choices: Iterable[NetworkChoice]) -> tuple[NetworkChoice, ...]:
         """Those that were timed in both precisions, since either may be the one that ships."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from edgecnn.errors import MissingExtraError, UsageError
@@ -12,7 +12,7 @@ from edgecnn.training.models.registry import MODELS, ModelSpec, find_model
 
 __all__ = ["PRUNED", "NetworkChoice", "network_choices", "reference_of"]
 
-PRUNED = (0.0, 0.3, 0.5, 0.7)
+PRUNED = (0.0, 0.3, 0.4, 0.5, 0.7)
 """Shares of the multiply-accumulates that pruning removes."""
 
 _DEFAULT = "efficientnet_lite0"
@@ -22,16 +22,28 @@ _STRIDE = 32
 
 @dataclass(frozen=True, order=True)
 class NetworkChoice:
-    """A network at one image size, of which a share may be pruned."""
+    """A network at one image size, of which a share may be pruned, and how often it is trained."""
 
     model: str
     imgsz: int  # pixels, of a square
     pruned: float = 0.0  # share of the multiply-accumulates that is removed
+    trainings: int = 1  # each but the first begins with the weights of the one before
 
     @property
     def name(self) -> str:
         """For folders and tables."""
-        return f"{self.model}-{self.imgsz}" + (f"-pruned{round(100 * self.pruned)}" if self.pruned else "")
+        pruned = f"-pruned{round(100 * self.pruned)}" if self.pruned else ""
+        return f"{self.model}-{self.imgsz}{pruned}" + ("-again" if self.trainings > 1 else "")
+
+    @property
+    def first(self) -> NetworkChoice:
+        """The same network, trained once."""
+        return replace(self, trainings=1)
+
+    @property
+    def again(self) -> NetworkChoice:
+        """The same network, trained once more."""
+        return replace(self, trainings=2)
 
 
 def network_choices(models: str | None) -> tuple[NetworkChoice, ...]:

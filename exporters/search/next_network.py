@@ -33,13 +33,13 @@ class Limits:
 class Standing:
     """The networks that were trained, with latency in milliseconds and top-1 on the validation images."""
 
-    reference_top1: float
+    reference: NetworkChoice  # which others are compared with
     latency_ms: Mapping[NetworkChoice, float]
     top1: Mapping[NetworkChoice, float]
 
     def wanted_top1(self, limits: Limits) -> float:
         """What a file has to reach to be chosen for its speed."""
-        return self.reference_top1 - MAX_LOSS if limits.min_top1 is None else limits.min_top1
+        return self.top1[self.reference] - MAX_LOSS if limits.min_top1 is None else limits.min_top1
 
 
 def next_network(
@@ -53,14 +53,15 @@ def next_network(
     """The next network to train; None where none is worth it, or none fits into the time.
 
     Args:
-        choices: all networks of the search that were timed.
+        choices: all networks of the search that were timed. Those that were trained once may be trained once more.
         guesses: of their accuracy.
         latencies: of the device.
         standing: what was trained.
         limits: of the device.
         fits: whether a network can be trained in the time that is left.
     """
-    left = [choice for choice in choices if choice not in standing.top1 and fits(choice)]
+    again = [choice.again for choice in standing.top1 if choice.trainings == 1 and choice != standing.reference]
+    left = [choice for choice in (*choices, *again) if choice not in standing.top1 and fits(choice)]
     times = {choice: ms for choice in left if (ms := latencies.best(choice)) is not None}
     if limits.max_latency_ms is not None:
         # A tenth beyond the limit: what is timed here is not yet the trained file

@@ -45,7 +45,7 @@ def write_page(path: Path, title: str, result: SearchResult, limits: Limits) -> 
 def _row(each: Candidate, result: SearchResult) -> tuple[str, ...]:
     marks = [word for word, holds in (("chosen", each == result.chosen), ("front", each.on_front)) if holds]
     return (
-        text(each.model),
+        text(each.model) + (", trained twice" if each.trainings > 1 else ""),
         str(each.imgsz),
         f"{each.pruned:.0%}" if each.pruned else "",
         each.precision,
@@ -87,7 +87,8 @@ def _figure(result: SearchResult, limits: Limits) -> Figure:
         _points_with_bars(axes, [each for each in result.candidates if each.on_front == on_front], color)
     front = [each for each in result.candidates if each.on_front]
     axes.step([c.latency_ms for c in front], [c.top1 for c in front], where="post", color=_BLUE, linewidth=1.2)
-    for each in front:  # above and to the left of a point of the front lies no other one
+    faster = {(each.model, each.imgsz, each.pruned, each.trainings): each for each in reversed(front)}
+    for each in faster.values():  # of each network; above and to the left of a point of the front lies no other one
         label = f"{each.imgsz}" + (f" −{each.pruned:.0%}" if each.pruned else "")
         written = axes.annotate(label, (each.latency_ms, each.top1), (-5, 4), textcoords="offset points")
         written.set(fontsize=8, horizontalalignment="right", zorder=4)

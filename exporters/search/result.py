@@ -14,6 +14,7 @@ class Candidate:
     model: str
     imgsz: int
     pruned: float  # share of the multiply-accumulates that was removed
+    trainings: int  # one after another, each from the weights of the one before
     precision: str
     top1: float  # on the validation images
     interval: tuple[float, float]  # 95 %

@@ -37,7 +37,7 @@ from exporters.search.probe import Probed, ProbedImages, build_pretrained, probe
 from exporters.search.result import SearchResult
 from exporters.search.state import SearchFolder
 from exporters.search.time_left import TimeLeft
-from exporters.search.trial import Trial, quantize_command, read_trial, run_trial, train_options
+from exporters.search.trial import Origin, Trial, quantize_command, read_trial, run_trial, train_options
 from exporters.search.zoo import build_for_timing, write_zoo, zoo_networks
 
 __all__ = ["search"]
@@ -102,26 +102,29 @@ class _Search:
     reporter: Reporter
 
     def run(self) -> SearchResult:
-        reference = self._trial(reference_of(self.choices), None)
+        reference = self._trial(reference_of(self.choices), ())
         latencies = self._latencies(reference)
         choices = latencies.timed(self.choices)
         probes = self._probes(choices, reference)
         trials = [reference, *self._finished(choices)]
-        while (following := self._next(choices, probes, latencies, trials)) is not None:
+        left_out: list[NetworkChoice] = []
+        while (following := self._next(choices, left_out, probes, latencies, trials)) is not None:
             try:
-                trials.append(self._trial(following, reference))
+                trials.append(self._trial(following, trials))
             except (TrainingError, GateError) as error:  # of this network alone: the others may do
                 self.reporter.say(f"{following.name}: left out: {error}")
-                choices = tuple(choice for choice in choices if choice != following)
-        return self._result(trials, choices, probes, latencies)
+                left_out.append(following)
+        kept = [choice for choice in choices if choice not in left_out]
+        return self._result(trials, kept, probes, latencies)
 
-    def _trial(self, choice: NetworkChoice, teacher: Trial | None) -> Trial:
+    def _trial(self, choice: NetworkChoice, before: Sequence[Trial]) -> Trial:
         folder = self.folder.trial(choice)
         found = read_trial(folder)
         if found is None:
             self.reporter.say(f"{choice.name}: training, {max(self.time.left_s(), 0) / 60:.0f} minutes left")
             make_folder(folder)
-            found = run_trial(choice, teacher, self.options, folder, self.reporter)
+            origin = Origin.of(choice, before)
+            found = run_trial(choice, origin, self.options, folder, self.reporter)
             self.reporter.say(f"{choice.name}: {found.decision}")
         self.time.learn(choice, found.seconds)
         self.folder.record_spent(self.time.spent_s())
@@ -130,7 +133,8 @@ class _Search:
     def _finished(self, choices: Sequence[NetworkChoice]) -> list[Trial]:
         """What earlier runs of this search trained."""
         reference = reference_of(self.choices)
-        read = [read_trial(self.folder.trial(choice)) for choice in choices if choice != reference]
+        others = [each for choice in choices if choice != reference for each in (choice, choice.again)]
+        read = [read_trial(self.folder.trial(choice)) for choice in others]
         found = [trial for trial in read if trial is not None]
         for trial in found:
             self.time.learn(trial.choice, trial.seconds)
@@ -145,7 +149,7 @@ class _Search:
             labels,
             self.folder.zoo,
             self.options.target,
-            lambda network: build_for_timing(network, len(labels), lambda: images(network.model)),
+            lambda network: build_for_timing(network, reference.checkpoint, len(labels), lambda: images(network.model)),
             self.reporter,
         )
         if self.given is not None:
@@ -177,12 +181,17 @@ class _Search:
     def _next(
         self,
         choices: Sequence[NetworkChoice],
+        left_out: Sequence[NetworkChoice],
         probes: Mapping[tuple[str, int], Probed],
         latencies: Latencies,
         trials: Sequence[Trial],
     ) -> NetworkChoice | None:
+        def fits(choice: NetworkChoice) -> bool:
+            return choice not in left_out and self.time.fits(choice)
+
         standing = _standing(trials, latencies)
-        return next_network(choices, _guesses(probes, trials), latencies, standing, self._limits(), self.time.fits)
+        kept = [choice for choice in choices if choice not in left_out]
+        return next_network(kept, _guesses(probes, trials), latencies, standing, self._limits(), fits)
 
     def _result(
         self,
@@ -238,14 +247,13 @@ class _Search:
         return Limits(self.options.max_latency_ms, self.options.min_top1, self.options.max_size_mb)
 
     def _repeat(self, file: str, trials: Sequence[Trial]) -> tuple[str, ...]:
-        """Commands that train the reference and the chosen network again, and make the file."""
-        reference = trials[0]
+        """Commands that train the reference and the chosen network, and make the file."""
         chosen = next(trial for trial in trials if any(each.file == file for each in trial.files))
-        wanted = [reference] if chosen is reference else [reference, chosen]
+        wanted = [trial for trial in trials if trial.choice in (trials[0].choice, chosen.choice.first, chosen.choice)]
         commands = []
-        for trial in wanted:
+        for i, trial in enumerate(wanted):
             run = Path(trial.checkpoint).parent.parent
-            options = train_options(trial.choice, None if trial is reference else reference, self.options, run)
+            options = train_options(trial.choice, Origin.of(trial.choice, wanted[:i]), self.options, run)
             setup = resolve_options(options)
             commands.append(f"{repeat_command(options, setup, setup.recipe.epochs)} --out {shlex.quote(str(run))}")
         plain = chosen.files[0].file
@@ -258,7 +266,7 @@ class _Search:
 def _standing(trials: Sequence[Trial], latencies: Latencies) -> Standing:
     times = {trial.choice: latencies.file(trial.choice, trial.best.precision) for trial in trials}
     return Standing(
-        _top1(trials[0]),
+        trials[0].choice,
         {choice: ms for choice, ms in times.items() if ms is not None},
         {t.choice: _top1(t) for t in trials if times[t.choice] is not None},
     )

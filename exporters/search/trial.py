@@ -27,7 +27,7 @@ from exporters.search.options import SearchOptions
 from exporters.to_int8 import quantize
 from exporters.to_onnx import export_onnx
 
-__all__ = ["Evaluated", "Trial", "quantize_command", "read_trial", "run_trial", "train_options"]
+__all__ = ["Evaluated", "Origin", "Trial", "quantize_command", "read_trial", "run_trial", "train_options"]
 
 VAL_SPLIT = TEST_SPLIT = 0.2
 
@@ -63,6 +63,26 @@ class Trial:
         return self.files[-1]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a training comes from."""
+
+    teacher: Trial | None  # the reference, whose answers it learns; None: it is the reference
+    begins_with: Trial | None  # None: pretrained weights
+
+    @classmethod
+    def of(cls, choice: NetworkChoice, trials: Sequence[Trial]) -> Origin:
+        """Of a network, among those that were trained, the reference first.
+
+        A second training begins with the weights of the first; a network of the reference's kind with its weights.
+        """
+        if not trials:
+            return cls(None, None)
+        wanted = choice.first if choice.trainings > 1 else trials[0].choice
+        before = next(trial for trial in trials if trial.choice == wanted)
+        return cls(trials[0], before if before.choice.model == choice.model else None)
+
+
 def read_trial(folder: Path) -> Trial | None:
     """The record in a trial's folder; None where it was not finished. Raises :class:`DataError` for a damaged one."""
     path = folder / "trial.json"
@@ -90,14 +110,12 @@ def _check(checkpoint: Path, files: Sequence[Evaluated]) -> None:
         raise ValueError("it has no results")
 
 
-def run_trial(
-    choice: NetworkChoice, teacher: Trial | None, options: SearchOptions, folder: Path, reporter: Reporter
-) -> Trial:
+def run_trial(choice: NetworkChoice, origin: Origin, options: SearchOptions, folder: Path, reporter: Reporter) -> Trial:
     """Trains, exports, quantizes and evaluates.
 
     Args:
         choice: the network.
-        teacher: the reference, which it learns from; None: it is the reference.
+        origin: the networks that it learns from and begins with.
         options: of the search.
         folder: of this trial. A training that was interrupted there is resumed.
         reporter: receives stages and progress.
@@ -108,7 +126,7 @@ def run_trial(
     start = time.monotonic()
     run = folder / "run"
     begun = (run / "weights" / "last.pt").exists()
-    fresh = train_options(choice, teacher, options, run)
+    fresh = train_options(choice, origin, options, run)
     trained = train(TrainOptions(data=options.data, out=run, resume=True) if begun else fresh, reporter)
     # Of a training that was resumed, the part before counts too: by it the next one is planned
     before_s = max(0.0, trained.seconds - (time.monotonic() - start))
@@ -125,17 +143,19 @@ def run_trial(
     return trial
 
 
-def train_options(choice: NetworkChoice, teacher: Trial | None, options: SearchOptions, run: Path) -> TrainOptions:
-    """Options of the training; a network of the teacher's kind starts from the teacher's weights."""
-    same = teacher is not None and teacher.choice.model == choice.model
+def train_options(choice: NetworkChoice, origin: Origin, options: SearchOptions, run: Path) -> TrainOptions:
+    """Options of the training."""
+    begins_with, pruned = origin.begins_with, bool(choice.pruned)
+    again = choice.trainings > 1
     return TrainOptions(
         data=options.data,
         out=run,
         model=choice.model,
         imgsz=choice.imgsz,
-        weights=teacher.checkpoint if teacher is not None and same else "auto",
-        teacher=None if teacher is None else Path(teacher.checkpoint),
-        prune=round(1 - choice.pruned, 4) if choice.pruned else None,
+        weights="auto" if begins_with is None else begins_with.checkpoint,
+        teacher=None if origin.teacher is None else Path(origin.teacher.checkpoint),
+        prune=round(1 - choice.pruned, 4) if pruned and not again else None,
+        preset="pruned" if pruned and again else None,
         augment=options.augment,
         group=options.group,
         val_split=VAL_SPLIT,

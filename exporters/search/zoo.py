@@ -21,6 +21,7 @@ from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_manifest
 from edgecnn.training.models.registry import find_model
 from edgecnn.training.pruning.prune import pruned
+from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.tensors import normalize
 from exporters.graph.float_model import parse_float_model, prepare_graph
 from exporters.options import ExportOptions
@@ -135,19 +136,24 @@ def _quantize(plain: Path, path: Path, target: str) -> None:
     write_candidate(calibrated, Candidate(model, form, "minmax", corrected=False, tried={}), path)
 
 
-def build_for_timing(network: ZooNetwork, classes: int, read: Callable[[], ProbedImages]) -> ImageClassifier:
+def build_for_timing(
+    network: ZooNetwork, trained: str, classes: int, read: Callable[[], ProbedImages]
+) -> ImageClassifier:
     """A network of the zoo, pruned as it would be before a training.
 
     Args:
         network: which.
+        trained: checkpoint of the reference, whose network alone is pruned: which layers become how narrow depends on
+            the weights.
         classes: of its classifier.
         read: reads the images that the importance of its channels is taken from; called where it is pruned.
     """
     spec = find_model(network.model)
-    whole = build_pretrained(network.model)
-    whole.classifier = spec.build(classes, spec.imgsz).classifier
     if not network.pruned:
+        whole = build_pretrained(network.model)
+        whole.classifier = spec.build(classes, spec.imgsz).classifier
         return whole
+    whole = load_checkpoint(Path(trained)).build()
     images = read().images
     few = images[:: max(1, len(images) // _IMAGES)][:_IMAGES]
     batches = [

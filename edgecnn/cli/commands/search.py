@@ -54,12 +54,17 @@ def search(options: SearchCommandOptions) -> int:
     return 0 if result.chosen is not None else 3
 
 
+def _network(each: Candidate) -> str:
+    pruned = f", {each.pruned:.0%} pruned" if each.pruned else ""
+    return f"{each.model} {each.imgsz}{pruned}{', trained twice' if each.trainings > 1 else ''}"
+
+
 def _print(result: SearchResult) -> None:
     from exporters.search.result import with_interval, with_points
 
     rows = [
         (
-            f"{each.model} {each.imgsz}{f', {each.pruned:.0%} pruned' if each.pruned else ''}",
+            _network(each),
             each.precision,
             with_interval(each.top1, each.interval, 3),
             with_interval(each.test_top1, each.test_interval, 3),

@@ -22,8 +22,7 @@ NO_LIMITS = Limits(None, None, None)
 def _next(
     top1: dict[NetworkChoice, float], limits: Limits = NO_LIMITS, fitting: list[NetworkChoice] = CHOICES
 ) -> NetworkChoice | None:
-    reference_top1 = next(iter(top1.values()))
-    standing = Standing(reference_top1, {choice: LATENCIES.ms[choice, "int8"] for choice in top1}, top1)
+    standing = Standing(next(iter(top1)), {choice: LATENCIES.ms[choice.first, "int8"] for choice in top1}, top1)
     trained = [Trained(choice, round(1000 * (1 - share)), 1000) for choice, share in top1.items()]
     return next_network(
         CHOICES, Guesses(PROBES, trained), LATENCIES, standing, limits, lambda choice: choice in fitting
@@ -70,3 +69,10 @@ def test_only_what_fits_into_the_time_is_trained() -> None:
 def test_in_every_second_turn_the_largest_gap_of_the_front_is_filled() -> None:
     assert _next({LARGE: 0.99, CHOICES[0]: 0.7}) == CHOICES[2]  # by latency the middle between 32 and 224 pixels
     assert _next({LARGE: 0.99, CHOICES[-2]: 0.988}) == CHOICES[0]
+
+
+def test_a_fast_network_that_misses_the_accuracy_by_little_is_trained_once_more() -> None:
+    nearly, far = CHOICES[3], CHOICES[1]
+    following = _next({LARGE: 0.99, nearly: 0.984, far: 0.9}, fitting=[nearly.again, far.again])
+    assert following == nearly.again
+    assert _next({LARGE: 0.99, nearly: 0.984, nearly.again: 0.984, far: 0.9}, fitting=[nearly.again]) is None

@@ -20,7 +20,10 @@ from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.zoo import ZooResult, benchmark_zoo
 from edgecnn.runtime.session.run_options import RunOptions
 from edgecnn.training import train
+from edgecnn.training.run.checkpoint import load_checkpoint
 from exporters.search import network_choice, trial
+from exporters.search.front import Choice
+from exporters.search.network_choice import NetworkChoice
 from exporters.search.options import SearchOptions
 from exporters.search.result import SearchResult
 from exporters.search.search import search
@@ -118,6 +121,29 @@ def test_a_network_that_cannot_be_trained_is_left_out(
     assert found.untried
     assert not result.untried
     assert any("left out: the loss is not finite" in line for line in said)
+
+
+def test_a_second_training_begins_with_the_weights_of_the_first(
+    options: SearchOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(options.out, tmp_path / "out")  # other tests count what the first search found
+    once = NetworkChoice("resnet8", 32, PRUNED[1])
+    following = iter((once, once.again))
+    monkeypatch.setattr("exporters.search.search.next_network", lambda *_: next(following, None))
+    monkeypatch.setattr(
+        "exporters.search.search.choose",
+        lambda candidates, *_: Choice(next(each for each in candidates if each.trainings == 2), "twice"),
+    )
+    result = search(replace(options, out=tmp_path / "out"))
+    assert {(each.pruned, each.trainings) for each in result.candidates} == {(0.0, 1), (0.5, 1), (0.5, 2)}
+    of_reference, of_first, of_second = (Path(line.rsplit(" --out ", 1)[1]) for line in result.repeat[:3])
+    first, second = (load_checkpoint(run / "weights" / "best.pt") for run in (of_first, of_second))
+    assert second.widths == first.widths  # it was not pruned once more
+    assert f"--weights {of_reference / 'weights' / 'best.pt'}" in result.repeat[1]
+    assert f"--weights {of_first / 'weights' / 'best.pt'}" in result.repeat[2]
+    assert "--preset pruned" in result.repeat[2]
+    resumed = search(replace(options, out=tmp_path / "out"))
+    assert {each.file for each in resumed.candidates} == {each.file for each in result.candidates}
 
 
 def test_an_interrupted_search_names_its_own_command(

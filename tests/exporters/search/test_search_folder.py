@@ -220,7 +220,7 @@ def test_the_default_network_is_the_reference_and_pruned_in_shares() -> None:
     reference = reference_of(choices)
     assert (reference.model, reference.imgsz, reference.pruned) == ("efficientnet_lite0", 224, 0.0)
     assert len(set(choices)) == len(choices)
-    assert {choice.pruned for choice in choices if choice.model == "efficientnet_lite0"} == {0.0, 0.3, 0.5, 0.7}
+    assert {choice.pruned for choice in choices if choice.model == "efficientnet_lite0"} == {0.0, 0.3, 0.4, 0.5, 0.7}
     assert {choice.pruned for choice in choices if choice.model == "mobilenetv2"} == {0.0}
     assert network_choices("resnet8, resnet8") == network_choices("resnet8")
     with pytest.raises(UsageError, match="--models lite9: unknown network"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ def _candidate(imgsz: int, top1: float, interval: tuple[float, float], *, on_fro
         model="efficientnet_lite0",
         imgsz=imgsz,
         pruned=0.5,
+        trainings=1,
         precision="int8",
         top1=top1,
         interval=interval,
@@ -59,6 +61,12 @@ def _height_of(page: str, label: str) -> float:
 def test_files_without_errors_and_without_hits_are_drawn(tmp_path: Path, top1: float) -> None:
     page = _drawn(tmp_path, _candidate(64, top1, (max(0, top1 - 0.02), min(1, top1 + 0.02))))
     assert "64 −50%" in page
+
+
+def test_a_network_with_two_files_on_the_front_is_named_once(tmp_path: Path) -> None:
+    quantized = _candidate(64, 0.9, (0.89, 0.91))
+    plain = replace(quantized, precision="fp32", top1=0.905, latency_ms=0.8)
+    assert _drawn(tmp_path, quantized, plain).count("64 −50%") == 1
 
 
 def test_near_all_right_half_the_errors_are_as_far_as_they_are_lower_down(tmp_path: Path) -> None:

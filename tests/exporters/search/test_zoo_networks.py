@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,17 +14,18 @@ from exporters.search.probe import ProbedImages
 from exporters.search.zoo import ZooNetwork, build_for_timing
 
 
-def test_images_are_read_for_networks_that_are_pruned_alone() -> None:
+def test_the_reference_is_pruned_as_before_a_training_and_images_are_read_for_that_alone(small_run: Path) -> None:
     reads = []
+    reference = str(small_run / "run" / "weights" / "best.pt")
 
     def read() -> ProbedImages:
         reads.append(1)
         images = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3), np.uint8)
         return ProbedImages(images, np.zeros(70, np.intp))
 
-    whole = build_for_timing(ZooNetwork("resnet8", 0.0), 3, read)
+    whole = build_for_timing(ZooNetwork("resnet8", 0.0), reference, 2, read)
     assert not reads
-    pruned = build_for_timing(ZooNetwork("resnet8", 0.5), 3, read)
+    pruned = build_for_timing(ZooNetwork("resnet8", 0.5), reference, 2, read)
     assert len(reads) == 1
     sizes = [sum(p.numel() for p in network.parameters()) for network in (whole, pruned)]
     assert sizes[1] < 0.7 * sizes[0]
