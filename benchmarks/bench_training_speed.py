@@ -33,12 +33,13 @@ from torch.utils.data import DataLoader, Dataset
 from edgecnn.preprocess import read_image
 from edgecnn.progress import Progress, Silent
 from edgecnn.training import TrainOptions, train
+from edgecnn.training.answers.answering import Answering
 from edgecnn.training.data.load import Sample, TrainingData, load_training_data
 from edgecnn.training.data.loader import TrainingBatch, training_batches
 from edgecnn.training.data.soft_labels import TrainingSet, make_training_set
+from edgecnn.training.layers import depthwise
 from edgecnn.training.layers.inverted_residual import ConvNorm
 from edgecnn.training.learner import Learner
-from edgecnn.training.models import depthwise
 from edgecnn.training.optim.linear_probe import LabelledFeatures, compute_features, fit_head
 from edgecnn.training.optim.malloc import kept_memory
 from edgecnn.training.setup import Setup, build_network, last_linear, resolve_options
@@ -127,7 +128,7 @@ def _head(setup: Setup, data: TrainingData, images: TrainingSet) -> Table:
     network = build_network(setup, data.labels).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     start = time.perf_counter()
     batches = training_batches(images, setup.imgsz, BATCH, replace(setup.augmentation, mixup=0.0), 0, 0)
-    features = compute_features(network, setup.normalization, batches, len(images), _silent())
+    features = compute_features(Answering(network, mixed=True), setup.normalization, batches, len(images), _silent())
     cached_s = time.perf_counter() - start
     start = time.perf_counter()
     fit_head(last_linear(network), features, _part(features, 200), _silent())

@@ -83,7 +83,16 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "PIL", "typing_extensions"},
     "edgecnn.teaching": {*HEADS, "edgecnn.runtime", "onnxruntime"},
     "edgecnn.serving": {*HEADS, "edgecnn.runtime", "edgecnn.teaching", *SERVE_EXTRA},
-    "edgecnn.training": {*HEADS, "torch", "matplotlib", "tensorboardX", "torchao", "typing_extensions"},
+    "edgecnn.training": {
+        *HEADS,
+        "torch",
+        "matplotlib",
+        "onnx",
+        "onnxruntime",
+        "tensorboardX",
+        "torchao",
+        "typing_extensions",
+    },
     "edgecnn.demo": {*HEADS, "edgecnn.runtime", "edgecnn.training", "exporters"},
     "exporters": {*HEADS, "edgecnn.runtime", "edgecnn.training", "torch", "onnx", "onnxruntime"},
     "exporters.search": {

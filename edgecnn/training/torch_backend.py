@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -15,9 +16,9 @@ from edgecnn.data.split_record import SplitRecord
 from edgecnn.errors import CheckpointError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import Image
+from edgecnn.training.answers.answering import Answering
 from edgecnn.training.calibration.ood_score import build_score
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 
@@ -31,7 +32,7 @@ class TorchBackend:
 
     def __init__(
         self,
-        network: ImageClassifier,
+        network: ImageClassifier,  # its weights must not change after the first answer
         manifest: Manifest,
         record: SplitRecord | None = None,
         file: str = "",
@@ -51,23 +52,27 @@ class TorchBackend:
     def logits(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> logits ``[N, C]``; two columns for a one-logit network."""
         with torch.inference_mode():
-            found = two_columns(in_small_batches(self.network, self._normalized(images)))
+            found = two_columns(self._answering.logits(self._answering.features(self._normalized(images))))
         return cast("NDArray[np.float32]", found.cpu().numpy())
 
     def features(self, images: Image) -> Tensor:
         """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``."""
         with torch.inference_mode():
-            return in_small_batches(self.network.features, self._normalized(images)).float().cpu()
+            return self._answering.features(self._normalized(images)).float().cpu()
 
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Probabilities ``[N, C]``, and unknown scores ``[N]`` if the manifest's rule uses them."""
         if self.score is None:
             return self.probabilities(images), None
         with torch.inference_mode():
-            embedding = in_small_batches(self.network.features, self._normalized(images))
-            logits = two_columns(self.network.classifier(embedding))
+            embedding = self._answering.features(self._normalized(images))
+            logits = two_columns(self._answering.logits(embedding))
             scores = self.score.to(self._device)(embedding, logits)
             return logits.div(self.manifest.temperature).softmax(1).cpu().numpy(), scores.cpu().numpy()
+
+    @cached_property
+    def _answering(self) -> Answering:
+        return Answering(self.network)
 
     def _normalized(self, images: Image) -> Tensor:
         return normalize(images, self.manifest.normalization, self._device)

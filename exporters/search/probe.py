@@ -19,12 +19,12 @@ from edgecnn.progress import Progress
 from edgecnn.teaching.validation.cross_validation import cross_validate
 from edgecnn.teaching.validation.folded_images import FoldedImages
 from edgecnn.teaching.validation.folds import assign_folds
+from edgecnn.training.answers.answering import Answering
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_manifest
 from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.models.weights import load_pretrained
 from edgecnn.training.optim.precision import mixed_precision
-from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.tensors import normalize
 
 __all__ = ["Probed", "ProbedImages", "build_pretrained", "probe", "read_probed_images"]
@@ -88,13 +88,13 @@ def probe(
 def _features(
     network: ImageClassifier, spec: ModelSpec, side: int, images: Image, progress: Progress
 ) -> NDArray[np.float32]:
-    network.eval()
+    answering = Answering(network, mixed=True)
     rows, device = [], torch.device("cpu")
     with torch.inference_mode(), mixed_precision(device):
         for i in range(0, len(images), _BATCH):
             few = images[i : i + _BATCH]
             fitted = np.stack([cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in few])
             inputs = normalize(fitted, spec.normalization, device)
-            rows.append(in_small_batches(network.features, inputs).float().numpy())
+            rows.append(answering.features(inputs).float().numpy())
             progress(min(i + _BATCH, len(images)), len(images))
     return np.concatenate(rows)

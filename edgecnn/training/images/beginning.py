@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import islice
 
 from edgecnn.progress import Reporter
+from edgecnn.training.answers.answering import Answering
 from edgecnn.training.data.augment import Augmentation
 from edgecnn.training.data.prepared import PreparedData
 from edgecnn.training.models.base import ImageClassifier
@@ -21,16 +22,17 @@ _LR_VIEW, _LR_BATCHES = -9, 100  # a separate epoch number, so that the run does
 def fit_classifier(network: ImageClassifier, setup: Setup, prepared: PreparedData, reporter: Reporter) -> None:
     """Logistic regression on the frozen network's features: where fine-tuning begins."""
     normalization, mixed, world = setup.normalization, setup.recipe.mixed_precision, prepared.world
+    answering = Answering(network, mixed=mixed)
     found = []
     for view in range(setup.recipe.head_views):
         # The first as they are
         rule = replace(setup.augmentation, mixup=0.0, cutmix=0.0) if view else Augmentation()
         batches = prepared.training_batches(-1 - view, rule)
         progress = reporter.stage(f"features, view {view + 1} of {setup.recipe.head_views}")
-        found.append(compute_features(network, normalization, batches, len(prepared.train), progress, mixed=mixed))
+        found.append(compute_features(answering, normalization, batches, len(prepared.train), progress, mixed=mixed))
     progress = reporter.stage("features of val images")
     held_out = compute_features(
-        network, normalization, prepared.val_batches(), len(prepared.val), progress, mixed=mixed
+        answering, normalization, prepared.val_batches(), len(prepared.val), progress, mixed=mixed
     )
     fit_head(
         last_linear(network),

@@ -25,15 +25,20 @@ class Convolution(nn.Conv2d):
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """By other weights, as where batch-norm is folded into them."""
+        padded, padding = self.padded(x)
+        return convolve(padded, weight, bias, _pair(self.stride), padding, self.groups)
+
+    def padded(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """The input, and how many rows and columns of zeros the convolution itself is to add on each side."""
         half = self.kernel_size[0] // 2
-        return convolve(x, weight, bias, _pair(self.stride), (half, half), self.groups)
+        return x, (half, half)
 
 
 class SameConv(Convolution):
     """A convolution with TensorFlow's SAME padding: the odd pixel of padding goes below and to the right."""
 
-    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """By other weights."""
+    def padded(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """The input, padded where the sides differ, and the zeros that the convolution itself is to add."""
         pads: list[int] = []
         for size, kernel, stride in zip(
             (x.shape[3], x.shape[2]), self.kernel_size[::-1], self.stride[::-1], strict=True
@@ -41,8 +46,8 @@ class SameConv(Convolution):
             total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]  # left, right, top, bottom
         if pads[0] == pads[1] and pads[2] == pads[3]:  # symmetric: the convolution pads faster than a copy does
-            return convolve(x, weight, bias, _pair(self.stride), (pads[2], pads[0]), self.groups)
-        return convolve(functional.pad(x, pads), weight, bias, _pair(self.stride), (0, 0), self.groups)
+            return x, (pads[2], pads[0])
+        return functional.pad(x, pads), (0, 0)
 
 
 def _pair(values: tuple[int, ...]) -> tuple[int, int]:

@@ -17,9 +17,9 @@ from torch.nn import functional
 from edgecnn.errors import CheckpointError
 from edgecnn.manifest import Normalization
 from edgecnn.preprocess import Image
+from edgecnn.training.answers.answering import Answering
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.precision import mixed_precision
-from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 
@@ -58,7 +58,9 @@ class Teacher:
         self, network: ImageClassifier, size: tuple[int, int], rule: Normalization, device: torch.device
     ) -> None:
         frozen = network.eval().requires_grad_(False)
-        self._network = frozen.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        placed = frozen.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = placed
+        self._answering = Answering(placed, mixed=True, at_once=True)
         self._size, self._rule, self._device = size, rule, device  # height, width in pixels
 
     def blend(self, labels_loss: Tensor, answers: Answers, images: Image) -> Tensor:
@@ -81,8 +83,8 @@ class Teacher:
             inputs = normalize(images, self._rule, self._device)  # [N, 3, H, W]
             if inputs.shape[2:] != self._size:
                 inputs = functional.interpolate(inputs, self._size, mode="bilinear", antialias=True)
-            features = in_small_batches(self._network.features, inputs)
-            return Answers(self._network.classifier(features), features)
+            features = self._answering.features(inputs)
+            return Answers(self._answering.logits(features), features)
 
 
 def _similarities(features: Tensor) -> Tensor:

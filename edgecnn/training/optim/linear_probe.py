@@ -11,10 +11,9 @@ from torch.nn import functional
 
 from edgecnn.manifest import Normalization
 from edgecnn.progress import Progress
+from edgecnn.training.answers.answering import Answering
 from edgecnn.training.data.loader import TrainingBatch
-from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.precision import mixed_precision
-from edgecnn.training.optim.small_batches import in_small_batches
 from edgecnn.training.tensors import normalize
 
 __all__ = ["LabelledFeatures", "compute_features", "fit_head"]
@@ -42,7 +41,7 @@ class LabelledFeatures:
 
 
 def compute_features(
-    network: ImageClassifier,
+    answering: Answering,
     rule: Normalization,
     batches: Iterator[TrainingBatch],
     count: int,
@@ -50,18 +49,17 @@ def compute_features(
     *,
     mixed: bool = True,
 ) -> LabelledFeatures:
-    """Features of the network as it is.
+    """Features of a network as it is.
 
-    ``count`` images in all, for the progress bar; ``mixed``: in bfloat16 where the device has it.
+    ``count`` images in all, for the progress bar; ``mixed``: in bfloat16 where the device has it, as ``answering`` was
+    told.
     """
-    network.eval()
-    device = next(network.parameters()).device
     features, targets, weights, indices = [], [], [], []
     done = 0
-    with torch.inference_mode(), mixed_precision(device, wanted=mixed):
+    with torch.inference_mode(), mixed_precision(answering.device, wanted=mixed):
         for batch in batches:
-            inputs = normalize(batch.images, rule, device)
-            features.append(in_small_batches(network.features, inputs).float().cpu())
+            inputs = normalize(batch.images, rule, answering.device)
+            features.append(answering.features(inputs).float().cpu())
             targets.append(torch.from_numpy(batch.targets))
             weights.append(torch.from_numpy(batch.weights))
             indices.append(torch.from_numpy(batch.indices))

@@ -9,14 +9,19 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-__all__ = ["mixed_precision"]
+__all__ = ["has_bfloat16", "mixed_precision"]
 
 
 def mixed_precision(device: torch.device, *, wanted: bool = True) -> AbstractContextManager[object]:
     """bfloat16 on a GPU or a CPU that computes in it; else nothing: emulated it would be slower."""
-    if wanted and (_gpu_has_bfloat16() if device.type == "cuda" else _cpu_has_bfloat16()):
+    if wanted and has_bfloat16(device):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 itself."""
+    return _gpu_has_bfloat16() if device.type == "cuda" else _cpu_has_bfloat16()
 
 
 def _gpu_has_bfloat16() -> bool:
