@@ -19,7 +19,7 @@ OPSET = 18  # read by every onnxruntime since 1.14
 Golden = Literal["synthetic", "data", "none"]
 Layout = Literal["nchw", "nhwc"]
 ScoreKind = Literal["logits", "probabilities", "sigmoid"]
-TargetName = Literal["x86", "arm64", "tensorrt", "openvino"]
+TargetName = Literal["x86", "x86-avx2", "arm64", "tensorrt", "openvino"]
 
 _GOLDEN = "Images of the golden samples; data: images of --data, which the file then contains."
 

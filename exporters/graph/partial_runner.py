@@ -126,4 +126,5 @@ def _part(model: ModelProto, first: Collection[str], last: Sequence[str]) -> onn
         kind = kinds.get(name, onnx.TensorProto.FLOAT)
         part.graph.input.extend(own or [onnx.helper.make_tensor_value_info(name, kind, None)])
     part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in last)  # onnxruntime infers the types
-    return open_on_cpu(part.SerializeToString(), new_options())
+    content = part.SerializeToString()
+    return open_on_cpu(content, new_options(content=content))

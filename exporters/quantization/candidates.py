@@ -25,6 +25,7 @@ from exporters.quantization.calibrate import Histogram, Range, collect_histogram
 from exporters.quantization.eval_images import CalibrationSet, Compared
 from exporters.quantization.layer_correction import correct_layers
 from exporters.quantization.qdq import to_qdq
+from exporters.quantization.rounding.pair_limit import limit_pairs
 from exporters.quantization.stem_fold import fold_stem
 from exporters.quantization.targets import Target
 from exporters.quantization.tensorrt import for_tensorrt, restore_activations
@@ -178,6 +179,8 @@ def quantize_once(
     model = to_qdq(calibrated.model, ranges, calibrated.session.manifest.normalization, target, stay_float)
     if target.name == "tensorrt":  # before anything is corrected or compared
         restore_activations(model, calibrated.model)
+    if target.paired:
+        limit_pairs(model, calibrated.model)
     return model
 
 
@@ -189,7 +192,7 @@ def observed_ranges(calibrated: Calibrated, method: str = "minmax") -> dict[str,
 def correct(calibrated: Calibrated, plain: ModelProto, target: Target, reporter: Reporter) -> ModelProto:
     """Corrects the layers on some of the calibration images."""
     images, progress = calibrated.fitted[:CORRECTED_ON], reporter.stage("correcting layers")
-    return correct_layers(plain, calibrated.model, images, progress, levels=target.levels)
+    return correct_layers(plain, calibrated.model, images, progress, paired=target.paired)
 
 
 def divergence(calibrated: Calibrated, model: ModelProto, folder: Path, on: Reference | None = None) -> float:

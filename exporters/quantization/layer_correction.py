@@ -3,7 +3,7 @@
 Two steps a layer:
 
 * Weights of layers with few of them a channel (depthwise ones, the stem), where rounding hurts most, are chosen anew
-  (:mod:`exporters.quantization.weight_rounding`).
+  (:mod:`exporters.quantization.rounding.weight_rounding`).
 * What rounding has moved of a channel's mean, and what adds up from layer to layer, goes into the bias (Nagel et al.,
   "Data-Free Quantization Through Weight Equalization and Bias Correction", arXiv 1906.04721, here from images). Only
   positions count at which the float value lies inside the activation's open interval: what is clipped anyway must not
@@ -28,8 +28,9 @@ from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from exporters.graph.partial_runner import Collector, PartialRunner, Tensor
 from exporters.graph.passes import attribute, constant, consumers, producers, replace_constant
-from exporters.quantization.patch_covariance import PatchCovariance
-from exporters.quantization.weight_rounding import round_weights
+from exporters.quantization.rounding.pair_limit import is_depthwise, partners_of
+from exporters.quantization.rounding.patch_covariance import PatchCovariance
+from exporters.quantization.rounding.weight_rounding import round_weights
 
 __all__ = ["correct_layers"]
 
@@ -39,6 +40,7 @@ _INT32 = 2**31 - 1
 _BATCHES_FOR_WEIGHTS = (
     4  # of eight images: more gave no more (a mean has to be right to a hundredth of a step, a covariance does not)
 )
+_LEVELS = 127  # largest int8 weight
 _FEW = 32  # weights a channel, up to which they are chosen anew
 
 
@@ -76,7 +78,7 @@ def correct_layers(
     progress: Progress,
     *,
     rounding: bool = True,
-    levels: int = 127,
+    paired: bool = False,
 ) -> ModelProto:
     """Returns a copy of a QDQ model with corrected layers.
 
@@ -86,7 +88,7 @@ def correct_layers(
         images: uint8 ``[N, H, W, 3]`` RGB; 32 are enough.
         progress: receives the number of layers.
         rounding: choose new weights too; else only the biases are corrected.
-        levels: largest int8 weight, 63 where ranges are reduced to seven bits.
+        paired: keep the sums of pairs of weights within 16 bits, as in ``quantized``.
     """
     walk = _Walk.of(quantized, reference, images)
     exact = PartialRunner(images)
@@ -94,7 +96,7 @@ def correct_layers(
     for done, layer in enumerate(walk.layers, 1):
         # one by one: three at once left errors as large as they were
         if rounding and layer.rounds:
-            _choose_weights(walk.model, layer, walk.runner, levels)
+            _choose_weights(walk.model, layer, walk.runner, paired=paired)
         output = layer.float_output
         after = _end_of_activation(used, output)
         kept, error = Collector(len(images)), _MeanError(layer)
@@ -205,7 +207,7 @@ def _interval(reference: ModelProto, readers: Sequence[NodeProto]) -> tuple[floa
     return (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
 
 
-def _choose_weights(model: ModelProto, layer: _Layer, inputs: PartialRunner, levels: int) -> None:
+def _choose_weights(model: ModelProto, layer: _Layer, inputs: PartialRunner, *, paired: bool) -> None:
     """Sets new weights and scales. The bias is in units of the scale, so it is written again too."""
     node, weight = layer.node, layer.float_weight
     pads = attribute(node, "pads", [0, 0, 0, 0])
@@ -213,8 +215,10 @@ def _choose_weights(model: ModelProto, layer: _Layer, inputs: PartialRunner, lev
     for batch in islice(inputs.outputs(model, node.input[0]), _BATCHES_FOR_WEIGHTS):
         covariance.add(batch)
     flat = weight.reshape(len(weight), -1)
-    largest = np.maximum(np.abs(flat).max(1) / levels, 1e-12)
-    chosen = round_weights(flat, largest, covariance.result(), levels)
+    largest = np.maximum(np.abs(flat).max(1) / _LEVELS, 1e-12)
+    dense = not is_depthwise(weight, attribute(node, "group", 1))
+    partners = partners_of(weight.shape) if paired and dense else ()
+    chosen = round_weights(flat, largest, covariance.result(), _LEVELS, partners)
     scale = chosen.scales * np.float32(layer.input_scale)
     replace_constant(model.graph, layer.weight, chosen.integers.reshape(weight.shape))
     replace_constant(model.graph, layer.weight_scale, chosen.scales)

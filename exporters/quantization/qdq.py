@@ -56,7 +56,7 @@ def to_qdq(
     quantizer = QDQQuantizer(
         copy,
         per_channel=True,
-        reduce_range=target.levels < 127,
+        reduce_range=False,
         weight_qType=QuantType.QInt8,
         activation_qType=target.activations,
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),

@@ -1,12 +1,13 @@
 """Quantization targets: the int8 form for a processor or a provider.
 
 `x86`: uint8 activations with a zero point, so that Relu and Clip vanish, and int8 weights, as VNNI multiplies them;
-pixels enter as they are. `arm64`: int8 activations, since its dot products multiply signed by signed; with a zero
-point, which costs nothing there (the kernels take it out through the sums of the weights), keeps the eighth bit of what
-Relu gives, and lets Relu and Clip vanish again. `tensorrt`: zero points are 0, biases and weights float, each reader
-has its own pair (:mod:`exporters.quantization.tensorrt`). `openvino`: zero points are 0, uint8 where nothing is
-negative and int8 elsewhere: 2.1 times its float speed, where it runs `x86` at 1.9, and at 1.6 with the stem folded
-(docs/benchmarks.md).
+pixels enter as they are. `x86-avx2`: the same with pairs of weights whose sum stays within the 16 bits that processors
+without VNNI add in (:mod:`exporters.quantization.rounding.pair_limit`). `arm64`: int8 activations, since its dot
+products multiply signed by signed; with a zero point, which costs nothing there (the kernels take it out through the
+sums of the weights), keeps the eighth bit of what Relu gives, and lets Relu and Clip vanish again. `tensorrt`: zero
+points are 0, biases and weights float, each reader has its own pair (:mod:`exporters.quantization.tensorrt`).
+`openvino`: zero points are 0, uint8 where nothing is negative and int8 elsewhere: 2.1 times its float speed, where it
+runs `x86` at 1.9, and at 1.6 with the stem folded (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ class Target:
         return platform.machine().lower() in self.machines
 
     @property
-    def levels(self) -> int:
-        """Largest weight: seven bits on x86 processors without VNNI, whose eight-bit products saturate."""
-        return 63 if self.name == "x86" and self.here and not has_vnni() else 127
+    def paired(self) -> bool:
+        """Whether sums of pairs of weights stay within 16 bits: with `x86` where this processor has no VNNI."""
+        return self.name == "x86-avx2" or (self.name == "x86" and self.here and not has_vnni())
 
 
 TARGETS: dict[str, Target] = {
     "x86": Target("x86", QuantType.QUInt8, symmetric=False, pixels_enter=True, machines=_X86),
+    "x86-avx2": Target("x86-avx2", QuantType.QUInt8, symmetric=False, pixels_enter=True, machines=_X86),
     "arm64": Target("arm64", QuantType.QInt8, symmetric=False, pixels_enter=False, machines=_ARM),
     "tensorrt": Target("tensorrt", QuantType.QInt8, symmetric=True, pixels_enter=False, machines=()),
     "openvino": Target("openvino", QuantType.QUInt8, symmetric=True, pixels_enter=False, machines=()),

@@ -63,7 +63,7 @@ def check_fusion(path: str | Path) -> Fusion:
     written = _Nodes(parse_model(file.content, file.path).graph)
     with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
         optimized_path = Path(folder, "optimized.onnx")
-        options = new_options(severity=SILENT)
+        options = new_options(severity=SILENT, content=file.content)
         options.optimized_model_filepath = str(optimized_path)  # it warns that such a file is for this machine alone
         try:
             open_on_cpu(file.content, options)

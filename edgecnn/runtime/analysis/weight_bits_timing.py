@@ -55,7 +55,8 @@ def time_weight_bits(content: bytes, path: Path) -> WeightBitsTiming:
         ModelError: the bytes are not an ONNX model.
     """
     both: tuple[WeightBits, WeightBits] = (7, 8)
-    sessions = [open_on_cpu(with_weight_bits(content, bits, path), new_options(threads=1)) for bits in both]
+    forms = [with_weight_bits(content, bits, path) for bits in both]
+    sessions = [open_on_cpu(form, new_options(threads=1, content=form)) for form in forms]
     feed = _noise(*sessions[0].get_inputs())
     times_ms: tuple[list[float], list[float]] = ([], [])
     for i in range(-1, _ROUNDS):  # the first round warms up

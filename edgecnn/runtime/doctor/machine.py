@@ -73,7 +73,7 @@ def _processor() -> Iterator[Finding]:
             "warning",
             what,
             "processor",
-            "quantize on this machine: `edgecnn quantize` then uses 7-bit weights",
+            "quantize on this machine, or with --target x86-avx2: the weights are then exact on the fast kernels",
         )
     elif has_fast_int8() is False:
         what = "no dotprod (asimddp): int8 gains less speed"

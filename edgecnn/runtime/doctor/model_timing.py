@@ -70,7 +70,7 @@ def cpu_runners(proven: ModelSession, counts: Sequence[int]) -> list[Runner]:
     model = read_model_file(proven.path)
     runners = []
     for threads in counts:
-        options = new_options(threads=threads)
+        options = new_options(threads=threads, content=model.content)
         options.add_session_config_entry("session.force_spinning_stop", "1")
         session = open_on_cpu(model.content, options)
         runners.append(Runner(ModelSession(model, session, "cpu", proven.description), threads))

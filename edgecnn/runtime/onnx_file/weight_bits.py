@@ -1,7 +1,8 @@
 """Determines whether the int8 weights of a model file use seven or eight bits, and converts between the two.
 
 A 7-bit weight lies in -64 … 63. On x86 processors without VNNI, onnxruntime multiplies such weights fast and exactly;
-8-bit weights need slower kernels there (:mod:`edgecnn.runtime.session.ort_options`).
+8-bit weights need slower kernels there (:mod:`edgecnn.runtime.session.ort_options`), unless no pair of them can
+saturate (:mod:`edgecnn.runtime.onnx_file.pair_sums`).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ would be converted back to float at run time. TensorRT needs pairs with zero poi
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,7 +87,7 @@ def _fits_tensorrt(layer: Any, made: dict[str, Any], types: dict[str, int]) -> b
 
 def suggest_alternative(path: Path, provider: str) -> str:
     """Suggests another file: one in the same folder, by the usual names, or the command that makes one."""
-    name = path.name.replace(".tensorrt", "").replace(".arm64", "").replace(".openvino", "")
+    name = re.sub(r"\.(x86-avx2|tensorrt|arm64|openvino)", "", path.name)
     plain = path.with_name(name.replace(".int8", "").replace(".mixed", ""))
     if provider == "tensorrt":
         made_for_it = path.with_name(f"{Path(name).stem}.tensorrt{path.suffix}")

@@ -39,7 +39,7 @@ def start_engine(model: ModelFile, provider: Provider, options: RunOptions) -> t
     _check_provider_options(provider, options.provider_options)
     if not (provider.built_in or provider.plugin):
         raise ProviderError(f"--ep {provider.name}: {why_missing(provider)}")
-    settings = options.session_options(on_cpu=provider.name == "cpu")
+    settings = options.session_options(on_cpu=provider.name == "cpu", content=model.content)
     record_placement(settings)
     full_name, chosen = provider.full_name, {}
     missing = provider.missing_libraries  # told where it does not open; onnxruntime may do without one of them

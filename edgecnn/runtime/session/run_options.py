@@ -65,14 +65,15 @@ class RunOptions:
         """CPU threads per inference. onnxruntime's default ignores limits on this process."""
         return self.threads or physical_cores()
 
-    def session_options(self, *, on_cpu: bool) -> onnxruntime.SessionOptions:
+    def session_options(self, *, on_cpu: bool, content: bytes | None = None) -> onnxruntime.SessionOptions:
         """Returns the session options of onnxruntime.
 
         Args:
             on_cpu: whether the session is for the CPU provider. For other providers errors are raised, so onnxruntime
                 does not print them too.
+            content: bytes of the model, as :func:`new_options` takes them.
         """
-        options = new_options(severity=ERRORS_ONLY if on_cpu else SILENT, threads=self.thread_count)
+        options = new_options(severity=ERRORS_ONLY if on_cpu else SILENT, threads=self.thread_count, content=content)
         options.enable_cpu_mem_arena = options.enable_mem_pattern = self.arena
         # After each run: its threads would take the cores of what reads ahead
         options.add_session_config_entry("session.force_spinning_stop", "1")

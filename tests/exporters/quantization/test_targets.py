@@ -11,11 +11,14 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
 
+from edgecnn.runtime.onnx_file.pair_sums import is_exact
 from edgecnn.runtime.onnx_file.proto import parse_model
+from edgecnn.runtime.onnx_file.weight_bits import weight_bits
 from edgecnn.runtime.session.int8_support import int8_form
 from edgecnn.runtime.session.opening import open_session
 from exporters import QuantizeOptions, QuantizeResult, quantize, quantize_for, to_int8
 from exporters.options import TargetName
+from exporters.quantization import targets
 from exporters.quantization.targets import TARGETS
 
 ACTIVATIONS = ("Relu", "Clip")
@@ -76,6 +79,24 @@ def test_arm64_has_signed_activations_and_no_activation_node(results: dict[str, 
     model = onnx.load(results["arm64"].file)
     assert _zero_point_types(model) == {TensorProto.INT8, TensorProto.INT32}
     assert not [n for n in model.graph.node if n.op_type in ACTIVATIONS]
+
+
+def test_x86_avx2_has_eight_bits_that_stay_exact_without_vnni(results: dict[str, QuantizeResult]) -> None:
+    path = Path(results["x86-avx2"].file)
+    content = path.read_bytes()
+    assert weight_bits(content, path) == 8
+    assert is_exact(content, path)
+    with_vnni, paired = ({n.op_type for n in onnx.load(results[name].file).graph.node} for name in ("x86", "x86-avx2"))
+    assert with_vnni == paired
+
+
+def test_x86_holds_pairs_only_where_this_processor_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "has_vnni", lambda: True)
+    assert not TARGETS["x86"].paired
+    assert TARGETS["x86-avx2"].paired
+    monkeypatch.setattr(targets, "has_vnni", lambda: False)
+    assert TARGETS["x86"].paired == TARGETS["x86"].here
+    assert not TARGETS["arm64"].paired
 
 
 def test_openvino_has_zero_points_of_0_and_signs_where_something_is_negative(

@@ -70,6 +70,14 @@ def test_the_entry_is_set_on_x86_without_vnni_and_nowhere_else(monkeypatch: pyte
     assert entry_where(monkeypatch, x86=False, flags="asimd") is None
 
 
+def test_the_entry_is_left_out_for_a_file_that_cannot_saturate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort_session, "int8_saturates", lambda: True)
+    narrow, wide = (int8_convolutions(np.full((1, CHANNELS, CHANNELS), w, np.int8), 3, SCALE) for w in (64, 65))
+    assert new_options(content=wide).get_session_config_entry(ENTRY) == VALUE
+    with pytest.raises(RuntimeError):  # no such entry
+        new_options(content=narrow).get_session_config_entry(ENTRY)
+
+
 @pytest.mark.parametrize("tried", [True, False])
 def test_where_the_system_does_not_tell_flags_the_processor_is_tried(
     tried: bool, monkeypatch: pytest.MonkeyPatch

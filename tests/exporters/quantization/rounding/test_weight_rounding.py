@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from exporters.quantization.patch_covariance import PatchCovariance
-from exporters.quantization.weight_rounding import round_weights
+from exporters.quantization.rounding.patch_covariance import PatchCovariance
+from exporters.quantization.rounding.weight_rounding import round_weights
 
 
 def _cost(integers: np.ndarray, scale: float, weights: np.ndarray, covariance: np.ndarray) -> float:
