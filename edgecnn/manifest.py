@@ -18,6 +18,7 @@ from edgecnn.errors import ManifestError
 
 __all__ = [
     "CLASSES_KEY",
+    "EXACT_KEY",
     "GOLDEN_KEY",
     "LABELS_KEY",
     "LONGEST_INTERVAL_S",
@@ -47,6 +48,7 @@ __all__ = [
 SCHEMA = 1
 MANIFEST_KEY, LABELS_KEY, GOLDEN_KEY, SPLIT_KEY = "edgecnn", "labels", "edgecnn.golden", "edgecnn.split"
 CLASSES_KEY = "edgecnn.classes"  # statistics of the features of each class
+EXACT_KEY = "edgecnn.exact"  # "1": int8 sums do not saturate on x86 without VNNI; for runners that do not read weights
 TAUGHT_KEY = "edgecnn.taught"  # the images that `edgecnn teach` was given
 
 # Of a recurrent model's steps. The runner takes all steps that are due at a frame, up to those of a second

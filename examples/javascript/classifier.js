@@ -25,11 +25,12 @@ export class Classifier {
   /** Opens a model file. */
   static async open(path) {
     const file = await readFile(path);
+    const metadata = new Map(Model.decode(file).metadata_props.map(({ key, value }) => [key, value]));
+    const slowerKernels = int8Saturates() && metadata.get("edgecnn.exact") !== "1"; // "1": its weights were chosen so that nothing saturates
     const session = await ort.InferenceSession.create(file, {
       intraOpNumThreads: 1, // by itself onnxruntime takes every core
-      ...(int8Saturates() ? { extra: { session: { x64quantprecision: "1" } } } : {}),
+      ...(slowerKernels ? { extra: { session: { x64quantprecision: "1" } } } : {}),
     });
-    const metadata = new Map(Model.decode(file).metadata_props.map(({ key, value }) => [key, value]));
     if (!metadata.has("edgecnn")) throw new Error("no model file of EdgeCNN: the metadata key 'edgecnn' is missing");
     return new Classifier(session, JSON.parse(metadata.get("edgecnn")), JSON.parse(metadata.get("edgecnn.golden") ?? "null"));
   }

@@ -12,11 +12,12 @@ from onnx import ModelProto
 
 from edgecnn._version import __version__
 from edgecnn.evaluation.metrics import mean_kl
-from edgecnn.manifest import Precision
+from edgecnn.manifest import EXACT_KEY, Precision
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter
 from edgecnn.runtime.golden.choice import choose, synthetic_images
 from edgecnn.runtime.golden.samples import GoldenSamples
+from edgecnn.runtime.onnx_file.pair_sums import is_exact
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from exporters.graph.hard_sigmoid import hard_sigmoid_ranges
@@ -25,7 +26,6 @@ from exporters.quantization.calibrate import Histogram, Range, collect_histogram
 from exporters.quantization.eval_images import CalibrationSet, Compared
 from exporters.quantization.layer_correction import correct_layers
 from exporters.quantization.qdq import to_qdq
-from exporters.quantization.rounding.pair_limit import limit_pairs
 from exporters.quantization.stem_fold import fold_stem
 from exporters.quantization.targets import Target
 from exporters.quantization.tensorrt import for_tensorrt, restore_activations
@@ -179,8 +179,6 @@ def quantize_once(
     model = to_qdq(calibrated.model, ranges, calibrated.session.manifest.normalization, target, stay_float)
     if target.name == "tensorrt":  # before anything is corrected or compared
         restore_activations(model, calibrated.model)
-    if target.paired:
-        limit_pairs(model, calibrated.model)
     return model
 
 
@@ -223,6 +221,8 @@ def write_candidate(calibrated: Calibrated, candidate: Candidate, path: Path) ->
         opencv=session.manifest.opencv or cv2.__version__,  # of a network trained elsewhere: it decoded these images
     )
     describe(model, manifest, session.split_record, None)
+    if is_exact(model.SerializeToString(), path):
+        model.metadata_props.add(key=EXACT_KEY, value="1")
     write_unchecked(model, path)
     if session.description.golden_json is not None:  # the int8 file proves its own arithmetic, not the float file's
         described = _golden(session.description.golden(), open_session(path, "cpu", trusted=True), precision)

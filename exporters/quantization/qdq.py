@@ -22,6 +22,7 @@ from exporters.graph.hard_sigmoid import scale_instead_of_multiplying
 from exporters.graph.passes import constant, consumers, only_for, producers, remove_dead_nodes
 from exporters.graph.unquantizable import QUANTIZED_TYPES, kept_float
 from exporters.quantization.calibrate import Range
+from exporters.quantization.rounding.pair_limit import limit_pairs
 from exporters.quantization.targets import Target
 
 __all__ = ["never_quantized", "to_qdq"]
@@ -84,6 +85,8 @@ def to_qdq(
         _feed_pixels(quantized, normalization)
     scale_instead_of_multiplying(quantized)
     remove_dead_nodes(quantized)
+    if target.paired:
+        limit_pairs(quantized, model)
     quantized.ir_version = max(model.ir_version, 8)
     return onnx.shape_inference.infer_shapes(quantized)
 

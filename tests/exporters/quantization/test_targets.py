@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
 
+from edgecnn.manifest import EXACT_KEY
 from edgecnn.runtime.onnx_file.pair_sums import is_exact
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.onnx_file.weight_bits import weight_bits
@@ -86,6 +87,8 @@ def test_x86_avx2_has_eight_bits_that_stay_exact_without_vnni(results: dict[str,
     content = path.read_bytes()
     assert weight_bits(content, path) == 8
     assert is_exact(content, path)
+    told = {p.key: p.value for p in onnx.load_from_string(content).metadata_props}
+    assert told[EXACT_KEY] == "1"  # for runners in other languages
     with_vnni, paired = ({n.op_type for n in onnx.load(results[name].file).graph.node} for name in ("x86", "x86-avx2"))
     assert with_vnni == paired
 
