@@ -1,27 +1,42 @@
-"""Commands in the README and in docs/ exist, with their options; the README's are run."""
+"""Commands in the README and in docs/ exist, with their options; those that take little time are run."""
 
 from __future__ import annotations
 
 import html
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+import cv2
 import pytest
 import typer
-from doc_pages import PAGES, ROOT, edgecnn_commands, name
+from code_blocks import ON_THE_DESK, how_held
+from doc_pages import PAGES, ROOT, blocks, edgecnn_arguments, edgecnn_commands, name
+from made_clips import moving
 from serving.running import ask, serving
 from typer.core import TyperGroup
+from video_files import write_video
 
 from edgecnn.cli.app import COMMANDS
+from edgecnn.runtime.smoothing.smoother import SmoothingOptions, write_smoothing
 
 README = ROOT / "README.md"
 WITH_COMMANDS = [page for page in PAGES if any(edgecnn_commands(page))]
 # What makes the README's training short enough for a test: a small network without pretrained weights.
 SHORT_TRAINING = ("--model", "resnet8", "--weights", "none", "--epochs", "2")
+# `verify` may find that int8 loses too much on so few images, `teach` that it gains nothing by them, `doctor` that they
+# have faults: those are answers, not errors.
+ANSWERS_WITH_3 = {"verify", "teach", "doctor"}
+CAMERA = re.compile(r"0$|rtsp://|/dev/video")
+VIDEO = "camera.avi"  # takes the place of a camera, and ends
+ON_THE_DESKS_PAGES = [
+    page for page in PAGES if any(how_held(name(page), block) == ON_THE_DESK for block in blocks(page))
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,30 +67,85 @@ def test_every_command_of_a_page_exists_with_its_options(page: Path, options: di
         assert not missing, f"{name(page)}: edgecnn {command} has no {', '.join(sorted(missing))}"
 
 
-def test_the_commands_of_the_readme_run_in_order(edgecnn, tmp_path: Path) -> None:
-    for folder, count in (("cats-dogs", "14"), ("labelled", "6")):
-        draw = [sys.executable, ROOT / "scripts" / "draw_cats_and_dogs.py", tmp_path / folder, "--count", count]
-        subprocess.run(draw, check=True)
-    ran = []
-    for command, *arguments in edgecnn_commands(README):
-        if command in {"demo", "COMMAND"}:
-            continue
-        if command == "serve":  # until it is stopped
-            model, *sources = arguments
-            with serving(
-                tmp_path / model, *sources, env={"EDGECNN_SERVE_STATE_DIR": str(tmp_path / "state")}
-            ) as service:
-                assert ask(f"{service.url}/healthz").status == 200
-                assert service.stop() == 0
-            continue
-        done = edgecnn(command, *arguments, *(SHORT_TRAINING if command == "train" else ()), cwd=tmp_path)
-        # `verify` may find that int8 loses too much on so few images, `teach` that it gains nothing by them: those are
-        # answers, not errors
-        assert done.returncode == 0 or (command in {"verify", "teach"} and done.returncode == 3), (
-            f"{command}: {done.stderr}"
+class Desk:
+    """A folder in which the commands of pages run one after the other, each once."""
+
+    def __init__(self, folder: Path, edgecnn: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+        self.folder = folder
+        self.ran: list[list[str]] = []
+        self._edgecnn = edgecnn
+
+    def run(self, arguments: list[str]) -> None:
+        """Runs a command unless a page before had it."""
+        if arguments in self.ran or arguments[0] in {"demo", "COMMAND"}:
+            return
+        self.ran.append(arguments)
+        command, *rest = (VIDEO if CAMERA.match(argument) else argument for argument in arguments)
+        if command == "serve":
+            self._serve(*arguments[1:])
+            return
+        found = "".join(f"{path}\n" for path in self.folder.glob("images/*"))
+        done = self._edgecnn(
+            command, *rest, *(SHORT_TRAINING if command == "train" else ()), cwd=self.folder, stdin=found
         )
-        ran.append(command)
-    assert ran[:5] == ["train", "export", "quantize", "verify", "predict"]
+        accepted = {0, 3} if command in ANSWERS_WITH_3 else {0}
+        assert done.returncode in accepted, f"{command} {rest}: {done.stderr}"
+
+    def _serve(self, model: str, *sources: str) -> None:
+        """Until it is stopped."""
+        state = {"EDGECNN_SERVE_STATE_DIR": str(self.folder / "state")}
+        absolute = [source.replace("loop:", f"loop:{self.folder}/") for source in sources]
+        with serving(self.folder / model, *absolute, env=state) as service:
+            assert ask(f"{service.url}/healthz").status == 200
+            assert service.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def desk(edgecnn, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """After the commands of the README."""
+    folder = tmp_path_factory.mktemp("desk")
+    for data, count in (("cats-dogs", "14"), ("labelled", "6")):
+        draw = [sys.executable, ROOT / "scripts" / "draw_cats_and_dogs.py", folder / data, "--count", count]
+        subprocess.run(draw, check=True)
+    made = Desk(folder, edgecnn)
+    for arguments in edgecnn_commands(README):
+        made.run(arguments)
+    return made
+
+
+def test_the_commands_of_the_readme_run_in_order(desk: Desk) -> None:
+    assert [command for command, *_ in desk.ran[:5]] == ["train", "export", "quantize", "verify", "predict"]
+
+
+@pytest.fixture(scope="module")
+def furnished(desk: Desk) -> Desk:
+    """With the further files that other pages name."""
+    folder = desk.folder
+    images = sorted((folder / "labelled").rglob("*.png"))
+    for name_ in ("images", "folder", "frames", "captured"):
+        (folder / name_).mkdir()
+        for i, image in enumerate(images):
+            shutil.copy(image, folder / name_ / f"{i}.png")
+    cv2.imwrite(str(folder / "image.jpg"), cv2.imread(str(images[0])))
+    (folder / "data").symlink_to(folder / "cats-dogs")
+    shutil.copy(folder / "model.int8.onnx", folder / "imagenet.int8.onnx")
+    for name_ in ("better.onnx", "taught.onnx"):  # `teach` may have found that so few images gain nothing
+        if not (folder / name_).exists():
+            shutil.copy(folder / "model.onnx", folder / name_)
+    write_smoothing(folder / "smoothing.json", SmoothingOptions())
+    for video in (VIDEO, "clip.mp4"):
+        write_video(folder / video, moving("left", 6, 0, 64), fps=10)
+    return desk
+
+
+@pytest.mark.parametrize("page", ON_THE_DESKS_PAGES, ids=name)
+def test_the_commands_of_a_page_run(page: Path, furnished: Desk) -> None:
+    shutil.rmtree(furnished.folder / "explained", ignore_errors=True)  # another page's
+    for block in blocks(page):
+        if how_held(name(page), block) == ON_THE_DESK:
+            for line in block.commands():
+                for arguments in edgecnn_arguments(line):
+                    furnished.run(arguments)
 
 
 def test_the_recording_shows_the_commands_of_the_readme() -> None:
