@@ -116,18 +116,18 @@ def _errors() -> Iterator[str]:
 
 def _class(found: Found, node: ast.ClassDef) -> Iterator[str]:
     fields = list(fields_of(found))
-    made = next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+    methods = [one for owner in method_owners(found) for one in owner.body if isinstance(one, ast.FunctionDef)]
+    made = next((one for one in methods if one.name == "__init__"), None)
     if made and not fields:
         yield from _signature(node.name, made)
     yield as_markdown(ast.get_docstring(node) or "")
     if fields:
         yield from ("", "| field | type | |", "| --- | --- | --- |")
         yield from (f"| `{field.name}` | {field.type} | {field.text} |" for field in fields)
-    for owner in method_owners(found):
-        for method in owner.body:
-            if isinstance(method, ast.FunctionDef) and _is_public(method) and ast.get_docstring(method):
-                yield ""
-                yield from _method(node.name, method)
+    for method in methods:
+        if _is_public(method) and ast.get_docstring(method):
+            yield ""
+            yield from _method(node.name, method)
 
 
 def _is_public(method: ast.FunctionDef) -> bool:
