@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 __all__ = ["LONGEST_S", "START_S", "MachineSpeed", "allowed_s", "allowed_then_s", "elapsed_s", "measure_speed"]
 
-START_S = 120.0  # elapsed time until the child is ready: Python's and onnxruntime's imports say nothing of the model
+# Elapsed time until the child is ready: Python's and onnxruntime's imports say nothing of the model. Where the system
+# tells that the child still computes, it gets as much again, up to LONGEST_S
+START_S = 120.0
 LONGEST_S = 600.0  # a limit that is computed here is never longer
 
 _BASE_S = 7.0  # for parsing, opening and small networks, on the machine of `_REFERENCE_LOOP_S`
