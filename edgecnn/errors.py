@@ -11,6 +11,7 @@
     ├── ProviderError (RuntimeError)        an execution provider is not available: install it or choose another
     ├── SourceError (ValueError)            a source of images cannot be opened: correct its address
     ├── OutputError (OSError)               an output cannot be written: free disk space, or choose another
+    ├── ClusterError (RuntimeError)         a cluster cannot be used: start it, or leave --address out
     ├── TrainingError (RuntimeError)        training cannot continue: the message says what to change
     ├── MissingExtraError (ImportError)     a package is not installed: install the extra that the message names
     └── GateError                           a gate failed: a measured value is outside its limit (exit status 3)
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointError",
+    "ClusterError",
     "DataError",
     "EdgeCNNError",
     "GateError",
@@ -86,6 +88,10 @@ class SourceError(EdgeCNNError, ValueError):
 
 class OutputError(EdgeCNNError, OSError):
     """An output cannot be written: free disk space, allow writing, or choose another path."""
+
+
+class ClusterError(EdgeCNNError, RuntimeError):
+    """A Ray cluster cannot be used: start it, correct its address, or use this machine."""
 
 
 class TrainingError(EdgeCNNError, RuntimeError):

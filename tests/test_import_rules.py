@@ -82,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", "edgecnn.features", *NUMERIC},
     "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "PIL", "typing_extensions"},
     "edgecnn.teaching": {*HEADS, "edgecnn.runtime", "onnxruntime"},
+    "edgecnn.scale": {*HEADS, "edgecnn.runtime", "fsspec", "pyarrow", "ray"},
     "edgecnn.serving": {*HEADS, "edgecnn.runtime", "edgecnn.teaching", *SERVE_EXTRA},
     "edgecnn.training": {
         *HEADS,

@@ -1,0 +1,1 @@
+"""Many images on many machines: ``predict --engine ray`` and ``val --engine ray`` (docs/scale.md)."""
