@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdmissionOption",
+    "EngineOption",
     "FrameRateOption",
     "HealthOption",
     "IntervalOption",
@@ -207,14 +208,67 @@ class IntervalOption:
     ] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class EngineOption:
+    """``--engine`` and what belongs to it."""
+
+    engine: Annotated[
+        Literal["local", "ray"],
+        Option("local: this process; ray: many processes, or many machines, into --out (docs/scale.md)."),
+    ] = "local"
+    out: Annotated[
+        Path | None,
+        Option(
+            "With --engine ray: output folder. Another run of the same job adds what is missing.",
+            short="-o",
+            metavar="DIR",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        Option(
+            "With --engine ray: head of the cluster, or auto for the one that this machine is part of.",
+            metavar="HOST:PORT",
+            default="this machine alone",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        Option("With --engine ray: processes of one thread each.", metavar="N", default="the cluster's cores"),
+    ] = None
+    shard_size: Annotated[
+        int | None,
+        Option("With --engine ray: images in one Parquet file.", metavar="N", default="16 to 1000, by their number"),
+    ] = None
+    core_price: Annotated[
+        float | None,
+        Option("With --engine ray: price of a core for an hour, to tell what the run costs.", metavar="PRICE"),
+    ] = None
+    dry_run: Annotated[
+        bool, Option("With --engine ray: list the images, estimate time and cost on a few of them, and write nothing.")
+    ] = False
+
+    def check_engine(self) -> None:
+        """Refuses options of another engine. Raises :class:`UsageError`."""
+        if self.engine == "ray":
+            return
+        of_ray = ("out", "address", "workers", "shard_size", "core_price", "dry_run")
+        if given := [name for name in of_ray if getattr(self, name) not in (None, False)]:
+            from edgecnn.errors import UsageError
+
+            flag = f"--{given[0].replace('_', '-')}"
+            raise UsageError(f"{flag}: is an option of --engine ray; add that, or leave {flag} out")
+
+
 _PACKAGES = {
     "train": ("torch", "onnx", "onnxscript", "matplotlib"),
+    "ray": ("fsspec", "pyarrow", "ray"),
     "serve": ("cyclonedx", "model_signing", "OpenSSL", "packageurl", "packaging", "pydantic_settings", "tomlkit"),
 }
 """What commands import of an extra."""
 
 
-def require_extra(what: str, extra: Literal["train", "serve"] = "train") -> None:
+def require_extra(what: str, extra: Literal["ray", "serve", "train"] = "train") -> None:
     """Raises :class:`MissingExtraError` where packages of an extra are not installed."""
     from importlib.util import find_spec
 

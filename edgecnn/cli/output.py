@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from edgecnn.data_quality.finding import Finding
+    from edgecnn.runtime.sources.files import FolderListing
 
 __all__ = [
     "as_json",
     "nodes_by_provider",
     "note",
+    "note_left_out",
     "print_facts",
     "print_findings",
     "print_json",
@@ -34,6 +36,17 @@ def print_json(value: Any) -> None:
 def note(line: str) -> None:
     """A line for people, on standard error."""
     print(printable(line), file=sys.stderr, flush=True)
+
+
+def note_left_out(folders: Sequence[FolderListing]) -> None:
+    """Of folders: which of their files were not tried, and why."""
+    if not any(folder.left_out for folder in folders):
+        return
+    from edgecnn.data.left_out import left_out_by_reason, usage_line
+
+    for folder in folders:
+        if folder.left_out:
+            note(f"{folder.source}: {usage_line(folder.images, left_out_by_reason(folder.left_out))}")
 
 
 def nodes_by_provider(nodes: Mapping[str, int] | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from edgecnn.cli.options import (
+    EngineOption,
     FrameRateOption,
     HealthOption,
     IntervalOption,
@@ -23,7 +24,14 @@ __all__ = ["PredictOptions"]
 
 @dataclass(frozen=True, kw_only=True)
 class PredictOptions(
-    SessionOptions, HealthOption, RegionOption, StreamStartOption, IntervalOption, LargeImageOption, FrameRateOption
+    SessionOptions,
+    HealthOption,
+    RegionOption,
+    StreamStartOption,
+    IntervalOption,
+    LargeImageOption,
+    FrameRateOption,
+    EngineOption,
 ):
     """What to classify, with which model, and how to print the answers."""
 
@@ -33,7 +41,8 @@ class PredictOptions(
         Argument(
             "Images, folders, globs, videos, cameras (0, /dev/video0, camera:NAME, csi:), rtsp://, http:// "
             "(image, MJPEG, HLS, MPEG-TS or MP4), a GStreamer pipeline, loop:PATH (files as a camera), fake: (made "
-            "images, to try things out), or - for paths on standard input.",
+            "images, to try things out), or - for paths on standard input. With --engine ray also s3://, gs://, hf:// "
+            "and lists of paths (.txt).",
             metavar="SOURCE",
         ),
     ]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from edgecnn.cli.output import note
+from edgecnn.cli.output import note, note_left_out
 from edgecnn.cli.predict_options import PredictOptions
 from edgecnn.cli.prediction_lines import line_writer
 from edgecnn.errors import UsageError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from edgecnn.runtime.decision import Status
     from edgecnn.runtime.smoothing.smoother import SmoothingOptions
     from edgecnn.runtime.sources import Counters, LiveOptions
-    from edgecnn.runtime.sources.files import FolderListing
     from edgecnn.runtime.streaming.annotate import Album
 
 __all__ = ["predict"]
@@ -29,6 +28,11 @@ __all__ = ["predict"]
 
 def predict(options: PredictOptions) -> int:
     """Classifies, and returns the exit status: 2 where no source gave an answer."""
+    options.check_engine()
+    if options.engine == "ray":
+        from edgecnn.cli.cluster.predict import predict_on_cluster
+
+        return predict_on_cluster(options)
     classifier = _open(options)
     gc.freeze()  # what is there now stays
     gc.enable()
@@ -90,7 +94,7 @@ def _run(o: PredictOptions, classifier: Classifier, opened: ExitStack) -> Counte
     )
     if stream.frame_folders:
         _note_rate(classifier, stream.frame_folders, o.fps)
-    opened.callback(_note_left_out, stream.folders)
+    opened.callback(note_left_out, stream.folders)
     what = _counted(o.sources, classifier, per_clip=o.per_clip)
     opened.callback(
         lambda: _summarize(stream.statuses, time.perf_counter() - begun, classifier.ep, stream.counters, what)
@@ -168,17 +172,6 @@ def _note_rate(classifier: Classifier, folders: Sequence[Path], fps: float | Non
 
     if line := note_on_rate(classifier.manifest, folders, fps):
         note(line)
-
-
-def _note_left_out(folders: Sequence[FolderListing]) -> None:
-    """Of folders: which of their files were not tried, and why."""
-    if not any(folder.left_out for folder in folders):
-        return
-    from edgecnn.data.left_out import left_out_by_reason, usage_line
-
-    for folder in folders:
-        if folder.left_out:
-            note(f"{folder.source}: {usage_line(folder.images, left_out_by_reason(folder.left_out))}")
 
 
 def _summarize(

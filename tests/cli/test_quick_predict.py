@@ -26,6 +26,7 @@ LINES = [
     "m.onnx http://camera/still.jpg --interval 2.5",
     "m.onnx 0 --health off --smoothing s.json --on-change",
     "m.onnx 0 --roi 0.25,0,0.5,1",
+    "m.onnx s3://b/x --engine ray -o out --address h:1 --workers 2 --shard-size 9 --core-price 0.05 --dry-run",
 ]
 
 

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
         "edgecnn predict model.onnx 0 --health health.json --smoothing smoothing.json --on-change",
         "edgecnn predict model.onnx clip.mp4 --every 5 --save out",
         "edgecnn predict model.onnx 0 --roi 0.25,0,0.5,1",
+        "edgecnn predict model.onnx s3://bucket/images --engine ray --out answers",
         "find . -name '*.jpg' | edgecnn predict model.onnx -",
     )
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 
-from edgecnn.cli.options import AdmissionOption, FrameRateOption, JsonOption, ProviderOption
 from edgecnn.cli.output import note, print_facts, print_json, print_table
 from edgecnn.cli.reporting import reporting
 from edgecnn.cli.typer_commands import add_command
-from edgecnn.command_options import Argument, Option
-from edgecnn.image_size import LargeImageOption
+from edgecnn.cli.val_options import ValOptions
 
 if TYPE_CHECKING:
     from edgecnn.evaluation.evaluate import ValResult
@@ -21,21 +18,6 @@ if TYPE_CHECKING:
     from edgecnn.progress import Progress
 
 __all__ = ["register"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValOptions(ProviderOption, AdmissionOption, FrameRateOption, LargeImageOption, JsonOption):
-    """Options of ``edgecnn val``."""
-
-    model: Annotated[Path, Argument("Checkpoint or model file.")]
-    data: Annotated[
-        Path,
-        Option("Folder of labelled images, or of clips for a recurrent model, one folder per class.", metavar="DIR"),
-    ]
-    split: Annotated[
-        Literal["val", "test", "all"] | None,
-        Option("Images to evaluate on.", default="all; on the data that the model was trained on, the held-out images"),
-    ] = None
 
 
 def register(app: typer.Typer) -> None:
@@ -48,23 +30,35 @@ def register(app: typer.Typer) -> None:
         "edgecnn val runs/train/1/weights/best.pt --data data --split all",
         "edgecnn val model.int8.onnx --data photographs --ep cpu --json",
         "edgecnn val clips.onnx --data clips --fps 10",
+        "edgecnn val model.onnx --data s3://bucket/val --engine ray --out evaluation",
     )
 
 
 def val(options: ValOptions) -> None:
     """Evaluate a model on labelled images, or a recurrent model on labelled clips."""
-    from edgecnn.data.left_out import usage_line
-    from edgecnn.evaluation.metrics import wilson_interval
+    options.check_engine()
+    if options.engine == "ray":
+        from edgecnn.cli.cluster.val import evaluate_on_cluster
+
+        if (found := evaluate_on_cluster(options)) is not None:
+            _report(options, found, "image", "ray")
+        return
     from exporters.verify_models import open_model
 
     options.admit_models(options.model)
     opened = open_model(options.model, options.ep)
     with reporting() as reporter:
         result = _evaluate(opened, options, reporter.stage("evaluating"))
-    unit = "image" if opened.manifest.temporal is None else "clip"
+    _report(options, result, "image" if opened.manifest.temporal is None else "clip", opened.ep)
+
+
+def _report(options: ValOptions, result: ValResult, unit: str, ran_on: str) -> None:
+    from edgecnn.data.left_out import usage_line
+    from edgecnn.evaluation.metrics import wilson_interval
+
     for skipped in result.skipped:
         note(f"skipped {skipped.path}: {skipped.reason}")
-    note(f"evaluated {result.note}, on {opened.ep}")
+    note(f"evaluated {result.note}, on {ran_on}")
     note(usage_line(result.images, result.left_out, len(result.skipped), unit))
     if options.json:
         print_json(result)
@@ -95,7 +89,7 @@ def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) 
         from edgecnn.evaluation.evaluate import validate
 
         return validate(
-            opened, opened.split_record, options.data, options.split, progress, max_pixels=options.max_pixels
+            opened, opened.split_record, Path(options.data), options.split, progress, max_pixels=options.max_pixels
         )
     from edgecnn.evaluation.evaluate_clips import validate_clips
     from edgecnn.evaluation.step_model import StepModel
@@ -103,7 +97,7 @@ def _evaluate(opened: VerifiableModel, options: ValOptions, progress: Progress) 
     return validate_clips(
         cast("StepModel", opened),
         opened.split_record,
-        options.data,
+        Path(options.data),
         options.split,
         fps=options.fps,
         progress=progress,

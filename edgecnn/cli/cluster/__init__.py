@@ -1,0 +1,1 @@
+"""``--engine ray`` of commands: options in, lines and JSON out."""
