@@ -138,7 +138,7 @@ def memory(model: str) -> None:
         peaks[count] = cost.peak_mb
         print(f"{count} paths: {cost}", flush=True)
     bytes_each = (peaks[1_000_000] - peaks[10_000]) * 2**20 / 990_000
-    print(f"{bytes_each:.0f} bytes a path of 49 characters")
+    print(f"{bytes_each:.0f} bytes a path of 51 characters")
 
 
 def measured(*arguments: str) -> Cost:

@@ -42,7 +42,7 @@ def estimate(job: Job, given: JobInput, out: Path, core_price: float | None = No
     there = ShardFiles(out, job).whole()
     missing = job.images - sum(facts.images for facts in there.values())
     numbers = range(0, job.images, max(1, job.images // _SAMPLE))[:_SAMPLE]
-    worker = ShardWorker(replace(given.order, labelled=False))
+    worker = ShardWorker(replace(given.order, labelled=False, local=None))
     worker.open()
     names = [given.images.part(number, 1)[0] for number in numbers]
     facts = worker.answer(Shard(0, 0, names)).facts
