@@ -123,6 +123,10 @@ HELD: dict[str, tuple[tuple[str, RunBy | NotRun], ...]] = {
         ),
         ("$ pip", _INSTALLS),
     ),
+    "docs/scale.md": (
+        ("pip install", RunBy("test_rows_are_what_predict_answers_and_any_reader_of_parquet_reads_them")),
+        ("import duckdb", RunBy("test_rows_are_what_predict_answers_and_any_reader_of_parquet_reads_them")),
+    ),
     "docs/search.md": (
         ("from pathlib", RunBy("test_the_chosen_file_is_an_ordinary_model_file")),
         ("", NotRun("searches for an hour; tests/exporters/search runs a short search")),
