@@ -51,14 +51,18 @@ class TorchBackend:
 
     def logits(self, images: Image) -> NDArray[np.float32]:
         """uint8 ``[N, H, W, 3]`` RGB -> logits ``[N, C]``; two columns for a one-logit network."""
-        with torch.inference_mode():
-            found = two_columns(self._answering.logits(self._answering.features(self._normalized(images))))
-        return cast("NDArray[np.float32]", found.cpu().numpy())
+        return self.logits_of(self.features(images))
 
     def features(self, images: Image) -> Tensor:
         """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``."""
         with torch.inference_mode():
             return self._answering.features(self._normalized(images)).float().cpu()
+
+    def logits_of(self, features: Tensor) -> NDArray[np.float32]:
+        """Pooled features ``[N, D]`` -> logits ``[N, C]``; two columns for a one-logit network."""
+        with torch.inference_mode():
+            found = two_columns(self._answering.logits(features.to(self._device)))
+        return cast("NDArray[np.float32]", found.cpu().numpy())
 
     def answers(self, images: Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Probabilities ``[N, C]``, and unknown scores ``[N]`` if the manifest's rule uses them."""

@@ -49,11 +49,11 @@ def finalize(
     network.load_state_dict(best.weights)
     evaluated = TorchBackend(network, done.manifest)
     truth = {split: prepared.truth(split) for split in ("val", "test")}
-    logits = _logits(evaluated, prepared.val, batch)
+    features = _features_of(done, prepared, evaluated)
+    logits = evaluated.logits_of(features.val)
     temperature = fit_temperature(logits, truth["val"])
     probabilities = calibrated_probabilities(logits, temperature)
     found = compute_metrics(probabilities, truth["val"].tolist(), labels)
-    features = _features_of(done, prepared, evaluated)
     unknown = _fit_unknown(done, prepared, features, logits, temperature)
     classes = class_statistics(features.whole.numpy(), [*features.train_truth, *truth["val"]], len(labels))
     manifest = save_calibrated(done, best, temperature, unknown, found.top1, classes)
