@@ -83,13 +83,13 @@ def _check_reachable(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit() or "/" in host:
         raise UsageError(
-            f"--address {address}: expected HOST:PORT of the cluster's head, as `ray start --head` prints it"
+            f"--address {address}: expected HOST:PORT of the cluster's head, as Ray prints it where it starts one"
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ClusterError(
-            f"--address {address}: nothing answers there: {why}; start a cluster with `ray start --head`, or leave "
-            "--address out to use this machine"
+            f"--address {address}: nothing answers there: {why}; start Ray on the head, or leave --address "
+            "out to use this machine"
         ) from error

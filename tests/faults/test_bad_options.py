@@ -41,7 +41,7 @@ def test_options_that_cannot_be_used(edgecnn, shapes: Path, tmp_path: Path) -> N
         ("train DATA --balance foo", "'none', 'weights', 'sampling'"),
         ("export resnet8 --weights foo", "imagenet"),
         ("export foo --weights imagenet", "efficientnet_lite0, efficientnet_lite1"),
-        ("quantize MODEL --data DATA --target foo", "x86, arm64, tensorrt, openvino"),
+        ("quantize MODEL --data DATA --target foo", "x86, x86-avx2, arm64, tensorrt, openvino"),
         ("predict MODEL DATA --ep foo", "auto, tensorrt, cuda"),
         ("inspect MODEL --ep foo", "auto, tensorrt, cuda"),
     ],

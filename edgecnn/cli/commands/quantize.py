@@ -50,8 +50,8 @@ class QuantizeCommandOptions(QuantizeOptions, AdmissionOption, FrameRateOption, 
     targets: Annotated[
         tuple[TargetName, ...],
         Option(
-            "Processor or runtime of the file: x86, arm64, tensorrt or openvino; several with commas, from one "
-            "calibration.",
+            "Processor or runtime of the file: x86, x86-avx2, arm64, tensorrt or openvino; several with commas, from "
+            "one calibration.",
             flag="--target",
             metavar="NAME",
             default="x86",

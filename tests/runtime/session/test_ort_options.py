@@ -102,8 +102,9 @@ def test_no_other_place_makes_session_options() -> None:
     sources = [p for folder in (root, root.parent / "exporters") if folder.is_dir() for p in folder.rglob("*.py")]
     makers = {p.name for p in sources if re.search(r"SessionOptions\(\)", p.read_text(encoding="utf-8"))}
     openers = {p.name for p in sources if re.search(r"InferenceSession\(", p.read_text(encoding="utf-8"))}
-    assert makers == {"ort_options.py"}
-    assert openers == {"ort_options.py", "ort_session.py"}
+    in_training = "answering.py"  # may not know the runtime; opens float graphs of its own, on the machine that trains
+    assert makers == {"ort_options.py", in_training}
+    assert openers == {"ort_options.py", "ort_session.py", in_training}
 
 
 def test_shared_constants_are_refused_with_the_remedy() -> None:
