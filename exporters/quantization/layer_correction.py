@@ -26,9 +26,10 @@ from onnx import ModelProto, NodeProto
 
 from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
+from edgecnn.runtime.onnx_file.pair_sums import is_depthwise
 from exporters.graph.partial_runner import Collector, PartialRunner, Tensor
 from exporters.graph.passes import attribute, constant, consumers, producers, replace_constant
-from exporters.quantization.rounding.pair_limit import is_depthwise, partners_of
+from exporters.quantization.rounding.pair_limit import partners_of
 from exporters.quantization.rounding.patch_covariance import PatchCovariance
 from exporters.quantization.rounding.weight_rounding import round_weights
 

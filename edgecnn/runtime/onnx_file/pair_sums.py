@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import ModelError
 from edgecnn.runtime.onnx_file.proto import INT8, parse_model
 
-__all__ = ["LARGEST_SUM", "convolution_rows", "is_exact", "pair_phases", "pairs"]
+__all__ = ["LARGEST_SUM", "convolution_rows", "is_depthwise", "is_exact", "pair_phases", "pairs"]
 
 LARGEST_SUM = 128
 """Of the positive weights of a pair, and of the negative ones without their sign."""
@@ -60,6 +60,11 @@ def convolution_rows(weight: NDArray[Any]) -> NDArray[Any]:
     return np.moveaxis(weight, 1, -1).reshape(len(weight), -1)
 
 
+def is_depthwise(weight: NDArray[np.generic], groups: int) -> bool:
+    """Whether a convolution has one input and one output channel a group: onnxruntime adds its products in 32 bits."""
+    return groups > 1 and groups == len(weight) and weight.shape[1] == 1
+
+
 def pair_phases(channels: int) -> tuple[int, ...]:
     """Where pairs begin in a row. With an odd number of channels any two neighbours may be one."""
     return (0, 1) if channels % 2 else (0,)
@@ -93,8 +98,7 @@ def _layers(name: str, readers: Readers) -> Iterator[tuple[Any, int]]:
 def _layer_fits(node: Any, place: int, weight: NDArray[np.int16]) -> bool:
     numbers = {a.name: a.i for a in node.attribute}
     if (node.op_type, place) in (("Conv", 1), ("QLinearConv", 3)):
-        groups = numbers.get("group", 1)
-        if groups == len(weight) and weight.shape[1] == 1 and groups > 1:  # depthwise
+        if is_depthwise(weight, numbers.get("group", 1)):
             return True
         return _sums_fit(convolution_rows(weight), weight.shape[1])
     if (node.op_type, place) in (("Gemm", 1), ("MatMul", 1)) and weight.ndim == 2:

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 
-from edgecnn.runtime.onnx_file.pair_sums import LARGEST_SUM, convolution_rows, pair_phases, pairs
+from edgecnn.runtime.onnx_file.pair_sums import LARGEST_SUM, convolution_rows, is_depthwise, pair_phases, pairs
 from exporters.graph.passes import attribute, constant, producers, replace_constant
 
-__all__ = ["hold_partners", "is_depthwise", "limit_pairs", "partners_of", "room"]
+__all__ = ["hold_partners", "limit_pairs", "partners_of", "room"]
 
 _LEVELS = 127
 _COARSER = np.linspace(1.0, 2.0, 11)  # scales tried, of that of eight bits; twice as coarse are seven
@@ -41,11 +41,6 @@ class _Weights:
             return np.ascontiguousarray(rows.T if self.turned else rows)
         outputs, channels, *kernel = self.shape
         return np.ascontiguousarray(np.moveaxis(rows.reshape(outputs, *kernel, channels), -1, 1))
-
-
-def is_depthwise(weight: NDArray[np.generic], groups: int) -> bool:
-    """Whether a convolution has one input and one output channel a group: onnxruntime adds its products in 32 bits."""
-    return groups > 1 and groups == len(weight) and weight.shape[1] == 1
 
 
 def limit_pairs(quantized: ModelProto, reference: ModelProto) -> None:
