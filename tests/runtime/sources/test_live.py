@@ -26,7 +26,7 @@ from edgecnn.runtime.sources.drivers.table import DRIVERS, Driver
 QUICK = LiveOptions(stall_s=0.8, open_s=3.0, first_wait_s=0.05, longest_wait_s=0.2)
 
 
-def until(wanted: Callable[[], bool], limit_s: float = 20.0) -> bool:
+def until(wanted: Callable[[], bool], limit_s: float = 60.0) -> bool:
     end = time.monotonic() + limit_s
     while not (found := wanted()) and time.monotonic() < end:
         time.sleep(0.01)

@@ -38,11 +38,11 @@ def test_the_decision_is_explained_beside_the_model_before_or_it_is_said_why_not
 ) -> None:
     opened = visit(explained)
     page = opened.page
-    expect(page.locator("#why")).to_be_enabled(timeout=15_000)
+    expect(page.locator("#why")).to_be_enabled()
     page.focus("#why")
     page.keyboard.press("Enter")
     answers = page.get_by_test_id("why-answer")
-    expect(answers).to_have_count(2, timeout=15_000)
+    expect(answers).to_have_count(2)
     expect(answers.nth(0).locator("h3")).to_have_text("Now")
     expect(answers.nth(1).locator("h3")).to_have_text("Before")
     expect(answers.nth(0).locator(".bars li").first).to_contain_text("light")
@@ -70,9 +70,9 @@ def test_the_decision_is_explained_beside_the_model_before_or_it_is_said_why_not
 def test_a_collected_frame_is_explained_on_a_phone(explained: RunningService, visit: Callable[..., Visit]) -> None:
     page = visit(explained, viewport={"width": 390, "height": 844}).page
     expect(page.locator("#why-frame")).to_be_disabled()
-    page.locator("[data-id]").first.click(timeout=15_000)
+    page.locator("[data-id]").first.click()
     page.click("#why-frame")
-    expect(page.get_by_test_id("why-answer")).to_have_count(2, timeout=15_000)
+    expect(page.get_by_test_id("why-answer")).to_have_count(2)
     viewer = page.locator("#viewer")
     assert viewer.evaluate("node => node.scrollWidth <= node.clientWidth")
     assert page.evaluate("document.documentElement.scrollWidth") == 390

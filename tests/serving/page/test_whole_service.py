@@ -32,7 +32,7 @@ def opened(browser: Browser, service: RunningService) -> Iterator[Page]:
     page.on("console", lambda message: message.type == "error" and faults.append(message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(f"{service.url}/#token={service.token}")
-    expect(page.locator("#live-image")).to_be_visible(timeout=15_000)
+    expect(page.locator("#live-image")).to_be_visible()
     yield page
     page.close()
     assert faults == []
@@ -45,17 +45,17 @@ def test_a_new_model_is_uploaded_takes_over_and_is_rolled_back(browser: Browser,
         expect(page.locator("#fact-hash")).to_have_text(old[:12])
         page.set_input_files("#upload-file", MODELS / "tiny.int8.onnx")
         page.click("#confirm-ok")
-        expect(page.locator("#shadow-main")).to_have_text(re.compile("Agreement"), timeout=15_000)
-        expect(page.locator("#accept-main")).to_be_enabled(timeout=15_000)
+        expect(page.locator("#shadow-main")).to_have_text(re.compile("Agreement"))
+        expect(page.locator("#accept-main")).to_be_enabled()
         page.click("#accept-main")
         page.click("#confirm-ok")
         until(lambda: service.service.first_model.current.sha256 != old)
         new = service.service.first_model.current.sha256
-        expect(page.locator("#fact-hash")).to_have_text(new[:12], timeout=15_000)
+        expect(page.locator("#fact-hash")).to_have_text(new[:12])
         expect(page.locator("#serving-main code")).to_have_text(new)
         page.click("#rollback-main")
         page.click("#confirm-ok")
-        expect(page.locator("#fact-hash")).to_have_text(old[:12], timeout=15_000)
+        expect(page.locator("#fact-hash")).to_have_text(old[:12])
 
 
 def test_twenty_collected_frames_are_labelled_in_the_grid(browser: Browser, tmp_path: Path) -> None:
@@ -70,15 +70,13 @@ def test_twenty_collected_frames_are_labelled_in_the_grid(browser: Browser, tmp_
             with opened(browser, service) as page:
                 camera.set_fault("closed")
                 page.locator("#frames").scroll_into_view_if_needed()
-                expect(page.get_by_test_id("frame").nth(19)).to_be_visible(timeout=15_000)
+                expect(page.get_by_test_id("frame").nth(19)).to_be_visible()
                 page.get_by_test_id("frame").nth(0).click()
                 page.get_by_test_id("frame").nth(19).click(modifiers=["Shift"])
                 expect(page.locator("#selected-count")).to_have_text("20 selected")
                 page.fill("#label-field", "circle")
                 page.keyboard.press("Enter")
-                expect(page.locator("#collect-message")).to_have_text(
-                    re.compile("20 frames labelled circle"), timeout=15_000
-                )
+                expect(page.locator("#collect-message")).to_have_text(re.compile("20 frames labelled circle"))
     labelled = scan_folder(tmp_path / "frames" / "labelled")
     assert labelled.class_names == ("circle",)
     assert len(labelled.images) == 20
@@ -98,9 +96,9 @@ def test_a_region_is_drawn_and_classified_by_itself(browser: Browser, tmp_path: 
         until(lambda: [s["view"] for s in ask(f"{service.url}/api/state").json["states"]] == ["door.gate"])
         x, y, width, height = map(float, service.service.regions("door")[0].roi.split(","))
         assert (x, y, width, height) == pytest.approx((0.25, 0.25, 0.5, 0.5), abs=0.02)
-        expect(page.locator("#overlay .region")).to_have_text(re.compile("gate"), timeout=15_000)
+        expect(page.locator("#overlay .region")).to_have_text(re.compile("gate"))
         for _ in ("as an event", "read again"):
-            expect(page.locator("#log-list")).to_contain_text("regions are now gate", timeout=15_000)
+            expect(page.locator("#log-list")).to_contain_text("regions are now gate")
             expect(page.locator("#log-list")).not_to_contain_text("undefined")
             page.reload()
 
@@ -114,8 +112,8 @@ def test_regions_follow_a_camera_that_was_moved(browser: Browser, tmp_path: Path
         with running(tmp_path, sources=[source]) as service, opened(browser, service) as page:
             expect(page.locator("#realign")).to_be_hidden()
             camera.frames = frames(MOVED)
-            expect(page.locator("#decision-reason")).to_have_text(re.compile("view changed: moved"), timeout=15_000)
-            page.click("#realign", timeout=15_000)
+            expect(page.locator("#decision-reason")).to_have_text(re.compile("view changed: moved"))
+            page.click("#realign")
             page.click("#confirm-ok")
-            expect(page.locator("#realign")).to_be_hidden(timeout=15_000)
+            expect(page.locator("#realign")).to_be_hidden()
             until(lambda: int(service.service.regions("door")[0].roi.split(",")[0]) == pytest.approx(32 + MOVED, abs=1))

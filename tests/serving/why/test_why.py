@@ -205,7 +205,7 @@ def test_two_models_of_one_file_are_explained_by_their_own_thresholds() -> None:
 def test_what_is_open_is_closed_when_nobody_asks_for_a_while(loaded: list[LoadedModel]) -> None:
     explainers = Explainers(idle_s=0.05)
     explainers.explain(loaded[0], FRAME)
-    until(lambda: explainers.count == 0, 10)
+    until(lambda: explainers.count == 0)
 
 
 def test_questions_do_not_hold_the_decisions_up(service: RunningService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +224,7 @@ def test_questions_do_not_hold_the_decisions_up(service: RunningService, monkeyp
         try:
             assert asked.wait(20)
             before = runner.status().frames
-            until(lambda: runner.status().frames >= before + 5, 20)
+            until(lambda: runner.status().frames >= before + 5)
             assert not any(answer.done() for answer in answers)
         finally:
             go_on.set()
