@@ -15,6 +15,7 @@ from edgecnn.image_size import pixel_limit
 from edgecnn.progress import Reporter
 from edgecnn.training.calibration.ood_score import spread
 from edgecnn.training.data.augment import Augmentation
+from edgecnn.training.data.exact_features import ExactFeatures
 from edgecnn.training.data.load import Sample, TrainingData, load_training_data
 from edgecnn.training.data.loader import TrainingBatch, steps_an_epoch, training_batches
 from edgecnn.training.data.pixel_cache import CachedImages, PixelCache, PixelPlan
@@ -37,6 +38,7 @@ class PreparedData:
     train: TrainingSet
     val: CachedImages  # as the device sees them
     pixels: PixelCache
+    features: ExactFeatures  # kept are those of validation images, and those of `for_features`
     setup: Setup
     seed: int
     batch: int  # images a step and process
@@ -63,12 +65,15 @@ class PreparedData:
 
     def exact(self, split: Split) -> CachedImages:
         """A split's images as the device sees them."""
-        return self.pixels.exact([s.row for s in self.data.of(split)])
+        return self.pixels.exact(self.rows(split))
+
+    def rows(self, split: Split) -> list[int]:
+        """Of a split's images, in the order of the folder."""
+        return [s.row for s in self.data.of(split)]
 
     def for_features(self) -> list[Sample]:
         """As many training images as the unknown score and the statistics of the classes are computed on."""
-        train = self.data.of("train")
-        return [train[i] for i in spread(len(train))]
+        return _for_features(self.data)
 
     def training_batches(self, epoch: int, rule: Augmentation | None = None, first: int = 0) -> Iterator[TrainingBatch]:
         """This process's part of an epoch, from step ``first`` on; by another augmentation where one is given."""
@@ -84,18 +89,16 @@ class PreparedData:
             world=self.world,
         )
 
-    def val_batches(self) -> Iterator[TrainingBatch]:
-        """This process's part of the validation images, in order."""
-        truth, classes = self.truth("val"), len(self.data.labels)
-        for i in range(self.world.rank * self.batch, len(self.val), self.step_images):
-            indices = np.arange(i, min(i + self.batch, len(self.val)))
-            yield TrainingBatch(
-                images=self.val[indices],
-                targets=np.eye(classes, dtype=np.float32)[truth[indices]],
-                weights=np.ones(len(indices), np.float32),
-                indices=indices,
-                whole=len(indices),
-            )
+    def own_places(self, split: Split) -> NDArray[np.int64]:
+        """``[M]`` places in a split of the images that are this process's part, batch by batch."""
+        places = np.arange(len(self.data.of(split)), dtype=np.int64)
+        own: NDArray[np.bool_] = places // self.batch % self.world.size == self.world.rank
+        return places[own]
+
+
+def _for_features(data: TrainingData) -> list[Sample]:
+    train = data.of("train")
+    return [train[i] for i in spread(len(train))]
 
 
 def known_splits(*checkpoints: Path | None) -> list[KnownSplit]:
@@ -138,6 +141,7 @@ def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporte
         train=make_training_set(augmented, data, options.balance, options.soft_labels),
         val=data.pixels.exact([s.row for s in val]),
         pixels=data.pixels,
+        features=ExactFeatures(data.pixels, options.batch, [s.row for s in (*val, *_for_features(data))]),
         setup=setup,
         seed=options.seed,
         batch=options.batch,

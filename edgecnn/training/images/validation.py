@@ -28,8 +28,8 @@ def validate(network: ImageClassifier, manifest: Manifest, prepared: PreparedDat
 
 def _logits(backend: TorchBackend, prepared: PreparedData) -> NDArray[np.float32]:
     """``[N, C]``; each process answers its part, and all get the whole."""
-    world, size, pixels = prepared.world, prepared.batch, prepared.val
-    mine = range(world.rank * size, len(pixels), prepared.step_images)
-    parts = world.gather({i: backend.logits(pixels[i : i + size]) for i in mine})
-    answers = {i: rows for part in parts for i, rows in part.items()}
-    return np.concatenate([answers[i] for i in sorted(answers)])
+    mine, rows = prepared.own_places("val"), prepared.rows("val")
+    features = prepared.features.of(backend.network, [rows[i] for i in mine], backend.features)
+    parts = prepared.world.gather((mine, backend.logits_of(features)))
+    order = np.concatenate([places for places, _ in parts]).argsort()
+    return np.concatenate([logits for _, logits in parts])[order]

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecnn.manifest import Normalization
+from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from edgecnn.training.answers.answering import Answering
 from edgecnn.training.data.loader import TrainingBatch
 from edgecnn.training.optim.precision import mixed_precision
 from edgecnn.training.tensors import normalize
 
-__all__ = ["LabelledFeatures", "compute_features", "fit_head"]
+__all__ = ["LabelledFeatures", "compute_features", "features_of", "fit_head"]
 
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # L2; the one with the least NLL on the validation images is kept
 _STEPS = 200
@@ -56,16 +57,20 @@ def compute_features(
     """
     features, targets, weights, indices = [], [], [], []
     done = 0
-    with torch.inference_mode(), mixed_precision(answering.device, wanted=mixed):
-        for batch in batches:
-            inputs = normalize(batch.images, rule, answering.device)
-            features.append(answering.features(inputs).float().cpu())
-            targets.append(torch.from_numpy(batch.targets))
-            weights.append(torch.from_numpy(batch.weights))
-            indices.append(torch.from_numpy(batch.indices))
-            done += batch.whole
-            progress(done, count)
+    for batch in batches:
+        features.append(features_of(batch.images, answering, rule, mixed=mixed))
+        targets.append(torch.from_numpy(batch.targets))
+        weights.append(torch.from_numpy(batch.weights))
+        indices.append(torch.from_numpy(batch.indices))
+        done += batch.whole
+        progress(done, count)
     return LabelledFeatures(torch.cat(features), torch.cat(targets), torch.cat(weights), torch.cat(indices))
+
+
+def features_of(images: Image, answering: Answering, rule: Normalization, *, mixed: bool = True) -> Tensor:
+    """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``, 32-bit floats on the CPU; ``mixed`` as above."""
+    with torch.inference_mode(), mixed_precision(answering.device, wanted=mixed):
+        return answering.features(normalize(images, rule, answering.device)).float().cpu()
 
 
 def fit_head(linear: nn.Linear, train: LabelledFeatures, val: LabelledFeatures, progress: Progress) -> None:

@@ -14,7 +14,6 @@ from edgecnn.evaluation.metrics import compute_metrics
 from edgecnn.evaluation.temperature import calibrated_probabilities, fit_temperature
 from edgecnn.features.class_statistics import class_statistics
 from edgecnn.manifest import Manifest, UnknownRule
-from edgecnn.progress import Progress
 from edgecnn.training.calibration.ood_score import MIN_IMAGES, UnknownFit, fit_unknown
 from edgecnn.training.data.pixel_cache import CachedImages
 from edgecnn.training.data.prepared import PreparedData
@@ -101,10 +100,11 @@ class _Features:
 
 
 def _features_of(done: FinishedRun, prepared: PreparedData, model: TorchBackend) -> _Features:
+    samples, known = prepared.for_features(), prepared.features
     progress = done.reporter.stage("features of the classes")
-    samples = prepared.for_features()
-    train = _features(model, prepared.pixels.exact([s.row for s in samples]), done.options.batch, progress)
-    return _Features(train, tuple(s.label for s in samples), _features(model, prepared.val, done.options.batch))
+    train = known.of(model.network, [s.row for s in samples], model.features, progress=progress)
+    val = known.of(model.network, prepared.rows("val"), model.features)
+    return _Features(train, tuple(s.label for s in samples), val)
 
 
 def _fit_unknown(
@@ -115,15 +115,6 @@ def _fit_unknown(
     if known < MIN_IMAGES:
         return UnknownFit(UnknownRule())
     return fit_unknown(features.train, features.val, torch.from_numpy(logits), temperature, cross_fit=pretrained)
-
-
-def _features(model: TorchBackend, pixels: CachedImages, batch: int, progress: Progress | None = None) -> Tensor:
-    found: list[Tensor] = []
-    for i in range(0, len(pixels), batch):
-        found.append(model.features(pixels[i : i + batch]))
-        if progress:
-            progress(min(i + batch, len(pixels)), len(pixels))
-    return torch.cat(found)
 
 
 def _logits(model: TorchBackend, pixels: CachedImages, batch: int) -> NDArray[np.float32]:
