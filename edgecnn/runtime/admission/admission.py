@@ -30,7 +30,6 @@ __all__ = ["MORE_TIME", "REMEDY", "Admission", "admit", "admit_own", "check_admi
 
 log = logging.getLogger("edgecnn")
 
-_CHILD = CHILD
 REMEDY = "give a .onnx file that `edgecnn export` wrote"
 MORE_TIME = "give it more with --admission-seconds N"
 _MOST_SECONDS = 86_400
@@ -154,7 +153,7 @@ def _start(image: tuple[int, int], seconds: float | None) -> subprocess.Popen[by
     from edgecnn.runtime.system.python_interpreter import NoInterpreterError  # noqa: PLC0415
 
     try:
-        return start_child(child_arguments(_CHILD, image, seconds))
+        return start_child(child_arguments(CHILD, image, seconds))
     except NoInterpreterError as error:
         raise _NoVerdictError(
             f"{error.strerror}; or open a model that you trust with RunOptions(admission='rules')"

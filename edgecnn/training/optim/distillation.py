@@ -68,23 +68,24 @@ class Teacher:
 
         ``answers`` are the student's; ``images`` uint8 ``[N, H, W, 3]``, resized where the teacher takes another size.
         """
-        shown = self._answers(images)
+        logits, features = self._answers(images)
         student = functional.log_softmax(two_columns(answers.logits).float() / _TEMPERATURE, 1)
-        teacher = functional.log_softmax(two_columns(shown.logits).float() / _TEMPERATURE, 1)
+        teacher = functional.log_softmax(two_columns(logits).float() / _TEMPERATURE, 1)
         divergence = functional.kl_div(student, teacher, log_target=True, reduction="none").sum(1) * _TEMPERATURE**2
         each = (1 - _SHARE) * labels_loss + _SHARE * divergence
-        if answers.features is None or shown.features is None or len(answers.features) < 2:
+        if answers.features is None or len(answers.features) < 2:
             return each
-        apart = _similarities(answers.features) - _similarities(shown.features)  # [N, N], 0 on the diagonal
+        apart = _similarities(answers.features) - _similarities(features)  # [N, N], 0 on the diagonal
         return each + _ALIKE * apart.square().sum(1) / (len(apart) - 1)
 
-    def _answers(self, images: Image) -> Answers:
+    def _answers(self, images: Image) -> tuple[Tensor, Tensor]:
+        """Logits and features."""
         with torch.no_grad(), mixed_precision(self._device):
             inputs = normalize(images, self._rule, self._device)  # [N, 3, H, W]
             if inputs.shape[2:] != self._size:
                 inputs = functional.interpolate(inputs, self._size, mode="bilinear", antialias=True)
             features = self._answering.features(inputs)
-            return Answers(self._answering.logits(features), features)
+            return self._answering.logits(features), features
 
 
 def _similarities(features: Tensor) -> Tensor:

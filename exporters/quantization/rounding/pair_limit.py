@@ -7,7 +7,7 @@ channel takes the scale between eight and seven bits that lets its pairs in with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,7 @@ def limit_pairs(quantized: ModelProto, reference: ModelProto) -> None:
         quantized: made from ``reference`` by :func:`exporters.quantization.qdq.to_qdq`; changed in place.
         reference: the float model.
     """
+    made = producers(quantized.graph)
     for layer in _dense_layers(quantized, reference):
         old = constant(quantized.graph, layer.names[1])
         assert old is not None
@@ -57,7 +58,7 @@ def limit_pairs(quantized: ModelProto, reference: ModelProto) -> None:
         replace_constant(quantized.graph, layer.names[0], layer.stored(integers))
         new = scales if old.ndim else scales.max()
         replace_constant(quantized.graph, layer.names[1], np.asarray(new, np.float32))
-        _follow_with_bias(quantized, reference, layer.node, np.asarray(new, np.float32))
+        _follow_with_bias(quantized, reference, made, layer.node, np.asarray(new, np.float32))
 
 
 def partners_of(weight_shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -146,10 +147,13 @@ def _round(
 
 
 def _follow_with_bias(
-    quantized: ModelProto, reference: ModelProto, node: NodeProto, scale: NDArray[np.float32]
+    quantized: ModelProto,
+    reference: ModelProto,
+    made: Mapping[str, NodeProto],  # nodes of the quantized model by what they produce
+    node: NodeProto,
+    scale: NDArray[np.float32],
 ) -> None:
     """An int32 bias is in units of the input's scale times that of the weights."""
-    made = producers(quantized.graph)
     inputs, bias = made.get(node.input[0]), made.get(node.input[2]) if len(node.input) > 2 else None
     if inputs is None or bias is None or bias.op_type != "DequantizeLinear":
         return

@@ -105,7 +105,7 @@ def test_the_probe_holds_where_the_rules_are_blind(
     name: str, why: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two lines of defence: here the second alone."""
-    monkeypatch.setattr(admission, "_CHILD", WITHOUT_RULES)
+    monkeypatch.setattr(admission, "CHILD", WITHOUT_RULES)
     monkeypatch.setattr(conversation, "elapsed_s", lambda _: PATIENT_S)
     with pytest.raises(ModelError, match=why):
         admit(as_file(HOSTILE[name]), seconds=2)
@@ -163,7 +163,7 @@ def test_a_stalled_probe_is_ended_and_not_remembered(
     """A machine that was busy for a moment says nothing of the model."""
     said = "print('{\"limit_s\": 0.1}', flush=True)"
     monkeypatch.setattr(
-        admission, "_CHILD", ("-c", f"import sys, time; {said}; sys.stdin.buffer.read(); time.sleep(60)")
+        admission, "CHILD", ("-c", f"import sys, time; {said}; sys.stdin.buffer.read(); time.sleep(60)")
     )
     file = as_file(harmless())
     with pytest.raises(ModelError, match="not opened because .* less busy"):
@@ -185,7 +185,7 @@ def test_a_stalled_probe_is_ended_and_not_remembered(
 def test_a_probe_that_fails_by_itself_lets_nothing_in(
     program: str, said: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "_CHILD", ("-c", program))
+    monkeypatch.setattr(admission, "CHILD", ("-c", program))
     file = as_file(harmless())
     with pytest.raises(ModelError, match=said):
         admit(file)

@@ -164,7 +164,7 @@ def test_a_child_on_a_slow_machine_gets_the_longer_limit(
     tiny_model: Path, limits: list[float | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = SLOW_CHILD[1].format(slowdown=9.0, mac_s=1e-7)
-    monkeypatch.setattr(admission, "_CHILD", (SLOW_CHILD[0], program))
+    monkeypatch.setattr(admission, "CHILD", (SLOW_CHILD[0], program))
     file = read_model_file(tiny_model)
     admit(file)
     macs = inspect_model(tiny_model).macs
@@ -178,9 +178,7 @@ def test_imports_that_take_long_are_no_time_of_the_model(
 ) -> None:
     """A second and a half of processor time before it is ready, of a limit of one."""
     busy = "import time\nwhile time.process_time() < 1.5: pass\n"
-    monkeypatch.setattr(
-        admission, "_CHILD", ("-c", f"{busy}from edgecnn.runtime.admission.sandbox import main; main()")
-    )
+    monkeypatch.setattr(admission, "CHILD", ("-c", f"{busy}from edgecnn.runtime.admission.sandbox import main; main()"))
     admit(read_model_file(tiny_model), seconds=1.0)
     assert limits == [1.0]
 
@@ -225,7 +223,7 @@ def test_what_time_alone_caused_is_not_remembered(
     """The same file opens as soon as the machine is quicker."""
     file = read_model_file(tiny_model)
     with monkeypatch.context() as slow:
-        slow.setattr(admission, "_CHILD", ("-c", program))
+        slow.setattr(admission, "CHILD", ("-c", program))
         with pytest.raises(ModelError, match=why):
             admit(file)
     assert verdict_cache.recall(file.sha256) is None
@@ -236,7 +234,7 @@ def test_a_child_that_never_becomes_ready_is_told_apart(tiny_model: Path, monkey
     from edgecnn.runtime.admission import time_limit
 
     monkeypatch.setattr(time_limit, "START_S", 0.3)
-    monkeypatch.setattr(admission, "_CHILD", ("-c", "import time; time.sleep(60)"))
+    monkeypatch.setattr(admission, "CHILD", ("-c", "import time; time.sleep(60)"))
     with pytest.raises(ModelError, match=r"not imported within \d s; give it more with --admission-seconds"):
         admit(read_model_file(tiny_model))
 
@@ -248,9 +246,7 @@ def test_a_child_that_still_imports_is_waited_for(tiny_model: Path, monkeypatch:
 
     monkeypatch.setattr(time_limit, "START_S", 0.5)
     busy = "import time\nwhile time.process_time() < 1.5: pass\n"
-    monkeypatch.setattr(
-        admission, "_CHILD", ("-c", f"{busy}from edgecnn.runtime.admission.sandbox import main; main()")
-    )
+    monkeypatch.setattr(admission, "CHILD", ("-c", f"{busy}from edgecnn.runtime.admission.sandbox import main; main()"))
     admit(read_model_file(tiny_model))
 
 
@@ -268,7 +264,7 @@ def test_a_refusal_for_time_gives_the_callers_remedy(tiny_model: Path, monkeypat
     program = (
         f"import os, signal, sys; {LIMIT.format(7)}; sys.stdin.buffer.read(); os.kill(os.getpid(), signal.SIGXCPU)"
     )
-    monkeypatch.setattr(admission, "_CHILD", ("-c", program))
+    monkeypatch.setattr(admission, "CHILD", ("-c", program))
     with pytest.raises(
         ModelError, match=r"on this machine; export it anew, or give it more with --admission-seconds N$"
     ):
