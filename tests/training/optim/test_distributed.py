@@ -18,6 +18,10 @@ from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint
 
+# Rounding differs with the batch. Adam takes a step of up to this for a gradient of nearly zero, either way. Gradients
+# that are not shared end 2.5e-3 apart; those that are, 1.1e-4 on a processor with AMX
+LR = 3e-4
+
 
 def _free_port() -> int:
     with socket.socket() as found:
@@ -84,7 +88,7 @@ def _words(images: Path, out: Path, start: TrainResult, batch: int, epochs: int 
         "--epochs",
         epochs,
         "--lr",
-        3e-4,
+        LR,
         "--precision",
         "fp32",
         "--device",
@@ -103,7 +107,7 @@ def alone(images: Path, trained: TrainResult, tmp_path_factory: pytest.TempPathF
         model="resnet8",
         weights=trained.best_checkpoint,
         epochs=2,
-        lr=3e-4,
+        lr=LR,
         batch=8,
         device="cpu",
         precision="fp32",
@@ -124,7 +128,7 @@ def test_two_processes_find_the_weights_of_one_with_twice_the_batch(
     assert {r.returncode for r in results} == {0}, results[0].stderr[-8000:]
     for name in ("best.pt", "last.pt"):
         one, two = _weights(Path(alone.run_dir) / "weights" / name), _weights(tmp_path / "run" / "weights" / name)
-        assert max(float((one[k].float() - two[k].float()).abs().max()) for k in one) < 1e-4
+        assert max(float((one[k].float() - two[k].float()).abs().max()) for k in one) < LR
     start = _weights(trained.best_checkpoint)
     assert max(float((two[k].float() - start[k].float()).abs().max()) for k in start) > 1e-3, "they learned"
     printed = json.loads("".join(r.stdout for r in results))  # one object: the first process alone speaks
