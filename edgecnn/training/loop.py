@@ -81,7 +81,9 @@ def train(
             run = world.agree(mine)
             resumed = None
             if options.resume:
-                resumed = load_last(run.last, run.previous, heard)
+                # Other machines may not have the run folder
+                resumed = world.agree(load_last(run.last, run.previous, heard) if world.leads else None)
+                assert resumed is not None
                 options, setup = _as_begun(options, resumed, run, network)
                 heard.say(f"options of the run: {repeat_command(options, setup, setup.recipe.epochs)}")
             task = _prepare(options, setup, run, heard, world)
@@ -93,7 +95,12 @@ def _prepare(options: TrainOptions, setup: Setup, run: RunFolder, reporter: Repo
         from edgecnn.training.temporal.clip_task import ClipTask  # noqa: PLC0415  # images need none of it
 
         return ClipTask.prepare(options, setup, run.root, reporter, world)
-    return ImageTask.prepare(options, setup, run.root, reporter, world)
+    return ImageTask.prepare(options, setup, _here(run.root), reporter, world)
+
+
+def _here(folder: Path) -> Path:
+    """The folder, or the nearest one above it that there is: another machine has no run folder, but needs its disk."""
+    return next(found for found in (folder, *folder.parents) if found.is_dir())
 
 
 def _as_begun(

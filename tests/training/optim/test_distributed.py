@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,18 +48,23 @@ def _torchrun(*words: object, folder: Path) -> _Ended:
 
 
 def _processes(
-    *words: object, count: int, folder: Path, one_machine: bool = True, kill_when: Callable[[], bool] | None = None
+    *words: object,
+    count: int,
+    folder: Path,
+    machines: Sequence[Path] = (),
+    kill_when: Callable[[], bool] | None = None,
 ) -> list[_Ended]:
     """Runs `edgecnn` in so many processes, told by the environment as torchrun tells them.
 
-    Each may be on a pretended machine of its own. Kills all of them as soon as that is so.
+    Each may be on a pretended machine of its own, with a working folder of its own. Kills all of them as soon as that is so.
     """
     env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count)}
     folders, started = [folder / f"streams-{rank}" for rank in range(count)], []
     for rank, streams in enumerate(folders):
         streams.mkdir(parents=True, exist_ok=True)
-        rank_env = env | {"RANK": str(rank), "LOCAL_RANK": str(rank if one_machine else 0)}
-        started.append(start_fork(words, rank_env, streams, before="import torch; torch.set_num_threads(1)"))
+        rank_env = env | {"RANK": str(rank), "LOCAL_RANK": str(0 if machines else rank)}
+        cwd = machines[rank] if machines else None
+        started.append(start_fork(words, rank_env, streams, cwd, before="import torch; torch.set_num_threads(1)"))
     while any(process.is_alive() for process in started):  # pytest's timeout ends a wait in vain
         if kill_when and kill_when():
             for process in started:
@@ -73,6 +78,12 @@ def _processes(
         process.join()
     texts = [[(streams / name).read_text() for name in ("out", "err")] for streams in folders]
     return [_Ended(process.exitcode, *text) for process, text in zip(started, texts, strict=True)]
+
+
+def _two_machines(folder: Path) -> list[Path]:
+    """A working folder for each of two processes; the second one has no run folder there."""
+    (folder / "other").mkdir()
+    return [folder, folder / "other"]
 
 
 def _weights(path: str | Path) -> dict[str, torch.Tensor]:
@@ -120,11 +131,12 @@ def alone(images: Path, trained: TrainResult, tmp_path_factory: pytest.TempPathF
 def test_two_processes_find_the_weights_of_one_with_twice_the_batch(
     started: str, images: Path, trained: TrainResult, alone: TrainResult, tmp_path: Path
 ) -> None:
-    words = _words(images, tmp_path / "run", trained, 4)
     if started == "by torchrun":
-        results = [_torchrun(*words, folder=tmp_path)]
+        results = [_torchrun(*_words(images, tmp_path / "run", trained, 4), folder=tmp_path)]
     else:
-        results = _processes(*words, count=2, folder=tmp_path, one_machine=False)
+        words = _words(images, Path("run"), trained, 4)
+        results = _processes(*words, count=2, folder=tmp_path, machines=_two_machines(tmp_path))
+        assert list((tmp_path / "other").iterdir()) == [], "the first one alone writes"
     assert {r.returncode for r in results} == {0}, results[0].stderr[-8000:]
     for name in ("best.pt", "last.pt"):
         one, two = _weights(Path(alone.run_dir) / "weights" / name), _weights(tmp_path / "run" / "weights" / name)
@@ -147,7 +159,8 @@ def test_a_killed_run_of_two_processes_is_resumed_by_two_to_the_bit(
     done = load_checkpoint(killed / "weights" / "last.pt").progressed
     assert done is not None
     assert len(done.history) < 6, "killed too late to prove anything"
-    resumed = _processes("train", images, "--out", killed, "--resume", "--json", count=2, folder=tmp_path / "c")[0]
+    words = ["train", images, "--out", "killed", "--resume", "--json"]
+    resumed = _processes(*words, count=2, folder=tmp_path / "c", machines=_two_machines(tmp_path))[0]
     assert resumed.returncode == 0, resumed.stderr[-8000:]
     for name in ("best.pt", "last.pt"):
         one, two = _weights(tmp_path / "whole" / "weights" / name), _weights(killed / "weights" / name)
