@@ -126,6 +126,12 @@ HELD: dict[str, tuple[tuple[str, RunBy | NotRun], ...]] = {
     "docs/scale.md": (
         ("pip install", RunBy("test_rows_are_what_predict_answers_and_any_reader_of_parquet_reads_them")),
         ("import duckdb", RunBy("test_rows_are_what_predict_answers_and_any_reader_of_parquet_reads_them")),
+        ("python benchmarks", _MEASURES),
+        (
+            "python examples/roll_out.py",
+            RunBy("test_a_good_model_reaches_all_stage_by_stage_and_a_second_run_changes_nothing"),
+        ),
+        ("$ torchrun", NotRun("needs two machines; tests/training/optim/test_distributed.py trains in two processes")),
     ),
     "docs/search.md": (
         ("from pathlib", RunBy("test_the_chosen_file_is_an_ordinary_model_file")),
