@@ -22,12 +22,13 @@ from edgecnn.serving.mqtt.states import Standing, Standings
 from edgecnn.serving.mqtt.topics import Topics
 from edgecnn.serving.mqtt.updates import Updates
 from edgecnn.serving.outage_log import OutageLog
+from edgecnn.serving.retry_wait import retry_wait_s
 
 __all__ = ["Publisher"]
 
 log = logging.getLogger("edgecnn")
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0  # between two attempts to connect
+_LONGEST_WAIT_S = 30.0  # between two attempts to connect
 _TICK_S = 0.5  # between two looks for states that have become too old
 _FAREWELL_S = 0.4  # for the broker to confirm the last messages
 
@@ -72,7 +73,7 @@ class Publisher:
 
     def _run(self) -> None:
         """Body of the thread."""
-        wait_s = _FIRST_WAIT_S
+        failed = 0
         while not self._inbox.closed:
             will = Message(self._topics.status, b"offline", retain=True)
             connection = Connection(
@@ -81,7 +82,7 @@ class Publisher:
             try:
                 connection.open(self._subscriptions())
                 self._outages.recovered()
-                wait_s = _FIRST_WAIT_S
+                failed = 0
                 self._keep_up(connection)
             except EdgeCNNError as error:
                 self._outages.failed(str(error))
@@ -89,8 +90,8 @@ class Publisher:
                 log.exception("mqtt: an unexpected error; connecting again")
                 self._outages.failed(f"unexpected error: {type(error).__name__}")
             self._after(connection)
-            self._inbox.pause(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            self._inbox.pause(retry_wait_s(failed, _LONGEST_WAIT_S))
+            failed += 1
 
     def _after(self, connection: Connection) -> None:
         """Takes leave, or keeps what the broker has not confirmed."""

@@ -14,6 +14,7 @@ from edgecnn.plain_json import as_json
 from edgecnn.runtime.sources.frame import now_rfc3339
 from edgecnn.serving.engine.events import Decided, Event
 from edgecnn.serving.outage_log import OutageLog
+from edgecnn.serving.retry_wait import retry_wait_s
 from edgecnn.serving.settings.settings import WebhookSettings
 from edgecnn.serving.webhooks.address import HookAddress
 from edgecnn.serving.webhooks.attempt import Outcome, post
@@ -122,7 +123,7 @@ class Hook:
                 return
             self._outages.failed(f"a change was not delivered: {outcome.reason}")
             last = attempt == self._settings.retries
-            if not outcome.again or last or self._stopping.wait(min(2.0**attempt, _LONGEST_WAIT_S)):
+            if not outcome.again or last or self._stopping.wait(retry_wait_s(attempt, _LONGEST_WAIT_S)):
                 return
 
     def _attempt(self, notice: _Notice, body: bytes) -> Outcome:

@@ -104,8 +104,8 @@ def test_a_failure_is_tried_again_with_the_same_id(decided: Decided, caplog: pyt
         until(lambda: "works again" in caplog.text)
     first, second, third = receiver.received
     assert first.headers["X-EdgeCNN-Delivery"] == second.headers["X-EdgeCNN-Delivery"] == third.json["id"]
-    assert second.at_s - first.at_s > 0.8, "after 1 second"
-    assert third.at_s - second.at_s > 1.6, "after 2 more"
+    assert second.at_s - first.at_s > 0.45, "after 1 second, or half of it"
+    assert third.at_s - second.at_s > 0.9, "after 2 more, or half of them"
     assert CANARY not in caplog.text
 
 
