@@ -42,7 +42,7 @@ from edgecnn.training.layers.inverted_residual import ConvNorm
 from edgecnn.training.learner import Learner
 from edgecnn.training.optim.linear_probe import LabelledFeatures, compute_features, fit_head
 from edgecnn.training.optim.malloc import kept_memory
-from edgecnn.training.setup import Setup, build_network, last_linear, resolve_options
+from edgecnn.training.setup import Setup, build_network, resolve_options
 
 BATCH, STEPS, GOAL = 32, 12, 0.98
 _PATIENCE = 6  # times as long as ours, after which the plain script is stopped
@@ -131,7 +131,7 @@ def _head(setup: Setup, data: TrainingData, images: TrainingSet) -> Table:
     features = compute_features(Answering(network, mixed=True), setup.normalization, batches, len(images), _silent())
     cached_s = time.perf_counter() - start
     start = time.perf_counter()
-    fit_head(last_linear(network), features, _part(features, 200), _silent())
+    fit_head(features, _part(features, 200), _silent())
     fitted_s = time.perf_counter() - start
     learner = _learner(setup, data)
     held = [

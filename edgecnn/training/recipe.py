@@ -27,7 +27,7 @@ class Recipe:
     adam_epsilon: float = 1e-8
     keras_epsilon: bool = False  # Keras adds epsilon before the second moment's bias is corrected, torch afterwards
     head_first: bool = False  # fit the classifier on frozen features before the epochs begin
-    head_views: int = 3  # on the images as they are, and augmented so many times less one
+    head_views: int = 3  # on the images as they are and, while that helps, augmented up to so many times less one
     freeze_batch_norm: bool = False  # keep the pretrained running statistics
     backbone_lr: float = 1.0  # the backbone's learning rate, as a share of the classifier's
     layer_decay: float = 1.0  # each part nearer to the image learns so much slower than the next

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -15,36 +16,39 @@ from edgecnn.progress import Progress, Reporter
 from edgecnn.training.answers.answering import Answering
 from edgecnn.training.data.prepared import PreparedData
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.optim.linear_probe import LabelledFeatures, compute_features, features_of, fit_head
+from edgecnn.training.optim.linear_probe import FittedHead, LabelledFeatures, compute_features, features_of, fit_head
 from edgecnn.training.optim.lr_finder import find_learning_rate
 from edgecnn.training.optim.precision import has_bfloat16
 from edgecnn.training.setup import Setup, last_linear
 
 __all__ = ["fit_classifier", "suggest_lr"]
 
+# Of the validation images' NLL, where another view is computed: cats and dogs do without, solar cells gain by three
+_WORTH_ANOTHER = 0.99
 _LR_VIEW, _LR_BATCHES = -9, 100  # a separate epoch number, so that the run does not see these batches again
 
 
 def fit_classifier(network: ImageClassifier, setup: Setup, prepared: PreparedData, reporter: Reporter) -> None:
-    """Logistic regression on the frozen network's features: where fine-tuning begins."""
-    train, world, views = prepared.train, prepared.world, setup.recipe.head_views
-    probe = _Probe(network, setup, prepared)
-    order = train.order(np.random.default_rng(prepared.seed))
-    mine = np.sort(order[world.rank :: world.size])
-    # The first view shows images as the device sees them: the end of a run needs their features too
-    progress = reporter.stage(f"features, view 1 of {views}")
-    found = [probe.exact("train", mine, train.targets[mine], train.weights[mine], progress)]
-    found += (probe.augmented(v, reporter.stage(f"features, view {v + 1} of {views}")) for v in range(1, views))
-    own, truth = prepared.own_places("val"), prepared.truth("val")
-    targets = np.eye(len(prepared.data.labels), dtype=np.float32)[truth[own]]
-    progress = reporter.stage("features of val images")
-    held_out = probe.exact("val", own, targets, np.ones(len(own), np.float32), progress)
-    fit_head(
-        last_linear(network),
-        LabelledFeatures.together([part for view in found for part in world.gather(view)]),
-        LabelledFeatures.together(world.gather(held_out)),
-        reporter.stage("fitting the classifier"),
-    )
+    """Logistic regression on the frozen network's features: where fine-tuning begins.
+
+    First of training images as the device sees them; the end of a run needs these features too. Then, as long as that
+    helps on validation images, also of augmented variants.
+    """
+    probe, world, views = _Probe(network, setup, prepared), prepared.world, setup.recipe.head_views
+    held_out = LabelledFeatures.together(world.gather(probe.validation(reporter.stage("features of val images"))))
+    seen: list[LabelledFeatures] = []
+    best: FittedHead | None = None
+    for view in range(views):
+        progress = reporter.stage(f"features, view {view + 1} of at most {views}")
+        seen += world.gather(probe.augmented(view, progress) if view else probe.training(progress))
+        fitted = fit_head(LabelledFeatures.together(seen), held_out, reporter.stage("fitting the classifier"))
+        before, now = world.agree((best.nll if best else math.inf, fitted.nll))  # all go on, or none
+        if best is None or now < before:
+            best = fitted
+        if not now < _WORTH_ANOTHER * before:  # NaN too: a network that diverged is reported by its validation
+            break
+    assert best is not None
+    best.write_to(last_linear(network))
 
 
 class _Probe:
@@ -55,7 +59,20 @@ class _Probe:
         self._mixed = setup.recipe.mixed_precision
         self._answering = Answering(network, mixed=self._mixed)
 
-    def exact(
+    def training(self, progress: Progress) -> LabelledFeatures:
+        """Of training images as the device sees them."""
+        train, world = self._prepared.train, self._prepared.world
+        order = train.order(np.random.default_rng(self._prepared.seed))
+        places = np.sort(order[world.rank :: world.size])
+        return self._exact("train", places, train.targets[places], train.weights[places], progress)
+
+    def validation(self, progress: Progress) -> LabelledFeatures:
+        """Of validation images."""
+        places, truth = self._prepared.own_places("val"), self._prepared.truth("val")
+        targets = np.eye(len(self._prepared.data.labels), dtype=np.float32)[truth[places]]
+        return self._exact("val", places, targets, np.ones(len(places), np.float32), progress)
+
+    def _exact(
         self,
         split: Split,
         places: NDArray[np.int64],  # [N], in the split
@@ -63,7 +80,6 @@ class _Probe:
         weights: NDArray[np.float32],  # [N]
         progress: Progress,
     ) -> LabelledFeatures:
-        """Of images as the device sees them."""
         rows = self._prepared.rows(split)
         compute = partial(features_of, answering=self._answering, rule=self._setup.normalization, mixed=self._mixed)
         features = self._prepared.features.of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -103,10 +104,17 @@ def test_progress_counts_what_was_known(pixels: PixelCache, network: ImageClassi
     assert told == [(3, 6), (5, 6), (6, 6)]
 
 
+@pytest.mark.parametrize(("worth", "views"), [(0.99, 2), (math.inf, 3)])
 def test_a_run_without_epochs_computes_each_image_once_a_view(
-    trained: TrainResult, small_options: Callable[..., TrainOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    worth: float,
+    views: int,
+    trained: TrainResult,
+    small_options: Callable[..., TrainOptions],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Three views of the training images, the validation images once; nothing again at the end."""
+    """Validation images once, training images once a view, of which three are where they help; nothing at the end."""
+    monkeypatch.setattr("edgecnn.training.images.beginning._WORTH_ANOTHER", worth)
     monkeypatch.setattr("edgecnn.training.optim.precision._cpu_has_bfloat16", lambda: False)
     computed, features = [0], answering.Answering.features
 
@@ -118,4 +126,4 @@ def test_a_run_without_epochs_computes_each_image_once_a_view(
     three = write_shapes(tmp_path / "data", 20, side=40, first_seed=900)
     shutil.copytree(three / "circle", three / "another")  # a new class: the classifier is fitted anew
     done = train(small_options(tmp_path / "run", data=three, weights=trained.best_checkpoint, epochs=0))
-    assert computed[0] == 3 * done.train_images + done.val_images
+    assert computed[0] == views * done.train_images + done.val_images
