@@ -18,7 +18,6 @@ from edgecnn.training.data.prepared import PreparedData
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.optim.linear_probe import FittedHead, LabelledFeatures, compute_features, features_of, fit_head
 from edgecnn.training.optim.lr_finder import find_learning_rate
-from edgecnn.training.optim.precision import has_bfloat16
 from edgecnn.training.setup import Setup, last_linear
 
 __all__ = ["fit_classifier", "suggest_lr"]
@@ -56,8 +55,7 @@ class _Probe:
 
     def __init__(self, network: ImageClassifier, setup: Setup, prepared: PreparedData) -> None:
         self._network, self._setup, self._prepared = network, setup, prepared
-        self._mixed = setup.recipe.mixed_precision
-        self._answering = Answering(network, mixed=self._mixed)
+        self._answering = Answering(network, mixed=setup.recipe.mixed_precision)
 
     def training(self, progress: Progress) -> LabelledFeatures:
         """Of training images as the device sees them."""
@@ -81,12 +79,12 @@ class _Probe:
         progress: Progress,
     ) -> LabelledFeatures:
         rows = self._prepared.rows(split)
-        compute = partial(features_of, answering=self._answering, rule=self._setup.normalization, mixed=self._mixed)
+        compute = partial(features_of, answering=self._answering, rule=self._setup.normalization)
         features = self._prepared.features.of(
             self._network,
             [rows[i] for i in places],
             compute,
-            mixed=self._mixed and has_bfloat16(self._answering.device),
+            mixed=self._answering.mixed,
             progress=progress,
         )
         return LabelledFeatures(
@@ -98,7 +96,7 @@ class _Probe:
         rule = replace(self._setup.augmentation, mixup=0.0, cutmix=0.0)
         batches = self._prepared.training_batches(-1 - view, rule)
         count = len(self._prepared.train)
-        return compute_features(self._answering, self._setup.normalization, batches, count, progress, mixed=self._mixed)
+        return compute_features(self._answering, self._setup.normalization, batches, count, progress)
 
 
 def suggest_lr(network: ImageClassifier, setup: Setup, prepared: PreparedData, reporter: Reporter) -> float:

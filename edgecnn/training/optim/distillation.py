@@ -19,7 +19,6 @@ from edgecnn.manifest import Normalization
 from edgecnn.preprocess import Image
 from edgecnn.training.answers.answering import Answering
 from edgecnn.training.models.base import ImageClassifier
-from edgecnn.training.optim.precision import mixed_precision
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint
 from edgecnn.training.tensors import normalize, two_columns
 
@@ -80,7 +79,7 @@ class Teacher:
 
     def _answers(self, images: Image) -> tuple[Tensor, Tensor]:
         """Logits and features."""
-        with torch.no_grad(), mixed_precision(self._device):
+        with torch.no_grad():
             inputs = normalize(images, self._rule, self._device)  # [N, 3, H, W]
             if inputs.shape[2:] != self._size:
                 inputs = functional.interpolate(inputs, self._size, mode="bilinear", antialias=True)

@@ -14,7 +14,6 @@ from edgecnn.preprocess import Image
 from edgecnn.progress import Progress
 from edgecnn.training.answers.answering import Answering
 from edgecnn.training.data.loader import TrainingBatch
-from edgecnn.training.optim.precision import mixed_precision
 from edgecnn.training.tensors import normalize
 
 __all__ = ["FittedHead", "LabelledFeatures", "compute_features", "features_of", "fit_head"]
@@ -65,18 +64,12 @@ def compute_features(
     batches: Iterator[TrainingBatch],
     count: int,
     progress: Progress,
-    *,
-    mixed: bool = True,
 ) -> LabelledFeatures:
-    """Features of a network as it is.
-
-    ``count`` images in all, for the progress bar; ``mixed``: in bfloat16 where the device has it, as ``answering`` was
-    told.
-    """
+    """Features of a network as it is. ``count`` images in all, for the progress bar."""
     features, targets, weights, indices = [], [], [], []
     done = 0
     for batch in batches:
-        features.append(features_of(batch.images, answering, rule, mixed=mixed))
+        features.append(features_of(batch.images, answering, rule))
         targets.append(torch.from_numpy(batch.targets))
         weights.append(torch.from_numpy(batch.weights))
         indices.append(torch.from_numpy(batch.indices))
@@ -85,9 +78,9 @@ def compute_features(
     return LabelledFeatures(torch.cat(features), torch.cat(targets), torch.cat(weights), torch.cat(indices))
 
 
-def features_of(images: Image, answering: Answering, rule: Normalization, *, mixed: bool = True) -> Tensor:
-    """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``, 32-bit floats on the CPU; ``mixed`` as above."""
-    with torch.inference_mode(), mixed_precision(answering.device, wanted=mixed):
+def features_of(images: Image, answering: Answering, rule: Normalization) -> Tensor:
+    """uint8 ``[N, H, W, 3]`` RGB -> pooled features ``[N, D]``, 32-bit floats on the CPU."""
+    with torch.inference_mode():
         return answering.features(normalize(images, rule, answering.device)).float().cpu()
 
 

@@ -16,6 +16,7 @@ from edgecnn.training.answers.onnx_graph import features_graph
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import own_network
 from edgecnn.training.models.registry import MODELS, find_model
+from edgecnn.training.optim import precision
 from edgecnn.training.result import TrainResult
 from edgecnn.training.torch_backend import open_checkpoint
 
@@ -135,15 +136,22 @@ def test_no_batch_norm_is_left_and_the_network_itself_is_as_before() -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_where_bfloat16_is_computed_the_network_answers_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "has_bfloat16", lambda _: True)
-    network = _network("resnet8")
+@pytest.mark.parametrize(("name", "in_bfloat16"), [("resnet8", False), (_OTHERS, True)])
+def test_bfloat16_is_for_networks_that_onnxruntime_cannot_answer(
+    name: str, in_bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (module, precision):
+        monkeypatch.setattr(place, "has_bfloat16", lambda _: True)
+    network = _network(name)
     answering = Answering(network, mixed=True)
     with torch.inference_mode():
+        exact = network.features(_images())
         for _ in range(2):
-            answering.features(_images())
-    assert answering._network is network
-    assert answering._session is None
+            found = answering.features(_images())
+    assert found.dtype == torch.float32
+    assert (answering.mixed, answering._session is None) == (in_bfloat16, in_bfloat16)
+    apart = float((found - exact).abs().max() / exact.abs().max())
+    assert 1e-4 < apart < 0.05 if in_bfloat16 else apart < 1e-4
 
 
 @pytest.mark.usefixtures("at_once")

@@ -115,7 +115,6 @@ def test_a_run_without_epochs_computes_each_image_once_a_view(
 ) -> None:
     """Validation images once, training images once a view, of which three are where they help; nothing at the end."""
     monkeypatch.setattr("edgecnn.training.images.beginning._WORTH_ANOTHER", worth)
-    monkeypatch.setattr("edgecnn.training.optim.precision._cpu_has_bfloat16", lambda: False)
     computed, features = [0], answering.Answering.features
 
     def counted(self: answering.Answering, inputs: Tensor) -> Tensor:
