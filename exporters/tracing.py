@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from edgecnn._version import __version__
 from edgecnn.error_text import first_line
 from edgecnn.errors import UsageError
+from exporters.graph.passes import mean_to_global_average_pool, run_passes
+from exporters.layer_names import name_by_layer
 
 __all__ = ["IR_VERSION", "ir_version", "trace"]
 
@@ -62,11 +64,13 @@ def trace(
             f"{name}: torch cannot export it: {why}; write forward() without conditions on tensor values"
         ) from error
     assert program is not None
-    if not program.model_proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+    model = program.model_proto  # written anew at each access
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
         raise UsageError(
             f"{name}: fixes the number of images a batch holds; write its forward without a loop over them"
         )
-    return _plain(program.model_proto)
+    run_passes(model, (mean_to_global_average_pool,))  # before, so that its name is that of what it is
+    return _plain(name_by_layer(model))
 
 
 @contextlib.contextmanager
