@@ -116,7 +116,7 @@ DECLARATIONS = {  # of options; light
     "exporters.options",
     "exporters.search.options",
 }
-LIGHT = {"edgecnn.errors", "edgecnn.error_text", "edgecnn.plain_json"}
+LIGHT = {"edgecnn.errors", "edgecnn.error_text", "edgecnn.plain_json", "edgecnn.progress"}
 HEAVY = {"numpy", "cv2", "torch", "onnx", "onnxruntime", "rich", "matplotlib"}
 MAX_FILES = 15
 LISTS = {

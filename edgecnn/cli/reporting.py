@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from edgecnn.cli.output import note
+from edgecnn.progress import Stages
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,52 +52,7 @@ def _live(console: Console) -> RichProgress:
     return Progress(*columns, console=console, transient=True, expand=True)
 
 
-class _Stages:
-    """What both kinds share: the stage at work, and the plan that it is part of."""
-
-    def __init__(self) -> None:
-        self.name, self.begun, self.note = "", 0.0, ""
-        self._started = time.monotonic()
-        self._waiting: list[tuple[str, float]] = []  # stages to come, with their share of the work
-        self._planned = self._done = self._share = 0.0
-
-    def plan(self, stages: Sequence[tuple[str, float]]) -> None:
-        """Which stages come, each with its share of the work in any unit; others may come between them."""
-        self._waiting = list(stages)
-        self._planned, self._done, self._share = sum(share for _, share in stages), 0.0, 0.0
-        self._started = time.monotonic()
-
-    def begin(self, name: str) -> None:
-        """Begins a stage; planned ones that were passed over count as done."""
-        self.name, self.begun, self.note = name, time.monotonic(), ""
-        self._done += self._share
-        self._share = 0.0
-        if any(planned == name for planned, _ in self._waiting):
-            while self._waiting:
-                planned, share = self._waiting.pop(0)
-                if planned == name:
-                    self._share = share
-                    break
-                self._done += share
-
-    def left(self, fraction: float) -> str:
-        """How long all of the plan still takes, ``2:10 left of all``; empty without a plan."""
-        done = self._done + self._share * fraction
-        if not self._planned or done <= 0.02 * self._planned:
-            return ""
-        seconds = (time.monotonic() - self._started) * (self._planned - done) / done
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02} left of all"
-
-    def finished_line(self) -> str:
-        """The stage in one line, once it is over."""
-        return f"{self.name}: {f'{self.note}, ' if self.note else ''}{_duration(time.monotonic() - self.begun)}"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
-
-
-class _Live(_Stages):
+class _Live(Stages):
     """On a terminal. A stage that was interrupted leaves no line."""
 
     def __init__(self, bars: RichProgress, console: Console) -> None:
@@ -134,7 +89,7 @@ class _Live(_Stages):
         self.say(self.finished_line())
 
 
-class _Lines(_Stages):
+class _Lines(Stages):
     """In a log."""
 
     def stage(self, name: str) -> Progress:

@@ -64,6 +64,17 @@ class Prediction:
     model_sha256: str
     region: str | None = None  # X,Y,WIDTH,HEIGHT of the part that was classified; None: the whole image
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        # Not at the top: only notebooks need it
+        from edgecnn.runtime.notebook_html import answer_html  # noqa: PLC0415
+
+        given = f"{self.label} ({self.score:.2f})" if self.score is not None else self.status.replace("_", " ")
+        reason = f": {self.reason}" if self.reason else ""
+        footer = (f"{self.latency_ms.total:.1f} ms", self.ep, f"model {self.model_sha256[:12]}")
+        named = (self.source,) if self.source else ()
+        return answer_html(f"{given}{reason}", [(one.label, one.score) for one in self.top], (*named, *footer))
+
     @classmethod
     def decided(
         cls, frame: Frame, decision: Decision, labels: Sequence[str], latency_ms: LatencyMs, ep: str, model_sha256: str
