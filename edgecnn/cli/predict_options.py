@@ -35,7 +35,7 @@ class PredictOptions(
 ):
     """What to classify, with which model, and how to print the answers."""
 
-    model: Annotated[Path, Argument("Model file (.onnx).")]
+    model: Annotated[Path, Argument("Model file (.onnx), or one on a hub (hf://OWNER/NAME).")]
     sources: Annotated[
         tuple[str, ...],
         Argument(

@@ -36,7 +36,7 @@ class Classifier(FrameClassifier):
     'cat'
 
     Args:
-        model: the ``.onnx`` file.
+        model: the ``.onnx`` file, or ``hf://OWNER/NAME`` on a hub, see docs/untrusted-models.md.
         ep: execution provider, see :func:`edgecnn.runtime.session.opening.open_session`.
         threads: CPU threads per inference; None: the value in ``options``.
         threshold: rejection threshold; None: the manifest's. The answer is ``unknown`` if the largest probability

@@ -19,15 +19,13 @@ from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS, Decoded, Image, check_image, decode_for, fit_decoded, part_for
 from edgecnn.runtime.decision import Decision, LatencyMs, Missing, Prediction, decide
 from edgecnn.runtime.session.fork_safety import keep_inherited
-from edgecnn.runtime.session.model_file import check_same, read_model_file
+from edgecnn.runtime.session.model_file import check_same, local_path, read_model_file
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.runtime.session.run_options import RunOptions
 from edgecnn.runtime.sources.frame import Frame
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from typing_extensions import Self
 
     from edgecnn.runtime.session.model_session import Outputs
@@ -69,6 +67,7 @@ class FrameClassifier:
         prove: bool = False,
         options: RunOptions | None = None,
     ) -> None:
+        model = local_path(model)
         self._opened_with: dict[str, Any] = {
             "model": os.path.abspath(model),  # noqa: PTH100  # another process may start in another folder
             "ep": ep,
@@ -85,7 +84,7 @@ class FrameClassifier:
             raise UsageError(f"topk is {topk}, expected at least 1")
         if threshold is not None and not math.isfinite(threshold):  # comparisons with NaN are always false
             raise UsageError(f"threshold is {threshold:g}, expected a number")
-        self._session: ModelSession = open_session(cast("str | Path", model), ep, threads, prove=prove, options=options)
+        self._session: ModelSession = open_session(model, ep, threads, prove=prove, options=options)
         self.states: SourceStates | None = None if self.manifest.temporal is None else _source_states(self._session)
         """The states of a recurrent model, by source; None: the model classifies single images."""
         self.threshold = self.manifest.unknown.threshold if threshold is None else threshold

@@ -22,7 +22,12 @@ __all__ = ["register"]
 class BenchmarkOptions(SessionOptions, LargeImageOption, JsonOption):
     """Options of ``edgecnn benchmark``."""
 
-    model: Annotated[Path, Argument("Model file (.onnx); with --zoo, a folder of `edgecnn search`.")]
+    model: Annotated[
+        Path,
+        Argument(
+            "Model file (.onnx), or one on a hub (hf://OWNER/NAME); with --zoo, a folder of `edgecnn search`.",
+        ),
+    ]
     batch: Annotated[int, Option("Batch size.")] = 1
     seconds: Annotated[float, Option("Duration of the measurement in seconds.")] = 5.0
     source: Annotated[

@@ -20,7 +20,7 @@ __all__ = ["register"]
 class InspectOptions(AdmissionOption, JsonOption):
     """Options of ``edgecnn inspect``."""
 
-    model: Annotated[Path, Argument("Checkpoint or model file.")]
+    model: Annotated[Path, Argument("Checkpoint or model file, or a model on a hub (hf://OWNER/NAME).")]
     ep: Annotated[str, Option("Execution provider whose share of the nodes is shown.")] = "cpu"
 
 

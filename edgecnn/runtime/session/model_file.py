@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,17 @@ from edgecnn.runtime.onnx_file.graph_form import GraphForm, check_graph
 if TYPE_CHECKING:
     from edgecnn.runtime.golden.samples import GoldenSamples
 
-__all__ = ["Description", "ModelFile", "check_same", "check_session", "is_checkpoint", "read_model_file"]
+__all__ = [
+    "Description",
+    "ModelFile",
+    "check_same",
+    "check_session",
+    "is_checkpoint",
+    "local_path",
+    "read_model_file",
+]
 
+_ON_A_HUB = ("hf:/", "hf:\\")  # a path loses the second slash; on Windows it has backslashes
 _MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
 
@@ -33,14 +43,28 @@ class ModelFile:
     sha256: str
 
 
+def local_path(model: str | os.PathLike[str]) -> Path:
+    """The path of a model file; one on a hub (``hf://OWNER/NAME``) is fetched first.
+
+    Raises as :func:`edgecnn.runtime.session.model_hub.fetched`.
+    """
+    if not os.fspath(model).startswith(_ON_A_HUB):
+        return Path(model)
+    # Not at the top: files on this machine start without it
+    from edgecnn.runtime.session.model_hub import fetched  # noqa: PLC0415
+
+    return fetched(model)
+
+
 def read_model_file(path: str | Path) -> ModelFile:
     """Reads a model file once, so that the hashed bytes are the ones that run.
 
     Raises:
         InputNotFoundError: the file does not exist.
         ModelError: the path is a folder, a device or a pipe, or the file cannot be read.
+        UsageError, MissingExtraError: of an address on a hub, see :func:`local_path`.
     """
-    path = Path(path)
+    path = local_path(path)
     try:
         _check_size(path)
         content = path.read_bytes()
