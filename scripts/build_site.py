@@ -17,7 +17,7 @@ from pathlib import Path
 from site_links import faults
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "examples")
+SOURCES = ("mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs", "examples")
 NOT_COPIED = shutil.ignore_patterns("node_modules", "__pycache__", "classify")
 
 

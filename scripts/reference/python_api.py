@@ -58,6 +58,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "edgecnn.training.models.own.own_spec",
         "edgecnn.training.models.own.own_manifest",
         "edgecnn.manifest.Normalization",
+        "edgecnn.progress.Notebook",
     ),
     "Export, quantize, verify, search": (
         "exporters.export_onnx",

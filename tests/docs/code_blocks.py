@@ -47,6 +47,7 @@ HELD: dict[str, tuple[tuple[str, RunBy | NotRun], ...]] = {
         ("from edgecnn", IN_PYTHON),
         ("python3 -m venv", _INSTALLS),
     ),
+    "CONTRIBUTING.md": (("", NotRun("builds a release with programs that no test environment has")),),
     "docs/adopt.md": (("", NotRun("needs a file of another tool; tests/exporters/foreign adopts such files")),),
     "docs/api.md": (
         ("import numpy", RunBy("test_the_client_of_the_api_page_runs")),
@@ -110,7 +111,15 @@ HELD: dict[str, tuple[tuple[str, RunBy | NotRun], ...]] = {
     ),
     "docs/install.md": (("", _INSTALLS),),
     "docs/live-page.md": (("", _UNTIL_STOPPED),),
+    "docs/model-servers.md": (
+        ("python examples", RunBy("test_the_folder_for_model_servers_is_what_their_schema_and_the_file_say")),
+        ("", NotRun("starts servers that are not here; the tests hold their configurations")),
+    ),
     "docs/mqtt.md": (("", NotRun("needs a broker; tests/serving/mqtt starts one")),),
+    "docs/notebooks.md": (
+        ("from edgecnn", IN_PYTHON),
+        ("", _TRAINS),
+    ),
     "docs/own-network.md": (("", RunBy("test_the_guides_code_runs_as_it_stands")),),
     "docs/providers.md": (("", _PROVIDERS),),
     "docs/pruning.md": (("", _TRAINS),),
@@ -159,6 +168,7 @@ HELD: dict[str, tuple[tuple[str, RunBy | NotRun], ...]] = {
         ("$ edgecnn train", RunBy("test_the_commands_of_the_readme_run_in_order")),
         ("$ torchrun", NotRun("needs two machines; tests/training/optim/test_distributed.py trains in two processes")),
     ),
+    "docs/untrusted-models.md": (("", RunBy("test_a_model_on_a_hub_is_fetched_and_answers")),),
     "docs/webhooks.md": (("", RunBy("test_the_signature_covers_body_and_time")),),
     "docs/why.md": (
         ("import cv2", IN_PYTHON),
