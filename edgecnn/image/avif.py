@@ -9,10 +9,11 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["AvifImage", "AvifTruncatedError", "is_avif", "read_avif"]
+__all__ = ["AvifImage", "AvifTruncatedError", "avif_boxes", "is_avif", "read_avif"]
 
 _BRANDS = (b"avif", b"avis")
 _HOLDING = (b"ftyp", b"meta", b"mdat", b"moov", b"iprp", b"ipco", b"ipma")  # what the image needs
+_MOST_BOXES = 10_000
 _FULL_BOX = 4  # bytes of version and flags
 
 
@@ -46,10 +47,10 @@ def read_avif(data: bytes) -> AvifImage:
         AvifTruncatedError: the file is truncated.
         struct.error, IndexError: a box is shorter than its kind.
     """
-    (meta,) = [body for kind, body in _boxes(data) if kind == b"meta"][:1] or [b""]
-    parts = dict(_boxes(meta[_FULL_BOX:]))
-    properties = dict(_boxes(parts.get(b"iprp", b"")))
-    stored = list(_boxes(properties.get(b"ipco", b"")))
+    (meta,) = [body for kind, body in avif_boxes(data) if kind == b"meta"][:1] or [b""]
+    parts = dict(avif_boxes(meta[_FULL_BOX:]))
+    properties = dict(avif_boxes(parts.get(b"iprp", b"")))
+    stored = list(avif_boxes(properties.get(b"ipco", b"")))
     used = _indices(properties.get(b"ipma", b""), _primary(parts.get(b"pitm", b"")))
     own = dict(stored[i - 1] for i in used if 0 < i <= len(stored))
     width, height = struct.unpack_from(">II", own.get(b"ispe", b""), _FULL_BOX)
@@ -62,10 +63,18 @@ def read_avif(data: bytes) -> AvifImage:
     )
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each box."""
-    at = 0
+def avif_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kind and content of each box.
+
+    Raises:
+        AvifTruncatedError: a box ends after the file.
+        struct.error: a box is smaller than its header, or there are more than any encoder writes.
+    """
+    at = boxes = 0
     while at + 8 <= len(data):
+        boxes += 1
+        if boxes > _MOST_BOXES:
+            raise struct.error("too many boxes")
         size, kind = struct.unpack_from(">I4s", data, at)
         head = 8
         if size == 1:

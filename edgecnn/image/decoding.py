@@ -185,4 +185,6 @@ def _check_depth(data: bytes, name: str) -> None:
         raise ImageError(
             f"{name}: holds {found.dtype} numbers, of which black and white are not known; convert it to 8 or 16 bits"
         )
-    check_range(found, name)  # type: ignore[arg-type]  # cv2's stubs know no dtype
+    # An opaque image has the largest value everywhere in its alpha
+    colors = found[..., :3] if found.ndim == 3 else found
+    check_range(colors, name)  # type: ignore[arg-type]  # cv2's stubs know no dtype

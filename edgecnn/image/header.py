@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edgecnn.image.av1_size import largest_frame
 from edgecnn.image.avif import AvifTruncatedError, is_avif, read_avif
 
 __all__ = ["FORMATS", "HeaderError", "ImageHeader", "begins_like_image", "read_header"]
@@ -100,18 +101,29 @@ def _cut(name: str, missing: str) -> HeaderError:
 # Of fill bytes before it the last one counts; `\xff+` took 18 times as long
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_MOST_SCANS = 100
+"""Of a JPEG; encoders write 3 to 12. The decoder goes over the whole image once for each, and a scan takes few bytes:
+a file of a megabyte could keep it busy for minutes."""
+_MOST_SCANNED = 1_500_000_000
+"""Scans times pixels: 64 megapixels 23 times."""
+
 _JPEG_SOS, _JPEG_EOI, _JPEG_STANDALONE = 0xDA, 0xD9, frozenset((0x01, *range(0xD0, 0xD9)))
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:
     """Reads the markers up to the end-of-image marker, which a truncated file lacks (ITU-T T.81, annex B)."""
     size = (0, 0)
+    scans = 0
     position = 2
     while found := _JPEG_MARKER.search(data, position):
         marker, position = found[1][0], found.end()
         if marker == _JPEG_EOI:
             if size == (0, 0):
                 raise HeaderError("the JPEG file contains no image")
+            if scans > _MOST_SCANS or scans * size[0] * size[1] > max(_MOST_SCANNED, 4 * size[0] * size[1]):
+                raise HeaderError(
+                    f"the JPEG file has {scans:,} scans, which would take long to decode", "save it as a baseline JPEG"
+                )
             return size
         if marker in _JPEG_STANDALONE:
             continue
@@ -119,6 +131,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
         if marker in _JPEG_SOF and size == (0, 0):  # the first counts, as for the decoder
             height, width = struct.unpack_from(">HH", data, position + 3)
             size = (width, height)
+        scans += marker == _JPEG_SOS
         position += length  # after SOS the entropy-coded data follows: the search above runs over it
     raise _cut("JPEG", "its end-of-image marker is missing")
 
@@ -186,6 +199,11 @@ def _after_sub_blocks(data: bytes, position: int) -> int:
     return position + 1
 
 
+_LARGE_TILE = 4_000_000
+"""Pixels of a tile of a TIFF; larger ones than this and the image itself are nobody's: each is decoded whole."""
+
+_TIFF_TAGS = frozenset((256, 257, 258, 322, 323, 339))  # sizes, bits a sample, sizes of tiles, sample format
+_TIFF_FLOATS, _MOST_BITS = 3, 16
 _TIFF_KINDS = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
 
 
@@ -202,11 +220,26 @@ def _tiff(data: bytes) -> tuple[int, int]:
     sizes = {}
     for position in range(first, min(first + count * entry, len(data)), entry):
         tag, kind = struct.unpack_from(f"{order}HH", data, position)
-        if tag in (256, 257) and kind in _TIFF_KINDS and tag not in sizes:  # the first counts, as for the decoder
-            (sizes[tag],) = struct.unpack_from(f"{order}{_TIFF_KINDS[kind]}", data, position + value_at)
-    if len(sizes) < 2:
+        if tag in _TIFF_TAGS and kind in _TIFF_KINDS and tag not in sizes:  # the first counts, as for the decoder
+            number = _TIFF_KINDS[kind]
+            (values,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", data, position + 4)
+            at = position + value_at
+            if values * struct.calcsize(f"={number}") > (8 if big else 4):  # one for each channel, elsewhere
+                (at,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", data, at)
+            (sizes[tag],) = struct.unpack_from(f"{order}{number}", data, at)
+    if not {256, 257} <= sizes.keys():
         raise HeaderError("the TIFF file states no size")
-    return sizes[256], sizes[257]
+    width, height = sizes[256], sizes[257]
+    bits, form = sizes.get(258, 1), sizes.get(339, 1)
+    if bits > _MOST_BITS or form == _TIFF_FLOATS:  # the decoder would take up to 24 bytes a pixel for them
+        kind_name = {2: "int", _TIFF_FLOATS: "float"}.get(form, "uint")
+        raise HeaderError(
+            f"holds {kind_name}{bits} numbers, of which black and white are not known", "convert it to 8 or 16 bits"
+        )
+    tile_pixels = sizes.get(322, 0) * sizes.get(323, 0)
+    if tile_pixels > max(_LARGE_TILE, width * height):
+        raise HeaderError(f"the TIFF file has tiles of {tile_pixels:,} pixels in an image of {width * height:,}")
+    return width, height
 
 
 _PNM_LEVELS = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+\d{1,9}){2}(?:\s|#[^\n]*\n)+(\d{1,9})\s")
@@ -220,11 +253,20 @@ def _pnm(data: bytes) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
+_PADDED_FRAME = 1_000_000
+"""Pixels that a frame may have whatever the boxes state: encoders pad small images and the tiles of a grid."""
+
+
 def _avif(data: bytes) -> tuple[int, int]:
     try:
         image = read_avif(data)
     except AvifTruncatedError as error:
         raise _cut("AVIF", "a box ends after the file") from error
+    frame = largest_frame(data)
+    if frame > max(image.width * image.height, _PADDED_FRAME):
+        raise HeaderError(
+            f"the AVIF file states {image.width} x {image.height} pixels and has a frame of {frame:,} pixels"
+        )
     return image.width, image.height
 
 
@@ -235,9 +277,25 @@ def _jpeg2000(data: bytes) -> tuple[int, int]:
 
 
 def _codestream(data: bytes) -> bytes:
-    """From its first marker, SOC, on: the file itself, or what is in its box `jp2c`."""
-    at = data.find(b"\xff\x4f\xff\x51")
-    if at < 0:
+    """From its first marker, SOC, on: the file itself, or what is in its box `jp2c` (ITU-T T.800, annex I).
+
+    The boxes are followed as the decoder follows them: another box may hold what looks like a codestream.
+    """
+    at = 0
+    while data[at : at + 4] != b"\xff\x4f\xff\x51":
+        size, kind = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+            head = 16
+        if kind == b"jp2c":
+            at += head
+            break
+        if size < head:  # 0: to the end of the file
+            at = len(data)
+            break
+        at += size
+    if data[at : at + 4] != b"\xff\x4f\xff\x51":
         raise _cut("JPEG 2000", "it contains no codestream")
     return data[at : at + 64]
 

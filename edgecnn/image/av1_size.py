@@ -1,0 +1,187 @@
+"""The size of the AV1 frames in an AVIF file, as the frames themselves state it.
+
+The boxes of the file state a size too, and the decoder believes the frames: it decodes them whole and scales the result
+to what the boxes say. So a file of some kilobytes could pass for 16 x 16 pixels and cost gigabytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from edgecnn.image.avif import avif_boxes
+
+__all__ = ["largest_frame"]
+
+_FULL_BOX = 4  # bytes of version and flags
+_MOST_PARTS = 10_000  # OBUs of an item, extents of all items
+_SEQUENCE_HEADER = 1  # its OBU type (AV1 specification, section 6.2.2)
+_MANY_LEVELS = 7  # levels above have a bit for the tier
+_NESTED = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+def largest_frame(data: bytes) -> int:
+    """Pixels of the largest frame of the images, alpha planes, grid tiles, and tracks; 0 where there is none.
+
+    Args:
+        data: the complete file.
+
+    Raises:
+        struct.error, IndexError: a box or a frame is shorter than its kind, or has more parts than any encoder writes.
+    """
+    meta = next((body[_FULL_BOX:] for kind, body in avif_boxes(data) if kind == b"meta"), b"")
+    boxes = dict(avif_boxes(meta))
+    coded = _coded_items(boxes.get(b"iinf", b""))
+    items = _items(boxes.get(b"iloc", b""), coded, data, boxes.get(b"idat", b""))
+    return max((_largest_of(part) for part in (*items, *_first_samples(data))), default=0)
+
+
+def _coded_items(iinf: bytes) -> set[int]:
+    """The ids of the items that are AV1 (ISO/IEC 14496-12, section 8.11.6)."""
+    if not iinf:
+        return set()
+    found = set()
+    for kind, entry in avif_boxes(iinf[_FULL_BOX + (4 if iinf[0] else 2) :]):
+        id_bytes = 2 if entry[0] < 3 else 4
+        if kind == b"infe" and entry[_FULL_BOX + id_bytes + 2 :][:4] == b"av01":
+            found.add(int.from_bytes(entry[_FULL_BOX : _FULL_BOX + id_bytes], "big"))
+    return found
+
+
+class _Bytes:
+    """Reads numbers of any number of bytes, one after the other."""
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
+        self._data = data
+        self._at = at
+
+    def number(self, size: int) -> int:
+        if self._at + size > len(self._data):
+            raise struct.error("a box is shorter than its kind")
+        found = int.from_bytes(self._data[self._at : self._at + size], "big")
+        self._at += size
+        return found
+
+
+def _items(iloc: bytes, wanted: set[int], data: bytes, idat: bytes) -> Iterator[bytes]:
+    """The contents of the items (section 8.11.3)."""
+    if not iloc:
+        return
+    version, wide = iloc[0], 4 if iloc[0] >= 2 else 2
+    fields = _Bytes(iloc, _FULL_BOX)
+    sizes = fields.number(2)
+    offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    left, parts = 2 * len(data), 0
+    for _ in range(fields.number(wide)):
+        item = fields.number(wide)
+        place = idat if version and fields.number(2) & 15 == 1 else data
+        fields.number(2)  # data reference
+        base = fields.number(base_bytes)
+        extents = []
+        for _ in range(fields.number(2)):
+            fields.number(index_bytes if version else 0)
+            start, length = base + fields.number(offset_bytes), fields.number(length_bytes)
+            if item in wanted:
+                extents.append(place[start : start + length] if length else place[start:])
+                left, parts = left - len(extents[-1]), parts + 1
+            if left < 0 or parts > _MOST_PARTS:
+                raise struct.error("its items are larger than the file")
+        if item in wanted:
+            yield b"".join(extents)
+
+
+def _first_samples(data: bytes) -> Iterator[bytes]:
+    """Where the tracks of a sequence begin: of those the first frame is decoded."""
+    for kind, body in _nested(data):
+        if kind in (b"stco", b"co64"):
+            fields = _Bytes(body, _FULL_BOX)
+            if fields.number(4):
+                yield data[fields.number(4 if kind == b"stco" else 8) :]
+
+
+def _nested(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for kind, body in avif_boxes(data):
+        if kind in _NESTED:
+            yield from _nested(body)
+        else:
+            yield kind, body
+
+
+def _largest_of(item: bytes) -> int:
+    """Pixels of the largest frame that the sequence headers permit (AV1 specification, section 5.3)."""
+    at, largest = 0, 0
+    for _ in range(_MOST_PARTS):
+        if at >= len(item):
+            return largest
+        kind, start = item[at] >> 3 & 15, at + (2 if item[at] & 4 else 1)
+        end = len(item)
+        if item[at] & 2:
+            size, start = _leb128(item, start)
+            end = start + size
+        if kind == _SEQUENCE_HEADER:
+            largest = max(largest, _frame_pixels(item[start:end]))
+        at = end
+    raise struct.error("an item has too many parts")
+
+
+def _leb128(data: bytes, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and where it ends."""
+    number = 0
+    for place in range(8):
+        number |= (data[at + place] & 127) << 7 * place
+        if data[at + place] < 128:
+            break
+    return number, at + place + 1
+
+
+class _Bits:
+    """Reads bits, the highest first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._bits = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
+
+    def number(self, count: int) -> int:
+        self._left -= count
+        if self._left < 0:
+            raise struct.error("a sequence header ends too early")
+        return self._bits >> self._left & (1 << count) - 1
+
+    def variable(self) -> None:
+        """Passes over a number of unknown length (section 4.10.3)."""
+        zeros = 0
+        while not self.number(1):
+            zeros += 1
+        self.number(min(zeros, 32))
+
+
+def _frame_pixels(header: bytes) -> int:
+    """Of a sequence header (section 5.5.1)."""
+    bits = _Bits(header[:256])
+    bits.number(4)  # profile, still picture
+    if bits.number(1):  # a shorter header, of still pictures
+        bits.number(5)
+    else:
+        _pass_operating_points(bits)
+    width_bits, height_bits = bits.number(4) + 1, bits.number(4) + 1
+    return (bits.number(width_bits) + 1) * (bits.number(height_bits) + 1)
+
+
+def _pass_operating_points(bits: _Bits) -> None:
+    delay_bits = 0
+    if bits.number(1):  # timing
+        bits.number(64)
+        if bits.number(1):
+            bits.variable()
+        if bits.number(1):  # a model of the decoder
+            delay_bits = bits.number(5) + 1
+            bits.number(42)
+    has_delays = bits.number(1)
+    for _ in range(bits.number(5) + 1):
+        bits.number(12)
+        if bits.number(5) > _MANY_LEVELS:
+            bits.number(1)
+        if delay_bits and bits.number(1):
+            bits.number(2 * delay_bits + 1)
+        if has_delays and bits.number(1):
+            bits.number(4)
