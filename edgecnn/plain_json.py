@@ -1,17 +1,29 @@
-"""Results as the plain values that JSON has."""
+"""Results as the plain values that JSON has, and JSON that anybody may have written."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json"]
+__all__ = ["as_json", "parse_json"]
 
 _PLAIN = frozenset((str, int, bool, type(None)))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Reads JSON that anybody may have written. Raises :class:`ValueError` for any other text.
+
+    ``json.loads`` raises a :class:`RecursionError` where brackets are nested without end, which is no ValueError.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def as_json(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from edgecnn.data.dataset import select_eval_images
 from edgecnn.data.loading import fitted_batches
 from edgecnn.errors import DataError, GateError, InputNotFoundError, UsageError
 from edgecnn.manifest import CLASSES_KEY, Manifest
+from edgecnn.plain_json import parse_json
 from edgecnn.preprocess import Image
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.golden.choice import choose, synthetic_images
@@ -230,7 +230,7 @@ def _run_data(checkpoint: str) -> Path | None:
     """The data folder of the checkpoint's run, if both still exist."""
     summary = Path(checkpoint).parent.parent / "summary.json"
     try:
-        data = Path(json.loads(summary.read_text())["options"]["data"])
+        data = Path(parse_json(summary.read_text())["options"]["data"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return data if data.is_dir() else None

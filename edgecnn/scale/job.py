@@ -12,6 +12,7 @@ from edgecnn._version import __version__
 from edgecnn.atomic import write_text
 from edgecnn.errors import OutputError
 from edgecnn.folder_lock import LOCK_FILE
+from edgecnn.plain_json import parse_json
 
 __all__ = ["Job", "check_job", "default_shard_size", "keep_job"]
 
@@ -93,7 +94,7 @@ def keep_job(folder: Path, job: Job) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["job"]
+        found = parse_json(path.read_text(encoding="utf-8"))["job"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{path}: cannot be read; name another --out, or remove the folder") from error
     return found if isinstance(found, dict) else {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.plain_json import as_json
+from edgecnn.plain_json import as_json, parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +102,7 @@ def read_facts(path: Path) -> ShardFacts | None:
 
     try:
         metadata = parquet.read_metadata(path)
-        facts = json.loads((metadata.metadata or {})[_KEY])
+        facts = parse_json((metadata.metadata or {})[_KEY])
         return ShardFacts(metadata.num_rows, Counter(facts["statuses"]), float(facts["seconds"]))
     except (OSError, ArrowException, ValueError, KeyError, TypeError):
         return None

@@ -64,7 +64,7 @@ def _labels_of(parse: Callable[[str], Any], text: str, where: str) -> tuple[str,
         found = parse(text)
         if isinstance(found, dict):
             found = _of_object(found)
-    except (ValueError, SyntaxError, TypeError) as error:
+    except (ValueError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError) as error:  # nested too deep
         raise ModelError(
             f"{where}: is neither a list of labels nor an object of numbers and labels; give one label per line"
         ) from error

@@ -13,6 +13,7 @@ from typing import Any
 from edgecnn.atomic import write_text
 from edgecnn.data.image_folder import scan_folder
 from edgecnn.errors import DataError, UsageError
+from edgecnn.plain_json import parse_json
 from exporters.search.network_choice import NetworkChoice
 from exporters.search.options import SearchOptions
 from exporters.search.probe import Probed
@@ -128,7 +129,7 @@ def _digest(data: Path) -> str:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

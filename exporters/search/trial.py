@@ -17,6 +17,7 @@ from edgecnn.atomic import write_text
 from edgecnn.data.dataset import EvalSplit, select_eval_images
 from edgecnn.errors import DataError
 from edgecnn.evaluation.evaluate import read_probabilities
+from edgecnn.plain_json import parse_json
 from edgecnn.progress import Progress, Reporter
 from edgecnn.runtime.session.model_session import ModelSession
 from edgecnn.runtime.session.opening import open_session
@@ -89,7 +90,7 @@ def read_trial(folder: Path) -> Trial | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         # The folder may have been moved, or is named from elsewhere
         files = tuple(Evaluated(**{**each, "file": str(folder / Path(each["file"]).name)}) for each in found["files"])
         checkpoint = folder / "run" / "weights" / Path(found["checkpoint"]).name

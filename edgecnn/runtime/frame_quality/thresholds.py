@@ -10,6 +10,7 @@ from typing import Any
 
 from edgecnn.atomic import write_text
 from edgecnn.errors import InputNotFoundError, UsageError
+from edgecnn.plain_json import parse_json
 
 __all__ = ["FrameQualityThresholds", "HealthThresholds"]
 
@@ -116,7 +117,7 @@ class FrameQualityThresholds:
             UsageError: the file has no thresholds, or has another schema.
         """
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = parse_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise InputNotFoundError(
                 f"{path}: no such file; create it with `edgecnn health SOURCE --out {path}`"

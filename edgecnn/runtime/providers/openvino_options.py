@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors import ProviderError
+from edgecnn.plain_json import parse_json
 
 __all__ = ["DEVICE_TYPE", "openvino_options"]
 
@@ -55,7 +56,7 @@ def openvino_options(
 
 def _read_config(given: str) -> dict[str, dict[str, Any]]:
     try:
-        found = json.loads(given if given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8"))
+        found = parse_json(given if given.lstrip().startswith("{") else Path(given).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ProviderError(f"neither JSON nor a JSON file: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from edgecnn.atomic import write_text
+from edgecnn.plain_json import parse_json
 
 __all__ = ["AgeClock"]
 
@@ -41,10 +43,11 @@ class AgeClock:
         self._monotonic = monotonic
         self._begun_s = monotonic()
         counted_s = 0.0
-        with suppress(OSError, ValueError, TypeError, KeyError):  # without the file, the frames tell the least
-            saved = json.loads(path.read_bytes())
+        with suppress(OSError, ValueError, TypeError, KeyError, OverflowError):
+            saved = parse_json(path.read_bytes())
             counted_s = float(saved["counted_s"]) + min(max(wall() - float(saved["saved_at"]), 0.0), _LONGEST_PAUSE_S)
-        self._before_s = max(counted_s, least_s)
+        # Without the file, or with a damaged one, the frames tell the least
+        self._before_s = max(counted_s, least_s) if math.isfinite(counted_s) else least_s
 
     @property
     def now_s(self) -> float:

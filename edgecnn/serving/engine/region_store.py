@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from edgecnn.atomic import write_text
 from edgecnn.errors import UsageError
+from edgecnn.plain_json import parse_json
 from edgecnn.runtime.streaming.region import Region
 from edgecnn.serving.engine.view import View
 from edgecnn.serving.settings.names import check_unique
@@ -105,7 +106,7 @@ class RegionStore:
 
     def _read(self) -> dict[str, _Drawn]:
         try:
-            return {name: _Drawn.of(entry) for name, entry in json.loads(self._path.read_text()).items()}
+            return {name: _Drawn.of(entry) for name, entry in parse_json(self._path.read_text()).items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:

@@ -48,8 +48,8 @@ def read_settings(path: Path | None, flags: Mapping[str, Any]) -> Settings:
     text = "" if path is None else _read(path)
     try:
         file = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: is no TOML file: {error}; see docs/serve.md for its form") from None
+    except (ValueError, RecursionError) as error:  # beside its own error, of numbers too long and nesting too deep
+        raise UsageError(f"{path}: is no TOML file: {first_line(error)}; see docs/serve.md for its form") from None
     folder = Path() if path is None else path.absolute().parent
     try:
         of_settings: Any = Settings  # no BaseSettings: the source reads nothing but the fields
@@ -80,8 +80,15 @@ def _absolute(value: Any, folder: Path, key: str = "") -> Any:
     if isinstance(value, list):
         return [_absolute(item, folder, key) for item in value]
     if key in PATH_KEYS and isinstance(value, str):
-        return os.path.join(folder, os.path.expanduser(value))  # noqa: PTH111, PTH118  # an empty one stays wrong
+        return os.path.join(folder, _expanded(value))  # noqa: PTH118  # an empty one stays wrong
     return value
+
+
+def _expanded(path: str) -> str:
+    try:
+        return os.path.expanduser(path)  # noqa: PTH111  # as pathlib's does not, it leaves an unknown user alone
+    except ValueError:  # a NUL in the user's name; what opens the path says so
+        return path
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edgecnn.atomic import write_text
 from edgecnn.errors import OutputError
+from edgecnn.plain_json import parse_json
 
 __all__ = ["Look", "WatchedRecord"]
 
@@ -91,7 +92,7 @@ class WatchedRecord:
 def _read(path: Path) -> dict[str, _Tried]:
     """Empty where the file is missing or damaged: all files are tried again."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
         return {
             str(name): _Tried(Look(**tried["look"]), int(tried["attempts"]), bool(tried["done"]))
             for name, tried in found.items()

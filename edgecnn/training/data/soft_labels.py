@@ -84,13 +84,17 @@ def read_soft_labels(path: Path, labels: Sequence[str]) -> dict[str, dict[int, f
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}; save it as UTF-8 text"
         ) from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:  # a field beyond the reader's limit, or a NUL
+        raise DataError(f"{path}: line {reader.line_num} is no row of a table: {error}; correct the table") from error
     missing = [name for name in ("path", "label", "probability") if name not in (reader.fieldnames or ())]
     if missing:
         raise DataError(f"{path}: no column '{missing[0]}' in its first line; expected path,label,probability")
     index = {label: i for i, label in enumerate(labels)}
     found: dict[str, dict[int, float]] = defaultdict(dict)
-    for row in reader:
-        where = f"{path}: line {reader.line_num}"
+    for line, row in rows:
+        where = f"{path}: line {line}"
         if row["label"] not in index:
             raise DataError(f"{where}: the label '{row['label']}' is no class; there are {', '.join(labels[:8])}")
         probability = _probability(row["probability"], where)

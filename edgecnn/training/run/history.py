@@ -71,17 +71,18 @@ def read_results_csv(path: Path) -> list[EpochRow]:
         why = getattr(error, "strerror", None) or str(error)
         raise CheckpointError(f"{path}: cannot be read: {why}; give the results.csv of a run folder") from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in _REQUIRED if name not in (reader.fieldnames or ())]
-    if missing:
-        raise CheckpointError(
-            f"{path}: no column {missing[0]!r} in its header row; give the results.csv of a run folder"
-        )
     try:
-        return [_row(values) for values in reader]
+        missing = [name for name in _REQUIRED if name not in (reader.fieldnames or ())]
+        rows = [] if missing else [_row(values) for values in reader]
     except (csv.Error, TypeError, ValueError) as error:  # TypeError: a row cut short
         raise CheckpointError(
             f"{path}: line {reader.line_num} is no epoch: {error}; mend that line, or train again"
         ) from error
+    if missing:
+        raise CheckpointError(
+            f"{path}: no column {missing[0]!r} in its header row; give the results.csv of a run folder"
+        )
+    return rows
 
 
 def _row(values: Mapping[str, str]) -> EpochRow:
