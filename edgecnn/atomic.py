@@ -102,8 +102,11 @@ def write_bytes(target: Path, content: bytes) -> None:
 
 
 def write_text(target: Path, content: str) -> None:
-    """Writes a whole UTF-8 text file atomically. Raises :class:`OutputError`."""
-    write_bytes(target, content.encode())
+    """Writes a whole UTF-8 text file atomically. Raises :class:`OutputError`.
+
+    A name of a file that is no UTF-8 is written as the bytes that it has on the disk.
+    """
+    write_bytes(target, content.encode(errors="surrogateescape"))
 
 
 def _is_no_file(target: Path) -> bool:

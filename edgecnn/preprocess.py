@@ -64,6 +64,9 @@ _INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST_EXACT,  # samples pixel centres as Pillow does; INTER_NEAREST is half a pixel off
 }
 
+_BYTES_A_PIXEL, _MORE_BYTES = 8, 64 << 20
+"""Of an image file: 16 bits and four channels without compression, and thumbnails and texts beside them."""
+
 _ANTIALIASED: dict[str, Filter] = {"antialias": "bilinear", "antialias-cubic": "bicubic"}
 
 
@@ -80,7 +83,7 @@ def preprocess(
         ImageError: the image cannot be read. The message names the file and the reason.
     """
     model = ModelInput(size, spec)
-    data, name = (source, "image") if isinstance(source, bytes) else (read_bytes(source), os.fspath(source))
+    data, name = (source, "image") if isinstance(source, bytes) else (read_bytes(source, max_pixels), os.fspath(source))
     return fit_decoded(decode_for(data, model, name, max_pixels), model)
 
 
@@ -148,14 +151,29 @@ def fit_decoded(decoded: Decoded, model: ModelInput) -> Image:
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Image:
     """Reads and decodes an image file to uint8 ``[H, W, 3]`` RGB at its own size. Raises as :func:`preprocess`."""
-    return decode(read_bytes(path), name=os.fspath(path), max_pixels=max_pixels)
+    return decode(read_bytes(path, max_pixels), name=os.fspath(path), max_pixels=max_pixels)
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Reads the bytes of an image file. Raises :class:`InputNotFoundError` or :class:`ImageError`."""
+def read_bytes(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
+    """Reads the bytes of an image file.
+
+    Args:
+        path: the file.
+        max_pixels: a file larger than any image of so many pixels is not read.
+
+    Raises:
+        InputNotFoundError: there is no such file.
+        ImageError: it cannot be read, or is too large.
+    """
+    most_bytes = _MORE_BYTES + _BYTES_A_PIXEL * max_pixels
     try:
-        regular = stat.S_ISREG(Path(path).stat().st_mode)
-        data = Path(path).read_bytes() if regular else b""  # reading a pipe would wait for a writer, for ever
+        facts = Path(path).stat()
+        regular = stat.S_ISREG(facts.st_mode)
+        fits = regular and facts.st_size <= most_bytes
+        # Not read: a pipe, which would wait for a writer, and a file of no size, empty or of a kernel that blocks
+        data = (
+            Path(path).read_bytes() if fits and facts.st_size else b""
+        )  # reading a pipe would wait for a writer, for ever
     except FileNotFoundError as error:
         raise InputNotFoundError(f"{path}: no such file; check the path") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -163,6 +181,11 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise ImageError(f"{path}: cannot be read: {why}") from error
     if not regular:
         raise ImageError(f"{path}: not a regular file; remove it from the list of images")
+    if not fits:
+        raise ImageError(
+            f"{path}: {facts.st_size / 1e6:,.0f} MB are more than an image of {max_pixels / 1e6:g} megapixels has; "
+            "make the image smaller, or raise --max-megapixels if you trust the file"
+        )
     return data
 
 

@@ -19,6 +19,7 @@ from edgecnn.data.left_out import LeftOut
 from edgecnn.data.split_names import matching_class
 from edgecnn.data.split_record import Split, SplitRecord, content_digest
 from edgecnn.errors import DataError, ImageError, InputNotFoundError
+from edgecnn.image_size import MOST_PIXELS
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import read_bytes
 
@@ -132,6 +133,6 @@ def _splits(folder: ImageFolder, record: SplitRecord | None) -> list[Split | Non
 
 def _digest(path: Path) -> str:
     try:
-        return content_digest(read_bytes(path))
+        return content_digest(read_bytes(path, MOST_PIXELS))
     except (ImageError, InputNotFoundError):
         return content_digest(b"")  # unreadable: the evaluation reports it by name

@@ -29,7 +29,7 @@ def why_left_out(path: Path) -> Reason | None:
     whoever reads it says so.
     """
     suffix = path.suffix.lower().strip()
-    if path.is_symlink() and not path.exists():
+    if path.is_symlink() and not _is_reachable(path):
         return "broken_link"
     if suffix in IMAGE_SUFFIXES:
         return None
@@ -38,6 +38,14 @@ def why_left_out(path: Path) -> Reason | None:
     if suffix in OTHER_SUFFIXES:
         return "other_format"
     return _by_content(path, suffix)
+
+
+def _is_reachable(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:  # nothing there, a loop, or a folder that may not be entered: exists() raises for the last
+        return False
+    return True
 
 
 def _by_content(path: Path, suffix: str) -> Reason | None:

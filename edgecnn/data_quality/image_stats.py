@@ -79,7 +79,7 @@ def read_image_stats(
     """
     path: Path = file.path
     try:
-        data = read_bytes(path)
+        data = read_bytes(path, max_pixels)
         decoded = decode_for(data, model, str(path), max_pixels)
     except (ImageError, InputNotFoundError) as error:
         return Fault(file, str(error).removeprefix(f"{path}: ").split("; ")[0])

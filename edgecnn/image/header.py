@@ -99,6 +99,9 @@ def _cut(name: str, missing: str) -> HeaderError:
 
 # Any marker inside entropy-coded data but a stuffed zero and the restart markers (ITU-T T.81, B.1.1.2)
 # Of fill bytes before it the last one counts; `\xff+` took 18 times as long
+_MOST_PARTS = 200_000
+"""Segments, chunks or blocks of a file; with each Python takes a step, and a file of zeros could have millions."""
+
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MOST_SCANS = 100
@@ -113,9 +116,10 @@ _JPEG_SOS, _JPEG_EOI, _JPEG_STANDALONE = 0xDA, 0xD9, frozenset((0x01, *range(0xD
 def _jpeg(data: bytes) -> tuple[int, int]:
     """Reads the markers up to the end-of-image marker, which a truncated file lacks (ITU-T T.81, annex B)."""
     size = (0, 0)
-    scans = 0
+    scans = segments = 0
     position = 2
-    while found := _JPEG_MARKER.search(data, position):
+    while segments < _MOST_PARTS and (found := _JPEG_MARKER.search(data, position)):
+        segments += 1
         marker, position = found[1][0], found.end()
         if marker == _JPEG_EOI:
             if size == (0, 0):
@@ -140,7 +144,9 @@ def _png(data: bytes) -> tuple[int, int]:
     """Reads the chunks up to IEND (PNG specification, third edition, clause 5)."""
     width, height = struct.unpack_from(">II", data, 16)
     position = 8
-    while position + 12 <= len(data):
+    for _ in range(_MOST_PARTS):
+        if position + 12 > len(data):
+            break
         length, kind = struct.unpack_from(">I4s", data, position)
         position += 12 + length
         if kind == b"IEND" and position <= len(data):
@@ -194,8 +200,12 @@ def _gif(data: bytes) -> tuple[int, int]:
 
 
 def _after_sub_blocks(data: bytes, position: int) -> int:
+    blocks = 0
     while data[position]:
         position += data[position] + 1
+        blocks += 1
+        if blocks > 10 * _MOST_PARTS:  # of up to 255 bytes each
+            raise _cut("GIF", "it has more blocks than any encoder writes")
     return position + 1
 
 

@@ -282,7 +282,7 @@ def _guesses(probes: Mapping[tuple[str, int], Probed], trials: Sequence[Trial]) 
 
 def _training_images(run: Path, data: Path) -> tuple[list[Path], list[int]]:
     """The images that the reference was trained on, with the index of each one's class."""
-    with (run / "split.csv").open(encoding="utf-8", newline="") as file:
+    with (run / "split.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
     labels = sorted({row["label"] for row in rows})
     return [data / row["path"] for row in rows], [labels.index(row["label"]) for row in rows]

@@ -92,7 +92,7 @@ def _frames(clip: Path, fps: float, max_pixels: int, model: ModelInput | None) -
         return
     for index, path in enumerate(frames_of(clip)):
         try:
-            decoded = decode_for(read_bytes(path), model, str(path), max_pixels)
+            decoded = decode_for(read_bytes(path, max_pixels), model, str(path), max_pixels)
         except ImageError as error:
             reason = str(error).removeprefix(f"{path}: ")
             raise ImageError(f"{clip}: its frame {path.name} cannot be read: {reason}") from error

@@ -108,7 +108,7 @@ def _classify(
 
     def load(path: Path) -> tuple[Image, Signature] | Skipped:
         try:
-            decoded = decode_for(read_bytes(path), model, str(path), max_pixels)
+            decoded = decode_for(read_bytes(path, max_pixels), model, str(path), max_pixels)
             return fit_decoded(decoded, model), scene_signature(decoded.image)
         except (ImageError, InputNotFoundError) as error:
             return Skipped(str(path), str(error).removeprefix(f"{path}: "))

@@ -61,7 +61,7 @@ def read_frame(path: str, index: int, max_pixels: int = MAX_PIXELS, model: Model
     """
     if Path(path).suffix.lower() in VIDEO_SUFFIXES and Path(path).is_file():
         raise ImageError(f"{path}: is a video in a list of images; give it as a separate source")
-    return read_frame_bytes(lambda: read_bytes(path), path, index, max_pixels, model)
+    return read_frame_bytes(lambda: read_bytes(path, max_pixels), path, index, max_pixels, model)
 
 
 def expand_sources(sources: Iterable[str]) -> ImagePaths:

@@ -119,6 +119,8 @@ def _told(
     said = found["msg"].removeprefix("Value error, ")
     if found["type"] == "extra_forbidden":
         said = "is no setting; docs/serve.md lists them"
+    elif found["type"] == "path_type":
+        said = "expected a path, in quotes"
     given = found.get("input")
     shows = isinstance(given, str | int | float) and found["type"] != "extra_forbidden" and len(repr(given)) <= _SHOWN
     shown = f" (it is {given!r})" if shows else ""

@@ -63,7 +63,7 @@ def _images(path: Path, max_pixels: int) -> Iterator[Callable[[], Image]]:
 def _read(path: Path, max_pixels: int) -> Image:
     """Raises :class:`ImageError`: the frame is dropped."""
     try:
-        return decode(read_bytes(path), str(path), max_pixels, "bgr")
+        return decode(read_bytes(path, max_pixels), str(path), max_pixels, "bgr")
     except InputNotFoundError as error:
         raise ImageError(str(error)) from error
 
