@@ -67,8 +67,12 @@ def test_the_code_map_lists_every_package() -> None:
     assert packages - listed == {"edgecnn/cli/commands"}
 
 
-def test_the_tests_that_hold_the_promises_exist() -> None:
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "promises.md").read_text()))
+_TEST = re.compile(r"`(test_\w+)`")
+
+
+@pytest.mark.parametrize("page", ["promises", "reliability"])
+def test_the_tests_that_hold_the_promises_exist(page: str) -> None:
+    named = set(_TEST.findall((ROOT / "docs" / f"{page}.md").read_text()))
     defined = {
         found
         for file in (ROOT / "tests").rglob("test_*.py")
@@ -76,3 +80,13 @@ def test_the_tests_that_hold_the_promises_exist() -> None:
     }
     assert len(named) > 20
     assert named <= defined, named - defined
+
+
+def test_every_fault_has_a_test() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
+    heads = [line for line in rows if "proved by" in line or line.startswith("| fault |")]
+    without = [line for line in rows if line not in heads and not _TEST.search(line.rsplit(" | ", 1)[1])]
+    assert len(heads) == 2
+    assert len(rows) >= 40
+    assert not without
