@@ -12,7 +12,7 @@ from edgecnn.data.split_names import class_key, matching_class, split_of_name, s
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, InputNotFoundError
 
-__all__ = ["SPLITS", "ImageFile", "ImageFolder", "find_images", "require_folder", "scan_folder"]
+__all__ = ["SPLITS", "ImageFile", "ImageFolder", "find_images", "label_of_folder", "require_folder", "scan_folder"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -123,10 +123,18 @@ def _scan_classes(
         files = list_class_files(folder, own_run)
         left_out += files.left_out
         if files.images or not files.holds_run:
-            name = class_key(folder.name)
+            name = label_of_folder(folder)
             classes.add(name)
             images += (ImageFile(p, name, split, _below(p, folder)) for p in files.images)
     return _Scanned(frozenset(classes), images, left_out)
+
+
+def label_of_folder(folder: Path) -> str:
+    """The class that a folder names; model files hold it as UTF-8. Raises :class:`DataError` where it is no text."""
+    name = class_key(folder.name)
+    if any("\ud800" <= letter <= "\udfff" for letter in name):  # how Python shows bytes that are no UTF-8
+        raise DataError(f"{folder}: the name of a class must be UTF-8 text, for it is a label; rename the folder")
+    return name
 
 
 def _below(path: Path, folder: Path) -> str:

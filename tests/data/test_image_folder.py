@@ -325,3 +325,10 @@ def test_a_folder_of_videos_is_told_how_clips_are_trained_on(tmp_path: Path) -> 
         DataError, match=r"contains no images \(2 videos\); .*, or train on the videos with --temporal gru"
     ):
         scan_folder(tmp_path)
+
+
+def test_a_class_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Labels are UTF-8 in every file that holds them."""
+    laid(tmp_path, "cat/1.png", "d\udcff\udcfeg/1.png")  # two bytes that are no UTF-8
+    with pytest.raises(DataError, match="must be UTF-8 text, for it is a label; rename the folder"):
+        scan_folder(tmp_path)

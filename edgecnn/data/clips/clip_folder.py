@@ -12,9 +12,9 @@ from pathlib import Path
 
 from edgecnn.data.file_kinds import why_left_out
 from edgecnn.data.folder_files import FolderFiles, list_class_files, list_entries, list_folders, loose_files
-from edgecnn.data.image_folder import SPLITS, require_folder
+from edgecnn.data.image_folder import SPLITS, label_of_folder, require_folder
 from edgecnn.data.left_out import LeftOut
-from edgecnn.data.split_names import class_key, splits_of_names
+from edgecnn.data.split_names import splits_of_names
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, InputNotFoundError
 from edgecnn.image.suffixes import VIDEO_SUFFIXES
@@ -113,7 +113,7 @@ class _Found:
             files = list_class_files(folder, self._own_run)
             self._require_no_loose_image(folder, files)
             videos = [file.path for file in files.left_out if file.reason == "video"]
-            name = class_key(folder.name)
+            name = label_of_folder(folder)
             for path in (*videos, *sorted({image.parent for image in files.images})):
                 below = path.parent.relative_to(folder).as_posix().strip(".")
                 self.clips.append(ClipFile(path, name, split, below))

@@ -121,6 +121,8 @@ def _told(
         said = "is no setting; docs/serve.md lists them"
     elif found["type"] == "path_type":
         said = "expected a path, in quotes"
+    if len(said) > _SHOWN:  # it repeats the value; its end says what to do
+        said = f"{said[:60]}…{said[-120:]}"
     given = found.get("input")
     shows = isinstance(given, str | int | float) and found["type"] != "extra_forbidden" and len(repr(given)) <= _SHOWN
     shown = f" (it is {given!r})" if shows else ""
