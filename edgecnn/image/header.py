@@ -97,11 +97,11 @@ def _cut(name: str, missing: str) -> HeaderError:
     return HeaderError(f"the {name} file is truncated: {missing}")
 
 
-# Any marker inside entropy-coded data but a stuffed zero and the restart markers (ITU-T T.81, B.1.1.2)
-# Of fill bytes before it the last one counts; `\xff+` took 18 times as long
 _MOST_PARTS = 200_000
 """Segments, chunks or blocks of a file; with each Python takes a step, and a file of zeros could have millions."""
 
+# Any marker inside entropy-coded data but a stuffed zero and the restart markers (ITU-T T.81, B.1.1.2)
+# Of fill bytes before it the last one counts; `\xff+` took 18 times as long
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MOST_SCANS = 100
