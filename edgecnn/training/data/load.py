@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ from edgecnn.training.data.split_carried_over import KnownSplit, record_of
 
 __all__ = ["Sample", "TrainingData", "load_training_data"]
 
+_found_before: dict[bytes, Copies] = {}  # of the images before: `edgecnn search` trains many networks on the same
 _MAX_COMPARED = 100_000  # images, each with each: 60,000 took four minutes
 
 
@@ -200,7 +202,13 @@ def _find_copies(facts: Sequence[ImageStats], reporter: Reporter) -> Copies:
     """Byte for byte or nearly; in very large sets byte for byte alone, which is said."""
     digests = [f.digest for f in facts]
     if len(facts) <= _MAX_COMPARED:
-        return find_copies(digests, np.stack([f.thumbnail for f in facts]), reporter.stage("looking for copies"))
+        thumbnails = np.stack([f.thumbnail for f in facts])
+        key = hashlib.sha256("".join(digests).encode() + thumbnails.tobytes()).digest()
+        if key not in _found_before:
+            found = find_copies(digests, thumbnails, reporter.stage("looking for copies"))
+            _found_before.clear()
+            _found_before[key] = found
+        return _found_before[key]
     reporter.say(
         f"{len(facts):,} images: copies are looked for byte for byte alone, near ones up to {_MAX_COMPARED:,} images"
     )
