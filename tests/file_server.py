@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import http.server
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from http_thread import served_by
 
 
 @dataclass
@@ -76,21 +77,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return given.get("response") == expected
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:  # a client that goes away is none
-        pass
-
-
 @contextmanager
 def file_server(folder: Path, **options: object) -> Iterator[FileServer]:
     served = FileServer(folder, **options)  # type: ignore[arg-type]
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"served": served}))
-    served.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with served_by(_Handler, served=served) as served.port:
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()

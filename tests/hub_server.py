@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from http_thread import served_by
 
 COMMIT = "c" * 40
 
@@ -42,12 +43,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = urlsplit(self.path).path
         self.hub.asked.append(f"{self.command} {path}")
-        listing = f"/api/models/{self.hub.repo}/tree/"
+        listing = f"/api/models/{self.hub.repo}"
         resolving = f"/{self.hub.repo}/resolve/"
         if self.hub.gated and path.startswith((listing, resolving)):
             self._send(403, b"", ("X-Error-Code", "GatedRepo"))
         elif path.startswith(listing):
-            self._list(path.removeprefix(listing))
+            self._list(path.removeprefix(listing).removeprefix("/revision/") or "main")
         elif path.startswith(resolving):
             self._resolve(*path.removeprefix(resolving).split("/", 1))
         else:
@@ -57,10 +58,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if revision not in self.hub.revisions:
             self._send(404, b"", ("X-Error-Code", "RevisionNotFound"))
             return
-        found = [
-            {"type": "file", "oid": hashlib.sha1(content).hexdigest(), "size": len(content), "path": name}
-            for name, content in self.hub.files.items()
-        ]
+        found = {"id": self.hub.repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in self.hub.files]}
         self._send(200, json.dumps(found).encode(), ("Content-Type", "application/json"))
 
     def _resolve(self, revision: str, name: str) -> None:
@@ -82,21 +80,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:  # a client that goes away is none
-        pass
-
-
 @contextmanager
 def hub_server(repo: str, files: Mapping[str, bytes], **options: object) -> Iterator[Hub]:
     hub = Hub(repo, files, **options)  # type: ignore[arg-type]
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with served_by(_Handler, hub=hub) as port:
+        hub.url = f"http://127.0.0.1:{port}"
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote
@@ -25,6 +26,7 @@ _ADDRESS = re.compile(rf"hf://(?P<repo>{_PART}/{_PART})(?:@(?P<revision>[^/@]+))
 _FORM = "hf://OWNER/NAME, hf://OWNER/NAME/FILE.onnx or hf://OWNER/NAME@REVISION"
 _OF_THE_HUB = ("huggingface_hub", "httpx", "httpcore", "requests")  # whose errors tell of the hub or of the way there
 _SHOWN = 5  # names of files in a message
+_ANSWER_S = 10.0  # in which the hub has to answer
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,38 @@ def fetched(address: str | os.PathLike[str]) -> Path:
     model = HubModel.parse(address)
     hub = _hub(model)
     try:
-        file = model.file or _only_model_file(model, hub.HfApi().list_repo_files(model.repo, revision=model.revision))
-        return Path(hub.hf_hub_download(model.repo, file, revision=model.revision))
+        file = model.file or _only_model_file(model, _files(model, hub))
+        return Path(_download(model, hub, file))
     except EdgeCNNError:
         raise
     except Exception as error:  # noqa: BLE001  # the hub's errors are of several packages; others are raised again
         _raise_told(model, hub, error)
+
+
+def _files(model: HubModel, hub: ModuleType) -> list[str]:
+    """Paths of the repository's files. Asked once: the package's listing of a tree tries for 23 seconds."""
+    found = hub.HfApi().model_info(model.repo, revision=model.revision, timeout=_ANSWER_S)
+    return [file.rfilename for file in found.siblings or ()]
+
+
+def _download(model: HubModel, hub: ModuleType, file: str) -> str:
+    """Its path in the cache; the cached one where the hub is away."""
+    download = partial(hub.hf_hub_download, model.repo, file, revision=model.revision)
+    try:  # before the package does, which tries for 23 seconds
+        hub.get_hf_file_metadata(hub.hf_hub_url(model.repo, file, revision=model.revision), timeout=_ANSWER_S)
+    except Exception as error:
+        if _has_answered(hub, error):
+            raise
+        try:
+            return str(download(local_files_only=True))
+        except hub.errors.LocalEntryNotFoundError:
+            raise error from None
+    return str(download())
+
+
+def _has_answered(hub: ModuleType, error: Exception) -> bool:
+    """Whether the hub itself says so, and not that it is out of order."""
+    return isinstance(error, hub.errors.HfHubHTTPError) and error.response.status_code < 500
 
 
 def _hub(model: HubModel) -> ModuleType:

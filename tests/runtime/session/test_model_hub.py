@@ -90,8 +90,9 @@ def test_a_file_that_is_named_is_found_offline(edgecnn: Edgecnn, tiny_model: Pat
     address = f"hf://{REPO}/tiny.onnx"
     with hub_server(REPO, {"tiny.onnx": tiny_model.read_bytes()}) as hub:
         assert edgecnn("inspect", address, "--json", env={**env, "HF_ENDPOINT": hub.url}).returncode == 0
-    done = edgecnn("predict", address, image, env={**env, "HF_HUB_OFFLINE": "1"})
-    assert done.returncode == 0, done.stderr
+    for away in ({"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": hub.url}):
+        done = edgecnn("predict", address, image, env={**env, **away})
+        assert done.returncode == 0, done.stderr
     unnamed = edgecnn("predict", f"hf://{REPO}", image, env={**env, "HF_HUB_OFFLINE": "1"})
     assert unnamed.returncode == 2
     assert unnamed.stderr.startswith(f"edgecnn: error: hf://{REPO}: cannot be fetched: "), unnamed.stderr
