@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["AvifImage", "AvifTruncatedError", "avif_boxes", "is_avif", "read_avif"]
+__all__ = ["AvifImage", "AvifTruncatedError", "avif_boxes", "box_head", "is_avif", "read_avif"]
 
 _BRANDS = (b"avif", b"avis")
 _HOLDING = (b"ftyp", b"meta", b"mdat", b"moov", b"iprp", b"ipco", b"ipma")  # what the image needs
@@ -75,20 +75,29 @@ def avif_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         boxes += 1
         if boxes > _MOST_BOXES:
             raise struct.error("too many boxes")
-        size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-            head = 16
-        end = at + size if size else len(data)  # 0: to the end
-        if size and size < head:
-            raise struct.error("a box is smaller than its header")
+        kind, content, end = box_head(data, at)
         if end > len(data):
             if kind in _HOLDING:
                 raise AvifTruncatedError
             return  # no box: something was appended to the file
-        yield kind, data[at + head : end]
+        yield kind, data[content:end]
         at = end
+
+
+def box_head(data: bytes, at: int) -> tuple[bytes, int, int]:
+    """Kind of a box, where its content begins, and where it ends: of AVIF (ISO/IEC 14496-12) and of JPEG 2000.
+
+    Raises:
+        struct.error: the data end within the header, or the box is smaller than it.
+    """
+    size, kind = struct.unpack_from(">I4s", data, at)
+    head = 8
+    if size == 1:
+        (size,) = struct.unpack_from(">Q", data, at + 8)
+        head = 16
+    if 0 < size < head:
+        raise struct.error("a box is smaller than its header")
+    return kind, at + head, at + size if size else len(data)  # 0: to the end
 
 
 def _primary(pitm: bytes) -> int:

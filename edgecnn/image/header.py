@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgecnn.image.av1_size import largest_frame
-from edgecnn.image.avif import AvifTruncatedError, is_avif, read_avif
+from edgecnn.image.avif import AvifTruncatedError, box_head, is_avif, read_avif
 
 __all__ = ["FORMATS", "HeaderError", "ImageHeader", "begins_like_image", "read_header"]
 
@@ -286,26 +286,19 @@ def _jpeg2000(data: bytes) -> tuple[int, int]:
     return width - left, height - top
 
 
+_CODESTREAM = b"\xff\x4f\xff\x51"  # its first two markers
+
+
 def _codestream(data: bytes) -> bytes:
     """From its first marker, SOC, on: the file itself, or what is in its box `jp2c` (ITU-T T.800, annex I).
 
     The boxes are followed as the decoder follows them: another box may hold what looks like a codestream.
     """
-    at = 0
-    while data[at : at + 4] != b"\xff\x4f\xff\x51":
-        size, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-            head = 16
-        if kind == b"jp2c":
-            at += head
-            break
-        if size < head:  # 0: to the end of the file
-            at = len(data)
-            break
-        at += size
-    if data[at : at + 4] != b"\xff\x4f\xff\x51":
+    at, kind = 0, b""
+    while data[at : at + 4] != _CODESTREAM and kind != b"jp2c" and at < len(data):
+        kind, content, end = box_head(data, at)
+        at = content if kind == b"jp2c" else end
+    if data[at : at + 4] != _CODESTREAM:
         raise _cut("JPEG 2000", "it contains no codestream")
     return data[at : at + 64]
 

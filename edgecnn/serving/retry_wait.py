@@ -16,4 +16,5 @@ def retry_wait_s(attempt: int, longest_s: float) -> float:
         attempt: how many failed since the last success, less one.
         longest_s: no wait is longer.
     """
-    return min(2.0 ** min(attempt, 60), longest_s) * random.uniform(0.5, 1.0)  # noqa: S311  # nothing is kept secret by it
+    chance = random.uniform(0.5, 1.0)  # noqa: S311  # nothing is kept secret by it
+    return min(2.0 ** min(attempt, 60), longest_s) * chance
