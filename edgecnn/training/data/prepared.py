@@ -36,7 +36,6 @@ class PreparedData:
 
     data: TrainingData
     train: TrainingSet
-    val: CachedImages  # as the device sees them
     pixels: PixelCache
     features: ExactFeatures  # kept are those of validation images, and those of `for_features`
     setup: Setup
@@ -139,7 +138,6 @@ def prepare(options: TrainOptions, setup: Setup, folder: Path, reporter: Reporte
     return PreparedData(
         data=data,
         train=make_training_set(augmented, data, options.balance, options.soft_labels),
-        val=data.pixels.exact([s.row for s in val]),
         pixels=data.pixels,
         features=ExactFeatures(data.pixels, options.batch, [s.row for s in (*val, *_for_features(data))]),
         setup=setup,

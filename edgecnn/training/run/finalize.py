@@ -111,7 +111,7 @@ def _fit_unknown(
     done: FinishedRun, prepared: PreparedData, features: _Features, logits: NDArray[np.float32], temperature: float
 ) -> UnknownFit:
     pretrained = done.setup.pretrained or done.setup.start_from is not None
-    known = len(prepared.val) + (len(prepared.data.of("train")) if pretrained else 0)
+    known = len(prepared.rows("val")) + (len(prepared.data.of("train")) if pretrained else 0)
     if known < MIN_IMAGES:
         return UnknownFit(UnknownRule())
     return fit_unknown(features.train, features.val, torch.from_numpy(logits), temperature, cross_fit=pretrained)
