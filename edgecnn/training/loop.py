@@ -1,16 +1,15 @@
 """Training, from a folder of images to a run folder: the page to read first.
 
-What is trained, images or clips, is a :class:`edgecnn.training.task.TrainingTask`. Where the run stands is in
-:mod:`edgecnn.training.run.loop_state`, what it saves in :mod:`edgecnn.training.run.run_checkpoints`.
+What is trained, images or clips, is a :class:`edgecnn.training.task.TrainingTask`. The epochs are in
+:mod:`edgecnn.training.run.epoch_loop`, where the run stands in :mod:`edgecnn.training.run.loop_state`, what it saves in
+:mod:`edgecnn.training.run.run_checkpoints`.
 """
 
 from __future__ import annotations
 
-import math
-import shlex
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +18,25 @@ import torch
 from torch import nn
 
 from edgecnn._version import __version__
-from edgecnn.atomic import write_text
-from edgecnn.errors import CheckpointError, TrainingError
-from edgecnn.evaluation.metrics import Metrics
+from edgecnn.errors import CheckpointError
 from edgecnn.manifest import Manifest, TrainingRecord, UnknownRule
-from edgecnn.progress import Progress, Reporter, Silent
+from edgecnn.progress import Reporter, Silent
 from edgecnn.training.images.image_task import ImageTask
 from edgecnn.training.learner import BatchLearner, cpu_weights
 from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.optim.distributed import World, joined
 from edgecnn.training.optim.malloc import kept_memory
-from edgecnn.training.optim.schedule import learning_rate
-from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.pruning.narrowed_spec import narrowed
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import Checkpoint, load_checkpoint, load_last, save_checkpoint
-from edgecnn.training.run.history import EpochRow, write_results_csv
-from edgecnn.training.run.interruption import Interruption
+from edgecnn.training.run.epoch_loop import EpochLoop
 from edgecnn.training.run.loop_state import LoopState
 from edgecnn.training.run.repeat_command import repeat_command
 from edgecnn.training.run.resumed_options import check_resumable, resumed_options
 from edgecnn.training.run.run_checkpoints import RunCheckpoints
 from edgecnn.training.run.run_folder import RunFolder, open_run, write_split_csv
-from edgecnn.training.run.tensorboard_log import TensorBoardLog
 from edgecnn.training.setup import Setup, resolve_options
 from edgecnn.training.task import FinishedRun, TrainingTask
 
@@ -144,7 +137,7 @@ def _train(
     if world.leads:
         write_split_csv(run.split, task.examples)
     checkpoints = RunCheckpoints(run, manifest, task.examples.record, writes=world.leads)
-    loop = _Loop(
+    loop = EpochLoop(
         options=options,
         setup=setup,
         run=run,
@@ -211,7 +204,7 @@ def _new(task: TrainingTask, setup: Setup) -> ImageClassifier:
     return task.build_network(replace(setup, start_from=None, pretrained=False))
 
 
-def _finish(loop: _Loop, network: ImageClassifier) -> TrainResult:
+def _finish(loop: EpochLoop, network: ImageClassifier) -> TrainResult:
     """Writes the report and the results, in the process that leads; every process returns the same."""
     world, result = loop.task.world, None
     if world.leads:
@@ -270,185 +263,3 @@ def _resume(
         f"resuming {run.root} after epoch {len(state.history)} of {state.epochs}{within}"
         f"{changed if planned != state.epochs else ''}"
     )
-
-
-def _summary(row: EpochRow, *, best: bool) -> str:
-    """The figures of a finished epoch, for its line."""
-    return f"loss {row.train_loss:.2f}, val {row.val_top1:.1%}{' (best)' if best else ''}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Loop:
-    """The epochs of a run. It changes the learner's weights and ``state``, nothing of its own."""
-
-    options: TrainOptions
-    setup: Setup
-    run: RunFolder
-    task: TrainingTask
-    reporter: Reporter
-    manifest: Manifest
-    learner: BatchLearner[Any]
-    state: LoopState
-    checkpoints: RunCheckpoints
-
-    def run_epochs(self) -> None:
-        """Trains until the planned epochs are over, or something ends them sooner."""
-        state, world = self.state, self.task.world
-        if self.options.time_budget_min is not None and not state.history and not state.step:
-            state.epochs = world.agree(self._plan())
-        self.learner.begin()
-        log = (
-            TensorBoardLog(self.run.tensorboard, self.reporter, state.history)
-            if self.options.tensorboard and world.leads
-            else None
-        )
-        with Interruption() as interruption, log or nullcontext():
-            for epoch in range(len(state.history), state.epochs):
-                start = time.monotonic()
-                progress = self.reporter.stage(f"epoch {epoch + 1} of {state.epochs}")
-                row, validated = self._epoch(epoch, interruption, progress)
-                state.add_epoch(row)
-                best = self.keep_if_best(validated)
-                progress(self.task.steps, self.task.steps, _summary(row, best=best))
-                self.save_last()
-                if world.leads:
-                    write_results_csv(self.run.results, state.history)
-                if log:
-                    log.add(row)
-                if self._stop_asked(interruption):
-                    self._leave(interruption)
-                why = world.agree(self._why_to_end(time.monotonic() - start))
-                if why and epoch + 1 < state.epochs:
-                    self.reporter.say(f"ending after epoch {epoch + 1} of {state.epochs}: {why}")
-                    break
-
-    def validate(self) -> Metrics:
-        """Metrics of the evaluated weights. Raises :class:`TrainingError` where these are NaN or infinite."""
-        found = self.task.validate(self.learner.evaluated, self.manifest)
-        if found is None:
-            raise TrainingError(self._diverged("the weights are NaN or infinite"))
-        return found
-
-    def keep_if_best(self, validated: Metrics) -> bool:
-        """Writes best.pt if these are the best weights so far, and returns whether they are."""
-        best = self.state.is_best(validated, self.options.best_by)
-        if best:
-            self.checkpoints.save_best(self.setup, self.learner)
-        return best
-
-    def save_last(self) -> None:
-        """Writes last.pt."""
-        self.checkpoints.save_last(self.options, self.setup, self.learner, self.state)
-
-    def replace_lost_best(self) -> None:
-        """A damaged best.pt would be found out at the end of the run.
-
-        The weights gone on with take its place, until an epoch does better.
-        """
-        why = self.task.world.agree(self.checkpoints.why_best_is_lost())
-        if why is None or self.state.best_top1 < 0:  # below 0: there was none yet
-            return
-        self.reporter.say(f"{why.split(';')[0]}; going on with the weights of last.pt as the best so far")
-        self.state.forget_best()
-        self.keep_if_best(self.validate())
-
-    def _plan(self) -> int:
-        """How many epochs fit into what is left of the time budget."""
-        assert self.options.time_budget_min is not None
-        self.reporter.stage("timing a few steps")(0, 1)
-        start = time.monotonic()
-        self.validate()
-        validation_s = time.monotonic() - start
-        left_s = 60 * self.options.time_budget_min - (time.monotonic() - self.state.started)
-        batch = next(self.task.training_batches(0))
-        planned = plan_epochs(
-            self.learner, batch, self.task.steps, validation_s, left_s, self.setup.recipe, self.options
-        )
-        self.reporter.say(
-            f"{planned.step_s * 1e3:.0f} ms a step: {planned.epochs} epochs fit into "
-            f"{self.options.time_budget_min:g} minutes"
-        )
-        return planned.epochs
-
-    def _why_to_end(self, epoch_s: float) -> str | None:
-        """The plan is an estimate, and machines are shared: another epoch like the last may end too late."""
-        budget_min, patience = self.options.time_budget_min, self.options.patience
-        if budget_min is not None and time.monotonic() - self.state.started + epoch_s > 60 * budget_min:
-            return "another would outlast the time budget"
-        if patience is not None and self.state.since_best >= patience:
-            return f"{self.state.since_best} epochs without a better one"
-        return None
-
-    def _epoch(self, epoch: int, interruption: Interruption, progress: Progress) -> tuple[EpochRow, Metrics]:
-        """Trains on every image once and validates."""
-        state, steps = self.state, self.task.steps
-        start, here = time.monotonic(), 0
-        for step, batch in enumerate(self.task.training_batches(epoch, first=state.step), state.step):
-            value = self.learner.step(batch, epoch * steps + step, state.epochs * steps)
-            state.add_step(epoch, step, batch, value)
-            if not math.isfinite(value):
-                raise TrainingError(self._diverged("the loss is NaN or infinite"))
-            here += batch.whole
-            progress(state.step, steps, self._standing(epoch, here, time.monotonic() - start))
-            if self._stop_asked(interruption):
-                self.save_last()
-                self._leave(interruption)
-            elif self.checkpoints.due:
-                self.save_last()
-        seconds = time.monotonic() - start
-        validated = self.validate()
-        row = EpochRow(
-            epoch=epoch + 1,
-            stage=self.setup.recipe.name,
-            train_loss=state.mean_loss,
-            val_loss=validated.nll,
-            val_top1=validated.top1,
-            val_macro_f1=validated.macro_f1,
-            lr=learning_rate(self.setup.recipe, (epoch + 1) * steps - 1, state.epochs * steps),
-            seconds=seconds,
-            images_per_s=here / seconds,
-        )
-        return row, validated
-
-    def _standing(self, epoch: int, here: int, seconds: float) -> str:
-        """Beside the progress bar: loss, speed, the best validation so far, and how long the run still takes."""
-        state = self.state
-        steps_left = (state.epochs - epoch) * self.task.steps - state.step
-        left_s = steps_left * self.task.step_examples * seconds / here
-        best = f", best val {state.best_top1:.4f}" if state.best_top1 >= 0 else ""
-        speed = f"{here / seconds:.0f} {self.task.nouns.examples}/s"
-        return f"loss {state.mean_loss:.3f}, {speed}{best}, run {left_s / 60:.0f} min left"
-
-    def _stop_asked(self, interruption: Interruption) -> bool:
-        """Whether any process was interrupted: all leave after the same step, since none can go on alone."""
-        return any(self.task.world.gather(interruption.asked))
-
-    def _leave(self, interruption: Interruption) -> None:
-        """Raises what the signal raises. The last line that a user reads says how to continue."""
-        resume = (
-            f"edgecnn train {shlex.quote(str(self.task.examples.root))} --out {shlex.quote(str(self.run.root))} "
-            "--resume"
-        )
-        try:
-            interruption.act()
-        except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"continue with: {resume}") from stop
-        except SystemExit:
-            self.reporter.say(f"stopped; continue with: {resume}")
-            raise
-
-    def _diverged(self, what: str) -> str:
-        """The message, with the newest step; its images are written to a file, since a line does not hold them."""
-        advice = f"begin again with a lower --lr (it is {self.setup.recipe.lr:g})"
-        newest = self.state.newest
-        if newest is None:
-            return f"{what}; {advice}"
-        train = self.task.examples.of("train")
-        examples = self.task.nouns.examples
-        files = [str(train[i].path) for i in newest.indices]
-        write_text(self.run.diverged, "".join(f"{file}\n" for file in files))
-        shown = ", ".join(files[:3]) + (f" … all {len(files)} in {self.run.diverged}" if len(files) > 3 else "")
-        return (
-            f"{what} in epoch {newest.epoch + 1}, step {newest.step + 1} ({examples} {shown}); {advice}, and look at "
-            f"these {examples}"
-        )
