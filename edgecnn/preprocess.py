@@ -13,6 +13,7 @@ CMYK JPEG           converted by OpenCV, without colour profiles
 animation           the first frame
 truncated file      refused (OpenCV would fill the missing part of a JPEG with grey)
 over 64 megapixels  refused from the header, before decoding (``max_pixels``, ``--max-megapixels``)
+over 512 MB         refused too: what decoding takes is known before (8 bytes for each of ``max_pixels``)
 ==================  =======================================================================================
 """
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import ImageError
-from edgecnn.image.avif import AvifImage, read_avif
+from edgecnn.image.avif.boxes import AvifImage, read_avif
+from edgecnn.image.decoding_memory import decoding_bytes
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import HeaderError, ImageHeader, read_header
 
@@ -28,6 +29,9 @@ Image = NDArray[np.uint8]
 MAX_PIXELS = 64_000_000
 """64 megapixels: more than common sensors have, and 192 MB when decoded."""
 
+_BYTES_A_PIXEL, _LEAST_BYTES = 8, 64_000_000
+"""Of memory that decoding may take: for each pixel of the limit, 512 MB of 64 megapixels, and for any image at all."""
+
 ColorOrder = Literal["bgr", "rgb"]
 """Channel order of an image array: ``bgr`` is OpenCV's order."""
 
@@ -36,6 +40,12 @@ Part = Literal[1, 2, 4, 8]
 
 _LEAST_RANGE = 4096
 """Of 16 bits a channel: an image whose largest value is below uses 12 bits at most."""
+
+_IN_RANGE = 17
+"""Of 8 bits: of an image that reaches it, the largest of 16 bits is in range. They may be rounded: 4095 becomes 16."""
+
+_EXACT_BYTES = 16
+"""Of memory for each pixel that is decoded with all of its bits and four channels."""
 
 _FLAGS = {"rgb": cv2.IMREAD_COLOR_RGB, "bgr": cv2.IMREAD_COLOR_BGR}  # both eight bits, EXIF orientation applied
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}  # BGR alone
@@ -102,10 +112,11 @@ def decode_part(
     if header.format == "JPEG":
         size, orientation = (header.height, header.width), exif_orientation(data)
         asked = part(*(size[::-1] if orientation >= _FIRST_TURNED else size))
+    _check_memory(data, header, asked, name, max_pixels)
     try:
-        if header.bits > 8:
-            _check_depth(data, name)
         image = _pixels(data, asked, color)
+        if header.bits > 8 and image is not None and image.max() < _IN_RANGE:
+            _check_depth(data, name, _allowed_bytes(max_pixels))
     except cv2.error:
         image = None
     stored = -(-header.height // asked), -(-header.width // asked)
@@ -131,6 +142,21 @@ def _checked_header(data: bytes, name: str, max_pixels: int) -> ImageHeader:
             "make the image smaller, or raise --max-megapixels if you trust the file"
         )
     return header
+
+
+def _allowed_bytes(max_pixels: int) -> int:
+    return max(_LEAST_BYTES, _BYTES_A_PIXEL * max_pixels)
+
+
+def _check_memory(data: bytes, header: ImageHeader, part: Part, name: str, max_pixels: int) -> None:
+    allowed = _allowed_bytes(max_pixels)
+    needed = decoding_bytes(data, header, part, allowed)
+    if needed > allowed:
+        raise ImageError(
+            f"{name}: decoding {header.width} x {header.height} pixels of this {header.format} file takes "
+            f"{needed / 1e6:,.0f} MB, which exceed the limit of {allowed / 1e6:,.0f} MB; make the image smaller, or "
+            "raise --max-megapixels if you trust the file"
+        )
 
 
 def _pixels(data: bytes, part: Part, color: ColorOrder) -> Image | None:
@@ -176,8 +202,14 @@ def check_range(levels: NDArray[np.uint16], name: str) -> None:
         )
 
 
-def _check_depth(data: bytes, name: str) -> None:
-    """Raises :class:`ImageError` for a file of more than eight bits a channel that eight bits cannot show."""
+def _check_depth(data: bytes, name: str, allowed_bytes: int) -> None:
+    """Raises :class:`ImageError` for a dark file of 16 bits a channel that eight bits cannot show."""
+    header = read_header(data)
+    if _EXACT_BYTES * header.width * header.height > allowed_bytes:
+        raise ImageError(
+            f"{name}: has 16 bits a channel and uses 12 or hardly more; multiply its values when you write it, or "
+            "convert it to 8 bits"
+        )
     found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None or found.dtype == np.uint8:
         return

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edgecnn.image.av1_size import largest_frame
-from edgecnn.image.avif import AvifTruncatedError, box_head, is_avif, read_avif
+from edgecnn.image.avif.boxes import AvifTruncatedError, box_head, is_avif, read_avif
+from edgecnn.image.avif.frame_size import largest_frame
+from edgecnn.image.tiff_tags import read_tiff_tags
 
-__all__ = ["FORMATS", "HeaderError", "ImageHeader", "begins_like_image", "read_header"]
+__all__ = [
+    "FORMATS",
+    "JPEG_SOF",
+    "JPEG_SOS",
+    "HeaderError",
+    "ImageHeader",
+    "begins_like_image",
+    "jpeg2000_components",
+    "jpeg_segments",
+    "png_chunks",
+    "read_header",
+]
 
 FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PNM, AVIF, JPEG 2000"
 
@@ -103,24 +115,41 @@ _MOST_PARTS = 200_000
 # Any marker inside entropy-coded data but a stuffed zero and the restart markers (ITU-T T.81, B.1.1.2)
 # Of fill bytes before it the last one counts; `\xff+` took 18 times as long
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
-_JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MOST_SCANS = 100
 """Of a JPEG; encoders write 3 to 12. The decoder goes over the whole image once for each, and a scan takes few bytes:
 a file of a megabyte could keep it busy for minutes."""
 _MOST_SCANNED = 1_500_000_000
 """Scans times pixels: 64 megapixels 23 times."""
 
-_JPEG_SOS, _JPEG_EOI, _JPEG_STANDALONE = 0xDA, 0xD9, frozenset((0x01, *range(0xD0, 0xD9)))
+JPEG_SOS, _JPEG_EOI, _JPEG_STANDALONE = 0xDA, 0xD9, frozenset((0x01, *range(0xD0, 0xD9)))
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Each marker of a JPEG, and where its length stands, up to the end-of-image marker (ITU-T T.81, annex B).
+
+    Raises:
+        struct.error: the file ends within a segment.
+    """
+    position = 2
+    for _ in range(_MOST_PARTS):
+        found = _JPEG_MARKER.search(data, position)
+        if not found:
+            return
+        marker, position = found[1][0], found.end()
+        yield marker, position
+        if marker == _JPEG_EOI:
+            return
+        if marker not in _JPEG_STANDALONE:  # after SOS the entropy-coded data follows: the search runs over it
+            (length,) = struct.unpack_from(">H", data, position)
+            position += length
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:
-    """Reads the markers up to the end-of-image marker, which a truncated file lacks (ITU-T T.81, annex B)."""
+    """Reads the markers up to the end-of-image marker, which a truncated file lacks."""
     size = (0, 0)
-    scans = segments = 0
-    position = 2
-    while segments < _MOST_PARTS and (found := _JPEG_MARKER.search(data, position)):
-        segments += 1
-        marker, position = found[1][0], found.end()
+    scans = 0
+    for marker, position in jpeg_segments(data):
         if marker == _JPEG_EOI:
             if size == (0, 0):
                 raise HeaderError("the JPEG file contains no image")
@@ -129,28 +158,29 @@ def _jpeg(data: bytes) -> tuple[int, int]:
                     f"the JPEG file has {scans:,} scans, which would take long to decode", "save it as a baseline JPEG"
                 )
             return size
-        if marker in _JPEG_STANDALONE:
-            continue
-        (length,) = struct.unpack_from(">H", data, position)
-        if marker in _JPEG_SOF and size == (0, 0):  # the first counts, as for the decoder
+        if marker in JPEG_SOF and size == (0, 0):  # the first counts, as for the decoder
             height, width = struct.unpack_from(">HH", data, position + 3)
             size = (width, height)
-        scans += marker == _JPEG_SOS
-        position += length  # after SOS the entropy-coded data follows: the search above runs over it
+        scans += marker == JPEG_SOS
     raise _cut("JPEG", "its end-of-image marker is missing")
 
 
-def _png(data: bytes) -> tuple[int, int]:
-    """Reads the chunks up to IEND (PNG specification, third edition, clause 5)."""
-    width, height = struct.unpack_from(">II", data, 16)
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Kind of each chunk of a PNG, and where it ends (PNG specification, third edition, clause 5)."""
     position = 8
     for _ in range(_MOST_PARTS):
         if position + 12 > len(data):
-            break
+            return
         length, kind = struct.unpack_from(">I4s", data, position)
         position += 12 + length
-        if kind == b"IEND" and position <= len(data):
-            return width, height
+        yield kind, position
+
+
+def _png(data: bytes) -> tuple[int, int]:
+    """Reads the chunks up to IEND."""
+    width, height = struct.unpack_from(">II", data, 16)
+    if any(kind == b"IEND" and end <= len(data) for kind, end in png_chunks(data)):
+        return width, height
     raise _cut("PNG", "its IEND chunk is missing")
 
 
@@ -212,37 +242,19 @@ def _after_sub_blocks(data: bytes, position: int) -> int:
 _LARGE_TILE = 4_000_000
 """Pixels of a tile of a TIFF; larger ones than this and the image itself are nobody's: each is decoded whole."""
 
-_TIFF_TAGS = frozenset((256, 257, 258, 322, 323, 339))  # sizes, bits a sample, sizes of tiles, sample format
-_TIFF_FLOATS, _MOST_BITS = 3, 16
-_TIFF_KINDS = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
+_TIFF_NUMBERS = {2: "int", 3: "float"}  # sample formats whose numbers are no levels
+_MOST_BITS = 16
 
 
 def _tiff(data: bytes) -> tuple[int, int]:
-    """Reads ImageWidth and ImageLength of the first directory (TIFF 6.0, BigTIFF).
-
-    The decoder refuses a file with missing strips.
-    """
-    order = "<" if data[:2] == b"II" else ">"
-    big = struct.unpack_from(f"{order}H", data, 2)[0] == 43
-    (start,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", data, 8 if big else 4)
-    (count,) = struct.unpack_from(f"{order}Q" if big else f"{order}H", data, start)
-    entry, first, value_at = (20, start + 8, 12) if big else (12, start + 2, 8)
-    sizes = {}
-    for position in range(first, min(first + count * entry, len(data)), entry):
-        tag, kind = struct.unpack_from(f"{order}HH", data, position)
-        if tag in _TIFF_TAGS and kind in _TIFF_KINDS and tag not in sizes:  # the first counts, as for the decoder
-            number = _TIFF_KINDS[kind]
-            (values,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", data, position + 4)
-            at = position + value_at
-            if values * struct.calcsize(f"={number}") > (8 if big else 4):  # one for each channel, elsewhere
-                (at,) = struct.unpack_from(f"{order}Q" if big else f"{order}I", data, at)
-            (sizes[tag],) = struct.unpack_from(f"{order}{number}", data, at)
+    """Reads ImageWidth and ImageLength of the first directory. The decoder refuses a file with missing strips."""
+    sizes = read_tiff_tags(data)
     if not {256, 257} <= sizes.keys():
         raise HeaderError("the TIFF file states no size")
     width, height = sizes[256], sizes[257]
     bits, form = sizes.get(258, 1), sizes.get(339, 1)
-    if bits > _MOST_BITS or form == _TIFF_FLOATS:  # the decoder would take up to 24 bytes a pixel for them
-        kind_name = {2: "int", _TIFF_FLOATS: "float"}.get(form, "uint")
+    if bits > _MOST_BITS or form in _TIFF_NUMBERS:  # the decoder would take up to 24 bytes a pixel for them
+        kind_name = _TIFF_NUMBERS.get(form, "uint")
         raise HeaderError(
             f"holds {kind_name}{bits} numbers, of which black and white are not known", "convert it to 8 or 16 bits"
         )
@@ -284,6 +296,12 @@ def _jpeg2000(data: bytes) -> tuple[int, int]:
     """Reads the SIZ segment (ITU-T T.800, A.5.1). The decoder refuses a truncated file."""
     width, height, left, top = struct.unpack_from(">IIII", _codestream(data), 8)
     return width - left, height - top
+
+
+def jpeg2000_components(data: bytes) -> int:
+    """Channels of a JPEG 2000 file, as its SIZ segment states them."""
+    (components,) = struct.unpack_from(">H", _codestream(data), 40)
+    return int(components)
 
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # its first two markers

@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from edgecnn.image.avif import avif_boxes
+from edgecnn.image.avif.boxes import avif_boxes
 
-__all__ = ["largest_frame"]
+__all__ = ["coded_pixels", "largest_frame"]
 
 _FULL_BOX = 4  # bytes of version and flags
 _MOST_PARTS = 10_000  # OBUs of an item, extents of all items
@@ -29,11 +29,26 @@ def largest_frame(data: bytes) -> int:
     Raises:
         struct.error, IndexError: a box or a frame is shorter than its kind, or has more parts than any encoder writes.
     """
+    items, samples = _frames(data)
+    return max((*items, *samples), default=0)
+
+
+def coded_pixels(data: bytes) -> int:
+    """Pixels of all frames that are decoded for one image: itself, its alpha plane, its tiles, its thumbnails.
+
+    Args:
+        data: the complete file, of which :func:`largest_frame` told something.
+    """
+    return max(map(sum, _frames(data)))
+
+
+def _frames(data: bytes) -> tuple[list[int], list[int]]:
+    """Pixels of the frame of each item, and of the first frame of each track."""
     meta = next((body[_FULL_BOX:] for kind, body in avif_boxes(data) if kind == b"meta"), b"")
     boxes = dict(avif_boxes(meta))
     coded = _coded_items(boxes.get(b"iinf", b""))
     items = _items(boxes.get(b"iloc", b""), coded, data, boxes.get(b"idat", b""))
-    return max((_largest_of(part) for part in (*items, *_first_samples(data))), default=0)
+    return [_largest_of(item) for item in items], [_largest_of(sample) for sample in _first_samples(data)]
 
 
 def _coded_items(iinf: bytes) -> set[int]:

@@ -1,0 +1,1 @@
+"""AVIF files: their boxes, and the frames in them."""
