@@ -331,7 +331,10 @@ class _Reader:
         return self._found[key]
 
     def wrong(self, key: str, expected: str) -> ManifestError:
-        value = json.dumps(self._found.get(key), ensure_ascii=False)
+        try:
+            value = json.dumps(self._found.get(key), ensure_ascii=False)
+        except RecursionError:  # nested as deep as it can just be read
+            value = "nested too deep"
         shown = value if len(value) <= 60 else f"{value[:60]}…"
         return ManifestError(
             f"the manifest's {self._where}{key} is {shown}, expected {expected}; export the model again"

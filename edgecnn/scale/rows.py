@@ -87,13 +87,19 @@ def parquet_bytes(rows: Sequence[Row], facts: ShardFacts, *, labelled: bool) -> 
 
 
 def _values(row: Row, *, labelled: bool) -> dict[str, Any]:
-    values: dict[str, Any] = as_json(row.prediction)
-    for name in ("source", "reason"):  # Parquet's texts are UTF-8, and a name of a file may be anything
-        if values[name] is not None:
-            values[name] = values[name].encode(errors="replace").decode()
+    values: dict[str, Any] = {name: _as_utf8(value) for name, value in as_json(row.prediction).items()}
     if labelled:
         values |= {"truth": row.truth, "probabilities": row.probabilities}
     return values
+
+
+def _as_utf8(value: Any) -> Any:
+    """Plain values with a ``?`` for what Parquet's texts cannot hold: a file or a class may have any name."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_as_utf8(item) for item in value]
+    return {key: _as_utf8(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def read_facts(path: Path) -> ShardFacts | None:
