@@ -69,9 +69,10 @@ def parse_address(source: str | os.PathLike[str]) -> Address:
         return Address("video" if Path(text).suffix.lower() in VIDEO_SUFFIXES else "images", text)
     if text.isascii() and text.isdigit():
         return Address("camera", text)
-    if " ! " in text:
-        return Address("gstreamer", text)
-    return Address(SCHEMES.get(text.partition(":")[0].lower(), "images"), text)
+    scheme, _, rest = text.partition(":")
+    kind = SCHEMES.get(scheme.lower(), "images")
+    of_host = kind in DRIVERS and rest.startswith("//")  # its password may hold anything
+    return Address("gstreamer" if " ! " in text and not of_host else kind, text)
 
 
 def _is_video_device(text: str) -> bool:

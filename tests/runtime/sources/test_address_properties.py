@@ -33,6 +33,7 @@ def test_any_text_parses_or_is_refused_in_one_line(text: str) -> None:
 @hypothesis.given(
     scheme=strategies.sampled_from(OF_HOST), user=strategies.text("abc-_.", max_size=5), password=PASSWORDS
 )
+@hypothesis.example(scheme="rtsp", user="admin", password="Qzx ! wkJ")  # was taken for a pipeline of GStreamer
 def test_no_password_is_shown_whatever_is_in_it(scheme: str, user: str, password: str) -> None:
     address = parse_address(f"{scheme}://{user}:{password}@camera.example/stream")
     said = address.hide(f"{address.text}: cannot be opened; {password} was refused")
