@@ -64,7 +64,7 @@ class LargeImageOption:
 
     max_megapixels: Annotated[
         float,
-        Option("Largest image in megapixels; larger ones are left out and named. Decoding takes 6 to 8 MB a megapixel."),
+        Option("Largest image in megapixels; larger ones are left out and named. Each takes 6 to 8 MB a megapixel."),
     ] = 64.0
 
     @property

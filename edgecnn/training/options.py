@@ -147,7 +147,7 @@ class TrainOptions:
     fps: Annotated[float, Option("With --temporal: frame rate of folders of frames.")] = 10.0
     max_megapixels: Annotated[
         float,
-        Option("Largest image in megapixels; larger ones are left out and named. Decoding takes 6 to 8 MB a megapixel."),
+        Option("Largest image in megapixels; larger ones are left out and named. Each takes 6 to 8 MB a megapixel."),
     ] = 64.0
     strict: Annotated[
         bool, Option("End with status 3 before training if the images have faults, as edgecnn doctor finds them.")
