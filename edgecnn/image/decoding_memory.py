@@ -41,8 +41,8 @@ def decoding_bytes(data: bytes, header: ImageHeader, part: int, enough: int) -> 
         return round(pixels * most)
     if header.format == "JPEG":
         return _jpeg(data, pixels, part)
-    count = _BY_FORMAT.get(header.format, lambda _data, pixels: pixels * _TWICE)
-    return round(count(data, pixels))
+    count = _BY_FORMAT.get(header.format)
+    return round(pixels * _TWICE if count is None else count(data, pixels))
 
 
 def _jpeg(data: bytes, pixels: int, part: int) -> int:
@@ -72,8 +72,8 @@ def _webp(data: bytes, pixels: int) -> float:
     if kind == b"VP8X" and flags & _WEBP_MOVES:
         return pixels * _WEBP_ANIMATED
     if kind == b"VP8L":
-        alpha = struct.unpack_from("<I", data, 21)[0] >> 28 & 1
-        return pixels * (_WEBP + alpha)
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return pixels * (_WEBP + int(bits >> 28 & 1))
     return pixels * (_TWICE if kind == b"VP8 " else _WEBP + bool(flags & _WEBP_ALPHA))
 
 
