@@ -1,330 +1,61 @@
 """Requests of an attacker to a real service, over raw sockets: none reads or changes anything, none stays.
 
 The rows `Malformed HTTP`, `/../`, `Foreign Host/Origin` and `POST without token` of the faults that the service withstands.
+`benchmarks/bench_hostile.py requests` tries more of those that seeds make.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from serving.raw_http import RawAnswer, send_raw
-from serving.running import TINY, ServiceProcess, ask, serving, until
+from faults.fortress import LIMIT_S, Fortress, accepted, fortress_in, secrets_of
+from faults.hostile_requests import KINDS, hostile_requests
+from serving.http.attack import REGIONS, TOKEN
+from serving.http.known_attacks import ATTACKS
+from serving.raw_http import RawAnswer
+from serving.running import ask, until
 
-CANARY = "canary-9f1c"
-TOKEN = "a-token-that-is-long-enough-5"
-REGIONS = json.dumps({"regions": [{"name": "theirs", "roi": "0,0,0.5,0.5"}]}).encode()
-CHANGE = b"PUT /api/sources/door/regions HTTP/1.1\r\n"
-READ = b"GET /api/state HTTP/1.1\r\n"
-POST = b"POST /api/classify HTTP/1.1\r\n"
-LIMIT_S = 10.0
+SEEDED = dict(hostile_requests(2 * len(KINDS), seed=1))
 
 
 @dataclass(frozen=True)
-class Attack:
-    """What is sent, in pieces with pauses between them. HOST stands for the service's own Host header."""
+class Siege:
+    """The answers to all attacks, and the state before and after."""
 
-    pieces: tuple[bytes, ...]
-    pause_s: float = 0.0
-
-
-def once(*lines: bytes, body: bytes = b"") -> Attack:
-    return Attack((b"".join(lines) + b"\r\n" + body,))
-
-
-def get(path: bytes) -> Attack:
-    return once(b"GET " + path + b" HTTP/1.1\r\n", b"Host: HOST\r\n")
-
-
-def from_host(host: bytes) -> Attack:
-    return once(READ, b"Host: " + host + b"\r\n")
-
-
-def from_origin(origin: bytes, start: bytes = READ) -> Attack:
-    return once(start, b"Host: HOST\r\n", b"Origin: " + origin + b"\r\n", b"Content-Length: 0\r\n")
-
-
-def change(*headers: bytes) -> Attack:
-    length = b"Content-Length: %d\r\n" % len(REGIONS)
-    return once(CHANGE, b"Host: HOST\r\n", *(header + b"\r\n" for header in headers), length, body=REGIONS)
-
-
-def classify(*headers: bytes, body: bytes = b"") -> Attack:
-    return once(POST, b"Host: HOST\r\n", *(header + b"\r\n" for header in headers), body=body)
-
-
-PATHS = (
-    b"/../../../../../../CANARY",
-    b"/page/../../CANARY",
-    b"/page/..%2f..%2fCANARY",
-    b"/%2e%2e/%2e%2e/%2e%2e/CANARY",
-    b"/page/%2e%2e%2f%2e%2e%2fCANARY",
-    b"/page/%252e%252e%252fCANARY",
-    b"/page/..\\..\\CANARY",
-    b"/page/..%5c..%5cCANARY",
-    b"/page/CANARY%00.html",
-    b"/page/%00",
-    b"/page//CANARY",
-    b"//CANARY",
-    b"/page/%c0%ae%c0%ae/CANARY",
-    b"file://CANARY",
-    b"http://evil.example/api/state",
-    b"/api/sources/..%2f..%2fCANARY/image",
-    b"/api/sources/%2e%2e/image",
-    b"/api/sources/door/image?after=-1",
-    b"/api/sources/door/image?after=" + b"9" * 5000,
-    b"/v2/models/..%2f..%2fCANARY",
-    b"/v2/models/main/versions/..%2f/ready",
-    b"/.env",
-    b"/token",
-    b"/state/token",
-    b"/api/state/",
-    b"*",
-)
-HOSTS = (
-    b"127.evil.com",
-    b"127.0.0.1.evil.com",
-    b"evil.com",
-    b"localhost.evil.com",
-    b"evil.com:PORT",
-    b"127.0.0.1:PORT@evil.com",
-    b"evil.com@127.0.0.1:PORT",
-    b"127.0.0.1:PORT:80",
-    b"127.0.0.1:port",
-    b"127.0.0.1, evil.com",
-    b"127.0.0.1/evil.com",
-    b"127.0.0.1#evil.com",
-    b"[::1",
-    b"[::1]evil.com",
-    b"[::ffff:8.8.8.8]:PORT",
-    b"[fe80::1%25lo]:PORT",
-    b"0x7f.0.0.1",
-    b"2130706433",
-    b"127.1",
-    b"127.0.0.1.",
-    b"8.8.8.8",
-    b"0.0.0.0:PORT",
-    b"",
-    b"\xe2\x93\x9bocalhost",
-)
-ORIGINS = (
-    b"http://evil.com",
-    b"null",
-    b"",
-    b"http://127.evil.com:PORT",
-    b"http://HOST.evil.com",
-    b"http://HOST@evil.com",
-    b"http://evil.com@HOST",
-    b"http://127.0.0.1:1",
-    b"http://localhost:PORT",
-    b"file://HOST",
-    b"chrome-extension://HOST",
-    b"http://HOST/path",
-    b"http://[::1]:PORT",
-)
-ATTACKS: dict[str, Attack] = {
-    **{f"path {path[:60].decode()}": get(path) for path in PATHS},
-    **{f"host {host.decode(errors='replace')}": from_host(host) for host in HOSTS},
-    **{f"origin {origin.decode()}": from_origin(origin) for origin in ORIGINS},
-    "no host": once(READ),
-    "no host, HTTP/1.0": once(b"GET /api/state HTTP/1.0\r\n"),
-    "two hosts": once(READ, b"Host: HOST\r\n", b"Host: evil.com\r\n"),
-    "two origins": once(READ, b"Host: HOST\r\n", b"Origin: http://HOST\r\n", b"Origin: http://evil.com\r\n"),
-    "a change from another page": from_origin(b"http://evil.com", CHANGE),
-    "another page, without an origin": once(
-        READ, b"Host: HOST\r\n", b"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n"
-    ),
-    "another page, sent by a form": classify(
-        b"Sec-Fetch-Site: cross-site", b"Sec-Fetch-Mode: navigate", b"Content-Length: 0"
-    ),
-    "a preflight": from_origin(b"http://evil.com", b"OPTIONS /api/state HTTP/1.1\r\n"),
-    "handed on by a proxy": once(READ, b"Host: HOST\r\n", b"X-Forwarded-For: 203.0.113.9\r\n"),
-    # Changes without the token
-    "no token": change(),
-    "an empty token": change(b"Authorization: Bearer "),
-    "a wrong token": change(b"Authorization: Bearer " + b"x" * len(TOKEN)),
-    "a part of the token": change(b"Authorization: Bearer " + TOKEN[:-1].encode()),
-    "the token and more": change(b"Authorization: Bearer " + TOKEN.encode() + b"x"),
-    "another scheme": change(b"Authorization: Basic " + TOKEN.encode()),
-    "no scheme": change(b"Authorization: " + TOKEN.encode()),
-    "the token after a wrong one": change(b"Authorization: Bearer wrong", b"Authorization: Bearer " + TOKEN.encode()),
-    "the token as a cookie": change(b"Cookie: token=" + TOKEN.encode()),
-    "a token of other letters": change(b"Authorization: Bearer \xff\xfe\xe9"),
-    "the token in the address": once(
-        CHANGE.replace(b" HTTP", b"?token=" + TOKEN.encode() + b" HTTP"), b"Host: HOST\r\n", b"Content-Length: 0\r\n"
-    ),
-    "another method in a header": once(
-        POST, b"Host: HOST\r\n", b"X-HTTP-Method-Override: PUT\r\n", b"Content-Length: 0\r\n"
-    ),
-    # Methods
-    **{
-        f"method {method.decode(errors='replace')[:20]}": once(
-            method + b" " + path + b" HTTP/1.1\r\n", b"Host: HOST\r\n", b"Content-Length: 0\r\n"
-        )
-        for method, path in (
-            (b"DELETE", b"/api/state"),
-            (b"POST", b"/api/state"),
-            (b"PATCH", b"/healthz"),
-            (b"TRACE", b"/"),
-            (b"CONNECT", b"evil.com:443"),
-            (b"get", b"/api/state"),
-            (b"X" * 9000, b"/"),
-            (b"G\x00T", b"/"),
-            (b"<script>", b"/"),
-        )
-    },
-    # Not HTTP, or almost
-    "HTTP/0.9": Attack((b"GET /api/state\r\n\r\n",)),
-    "HTTP/2": Attack((b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",)),
-    "TLS": Attack((bytes.fromhex("16030100c8010000c40303") + bytes(180) + b"\r\n\r\n",)),
-    "zeros": Attack((bytes(40_000),)),
-    "two spaces": once(b"GET  /api/state HTTP/1.1\r\n", b"Host: HOST\r\n"),
-    "a version that is none": once(b"GET /api/state HTTP/1.1.1\r\n", b"Host: HOST\r\n"),
-    "a NUL in a header": once(READ, b"Host: HOST\r\n", b"X: a\x00b\r\n"),
-    "a space before the colon": once(READ, b"Host : HOST\r\n"),
-    "a header without a name": once(READ, b"Host: HOST\r\n", b": x\r\n"),
-    "a carriage return in a header": once(READ, b"Host: HOST\r\n", b"X: a\rY: b\r\n"),
-    "a web socket": once(
-        READ, b"Host: HOST\r\n", b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n"
-    ),
-    "an upgrade of a change": change(b"Connection: Upgrade", b"Upgrade: h2c"),
-    # Smuggling
-    "two lengths": classify(
-        b"Content-Length: 5", b"Content-Length: 60", body=b"GET /api/state HTTP/1.1\r\nHost: HOST\r\n\r\n"
-    ),
-    "lengths in a list": classify(b"Content-Length: 5, 6", body=b"123456"),
-    "length and chunked": classify(
-        b"Content-Length: 4",
-        b"Transfer-Encoding: chunked",
-        body=b"0\r\n\r\nDELETE /api/state HTTP/1.1\r\nHost: HOST\r\n\r\n",
-    ),
-    "chunked twice": classify(b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity", body=b"0\r\n\r\n"),
-    "chunked, almost": classify(b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"),
-    "chunked after a tab": classify(b"Transfer-Encoding:\x0bchunked", body=b"0\r\n\r\n"),
-    "a folded header": classify(b"Transfer-Encoding:\r\n chunked", body=b"0\r\n\r\n"),
-    "a negative length": classify(b"Content-Length: -1"),
-    "a signed length": classify(b"Content-Length: +5", body=b"12345"),
-    "a hexadecimal length": classify(b"Content-Length: 0x5", body=b"12345"),
-    "a length of 400 digits": classify(b"Content-Length: " + b"9" * 400),
-    "a length beyond all limits": classify(b"Content-Length: 99999999999999999999"),
-    "a chunk that is none": classify(b"Transfer-Encoding: chunked", body=b"zz\r\nx\r\n0\r\n\r\n"),
-    "a negative chunk": classify(b"Transfer-Encoding: chunked", body=b"-1\r\nx\r\n0\r\n\r\n"),
-    "a chunk beyond 64 bits": classify(b"Transfer-Encoding: chunked", body=b"F" * 20 + b"\r\nx"),
-    "a chunk without an end": classify(b"Transfer-Encoding: chunked", body=b"1" * 40_000),
-    "a chunk that is longer than it says": classify(b"Transfer-Encoding: chunked", body=b"1\r\nxxxx\r\n0\r\n\r\n"),
-    # Too much
-    "a huge header": once(READ, b"Host: HOST\r\n", b"X: " + b"x" * 100_000 + b"\r\n"),
-    "many headers": once(READ, b"Host: HOST\r\n", b"X: x\r\n" * 20_000),
-    "a huge address": get(b"/" + b"a" * 100_000),
-    "a huge body": classify(b"Content-Length: 3000000", body=bytes(3_000_000)),
-    "a huge body in chunks": classify(
-        b"Transfer-Encoding: chunked", body=(b"80000\r\n" + bytes(0x80000) + b"\r\n") * 6
-    ),
-    "many requests at once": Attack((b"DELETE /api/state HTTP/1.1\r\nHost: HOST\r\n\r\n" * 200,)),
-    # Too slow
-    "nothing at all": Attack(()),
-    "a slow head": Attack((b"GET /api/state HTTP/1.1\r\n", *[b"X: x\r\n"] * 12), 0.3),
-    "half a head": Attack((b"GET /api/state HTTP/1.1\r\nHost: HO",)),
-    "a slow body": Attack((POST + b"Host: HOST\r\nContent-Length: 90000\r\n\r\n", *[b"x"] * 12), 0.3),
-    "half a body": Attack((POST + b"Host: HOST\r\nContent-Length: 90000\r\n\r\n" + bytes(500),)),
-    "a slow chunk": Attack((POST + b"Host: HOST\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 12), 0.3),
-    "a body behind the answer": Attack((CHANGE + b"Host: HOST\r\nContent-Length: 90000\r\n\r\n", *[b"x"] * 12), 0.3),
-}
-
-
-@dataclass(frozen=True)
-class Fortress:
-    """A service, with files around it that no answer may show."""
-
-    service: ServiceProcess
-    folder: Path
-
-    @property
-    def port(self) -> int:
-        return int(self.service.url.rpartition(":")[2])
-
-    def state(self) -> dict[str, Any]:
-        """All that a request could have changed: what the service says of itself, and every file."""
-        found = ask(f"{self.service.url}/api/state", token=TOKEN).json
-        sources = [{key: source[key] for key in ("name", "address", "views", "regions")} for source in found["sources"]]
-        files = {
-            str(file): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in sorted(self.folder.rglob("*"))
-            if file.is_file() and file.suffix != ".part"
-        }
-        return {"sources": sources, "models": found["models"], "device": found["device"], "files": files}
+    answers: dict[str, RawAnswer]
+    before: dict[str, Any]
+    after: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def fortress(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
-    folder = tmp_path_factory.mktemp("fortress")
-    (folder / "canary.txt").write_text(CANARY)
-    (folder / "token.txt").write_text(TOKEN)
-    (folder / "token.txt").chmod(0o600)
-    (folder / "edgecnn.toml").write_text(
-        f"""
-        state_dir = "state"
-        token_file = "token.txt"
-        device = "fortress"
-        [limits]
-        request_s = 2.0
-        silent_s = 2.0
-        body_mb = 2.0
-        connections = 400
-        [[models]]
-        file = "{TINY}"
-        [[sources]]
-        name = "door"
-        address = "fake:160x120@10"
-        """
-    )
-    with serving("--config", folder / "edgecnn.toml") as service:
-        until(lambda: ask(f"{service.url}/api/state").json["states"])
-        yield Fortress(service, folder)
-        assert service.stop() == 0
-        assert service.process.stderr is not None
-        log = service.process.stderr.read()
-        assert "Traceback" not in log, log
-        assert len(log) < 5000, log
+    with fortress_in(tmp_path_factory.mktemp("fortress")) as fortress:
+        yield fortress
+    assert len(fortress.log[0]) < 5000, fortress.log[0]
 
 
 @pytest.fixture(scope="module")
-def attacked(fortress: Fortress) -> tuple[dict[str, RawAnswer], dict[str, Any], dict[str, Any]]:
-    """The answers to all attacks at once, and the state before and after."""
+def siege(fortress: Fortress) -> Siege:
     before = fortress.state()
-    port = str(fortress.port).encode()
-    canary = str(fortress.folder / "canary.txt").lstrip("/").encode()
-
-    def attack(made: Attack) -> RawAnswer:
-        pieces = [
-            p.replace(b"HOST", b"127.0.0.1:" + port).replace(b"PORT", port).replace(b"CANARY", canary)
-            for p in made.pieces
-        ]
-        return send_raw(fortress.port, pieces, pause_s=made.pause_s, limit_s=LIMIT_S + 5)
-
-    with ThreadPoolExecutor(len(ATTACKS)) as pool:
-        answers = dict(zip(ATTACKS, pool.map(attack, ATTACKS.values()), strict=True))
-    return answers, before, fortress.state()
+    return Siege(fortress.attacked({**ATTACKS, **SEEDED}), before, fortress.state())
 
 
 def test_there_are_enough_of_them() -> None:
     assert len(ATTACKS) >= 50
+    assert len(SEEDED) >= 2 * len(KINDS)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_is_refused_or_cut_off(attacked, name: str) -> None:
-    answer = attacked[0][name]
+@pytest.mark.parametrize("name", [*ATTACKS, *SEEDED])
+def test_an_attack_is_refused_or_cut_off(siege: Siege, name: str) -> None:
+    answer = siege.answers[name]
     assert answer.closed, f"open after {answer.seconds:.0f} s: {answer.content[:200]!r}"
     assert answer.seconds <= LIMIT_S
-    assert all(400 <= status < 500 for status in answer.statuses), answer.content[:300]
-    for secret in (CANARY, TOKEN, "Traceback", "edgecnn/serving"):
-        assert secret.encode() not in answer.content
+    assert accepted(answer) == [], answer.content[:300]
+    assert secrets_of(answer) == []
     for part in answer.parts:
         assert "default-src 'none'" in part.headers["content-security-policy"]
         assert part.headers["x-content-type-options"] == "nosniff"
@@ -333,21 +64,20 @@ def test_an_attack_is_refused_or_cut_off(attacked, name: str) -> None:
         assert "\n" not in json.loads(part.body)["error"]
 
 
-def test_no_attack_has_changed_anything(attacked) -> None:
-    _, before, after = attacked
-    assert before == after
+def test_no_attack_has_changed_anything(siege: Siege) -> None:
+    assert siege.before == siege.after
 
 
-def test_most_attacks_are_told_why(attacked) -> None:
-    told = {name for name, answer in attacked[0].items() if answer.statuses}
+def test_most_attacks_are_told_why(siege: Siege) -> None:
+    told = {name for name, answer in siege.answers.items() if answer.statuses}
     silent = {"nothing at all", "a slow head", "half a head"}
     assert told >= set(ATTACKS) - silent
 
 
-def test_the_service_still_decides_and_obeys(fortress: Fortress, attacked) -> None:
+def test_the_service_still_decides_and_obeys(fortress: Fortress, siege: Siege) -> None:
     """The same request with the token does change the regions: what was refused would have worked."""
-    frames = ask(f"{fortress.service.url}/api/state").json["sources"][0]["frames"]
-    until(lambda: ask(f"{fortress.service.url}/api/state").json["sources"][0]["frames"] > frames)
+    frames = fortress.frames()
+    until(lambda: fortress.frames() > frames)
     url = f"{fortress.service.url}/api/sources/door/regions"
     assert ask(url, method="PUT", body=REGIONS, token=TOKEN, timeout_s=10).status == 200
     assert ask(f"{fortress.service.url}/api/state").json["sources"][0]["regions"][0]["name"] == "theirs"
