@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
-import itertools
-import json
 import os
 import random
 import signal
@@ -22,7 +20,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from hostile_models import field, hostile_models
 from serving.classifying_clients import ClassifyingClients
 from serving.running import TINY, ServiceProcess, ask, serving
+from serving.swap.decision_listener import DecisionListener
 from serving.swap.swap_models import bad_models, good, sha256
 
 SOURCES = ("door", "belt")
@@ -59,28 +57,13 @@ class Load(ClassifyingClients):
 
     def __init__(self, service: ServiceProcess, clients: int) -> None:
         super().__init__(service.url, clients, JPEG)
-        self._events = f"{service.url}/api/events"
-        self.threads.append(threading.Thread(target=self._listen))
-        self.decisions: dict[str, list[float]] = {name: [] for name in SOURCES}  # when they came
-        self.decided_by: list[str | None] = []
+        self.heard = DecisionListener(service.url, SOURCES)
+        self.threads.append(threading.Thread(target=self.heard.listen, args=(self.stopping,)))
 
-    def _listen(self) -> None:
-        with urllib.request.urlopen(self._events, timeout=30) as stream:
-            kind = ""
-            for line in stream:
-                if self.stopping.is_set():
-                    return
-                if line.startswith(b"event: "):
-                    kind = line[7:].strip().decode()
-                elif line.startswith(b"data: ") and kind == "decision":
-                    self._decided(json.loads(line[6:]))
-
-    def _decided(self, event: dict) -> None:
-        prediction = event["prediction"]
-        self.decisions[event["source"]].append(time.monotonic())
-        self.decided_by.append(prediction.get("model_sha256"))
-        if prediction["status"] != "ok":
-            self.failed.append(json.dumps(prediction))
+    @property
+    def all_failed(self) -> list[str]:
+        """Answers and decisions that were none."""
+        return [*self.failed, *self.heard.failed]
 
 
 def main() -> None:
@@ -108,9 +91,8 @@ def under_load(config: Path, swaps: int, clients: int) -> None:
     changes: list[float] = []
     rollbacks: list[float] = []
     with serving("--config", config) as service, Load(service, clients) as load:
-        wait(lambda: all(load.decisions.values()))
+        wait(lambda: all(load.heard.times.values()))
         time.sleep(5)
-        quiet = {name: list(times) for name, times in load.decisions.items()}
         begin_s = time.monotonic()
         kinds = list(bad_models().values())
         for number in range(swaps):
@@ -122,21 +104,20 @@ def under_load(config: Path, swaps: int, clients: int) -> None:
             if number % 10 == 8:
                 rollbacks.append(rolled_back(service))
         took_s = time.monotonic() - begin_s
-    swapped = {name: [at for at in times if at >= begin_s] for name, times in load.decisions.items()}
-    unknown = [found for found in (*load.hashes, *load.decided_by) if found not in known]
+    unknown = [found for found in (*load.hashes, *load.heard.hashes) if found not in known]
     print(
         f"{swaps} files in {took_s:.0f} s: {len(changes)} swaps, {len(refusals)} refusals, {len(rollbacks)} rollbacks"
     )
-    print(f"{len(load.hashes)} answers and {len(load.decided_by)} decisions under that load")
-    print(f"failed predictions: {len(load.failed)}")
+    print(f"{len(load.hashes)} answers and {len(load.heard.hashes)} decisions under that load")
+    print(f"failed predictions: {len(load.all_failed)}")
     print(f"answers and decisions without the hash of a known model: {len(unknown)}")
     told("refusal", refusals)
     told("swap, from the first byte to the first answer of the new model", changes)
     told("rollback, from the request to the first answer of the previous model", rollbacks)
-    told("between two decisions of a source before the swaps", [gap for times in quiet.values() for gap in gaps(times)])
-    told("between two decisions of a source during them", [gap for times in swapped.values() for gap in gaps(times)])
-    if load.failed:
-        print("first failure:", load.failed[0][:500])
+    told("between two decisions of a source before the swaps", load.heard.gaps_s(until_s=begin_s))
+    told("between two decisions of a source during them", load.heard.gaps_s(begin_s))
+    if load.all_failed:
+        print("first failure:", load.all_failed[0][:500])
 
 
 def hostile(config: Path, clients: int) -> None:
@@ -144,7 +125,7 @@ def hostile(config: Path, clients: int) -> None:
     refusals: dict[str, float] = {}
     taken = 0
     with serving("--config", config) as service, Load(service, clients) as load:
-        wait(lambda: all(load.decisions.values()))
+        wait(lambda: all(load.heard.times.values()))
         for name, content in hostile_models(TINY.read_bytes()).items():
             begin_s = time.monotonic()
             answer = ask(f"{service.url}/api/models", body=content, token=service.token, timeout_s=120)
@@ -152,11 +133,12 @@ def hostile(config: Path, clients: int) -> None:
             taken += answer.status != 422  # a flipped bit may change nothing: then the golden samples hold
             refusals[name] = time.monotonic() - begin_s
     print(
-        f"{len(refusals)} hostile files: {taken} harmless, the others refused; failed predictions: {len(load.failed)}"
+        f"{len(refusals)} hostile files: {taken} harmless, the others refused; "
+        f"failed predictions: {len(load.all_failed)}"
     )
     told("check", list(refusals.values()))
     print("the longest:", ", ".join(sorted(refusals, key=lambda name: -refusals[name])[:5]))
-    told("between two decisions of a source", [gap for times in load.decisions.values() for gap in gaps(times)])
+    told("between two decisions of a source", load.heard.gaps_s())
 
 
 def refused(service: ServiceProcess, content: bytes) -> float:
@@ -253,10 +235,6 @@ def wait(until: Callable[[], object]) -> None:
         if time.monotonic() > end_s:
             raise SystemExit("it did not come in 60 s")
         time.sleep(0.002)
-
-
-def gaps(times: list[float]) -> list[float]:
-    return [after - before for before, after in itertools.pairwise(times)]
 
 
 def told(what: str, seconds: list[float]) -> None:

@@ -162,20 +162,20 @@ def _doubling(times: int) -> bytes:
     return with_pixels([node("Relu", ["x"], ["t0"]), *nodes], outputs=[field(1, f"t{times}")])
 
 
-def _slow(operator: str = "MatMul", *, excused: bool = False) -> bytes:
+def slow(operator: str = "MatMul", *, times: int = 500, excused: bool = False) -> bytes:
     """Arithmetic on what fits into memory: minutes of it, no loop, nothing to be computed before."""
     nodes = [
         node("ReduceMax", ["x"], ["top"], keepdims=0),
         node("ConstantOfShape", ["side"], ["null"]),
         node("Add", ["null", "top"], ["m0"]),
     ]
-    nodes += [node(operator, [f"m{i}"] * (1 + (operator == "MatMul")), [f"m{i + 1}"]) for i in range(500)]
+    nodes += [node(operator, [f"m{i}"] * (1 + (operator == "MatMul")), [f"m{i + 1}"]) for i in range(times)]
     weights, shapes = [longs("side", 3072, 3072)], []
     if excused:  # by a convolution that would take longer still, if its result had the shape that the file declares
         nodes += [node("Conv", ["x", "w"], ["c"])]
         weights += [floats("w", [4, 3, 1, 1])]
         shapes = [value("c", FLOAT, ["batch", 4, 2**20, 2**20])]
-    return with_pixels(nodes, weights, outputs=[field(1, "m500")], graph_more=joined(13, shapes))
+    return with_pixels(nodes, weights, outputs=[field(1, f"m{times}")], graph_more=joined(13, shapes))
 
 
 def _range(start: int, end: int, step: int) -> bytes:
@@ -265,8 +265,8 @@ def _giant_results() -> dict[str, bytes]:
         "range-step-0": _range(0, 9, 0),
         "top-k-2^40": with_pixels([node("TopK", ["x", "k"], ["probabilities", "i"])], [longs("k", HUGE)]),
         "doubling-60": _doubling(60),
-        "slow": _slow(),
-        "slow-and-excused": _slow("Sin", excused=True),
+        "slow": slow(),
+        "slow-and-excused": slow("Sin", excused=True),
     }  # fmt: skip
 
 

@@ -19,45 +19,45 @@ from edgecnn.runtime.session.model_file import ModelFile
 
 def good(number: int) -> bytes:
     """The tiny model under another hash, one for each number."""
-    return _with_entry(TINY.read_bytes(), "variant", str(number))
+    return with_entry(TINY.read_bytes(), "variant", str(number))
 
 
 def with_labels(*labels: str) -> bytes:
     """The tiny model with other names of its classes; in another order, each of its answers differs."""
-    return _edited(lambda model: _rename(model, labels))
+    return edited(lambda model: _rename(model, labels))
 
 
-def _with_entry(content: bytes, key: str, value: str) -> bytes:
+def with_entry(content: bytes, key: str, value: str) -> bytes:
     return content + field(14, field(1, key) + field(2, value))
 
 
-def _edited(edit: Callable[[Any], None], *, with_data: bool = False) -> bytes:
+def edited(edit: Callable[[Any], None], *, with_data: bool = False) -> bytes:
     model = parse_model(TINY.read_bytes(), TINY, with_data=with_data)
     edit(model)
     return model.SerializeToString()
 
 
-def _entry(model: Any, key: str) -> Any:
+def entry_of(model: Any, key: str) -> Any:
     return next(entry for entry in model.metadata_props if entry.key == key)
 
 
-def _change_manifest(model: Any, change: Callable[[dict[str, Any]], None]) -> None:
-    entry = _entry(model, MANIFEST_KEY)
+def change_manifest(model: Any, change: Callable[[dict[str, Any]], None]) -> None:
+    entry = entry_of(model, MANIFEST_KEY)
     manifest = json.loads(entry.value)
     change(manifest)
     entry.value = json.dumps(manifest)
 
 
 def _rename(model: Any, labels: tuple[str, ...]) -> None:
-    _change_manifest(model, lambda manifest: manifest.update(labels=list(labels)))
-    _entry(model, LABELS_KEY).value = json.dumps(list(labels))
+    change_manifest(model, lambda manifest: manifest.update(labels=list(labels)))
+    entry_of(model, LABELS_KEY).value = json.dumps(list(labels))
 
 
 def _without(key: str) -> bytes:
     def remove(model: Any) -> None:
-        model.metadata_props.remove(_entry(model, key))
+        model.metadata_props.remove(entry_of(model, key))
 
-    return _edited(remove)
+    return edited(remove)
 
 
 def _changed_weights() -> bytes:
@@ -65,7 +65,7 @@ def _changed_weights() -> bytes:
         weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
         weight.raw_data = bytes(len(weight.raw_data))
 
-    return _edited(change, with_data=True)
+    return edited(change, with_data=True)
 
 
 def _external_data() -> bytes:
@@ -73,13 +73,11 @@ def _external_data() -> bytes:
         model.graph.initializer[0].data_location = 1
         model.graph.initializer[0].external_data.append(field(1, "location") + field(2, "/etc/passwd"))
 
-    return _edited(change)
+    return edited(change)
 
 
 def _wrong_input() -> bytes:
-    return _edited(
-        lambda model: _change_manifest(model, lambda manifest: manifest["input"].update(height=48, width=48))
-    )
+    return edited(lambda model: change_manifest(model, lambda manifest: manifest["input"].update(height=48, width=48)))
 
 
 def bad_models() -> dict[str, tuple[bytes, str]]:
