@@ -1,6 +1,10 @@
 """What admission costs: opening a model that was never seen, one that is known, and one without admission, in turn.
 
 python benchmarks/bench_admission.py MODEL [MODEL ...] [--rounds 20]
+python benchmarks/bench_admission.py MODEL [MODEL ...] --held-s 12
+
+With --held-s the child process gets no processor for so many seconds as it starts, as on a machine that is very busy: a
+good model must open all the same.
 """
 
 from __future__ import annotations
@@ -8,11 +12,15 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import signal
 import statistics
+import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
+from edgecnn.runtime.admission import admission
 from edgecnn.runtime.admission import verdict_cache as verdicts
 from edgecnn.runtime.session.opening import open_session
 
@@ -21,7 +29,13 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("models", nargs="+", type=Path)
     asked.add_argument("--rounds", type=int, default=20)
+    asked.add_argument("--held-s", type=float)
     options = asked.parse_args()
+    if options.held_s is not None:
+        for model in options.models:
+            took_s = _opened_held_s(model, options.held_s)
+            print(f"{model}: opened after {took_s:.1f} s, {options.held_s:g} s of them held up")
+        return
     for model in options.models:
         found: dict[str, list[float]] = {"first sight": [], "known": [], "known to this process": [], "without": []}
         probe_s: list[float] = []
@@ -44,6 +58,28 @@ def main() -> None:
                 f"{min(times):7.1f}"
             )
         print(f"  processor time of a probe {1e3 * statistics.median(probe_s):.0f} ms")
+
+
+def _opened_held_s(model: Path, held_s: float) -> float:
+    """How long a model that was never seen takes to open, in seconds. Raises ModelError: it is refused."""
+    start = admission._start  # noqa: SLF001
+
+    def held_up(image: tuple[int, int], seconds: float | None) -> subprocess.Popen[bytes]:
+        child = start(image, seconds)
+        os.kill(child.pid, signal.SIGSTOP)
+        threading.Timer(held_s, os.kill, (child.pid, signal.SIGCONT)).start()
+        return child
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["EDGECNN_CACHE"] = folder
+        verdicts._here.clear()  # noqa: SLF001  # as another process would see it
+        admission._start = held_up  # noqa: SLF001
+        begun = time.perf_counter()
+        try:
+            open_session(model, "cpu", threads=1)
+        finally:
+            admission._start = start  # noqa: SLF001
+        return time.perf_counter() - begun
 
 
 def _open_ms(model: Path, *, trusted: bool = False) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -248,6 +250,26 @@ def test_a_child_that_still_imports_is_waited_for(tiny_model: Path, monkeypatch:
     busy = "import time\nwhile time.process_time() < 1.5: pass\n"
     monkeypatch.setattr(admission, "CHILD", ("-c", f"{busy}from edgecnn.runtime.admission.sandbox import main; main()"))
     admit(read_model_file(tiny_model))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are Unix's")
+def test_a_child_that_the_system_holds_up_as_it_starts_refuses_no_good_model(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets no processor for longer than the model may take in all: that time is the machine's, and not counted."""
+    held: list[int] = []
+    start = admission._start
+
+    def held_up(image: tuple[int, int], seconds: float | None) -> subprocess.Popen[bytes]:
+        child = start(image, seconds)
+        os.kill(child.pid, signal.SIGSTOP)
+        held.append(child.pid)
+        threading.Timer(1.5, os.kill, (child.pid, signal.SIGCONT)).start()
+        return child
+
+    monkeypatch.setattr(admission, "_start", held_up)
+    admit(read_model_file(tiny_model), seconds=1.0)
+    assert len(held) == 1
 
 
 def test_a_refusal_by_an_older_release_is_forgotten(tiny_model: Path, tmp_path: Path) -> None:
