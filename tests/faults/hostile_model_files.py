@@ -38,7 +38,7 @@ HARD_LINK = "weights.bin"
 """The name of a file that may lie beside a stored model, as a hard link to a secret one."""
 
 _GOOD, _OTHER = TINY.read_bytes(), (MODELS / "tiny.int8.onnx").read_bytes()
-_TOO_LONG = 200  # matrix products of 0.2 to 2 s each, where some seconds are allowed
+_TOO_LONG = 60  # matrix products of 0.2 to 2 s each, where some seconds are allowed
 _ODD: tuple[Any, ...] = (None, -1, 0, 10**30, 1.5, True, "", "\x00", "x" * 100_000, [], [[]], {}, {"a": [1]})
 
 
