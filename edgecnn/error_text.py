@@ -1,8 +1,11 @@
-"""What a message shows of text from elsewhere: errors of other software, answers of servers, names of files."""
+"""What a message shows of text from elsewhere: errors of other software, answers of servers, names of files.
+
+And what it advises where a file has another format than this version reads.
+"""
 
 from __future__ import annotations
 
-__all__ = ["first_line", "one_line", "printable"]
+__all__ = ["first_line", "format_remedy", "one_line", "printable"]
 
 _OBEYED = frozenset(("Cc", "Cs", "Zl", "Zp"))  # control characters, bytes that are no text, ends of lines
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they show a line in another order
@@ -11,6 +14,12 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  
 def first_line(error: BaseException, longest: int = 160) -> str:
     """What a library's error says, as one line of at most ``longest`` characters; its type where it says nothing."""
     return printable((str(error).strip().splitlines() or [type(error).__name__])[0][:longest])
+
+
+def format_remedy(found: object, read: int, otherwise: str) -> str:
+    """What to do about a file whose format has this number: that of a later version needs a later EdgeCNN."""
+    later = isinstance(found, int) and found > read
+    return f"a later version of EdgeCNN wrote it: update EdgeCNN, or {otherwise}" if later else otherwise
 
 
 def one_line(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.atomic import write_text
+from edgecnn.error_text import format_remedy
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.plain_json import parse_json
 
@@ -127,10 +128,12 @@ class FrameQualityThresholds:
                 f"{path}: is not a file of frame-health thresholds ({error}); create it again with `edgecnn health`"
             ) from error
         names = {field.name for field in fields(cls)}
-        if not isinstance(found, dict) or found.get("schema") != _SCHEMA or not set(found) <= {*names, "schema"}:
+        schema = found.get("schema") if isinstance(found, dict) else None
+        if schema != _SCHEMA or not set(found) <= {*names, "schema"}:
             raise UsageError(
-                f"{path}: is not a file of frame-health thresholds with schema {_SCHEMA}; create it "
-                "again with `edgecnn health`"
+                f"{path}: is not a file of frame-health thresholds with schema {_SCHEMA}"
+                f"{f' (it has {schema!r:.20})' if schema is not None and schema != _SCHEMA else ''}; "
+                f"{format_remedy(schema, _SCHEMA, 'create it again with `edgecnn health`')}"
             )
         try:
             return cls(**{name: _value(name, value) for name, value in found.items() if name in names})

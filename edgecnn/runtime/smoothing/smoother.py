@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.atomic import write_text
+from edgecnn.error_text import format_remedy
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.runtime.decision import Status
 
@@ -97,8 +98,8 @@ def read_smoothing(path: Path) -> SmoothingOptions:
     version = found.pop("schema_version")
     if version != _SCHEMA_VERSION:
         raise UsageError(
-            f"{path}: schema_version is {version!r}, this version reads {_SCHEMA_VERSION}; write it again with "
-            "`edgecnn tune`"
+            f"{path}: schema_version is {version!r}, this version reads {_SCHEMA_VERSION}; "
+            f"{format_remedy(version, _SCHEMA_VERSION, 'write it again with `edgecnn tune`')}"
         )
     return _options(path, found)
 

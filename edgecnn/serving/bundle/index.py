@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
+from edgecnn.error_text import format_remedy
+from edgecnn.serving.bundle.folder import COPY_AGAIN
+
 __all__ = ["INDEX", "MAX_INDEX_BYTES", "NEWEST_VERSION", "BundleIndex", "IndexFaultError"]
 
 INDEX = "bundle.json"
@@ -21,7 +24,16 @@ _TEXTS = ("created_at", "edgecnn", "target", "python")
 
 
 class IndexFaultError(Exception):
-    """``bundle.json`` cannot be used; the text says why."""
+    """``bundle.json`` cannot be used; the text says why.
+
+    Args:
+        why: it cannot be used.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, why: str, remedy: str = COPY_AGAIN) -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +67,11 @@ class BundleIndex:
             raise IndexFaultError("is not valid JSON") from error
         if not isinstance(found, dict):
             raise IndexFaultError("is not a JSON object")
-        if found.get("format") != _FORMAT:
-            raise IndexFaultError(f"has another format than {_FORMAT}; update EdgeCNN on this device")
+        if (form := found.get("format")) != _FORMAT:
+            raise IndexFaultError(
+                f"has format {form!r:.20}, this version of EdgeCNN reads {_FORMAT}",
+                format_remedy(form, _FORMAT, COPY_AGAIN),
+            )
         for key in _TEXTS:
             if not isinstance(found.get(key), str):
                 raise IndexFaultError(f"has no text '{key}'")

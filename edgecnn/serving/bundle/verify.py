@@ -89,7 +89,7 @@ def _index(root: Path, content: FolderContent) -> tuple[BundleIndex, str] | Find
     except OSError as error:
         return Finding("fault", f"cannot be read: {error.strerror}", INDEX, "allow this user to read it")
     except IndexFaultError as error:
-        return Finding("fault", str(error), INDEX, COPY_AGAIN)
+        return Finding("fault", str(error), INDEX, error.remedy)
 
 
 def _differences(root: Path, content: FolderContent, index: BundleIndex) -> Iterator[Finding]:

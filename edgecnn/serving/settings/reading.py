@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from edgecnn._version import __version__
 from edgecnn.error_text import first_line
 from edgecnn.errors import InputNotFoundError, UsageError
 from edgecnn.runtime.sources.redaction import without_passwords
@@ -118,7 +119,7 @@ def _told(
         where = f"{path}, line {line}"
     said = found["msg"].removeprefix("Value error, ")
     if found["type"] == "extra_forbidden":
-        said = "is no setting; docs/serve.md lists them"
+        said = f"is no setting of EdgeCNN {__version__}; docs/serve.md lists them"
     elif found["type"] == "path_type":
         said = "expected a path, in quotes"
     if len(said) > _SHOWN:  # it repeats the value; its end says what to do

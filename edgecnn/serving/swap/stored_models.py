@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgecnn.atomic import atomic_path, make_folder, write_text
+from edgecnn.error_text import format_remedy
 from edgecnn.errors import ModelError, OutputError
 
 __all__ = ["Pointer", "StoredModels", "sha256_of"]
@@ -105,15 +106,18 @@ class StoredModels:
         path = self.folder / _POINTER
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
+            version = found["version"]
+            if isinstance(version, int) and version > _VERSION:
+                raise ModelError(f"{path}: {format_remedy(version, _VERSION, 'send the model again')}")
             pointer = Pointer(found["current"], found["previous"], found["configured"])
-            known = found["version"] == _VERSION
+            known = version == _VERSION
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(f"{path}: is damaged ({error}); send the model again") from error
         hashes = [pointer.current, pointer.configured, *([] if pointer.previous is None else [pointer.previous])]
         if not known or not all(isinstance(value, str) and _SHA256.fullmatch(value) for value in hashes):
-            raise ModelError(f"{path}: is damaged, or of another version of EdgeCNN; send the model again")
+            raise ModelError(f"{path}: is damaged; send the model again")
         return pointer
 
     def remove_all_but(self, keep: Collection[str]) -> None:
