@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,19 @@ def test_a_run_killed_at_a_random_point_and_resumed_equals_one_that_was_never_st
     assert progressed
     assert len(progressed.history) < _EPOCHS
     assert _same_run(train(TrainOptions(data=images, out=tmp_path / "killed", resume=True)), never_stopped)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [25, 170])  # of some 320
+def test_a_run_killed_at_a_change_of_a_file_and_resumed_equals_one_that_was_never_stopped(
+    number: int, never_stopped: TrainResult, images: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    before = f"{_ONE_THREAD}from killed_writes import kill_at_change; kill_at_change({str(out)!r}, {number})"
+    process = start_fork(["train", *_begun(images), "--out", out], os.environ, tmp_path, before=before)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL, (tmp_path / "err").read_text()
+    assert _same_run(train(TrainOptions(data=images, out=out, resume=True)), never_stopped)
 
 
 def test_a_run_killed_twice_still_equals_one_that_was_never_stopped(

@@ -20,6 +20,7 @@ from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.opening import open_session
 from edgecnn.serving.bundle.configuration import BundledConfiguration, bundled_configuration
 from edgecnn.serving.bundle.deployment_files import DOCKERFILE, README, UNIT, WHEELS, dockerfile, readme, systemd_unit
+from edgecnn.serving.bundle.exchange import exchange
 from edgecnn.serving.bundle.folder import examine_folder, read_file, sha256_of
 from edgecnn.serving.bundle.index import INDEX, MAX_INDEX_BYTES, NEWEST_VERSION, BundleIndex, IndexFaultError
 from edgecnn.serving.bundle.packages import Package, packages_for, requirements_text
@@ -217,7 +218,13 @@ def _written_whole(out: Path) -> Iterator[Path]:
 
 
 def _take_place(folder: Path, out: Path, old: Path) -> None:
-    """Renames ``folder`` to ``out``; what stood there is removed after that, or comes back where that fails."""
+    """Puts ``folder`` at ``out``; what stood there is removed after that, or comes back where that fails.
+
+    Where the system cannot exchange two folders, a kill between two renames leaves none at ``out``, and the old one in
+    the temporary folder beside it.
+    """
+    if out.exists() and exchange(folder, out):
+        return
     try:
         if out.exists():
             out.rename(old)

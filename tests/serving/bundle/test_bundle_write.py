@@ -154,7 +154,7 @@ def test_what_fails_midway_leaves_the_old_bundle(
         assert [path.name for path in tmp_path.iterdir()] == ["device"]
 
 
-def test_interrupted_between_the_two_renames_the_old_bundle_comes_back(
+def test_interrupted_between_two_renames_where_folders_cannot_be_exchanged_the_old_bundle_comes_back(
     tiny_model: Path, tiny_int8_model: Path, tmp_path: Path, keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "device"
@@ -166,6 +166,7 @@ def test_interrupted_between_the_two_renames_the_old_bundle_comes_back(
             raise KeyboardInterrupt
         return rename(path, target)
 
+    monkeypatch.setattr("edgecnn.serving.bundle.write.exchange", lambda *_: False)
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(tiny_int8_model, out, sign=keys.private, force=True)
