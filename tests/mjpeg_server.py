@@ -32,16 +32,27 @@ class MjpegCamera:
 
     Faults: ``fin`` (ends every stream in order), ``reset`` (by RST), ``stall`` (half a frame, then silence), ``404``,
     ``closed`` (nothing listens).
+
+    ``frames_each`` ends every connection after so many frames, in order or by RST (``ends_by_reset``); None: never.
     """
 
     def __init__(
-        self, fps: float = 50.0, *, content_type: str | None = None, lengths: bool = True, password: str | None = None
+        self,
+        fps: float = 50.0,
+        *,
+        content_type: str | None = None,
+        lengths: bool = True,
+        password: str | None = None,
+        frames_each: int | None = None,
+        ends_by_reset: bool = False,
     ) -> None:
         self.frames = [jpeg(shape_image(name, seed, 64)) for seed in range(10) for name in ("circle", "square")]
         self.fps = fps
         self.content_type = content_type or f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
         self.lengths = lengths
         self.password = password  # user:password; digest authentication
+        self.frames_each = frames_each
+        self.ends_by_reset = ends_by_reset
         self.moved_to: str | None = None  # where all other paths of it lead
         self.fault: str | None = None
         self.connections = 0
@@ -106,7 +117,7 @@ class MjpegCamera:
                 request += piece
             self.requests.append(request.decode("latin-1"))
             self._answer(connection, request.decode("latin-1"))
-        if self.fault == "reset":
+        if self.fault == "reset" or self.ends_by_reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
 
@@ -130,7 +141,7 @@ class MjpegCamera:
             return
         sent = 0
         start = time.monotonic()
-        while not self._stopping.is_set():
+        while sent != self.frames_each and not self._stopping.is_set():
             time.sleep(max(0.0, start + sent / self.fps - time.monotonic()))
             content = self.frames[sent % len(self.frames)]
             length = f"Content-Length: {len(content)}\r\n" if self.lengths else ""
