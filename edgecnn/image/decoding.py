@@ -20,6 +20,7 @@ from edgecnn.image.avif.boxes import AvifImage, read_avif
 from edgecnn.image.decoding_memory import decoding_bytes
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import HeaderError, ImageHeader, read_header
+from edgecnn.image.pnm import decode_spread, states_a_range
 
 __all__ = ["MAX_PIXELS", "ColorOrder", "Decoded", "Image", "Part", "check_range", "decode", "decode_part"]
 
@@ -113,9 +114,10 @@ def decode_part(
         size, orientation = (header.height, header.width), exif_orientation(data)
         asked = part(*(size[::-1] if orientation >= _FIRST_TURNED else size))
     _check_memory(data, header, asked, name, max_pixels)
+    spread = header.format == "PNM" and states_a_range(data)
     try:
-        image = _pixels(data, asked, color)
-        if header.bits > 8 and image is not None and image.max() < _IN_RANGE:
+        image = decode_spread(data, rgb=color == "rgb") if spread else _pixels(data, asked, color)
+        if header.bits > 8 and not spread and image is not None and image.max() < _IN_RANGE:
             _check_depth(data, name, _allowed_bytes(max_pixels))
     except cv2.error:
         image = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from edgecnn.image.avif.boxes import AvifTruncatedError, box_head, is_avif, read_avif
 from edgecnn.image.avif.frame_size import largest_frame
+from edgecnn.image.pnm import largest_value
 from edgecnn.image.tiff_tags import read_tiff_tags
 
 __all__ = [
@@ -86,8 +87,7 @@ def _bits(name: str, data: bytes) -> int:
     if name == "PNG":
         return max(data[24], 8)
     if name == "PNM":
-        found = _PNM_LEVELS.match(data[:4096])
-        return 16 if found and int(found[1]) > 255 else 8
+        return 16 if largest_value(data) > 255 else 8
     if name == "JPEG 2000":
         return 16 if _codestream(data)[42] & 0x7F == 15 else 8  # Ssiz; of 12 bits the decoder takes the upper eight
     return 16 if name == "TIFF" else 8  # of a TIFF the decoder tells
@@ -264,7 +264,6 @@ def _tiff(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-_PNM_LEVELS = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+\d{1,9}){2}(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 _PNM_SIZE = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 
 

@@ -100,6 +100,24 @@ def test_of_sixteen_bits_the_upper_eight_are_taken(suffix: str, channels: int) -
     assert np.array_equal(decode(data.tobytes()), expected)
 
 
+@pytest.mark.parametrize("largest", [1, 15, 127, 200, 255, 1023, 4095, 65535])
+@pytest.mark.parametrize("kind", ["binary grey", "binary colour", "text grey", "text colour"])
+def test_a_pnm_file_is_as_bright_as_the_largest_value_in_its_header_says(kind: str, largest: int) -> None:
+    # OpenCV 5.0.0.93 takes the bytes as they are; the format says which value is white (netpbm, pgm(5) and ppm(5))
+    channels = 1 if kind.endswith("grey") else 3
+    levels = np.random.default_rng(2).integers(0, largest + 1, (20, 30, channels))
+    levels.flat[:2] = 0, largest
+    stored = levels.astype(">u2" if largest > 255 else np.uint8).tobytes()
+    text = b" ".join(b"%d" % level for level in levels.ravel()) + b"\n"
+    letter = {"binary grey": 5, "binary colour": 6, "text grey": 2, "text colour": 3}[kind]
+    data = b"P%d\n# by a camera\n30 20\n%d\n" % (letter, largest) + (text if kind.startswith("text") else stored)
+    expected = np.broadcast_to(levels, (20, 30, 3)) * 255 / largest
+    found = decode(data)
+    assert np.abs(found - expected).max() <= 1
+    assert (found.min(), found.max()) == (0, 255)
+    assert np.array_equal(decode(data, color="bgr"), found[..., ::-1])
+
+
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("colors", [2, 16, 200])
 def test_a_palette_gives_its_colours(kind: str, colors: int) -> None:
