@@ -15,7 +15,7 @@ from exporters.graph.constant_folding import fold_constants
 from exporters.graph.fp16 import widen
 from exporters.graph.hard_sigmoid import write_out_hard_sigmoids
 from exporters.graph.padding import explicit_pads, fold_pad_into_conv
-from exporters.graph.passes import drop_identities, run_passes
+from exporters.graph.passes import drop_identities, fold_gemm_factors, run_passes
 from exporters.graph.types import complete_types
 
 __all__ = ["check_float_graph", "load_float_model", "load_onnx", "parse_float_model", "prepare_graph"]
@@ -129,6 +129,6 @@ def prepare_graph(path: Path, proto: ModelProto, session: ModelSession) -> None:
         raise ModelError(f"{path}: its layout is nchw-float32; export it with --layout nhwc-uint8 to quantize it")
     widen(proto)
     fold_constants(proto)
-    run_passes(proto, (drop_identities, explicit_pads, fold_pad_into_conv, count_inside))
+    run_passes(proto, (drop_identities, explicit_pads, fold_pad_into_conv, count_inside, fold_gemm_factors))
     complete_types(proto)
     write_out_hard_sigmoids(proto)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
@@ -17,6 +18,7 @@ __all__ = [
     "constant",
     "consumers",
     "drop_identities",
+    "fold_gemm_factors",
     "mean_to_global_average_pool",
     "only_for",
     "producers",
@@ -72,6 +74,31 @@ def drop_identities(model: ModelProto) -> bool:
             reader.input[:] = [node.input[0] if name == node.output[0] else name for name in reader.input]
         graph.node.remove(node)
     return bool(dropped)
+
+
+def fold_gemm_factors(model: ModelProto) -> bool:
+    """Multiplies ``alpha`` and ``beta`` of a Gemm into its constant weights and bias.
+
+    onnxruntime 1.32's quantizer loses ``beta`` (``findings/onnxruntime_quantizer_loses_the_beta_of_a_gemm.sh``), and
+    the bias of its int8 layer is multiplied by ``alpha`` too (onnxruntime issue 28130).
+    """
+    changed = False
+    for node in _nodes(model, "Gemm"):
+        for position, name in ((1, "alpha"), (2, "beta")):
+            factor = attribute(node, name, 1.0)
+            given = len(node.input) > position and node.input[position]
+            if factor == 1 or (name == "beta" and not given):
+                continue
+            value = constant(model.graph, node.input[position]) if given else None
+            if value is None:
+                continue
+            folded = f"{node.output[0]}_{name}_{node.input[position]}"
+            scaled = (value * np.float64(factor)).astype(value.dtype)
+            model.graph.initializer.append(numpy_helper.from_array(scaled, folded))
+            node.input[position] = folded
+            set_attribute(node, name, 1.0)
+            changed = True
+    return changed
 
 
 def remove_dead_nodes(model: ModelProto) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from exporters.graph.average_pools import hanging_pools
-from exporters.graph.passes import constant
+from exporters.graph.passes import attribute, constant
 
 __all__ = ["QUANTIZED_TYPES", "kept_float"]
 
@@ -63,4 +63,22 @@ def _reason(graph: GraphProto, node: NodeProto, kinds: Mapping[str, int], ranges
             return f"{name} is {TensorProto.DataType.Name(kinds[name]).lower()}, not float"
         if name not in ranges and constant(graph, name) is None:
             return f"the range of {name} could not be observed"
+    if node.op_type == "Clip" and _leaves_out_zero(graph, node):
+        return "its bounds leave out zero, which every range of integers holds"
     return None
+
+
+def _leaves_out_zero(graph: GraphProto, node: NodeProto) -> bool:
+    """Whether 0 lies beyond a bound, or may. onnxruntime's quantizer drops a Clip whose bounds the integers' range has,
+    and stretches each range to hold 0: it then lets through what is between (1.32,
+    ``findings/onnxruntime_quantizer_drops_a_clip_above_zero.sh``)."""
+    old = {1: attribute(node, "min", None), 2: attribute(node, "max", None)}  # attributes up to opset 10
+    for position, sign in ((1, 1), (2, -1)):
+        bound = old[position]
+        if len(node.input) > position and node.input[position]:
+            bound = constant(graph, node.input[position])
+            if bound is None:
+                return True
+        if bound is not None and sign * float(bound) > 0:
+            return True
+    return False

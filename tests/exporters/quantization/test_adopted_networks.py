@@ -142,3 +142,14 @@ def test_an_average_pool_that_hangs_over(pads: list[int], kept: int, pictures: P
     done = _quantize(tmp_path, pictures)
     assert [node.operator for node in done.kept_float] == ["AveragePool"] * kept
     assert all("hangs over" in node.reason for node in done.kept_float)
+
+
+def test_a_clip_that_leaves_out_zero_stays_float(pictures: Path, tmp_path: Path) -> None:
+    """onnxruntime 1.32's quantizer drops it and lets through what lies between zero and the nearer bound."""
+    bounds = {"low": np.array(0.5, np.float32), "high": np.array(1.5, np.float32)}
+    save_classifier(
+        tmp_path / "theirs.onnx", 3, middle=[make_node("Clip", ["c", "low", "high"], ["r"])], constants=bounds
+    )
+    done = _quantize(tmp_path, pictures)
+    assert [node.operator for node in done.kept_float] == ["Clip"]
+    assert "leave out zero" in done.kept_float[0].reason
