@@ -59,6 +59,8 @@ _PERHAPS_WHOLE = {
     "JPEG 2000": "this OpenCV was built without JPEG 2000, or its colours are subsampled",
     "TIFF": "OpenCV does not read its kind (10, 12 or 14 bits, half floats, more than four channels)",
 }
+# What OpenCV 5.0 does for colour and not for grey (findings/opencv_avif_grey_keeps_its_studio_range.sh)
+_STUDIO_LEVELS = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255).round().astype(np.uint8)
 _TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 
 
@@ -125,7 +127,8 @@ def decode_part(
     if image is None or image.shape[:2] not in (stored, stored[::-1]):  # EXIF may turn it
         raise ImageError(_why_undecoded(name, header.format))
     if header.format == "AVIF":
-        image = _turned(image, read_avif(data))
+        avif = read_avif(data)
+        image = _turned(_STUDIO_LEVELS[image] if avif.studio_grey else image, avif)
     if asked == 1:
         return Decoded.whole(image)
     turned = image.shape[:2] != stored or (stored[0] == stored[1] and orientation >= _FIRST_TURNED)

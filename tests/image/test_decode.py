@@ -118,6 +118,17 @@ def test_a_pnm_file_is_as_bright_as_the_largest_value_in_its_header_says(kind: s
     assert np.array_equal(decode(data, color="bgr"), found[..., ::-1])
 
 
+@pytest.mark.parametrize("sampling", ["4:0:0", "4:2:0"])
+@pytest.mark.parametrize("levels", ["full", "limited"])
+def test_black_and_white_of_an_avif_are_0_and_255_whatever_its_range(sampling: str, levels: str) -> None:
+    # OpenCV 5.0.0.93 leaves grey alone at 16 to 235 where the file states the limited range; Pillow 13 does not
+    ramp = np.tile(np.linspace(0, 255, 96).astype(np.uint8)[None, :, None], (64, 1, 3))
+    data = encoded(Pil.fromarray(ramp), "AVIF", quality=100, subsampling=sampling, range=levels)
+    found = decode(data)
+    assert (found.min(), found.max()) == (0, 255)
+    assert np.abs(found.astype(int) - ramp).max() <= 3
+
+
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("colors", [2, 16, 200])
 def test_a_palette_gives_its_colours(kind: str, colors: int) -> None:

@@ -29,6 +29,9 @@ class AvifImage:
     height: int
     quarter_turns: int  # anti-clockwise
     mirrored: str  # after that: "" not, "rows" upside down, "columns" left to right
+    studio_grey: bool = (
+        False  # grey alone, of which 16 is black and 235 white: the decoder leaves such levels as they are
+    )
 
 
 def is_avif(data: bytes) -> bool:
@@ -52,7 +55,9 @@ def read_avif(data: bytes) -> AvifImage:
     properties = dict(avif_boxes(parts.get(b"iprp", b"")))
     stored = list(avif_boxes(properties.get(b"ipco", b"")))
     used = _indices(properties.get(b"ipma", b""), _primary(parts.get(b"pitm", b"")))
-    own = dict(stored[i - 1] for i in used if 0 < i <= len(stored))
+    kept = [stored[i - 1] for i in used if 0 < i <= len(stored)]
+    own = dict(kept)
+    studio = any(kind == b"colr" and _has_studio_range(body) for kind, body in kept)  # a profile may be in another
     width, height = struct.unpack_from(">II", own.get(b"ispe", b""), _FULL_BOX)
     mirror = own.get(b"imir")
     return AvifImage(
@@ -60,7 +65,18 @@ def read_avif(data: bytes) -> AvifImage:
         height=height,
         quarter_turns=own.get(b"irot", b"\0")[0] & 3,
         mirrored="" if mirror is None else "columns" if mirror[0] & 1 else "rows",
+        studio_grey=studio and _is_grey(own.get(b"av1C", b"")),
     )
+
+
+def _is_grey(configuration: bytes) -> bool:
+    """Whether AV1CodecConfigurationRecord states `monochrome` (AV1 in ISOBMFF, 2.3.3)."""
+    return len(configuration) > 2 and bool(configuration[2] & 0x10)
+
+
+def _has_studio_range(colours: bytes) -> bool:
+    """Whether `nclx` states that full_range_flag is 0 (ISO/IEC 14496-12, 12.1.5)."""
+    return colours[:4] == b"nclx" and len(colours) > 10 and not colours[10] & 0x80
 
 
 def avif_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
