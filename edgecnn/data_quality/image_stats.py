@@ -14,10 +14,9 @@ from edgecnn.data.dataset import ImageFile
 from edgecnn.data.split_record import content_digest
 from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE, Thumbnail, thumbnail
 from edgecnn.errors import ImageError, InputNotFoundError
+from edgecnn.image.encoder_quantization import jpeg_quantization, webp_quantizer
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.header import read_header
-from edgecnn.image.jpeg_quantization import jpeg_quantization
-from edgecnn.image.webp_quantizer import webp_quantizer
 from edgecnn.preprocess import MAX_PIXELS, Decoded, Image, ModelInput, decode_for, read_bytes
 
 __all__ = ["Fault", "ImageStats", "compute_image_stats", "read_image_stats"]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.image.jpeg_quantization import jpeg_quantization
+from edgecnn.image.encoder_quantization import jpeg_quantization
 
 _NOISE = np.random.default_rng(0).integers(0, 256, (32, 40, 3)).astype(np.uint8)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scenes import scene
 
-from edgecnn.image.webp_quantizer import webp_quantizer
+from edgecnn.image.encoder_quantization import webp_quantizer
 
 
 def _webp(image: np.ndarray, quality: int) -> bytes:
