@@ -12,7 +12,7 @@
 #   largest value 4095: binary 15, text 15; Pillow 255
 #   largest value 65535: binary 255, text 255; Pillow 255
 #
-# So edgecnn/image/pnm.py spreads the values itself. Exits 0 where that still holds, 1 where it changed.
+# So edgecnn/image/formats/pnm.py spreads the values itself. Exits 0 where that still holds, 1 where it changed.
 set -euo pipefail
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT

@@ -53,6 +53,11 @@ def _deep(side: int, suffix: str, *options: int) -> bytes:
     return bytes(cv2.imencode(suffix, image, options)[1])
 
 
+def _twelve_bits(side: int) -> bytes:
+    levels = np.asarray(_pixels(side, "RGB")).astype(">u2") * 16
+    return b"P6\n%d %d\n4095\n" % (side, side) + levels.tobytes()
+
+
 def _one_strip(side: int) -> bytes:
     return _deep(side, ".tiff", cv2.IMWRITE_TIFF_ROWSPERSTRIP, side)
 
@@ -72,6 +77,7 @@ KINDS: dict[str, Callable[[int], bytes]] = {
     "TIFF RGBA of 16 bits": partial(_deep, suffix=".tiff"),
     "TIFF RGBA of 16 bits, one strip": _one_strip,
     "PPM of 16 bits": partial(_deep, suffix=".ppm"),
+    "PPM of 12 bits": _twelve_bits,
     "AVIF": partial(_one, kind="AVIF", speed=10),
     "AVIF RGBA 4:4:4": partial(_one, kind="AVIF", mode="RGBA", speed=10, subsampling="4:4:4"),
     "JPEG 2000": partial(_one, kind="JPEG2000"),

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors import ImageError
-from edgecnn.image.avif.boxes import AvifImage, read_avif
 from edgecnn.image.decoding_memory import decoding_bytes
 from edgecnn.image.exif import exif_orientation
+from edgecnn.image.formats.avif_boxes import AvifImage, read_avif
+from edgecnn.image.formats.pnm import decode_spread, states_a_range
 from edgecnn.image.header import HeaderError, ImageHeader, read_header
-from edgecnn.image.pnm import decode_spread, states_a_range
 
 __all__ = ["MAX_PIXELS", "ColorOrder", "Decoded", "Image", "Part", "check_range", "decode", "decode_part"]
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from edgecnn.image.avif.frame_size import coded_pixels
+from edgecnn.image.formats.avif_frame_size import coded_pixels
+from edgecnn.image.formats.pnm import largest_value, states_a_range
+from edgecnn.image.formats.tiff_tags import read_tiff_tags
 from edgecnn.image.header import JPEG_SOF, JPEG_SOS, ImageHeader, jpeg2000_components, jpeg_segments, png_chunks
-from edgecnn.image.tiff_tags import read_tiff_tags
 
 __all__ = ["decoding_bytes"]
 
@@ -87,6 +88,11 @@ def _tiff(data: bytes, pixels: int) -> float:
     return max(pixels * _TWICE, piece * (stored + 4) + compressed)
 
 
+def _pnm(data: bytes, pixels: int) -> float:
+    """Levels that are spread over eight bits are decoded with all of theirs."""
+    return pixels * _TWICE * (2 if states_a_range(data) and largest_value(data) > 255 else 1)
+
+
 def _avif(data: bytes, pixels: int) -> float:
     return max(pixels * _TWICE, coded_pixels(data) * _AVIF)
 
@@ -101,6 +107,7 @@ _BY_FORMAT: dict[str, Callable[[bytes, int], float]] = {
     "WebP": _webp,
     "GIF": lambda _data, pixels: pixels * _GIF,
     "TIFF": _tiff,
+    "PNM": _pnm,
     "AVIF": _avif,
     "JPEG 2000": _jpeg2000,
 }

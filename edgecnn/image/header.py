@@ -11,10 +11,10 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edgecnn.image.avif.boxes import AvifTruncatedError, box_head, is_avif, read_avif
-from edgecnn.image.avif.frame_size import largest_frame
-from edgecnn.image.pnm import largest_value
-from edgecnn.image.tiff_tags import read_tiff_tags
+from edgecnn.image.formats.avif_boxes import AvifTruncatedError, box_head, is_avif, read_avif
+from edgecnn.image.formats.avif_frame_size import largest_frame
+from edgecnn.image.formats.pnm import largest_value
+from edgecnn.image.formats.tiff_tags import read_tiff_tags
 
 __all__ = [
     "FORMATS",

@@ -10,7 +10,7 @@ from encoded_images import encoded, noise
 from PIL import Image as Pil  # noqa: TID251  # writes what is read here
 
 from edgecnn.errors import ImageError
-from edgecnn.image.avif.frame_size import largest_frame
+from edgecnn.image.formats.avif_frame_size import largest_frame
 from edgecnn.image.header import HeaderError, read_header
 from edgecnn.preprocess import decode
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from edgecnn.image.avif.boxes import avif_boxes
+from edgecnn.image.formats.avif_boxes import avif_boxes
 
 __all__ = ["coded_pixels", "largest_frame"]
 

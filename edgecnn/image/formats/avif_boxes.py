@@ -29,9 +29,8 @@ class AvifImage:
     height: int
     quarter_turns: int  # anti-clockwise
     mirrored: str  # after that: "" not, "rows" upside down, "columns" left to right
-    studio_grey: bool = (
-        False  # grey alone, of which 16 is black and 235 white: the decoder leaves such levels as they are
-    )
+    studio_grey: bool = False
+    """Grey alone, of which 16 is black and 235 white: the decoder leaves such levels as they are."""
 
 
 def is_avif(data: bytes) -> bool:

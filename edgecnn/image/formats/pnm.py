@@ -19,6 +19,7 @@ _HEADER = re.compile(rb"P([2356])(?:(?:\s|#[^\n]*\n)+\d{1,9}){2}(?:\s|#[^\n]*\n)
 _HEADER_BYTES = 4096
 _EIGHT_BITS, _SIXTEEN_BITS = 255, 65535
 _TEXT = (b"2", b"3")
+_ROWS = 256
 
 
 def largest_value(data: bytes) -> int:
@@ -58,5 +59,8 @@ def decode_spread(data: bytes, *, rgb: bool) -> NDArray[np.uint8] | None:
     largest = largest_value(data)
     steps = np.arange(largest + 1, dtype=np.int64)
     table = ((2 * _EIGHT_BITS * steps + largest) // (2 * largest)).astype(np.uint8)
-    spread = table[np.minimum(levels, largest)]
-    return np.ascontiguousarray(spread[..., ::-1]) if rgb else spread
+    spread = np.empty(levels.shape, np.uint8)
+    for top in range(0, len(levels), _ROWS):  # not all at once, which would take as much memory again
+        rows = table[np.minimum(levels[top : top + _ROWS], largest)]
+        spread[top : top + _ROWS] = rows[..., ::-1] if rgb else rows
+    return spread

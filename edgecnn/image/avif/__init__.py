@@ -1,1 +1,0 @@
-"""AVIF files: their boxes, and the frames in them."""

@@ -1,0 +1,1 @@
+"""What files of single formats say of themselves: AVIF's boxes and frames, levels of PNM, tags of TIFF."""
