@@ -19,8 +19,9 @@ from edgecnn.errors import ImageError
 from edgecnn.image.decoding_memory import decoding_bytes
 from edgecnn.image.exif import exif_orientation
 from edgecnn.image.formats.avif_boxes import AvifImage, read_avif
-from edgecnn.image.formats.pnm import decode_spread, states_a_range
+from edgecnn.image.formats.pnm import states_a_range
 from edgecnn.image.header import HeaderError, ImageHeader, read_header
+from edgecnn.image.spread_levels import decode_spread
 
 __all__ = ["MAX_PIXELS", "ColorOrder", "Decoded", "Image", "Part", "check_range", "decode", "decode_part"]
 

@@ -11,7 +11,7 @@ from PIL import Image as PilImage  # noqa: TID251  # what a caller may pass
 
 from edgecnn import Classifier
 from edgecnn.errors import ImageError
-from edgecnn.preprocess import decode, read_image
+from edgecnn.preprocess import read_image
 
 RAMP = (np.arange(64 * 64).reshape(64, 64) % 256).astype(np.uint8)
 
@@ -39,12 +39,6 @@ def test_12_bits_in_a_file_of_16_are_refused_with_the_factor(
     for image in (path, PilImage.open(path)):
         with pytest.raises(ImageError, match=rf"uses {bits} .* {levels} grey levels; .* by {1 << (16 - bits)} "):
             classifier(image)
-
-
-def test_12_bits_in_a_portable_greymap_are_refused() -> None:
-    levels = (RAMP.astype(np.uint16) << 4).astype(">u2")
-    with pytest.raises(ImageError, match="uses 12"):
-        decode(b"P5 64 64 4095\n" + levels.tobytes())
 
 
 def test_a_black_image_of_16_bits_is_an_image(tmp_path: Path) -> None:

@@ -112,6 +112,9 @@ def test_labels_are_text_and_never_markup(
         page.shows("#decision-label", HOSTILE[0])
         page.shows("#overlay", re.compile(re.escape(HOSTILE[0])))
         page.shows("#bars li:first-child .label", HOSTILE[0])
+        for frames, label in ((SQUARES, HOSTILE[1]), (CIRCLES, HOSTILE[0])):  # changes that the page sees
+            camera.frames = frames
+            page.shows("#decision-label", label)
         page.shows("#log-list li:first-child .what", re.compile(re.escape(HOSTILE[0])))
         page.shows("#serving-main", re.compile(re.escape(f"{HOSTILE[0]}.onnx")))
         page.shows("#last-main", re.compile(re.escape(HOSTILE[1])))
