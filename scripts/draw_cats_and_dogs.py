@@ -144,6 +144,7 @@ def main() -> None:
         for number in range(options.count):
             image = draw(np.random.default_rng((options.seed, index, number)))
             cv2.imwrite(str(options.folder / name / f"{number:04d}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    print(f"{options.count} images of each of {', '.join(KINDS)} in {options.folder}")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ PATH_KEYS = frozenset(("file", "health", "smoothing", "state_dir", "watch", "dir
 PATH_KEYS |= {"secret_file", "password_file", "ca_file", "cert_file", "key_file"}
 """Keys whose values are paths."""
 
+_NO_MODEL = "no model is named; add a table [[models]] with `file`, or name model and source on the command line"
 _SHOWN = 500  # characters of a wrong value; to look for passwords in more takes seconds
 
 
@@ -122,6 +123,8 @@ def _told(
         said = f"is no setting of EdgeCNN {__version__}; docs/serve.md lists them"
     elif found["type"] == "path_type":
         said = "expected a path, in quotes"
+    elif found["type"] == "missing":
+        said = _NO_MODEL if place == ("models",) else "is missing; docs/serve.md says what it holds"
     if len(said) > _SHOWN:  # it repeats the value; its end says what to do
         said = f"{said[:60]}…{said[-120:]}"
     given = found.get("input")

@@ -59,7 +59,7 @@ def test_paths_are_from_the_folder_of_the_file(file: Path, monkeypatch: pytest.M
     [
         (1, "port = 70000", "line 1: port: "),
         (1, "prot = 5000", "line 1: prot: is no setting"),
-        (5, 'fil = "m.onnx"', "line 4: models.1.file: field required"),
+        (5, 'fil = "m.onnx"', "line 4: models.1.file: is missing; docs/serve.md says"),
         (8, 'name = "front door"', "line 8: sources.1.name: 'front door' is no name"),
         (11, 'name = "door"', "two sources are named 'door'"),
         (12, 'address = "fake:"\nmodels = ["other"]', "names the model 'other'; there are main"),
@@ -80,6 +80,17 @@ def test_what_is_wrong_is_named_with_its_line(line: int, wrong: str, said: str, 
     assert said in str(caught.value)
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_other_settings_alone_says_how_to_name_a_model(file: Path, tmp_path: Path) -> None:
+    file.write_text('[collect]\ndir = "frames"\n')
+    with pytest.raises(
+        UsageError, match=r"models: no model is named; add a table \[\[models\]\] .* on the command line"
+    ):
+        read_settings(file, {})
+    found = read_settings(file, {"models": [{"file": "m.onnx"}]})
+    assert found.collect is not None
+    assert found.collect.dir == tmp_path / "frames"
 
 
 def test_a_wrong_variable_and_a_wrong_flag_are_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
