@@ -74,6 +74,7 @@ HELD: dict[str, tuple[tuple[str, RunBy | NotRun], ...]] = {
     ),
     "docs/deploy.md": (
         ("openssl", RunBy("test_keys_that_are_made_as_the_page_says_are_taken")),
+        ("pip wheel", _INSTALLS),
         ("edgecnn bundle", NotRun("--wheels downloads packages; test_a_signed_bundle_verifies runs the rest")),
         ("", _MACHINE),
     ),

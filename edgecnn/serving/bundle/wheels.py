@@ -66,8 +66,9 @@ def check_own_wheel(own: Path) -> None:
 def _build_own(folder: Path) -> None:
     if not (_CHECKOUT / "pyproject.toml").is_file():
         raise UsageError(
-            "--wheels: EdgeCNN does not run from its repository, so its wheel cannot be built; give the wheel that it "
-            "was installed from with --edgecnn-wheel FILE"
+            "--wheels: EdgeCNN does not run from its repository, so its wheel cannot be built here; run `pip wheel "
+            "--no-deps --wheel-dir dist .` there and give "
+            f"--edgecnn-wheel dist/{OWN_NAME}-{__version__}-py3-none-any.whl"
         )
     _run("build EdgeCNN's wheel", ("wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(_CHECKOUT)))
 

@@ -12,6 +12,7 @@ import pytest
 from edgecnn import __version__
 from edgecnn.errors import InputNotFoundError, MissingExtraError, OutputError, UsageError
 from edgecnn.runtime.system import python_interpreter
+from edgecnn.serving.bundle import wheels
 from edgecnn.serving.bundle.packages import Package, packages_for, requirements_text
 from edgecnn.serving.bundle.target import Target
 from edgecnn.serving.bundle.wheels import collect_wheels
@@ -168,3 +169,9 @@ def test_a_frozen_program_does_not_start_itself_for_pip(tmp_path: Path, monkeypa
         UsageError, match="--wheels: pip needs a Python, and this program is frozen; set EDGECNN_PYTHON"
     ):
         collect_wheels(PACKAGES, DEVICE, tmp_path / "wheels", own)
+
+
+def test_an_installed_copy_says_how_to_build_its_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheels, "_CHECKOUT", tmp_path)  # as where pip copied the package: no pyproject.toml above
+    with pytest.raises(UsageError, match=rf"pip wheel --no-deps .* --edgecnn-wheel dist/edgecnn-{__version__}-py3"):
+        collect_wheels((), DEVICE, tmp_path / "wheels", None)
