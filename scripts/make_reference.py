@@ -1,4 +1,5 @@
-"""Writes the pages of docs/ that are made from the program: its commands, its Python API and the manifest.
+"""Writes the pages of docs/ that are made from the program: its commands, its Python API, the manifest, and
+the licences of what it requires.
 
 .venv/bin/python scripts/make_reference.py
 """
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reference.commands import commands_page
+from reference.licences import licences_page
 from reference.manifest_keys import manifest_page
 from reference.python_api import api_page
 
@@ -18,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "python.md": api_page,
     "manifest.md": manifest_page,
+    "licences.md": licences_page,
 }
 
 

@@ -17,6 +17,8 @@ from reference.python_api import SECTIONS
 
 @pytest.mark.parametrize("page", MADE)
 def test_a_page_of_reference_is_what_the_program_says(page: str) -> None:
+    if page == "licences.md" and sys.version_info[:2] != (3, 11):
+        pytest.skip("the page lists what is installed on Python 3.11; others need other packages")
     made = MADE[page]()
     assert (ROOT / "docs" / page).read_text() == made, f"docs/{page} is old: run scripts/make_reference.py"
 
