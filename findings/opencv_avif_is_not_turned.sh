@@ -11,7 +11,7 @@
 #   WEBP: OpenCV 64 x 96, Pillow 64 x 96
 #   AVIF: OpenCV 96 x 64, Pillow 64 x 96
 #
-# So edgecnn/image/avif.py reads both properties. Exits 0 where that still holds, 1 where it changed.
+# So edgecnn/image/formats/avif_boxes.py reads both properties. Exits 0 where that still holds, 1 where it changed.
 set -euo pipefail
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
