@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from properties import examples, hypothesis, strategies
 
 from edgecnn.errors import ManifestError
 from edgecnn.manifest import Manifest
+
+jsonschema = pytest.importorskip("jsonschema", reason="holds manifests against the schema")
 
 VALID = jsonschema.Draft202012Validator(
     json.loads((Path(__file__).parents[2] / "docs" / "manifest.schema.json").read_text())
