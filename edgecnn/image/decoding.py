@@ -121,7 +121,7 @@ def decode_part(
     try:
         image = decode_spread(data, rgb=color == "rgb") if spread else _pixels(data, asked, color)
         if header.bits > 8 and not spread and image is not None and image.max() < _IN_RANGE:
-            _check_depth(data, name, _allowed_bytes(max_pixels))
+            _check_depth(data, header, name, _allowed_bytes(max_pixels))
     except cv2.error:
         image = None
     stored = -(-header.height // asked), -(-header.width // asked)
@@ -208,9 +208,8 @@ def check_range(levels: NDArray[np.uint16], name: str) -> None:
         )
 
 
-def _check_depth(data: bytes, name: str, allowed_bytes: int) -> None:
+def _check_depth(data: bytes, header: ImageHeader, name: str, allowed_bytes: int) -> None:
     """Raises :class:`ImageError` for a dark file of 16 bits a channel that eight bits cannot show."""
-    header = read_header(data)
     if _EXACT_BYTES * header.width * header.height > allowed_bytes:
         raise ImageError(
             f"{name}: has 16 bits a channel and uses 12 or hardly more; multiply its values when you write it, or "

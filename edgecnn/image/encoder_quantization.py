@@ -7,9 +7,8 @@ import struct
 __all__ = ["jpeg_quantization", "webp_quantizer"]
 
 _DQT, _SOS = 0xDB, 0xDA
-_HEADER = (
-    64  # bytes of the first partition, more than its fields before the quantizer take (RFC 6386, section 9.3 to 9.6)
-)
+_HEADER = 64
+"""Bytes of the first partition, more than its fields before the quantizer take (RFC 6386, section 9.3 to 9.6)."""
 _DELTAS = 8  # of the loop filter
 
 
