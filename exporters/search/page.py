@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from edgecnn.atomic import write_text
@@ -87,12 +89,6 @@ def _figure(result: SearchResult, limits: Limits) -> Figure:
         _points_with_bars(axes, [each for each in result.candidates if each.on_front == on_front], color)
     front = [each for each in result.candidates if each.on_front]
     axes.step([c.latency_ms for c in front], [c.top1 for c in front], where="post", color=_BLUE, linewidth=1.2)
-    faster = {(each.model, each.imgsz, each.pruned, each.trainings): each for each in reversed(front)}
-    for each in faster.values():  # of each network; above and to the left of a point of the front lies no other one
-        label = f"{each.imgsz}" + (f" −{each.pruned:.0%}" if each.pruned else "")
-        written = axes.annotate(label, (each.latency_ms, each.top1), (-5, 4), textcoords="offset points")
-        written.set(fontsize=8, horizontalalignment="right", zorder=4)
-        written.set_bbox({"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8})
     if result.chosen is not None:
         axes.plot([result.chosen.latency_ms], [result.chosen.top1], "o", markersize=12, fillstyle="none", color=_ORANGE)
     if limits.max_latency_ms is not None:
@@ -102,7 +98,29 @@ def _figure(result: SearchResult, limits: Limits) -> Figure:
     axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+    _label_front(figure, axes, front, result.chosen)
     return figure
+
+
+def _label_front(figure: Figure, axes: Axes, front: Sequence[Candidate], chosen: Candidate | None) -> None:
+    """Labels each network of the front once, the chosen one first. One that would lie over another is left out: the
+    table has all."""
+    usual = Counter(each.model for each in front).most_common(1)[0][0] if front else None
+    faster = {(each.model, each.imgsz, each.pruned, each.trainings): each for each in reversed(front)}
+    kept: list[Bbox] = []
+    figure.draw_without_rendering()  # places lie fixed from here on
+    for each in sorted(faster.values(), key=lambda each: (each != chosen, each.latency_ms)):
+        label = "" if each.model == usual else f"{each.model} "
+        label += f"{each.imgsz}" + (f" −{each.pruned:.0%}" if each.pruned else "") + ", twice" * (each.trainings > 1)
+        # Above and to the left of a point of the front lies no other one
+        written = axes.annotate(label, (each.latency_ms, each.top1), (-5, 4), textcoords="offset points")
+        written.set(fontsize=8, horizontalalignment="right", zorder=4)
+        box = written.get_window_extent()
+        if any(box.overlaps(other) for other in kept):
+            written.remove()
+            continue
+        kept.append(box)
+        written.set_bbox({"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8})
 
 
 def _stretch_the_top(axes: Axes, result: SearchResult) -> None:
@@ -149,8 +167,9 @@ td, th { white-space: nowrap; }
 """
 _HOW_PLOT = (
     "Each point is a file: a circle for int8, a square for float. Blue points are the front: no other file is both as "
-    "fast and as accurate. The numbers are pixels of the image, and the share that was pruned. The scale stretches "
-    "towards 1, by the share of errors. The orange ring is the chosen file; dotted lines are limits."
+    "fast and as accurate. The numbers are pixels of the image, and the share that was pruned; some networks were "
+    "trained twice. The scale stretches towards 1, by the share of errors. The orange ring is the chosen file; dotted "
+    "lines are limits."
 )
 _HOW_TABLE = (
     "Files are chosen by the validation images, so the best of them looks a little better than it is. Nothing was "

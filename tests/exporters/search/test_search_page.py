@@ -75,3 +75,22 @@ def test_near_all_right_half_the_errors_are_as_far_as_they_are_lower_down(tmp_pa
     page = _drawn(tmp_path, *(_candidate(size, top1, (top1 - 0.01, top1 + 0.005)) for size, top1 in steps))
     height = {size: _height_of(page, f"{size} −50%") for size, _ in steps}
     assert height[192] - height[224] > 0.7 * (height[64] - height[128]) > 0  # SVG counts from the top
+
+
+def test_labels_do_not_lie_over_each_other_and_the_chosen_one_is_there(tmp_path: Path) -> None:
+    near = _candidate(64, 0.9, (0.7, 0.99))
+    chosen = replace(_candidate(80, 0.9001, (0.7, 0.99)), latency_ms=0.645)
+    far = _candidate(640, 0.98, (0.7, 0.99))
+    page = _drawn(tmp_path, near, far, chosen)
+    assert "80 −50%" in page
+    assert "64 −50%" not in page
+
+
+def test_another_network_and_a_second_training_are_named_in_the_plot(tmp_path: Path) -> None:
+    usual = [_candidate(size, 0.9 + size / 10_000, (0.89, 0.93)) for size in (64, 128)]
+    other = replace(_candidate(260, 0.99, (0.98, 1.0)), model="efficientnet_lite2", pruned=0.0)
+    again = replace(_candidate(192, 0.95, (0.94, 0.96)), trainings=2)
+    page = _drawn(tmp_path, *usual, again, other)
+    assert "efficientnet_lite2 260<" in page
+    assert "192 −50%, twice<" in page
+    assert "efficientnet_lite0 64" not in page
