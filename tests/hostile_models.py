@@ -11,6 +11,7 @@ import hashlib
 import random
 import struct
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from edgecnn.runtime.session.model_file import ModelFile
@@ -411,8 +412,9 @@ def _no_models(good: bytes) -> dict[str, bytes]:
     }  # fmt: skip
 
 
+@cache
 def hostile_models(good: bytes) -> dict[str, bytes]:
-    """By name. ``good`` is a model that is none."""
+    """By name; not to be changed. ``good`` is a model that is none."""
     return {
         **_graphs_in_graphs(),
         **_from_elsewhere(),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-
-pytest.importorskip("torchao", reason="torchao is an extra of its own")
 
 from edgecnn.errors import UsageError
 from edgecnn.training import TrainOptions, train
@@ -22,6 +21,7 @@ from edgecnn.training.run.checkpoint import load_checkpoint
 from edgecnn.training.run.repeat_command import repeat_command
 from edgecnn.training.setup import resolve_options
 
+pytestmark = pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is an extra of its own")
 NETWORKS = [("resnet8", 32), ("mobilenetv3_small", 32), ("efficientnet_lite0", 32)]
 
 
