@@ -11,9 +11,11 @@ import struct
 from collections.abc import Callable
 
 from edgecnn.image.formats.avif_frame_size import coded_pixels
+from edgecnn.image.formats.jpeg_segments import SOF, SOS, jpeg_segments
+from edgecnn.image.formats.png_chunks import png_chunks
 from edgecnn.image.formats.pnm import largest_value, states_a_range
 from edgecnn.image.formats.tiff_tags import read_tiff_tags
-from edgecnn.image.header import JPEG_SOF, JPEG_SOS, ImageHeader, jpeg2000_components, jpeg_segments, png_chunks
+from edgecnn.image.header import ImageHeader, jpeg2000_components
 
 __all__ = ["decoding_bytes"]
 
@@ -51,8 +53,8 @@ def _jpeg(data: bytes, pixels: int, part: int) -> int:
     result = _RESULT * pixels // part**2
     scans, keeps, share = 0, False, 0.0
     for marker, at in jpeg_segments(data):
-        scans += marker == JPEG_SOS
-        if marker in JPEG_SOF and not share:  # the first counts, as for the decoder
+        scans += marker == SOS
+        if marker in SOF and not share:  # the first counts, as for the decoder
             keeps = marker in _PROGRESSIVE
             factors = [(byte >> 4, byte & 15) for byte in data[at + 9 : at + 8 + 3 * data[at + 7] : 3]]
             most = max((h for h, _ in factors), default=1) * max((v for _, v in factors), default=1)
@@ -62,7 +64,7 @@ def _jpeg(data: bytes, pixels: int, part: int) -> int:
 
 
 def _png(data: bytes, pixels: int) -> float:
-    if not any(kind == b"acTL" for kind, _ in png_chunks(data)):
+    if not any(kind == b"acTL" for kind, _, _ in png_chunks(data)):
         return pixels * _TWICE
     bytes_a_pixel = _CHANNELS.get(data[25], 4) * (2 if data[24] > 8 else 1)
     return pixels * max(_PNG_ANIMATED_LEAST, _PNG_ANIMATED * bytes_a_pixel)

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgecnn.image.formats.avif_boxes import AvifTruncatedError, box_head, is_avif, read_avif
 from edgecnn.image.formats.avif_frame_size import largest_frame
+from edgecnn.image.formats.jpeg_segments import EOI, SOF, SOS, jpeg_segments
+from edgecnn.image.formats.png_chunks import png_chunks
 from edgecnn.image.formats.pnm import largest_value
 from edgecnn.image.formats.tiff_tags import read_tiff_tags
 
 __all__ = [
     "FORMATS",
-    "JPEG_SOF",
-    "JPEG_SOS",
     "HeaderError",
     "ImageHeader",
     "begins_like_image",
     "jpeg2000_components",
-    "jpeg_segments",
-    "png_chunks",
     "read_header",
 ]
 
@@ -109,40 +107,11 @@ def _cut(name: str, missing: str) -> HeaderError:
     return HeaderError(f"the {name} file is truncated: {missing}")
 
 
-_MOST_PARTS = 200_000
-"""Segments, chunks or blocks of a file; with each Python takes a step, and a file of zeros could have millions."""
-
-# Any marker inside entropy-coded data but a stuffed zero and the restart markers (ITU-T T.81, B.1.1.2)
-# Of fill bytes before it the last one counts; `\xff+` took 18 times as long
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
-JPEG_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MOST_SCANS = 100
 """Of a JPEG; encoders write 3 to 12. The decoder goes over the whole image once for each, and a scan takes few bytes:
 a file of a megabyte could keep it busy for minutes."""
 _MOST_SCANNED = 1_500_000_000
 """Scans times pixels: 64 megapixels 23 times."""
-
-JPEG_SOS, _JPEG_EOI, _JPEG_STANDALONE = 0xDA, 0xD9, frozenset((0x01, *range(0xD0, 0xD9)))
-
-
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Each marker of a JPEG, and where its length stands, up to the end-of-image marker (ITU-T T.81, annex B).
-
-    Raises:
-        struct.error: the file ends within a segment.
-    """
-    position = 2
-    for _ in range(_MOST_PARTS):
-        found = _JPEG_MARKER.search(data, position)
-        if not found:
-            return
-        marker, position = found[1][0], found.end()
-        yield marker, position
-        if marker == _JPEG_EOI:
-            return
-        if marker not in _JPEG_STANDALONE:  # after SOS the entropy-coded data follows: the search runs over it
-            (length,) = struct.unpack_from(">H", data, position)
-            position += length
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:
@@ -150,7 +119,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     size = (0, 0)
     scans = 0
     for marker, position in jpeg_segments(data):
-        if marker == _JPEG_EOI:
+        if marker == EOI:
             if size == (0, 0):
                 raise HeaderError("the JPEG file contains no image")
             if scans > _MOST_SCANS or scans * size[0] * size[1] > max(_MOST_SCANNED, 4 * size[0] * size[1]):
@@ -158,28 +127,17 @@ def _jpeg(data: bytes) -> tuple[int, int]:
                     f"the JPEG file has {scans:,} scans, which would take long to decode", "save it as a baseline JPEG"
                 )
             return size
-        if marker in JPEG_SOF and size == (0, 0):  # the first counts, as for the decoder
+        if marker in SOF and size == (0, 0):  # the first counts, as for the decoder
             height, width = struct.unpack_from(">HH", data, position + 3)
             size = (width, height)
-        scans += marker == JPEG_SOS
+        scans += marker == SOS
     raise _cut("JPEG", "its end-of-image marker is missing")
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Kind of each chunk of a PNG, and where it ends (PNG specification, third edition, clause 5)."""
-    position = 8
-    for _ in range(_MOST_PARTS):
-        if position + 12 > len(data):
-            return
-        length, kind = struct.unpack_from(">I4s", data, position)
-        position += 12 + length
-        yield kind, position
 
 
 def _png(data: bytes) -> tuple[int, int]:
     """Reads the chunks up to IEND."""
     width, height = struct.unpack_from(">II", data, 16)
-    if any(kind == b"IEND" and end <= len(data) for kind, end in png_chunks(data)):
+    if any(kind == b"IEND" and end <= len(data) for kind, _, end in png_chunks(data)):
         return width, height
     raise _cut("PNG", "its IEND chunk is missing")
 
@@ -229,12 +187,16 @@ def _gif(data: bytes) -> tuple[int, int]:
     raise _cut("GIF", "it contains no complete frame")
 
 
+_MOST_BLOCKS = 2_000_000
+"""Of a GIF's frame; with each Python takes a step, and a file of zeros could have millions."""
+
+
 def _after_sub_blocks(data: bytes, position: int) -> int:
     blocks = 0
     while data[position]:
         position += data[position] + 1
         blocks += 1
-        if blocks > 10 * _MOST_PARTS:  # of up to 255 bytes each
+        if blocks > _MOST_BLOCKS:  # of up to 255 bytes each
             raise _cut("GIF", "it has more blocks than any encoder writes")
     return position + 1
 

@@ -14,18 +14,17 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
 
+from edgecnn.image.formats.jpeg_segments import EOI, MARKER, SOI, TEM
+
 __all__ = ["MAX_PART_BYTES", "BadStreamError", "Part", "PartParser", "boundary_of"]
 
 MAX_PART_BYTES = 64 * 2**20
 _MAX_LINE_BYTES = 16 * 2**10
 _MAX_HEADER_BYTES = 64 * 2**10
 
-_SOI = b"\xff\xd8\xff"
+_BEGIN = b"\xff\xd8\xff"
 _START = re.compile(rb"(?:\A|(?<=\n))--[^\r\n]*\r?\n|\xff\xd8\xff")  # a boundary's line, or a JPEG
 _BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
-# Any marker within a JPEG but a stuffed zero and the restart markers (ITU-T T.81, B.1.1.2)
-_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
-_EOI, _SOI_CODE, _TEM = 0xD9, 0xD8, 0x01
 
 
 class BadStreamError(Exception):
@@ -96,7 +95,7 @@ class PartParser:
         if start is None:
             self._drop(max(0, len(self._buffer) - _MAX_LINE_BYTES))
             return None
-        if start[0] == _SOI:
+        if start[0] == _BEGIN:
             self._drop(start.start())
             self._begin_body(0)
             return iter(())
@@ -116,7 +115,7 @@ class PartParser:
 
     def _header(self) -> Iterator[Part] | None:
         end = _BLANK_LINE.search(self._buffer)
-        soi = self._buffer.find(_SOI, 0, end.start() if end else len(self._buffer))
+        soi = self._buffer.find(_BEGIN, 0, end.start() if end else len(self._buffer))
         if soi >= 0:  # no blank line before the image
             self._drop(soi)
             self._begin_body(0)
@@ -135,7 +134,7 @@ class PartParser:
         self._state = self._body
 
     def _body(self) -> Iterator[Part] | None:
-        if self._buffer[:3] == _SOI:
+        if self._buffer[:3] == _BEGIN:
             end = self._jpeg_end()
         elif len(self._buffer) < 3:
             return None
@@ -154,13 +153,13 @@ class PartParser:
     def _jpeg_end(self) -> int | None:
         """Where the JPEG at the buffer's begin ends; None: not yet. Segments are passed over whole, so that the
         thumbnail within one, a JPEG of its own, ends nothing."""
-        while found := _MARKER.search(self._buffer, self._place):
+        while found := MARKER.search(self._buffer, self._place):
             code = found[1][0]
-            if code == _EOI:
+            if code == EOI:
                 return found.end()
-            if code == _SOI_CODE:  # the next one: this one was cut short
+            if code == SOI:  # the next one: this one was cut short
                 return found.start()
-            if code == _TEM:
+            if code == TEM:
                 self._place = found.end()
                 continue
             if found.end() + 2 > len(self._buffer):
