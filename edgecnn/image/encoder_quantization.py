@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
+
+from edgecnn.image.formats.jpeg_segments import DQT, SOS, jpeg_segments
 
 __all__ = ["jpeg_quantization", "webp_quantizer"]
 
-_DQT, _SOS = 0xDB, 0xDA
 _HEADER = 64
 """Bytes of the first partition, more than its fields before the quantizer take (RFC 6386, section 9.3 to 9.6)."""
 _DELTAS = 8  # of the loop filter
@@ -21,19 +23,19 @@ def jpeg_quantization(data: bytes) -> float | None:
     Returns:
         None for a file that is no JPEG, or has no such table.
     """
-    at = 2 if data[:2] == b"\xff\xd8" else len(data)
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, length = struct.unpack_from(">xBH", data, at)
-        if marker == _SOS:
-            break
-        if marker == _DQT and (steps := _first_table(data[at + 4 : at + 2 + length])):
-            return sum(steps) / len(steps)
-        at += 2 + length
-    return None
+    steps: tuple[int, ...] = ()
+    with suppress(struct.error):  # cut short
+        for marker, at in jpeg_segments(data) if data[:2] == b"\xff\xd8" else ():
+            if marker == SOS:
+                break
+            if marker == DQT:  # of several tables the last one counts, as for the decoder
+                (length,) = struct.unpack_from(">H", data, at)
+                steps = _table_of_brightness(data[at + 2 : at + length]) or steps
+    return sum(steps) / len(steps) if steps else None
 
 
-def _first_table(segment: bytes) -> tuple[int, ...]:
-    """The steps of table 0, which the brightness uses; empty if the segment has another or is cut short."""
+def _table_of_brightness(segment: bytes) -> tuple[int, ...]:
+    """The steps of table 0; empty if the segment has another or is cut short."""
     at = 0
     while at < len(segment):
         wide, number = segment[at] >> 4, segment[at] & 15

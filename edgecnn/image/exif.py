@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+
+from edgecnn.image.formats.jpeg_segments import SOS, jpeg_segments
+from edgecnn.image.formats.png_chunks import png_chunks
 
 __all__ = ["exif_orientation"]
 
+_APP1, _EXIF = 0xE1, b"Exif\x00\x00"
 _ORIENTATION, _SHORT = 0x0112, 3
+_MOST_PARTS = 16  # files have one; each may have thousands of tags
 
 
 def exif_orientation(data: bytes) -> int:
@@ -17,51 +25,40 @@ def exif_orientation(data: bytes) -> int:
     Args:
         data: the complete file.
     """
-    try:
-        found = _tag(_tiff_part(data))
-    except struct.error:
-        return 1
-    return found if 1 <= found <= 8 else 1
+    for part in islice(_tiff_parts(data), _MOST_PARTS):
+        with suppress(struct.error):
+            found = _tag(part)
+            if found is not None:
+                return found if 1 <= found <= 8 else 1
+    return 1
 
 
-def _tiff_part(data: bytes) -> bytes:
+def _tiff_parts(data: bytes) -> Iterator[bytes]:
+    """What may hold tags; of several parts the first one with an orientation counts, as for the decoder."""
     if data[:2] == b"\xff\xd8":
-        return _jpeg_part(data)
-    if data[:4] in (b"II*\x00", b"MM\x00*"):
-        return data
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        return _png_part(data)
-    if data[:4] == b"RIFF" and data[12:16] == b"VP8X":
+        yield from _jpeg_parts(data)
+    elif data[:4] in (b"II*\x00", b"MM\x00*"):
+        yield data
+    elif data[:8] == b"\x89PNG\r\n\x1a\n":
+        yield from (data[start : end - 4] for kind, start, end in png_chunks(data) if kind == b"eXIf")
+    elif data[:4] == b"RIFF" and data[12:16] == b"VP8X":
         at = data.find(b"EXIF", 30)
-        return data[at + 8 :].removeprefix(b"Exif\x00\x00") if at > 0 else b""
-    return b""
+        yield data[at + 8 :].removeprefix(_EXIF) if at > 0 else b""
 
 
-def _jpeg_part(data: bytes) -> bytes:
-    at = 2
-    while data[at] == 0xFF if at + 4 <= len(data) else False:
-        marker, length = struct.unpack_from(">xBH", data, at)
-        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\x00\x00":
-            return data[at + 10 : at + 2 + length]
-        if marker == 0xDA:  # the image begins
-            break
-        at += 2 + length
-    return b""
+def _jpeg_parts(data: bytes) -> Iterator[bytes]:
+    with suppress(struct.error):  # cut short
+        for marker, at in jpeg_segments(data):
+            if marker == SOS:  # the image begins
+                return
+            if marker == _APP1 and data[at + 2 : at + 8] == _EXIF:
+                (length,) = struct.unpack_from(">H", data, at)
+                yield data[at + 8 : at + length]
 
 
-def _png_part(data: bytes) -> bytes:
-    at = 8
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"eXIf":
-            return data[at + 8 : at + 8 + length]
-        at += 12 + length
-    return b""
-
-
-def _tag(tiff: bytes) -> int:
+def _tag(tiff: bytes) -> int | None:
     if tiff[:2] not in (b"II", b"MM"):
-        return 1
+        return None
     order = "<" if tiff[:2] == b"II" else ">"
     (start,) = struct.unpack_from(f"{order}I", tiff, 4)
     (count,) = struct.unpack_from(f"{order}H", tiff, start)
@@ -69,4 +66,4 @@ def _tag(tiff: bytes) -> int:
         tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
         if tag == _ORIENTATION and kind == _SHORT:
             return int(value)
-    return 1
+    return None
