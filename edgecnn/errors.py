@@ -106,3 +106,16 @@ class GateError(EdgeCNNError):
     """A gate failed: a measured value is outside the required limit."""
 
     exit_status = 3
+
+
+class Stopped(SystemExit):
+    """The end by a signal such as SIGTERM of what another run can continue.
+
+    Args:
+        code: exit status, as of :class:`SystemExit`.
+        how_to_continue: what to do, for the last line that the command line prints.
+    """
+
+    def __init__(self, code: str | int | None, how_to_continue: str) -> None:
+        super().__init__(code)
+        self.how_to_continue = how_to_continue

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from edgecnn.error_text import one_line
-from edgecnn.errors import EdgeCNNError
+from edgecnn.errors import EdgeCNNError, Stopped
 
 __all__ = ["DEBUG", "end_at_once", "exit_status", "interrupt"]
 
@@ -44,6 +44,9 @@ def exit_status(command: Callable[[], int]) -> int:
         return command()
     except KeyboardInterrupt as stop:
         return _interrupted(str(stop))
+    except Stopped as stop:
+        _report(f"stopped; {stop.how_to_continue}", 0)
+        raise
     except BrokenPipeError:
         return _left_quietly()
     except Exception as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from edgecnn.atomic import make_folder, write_text
 from edgecnn.data.image_folder import scan_folder
-from edgecnn.errors import DataError, GateError, TrainingError, UsageError
+from edgecnn.errors import DataError, GateError, Stopped, TrainingError, UsageError
 from edgecnn.folder_lock import folder_lock
 from edgecnn.progress import Reporter, Silent
 from edgecnn.runtime.analysis.zoo import benchmark_zoo, time_in_turn
@@ -70,10 +70,13 @@ def search(options: SearchOptions, reporter: Reporter | None = None) -> SearchRe
     with folder_lock(folder.root, "--out", reporter.say):
         folder.begin(options)
         left = TimeLeft.begin(options, folder, reference_of(choices))
+        how = f"the same command goes on with what is in {folder.root}"
         try:
             return _Search(options, folder, choices, given, left, reporter).run()
         except KeyboardInterrupt as stop:  # of a training, which names its own command
-            raise KeyboardInterrupt(f"the same command goes on with what is in {folder.root}") from stop
+            raise KeyboardInterrupt(how) from stop
+        except SystemExit as stop:
+            raise Stopped(stop.code, how) from stop
         finally:  # an interrupted training took time too
             folder.record_spent(left.spent_s())
 

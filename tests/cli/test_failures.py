@@ -10,7 +10,7 @@ from edgecnn.cli import failures
 from edgecnn.cli.failures import exit_status, interrupt
 from edgecnn.cli.output import note
 from edgecnn.cli.prediction_lines import line_writer
-from edgecnn.errors import DataError, UsageError
+from edgecnn.errors import DataError, Stopped, UsageError
 from edgecnn.runtime.decision import Missing, Prediction
 
 
@@ -40,6 +40,16 @@ def test_an_error_without_a_signal_keeps_its_own_status(
 
     assert exit_status(refused) == 2
     assert capsys.readouterr().err == "edgecnn: error: no such thing; try another\n"
+
+
+def test_what_another_run_can_continue_says_so_and_ends_as_the_signal_does(capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> int:
+        raise Stopped(143, "the same command goes on")
+
+    with pytest.raises(SystemExit) as ended:
+        exit_status(stopped)
+    assert ended.value.code == 143
+    assert capsys.readouterr().err == "edgecnn: stopped; the same command goes on\n"
 
 
 def test_bytes_of_a_file_name_reach_no_terminal_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

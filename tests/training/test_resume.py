@@ -132,6 +132,13 @@ def test_ctrl_c_within_an_epoch_saves_that_step_exits_130_and_resumes_to_the_sam
     assert _same_run(train(TrainOptions(data=images, out=tmp_path / "run", resume=True)), never_stopped)
 
 
+def test_a_run_that_a_service_manager_stops_says_how_to_continue(images: Path, tmp_path: Path) -> None:
+    status, errors = _stopped(_begun(images), tmp_path / "run", signal.SIGTERM)
+    assert status == 143
+    resume = f"edgecnn: stopped; continue with: edgecnn train {images} --out {tmp_path / 'run'} --resume"
+    assert errors.splitlines()[-1] == resume
+
+
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before_and_says_so(
     never_stopped: TrainResult, images: Path, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.atomic import write_text
-from edgecnn.errors import TrainingError
+from edgecnn.errors import Stopped, TrainingError
 from edgecnn.evaluation.metrics import Metrics
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Progress, Reporter
@@ -182,18 +182,17 @@ class EpochLoop:
         return any(self.task.world.gather(interruption.asked))
 
     def _leave(self, interruption: Interruption) -> None:
-        """Raises what the signal raises. The last line that a user reads says how to continue."""
-        resume = (
-            f"edgecnn train {shlex.quote(str(self.task.examples.root))} --out {shlex.quote(str(self.run.root))} "
-            "--resume"
-        )
+        """Raises what the signal raises, with the line that says how to continue."""
+        data, out = (shlex.quote(str(folder)) for folder in (self.task.examples.root, self.run.root))
+        how = f"continue with: edgecnn train {data} --out {out} --resume"
         try:
             interruption.act()
         except KeyboardInterrupt as stop:
-            raise KeyboardInterrupt(f"continue with: {resume}") from stop
-        except SystemExit:
-            self.reporter.say(f"stopped; continue with: {resume}")
-            raise
+            raise KeyboardInterrupt(how) from stop
+        except SystemExit as stop:
+            if not self.task.world.leads:
+                raise
+            raise Stopped(stop.code, how) from stop
 
     def _diverged(self, what: str) -> str:
         """The message, with the newest step; its images are written to a file, since a line does not hold them."""

@@ -15,7 +15,7 @@ from made_once import made_once
 from shapes import write_shapes
 
 from edgecnn import Classifier
-from edgecnn.errors import InputNotFoundError, ModelError, TrainingError
+from edgecnn.errors import InputNotFoundError, ModelError, Stopped, TrainingError
 from edgecnn.progress import Silent
 from edgecnn.runtime.analysis.zoo import ZooResult, benchmark_zoo
 from edgecnn.runtime.session.run_options import RunOptions
@@ -146,15 +146,18 @@ def test_a_second_training_begins_with_the_weights_of_the_first(
     assert {each.file for each in resumed.candidates} == {each.file for each in result.candidates}
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt("continue with: edgecnn train"), Stopped(143, "continue with: …")])
 def test_an_interrupted_search_names_its_own_command(
-    options: SearchOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop: BaseException, options: SearchOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt("continue with: edgecnn train")
+        raise stop
 
     monkeypatch.setattr("exporters.search.search.run_trial", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"the same command goes on with what is in .*out"):
+    with pytest.raises(type(stop)) as caught:
         search(replace(options, out=tmp_path / "out"))
+    told = caught.value.how_to_continue if isinstance(caught.value, Stopped) else str(caught.value)
+    assert told == f"the same command goes on with what is in {tmp_path / 'out'}"
     assert SearchFolder(tmp_path / "out").spent_s() > 0
 
 
