@@ -9,11 +9,13 @@ from edgecnn.command_options import Option
 from edgecnn.errors import UsageError
 
 __all__ = [
+    "MAX_MEGAPIXELS",
     "MAX_SIDE",
     "MIN_SIDE",
     "MOST_PIXELS",
     "ImageSize",
     "LargeImageOption",
+    "Megapixels",
     "height_width",
     "pixel_limit",
     "read_image_size",
@@ -58,14 +60,20 @@ def pixel_limit(megapixels: float) -> int:
     return round(megapixels * 1e6)
 
 
+Megapixels: TypeAlias = Annotated[
+    float,
+    Option("Largest image in megapixels; larger ones are left out and named. Each takes 6 to 8 MB a megapixel."),
+]
+"""The type of a field ``max_megapixels``, which ``--max-megapixels`` sets; its default is :data:`MAX_MEGAPIXELS`."""
+
+MAX_MEGAPIXELS = 64.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class LargeImageOption:
     """``--max-megapixels``."""
 
-    max_megapixels: Annotated[
-        float,
-        Option("Largest image in megapixels; larger ones are left out and named. Each takes 6 to 8 MB a megapixel."),
-    ] = 64.0
+    max_megapixels: Megapixels = MAX_MEGAPIXELS
 
     @property
     def max_pixels(self) -> int:

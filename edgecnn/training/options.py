@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from edgecnn.command_options import Argument, Option, as_field_values
 from edgecnn.errors import UsageError
-from edgecnn.image_size import ImageSize, read_image_size
+from edgecnn.image_size import MAX_MEGAPIXELS, ImageSize, Megapixels, read_image_size
 from edgecnn.manifest import Decode, TemporalKind
 
 __all__ = ["BestBy", "TrainOptions"]
@@ -145,10 +145,7 @@ class TrainOptions:
         ),
     ] = None
     fps: Annotated[float, Option("With --temporal: frame rate of folders of frames.")] = 10.0
-    max_megapixels: Annotated[
-        float,
-        Option("Largest image in megapixels; larger ones are left out and named. Each takes 6 to 8 MB a megapixel."),
-    ] = 64.0
+    max_megapixels: Megapixels = MAX_MEGAPIXELS
     strict: Annotated[
         bool, Option("End with status 3 before training if the images have faults, as edgecnn doctor finds them.")
     ] = False

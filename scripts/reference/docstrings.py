@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from reference.source import Found, bases, module_file
+from reference.source import Found, bases, module_file, value_of
 
 _ROLE = re.compile(r":(?:class|func|meth|mod|data|attr):`~?(?:[\w.]*\.)?([\w]+)`")
 _LIST = re.compile(r"^(Args|Raises|Returns|Yields|Attributes):(.*)$")
@@ -69,22 +69,29 @@ def fields_of(found: Found) -> Iterator[Field]:
 
 
 def _field(module: str, node: ast.AnnAssign, above: int) -> Field:
-    kind, text = _annotated(node.annotation)
+    kind, text = _annotated(module, node.annotation)
     comments = _comments(module)
     text = text or " ".join(comments[n] for n in range(above + 1, (node.end_lineno or 0) + 1) if n in comments)
-    default = f" = {ast.unparse(node.value)}" if node.value else ""
+    default = f" = {ast.unparse(_constant(module, node.value))}" if node.value else ""
     return Field(ast.unparse(node.target), f"`{_cell(kind + default)}`", _cell(text))
 
 
-def _annotated(annotation: ast.expr) -> tuple[str, str]:
+def _annotated(module: str, annotation: ast.expr) -> tuple[str, str]:
     """The type, and the help of an ``Argument`` or ``Option``."""
-    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Annotated":
-        assert isinstance(annotation.slice, ast.Tuple)
-        kind, spec = annotation.slice.elts[:2]
-        if isinstance(spec, ast.Call) and isinstance(spec.args[0], ast.Constant):
-            return ast.unparse(kind), str(spec.args[0].value)
-        return ast.unparse(kind), ""
-    return ast.unparse(annotation), ""
+    named = value_of(module, annotation.id) if isinstance(annotation, ast.Name) else None
+    owner, written = named or (module, annotation)
+    if not (isinstance(written, ast.Subscript) and ast.unparse(written.value) == "Annotated"):
+        return ast.unparse(annotation), ""
+    assert isinstance(written.slice, ast.Tuple)
+    kind, spec = written.slice.elts[:2]
+    text = _constant(owner, spec.args[0]) if isinstance(spec, ast.Call) else None
+    return ast.unparse(kind), str(text.value) if isinstance(text, ast.Constant) else ""
+
+
+def _constant(module: str, value: ast.expr) -> ast.expr:
+    """The number or text that a name stands for; anything else as it is."""
+    found = value_of(module, value.id) if isinstance(value, ast.Name) else None
+    return found[1] if found and isinstance(found[1], ast.Constant) else value
 
 
 @cache

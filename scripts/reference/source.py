@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_OURS = ("edgecnn", "exporters")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,23 @@ def find(module: str, name: str) -> Found:
                 if (alias.asname or alias.name) == name:
                     return find(node.module, alias.name)
     raise LookupError(f"{module} has no {name}")
+
+
+def value_of(module: str, name: str) -> tuple[str, ast.expr] | None:
+    """What a module of ours assigns to a name at its top, and that module; None where the name is something else."""
+    tree = module_text(module)
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if name in map(ast.unparse, targets) and isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            return module, node.value
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in _OURS:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return value_of(node.module, alias.name)
+    return None
 
 
 def method_owners(found: Found) -> Iterator[ast.ClassDef]:

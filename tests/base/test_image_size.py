@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors import UsageError
-from edgecnn.image_size import ImageSize, height_width, read_image_size, show_image_size
+from edgecnn.image_size import MAX_MEGAPIXELS, ImageSize, height_width, pixel_limit, read_image_size, show_image_size
+from edgecnn.preprocess import MAX_PIXELS
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,7 @@ def test_a_size_is_one_side_or_height_and_width(text: str, size: ImageSize) -> N
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UsageError, match="HEIGHTxWIDTH as in 96x160"):
         read_image_size(text)
+
+
+def test_the_largest_image_of_every_command_is_that_of_programs() -> None:
+    assert pixel_limit(MAX_MEGAPIXELS) == MAX_PIXELS
