@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+
+from edgecnn.errors import MissingExtraError, UsageError
 
 __all__ = ["Notebook", "Progress", "Reporter", "Silent", "Stages"]
 
@@ -97,17 +99,22 @@ class Notebook(Stages):
     >>> train(TrainOptions(data=Path("cats-dogs")), Notebook())
 
     It needs nothing but IPython, which every notebook has; other bars need widgets that the notebook's server knows.
+
+    Raises:
+        MissingExtraError: IPython is not installed.
+        UsageError: this is no notebook.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self._display = _display_of_notebook()
         self._bar: Any = None  # IPython's handle of the stage at work
 
     def stage(self, name: str) -> Progress:
         """Starts a stage, which ends the previous one."""
         self._finish()
         self.begin(name)
-        bar = self._bar = _new_display(*_bar(name, 0, 0, ""))
+        bar = self._bar = self._new_display(*_bar(name, 0, 0, ""))
         drawn = self.begun
 
         def progress(done: int, total: int, note: str = "") -> None:
@@ -128,6 +135,9 @@ class Notebook(Stages):
     def say(self, line: str) -> None:
         """Prints one message."""
         print(line, flush=True)  # noqa: T201  # a notebook shows it below the cell
+
+    def _new_display(self, markup: str, text: str) -> Any:
+        return self._display({"text/html": markup, "text/plain": text}, raw=True, display_id=True)
 
     def _finish(self) -> None:
         if self._bar is not None:
@@ -150,10 +160,17 @@ def _escaped(text: str) -> str:
     return escape(text)
 
 
-def _new_display(markup: str, text: str) -> Any:
-    from IPython.display import display  # noqa: PLC0415  # not part of any installation of EdgeCNN
-
-    return display({"text/html": markup, "text/plain": text}, raw=True, display_id=True)
+def _display_of_notebook() -> Callable[..., Any]:
+    try:
+        from IPython import get_ipython  # noqa: PLC0415  # not part of any installation of EdgeCNN
+        from IPython.display import display  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError(
+            "Notebook() needs IPython, which is not installed; run pip install ipython, or give no reporter"
+        ) from error
+    if get_ipython() is None:
+        raise UsageError("Notebook() shows progress in a notebook, and this is none; give no reporter")
+    return display  # type: ignore[no-any-return]  # IPython has no types here
 
 
 def _show(handle: Any, markup: str, text: str) -> None:

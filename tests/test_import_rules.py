@@ -64,7 +64,7 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.errors": set(),
     "edgecnn.command_options": set(),
     "edgecnn.error_text": set(),
-    "edgecnn.progress": {"IPython"},
+    "edgecnn.progress": {"edgecnn.errors", "IPython"},
     "edgecnn._lazy": {"edgecnn.errors"},
     "edgecnn._version": set(),
     "edgecnn.atomic": {"edgecnn.errors"},

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgecnn import progress
+from edgecnn.errors import MissingExtraError, UsageError
 from edgecnn.progress import Notebook
 
 
@@ -46,7 +47,9 @@ def display(monkeypatch: pytest.MonkeyPatch) -> Display:
     played = Display()
     module: Any = ModuleType("IPython.display")
     module.display = played.display
-    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    package: Any = ModuleType("IPython")
+    package.get_ipython = lambda: played  # whatever runs the cells
+    monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     return played
 
@@ -103,3 +106,19 @@ def test_the_plan_tells_how_long_all_takes(display: Display, clock: Clock) -> No
     clock.seconds += 10
     report(1, 2)
     assert "1:10 left of all" in display.shown[0]["text/html"]
+
+
+def test_without_ipython_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    with pytest.raises(
+        MissingExtraError, match=r"^Notebook\(\) needs IPython.*pip install ipython, or give no reporter$"
+    ):
+        Notebook()
+
+
+def test_outside_a_notebook_one_line_says_so(display: Display, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPython is there, and its `display` gives nothing that could be drawn again."""
+    del display
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: None)
+    with pytest.raises(UsageError, match=r"^Notebook\(\) shows progress in a notebook, and this is none"):
+        Notebook()
