@@ -29,7 +29,7 @@ from edgecnn.progress import Progress
 from edgecnn.runtime.onnx_file.pair_sums import is_depthwise
 from exporters.graph.partial_runner import Collector, PartialRunner, Tensor
 from exporters.graph.passes import attribute, constant, consumers, producers, replace_constant
-from exporters.quantization.rounding.pair_limit import partners_of
+from exporters.quantization.rounding.pair_limit import LEVELS, partners_of
 from exporters.quantization.rounding.patch_covariance import PatchCovariance
 from exporters.quantization.rounding.weight_rounding import round_weights
 
@@ -41,7 +41,6 @@ _INT32 = 2**31 - 1
 _BATCHES_FOR_WEIGHTS = (
     4  # of eight images: more gave no more (a mean has to be right to a hundredth of a step, a covariance does not)
 )
-_LEVELS = 127  # largest int8 weight
 _FEW = 32  # weights a channel, up to which they are chosen anew
 
 
@@ -216,10 +215,10 @@ def _choose_weights(model: ModelProto, layer: _Layer, inputs: PartialRunner, *, 
     for batch in islice(inputs.outputs(model, node.input[0]), _BATCHES_FOR_WEIGHTS):
         covariance.add(batch)
     flat = weight.reshape(len(weight), -1)
-    largest = np.maximum(np.abs(flat).max(1) / _LEVELS, 1e-12)
+    largest = np.maximum(np.abs(flat).max(1) / LEVELS, 1e-12)
     dense = not is_depthwise(weight, attribute(node, "group", 1))
     partners = partners_of(weight.shape) if paired and dense else ()
-    chosen = round_weights(flat, largest, covariance.result(), _LEVELS, partners)
+    chosen = round_weights(flat, largest, covariance.result(), partners)
     scale = chosen.scales * np.float32(layer.input_scale)
     replace_constant(model.graph, layer.weight, chosen.integers.reshape(weight.shape))
     replace_constant(model.graph, layer.weight_scale, chosen.scales)

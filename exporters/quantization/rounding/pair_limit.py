@@ -17,9 +17,11 @@ from onnx import ModelProto, NodeProto
 from edgecnn.runtime.onnx_file.pair_sums import LARGEST_SUM, convolution_rows, is_depthwise, pair_phases, pairs
 from exporters.graph.passes import attribute, constant, producers, replace_constant
 
-__all__ = ["hold_partners", "limit_pairs", "partners_of", "room"]
+__all__ = ["LEVELS", "hold_partners", "limit_pairs", "partners_of", "room"]
 
-_LEVELS = 127
+LEVELS = 127
+"""Largest weight in int8; its negative is the smallest."""
+
 _COARSER = np.linspace(1.0, 2.0, 11)  # scales tried, of that of eight bits; twice as coarse are seven
 _LEAST = 1e-12  # of a scale: a channel may be all zero
 
@@ -81,11 +83,9 @@ def hold_partners(integers: NDArray[np.floating], partners: tuple[tuple[int, ...
                 hold_pairs(integers[..., k : k + 1], integers[..., other : other + 1])
 
 
-def room(
-    integers: NDArray[np.floating], others: tuple[int, ...], levels: int
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+def room(integers: NDArray[np.floating], others: tuple[int, ...]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Lowest and highest integer of a weight beside what its partners are, each ``[...]`` for ``[..., K]``."""
-    low, high = np.full(integers.shape[:-1], -float(levels)), np.full(integers.shape[:-1], float(levels))
+    low, high = np.full(integers.shape[:-1], -float(LEVELS)), np.full(integers.shape[:-1], float(LEVELS))
     for other in others:
         high = np.minimum(high, LARGEST_SUM - np.maximum(integers[..., other], 0))
         low = np.maximum(low, np.maximum(-integers[..., other], 0) - LARGEST_SUM)
@@ -132,7 +132,7 @@ def _round(
     largest = np.abs(exact).max(1)
     if together:
         largest[:] = largest.max()
-    finest = np.maximum(largest / _LEVELS, _LEAST)
+    finest = np.maximum(largest / LEVELS, _LEAST)
     best = np.full(len(exact), np.inf)
     integers, scales = np.zeros(exact.shape, np.int8), np.zeros(len(exact), np.float32)
     for factor in _COARSER:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.quantization.rounding.pair_limit import hold_partners, room
+from exporters.quantization.rounding.pair_limit import LEVELS, hold_partners, room
 
 __all__ = ["Rounded", "round_weights"]
 
@@ -22,8 +22,6 @@ _SCALES = np.concatenate([np.linspace(0.7, 1.0, 16), [1.03]])  # of the scale th
 _COARSER = np.array([1.15, 1.3, 1.5, 1.75, 2.0])  # tried too where the sums of pairs are limited
 _PASSES = 8  # of coordinate descent; most channels stop after three
 _RIDGE = 1e-3  # of the mean variance: what the images do not show must not decide
-_LEVELS = 127
-
 
 Partners = tuple[tuple[int, ...], ...]
 
@@ -40,24 +38,22 @@ def round_weights(
     weights: NDArray[np.floating],
     scales: NDArray[np.floating],
     covariance: NDArray[np.floating],
-    levels: int = _LEVELS,
     partners: Partners = (),
 ) -> Rounded:
     """Finds the integers and scales with the least output error by coordinate descent, channel by channel.
 
     Args:
         weights: float ``[O, K]``.
-        scales: ``[O]``, at which the largest weight of a channel is ``levels``.
+        scales: ``[O]``, at which the largest weight of a channel is :data:`LEVELS`.
         covariance: of the inputs under the kernel, ``[O, K, K]``, or ``[1, K, K]`` where all channels see the same
             inputs.
-        levels: largest integer; its negative is the smallest.
         partners: of each weight, the places of those that its sum with is limited
             (:mod:`exporters.quantization.rounding.pair_limit`); empty: nothing is.
     """
     exact = np.asarray(weights, np.float64)
     spread = _regular(np.asarray(covariance, np.float64))
     tried = np.outer(np.concatenate([_SCALES, _COARSER]) if partners else _SCALES, scales)  # [S, O]
-    integers = _descend(exact, tried, spread, levels, partners)  # [S, O, K]
+    integers = _descend(exact, tried, spread, partners)  # [S, O, K]
     best = _cost(integers * tried[..., None] - exact, spread).argmin(0), np.arange(len(exact))
     return Rounded(integers[best].astype(np.int8), tried[best].astype(np.float32))
 
@@ -72,13 +68,12 @@ def _descend(
     weights: NDArray[np.float64],
     scales: NDArray[np.float64],
     covariance: NDArray[np.float64],
-    levels: int,
     partners: Partners,
 ) -> NDArray[np.float64]:
     """Sets each weight in turn to the best integer given the others, until none changes: ``[S, O, K]`` for scales
     ``[S, O]``."""
     step = scales[..., None]
-    integers = np.clip(np.round(weights / step), -levels, levels)
+    integers = np.clip(np.round(weights / step), -LEVELS, LEVELS)
     hold_partners(integers, partners)
     error = integers * step - weights
     diagonal = np.diagonal(covariance, axis1=1, axis2=2)  # [O or 1, K]
@@ -87,7 +82,7 @@ def _descend(
         for k in range(weights.shape[1]):
             others = _weighted(covariance[:, k], error) - diagonal[:, k] * error[..., k]
             wanted = weights[:, k] - others / diagonal[:, k]
-            low, high = room(integers, partners[k], levels) if partners else (-levels, levels)
+            low, high = room(integers, partners[k]) if partners else (-LEVELS, LEVELS)
             integers[..., k] = np.clip(np.round(wanted / scales), low, high)
             error[..., k] = integers[..., k] * scales - weights[:, k]
         if (integers == before).all():
