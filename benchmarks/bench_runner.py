@@ -304,7 +304,10 @@ def measure_disconnects(asked: argparse.Namespace) -> None:
 
 
 def measure_soak(asked: argparse.Namespace) -> None:
-    """Frames as fast as they come, from a camera that breaks off again and again, through the classifier's stream."""
+    """Frames as fast as they come, from a camera that breaks off again and again, through the classifier's stream.
+
+    `benchmarks/soak` has the service, which reads its cameras without this stream.
+    """
     classifier = Classifier(asked.files[0], ep="cpu", threads=1)
     live = LiveOptions(first_wait_s=0.05)
     rows, frames = [], 0

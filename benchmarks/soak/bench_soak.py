@@ -7,7 +7,8 @@
 off after every 1,000 frames, a page that is opened anew every half minute, Prometheus, and a broker (mosquitto).
 Twice a second a sample is written to `soak.csv`; at the end come `soak.svg` and the verdict, status 1 where the promise
 is broken. What goes by the clock and not by frames, such as a page's visits, comes more seldom for each frame than in a
-day.
+day. `benchmarks/bench_runner.py soak MODEL` has the stream of a program, `Classifier.stream`, which a service does not
+use, and takes models of clips too.
 """
 
 from __future__ import annotations
