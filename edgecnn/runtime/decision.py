@@ -148,9 +148,9 @@ class Decision:
     top: tuple[Score, ...]
 
     @classmethod
-    def none(cls, status: Status, reason: str) -> Decision:
+    def none(cls, status: Status, reason: str, top: tuple[Score, ...] = ()) -> Decision:
         """Creates a decision without a class, with the reason."""
-        return cls(status, reason, None, None, ())
+        return cls(status, reason, None, None, top)
 
 
 def decide(
@@ -179,7 +179,7 @@ def decide(
     """
     values = probabilities.tolist() if len(probabilities) <= _FEW else probabilities
     if (fault := _fault(values, unknown_score)) is not None:
-        return Decision(status="no_decision", reason=f"invalid output: {fault}", index=None, score=None, top=())
+        return Decision.none("no_decision", f"invalid output: {fault}")
     ranked = _ranked(values, topk if allowed_indices is None else len(values))
     likeliest = ranked[0]
     order = ranked if allowed_indices is None else [i for i in ranked if i in allowed_indices][:topk]
@@ -187,29 +187,13 @@ def decide(
     best, score = order[0], scores[0]
     top = tuple([Score(labels[i], score) for i, score in zip(order, scores, strict=True)])
     if best != likeliest:
-        return Decision(
-            status="unknown",
-            reason=f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is more probable than every allowed label",
-            index=None,
-            score=None,
-            top=top,
-        )
+        told = f"'{labels[likeliest]}' ({values[likeliest]:.2f}) is more probable than every allowed label"
+        return Decision.none("unknown", told, top)
     if unknown_score is None and score < threshold:
-        return Decision(
-            status="unknown",
-            reason=f"score {score:.2f} is below the threshold {threshold:.2f}",
-            index=None,
-            score=None,
-            top=top,
-        )
+        return Decision.none("unknown", f"score {score:.2f} is below the threshold {threshold:.2f}", top)
     if unknown_score is not None and unknown_score > threshold:
-        return Decision(
-            status="unknown",
-            reason=f"unknown score {unknown_score:.3f} is above the threshold {threshold:.3f}",
-            index=None,
-            score=None,
-            top=top,
-        )
+        told = f"unknown score {unknown_score:.3f} is above the threshold {threshold:.3f}"
+        return Decision.none("unknown", told, top)
     return Decision(status="ok", reason=None, index=best, score=score, top=top)
 
 
