@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.data.name_order import by_number
 from edgecnn.data.split_record import Split
 from edgecnn.data_quality.finding import Finding
 from edgecnn.data_quality.image_stats import ImageStats
@@ -87,7 +88,7 @@ def _by_class(facts: Sequence[ImageStats], keys: Sequence[str | None]) -> list[l
 def _neighbours(facts: Sequence[ImageStats], members: Sequence[int]) -> _Neighbours | None:
     """None where neighbours by name are no more alike than others."""
     # By name across the splits' folders, so that a frame's neighbour is found on whichever side it lies
-    order = np.array(sorted(members, key=lambda i: (facts[i].file.below, _natural(facts[i].file.path.name))))
+    order = np.array(sorted(members, key=lambda i: (facts[i].file.below, by_number(facts[i].file.path.name))))
     vectors = _vectors(facts, order)
     likeness = (vectors[:-1] * vectors[1:]).sum(1)
     shuffled = vectors[np.random.default_rng(0).permutation(len(vectors))]
@@ -115,10 +116,6 @@ def _straddling(found: _Neighbours, splits: Sequence[Split | None], split: Split
                 yield one
             if splits[other] == split and splits[one] == "train":
                 yield other
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _remedy(facts: Sequence[ImageStats], names: Names) -> str:

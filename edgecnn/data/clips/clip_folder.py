@@ -5,7 +5,6 @@ A clip is a video file, or a folder that holds the frames of one clip as images.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from edgecnn.data.file_kinds import why_left_out
 from edgecnn.data.folder_files import FolderFiles, list_class_files, list_entries, list_folders, loose_files
 from edgecnn.data.image_folder import SPLITS, label_of_folder, require_folder
 from edgecnn.data.left_out import LeftOut
+from edgecnn.data.name_order import by_number
 from edgecnn.data.split_names import splits_of_names
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, InputNotFoundError
@@ -95,7 +95,7 @@ def holds_videos(root: Path) -> bool:
 def frames_of(folder: Path) -> list[Path]:
     """The images directly in a folder, in the order of the numbers in their names: 2.jpg before 10.jpg."""
     files = (path for path in list_entries(folder).files if not path.name.startswith("."))
-    return sorted((path for path in files if why_left_out(path) is None), key=_by_number)
+    return sorted((path for path in files if why_left_out(path) is None), key=lambda path: by_number(path.name))
 
 
 class _Found:
@@ -130,8 +130,3 @@ class _Found:
     def _leave_out(self, files: Iterable[LeftOut]) -> None:
         for file in files:
             self.left_out.append(LeftOut(file.path, "no_class_folder") if file.reason == "video" else file)
-
-
-def _by_number(path: Path) -> list[tuple[int, str]]:
-    """A sort key for file names, with digits as numbers and the rest as text."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

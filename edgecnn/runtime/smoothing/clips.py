@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from edgecnn.data.clips.span_table import read_span_table
 from edgecnn.data.dataset import find_images
 from edgecnn.data.folder_files import list_files
 from edgecnn.data.left_out import LeftOut
+from edgecnn.data.name_order import by_number
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS
@@ -125,7 +125,7 @@ def read_clip(
     if clip.path.is_dir():
         if fps is None:
             raise UsageError(f"{clip.path}: a folder of frames has no times; give the frame rate with --fps")
-        for index, path in enumerate(sorted(find_images(clip.path), key=_by_number)):
+        for index, path in enumerate(sorted(find_images(clip.path), key=lambda path: by_number(str(path)))):
             if index % every == 0:
                 yield index / fps, read_frame(str(path), index, max_pixels)
         return
@@ -134,11 +134,6 @@ def read_clip(
     for frame in read_video(str(clip.path), every, max_pixels):
         assert frame.media_time_s is not None
         yield frame.media_time_s, frame
-
-
-def _by_number(path: Path) -> list[tuple[int, str]]:
-    """Sort key that puts 2.jpg before 10.jpg: digits as numbers, the rest as text."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
 
 
 def _of_folder(root: Path, manifest: Manifest) -> list[Clip]:
