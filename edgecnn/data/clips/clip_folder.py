@@ -5,7 +5,7 @@ A clip is a video file, or a folder that holds the frames of one clip as images.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,16 @@ from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, InputNotFoundError
 from edgecnn.image.suffixes import VIDEO_SUFFIXES
 
-__all__ = ["ClipFile", "ClipFolder", "frames_of", "holds_videos", "is_clip", "scan_clips"]
+__all__ = [
+    "ClipFile",
+    "ClipFolder",
+    "clips_below",
+    "clips_in",
+    "frames_of",
+    "holds_videos",
+    "is_clip",
+    "scan_clips",
+]
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,42 @@ def scan_clips(root: Path, own_run: Path | None = None) -> ClipFolder:
 def is_clip(path: Path) -> bool:
     """Whether a path is a video file, or a folder that holds images."""
     return bool(frames_of(path)) if path.is_dir() else path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def clips_in(folder: Path) -> list[Path]:
+    """The clips of a folder, in order: itself if it holds images, and all videos and folders with images below it.
+
+    A folder that holds nothing is a clip without frames, which is an error where it is read. Links to folders are
+    followed, but no folder is read twice.
+
+    Raises:
+        DataError: it holds neither frames nor clips, or a folder may not be listed.
+    """
+    found = list(_clips_in(folder, set(folder.resolve().parents)))
+    if not any(is_clip(clip) for clip in found):
+        raise DataError(f"{folder}: the folder contains no images and no videos; check the path")
+    return found
+
+
+def clips_below(folder: Path) -> list[Path]:
+    """As :func:`clips_in`, for a folder that may hold none."""
+    return [clip for clip in _clips_in(folder, set(folder.resolve().parents)) if is_clip(clip)]
+
+
+def _clips_in(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """``seen``: the folders that are not read again, resolved."""
+    if (real := folder.resolve()) in seen:
+        return
+    seen.add(real)
+    entries = list_entries(folder)
+    inside = sorted(path for path in (*entries.files, *entries.folders) if not path.name.startswith("."))
+    if frames_of(folder) or not inside:
+        yield folder
+    for path in inside:
+        if path.is_dir():
+            yield from _clips_in(path, seen)
+        elif is_clip(path):
+            yield path
 
 
 def holds_videos(root: Path) -> bool:

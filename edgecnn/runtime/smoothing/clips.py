@@ -8,15 +8,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgecnn.data.clips.clip_folder import clips_below, frames_of, is_clip
 from edgecnn.data.clips.span_table import read_span_table
-from edgecnn.data.dataset import find_images
 from edgecnn.data.folder_files import list_files
 from edgecnn.data.left_out import LeftOut
-from edgecnn.data.name_order import by_number
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
 from edgecnn.manifest import Manifest
 from edgecnn.preprocess import MAX_PIXELS
-from edgecnn.runtime.sources.address import parse_address
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.sources.frame import Frame
 
@@ -97,7 +95,7 @@ def _refuse_left_out(source: Path, taken: AbstractSet[Path]) -> None:
             f"{tables[0]}: lies beside class folders and is not read as a table unless it is named; name it too, or "
             "move it away"
         )
-    if videos := [path for path in left_out if _is_clip(path)]:
+    if videos := [path for path in left_out if is_clip(path)]:
         raise DataError(f"{videos[0]}: is in no class folder and in no table; put it into one, or move it away")
 
 
@@ -125,7 +123,7 @@ def read_clip(
     if clip.path.is_dir():
         if fps is None:
             raise UsageError(f"{clip.path}: a folder of frames has no times; give the frame rate with --fps")
-        for index, path in enumerate(sorted(find_images(clip.path), key=lambda path: by_number(str(path)))):
+        for index, path in enumerate(frames_of(clip.path)):
             if index % every == 0:
                 yield index / fps, read_frame(str(path), index, max_pixels)
         return
@@ -143,7 +141,7 @@ def _of_folder(root: Path, manifest: Manifest) -> list[Clip]:
     for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         everything = (Span(0.0, math.inf, _require_label(str(folder), folder.name, manifest)),)
         inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-        found = [Clip(p, everything) for p in inside if _is_clip(p)]
+        found = [Clip(clip, everything) for p in inside for clip in _clips_at(p)]
         if not found:
             raise DataError(
                 f"{folder}: no clips; put videos into it, or one folder of frames a clip, like "
@@ -157,14 +155,17 @@ def _of_folder(root: Path, manifest: Manifest) -> list[Clip]:
     return clips
 
 
-def _is_clip(path: Path) -> bool:
-    return bool(find_images(path)) if path.is_dir() else parse_address(path).kind == "video"
+def _clips_at(path: Path) -> list[Path]:
+    """A clip, or those in a folder, as those of a session are."""
+    if path.is_dir():
+        return clips_below(path)
+    return [path] if is_clip(path) else []
 
 
 def _of_table(table: Path, manifest: Manifest) -> list[Clip]:
     clips = []
     for path, spans in read_span_table(table, table.parent, "path").items():
-        if not _is_clip(path):
+        if not is_clip(path):
             raise DataError(f"{spans[0].where}: {path}: neither a video nor a folder of frames")
         labelled = (Span(s.start_s, s.end_s, _require_label(s.where, s.label, manifest)) for s in spans)
         clips.append(Clip(path, tuple(labelled)))

@@ -1,16 +1,14 @@
-"""Folders as sources of a recurrent model: a folder of frames is a clip, and a folder of clips is all of them."""
+"""A folder of frames as a source of a recurrent model: it is a clip."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecnn.data.clips.clip_folder import frames_of, is_clip
-from edgecnn.data.folder_files import list_entries
-from edgecnn.errors import DataError, ImageError, InputNotFoundError
+from edgecnn.data.clips.clip_folder import frames_of
+from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.runtime.decision import Missing
 from edgecnn.runtime.sources.files import read_frame
 from edgecnn.runtime.streaming.prefetch import prefetch_map
@@ -23,41 +21,10 @@ if TYPE_CHECKING:
     from edgecnn.runtime.sources.frame import Frame
     from edgecnn.runtime.streaming.region import Region
 
-__all__ = ["clips_in", "frame_folder_answers"]
+__all__ = ["frame_folder_answers"]
 
 _READERS = 2
 _AHEAD = 4  # frames
-
-
-def clips_in(folder: Path) -> list[Path]:
-    """The clips of a folder, in order: itself if it holds images, and all videos and folders with images below it.
-
-    A folder that holds nothing is a clip without frames, which is an error where it is read. Links to folders are
-    followed, but no folder is read twice.
-
-    Raises:
-        DataError: it holds neither frames nor clips, or a folder may not be listed.
-    """
-    found = list(_clips_in(folder, set(folder.resolve().parents)))
-    if not any(is_clip(clip) for clip in found):
-        raise DataError(f"{folder}: the folder contains no images and no videos; check the path")
-    return found
-
-
-def _clips_in(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """``seen``: the folders that are not read again, resolved."""
-    if (real := folder.resolve()) in seen:
-        return
-    seen.add(real)
-    entries = list_entries(folder)
-    inside = sorted(path for path in (*entries.files, *entries.folders) if not path.name.startswith("."))
-    if frames_of(folder) or not inside:
-        yield folder
-    for path in inside:
-        if path.is_dir():
-            yield from _clips_in(path, seen)
-        elif is_clip(path):
-            yield path
 
 
 def frame_folder_answers(

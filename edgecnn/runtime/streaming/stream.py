@@ -161,7 +161,7 @@ def _images_or_clips(
         files.images.append(expand_sources([text]))
         return [answer_images(classifier, files.images[-1], options)]
     # Not at the top: models of single images need none of it
-    from edgecnn.runtime.streaming.clip_folder import clips_in  # noqa: PLC0415
+    from edgecnn.data.clips.clip_folder import clips_in  # noqa: PLC0415
 
     clips = clips_in(Path(text))
     files.frame_folders.extend(clip for clip in clips if clip.is_dir())

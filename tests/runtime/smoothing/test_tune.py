@@ -14,7 +14,7 @@ from shapes import CLASSES, shape_image
 
 from edgecnn import Classifier
 from edgecnn.errors import DataError, InputNotFoundError, UsageError
-from edgecnn.runtime.smoothing.clips import Clip, Span, find_clips, read_clip
+from edgecnn.runtime.smoothing.clips import Clip, Span, find_clips, find_left_out, read_clip
 from edgecnn.runtime.smoothing.false_alarms import UNLABELLED, Counted, Track, count, tally
 from edgecnn.runtime.smoothing.smoother import Smoother, SmoothingOptions
 from edgecnn.runtime.smoothing.tune import (
@@ -324,6 +324,15 @@ def test_frames_are_counted_by_their_numbers_and_not_by_their_letters(tmp_path: 
         path.rename(path.with_name(f"{number}.png"))
     clip = Clip(tmp_path / "f", (Span(0, math.inf, 0),))
     assert [Path(frame.name).stem for _, frame in read_clip(clip, 10)] == [str(number) for number in range(12)]
+
+
+def test_clips_of_a_session_folder_are_clips_each_as_in_training(tmp_path: Path, classifier: Classifier) -> None:
+    frames = [write_frames(tmp_path / "square" / "session-1" / name, ["square"] * 2) for name in "ab"]
+    video = write_clip(tmp_path / "square" / "session-1" / "c.mp4", ["square"] * 2)
+    loose = write_frames(tmp_path / "square" / "2", ["square"])
+    (tmp_path / "square" / "empty").mkdir()
+    assert [clip.path for clip in find_clips([tmp_path], classifier.manifest)] == [loose, *frames, video]
+    assert find_left_out([tmp_path], find_clips([tmp_path], classifier.manifest)) == []
 
 
 def test_frames_without_a_rate_are_refused(clips: Path, classifier: Classifier) -> None:
