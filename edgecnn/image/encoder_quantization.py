@@ -6,11 +6,13 @@ import struct
 from contextlib import suppress
 
 from edgecnn.image.formats.jpeg_segments import DQT, SOS, jpeg_segments
+from edgecnn.image.formats.webp_chunks import webp_chunks
 
 __all__ = ["jpeg_quantization", "webp_quantizer"]
 
 _HEADER = 64
 """Bytes of the first partition, more than its fields before the quantizer take (RFC 6386, section 9.3 to 9.6)."""
+_FRAME_HEADER = 10  # bytes of a key frame before its first partition (section 9.1)
 _DELTAS = 8  # of the loop filter
 
 
@@ -55,11 +57,8 @@ def webp_quantizer(data: bytes) -> int | None:
     Returns:
         None for a file that is no WebP, or is lossless or animated.
     """
-    at = 12 if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else len(data)
-    while data[at : at + 4] not in (b"VP8 ", b""):
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        at += 8 + length + length % 2
-    return _quantizer(data[at + 18 : at + 18 + _HEADER]) if data[at : at + 4] == b"VP8 " else None
+    frame = next((start for kind, start, _ in webp_chunks(data) if kind == b"VP8 "), None)
+    return None if frame is None else _quantizer(data[frame + _FRAME_HEADER : frame + _FRAME_HEADER + _HEADER])
 
 
 def _quantizer(partition: bytes) -> int:

@@ -9,6 +9,7 @@ from itertools import islice
 
 from edgecnn.image.formats.jpeg_segments import SOS, jpeg_segments
 from edgecnn.image.formats.png_chunks import png_chunks
+from edgecnn.image.formats.webp_chunks import webp_chunks
 
 __all__ = ["exif_orientation"]
 
@@ -41,9 +42,8 @@ def _tiff_parts(data: bytes) -> Iterator[bytes]:
         yield data
     elif data[:8] == b"\x89PNG\r\n\x1a\n":
         yield from (data[start : end - 4] for kind, start, end in png_chunks(data) if kind == b"eXIf")
-    elif data[:4] == b"RIFF" and data[12:16] == b"VP8X":
-        at = data.find(b"EXIF", 30)
-        yield data[at + 8 :].removeprefix(_EXIF) if at > 0 else b""
+    else:
+        yield from (data[start:end].removeprefix(_EXIF) for kind, start, end in webp_chunks(data) if kind == b"EXIF")
 
 
 def _jpeg_parts(data: bytes) -> Iterator[bytes]:

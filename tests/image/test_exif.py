@@ -9,6 +9,7 @@ import pytest
 from PIL import Image  # noqa: TID251  # writes the tag in every format
 
 from edgecnn.image.exif import exif_orientation
+from edgecnn.preprocess import decode
 
 
 def encoded(form: str, orientation: int | None) -> bytes:
@@ -25,6 +26,16 @@ def encoded(form: str, orientation: int | None) -> bytes:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_tag_is_read(form: str, orientation: int) -> None:
     assert exif_orientation(encoded(form, orientation)) == orientation
+
+
+def test_of_a_webp_the_chunk_counts_and_not_its_name_within_another() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    out = io.BytesIO()
+    Image.fromarray(np.zeros((8, 6, 3), np.uint8)).save(out, "WEBP", exif=exif, icc_profile=b"EXIF" * 20)
+    assert out.getvalue().index(b"EXIF" * 20) < out.getvalue().rindex(b"EXIF")
+    assert exif_orientation(out.getvalue()) == 6
+    assert decode(out.getvalue()).shape == (6, 8, 3)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP"])
