@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from mjpeg_server import jpeg, mjpeg_camera
@@ -20,6 +21,8 @@ from video_files import shape_images, write_video
 from edgecnn import open_source
 from edgecnn.errors import SourceError, UsageError
 from edgecnn.runtime.sources import LiveOptions
+from edgecnn.runtime.sources.drivers.driver import UndecodedFrame
+from edgecnn.runtime.sources.drivers.http import read_http
 
 Handler = Callable[[socket.socket, str], None]
 IMAGE = jpeg(shape_image("circle", 0, 64))
@@ -82,6 +85,21 @@ def test_an_image_without_a_content_type_of_one_is_an_image(content_type: str) -
         connection.sendall(f"HTTP/1.1 200 OK\r\n{content_type}\r\n".encode() + IMAGE)
 
     assert first_frame(handler) == (64, 64, 3)
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".bmp", ".webp", ".jp2", ".tif"])
+@pytest.mark.parametrize("content_type", ["", "Content-Type: image/x-camera\r\n"])
+def test_an_image_may_have_every_format_that_is_read(suffix: str, content_type: str) -> None:
+    """In this process: the format is told before anything else is."""
+    body = cv2.imencode(suffix, shape_image("circle", 0, 64))[1].tobytes()
+
+    def handler(connection: socket.socket, _: str) -> None:
+        connection.sendall(f"HTTP/1.1 200 OK\r\n{content_type}\r\n".encode() + body)
+
+    with server(handler) as host:
+        (frame,) = read_http(f"http://{host}/", 10_000, 2.0)
+    assert isinstance(frame, UndecodedFrame)
+    assert frame.decode().image.shape == (64, 64, 3)
 
 
 def test_cookies_go_along_on_redirects() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, TypeAlias
 
+from edgecnn.image.header import begins_like_image
 from edgecnn.preprocess import Decoded, ModelInput, decode_for
 from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame, wall_time_of
 from edgecnn.runtime.sources.drivers.http_open import HttpClient, why
@@ -20,6 +21,7 @@ _Kind: TypeAlias = Literal["parts", "image", "video", "playlist", "other"]
 _Decode: TypeAlias = "Callable[[bytes], Decoded]"
 
 _PIECE_BYTES = 2**16
+_TOLD_BYTES = 32  # of a body, that tell what it is
 _SYNC = b"\x47"  # an MPEG transport stream has one at the begin of each 188 bytes
 _MJPEG_TYPES = ("multipart/", "video/x-motion-jpeg", "video/mjpeg", "video/x-mjpeg", "image/x-mjpeg")
 _PLAYLIST_TYPES = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl")
@@ -78,19 +80,14 @@ def _kind(content_type: str, begin: bytes) -> _Kind:
         return "parts"
     if begin.startswith(b"#EXTM3U") or content_type.startswith(_PLAYLIST_TYPES):
         return "playlist"
-    if content_type.startswith("video/") or _is_video(begin):
+    is_image = begins_like_image(begin)
+    if content_type.startswith("video/") or (_is_video(begin) and not is_image):  # AVIF begins with a box as MP4 does
         return "video"
-    if content_type.startswith("image/") or _is_image(begin):
+    if content_type.startswith("image/") or is_image:
         return "image"
     if begin.lstrip().startswith(b"--") and b"\xff\xd8\xff" in begin:
         return "parts"
     return "other"
-
-
-def _is_image(begin: bytes) -> bool:
-    """Whether the bytes begin as an image of a known format does."""
-    starts = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-    return begin.startswith(starts) or (begin[:4] == b"RIFF" and begin[8:12] == b"WEBP")
 
 
 def _is_video(begin: bytes) -> bool:
@@ -106,7 +103,7 @@ def _first_piece(response: http.client.HTTPResponse, timeout_s: float) -> tuple[
     try:
         piece = response.read1(_PIECE_BYTES)
         came_s = time.monotonic()
-        while 0 < len(piece) < 12 and (more := response.read1(_PIECE_BYTES)):  # enough to tell its kind
+        while 0 < len(piece) < _TOLD_BYTES and (more := response.read1(_PIECE_BYTES)):
             piece += more
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise DriverError(why(error, timeout_s)) from error
