@@ -38,7 +38,8 @@ from edgecnn.runtime.admission.time_limit import (
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.ort_errors import ort_reason, shares_constants
 from edgecnn.runtime.session.ort_options import SILENT, new_options, open_on_cpu
-from edgecnn.runtime.system.child_limits import limit_memory, perish_first, resource_module
+from edgecnn.runtime.system.child_limits import limit_memory, out_of_memory, perish_first, resource_module
+from edgecnn.runtime.system.child_pipes import own_standard_output
 
 __all__ = ["main"]
 
@@ -51,15 +52,13 @@ _TYPES = {
     "tensor(float16)": np.float16,
     "tensor(int8)": np.int8,
 }
-_OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "Failed to allocate", "out of memory")
 _LONGEST_REASON = 300
 _CLIP_RANK, _LENGTHS = 5, "lengths"  # of a file that takes whole clips: [N, T, H, W, 3], and how many frames each has
 
 
 def main() -> None:
     """Reads the model, checks and runs it, and writes the result."""
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    _silence()
+    answer = own_standard_output()
     parent, height, width = (int(word) for word in sys.argv[1:4])
     _die_with(parent)
     timer = _Timer(float(sys.argv[4]), answer)
@@ -70,13 +69,6 @@ def main() -> None:
     answer.write(json.dumps({"why": why, "onnxruntime": onnxruntime.__version__}) + "\n")
     answer.close()
     os._exit(0)  # ends without cleaning up what the model left in the process
-
-
-def _silence() -> None:
-    """Redirects the output of onnxruntime, so that it is not taken for the result and does not reach the terminal."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
 
 
 def _die_with(parent: int) -> None:
@@ -212,9 +204,9 @@ def _try_out(content: bytes, size: tuple[int, int], timer: _Timer) -> None:
 def _refused(what: str, error: Exception) -> RefusedError:
     if shares_constants(error):
         return RefusedError(ort_reason(error))
-    text = " ".join(str(error).removeprefix("[ONNXRuntimeError] : ").split())
-    if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+    if out_of_memory(error):
         return RefusedError(f"{what}: it allocates more memory than allowed for a model of its size")
+    text = " ".join(str(error).removeprefix("[ONNXRuntimeError] : ").split())
     return RefusedError(f"{what} ({plain(text, _LONGEST_REASON // 2)})")
 
 

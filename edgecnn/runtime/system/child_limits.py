@@ -9,9 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["give_way", "limit_memory", "perish_first", "resource_module"]
+__all__ = ["give_way", "limit_memory", "out_of_memory", "perish_first", "resource_module"]
 
 _USUALLY_TAKEN_BYTES = 1 << 30  # 150 MB were measured; a build of onnxruntime for a GPU maps more
+# How libraries that are written in C++ say it, onnxruntime and OpenCV among them
+_OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "Failed to allocate", "out of memory")
 
 
 def resource_module() -> Any:
@@ -43,6 +45,12 @@ def limit_memory(count: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     most = used + count
     resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory was not enough: Python's own, or a library's, by its words."""
+    text = " ".join(str(error).split())
+    return isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY)
 
 
 def give_way(by: int) -> None:

@@ -24,7 +24,8 @@ from edgecnn.plain_json import as_json
 from edgecnn.progress import Progress, Silent
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
 from edgecnn.runtime.session.opening import open_session
-from edgecnn.runtime.system.child_limits import give_way, limit_memory, perish_first
+from edgecnn.runtime.system.child_limits import give_way, limit_memory, out_of_memory, perish_first
+from edgecnn.runtime.system.child_pipes import end_with_parent, own_standard_output
 from edgecnn.serving.teaching.order import TeachingOrder
 from edgecnn.teaching.options import TeachOptions
 from edgecnn.teaching.result import LabelNext, TeachResult
@@ -36,17 +37,16 @@ __all__ = ["main"]
 # Address space beside what the imports take: 340 MB were measured for efficientnet_lite0 and 200 images
 _SPARE_BYTES, _SPARE_OF_FILE, _SPARE_OF_IMAGE, _MAX_SPARE_BYTES = 1 << 30, 16, 200_000, 4 << 30
 _OUT_OF_MEMORY = "it needs more memory than the service allows it; label fewer frames, or teach on a larger machine"
-_OUT_OF_MEMORY_SIGNS = ("bad_alloc", "bad allocation", "allocate memory", "Failed to allocate", "out of memory")
 
 
 def main() -> None:
     """Executes the order. Messages report errors; the exit status is always 0."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service ends its children itself
-    messages = _own_standard_output()
+    messages = own_standard_output()
     try:
         order = TeachingOrder.from_json(sys.stdin.buffer.readline())
         give_way(order.nice)
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        threading.Thread(target=end_with_parent, daemon=True).start()
         perish_first()
         cv2.setNumThreads(1)
         _tell(messages, **_outcome(order, _Reporter(messages)))
@@ -67,13 +67,10 @@ def _outcome(order: TeachingOrder, reporter: _Reporter) -> dict[str, Any]:
         return {"event": "taught", "report": _teach(order, reporter)}
     except EdgeCNNError as error:
         reason = one_line(str(error))
-    except MemoryError:
-        reason = _OUT_OF_MEMORY
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  # a library's own: told what it was, the service goes on
-        text = first_line(error)
-        reason = _OUT_OF_MEMORY if any(sign in text for sign in _OUT_OF_MEMORY_SIGNS) else _named(error, text)
+        reason = _OUT_OF_MEMORY if out_of_memory(error) else _named(error, first_line(error))
     return {"event": "failed", "reason": reason}
 
 
@@ -140,21 +137,6 @@ class _Reporter(Silent):
 def _tell(messages: IO[str], **message: Any) -> None:
     messages.write(json.dumps(as_json(message)) + "\n")
     messages.flush()
-
-
-def _own_standard_output() -> IO[str]:
-    """Returns the pipe to the parent, under a descriptor that no library writes to."""
-    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    return messages
-
-
-def _end_with_parent() -> None:
-    while sys.stdin.buffer.read(2**10):
-        pass
-    os._exit(0)
 
 
 if __name__ == "__main__":

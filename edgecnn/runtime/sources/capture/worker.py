@@ -35,6 +35,7 @@ from edgecnn.runtime.sources.capture.read_ahead import enumerate_frames, read_ah
 from edgecnn.runtime.sources.capture.worker_order import CaptureOrder
 from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame
 from edgecnn.runtime.sources.drivers.table import DRIVERS
+from edgecnn.runtime.system.child_pipes import end_with_parent, own_standard_output
 
 if TYPE_CHECKING:  # the table names them; PyInstaller and other packers look for import statements
     from edgecnn.runtime.sources.drivers import csi, fake, http, loop, network_video, opencv  # noqa: F401
@@ -48,11 +49,11 @@ _LONGEST_REST_S = 0.05  # a frame that nobody has read for longer is replaced by
 def main() -> None:
     """Executes the order on standard input. Messages report errors; the exit status is always 0."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the runner ends its children itself
-    messages = _own_standard_output()
+    messages = own_standard_output()
     order = CaptureOrder.from_json(sys.stdin.buffer.readline())
     with suppress(OSError):
         os.chdir(order.folder)  # relative paths in a pipeline mean the user's; it started elsewhere, for Python's sake
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)  # the cores belong to the network
     try:
         _capture(order, messages)
@@ -61,21 +62,6 @@ def main() -> None:
     finally:
         messages.flush()
         os._exit(0)  # threads of a library must not keep the process alive
-
-
-def _own_standard_output() -> IO[str]:
-    """Returns the pipe to the main process, under a descriptor that no library writes to."""
-    messages = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)  # what FFmpeg prints may hold the address
-    return messages
-
-
-def _end_with_parent() -> None:
-    while sys.stdin.buffer.read(2**10):
-        pass
-    os._exit(0)
 
 
 def _capture(order: CaptureOrder, messages: IO[str]) -> None:
