@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.data.loading import default_workers
-from edgecnn.data_quality.image_alignment import Floats
+from edgecnn.data_quality.image_alignment import Floats, unit_rows
 from edgecnn.data_quality.thumbnail import THUMBNAIL_SIDE
 
 __all__ = ["ORIENTATIONS", "WINDOWS", "Candidates", "find_candidates"]
@@ -182,7 +182,7 @@ def _descriptions(images: NDArray[np.uint8]) -> _Descriptions:
 
     def finish(described: Floats) -> Floats:
         white = (_kept(described) - mean) @ whiten
-        return np.asarray(white / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-6), np.float32)
+        return np.asarray(unit_rows(white), np.float32)
 
     return _Descriptions([finish(r) for r in raw], {o: finish(_turned_back(raw[0], o)) for o in ORIENTATIONS})
 
@@ -195,8 +195,7 @@ def _frequencies(images: NDArray[np.uint8], rows: tuple[float, float], columns: 
 
 def _kept(described: Floats) -> Floats:
     """Normalizes ``[N, K, K]`` to ``[N, 35]`` of length 1, without mean grey level and contrast."""
-    kept = described[:, _KEPT]
-    return np.asarray(kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-6))
+    return unit_rows(described[:, _KEPT])
 
 
 def _turned_back(described: Floats, orientation: tuple[bool, bool, bool]) -> Floats:

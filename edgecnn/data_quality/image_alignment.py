@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Alignment", "Floats", "align", "structure"]
+__all__ = ["Alignment", "Floats", "align", "structure", "unit_rows"]
 
 Floats = NDArray[np.floating[Any]]
 """float32."""
@@ -73,7 +73,7 @@ def structure(images: Floats) -> Floats:
     for i in range(0, len(images), _AT_ONCE):
         smooth = _smoothed(images[i : i + _AT_ONCE])
         flat = (smooth - blur @ smooth @ blur.T).reshape(len(smooth), -1)
-        found[i : i + _AT_ONCE] = _unit(flat - flat.mean(1, keepdims=True))
+        found[i : i + _AT_ONCE] = unit_rows(flat - flat.mean(1, keepdims=True))
     return found
 
 
@@ -81,7 +81,7 @@ def _likeness(source: Floats, target: Floats, windows: Floats, common: Floats) -
     across, down = _sampling(windows[:, :2], source.shape[1])[0], _sampling(windows[:, 2:], source.shape[1])[0]
     seen, wanted = structure(down @ source @ across.transpose(0, 2, 1)), structure(target)
     if len(common):
-        seen, wanted = (_unit(x - (x @ common.T) @ common) for x in (seen, wanted))
+        seen, wanted = (unit_rows(x - (x @ common.T) @ common) for x in (seen, wanted))
     return np.asarray((seen * wanted).sum(1), np.float32)
 
 
@@ -179,5 +179,6 @@ def _halved(images: Floats) -> Floats:
     return np.asarray(images.reshape(batch, side // 2, 2, side // 2, 2).mean((2, 4)))
 
 
-def _unit(rows: Floats) -> Floats:
+def unit_rows(rows: Floats) -> Floats:
+    """``[N, D]`` with rows of length 1; rows of zeros stay."""
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgecnn.data.name_order import by_number
 from edgecnn.data.split_record import Split
 from edgecnn.data_quality.finding import Finding
+from edgecnn.data_quality.image_alignment import unit_rows
 from edgecnn.data_quality.image_stats import ImageStats
 from edgecnn.data_quality.wording import Names, count
 
@@ -104,7 +105,7 @@ def _vectors(facts: Sequence[ImageStats], order: NDArray[np.int64]) -> NDArray[n
     small = [cv2.resize(facts[i].thumbnail, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for i in order]
     flat = np.stack(small).reshape(len(small), -1).astype(np.float32)
     flat -= flat.mean(1, keepdims=True)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
+    return np.asarray(unit_rows(flat), np.float32)
 
 
 def _straddling(found: _Neighbours, splits: Sequence[Split | None], split: Split) -> Iterator[int]:
