@@ -74,6 +74,7 @@ def tune(options: TuneCommandOptions) -> int:
 
     from edgecnn.atomic import check_apart, check_writable
     from edgecnn.data.left_out import usage_line
+    from edgecnn.data_quality.wording import count
     from edgecnn.runtime.classifier import Classifier
     from edgecnn.runtime.smoothing.smoother import write_smoothing
     from edgecnn.runtime.smoothing.tune import TuneOptions
@@ -102,7 +103,7 @@ def tune(options: TuneCommandOptions) -> int:
         _print(result, out)
     for line in _cautions(result):
         note(line)
-    note(f"{result.clips} clips; {usage_line(result.frames, result.left_out, unit='frame')}")
+    note(f"{count(result.clips, 'clip', 'clips')}; {usage_line(result.frames, result.left_out, unit='frame')}")
     if not result.passed:
         found = f"{_rate(result.checked.per_hour)} false alarms an hour on the checked half, the budget is {budget:g}"
         note(f"edgecnn: gate failed: {found}; {out} holds the settings all the same")
