@@ -56,7 +56,8 @@ def _jpeg(data: bytes, pixels: int, part: int) -> int:
         scans += marker == SOS
         if marker in SOF and not share:  # the first counts, as for the decoder
             keeps = marker in _PROGRESSIVE
-            factors = [(byte >> 4, byte & 15) for byte in data[at + 9 : at + 8 + 3 * data[at + 7] : 3]]
+            components = int.from_bytes(data[at + 7 : at + 8], "big")  # none where the file ends before
+            factors = [(byte >> 4, byte & 15) for byte in data[at + 9 : at + 8 + 3 * components : 3]]
             most = max((h for h, _ in factors), default=1) * max((v for _, v in factors), default=1)
             share = sum(h * v for h, v in factors) / max(1, most)
     kept = _COEFFICIENT * share * pixels if keeps or scans > 1 else 0

@@ -68,11 +68,12 @@ def read_header(data: bytes) -> ImageHeader:
         if _matches(name, magic, data):
             try:
                 width, height = parse(data)
+                bits = _bits(name, data)
             except (struct.error, IndexError, OverflowError) as error:
                 raise HeaderError(f"the {name} file is truncated: its header ends too early") from error
             if width <= 0 or height <= 0:
                 raise HeaderError(f"the {name} header states a size of {width} x {height}")
-            return ImageHeader(name, width, height, _bits(name, data))
+            return ImageHeader(name, width, height, bits)
     from edgecnn.image.other_formats import name_of_format  # noqa: PLC0415  # most files need no names
 
     if other := name_of_format(data):
@@ -149,7 +150,8 @@ def _webp(data: bytes) -> tuple[int, int]:
         raise _cut("WebP", f"{len(data):,} of {riff_size + 8:,} bytes")
     kind = data[12:16]
     if kind == b"VP8X":
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+        low, high, height_low, height_high = struct.unpack_from("<HBHB", data, 24)  # of 24 bits each, less one
+        return (high << 16 | low) + 1, (height_high << 16 | height_low) + 1
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
@@ -175,30 +177,31 @@ def _gif(data: bytes) -> tuple[int, int]:
     """Reads the blocks up to the end of the first frame, the only one that is decoded (GIF89a)."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     position = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    left = _MOST_BLOCKS
     while position < len(data):
         block = data[position]
         if block == 0x2C:
             flags = data[position + 9]
-            position = _after_sub_blocks(data, position + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0))
+            _after_sub_blocks(data, position + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0), left)
             return width, height
         if block != 0x21:
             break
-        position = _after_sub_blocks(data, position + 2)
+        position, left = _after_sub_blocks(data, position + 2, left - 1)
     raise _cut("GIF", "it contains no complete frame")
 
 
 _MOST_BLOCKS = 2_000_000
-"""Of a GIF's frame; with each Python takes a step, and a file of zeros could have millions."""
+"""Of a GIF, of up to 255 bytes each; with each Python takes a step, and a file of zeros could have millions."""
 
 
-def _after_sub_blocks(data: bytes, position: int) -> int:
-    blocks = 0
-    while data[position]:
+def _after_sub_blocks(data: bytes, position: int, left: int) -> tuple[int, int]:
+    """Where they end, and how many more the file may have."""
+    while left >= 0 and data[position]:
         position += data[position] + 1
-        blocks += 1
-        if blocks > _MOST_BLOCKS:  # of up to 255 bytes each
-            raise _cut("GIF", "it has more blocks than any encoder writes")
-    return position + 1
+        left -= 1
+    if left < 0:
+        raise _cut("GIF", "it has more blocks than any encoder writes")
+    return position + 1, left
 
 
 _LARGE_TILE = 4_000_000
@@ -266,6 +269,8 @@ def jpeg2000_components(data: bytes) -> int:
 
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # its first two markers
+_MOST_BOXES = 200_000
+"""Of a JPEG 2000; with each Python takes a step, and a file could have millions."""
 
 
 def _codestream(data: bytes) -> bytes:
@@ -274,7 +279,9 @@ def _codestream(data: bytes) -> bytes:
     The boxes are followed as the decoder follows them: another box may hold what looks like a codestream.
     """
     at, kind = 0, b""
-    while data[at : at + 4] != _CODESTREAM and kind != b"jp2c" and at < len(data):
+    for _ in range(_MOST_BOXES):
+        if data[at : at + 4] == _CODESTREAM or kind == b"jp2c" or at >= len(data):
+            break
         kind, content, end = box_head(data, at)
         at = content if kind == b"jp2c" else end
     if data[at : at + 4] != _CODESTREAM:

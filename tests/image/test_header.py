@@ -151,6 +151,9 @@ def test_the_exif_orientation_does_not_change_the_size_in_the_header() -> None:
         (b"\0\0\0\x18ftypisom\0\0\0\0isomiso2", "not an image"),
         (b"\xff\xd8\xff\xd9", "JPEG"),
         (b"\x89PNG\r\n\x1a\n", "PNG.*truncated"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\0\0\0\1\0\0\0\1", "PNG.*header ends too early"),  # before its depth
+        (b"\xff\x4f\xff\x51\0\0\0\0\0\0\0\4\0\0\0\4" + bytes(8), "JPEG 2000.*header ends too early"),
+        (b"RIFF\x04\0\0\0WEBPVP8X", "WebP.*header ends too early"),
         (b"GIF89a" + bytes(7) + b";", "GIF"),
         (b"P5\nwide high\n255\n", "PNM.*header"),
         (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "TIFF"),
@@ -164,6 +167,12 @@ def test_a_header_that_is_none_is_refused_in_words(content: bytes, words: str) -
 
 
 # ---- hostile files
+
+
+def test_a_jpeg_that_ends_within_its_size_is_refused_however_large_that_is() -> None:
+    """Above 46 megapixels, the channels behind the size tell how much memory it takes."""
+    with pytest.raises(ImageError, match="JPEG file is corrupt"):
+        decode(b"\xff\xd8\xff\xc0\x00\x02\xff\xd9\x00\x03\xe8")
 
 
 @pytest.mark.parametrize("start", [2**32, 2**63 - 100, 2**63, 2**64 - 1])

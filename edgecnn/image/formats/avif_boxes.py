@@ -126,7 +126,7 @@ def _indices(ipma: bytes, item: int) -> list[int]:
     id_bytes, wide = 4 if ipma[0] else 2, ipma[3] & 1
     (entries,) = struct.unpack_from(">I", ipma, _FULL_BOX)
     at = _FULL_BOX + 4
-    for _ in range(min(entries, len(ipma))):
+    for _ in range(min(entries, _MOST_BOXES)):
         found = int.from_bytes(ipma[at : at + id_bytes], "big")
         count = ipma[at + id_bytes]
         at += id_bytes + 1

@@ -8,6 +8,7 @@ __all__ = ["read_tiff_tags"]
 
 # Sizes, bits a sample, samples a pixel, rows a strip, sizes of tiles, sample format
 _TAGS = frozenset((256, 257, 258, 277, 278, 322, 323, 339))
+_MOST_ENTRIES = 65_535  # of a directory: a BigTIFF may state more, and the decoder refuses it
 _KINDS = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
 
 
@@ -23,7 +24,7 @@ def read_tiff_tags(data: bytes) -> dict[int, int]:
     (count,) = struct.unpack_from(f"{order}Q" if big else f"{order}H", data, start)
     entry, first, value_at = (20, start + 8, 12) if big else (12, start + 2, 8)
     tags: dict[int, int] = {}
-    for position in range(first, min(first + count * entry, len(data)), entry):
+    for position in range(first, min(first + min(count, _MOST_ENTRIES) * entry, len(data)), entry):
         tag, kind = struct.unpack_from(f"{order}HH", data, position)
         if tag in _TAGS and kind in _KINDS and tag not in tags:  # the first counts, as for the decoder
             number = _KINDS[kind]
