@@ -5,7 +5,7 @@ And what it advises where a file has another format than this version reads.
 
 from __future__ import annotations
 
-__all__ = ["first_line", "format_remedy", "one_line", "printable"]
+__all__ = ["first_line", "format_remedy", "one_line", "printable", "shortened"]
 
 _OBEYED = frozenset(("Cc", "Cs", "Zl", "Zp"))  # control characters, bytes that are no text, ends of lines
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they show a line in another order
@@ -25,6 +25,11 @@ def format_remedy(found: object, read: int, otherwise: str) -> str:
 def one_line(text: str) -> str:
     """All lines in one, printable."""
     return printable(" ".join(text.split()))
+
+
+def shortened(text: str, longest: int = 60) -> str:
+    """What somebody sent, as an error may repeat it: printable, and of a longer text the first characters."""
+    return printable(text) if len(text) <= longest else f"{printable(text[:longest])}…"
 
 
 def printable(text: str, *, keep_bytes: bool = False) -> str:

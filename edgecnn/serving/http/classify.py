@@ -60,6 +60,7 @@ class ImageClassifier:
     """
 
     def __init__(self, service: Service, rules: AccessRules) -> None:
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a warning for each bad form fills a disk
         self._service = service
         self._rules = rules
         self._most_pixels = round(service.settings.limits.megapixels * 1e6)

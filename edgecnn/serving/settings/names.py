@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgecnn.error_text import shortened
+
 __all__ = ["check_name", "check_path", "check_topic", "check_unique"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -14,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 def check_name(name: str) -> str:
     """Returns the name. Raises :class:`ValueError` where it cannot stand in a URL, a topic and a file name."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"'{name}' is no name; use 1 to 64 letters, digits, - and _")
+        raise ValueError(f"'{shortened(name)}' is no name; use 1 to 64 letters, digits, - and _")
     return name
 
 
@@ -34,5 +36,5 @@ def check_unique(what: str, names: Sequence[str]) -> None:
 def check_topic(topic: str) -> str:
     """Returns the first part of MQTT topics. Raises :class:`ValueError` where it cannot be one."""
     if not topic.isprintable() or set(topic) & set("+# ") or topic[:1] in {"$", "/", ""} or topic.endswith("/"):
-        raise ValueError(f"'{topic}' is no topic; use letters, digits, -, _ and / between them")
+        raise ValueError(f"'{shortened(topic)}' is no topic; use letters, digits, -, _ and / between them")
     return topic

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.error_text import shortened
 from edgecnn.errors import UsageError
 from edgecnn.preprocess import Image
 
@@ -25,6 +26,7 @@ HEADER = "Inference-Header-Content-Length"
 _MOST_JSON = 4_000_000  # bytes: parsed, JSON takes many times its size
 _MOST_IMAGES = 64
 _LONGEST_ID = 256
+_DIMENSIONS = 4  # of a shape
 _SHARED = ("shared_memory_region", "shared_memory_byte_size", "shared_memory_offset")
 _SEQUENCES = ("sequence_id", "sequence_start", "sequence_end")
 
@@ -137,12 +139,12 @@ def _read_images(request: Mapping[str, Any], tensors: bytes, height: int, width:
     given, shape = inputs[0], inputs[0].get("shape")
     if given.get("datatype") != "UINT8":
         raise UsageError(f"the datatype is not UINT8; {expected}")
-    if not isinstance(shape, list) or len(shape) != 4 or not all(type(n) is int for n in shape):
+    if not isinstance(shape, list) or len(shape) != _DIMENSIONS or not all(type(n) is int for n in shape):
         raise UsageError(f"the shape is no list of four numbers; {expected}")
     if shape[1:] != [height, width, 3]:
-        raise UsageError(f"the shape is {shape}; {expected}")
+        raise UsageError(f"the shape is {shortened(str(shape))}; {expected}")
     if not 1 <= shape[0] <= _MOST_IMAGES:
-        raise UsageError(f"{shape[0]} images; a request takes 1 to {_MOST_IMAGES}")
+        raise UsageError(f"{shortened(str(shape[0]))} images; a request takes 1 to {_MOST_IMAGES}")
     size = _parameters(given).get("binary_data_size")
     if size is None:
         if tensors:
@@ -158,6 +160,8 @@ def _read_images(request: Mapping[str, Any], tensors: bytes, height: int, width:
 
 def _from_json(data: Any, shape: tuple[int, ...]) -> Image:
     expected = f"expected {int(np.prod(shape))} whole numbers from 0 to 255, flat or nested as {list(shape)}"
+    if not _has_whole_numbers_alone(data):
+        raise UsageError(f"the data of the input does not fit its shape or type; {expected}")
     try:
         values = np.asarray(data)
     except (ValueError, OverflowError):  # rows of different lengths
@@ -167,6 +171,23 @@ def _from_json(data: Any, shape: tuple[int, ...]) -> Image:
     if values.min() < 0 or values.max() > 255:
         raise UsageError(f"the data of the input does not fit UINT8; {expected}")
     return values.reshape(shape).astype(np.uint8)
+
+
+def _has_whole_numbers_alone(data: Any) -> bool:
+    """Whether there is nothing else in lists, nested at most as deep as a shape.
+
+    NumPy must not see texts: it would give each the room of the longest, gigabytes for some hundred kilobytes.
+    """
+    level = data
+    for _ in range(_DIMENSIONS):
+        if not isinstance(level, list):
+            return False
+        if all(type(value) is int for value in level):
+            return True
+        if not all(isinstance(value, list) for value in level):
+            return False
+        level = [value for row in level for value in row]
+    return False
 
 
 def _read_outputs(
