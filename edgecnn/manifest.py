@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Literal, cast, get_args
 
+from edgecnn.error_text import shortened
 from edgecnn.errors import ManifestError
+from edgecnn.plain_json import json_text
 
 __all__ = [
     "CLASSES_KEY",
@@ -194,7 +196,7 @@ class Manifest:
         for optional in ("opencv", "temporal", "taught"):
             if fields[optional] is None:
                 del fields[optional]
-        return json.dumps(fields, ensure_ascii=False)
+        return json_text(fields)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -332,12 +334,11 @@ class _Reader:
 
     def wrong(self, key: str, expected: str) -> ManifestError:
         try:
-            value = json.dumps(self._found.get(key), ensure_ascii=False)
+            value = json_text(self._found.get(key))
         except RecursionError:  # nested as deep as it can just be read
             value = "nested too deep"
-        shown = value if len(value) <= 60 else f"{value[:60]}…"
         return ManifestError(
-            f"the manifest's {self._where}{key} is {shown}, expected {expected}; export the model again"
+            f"the manifest's {self._where}{key} is {shortened(value)}, expected {expected}; export the model again"
         )
 
     def has(self, key: str) -> bool:

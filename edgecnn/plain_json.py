@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json", "parse_json"]
+__all__ = ["as_json", "json_text", "parse_json"]
 
 _PLAIN = frozenset((str, int, bool, type(None)))
 
@@ -24,6 +24,23 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def json_text(value: Any) -> str:
+    """Plain values as JSON for a file: letters of all scripts stand as they are.
+
+    Half a surrogate pair, which JSON may hold as an escape and UTF-8 may not, stays an escape.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return text if _encodable(text) else json.dumps(value)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def as_json(value: Any) -> Any:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edgecnn.errors import ManifestError
 from edgecnn.features.packed_numbers import FLOAT16, FLOAT32, INT8, UINT16, packed, unpacked
 from edgecnn.features.subspace import TINY, unit_rows
+from edgecnn.plain_json import json_text
 
 __all__ = ["MAX_IMAGES", "MAX_THUMBNAIL_BYTES", "SimilarImage", "TaughtImage", "TaughtImages"]
 
@@ -126,7 +127,7 @@ class TaughtImages:
                 if image.thumbnail is not None
             },
         }
-        return json.dumps(values, ensure_ascii=False)
+        return json_text(values)
 
     @classmethod
     def from_json(cls, text: str) -> TaughtImages:

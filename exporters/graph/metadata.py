@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import onnx
@@ -10,6 +9,7 @@ from onnx import ModelProto
 
 from edgecnn.data.split_record import SplitRecord
 from edgecnn.manifest import GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, Manifest
+from edgecnn.plain_json import json_text
 from edgecnn.runtime.golden.samples import GoldenSamples
 
 __all__ = ["describe", "write_unchecked"]
@@ -19,7 +19,7 @@ def describe(model: ModelProto, manifest: Manifest, record: SplitRecord | None, 
     """Sets EdgeCNN's metadata keys. Keeps the keys of other tools."""
     ours = {
         MANIFEST_KEY: manifest.to_json(),
-        LABELS_KEY: json.dumps(list(manifest.labels), ensure_ascii=False),
+        LABELS_KEY: json_text(list(manifest.labels)),
         SPLIT_KEY: record.to_json() if record else None,
         GOLDEN_KEY: golden.to_json() if golden else None,
     }

@@ -77,6 +77,16 @@ def test_what_is_written_is_read_back_equal() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
 
 
+def test_a_label_with_half_a_surrogate_pair_can_be_written_into_a_file() -> None:
+    manifest = MANIFEST.replace(labels=("\ud800", *MANIFEST.labels[1:]), ids=None)
+    assert Manifest.from_json(manifest.to_json().encode().decode()) == manifest
+
+
+@pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029"])
+def test_an_end_of_a_line_that_json_allows_breaks_no_message(end: str) -> None:
+    assert len(refusal(changed("labels", [f"a{end}b", 1])).splitlines()) == 1
+
+
 @pytest.mark.parametrize("key", sorted(NULLABLE))
 def test_what_may_be_unknown_is_read_back_as_none(key: str) -> None:
     read = json.loads(Manifest.from_json(changed(key, None)).to_json())

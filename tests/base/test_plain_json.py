@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn.plain_json import as_json
+from edgecnn.plain_json import as_json, json_text
 
 
 @dataclass(frozen=True)
@@ -45,3 +45,9 @@ def test_dataclasses_are_objects_and_a_trailing_underscore_goes() -> None:
 def test_no_number_is_one_that_json_lacks() -> None:
     values = [float("inf"), -float("inf"), float("nan"), np.float64("nan"), np.float64(0.5), True, None, 3]
     assert json.loads(json.dumps(as_json(values), allow_nan=False)) == [None, None, None, None, 0.5, True, None, 3]
+
+
+def test_letters_stand_as_they_are_and_half_a_surrogate_pair_stays_an_escape() -> None:
+    assert json_text(["Rüttler", "猫"]) == '["Rüttler", "猫"]'
+    text = json_text(["猫\ud800"])
+    assert json.loads(text.encode().decode()) == ["猫\ud800"]

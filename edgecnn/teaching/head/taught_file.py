@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from edgecnn.features.class_statistics import ClassStatistics
 from edgecnn.features.linear_head import log_softmax
 from edgecnn.features.taught_images import TaughtImages
 from edgecnn.manifest import CLASSES_KEY, GOLDEN_KEY, LABELS_KEY, MANIFEST_KEY, SPLIT_KEY, TAUGHT_KEY, Manifest
+from edgecnn.plain_json import json_text
 from edgecnn.preprocess import Image
 from edgecnn.runtime.admission.admission import admit_own
 from edgecnn.runtime.golden.choice import choose, synthetic_images
@@ -68,7 +68,7 @@ def _open(taught: TaughtModel, path: Path, golden: GoldenSamples | None) -> Mode
 def _file(taught: TaughtModel, path: Path, golden: GoldenSamples | None) -> ModelFile:
     ours = {
         MANIFEST_KEY: taught.manifest.to_json(),
-        LABELS_KEY: json.dumps(list(taught.manifest.labels), ensure_ascii=False),
+        LABELS_KEY: json_text(list(taught.manifest.labels)),
         SPLIT_KEY: taught.record.to_json(),
         GOLDEN_KEY: None if golden is None else golden.to_json(),
         CLASSES_KEY: None if taught.statistics is None else taught.statistics.to_json(),
