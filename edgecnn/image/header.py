@@ -245,10 +245,9 @@ _PADDED_FRAME = 1_000_000
 
 def _avif(data: bytes) -> tuple[int, int]:
     try:
-        image = read_avif(data)
+        image, frame = read_avif(data), largest_frame(data)
     except AvifTruncatedError as error:
         raise _cut("AVIF", "a box ends after the file") from error
-    frame = largest_frame(data)
     if frame > max(image.width * image.height, _PADDED_FRAME):
         raise HeaderError(
             f"the AVIF file states {image.width} x {image.height} pixels and has a frame of {frame:,} pixels"

@@ -80,6 +80,12 @@ def test_boxes_in_boxes_without_end_are_followed_as_deep_as_a_track_goes() -> No
     assert read_header(avif(behind=nested)).width == 8
 
 
+def test_a_box_within_a_track_that_ends_after_the_file_is_refused() -> None:
+    longer = struct.pack(">I4s", 1000, b"meta")
+    with pytest.raises(HeaderError, match="AVIF file is truncated: a box ends after the file"):
+        read_header(avif(behind=in_track(longer)))
+
+
 def test_the_frame_of_a_track_counts() -> None:
     data = avif(behind=in_track(first_sample(0)))
     at = len(data)

@@ -30,6 +30,7 @@ def largest_frame(data: bytes) -> int:
         data: the complete file.
 
     Raises:
+        AvifTruncatedError: a box within another ends after the file.
         struct.error, IndexError: a box or a frame is shorter than its kind, or has more parts than any encoder writes.
     """
     items, samples = _frames(data)
