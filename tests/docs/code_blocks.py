@@ -133,6 +133,9 @@ HELD: dict[str, tuple[tuple[str, RunBy | NotRun], ...]] = {
         ),
         ("$ pip", _INSTALLS),
     ),
+    "docs/reliability.md": (
+        ("", NotRun("needs atheris, and searches for minutes; tests/fuzz replays what was found")),
+    ),
     "docs/scale.md": (
         ("pip install", RunBy("test_rows_are_what_predict_answers_and_any_reader_of_parquet_reads_them")),
         ("import duckdb", RunBy("test_rows_are_what_predict_answers_and_any_reader_of_parquet_reads_them")),
