@@ -119,10 +119,14 @@ class BatchLearner(Generic[Batch]):
         """The module that :meth:`losses` gets, where nothing is rounded: the network, or one that returns more."""
         return self.network
 
-    def step(self, batch: Batch, at: int, steps: int) -> float:
-        """Runs one of ``steps`` steps; returns the mean loss of this process's examples, in nats."""
+    def step(self, batch: Batch, at: int, steps: int, rate_at: float | None = None) -> float:
+        """Runs one of ``steps`` steps; returns the mean loss of this process's examples, in nats.
+
+        ``rate_at`` is the step whose learning rate it has; None: its own.
+        """
         torch.manual_seed(self._seed * _DRAWS_PER_RUN + at)  # dropout: a resumed run draws what it would have drawn
-        self._set_rates(at, steps)
+        rate = learning_rate(self._setup.recipe, at if rate_at is None else rate_at, steps)
+        self._set_rates(at, rate)
         value = self.backward(batch)
         self.optimizer.step()
         self._update_ema(at, steps)
@@ -167,9 +171,8 @@ class BatchLearner(Generic[Batch]):
             self.ema = copy.deepcopy(self.network).requires_grad_(False)
             self.ema.load_state_dict(evaluated)
 
-    def _set_rates(self, at: int, steps: int) -> None:
+    def _set_rates(self, at: int, rate: float) -> None:
         recipe = self._setup.recipe
-        rate = learning_rate(recipe, at, steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
             if recipe.keras_epsilon:

@@ -131,7 +131,7 @@ def _train(
         run.clear()  # not before: a run that cannot begin must not cost the earlier one
     if unpruned and not resumed and world.leads:
         save_checkpoint(run.unpruned, unpruned)
-    state = LoopState(setup.recipe.epochs, started)
+    state = LoopState(setup.recipe.epochs, started, options.small_epochs or 0)
     if resumed:
         _resume(resumed, options, learner, state, run, task, reporter)
     if world.leads:

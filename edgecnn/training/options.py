@@ -44,6 +44,14 @@ class TrainOptions:
         str, Option("Initial weights: auto (pretrained ones if the network has them), none, or a checkpoint file.")
     ] = "auto"
     epochs: Annotated[int | None, Option("Number of epochs.", default="the recipe's")] = None
+    small_epochs: Annotated[
+        int | None,
+        Option(
+            "Train so many epochs first on smaller images, 4/7 of each side, which takes a third of the time.",
+            metavar="N",
+            default="0; as many as --time-budget needs",
+        ),
+    ] = None
     imgsz: Annotated[
         ImageSize | None,
         Option(

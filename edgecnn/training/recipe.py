@@ -40,6 +40,7 @@ class Recipe:
     of_clips: bool = False  # for recurrent heads, which `--temporal` asks for
     of_pruned: bool = False  # for networks that `--prune` made smaller; a repeated command names it
     mixed_precision: bool = False  # bfloat16 where the processor computes in it
+    grows: bool = False  # the first epochs may have smaller images, where a time budget does not suffice for all
     dropout: float | None = None  # None: the network's own
     clip_each_norm: float | None = None  # each parameter's gradient norm (Keras's clipnorm)
     model: str | None = None  # the network that the recipe is for, where it is for one
@@ -76,6 +77,7 @@ RECIPES = {
             freeze_batch_norm=True,
             dropout=0.0,  # on a fitted classifier it doubled the loss, and fine-tuning first had to repair that
             mixed_precision=True,
+            grows=True,
         ),
         # For images unlike those the weights come from: everything moves, the running statistics too, and the weights'
         # average is kept.

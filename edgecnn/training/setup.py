@@ -18,6 +18,7 @@ from edgecnn.training.models.base import ImageClassifier
 from edgecnn.training.models.own import OWN, own_spec
 from edgecnn.training.models.registry import ModelSpec, find_model
 from edgecnn.training.models.weights import load_pretrained
+from edgecnn.training.optim.progressive_size import smaller_size
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.pruning.narrowed_spec import narrowed
 from edgecnn.training.recipe import RECIPES, Recipe, find_recipe
@@ -50,6 +51,7 @@ class Setup:
     start_from: Path | None  # a checkpoint whose weights the run starts from
     loader_threads: int
     compiled: bool  # by torch.compile
+    small_imgsz: ImageSize | None = None  # of the epochs that come first; None: there are none of smaller images
     frozen_backbone: bool = False  # a recurrent head learns on a CNN that does not
 
     @property
@@ -120,6 +122,7 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
         options.patience is None or options.patience >= 1, f"--patience {options.patience}: expected epochs, at least 1"
     )
     pixel_limit(options.max_megapixels)
+    small = _small_imgsz(options, recipe, spec, imgsz)
     device = _device(options.device)
     return Setup(
         recipe=recipe,
@@ -133,6 +136,7 @@ def _resolved(options: TrainOptions, preset: Recipe | None, network: nn.Module |
         # one thread keeps two cores busy with the network; a GPU is fed by as many as read images
         loader_threads=(options.workers or default_workers()) if device.type == "cuda" else 1,
         compiled=options.compile,
+        small_imgsz=small,
         frozen_backbone=frozen,
     )
 
@@ -218,6 +222,27 @@ def _as_in_eight_bits(options: TrainOptions, checkpoint: Path, network: nn.Modul
 def _augmentation(recipe: Recipe, imgsz: ImageSize) -> str:
     """Returns the augmentation. Small images get none of the recipes' crops, which would leave too little."""
     return "tiny" if recipe.augmentation == "light" and min(height_width(imgsz)) <= _TINY_IMGSZ else recipe.augmentation
+
+
+def _small_imgsz(options: TrainOptions, recipe: Recipe, spec: ModelSpec, imgsz: ImageSize) -> ImageSize | None:
+    """Size of the images of epochs that come first; None: no epoch may have smaller ones."""
+    given, smaller = options.small_epochs, smaller_size(imgsz)
+    # torch.compile takes minutes for each size; a teacher enlarges images again, and takes as long for them as before
+    slow = (options.compile and not options.resume) or options.teacher is not None
+    if slow or spec.one_size or spec.name == OWN or not recipe.grows:
+        smaller = None
+    if given and not options.resume:
+        _require(0 < given <= recipe.epochs, f"--small-epochs {given}: expected 0 to {recipe.epochs}, the epochs")
+        _require(
+            smaller is not None,
+            f"--small-epochs {given}: is for --preset transfer, a built-in network of any size and --imgsz 150 or "
+            "larger, without --teacher and --compile; leave it out",
+        )
+        _require(
+            options.time_budget_min is None,
+            f"--small-epochs {given}: --time-budget plans them; leave one of the two out",
+        )
+    return None if given == 0 else smaller
 
 
 def _spec(options: TrainOptions, preset: Recipe | None, network: nn.Module | ModelSpec | None) -> ModelSpec:

@@ -106,6 +106,10 @@ class TrainingTask(ABC):
     def training_batches(self, epoch: int, first: int = 0) -> Iterator[Any]:
         """This process's part of an epoch, from step ``first`` on, as the learner takes it."""
 
+    def small_batches(self, epoch: int, first: int = 0) -> Iterator[Any]:
+        """The same of smaller images, ``Setup.small_imgsz``."""
+        raise NotImplementedError
+
     def fit_classifier(self, network: ImageClassifier, setup: Setup, reporter: Reporter) -> None:
         """Fits the last layer on features of the network as it is: where fine-tuning begins."""
         raise NotImplementedError

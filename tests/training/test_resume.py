@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,12 @@ from run_outputs import Listening, identical, rows_of
 from edgecnn.errors import CheckpointError, EdgeCNNError, InputNotFoundError, UsageError
 from edgecnn.progress import Silent
 from edgecnn.training.loop import train
+from edgecnn.training.optim import progressive_size
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
 from edgecnn.training.run.checkpoint import load_checkpoint, load_last
+from edgecnn.training.run.repeat_command import repeat_command
+from edgecnn.training.setup import resolve_options
 
 Options = Callable[..., TrainOptions]
 _EPOCHS = 12  # of the runs that are killed: a second and more, where a kill takes milliseconds
@@ -30,6 +34,7 @@ _EPOCHS = 12  # of the runs that are killed: a second and more, where a kill tak
 _ONE_THREAD = "import torch; torch.set_num_threads(1); "
 # Saves after every step
 _EAGER = _ONE_THREAD + "import edgecnn.training.run.run_checkpoints as saving; saving._SAVE_EVERY_S = 0.0"
+_TINY = "; import edgecnn.training.optim.progressive_size as progressive_size; progressive_size._LEAST_SIDE = 32"
 
 
 def _stopped(
@@ -64,7 +69,7 @@ def _begun(data: Path) -> list[object]:
 
 
 def _same_run(resumed: TrainResult, whole: TrainResult) -> bool:
-    keys = ("epoch", "train_loss", "val_loss", "val_top1", "lr")
+    keys = ("epoch", "train_loss", "val_loss", "val_top1", "lr", "imgsz")
     tables = [
         [tuple(row[key] for key in keys) for row in rows_of(Path(run.run_dir) / "results.csv")]
         for run in (resumed, whole)
@@ -114,6 +119,22 @@ def test_a_run_killed_twice_still_equals_one_that_was_never_stopped(
         status, _ = _stopped(words, tmp_path / "killed", signal.SIGKILL, saves=5, before=_EAGER)
         assert status == -signal.SIGKILL
     assert _same_run(train(TrainOptions(data=images, out=tmp_path / "killed", resume=True)), never_stopped)
+
+
+def test_a_run_killed_among_small_epochs_or_after_them_equals_one_that_was_never_stopped(
+    trained: TrainResult, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progressive_size, "_LEAST_SIDE", 32)
+    options = TrainOptions(
+        images, weights=trained.best_checkpoint, model="resnet8", imgsz=56, batch=8, epochs=6, small_epochs=4
+    )
+    whole = train(replace(options, out=tmp_path / "whole", device="cpu"))
+    words = repeat_command(options, resolve_options(options), 6).split()[2:]
+    for saves in (8, 24):  # of 31: in the second epoch of 32 pixels, and in the first of 56
+        out = tmp_path / f"killed-{saves}"
+        status, _ = _stopped([*words], out, signal.SIGKILL, saves=saves, before=_EAGER + _TINY)
+        assert status == -signal.SIGKILL
+        assert _same_run(train(TrainOptions(data=images, out=out, resume=True)), whole)
 
 
 def test_ctrl_c_within_an_epoch_saves_that_step_exits_130_and_resumes_to_the_same_weights(

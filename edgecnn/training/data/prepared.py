@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, UsageError
-from edgecnn.image_size import pixel_limit
+from edgecnn.image_size import ImageSize, pixel_limit
 from edgecnn.progress import Reporter
 from edgecnn.training.calibration.ood_score import spread
 from edgecnn.training.data.augment import Augmentation
@@ -74,11 +74,16 @@ class PreparedData:
         """As many training images as the unknown score and the statistics of the classes are computed on."""
         return _for_features(self.data)
 
-    def training_batches(self, epoch: int, rule: Augmentation | None = None, first: int = 0) -> Iterator[TrainingBatch]:
-        """This process's part of an epoch, from step ``first`` on; by another augmentation where one is given."""
+    def training_batches(
+        self, epoch: int, rule: Augmentation | None = None, first: int = 0, size: ImageSize | None = None
+    ) -> Iterator[TrainingBatch]:
+        """This process's part of an epoch, from step ``first`` on; by another augmentation or size where one is given.
+
+        ``size`` is in pixels.
+        """
         return training_batches(
             self.train,
-            self.setup.imgsz,
+            size or self.setup.imgsz,
             self.step_images,
             rule or self.setup.augmentation,
             self.seed,

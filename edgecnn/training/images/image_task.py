@@ -101,6 +101,10 @@ class ImageTask(TrainingTask):
         """This process's part of an epoch, from step ``first`` on."""
         return self._prepared.training_batches(epoch, first=first)
 
+    def small_batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
+        """The same of smaller images, ``Setup.small_imgsz``."""
+        return self._prepared.training_batches(epoch, first=first, size=self._prepared.setup.small_imgsz)
+
     def fit_classifier(self, network: ImageClassifier, setup: Setup, reporter: Reporter) -> None:
         """Fits the last layer on features of the network as it is: where fine-tuning begins."""
         fit_classifier(network, setup, self._prepared, reporter)

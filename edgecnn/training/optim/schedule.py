@@ -9,7 +9,7 @@ from edgecnn.training.recipe import Recipe
 __all__ = ["learning_rate"]
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+def learning_rate(recipe: Recipe, step: float, steps: int) -> float:
     """At ``step`` of ``steps``.
 
     A linear rise over the warm-up, then constant, or half a cosine down to nothing (arXiv 1608.03983).

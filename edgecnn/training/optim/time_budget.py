@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgecnn.training.learner import Batch, BatchLearner
+from edgecnn.training.optim.progressive_size import ENOUGH, EpochPlan, plan_sizes
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.recipe import Recipe
 
@@ -18,10 +20,11 @@ _AUGMENTATION = 1.05  # a step with the loader at its side, against one alone (m
 
 @dataclass(frozen=True)
 class Plan:
-    """The number of epochs that fit, and the measured times."""
+    """The number of epochs that fit, how many of them come first on smaller images, and the measured time."""
 
     epochs: int
-    step_s: float
+    small_epochs: int
+    step_s: float  # at the full size
 
 
 def plan_epochs(
@@ -32,6 +35,7 @@ def plan_epochs(
     left_s: float,
     recipe: Recipe,
     options: TrainOptions,
+    small_batch: Callable[[], Batch] | None = None,
 ) -> Plan:
     """Plans the epochs from the measured time of steps that do not change the network.
 
@@ -43,12 +47,18 @@ def plan_epochs(
         left_s: until the run must have ended.
         recipe: how many epochs are right without a budget; three times as many are the most.
         options: asked epochs are never exceeded.
+        small_batch: makes one of smaller images, asked where few epochs fit at the full size; None: there are none.
     """
     step_s = _time_a_step(learner, batch) * _AUGMENTATION
-    fitting = int((left_s - 60 * (options.time_budget_min or 0) * _KEPT_FOR_THE_END) / (step_s * steps + validation_s))
+    epoch_s = step_s * steps + validation_s
+    for_epochs_s = left_s - 60 * (options.time_budget_min or 0) * _KEPT_FOR_THE_END
+    found = EpochPlan(int(for_epochs_s / epoch_s))
+    if small_batch and found.epochs < (wanted := min(recipe.epochs, ENOUGH)):
+        small_s = _time_a_step(learner, small_batch()) * _AUGMENTATION * steps + validation_s
+        found = plan_sizes(wanted, for_epochs_s, epoch_s, small_s)
     least = 0 if recipe.head_first else 1
     most = recipe.epochs if options.epochs is not None else 3 * recipe.epochs
-    return Plan(max(least, min(fitting, most)), step_s)
+    return Plan(max(least, min(found.epochs, most)), found.small, step_s)
 
 
 def _time_a_step(learner: BatchLearner[Batch], batch: Batch) -> float:

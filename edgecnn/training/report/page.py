@@ -99,7 +99,11 @@ def _curves(history: Sequence[EpochRow], best_by: BestBy, nouns: Nouns) -> str:
             "<p>No epoch was trained: the classifier was fitted on the features of the pretrained network.</p>",
         )
     starts = stage_starts(history)
-    stages = ", ".join(f"{text(row.stage)} from epoch {row.epoch}" for row in starts)
+    one_size = len({row.imgsz for row in history}) == 1
+    sizes = ["" if one_size else f" at {row.imgsz} pixels" for row in starts]
+    stages = ", ".join(
+        f"{text(row.stage + size)} from epoch {row.epoch}" for row, size in zip(starts, sizes, strict=True)
+    )
     lines = " A dotted line marks where a stage begins." if len(starts) > 1 else ""
     return section(
         "Learning curves",

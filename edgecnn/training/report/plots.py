@@ -83,8 +83,9 @@ def reliability_bins(
 
 
 def stage_starts(history: Sequence[EpochRow]) -> list[EpochRow]:
-    """The first epoch of each stage."""
-    return [row for i, row in enumerate(history) if i == 0 or row.stage != history[i - 1].stage]
+    """The first epoch of each stage and image size."""
+    stages = [(row.stage, row.imgsz) for row in history]
+    return [row for i, row in enumerate(history) if i == 0 or stages[i] != stages[i - 1]]
 
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#c45a0c", "#767676"

@@ -55,6 +55,7 @@ class Progressed:
     loss_sum: float  # over the images of those steps
     seen: int  # images of those steps
     best_macro_f1: float = -1.0  # checkpoints of older versions have none
+    small_epochs: int = 0  # nor these
 
 
 @dataclass(frozen=True)

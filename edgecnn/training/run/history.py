@@ -29,6 +29,7 @@ class EpochRow:
     seconds: float  # training alone, without validation
     images_per_s: float
     val_macro_f1: float = math.nan  # a fraction; runs of older versions have none
+    imgsz: str = ""  # of the training images, as an option gives it; runs of older versions have none
 
     def rank(self, by: BestBy) -> tuple[float, ...]:
         """What chooses the best epoch, see :func:`rank`."""
@@ -41,6 +42,7 @@ def rank(by: BestBy, *, top1: float, macro_f1: float, nll: float) -> tuple[float
 
 
 _COLUMNS = tuple(field.name for field in fields(EpochRow))
+_WORDS = ("stage", "imgsz")
 _REQUIRED = tuple(field.name for field in fields(EpochRow) if field.default is MISSING)
 
 
@@ -86,5 +88,6 @@ def read_results_csv(path: Path) -> list[EpochRow]:
 
 
 def _row(values: Mapping[str, str]) -> EpochRow:
-    numbers = {name: float(values[name]) for name in _COLUMNS if name in values and name not in ("epoch", "stage")}
-    return EpochRow(epoch=int(values["epoch"]), stage=values["stage"], **numbers)
+    numbers = {name: float(values[name]) for name in _COLUMNS if name in values and name not in ("epoch", *_WORDS)}
+    words = {name: values[name] for name in _WORDS if name in values}
+    return EpochRow(epoch=int(values["epoch"]), **words, **numbers)  # type: ignore[arg-type]

@@ -33,6 +33,7 @@ class LoopState:
 
     epochs: int  # planned
     started: float  # time.monotonic()
+    small_epochs: int = 0  # so many of them come first, on smaller images
     history: list[EpochRow] = field(default_factory=list)  # one a finished epoch
     best_top1: float = -1.0  # below 0: no weights were validated yet
     best_macro_f1: float = -1.0
@@ -48,6 +49,7 @@ class LoopState:
     def resume(self, progressed: Progressed, epochs: int | None = None) -> None:
         """Goes on from a checkpoint, to so many epochs in all; None: as many as were planned."""
         self.history, self.epochs = list(progressed.history), progressed.planned_epochs if epochs is None else epochs
+        self.small_epochs = progressed.small_epochs
         self.best_top1, self.best_nll = progressed.best_top1, progressed.best_nll
         self.best_macro_f1 = progressed.best_macro_f1
         self.since_best = progressed.since_best

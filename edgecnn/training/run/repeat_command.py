@@ -14,7 +14,7 @@ from edgecnn.training.setup import RECIPE_OPTIONS, Setup
 __all__ = ["repeat_command"]
 
 
-def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
+def repeat_command(options: TrainOptions, setup: Setup, epochs: int, small_epochs: int | None = None) -> str:
     """``edgecnn train`` with every option that decides the outcome, also those that were left to the program.
 
     A time budget appears as its epochs, a learning rate range test as its learning rate.
@@ -23,6 +23,7 @@ def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
         options: of the run.
         setup: what they came to.
         epochs: trained; they tell how many fitted into a time budget.
+        small_epochs: those of them on smaller images.
     """
     settled: dict[str, Any] = {name: getattr(setup.recipe, name) for name in RECIPE_OPTIONS} | {
         "model": setup.spec.name,
@@ -33,7 +34,7 @@ def repeat_command(options: TrainOptions, setup: Setup, epochs: int) -> str:
         "device": setup.device.type,
     }
     if options.time_budget_min is not None:
-        settled["epochs"] = epochs
+        settled |= {"epochs": epochs, "small_epochs": small_epochs or None}
     own = settled["model"] == OWN
     # Nobody can name an own network, and the checkpoint of --qat defines these
     omitted = {"model", "preset", "imgsz", "weights", "decode"} if options.qat else {"model"} if own else set()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgecnn.atomic import write_text
 from edgecnn.evaluation.metrics import Metrics
+from edgecnn.image_size import show_image_size
 from edgecnn.manifest import UNKNOWN_OFF, Manifest
 from edgecnn.training.calibration.ood_score import MIN_VALIDATION_IMAGES
 from edgecnn.training.data.examples import Examples
@@ -99,10 +100,12 @@ def write_results(outcome: Outcome, parameters: int) -> TrainResult:
 
 
 def _report(outcome: Outcome, result: TrainResult) -> ReportInput:
+    small = outcome.setup.small_imgsz
+    small_epochs = sum(row.imgsz == show_image_size(small) for row in outcome.history) if small else None
     return ReportInput(
         title=f"{result.model} on {outcome.data.root.name}",
         facts=_facts(outcome, result),
-        command=repeat_command(outcome.options, outcome.setup, len(outcome.history)),
+        command=repeat_command(outcome.options, outcome.setup, len(outcome.history), small_epochs),
         environment=[
             *environment(outcome.setup.device),
             ("seed", str(outcome.options.seed)),

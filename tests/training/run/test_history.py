@@ -13,7 +13,7 @@ from edgecnn.errors import CheckpointError, InputNotFoundError, OutputError
 from edgecnn.training.run.history import EpochRow, read_results_csv, write_results_csv
 
 ROWS = [
-    EpochRow(1, "head", 0.1 + 0.2, 1 / 3, 0.875, 1e-3, 12.5, 140.0, 0.8),
+    EpochRow(1, "head", 0.1 + 0.2, 1 / 3, 0.875, 1e-3, 12.5, 140.0, 0.8, "96x160"),
     EpochRow(2, 'all, "slow"\nlayers', 1e-17, 2 / 3, 1.0, 3.3e-05, 0.25, 1e6, 0.9),
 ]
 
@@ -96,11 +96,12 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_results_csv(tmp_path / "file" / "r.csv", ROWS)
 
 
-def test_a_table_of_an_older_version_has_no_macro_f1(tmp_path: Path) -> None:
+def test_a_table_of_an_older_version_has_neither_macro_f1_nor_image_sizes(tmp_path: Path) -> None:
     write_results_csv(tmp_path / "r.csv", ROWS[:1])
     lines = (tmp_path / "r.csv").read_text().splitlines()
-    assert lines[0].endswith(",val_macro_f1")
-    (tmp_path / "r.csv").write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
+    assert lines[0].endswith(",val_macro_f1,imgsz")
+    (tmp_path / "r.csv").write_text("".join(line.rsplit(",", 2)[0] + "\n" for line in lines))
     (row,) = read_results_csv(tmp_path / "r.csv")
     assert math.isnan(row.val_macro_f1)
+    assert row.imgsz == ""
     assert row.images_per_s == ROWS[0].images_per_s

@@ -37,7 +37,7 @@ def test_a_run_folder_holds_all_files_of_the_contract(trained: TrainResult) -> N
 def test_results_have_a_row_an_epoch(trained: TrainResult) -> None:
     path = Path(trained.run_dir) / "results.csv"
     assert path.read_text().splitlines()[0] == (
-        "epoch,stage,train_loss,val_loss,val_top1,lr,seconds,images_per_s,val_macro_f1"
+        "epoch,stage,train_loss,val_loss,val_top1,lr,seconds,images_per_s,val_macro_f1,imgsz"
     )
     rows = rows_of(path)
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
