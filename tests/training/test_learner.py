@@ -17,6 +17,7 @@ from edgecnn.training.data.loader import TrainingBatch
 from edgecnn.training.learner import Learner, cpu_weights
 from edgecnn.training.optim.distillation import load_teacher
 from edgecnn.training.optim.lr_finder import find_learning_rate
+from edgecnn.training.optim.progressive_size import EpochPlan
 from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions
 from edgecnn.training.result import TrainResult
@@ -149,6 +150,25 @@ def test_timing_steps_changes_nothing() -> None:
     assert plan.step_s > 0
     assert _apart(cpu_weights(learner.network), before) == 0
     assert not learner.optimizer.state
+
+
+@pytest.mark.parametrize(("own", "of_all"), [(9, 1), (1, 9)])
+def test_all_processes_time_the_steps_that_the_leading_one_times(own: int, of_all: int) -> None:
+    """However many epochs fit by a process's own clock: a step waits for all, so one that is left out stops a run."""
+    learner, asked, told = _learner(_setup()), [], []
+
+    def small() -> TrainingBatch:
+        asked.append(1)
+        return _batch()
+
+    def agree(plan: EpochPlan) -> EpochPlan:
+        told.append(plan.epochs)
+        return EpochPlan(of_all)
+
+    options = TrainOptions(data=Path(), time_budget_min=0.0)
+    plan_epochs(learner, _batch(), 0, 1.0, own + 0.5, _setup().recipe, options, small, agree)  # an epoch takes 1 s
+    assert told == [own]
+    assert bool(asked) == (of_all < own)
 
 
 def test_the_learning_rate_search_leaves_the_network_alone_and_stops_where_the_loss_breaks_out() -> None:

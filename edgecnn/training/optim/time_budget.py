@@ -36,6 +36,7 @@ def plan_epochs(
     recipe: Recipe,
     options: TrainOptions,
     small_batch: Callable[[], Batch] | None = None,
+    agree: Callable[[EpochPlan], EpochPlan] = lambda plan: plan,
 ) -> Plan:
     """Plans the epochs from the measured time of steps that do not change the network.
 
@@ -48,11 +49,13 @@ def plan_epochs(
         recipe: how many epochs are right without a budget; three times as many are the most.
         options: asked epochs are never exceeded.
         small_batch: makes one of smaller images, asked where few epochs fit at the full size; None: there are none.
+        agree: makes the plan of the leading process that of all: each step waits for all processes, so that all have
+            to time the same ones.
     """
     step_s = _time_a_step(learner, batch) * _AUGMENTATION
     epoch_s = step_s * steps + validation_s
     for_epochs_s = left_s - 60 * (options.time_budget_min or 0) * _KEPT_FOR_THE_END
-    found = EpochPlan(int(for_epochs_s / epoch_s))
+    found = agree(EpochPlan(int(for_epochs_s / epoch_s)))
     if small_batch and found.epochs < (wanted := min(recipe.epochs, ENOUGH)):
         small_s = _time_a_step(learner, small_batch()) * _AUGMENTATION * steps + validation_s
         found = plan_sizes(wanted, for_epochs_s, epoch_s, small_s)

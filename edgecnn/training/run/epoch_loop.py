@@ -131,6 +131,7 @@ class EpochLoop:
             self.setup.recipe,
             self.options,
             (lambda: next(self.task.small_batches(0))) if small else None,
+            self.task.world.agree,
         )
         first = (
             f", the first {planned.small_epochs} at {show_image_size(small)} pixels"
