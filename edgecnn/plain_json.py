@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json", "json_text", "parse_json"]
+__all__ = ["as_json", "encodable", "json_text", "parse_json"]
 
 _PLAIN = frozenset((str, int, bool, type(None)))
 
@@ -32,10 +32,11 @@ def json_text(value: Any) -> str:
     Half a surrogate pair, which JSON may hold as an escape and UTF-8 may not, stays an escape.
     """
     text = json.dumps(value, ensure_ascii=False)
-    return text if _encodable(text) else json.dumps(value)
+    return text if encodable(text) else json.dumps(value)
 
 
-def _encodable(text: str) -> bool:
+def encodable(text: str) -> bool:
+    """Whether UTF-8 can hold a text: half a surrogate pair, as of a file's name that is no UTF-8, it cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from edgecnn.errors import ImageError
+from edgecnn.plain_json import encodable
 from edgecnn.preprocess import Image
 
 __all__ = ["as_bgr", "opencv_accepts"]
@@ -13,11 +14,7 @@ __all__ = ["as_bgr", "opencv_accepts"]
 
 def opencv_accepts(name: str) -> bool:
     """Whether OpenCV accepts a path or address. Text that is not UTF-8 crashes the process (OpenCV 5.0)."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return encodable(name)
 
 
 def as_bgr(image: object) -> Image:
