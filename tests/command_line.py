@@ -7,6 +7,7 @@ fork of it. Where a test is about the start of Python or about what is imported,
 from __future__ import annotations
 
 import atexit
+import gc
 import multiprocessing
 import os
 import runpy
@@ -91,6 +92,7 @@ def start_fork(
 
 def _be_edgecnn(arguments: list[str], env: dict[str, str], cwd: Path, folder: Path, before: str, module: str) -> None:
     """In the fork: becomes what `python -m edgecnn` would be, or another module."""
+    gc.freeze()  # what the server has imported is no garbage, and looking for it would copy its pages
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
@@ -112,8 +114,10 @@ def _take_less_time(command: str = "") -> None:
     """Leaves out what costs seconds and what no test of the command line is about."""
     if command == "train":
         from copies_once import look_for_copies_once
+        from plots_left_out import leave_out_plots
 
         look_for_copies_once()
+        leave_out_plots()
     elif command == "quantize":
         from short_races import shorten_races
 

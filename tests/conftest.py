@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,17 @@ sys.path.insert(0, str(TESTS))  # tests/shapes.py
 from command_line import run_forked, run_fresh  # noqa: E402
 from made_once import made_once  # noqa: E402
 from shapes import write_shapes  # noqa: E402
+
+
+def pytest_configure() -> None:
+    """Garbage is looked for less often: torch and six thousand tests are a million objects, gone through again and again."""
+    gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays until the end, and need not be gone through."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

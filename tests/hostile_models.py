@@ -12,6 +12,7 @@ import random
 import struct
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from edgecnn.runtime.session.model_file import ModelFile
@@ -19,9 +20,12 @@ from edgecnn.runtime.session.model_file import ModelFile
 SIDE = 8
 FLOAT, UINT8, INT32, STRING, INT64 = 1, 2, 6, 8, 7
 HUGE = 2**40
+_ONE_BYTE = [bytes([number]) for number in range(128)]  # most numbers here, and there are half a million
 
 
 def varint(number: int) -> bytes:
+    if 0 <= number < 128:
+        return _ONE_BYTE[number]
     number &= 2**64 - 1  # as protobuf writes what is below zero
     out = bytearray()
     while number > 127:
@@ -59,6 +63,14 @@ def attribute(name: str, value) -> bytes:
 def node(op: str, inputs, outputs, *, domain: str = "", name: str = "", **attributes) -> bytes:
     done = joined(1, inputs) + joined(2, outputs) + field(3, name) + field(4, op)
     return done + joined(5, (attribute(k, v) for k, v in attributes.items())) + (field(7, domain) if domain else b"")
+
+
+def chain(op: str, count: int) -> list[bytes]:
+    """The image in float, and nodes of one input from `t000000` to `t{count}`, written a hundred times sooner than by `node`."""
+    first = node("Cast", ["image"], ["t000000"], to=FLOAT)
+    before, between, after = node(op, ["t000000"], ["t000000"]).split(b"t000000")
+    names = [b"t%06d" % i for i in range(count + 1)]
+    return [first, *(before + a + between + b + after for a, b in pairwise(names))]
 
 
 def tensor(name: str, dims, kind: int = FLOAT, raw: bytes | None = b"", more: bytes = b"") -> bytes:
@@ -336,10 +348,8 @@ def _graphs() -> dict[str, bytes]:
     """Graphs that are too large, or not of one piece."""
     relu = node("Relu", ["x"], ["probabilities"])
     return {
-        "100000-nodes": model([node("Cast", ["image"], ["t0"], to=FLOAT)] + [node("Relu", [f"t{i}"], [f"t{i + 1}"]) for i in range(100_000)],
-                              outputs=[field(1, "t100000")]),
-        "19000-nodes": model([node("Cast", ["image"], ["t0"], to=FLOAT)] + [node("Sin", [f"t{i}"], [f"t{i + 1}"]) for i in range(19_000)],
-                             outputs=[field(1, "t19000")]),
+        "100000-nodes": model(chain("Relu", 100_000), outputs=[field(1, "t100000")]),
+        "19000-nodes": model(chain("Sin", 19_000), outputs=[field(1, "t019000")]),
         "5-million-empty-nodes": field(1, 8) + field(7, b"\x0a\x00" * 5_000_000),
         "5-million-empty-values": field(1, 8) + field(7, field(1, relu) + b"\x6a\x00" * 5_000_000),
         "duplicate-outputs": with_pixels([relu, node("Sin", ["x"], ["probabilities"])]),

@@ -11,6 +11,7 @@ import pytest
 from copies_once import look_for_copies_once
 from harmed import write_harmed_model
 from made_once import made_once
+from plots_left_out import leave_out_plots
 from short_races import shorten_races
 from torch.onnx._internal._lazy_import import onnxscript_apis
 from untrained import shared_backend
@@ -24,8 +25,9 @@ def _short_races() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _copies_once() -> None:
+def _short_trainings() -> None:
     look_for_copies_once()
+    leave_out_plots()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -96,13 +96,13 @@ def test_inspection_counts_what_torch_counts(exported: tuple[TorchBackend, Path]
 
 
 def test_a_second_export_in_one_process_gives_the_same_model(tmp_path: Path) -> None:
-    backend = untrained("resnet8", 32)
+    backend = untrained("threeconv", 32)
     first, second = (export_onnx(backend, tmp_path / name) for name in ("a.onnx", "b.onnx"))
     assert first.sha256 == second.sha256
 
 
 def test_the_classic_float_layout_takes_normalised_planes(tmp_path: Path) -> None:
-    backend = untrained("resnet8", 32)
+    backend = untrained("threeconv", 32)
     result = export_onnx(backend, tmp_path / "nchw.onnx", ExportOptions(layout="nchw-float32"))
     assert (result.inputs[0].type, result.inputs[0].shape[1:]) == ("float", (3, 32, 32))
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
@@ -119,7 +119,7 @@ def test_half_precision_stays_close_and_is_half_the_size(float_file: Callable[[s
 
 
 def test_golden_samples_may_be_left_out_or_be_real_images(tmp_path: Path, shapes: Path) -> None:
-    backend = untrained("resnet8", 32, ("circle", "square"))
+    backend = untrained("threeconv", 32, ("circle", "square"))
     export_onnx(backend, tmp_path / "none.onnx", ExportOptions(golden="none"))
     assert open_session(tmp_path / "none.onnx").description.golden() is None
     result = export_onnx(backend, tmp_path / "data.onnx", ExportOptions(golden="data", data=shapes))
@@ -130,7 +130,7 @@ def test_golden_samples_may_be_left_out_or_be_real_images(tmp_path: Path, shapes
 
 
 def test_an_export_that_differs_from_torch_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    backend = untrained("resnet8", 32)
+    backend = untrained("threeconv", 32)
     monkeypatch.setattr(
         TorchBackend, "probabilities", lambda self, images: np.full((len(images), 3), 1 / 3, np.float32)
     )

@@ -38,17 +38,17 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_shapes(tmp_path_factory.mktemp("many"), 50, 32, first_seed=7000)
 
 
-def backend(score: str, images: Path) -> TorchBackend:
-    """A network without training: its features tell images apart all the same."""
+def backend(score: str, images: Path, model: str = "resnet8") -> TorchBackend:
+    """A network without training: its features tell images apart all the same. `threeconv` is exported sooner."""
     torch.manual_seed(0)
-    spec = MODELS["resnet8"]
+    spec = MODELS[model]
     manifest = Manifest(
         labels=("circle", "square"),
         input=InputSpec(32, 32),
         preprocess=PreprocessSpec(),
         normalization=spec.normalization,
         unknown=UnknownRule(),
-        training=TrainingRecord("resnet8", "test", "", None, 0),
+        training=TrainingRecord(model, "test", "", None, 0),
         created_by="test",
     )
     plain = TorchBackend(spec.build(2, 32).eval(), manifest)
@@ -90,7 +90,7 @@ def test_the_graph_gives_the_score_that_torch_gives_for_any_batch(exported: tupl
 
 
 def test_a_rule_on_probabilities_leaves_the_graph_as_it_was(images: Path, tmp_path: Path) -> None:
-    export_onnx(backend("max_probability", images), tmp_path / "m.onnx")
+    export_onnx(backend("max_probability", images, "threeconv"), tmp_path / "m.onnx")
     session = open_session(tmp_path / "m.onnx", "cpu")
     assert session.outputs(noise(2)).unknown_scores is None
     assert session.answers(noise(2))[1] is None
@@ -98,7 +98,7 @@ def test_a_rule_on_probabilities_leaves_the_graph_as_it_was(images: Path, tmp_pa
 
 
 def test_sixteen_bits_keep_the_score(images: Path, tmp_path: Path) -> None:
-    source = backend("feature_distance", images)
+    source = backend("feature_distance", images, "threeconv")
     export_onnx(source, tmp_path / "half.onnx", ExportOptions(precision="fp16"))
     found = open_session(tmp_path / "half.onnx", "cpu").answers(noise(8))[1]
     assert np.allclose(found, source.answers(noise(8))[1], atol=5e-3)
@@ -107,7 +107,7 @@ def test_sixteen_bits_keep_the_score(images: Path, tmp_path: Path) -> None:
 def test_an_export_whose_score_differs_from_torch_is_not_written(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = backend("feature_distance", images)
+    source = backend("feature_distance", images, "threeconv")
     answers = TorchBackend.answers
     monkeypatch.setattr(
         TorchBackend,

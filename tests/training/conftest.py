@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from copies_once import look_for_copies_once
+from plots_left_out import leave_out_plots
 from shapes import write_shapes
 
 from edgecnn.training.loop import train
@@ -27,8 +28,9 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _copies_once() -> None:
+def _short_trainings() -> None:
     look_for_copies_once()
+    leave_out_plots()
 
 
 @pytest.fixture(scope="session")

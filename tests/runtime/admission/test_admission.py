@@ -29,7 +29,7 @@ from edgecnn.runtime.session.opening import open_session
 HOSTILE = hostile_models((Path(__file__).parents[2] / "models" / "tiny.onnx").read_bytes())
 HARMLESS = {"19000-nodes", "no-inputs"}  # odd, and let in; of the mutated ones some are
 PROMISED_S = 10  # on the machine that `time_limit` takes for its reference; more on a slower one
-SHORT_S = 2.0  # enough to be told slow: the limit that is computed is tests/runtime/admission/test_time_limit.py's
+SHORT_S = 1.0  # enough to be told slow: the limit that is computed is tests/runtime/admission/test_time_limit.py's
 PATIENT_S = 120.0  # elapsed, where a busy machine must not end the trial before its limit of processor time does
 CRASHING = (  # as where a file ends onnxruntime: the child reads it, and is ended by a signal
     "-c",
@@ -55,8 +55,10 @@ def test_there_are_more_hostile_files_than_promised() -> None:
 def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(name: str, tmp_path: Path) -> None:
     """Refused in one line in time; or let in, and then it opens and runs in this very process. Inspected, one line too.
 
-    Each file is tried in one child; inspection takes the remembered verdict.
+    What passes the rules, and a sixth of the rest, is tried in a child; inspection takes the remembered verdict.
     """
+    if _breaks_a_rule(name) and list(HOSTILE).index(name) % 6:
+        return  # the child would import onnxruntime, and refuse it by the same rules
     path = tmp_path / "some.onnx"
     path.write_bytes(HOSTILE[name])
     promised_s = PROMISED_S * measure_speed().slowdown
@@ -80,6 +82,21 @@ def test_a_hostile_file_neither_ends_nor_stalls_the_process_that_is_given_it(nam
     assert "\n" not in said
 
 
+def _breaks_a_rule(name: str) -> bool:
+    """Refused by the rules in this very process, in time and in one line."""
+    begun = _processor_s()
+    try:
+        admit(as_file(HOSTILE[name]), how="rules")
+    except ModelError as error:
+        text = str(error)
+        assert text.startswith("some.onnx: "), text
+        assert text.isprintable()
+        assert len(text) < 500
+        assert _processor_s() - begun < PROMISED_S * measure_speed().slowdown
+        return True
+    return False
+
+
 def _processor_s() -> float:
     """Of this process and its children: what a busy machine does not lengthen."""
     return sum(os.times()[:4])
@@ -99,7 +116,7 @@ def _run_here(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("slow", "exceeds 2 s of CPU time"),
+        ("slow", "exceeds 1 s of CPU time"),
         ("depth-to-space-2^17", "cannot load it|cannot run it"),
         ("expand-2^40", "more memory than"),
         ("5-million-empty-nodes", "cannot load it|more memory than"),
@@ -113,7 +130,7 @@ def test_the_probe_holds_where_the_rules_are_blind(
     monkeypatch.setattr(admission, "CHILD", WITHOUT_RULES)
     monkeypatch.setattr(conversation, "elapsed_s", lambda _: PATIENT_S)
     with pytest.raises(ModelError, match=why):
-        admit(as_file(HOSTILE[name]), seconds=2)
+        admit(as_file(HOSTILE[name]), seconds=SHORT_S if name == "slow" else 2)
 
 
 def test_weights_in_another_file_are_refused_by_whatever_name_that_file_has(tmp_path: Path, cache: Path) -> None:
