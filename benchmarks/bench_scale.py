@@ -3,11 +3,13 @@
     python benchmarks/bench_scale.py make images --count 20000
     python benchmarks/bench_scale.py workers model.onnx images
     python benchmarks/bench_scale.py overhead model.onnx images
+    python benchmarks/bench_scale.py growth model.onnx images --counts 1000 10000 100000
     python benchmarks/bench_scale.py memory tests/models/tiny.onnx
 
 `workers` compares the images a second of one worker and of two on the first images of the folder; the rate counts from
 the first worker's start. `overhead` compares the processor time of all processes of each command, start and end of Ray
-among them. `memory` lists made-up paths in a dry run, which tries 16 of them and finds none.
+among them. `growth` shows what whole runs cost as images grow, with one worker and with two. `memory` lists made-up
+paths in a dry run, which tries 16 of them and finds none.
 """
 
 from __future__ import annotations
@@ -56,16 +58,27 @@ def main() -> None:
         one.add_argument("data", type=Path)
         one.add_argument("--images", type=int, default=4000 if name == "workers" else 20_000)
         one.add_argument("--rounds", type=int, default=3 if name == "workers" else 1)
+    growing = commands.add_parser("growth")
+    growing.add_argument("model")
+    growing.add_argument("data", type=Path)
+    growing.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000, 100_000])
     commands.add_parser("memory").add_argument("model")
     o = parser.parse_args()
     if o.command == "make":
         write_images(o.data, o.count, o.different)
     elif o.command == "memory":
         memory(o.model)
+    elif o.command == "growth":
+        growth(o.model, images_of(o.data, max(o.counts)), o.counts)
     else:
-        paths = sorted(map(str, o.data.glob("*.jpg")))[: o.images]
-        assert len(paths) == o.images, f"{len(paths)} images; make more"
-        (workers if o.command == "workers" else overhead)(o.model, paths, o.rounds)
+        (workers if o.command == "workers" else overhead)(o.model, images_of(o.data, o.images), o.rounds)
+
+
+def images_of(folder: Path, count: int) -> list[str]:
+    """The first `count` images of the folder by name."""
+    paths = sorted(map(str, folder.glob("*.jpg")))[:count]
+    assert len(paths) == count, f"{len(paths)} images; make more"
+    return paths
 
 
 def write_images(folder: Path, count: int, different: int) -> None:
@@ -97,6 +110,17 @@ def steady_rate(model: str, paths: Sequence[str], count: int, folder: Path) -> f
     written = ray(model, paths, folder, "--workers", str(count), "--shard-size", "100")[1]
     times = sorted(path.stat().st_mtime for path in written.glob("*.parquet"))
     return 100 * (len(times) - count) / (times[-1] - times[count - 1])
+
+
+def growth(model: str, paths: Sequence[str], counts: Sequence[int]) -> None:
+    """Time, processor time, the driver's memory and the files of whole runs, start and end of Ray included."""
+    for count in counts:
+        for number in (1, 2):
+            with tempfile.TemporaryDirectory() as folder:
+                cost, written = ray(model, paths[:count], Path(folder), "--workers", str(number))
+                files = sorted(written.glob("*.parquet"))
+                megabytes = sum(path.stat().st_size for path in files) / 2**20
+            print(f"{count} images, {number} workers: {cost}, {len(files)} files, {megabytes:.2f} MB", flush=True)
 
 
 def ray(model: str, paths: Sequence[str], folder: Path, *more: str) -> tuple[Cost, Path]:
