@@ -33,6 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _workers_in_time() -> Iterator[None]:
+    """Ray starts its workers at the lowest priority but four: on a busy machine they would get no processor for minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")
+        yield
+
+
 @pytest.fixture(scope="session")
 def head() -> Iterator[Any]:
     """A cluster of one machine with a core."""
