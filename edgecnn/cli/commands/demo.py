@@ -33,7 +33,7 @@ class DemoOptions(JsonOption):
     out: Annotated[
         Path | None, Option("Output folder of all stages.", short="-o", metavar="DIR", default="runs/demo/N")
     ] = None
-    time_budget: Annotated[float, Option("Time limit of all stages in minutes.")] = 10.0
+    time_budget: Annotated[float, Option("Time limit of all stages in minutes.")] = 9.0
 
 
 def register(app: typer.Typer) -> None:
