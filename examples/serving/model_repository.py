@@ -60,9 +60,13 @@ def triton(name: str, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo
 
 
 def tensor(info: TensorInfo) -> str:
-    """Name, type and sizes of an input or output; a size that the file leaves open is -1."""
+    """Name, type and sizes of an input or output; a size that the file leaves open is -1.
+
+    Triton refuses a tensor without sizes. One number per image, such as the unknown score, is a list of one there.
+    """
     sizes = ", ".join(str(size) if isinstance(size, int) else "-1" for size in info.shape[1:])
-    return f"name: {json.dumps(info.name)}, data_type: {TYPES[info.type]}, dims: [ {sizes} ]"
+    dims = f"dims: [ {sizes} ]" if sizes else "dims: [ 1 ], reshape: { shape: [ ] }"
+    return f"name: {json.dumps(info.name)}, data_type: {TYPES[info.type]}, {dims}"
 
 
 def label_file(info: TensorInfo) -> str:

@@ -16,6 +16,7 @@ from google.protobuf import text_format
 from recurrent_models import write_recurrent
 
 from edgecnn import Classifier
+from edgecnn.runtime.onnx_file.tensor_info import TensorInfo
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "serving" / "model_repository.py"
 TYPES = {
@@ -26,18 +27,22 @@ TYPES = {
 }
 
 
-def schema() -> Any:
-    """Triton's schema, which its client ships; its package for gRPC is not imported, since that needs gRPC."""
-    package = find_spec("tritonclient")
-    assert package is not None
-    assert package.submodule_search_locations is not None
-    file = Path(package.submodule_search_locations[0]) / "grpc" / "model_config_pb2.py"
-    spec = spec_from_file_location("model_config_pb2", file)
+def load(file: Path) -> Any:
+    """A Python file as a module, without the package around it."""
+    spec = spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def schema() -> Any:
+    """Triton's schema, which its client ships; its package for gRPC is not imported, since that needs gRPC."""
+    package = find_spec("tritonclient")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    return load(Path(package.submodule_search_locations[0]) / "grpc" / "model_config_pb2.py")
 
 
 def write(model: Path, repository: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -69,6 +74,16 @@ def test_the_folder_for_model_servers_is_what_their_schema_and_the_file_say(repo
                 assert isinstance(real.shape[0], str)  # free: Triton makes the batches
                 assert list(one.dims) == [side if isinstance(side, int) else -1 for side in real.shape[1:]]
     assert (repository / "shapes" / "1" / "model.onnx").read_bytes() == tiny_model.read_bytes()
+
+
+def test_one_number_per_image_is_a_list_of_one_for_triton() -> None:
+    """Triton refuses a configuration in which a tensor has no sizes (``must specify 'dims'``)."""
+    inputs = (TensorInfo("image", "uint8", ("batch", 32, 32, 3)),)
+    outputs = (TensorInfo("probabilities", "float", ("batch", 2)), TensorInfo("unknown_score", "float", ("batch",)))
+    text = load(EXAMPLE).triton("shapes", inputs, outputs, 8)
+    probabilities, score = text_format.Parse(text, schema().ModelConfig()).output
+    assert (list(probabilities.dims), probabilities.HasField("reshape")) == ([2], False)
+    assert (list(score.dims), score.HasField("reshape"), list(score.reshape.shape)) == ([1], True, [])
 
 
 def test_triton_can_answer_with_labels(repository: Path, tiny_model: Path) -> None:
