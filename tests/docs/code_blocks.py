@@ -87,6 +87,7 @@ HELD: dict[str, tuple[tuple[str, RunBy | NotRun], ...]] = {
         ("$ python examples", RunBy("test_the_loop_is_fifteen_lines_and_says_what_each_image_shows")),
         ("$ edgecnn predict", _CAMERAS),
         ("$ tar", RunBy("test_cpp_with_the_wheels_own_library_says_what_python_says_to_the_bit")),
+        ("$ npm install", NotRun("fetches the two packages that the block before it installs")),
         ("$ npm", RunBy("test_either_says_what_python_says")),
         ("$ python -c 'from pathlib", RunBy("test_either_carries_the_state_from_frame_to_frame")),
         ("$ python -m onnxruntime", NotRun("a script in findings/ runs it and measures the files")),
