@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.data.image_folder import SPLITS, ImageFile, ImageFolder, scan_folder
+from edgecnn.data.image_folder import ImageFile, ImageFolder, scan_folder
 from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.sessions import join_groups, session_keys
@@ -68,8 +68,7 @@ class TrainingData:
     @property
     def record(self) -> SplitRecord:
         """What the checkpoint and the model file remember."""
-        sides = {split: [s.digest for s in self.of(split)] for split in SPLITS}
-        return record_of(sides, self.known)
+        return record_of(self.samples, self.known)
 
     @property
     def sha256(self) -> str:

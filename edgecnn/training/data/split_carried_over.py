@@ -7,14 +7,15 @@ of `unknown` would all be those of a model that knows the answers.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from edgecnn.data.split_record import Split, SplitRecord
 from edgecnn.errors import DataError, UsageError
 from edgecnn.training.data.split import SplitShares, split_images
 
-__all__ = ["KnownSplit", "carry_over", "record_of"]
+__all__ = ["KnownSplit", "SplitSample", "carry_over", "record_of"]
 
 _TRAINED_FIRST: tuple[Split, ...] = ("train", "test", "val")
 
@@ -27,8 +28,23 @@ class KnownSplit:
     record: SplitRecord
 
 
-def record_of(digests: Mapping[Split, Sequence[str]], known: Sequence[KnownSplit]) -> SplitRecord:
+class SplitSample(Protocol):
+    """An image or a clip of a run."""
+
+    @property
+    def split(self) -> Split:
+        """The side that it is on."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its content, hexadecimal."""
+
+
+def record_of(samples: Iterable[SplitSample], known: Sequence[KnownSplit]) -> SplitRecord:
     """The record of a run: its own split, and what the earlier models were trained on."""
+    digests = defaultdict[Split, list[str]](list)
+    for sample in samples:
+        digests[sample.split].append(sample.digest)
     record = SplitRecord.of(digests)
     for earlier in known:
         record = record.trained_also_on(earlier.record)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgecnn.data.clips.clip_folder import ClipFile, ClipFolder
 from edgecnn.data.clips.clip_frames import ClipReader, clip_digest
 from edgecnn.data.clips.step_rate import StepRate, frame_rates
-from edgecnn.data.image_folder import SPLITS, ImageFile
+from edgecnn.data.image_folder import ImageFile
 from edgecnn.data.left_out import Reason, left_out_by_reason
 from edgecnn.data.loading import Skipped, default_workers
 from edgecnn.data.sessions import join_groups, session_keys
@@ -79,8 +79,7 @@ class ClipData:
     @property
     def record(self) -> SplitRecord:
         """The split, as checkpoints and model files record it."""
-        sides = {split: [s.digest for s in self.of(split)] for split in SPLITS}
-        return record_of(sides, self.known)
+        return record_of(self.samples, self.known)
 
     @property
     def sha256(self) -> str:
