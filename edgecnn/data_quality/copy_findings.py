@@ -73,9 +73,17 @@ class _Group:
 
 def _near_group(pair: NearPair, facts: Sequence[ImageStats], same: dict[str, list[ImageStats]]) -> _Group:
     """The pair as a group. Prefers byte-identical copies that are in different classes or splits."""
-    ones, others = same[facts[pair.first].digest], same[facts[pair.second].digest]
+    ones, others = (_one_per_place(same[facts[i].digest]) for i in (pair.first, pair.second))
     one, other = max(((a, b) for a in ones for b in others), key=lambda p: _apart(*p))
     return _Group((one, other), pair.change or "different encoding, size or brightness", pair.likeness)
+
+
+def _one_per_place(copies: Sequence[ImageStats]) -> Sequence[ImageStats]:
+    """The first of each class and split: a stuck camera leaves thousands of copies, too many to try in pairs."""
+    places: dict[tuple[str | None, str | None], ImageStats] = {}
+    for copy in copies:
+        places.setdefault((copy.file.class_name, copy.file.split), copy)
+    return tuple(places.values())
 
 
 def _apart(one: ImageStats, other: ImageStats) -> int:
