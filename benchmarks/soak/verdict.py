@@ -18,6 +18,20 @@ _LEAST = 10  # samples at each end
 
 
 @dataclass(frozen=True)
+class Level:
+    """How many there were in quiet samples."""
+
+    begin: int  # median over the first tenth after the warm-up
+    end: int  # the same over the last tenth
+    most: int  # of all after the warm-up
+
+    @classmethod
+    def of(cls, first: Sequence[int], last: Sequence[int], all_: Sequence[int]) -> Level:
+        """Not the largest of each end: a few of a thousand samples meet a connection that was just opened."""
+        return cls(statistics.median_high(first), statistics.median_high(last), max(all_))
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Of one run."""
 
@@ -27,7 +41,9 @@ class Verdict:
     end_mb: float  # the same over the last tenth
     peak_mb: float  # largest resident set of all samples after the warm-up
     slope_mb: float  # per 100,000 frames, by least squares over all samples after the warm-up
-    counted: dict[str, tuple[int, int]]  # largest number in quiet samples, by name: of the first and the last tenth
+    counted: dict[
+        str, tuple[int, int, int]
+    ]  # by name, of quiet samples: median of the first and of the last tenth; most
     shared_memory: tuple[int, int]  # files of the whole machine, first and last sample: other programs may add some
 
     @property
@@ -38,7 +54,7 @@ class Verdict:
     @property
     def faults(self) -> list[str]:
         """What was promised and is not so; empty: all is."""
-        grown = [f"{name}: {a} became {b}" for name, (a, b) in self.counted.items() if b > a]
+        grown = [f"{name}: {n.begin} became {n.end}" for name, n in self.counted.items() if n.end > n.begin]
         return ([f"memory grew by {self.growth_mb:.1f} MB"] if self.growth_mb >= GROWTH_MB else []) + grown
 
     def lines(self) -> Iterator[str]:
@@ -48,8 +64,8 @@ class Verdict:
             f"resident set: {self.begin_mb:.1f} MB, at the end {self.end_mb:.1f} MB, at most {self.peak_mb:.1f} MB; "
             f"{self.slope_mb:+.2f} MB per 100,000 frames"
         )
-        counts = {**self.counted, "named shared memory of the machine": self.shared_memory}
-        yield ", ".join(f"{name}: {a} -> {b}" for name, (a, b) in counts.items())
+        yield ", ".join(f"{name}: {n.begin} -> {n.end}, at most {n.most}" for name, n in self.counted.items())
+        yield "files of named shared memory of the machine: {} -> {}".format(*self.shared_memory)
         yield "kept" if not self.faults else f"BROKEN: {'; '.join(self.faults)}"
 
 
@@ -70,10 +86,10 @@ def judge(samples: Sequence[Sample], warm_up_frames: int) -> Verdict:
         end_mb=statistics.median(sample.levels.rss_mb for sample in last),
         peak_mb=float(rss_mb.max()),
         slope_mb=float(np.polyfit(frames, rss_mb, 1)[0]) * 100_000,
-        counted={name: (_most(first, name), _most(last, name)) for name in _COUNTED},
+        counted={name: Level.of(*(_quiet(part, name) for part in (first, last, after))) for name in _COUNTED},
         shared_memory=(after[0].levels.shared_memory_files, after[-1].levels.shared_memory_files),
     )
 
 
-def _most(samples: Sequence[Sample], name: str) -> int:
-    return max(getattr(sample.levels, name) for sample in samples if sample.quiet)
+def _quiet(samples: Sequence[Sample], name: str) -> list[int]:
+    return [getattr(sample.levels, name) for sample in samples if sample.quiet]
