@@ -16,6 +16,7 @@ from edgecnn.image_size import ImageSize, height_width, show_image_size
 from edgecnn.manifest import Manifest
 from edgecnn.progress import Progress, Reporter
 from edgecnn.training.learner import BatchLearner
+from edgecnn.training.optim.progressive_size import plan_sizes
 from edgecnn.training.optim.schedule import learning_rate
 from edgecnn.training.optim.time_budget import plan_epochs
 from edgecnn.training.options import TrainOptions
@@ -145,16 +146,23 @@ class EpochLoop:
         return planned.epochs, planned.small_epochs
 
     def _grow_in_time(self, row: EpochRow, epoch_s: float) -> None:
-        """Leaves out small epochs where those at the full size would not be over in time after them."""
+        """Plans anew where another small epoch and those at the full size would not be over in time.
+
+        A smaller image in place of one at the full size costs less than an epoch that is left out.
+        """
         state, budget_min = self.state, self.options.time_budget_min
-        left_out = state.small_epochs - row.epoch
-        if budget_min is None or left_out <= 0:
+        if budget_min is None or state.small_epochs <= row.epoch:
             return
-        full_s = (state.epochs - state.small_epochs) * self._seconds_of(state.small_epochs, row, epoch_s)
-        late = time.monotonic() - state.started + epoch_s + full_s > 60 * budget_min
-        if self.task.world.agree(late):
-            state.epochs, state.small_epochs = state.epochs - left_out, row.epoch
-            self.reporter.say(f"{left_out} epochs at {row.imgsz} pixels are left out: there is no time for them")
+        full_s = self._seconds_of(state.small_epochs, row, epoch_s)
+        left_s = 60 * budget_min - (time.monotonic() - state.started)
+        if not self.task.world.agree(epoch_s + (state.epochs - state.small_epochs) * full_s > left_s):
+            return
+        plan = self.task.world.agree(plan_sizes(state.epochs - row.epoch, left_s, full_s, epoch_s))
+        state.epochs, small = row.epoch + max(1, plan.epochs), row.epoch + plan.small
+        state.small_epochs = small
+        self.reporter.say(
+            f"epochs take longer than planned: {state.epochs} in all, the first {small} at {row.imgsz} pixels"
+        )
 
     def _seconds_of(self, epoch: int, row: EpochRow, epoch_s: float) -> float:
         """What an epoch will take, after one that took so long with validation and saving."""
