@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args
 
 from edgecnn.error_text import shortened
 from edgecnn.errors import ManifestError
-from edgecnn.plain_json import json_text
+from edgecnn.plain_json import encodable, json_text
 
 __all__ = [
     "CLASSES_KEY",
@@ -366,6 +366,8 @@ class _Reader:
         value = self._get(key)
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             raise self.wrong(key, "a list of strings")
+        if not all(map(encodable, value)):  # files, requests and events that tell a label are UTF-8
+            raise self.wrong(key, "strings that UTF-8 can hold")
         return tuple(value)
 
     def one_of(self, key: str, allowed: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from edgecnn.data.left_out import LeftOut, Reason, in_place_of_images
 from edgecnn.data.split_names import class_key, matching_class, split_of_name, splits_of_names
 from edgecnn.data.split_record import Split
 from edgecnn.errors import DataError, InputNotFoundError
+from edgecnn.plain_json import encodable
 
 __all__ = ["SPLITS", "ImageFile", "ImageFolder", "find_images", "label_of_folder", "require_folder", "scan_folder"]
 
@@ -132,7 +133,7 @@ def _scan_classes(
 def label_of_folder(folder: Path) -> str:
     """The class that a folder names; model files hold it as UTF-8. Raises :class:`DataError` where it is no text."""
     name = class_key(folder.name)
-    if any("\ud800" <= letter <= "\udfff" for letter in name):  # how Python shows bytes that are no UTF-8
+    if not encodable(name):
         raise DataError(f"{folder}: the name of a class must be UTF-8 text, for it is a label; rename the folder")
     return name
 

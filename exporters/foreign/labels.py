@@ -12,6 +12,7 @@ from typing import Any
 from onnx import ModelProto
 
 from edgecnn.errors import InputNotFoundError, ModelError, UsageError
+from edgecnn.plain_json import encodable
 
 __all__ = ["read_labels"]
 
@@ -70,6 +71,8 @@ def _labels_of(parse: Callable[[str], Any], text: str, where: str) -> tuple[str,
         ) from error
     if not isinstance(found, list) or not all(isinstance(label, str) for label in found):
         raise ModelError(f"{where}: expected a list of labels; give one label per line")
+    if not all(map(encodable, found)):  # JSON and Python may hold half a surrogate pair as an escape
+        raise ModelError(f"{where}: a label holds half a surrogate pair, which UTF-8 cannot; correct it")
     return tuple(label.strip() for label in found)
 
 

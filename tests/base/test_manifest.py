@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -77,8 +78,16 @@ def test_what_is_written_is_read_back_equal() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
 
 
-def test_a_label_with_half_a_surrogate_pair_can_be_written_into_a_file() -> None:
-    manifest = MANIFEST.replace(labels=("\ud800", *MANIFEST.labels[1:]), ids=None)
+@pytest.mark.parametrize("key", ["labels", "ids"])
+def test_a_class_that_utf_8_cannot_hold_is_refused(key: str) -> None:
+    """Of a model that was served, each frame to be collected, and each line of a log, failed at such a label."""
+    said = refusal(changed(key, ["\ud800", *MANIFEST.labels[1:]]))
+    assert said.startswith(f'the manifest\'s {key} is ["\\ud800"')
+    assert "expected strings that UTF-8 can hold; " in said
+
+
+def test_a_run_whose_folder_is_no_utf_8_is_read_back_equal() -> None:
+    manifest = MANIFEST.replace(training=replace(MANIFEST.training, run="caf\udce9"))
     assert Manifest.from_json(manifest.to_json().encode().decode()) == manifest
 
 

@@ -161,6 +161,7 @@ def test_files_of_labels(text: str, wanted: tuple[str, ...], tmp_path: Path) -> 
         ("crane\ncat\n\ncrane\n", r"'crane' \(lines 1, 4\)"),
         ('{"cat": 0, "dog": 2}', "neither a list of labels"),
         ('["cat", "cat"]', r"'cat' \(numbers 0, 1\)"),
+        (r'["cat", "\ud800", "dog"]', "half a surrogate pair"),
     ],
 )
 def test_labels_that_tell_nothing_apart(text: str, says: str, tmp_path: Path) -> None:
