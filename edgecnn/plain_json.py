@@ -10,7 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_json", "encodable", "json_text", "parse_json"]
+__all__ = ["UNFIT", "as_json", "encodable", "json_text", "parse_json"]
+
+UNFIT = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+"""What is raised where JSON that anybody may have written is read as something that it is not."""
 
 _PLAIN = frozenset((str, int, bool, type(None)))
 

@@ -78,7 +78,7 @@ ALLOWED: dict[str, set[str]] = {
     "edgecnn.video": {*BASE, "edgecnn.image", "av", *NUMERIC},
     "edgecnn.data": {*BASE, "edgecnn.image", "edgecnn.video", *NUMERIC},
     "edgecnn.data_quality": {*BASE, "edgecnn.image", "edgecnn.data", *NUMERIC},
-    "edgecnn.features": {"edgecnn.errors", "edgecnn.plain_json", "numpy"},
+    "edgecnn.features": {"edgecnn.error_text", "edgecnn.errors", "edgecnn.plain_json", "numpy"},
     "edgecnn.evaluation": {*BASE, "edgecnn.image", "edgecnn.data", "edgecnn.features", *NUMERIC},
     "edgecnn.runtime": {*HEADS, "onnxruntime", "av", "google", "huggingface_hub", "PIL", "typing_extensions"},
     "edgecnn.teaching": {*HEADS, "edgecnn.runtime", "onnxruntime"},

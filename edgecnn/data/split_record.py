@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from edgecnn.errors import ManifestError
+from edgecnn.plain_json import UNFIT
 
 __all__ = ["Split", "SplitRecord", "content_digest", "data_sha256"]
 
@@ -83,7 +84,7 @@ class SplitRecord:
         """Reads the output of :meth:`to_json`. Raises :class:`ManifestError` for any other text."""
         try:
             joined = {split: base64.b64decode(value, validate=True) for split, value in json.loads(text).items()}
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        except UNFIT as error:
             raise ManifestError("the record of held-out images is invalid; export the model again") from error
         if not joined.keys() <= set(get_args(Split)) or any(len(value) % _BYTES for value in joined.values()):
             raise ManifestError("the record of held-out images is invalid; export the model again")

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.error_text import first_line
 from edgecnn.errors import ManifestError
 from edgecnn.features.packed_numbers import FLOAT16, packed, unpacked
+from edgecnn.plain_json import UNFIT
 
 __all__ = ["MAX_CLASSES", "ClassStatistics", "class_statistics", "merged"]
 
@@ -60,10 +62,10 @@ class ClassStatistics:
             means = unpacked(found["means"], FLOAT16).reshape(len(counts), -1)
             rest = unpacked(found["rest"], FLOAT16)
             directions = unpacked(found["directions"], FLOAT16).reshape(-1, len(rest))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ManifestError(f"the statistics of the classes are invalid ({error}); export the model again") from (
-                error
-            )
+        except UNFIT as error:
+            raise ManifestError(
+                f"the statistics of the classes are invalid ({first_line(error)}); export the model again"
+            ) from error
         counted = all(type(count) is int and 1 <= count <= _MOST_IMAGES for count in counts)
         finite = all(np.isfinite(values).all() for values in (means, rest, directions))
         if not counted or not finite or means.shape[1] != len(rest):

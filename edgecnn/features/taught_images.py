@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.error_text import first_line
 from edgecnn.errors import ManifestError
 from edgecnn.features.packed_numbers import FLOAT16, FLOAT32, INT8, UINT16, packed, unpacked
 from edgecnn.features.subspace import TINY, unit_rows
-from edgecnn.plain_json import json_text
+from edgecnn.plain_json import UNFIT, encodable, json_text
 
 __all__ = ["MAX_IMAGES", "MAX_THUMBNAIL_BYTES", "SimilarImage", "TaughtImage", "TaughtImages"]
 
@@ -136,8 +137,8 @@ class TaughtImages:
             raise _invalid(f"{len(text):,} characters, at most {_MAX_TEXT:,} are allowed")
         try:
             return _read(json.loads(text))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-            raise _invalid(" ".join(str(error).split())[:120] or type(error).__name__) from error
+        except UNFIT as error:
+            raise _invalid(first_line(error)) from error
 
 
 def _project(
@@ -202,7 +203,7 @@ def _as_text(name: str) -> str:
 def _read(found: Any) -> TaughtImages:
     """Raises whatever wrong types and values raise."""
     labels, files = found["labels"], found["files"]
-    if not all(isinstance(text, str) and 0 < len(text) <= 4096 for text in (*labels, *files)):
+    if not all(isinstance(text, str) and 0 < len(text) <= 4096 and encodable(text) for text in (*labels, *files)):
         raise ValueError("a label or a file name is no text")
     count = len(files)
     if not 0 < count <= MAX_IMAGES:

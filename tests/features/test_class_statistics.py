@@ -65,6 +65,7 @@ def test_the_json_text_gives_the_same_statistics() -> None:
     [
         {"means": "AAAA"},
         {"counts": []},
+        {"counts": [10**400, 1, 1]},
         {"rest": "!"},
         {"directions": None},
         {"means": "AHwAfA==", "counts": [1], "rest": "AAAAAA==", "directions": ""},  # infinite

@@ -19,6 +19,7 @@ import onnxruntime
 
 from edgecnn.atomic import write_text
 from edgecnn.errors import OutputError
+from edgecnn.plain_json import UNFIT
 from edgecnn.runtime.admission.early_start import verdict_folder
 
 __all__ = ["Verdict", "recall", "remember"]
@@ -76,7 +77,7 @@ def _read(sha256: str) -> Verdict | None:
         with (folder / f"{sha256}.json").open("rb") as file:
             found = json.loads(file.read(_MAX_BYTES))
         verdict = Verdict(found["why"], found["rules"], found["onnxruntime"], found.get("proven"))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, *UNFIT):
         return None
     known = isinstance(verdict.why, str | None) and (verdict.rules, verdict.onnxruntime) == (
         _RULES,

@@ -20,6 +20,7 @@ import numpy as np
 
 from edgecnn.errors import InputNotFoundError, ManifestError, ModelError
 from edgecnn.manifest import GOLDEN_KEY, MANIFEST_KEY, Manifest
+from edgecnn.plain_json import UNFIT
 from edgecnn.progress import Progress
 from edgecnn.runtime.onnx_file.proto import parse_model
 from edgecnn.runtime.session.model_file import ModelFile, read_model_file
@@ -149,7 +150,7 @@ def _entry(path: Path, ep: str, options: RunOptions) -> _Entry:
             manifest=session.manifest,
             ep=session.ep,
         )
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except UNFIT as error:
         raise ModelError(f"{path}: is not a file of a zoo; leave only those in the folder") from error
 
 

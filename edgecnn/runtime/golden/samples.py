@@ -22,7 +22,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecnn.error_text import first_line
 from edgecnn.errors import ImageError, ManifestError
+from edgecnn.plain_json import UNFIT
 from edgecnn.preprocess import MAX_PIXELS, Image, decode
 from edgecnn.runtime.golden.golden_jpeg import GoldenJpeg
 
@@ -73,8 +75,10 @@ class GoldenSamples:
             sequences = _sequences(found["samples"])
             tolerance = float(found["tolerance"])
             jpeg = GoldenJpeg.from_json(found["jpeg"]) if "jpeg" in found else None
-        except (ValueError, KeyError, TypeError, RecursionError, ImageError) as error:
-            raise ManifestError(f"the golden samples are invalid ({error}); export the model again") from error
+        except (*UNFIT, ImageError) as error:
+            raise ManifestError(
+                f"the golden samples are invalid ({first_line(error)}); export the model again"
+            ) from error
         if probabilities.ndim != 2 or not tolerance >= 0:
             raise ManifestError("the golden samples are invalid (probabilities or tolerance); export the model again")
         return cls(images, probabilities, tolerance, unknown_scores, sequences, jpeg)

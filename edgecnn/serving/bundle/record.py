@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgecnn.atomic import write_text
+from edgecnn.plain_json import UNFIT
 from edgecnn.serving.bundle.index import NEWEST_VERSION
 
 __all__ = ["RecordFaultError", "VersionRecord"]
@@ -38,7 +39,7 @@ class VersionRecord:
             version, sha256 = found["version"], found["sha256"]
         except OSError as error:
             raise RecordFaultError(f"cannot be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except UNFIT as error:
             raise RecordFaultError("is damaged") from error
         if type(version) is not int or not 0 < version <= NEWEST_VERSION or not isinstance(sha256, str):
             raise RecordFaultError("is damaged")
