@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import onnxruntime
 
+from edgecnn.error_text import shortened
 from edgecnn.errors import ModelError, UsageError
 from edgecnn.runtime.admission.early_start import CHILD, IMAGE, child_arguments, start_child, unneeded
 from edgecnn.runtime.admission.verdict_cache import Verdict, recall, remember
@@ -33,6 +34,7 @@ log = logging.getLogger("edgecnn")
 REMEDY = "give a .onnx file that `edgecnn export` wrote"
 MORE_TIME = "give it more with --admission-seconds N"
 _MOST_SECONDS = 86_400
+_LONGEST_REASON = 400  # characters: the child cuts its reasons shorter
 
 Admission = Literal["probe", "rules"]
 
@@ -124,28 +126,27 @@ def _probe(content: bytes, image: tuple[int, int], seconds: float | None) -> str
     """
     # Not at the top: a known model starts no process
     from edgecnn.runtime.admission.conversation import TooLateError, converse  # noqa: PLC0415
-    from edgecnn.runtime.admission.time_limit import START_S  # noqa: PLC0415
+    from edgecnn.runtime.admission.time_limit import LONGEST_S, START_S  # noqa: PLC0415
 
     child = _start(image, seconds)
     try:
-        outcome = converse(child, content, max(START_S, seconds or 0.0))
+        outcome = converse(child, content, max(START_S, seconds or 0.0), seconds or LONGEST_S)
     except TooLateError as error:
         raise _too_late(error) from error
     finally:
         _end(child)
     if outcome.status != 0:
         return _by_signal(outcome.status, outcome.limit_s)
-    try:
-        found = outcome.answer or {}
-        why, version = found["why"], found["onnxruntime"]
-    except KeyError as error:
-        raise _NoVerdictError("it returned no result; run `edgecnn doctor`") from error
+    found = outcome.answer or {}
+    why, version = found.get("why", 0), found.get("onnxruntime")
+    if not isinstance(why, str | None) or not isinstance(version, str):
+        raise _NoVerdictError("it returned no result; run `edgecnn doctor`")
     if version != onnxruntime.__version__:
         raise _NoVerdictError(
-            f"it used onnxruntime {version}, but this process uses {onnxruntime.__version__}; install one version and "
-            "restart"
+            f"it used onnxruntime {shortened(version)}, but this process uses {onnxruntime.__version__}; install one "
+            "version and restart"
         )
-    return None if why is None else str(why)
+    return why if why is None else shortened(why, _LONGEST_REASON)
 
 
 def _start(image: tuple[int, int], seconds: float | None) -> subprocess.Popen[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import subprocess
 import sys
@@ -10,15 +10,20 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from edgecnn.plain_json import parse_json
 from edgecnn.runtime.admission.time_limit import LONGEST_S, elapsed_s
 
 __all__ = ["Outcome", "TooLateError", "converse"]
 
 _MOST_LIMITS = 3  # when it is ready, when the model's work is known, and when the model has run once
+_MOST_LINES, _LONGEST_LINE = 16, 8192  # bytes: a model that took the child over could write for ever
+_END_S = 1.0  # for a child that has said all
 _LEAST_SHARE = 0.01  # of a core: a child that imports on a busy machine gets more, one that hangs gets none
 
 
@@ -40,13 +45,14 @@ class Outcome:
     answer: dict[str, Any] | None  # its last message, if that was an answer
 
 
-def converse(child: subprocess.Popen[bytes], content: bytes, start_s: float) -> Outcome:
+def converse(child: subprocess.Popen[bytes], content: bytes, start_s: float, most_s: float = LONGEST_S) -> Outcome:
     """Waits for the child's answer and its end. The caller ends a child that is late.
 
     Args:
         child: :mod:`edgecnn.runtime.admission.sandbox`, just started.
         content: of the model file.
         start_s: how long the child's imports may take; where the system tells that the child still computes, longer.
+        most_s: the largest limit of processor time that the child may name.
 
     Raises:
         TooLateError: it is not ready in time, or took longer than its limit allows.
@@ -69,13 +75,17 @@ def converse(child: subprocess.Popen[bytes], content: bytes, start_s: float) -> 
         if line is None:
             break
         said = _object(line)
-        limit_s = said.get("limit_s") if said else None
-        if isinstance(limit_s, int | float) and len(limits) < _MOST_LIMITS:
-            limits.append(float(limit_s))
-            begun_s, wait_s = time.monotonic(), elapsed_s(limits[-1])
+        limit_s = _limit_s(said, most_s)
+        if limit_s is not None and len(limits) < _MOST_LIMITS:
+            limits.append(limit_s)
+            begun_s, wait_s = time.monotonic(), elapsed_s(limit_s)
         else:
             answer = said
-    return Outcome(child.wait(), limits[-1] if limits else None, answer)
+    limit_s = limits[-1] if limits else None
+    try:  # one that closes its output may go on
+        return Outcome(child.wait(max(_END_S, begun_s + wait_s - time.monotonic())), limit_s, answer)
+    except subprocess.TimeoutExpired:
+        raise TooLateError(wait_s, limit_s) from None
 
 
 def _feed(child: subprocess.Popen[bytes], content: bytes) -> None:
@@ -89,7 +99,7 @@ def _feed(child: subprocess.Popen[bytes], content: bytes) -> None:
 def _listen(child: subprocess.Popen[bytes], lines: SimpleQueue[bytes | None]) -> None:
     assert child.stdout is not None
     with suppress(OSError, ValueError), child.stdout as said:
-        for line in said:
+        for line in islice(iter(partial(said.readline, _LONGEST_LINE), b""), _MOST_LINES):
             lines.put(line)
     lines.put(None)
 
@@ -107,7 +117,15 @@ def _processor_time_s(pid: int) -> float:
 
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(line)
+        found = parse_json(line)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _limit_s(said: dict[str, Any] | None, most_s: float) -> float | None:
+    """The limit that a message names; None where it names none."""
+    found = said.get("limit_s") if said else None
+    if not isinstance(found, int | float) or isinstance(found, bool) or not 0 < found < math.inf:
+        return None
+    return float(min(found, most_s))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,8 +50,8 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
     seen: list[float | None] = []
     real = conversation.converse
 
-    def noted(child: subprocess.Popen[bytes], content: bytes, start_s: float) -> conversation.Outcome:
-        outcome = real(child, content, start_s)
+    def noted(*given: Any) -> conversation.Outcome:
+        outcome = real(*given)
         seen.append(outcome.limit_s)
         return outcome
 
@@ -230,6 +231,32 @@ def test_what_time_alone_caused_is_not_remembered(
             admit(file)
     assert verdict_cache.recall(file.sha256) is None
     admit(file)
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        (f"import os, sys, time; {LIMIT.format(0.01)}; os.close(1); time.sleep(60)", "did not finish within 2 s"),
+        ("import sys\nwhile True: sys.stdout.write('{}\\n')", "Python ended with status 1"),
+        ("import sys\nwhile True: sys.stdout.write('0')", "Python ended with status 1"),
+    ],
+    ids=["closes its output and goes on", "lines without end", "a line without end"],
+)
+def test_a_model_that_took_the_child_over_holds_nobody_up(
+    program: str, why: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "CHILD", ("-c", program))
+    with pytest.raises(ModelError, match=why):
+        admit(read_model_file(tiny_model))
+
+
+def test_a_limit_that_the_child_names_is_at_most_the_longest(
+    tiny_model: Path, limits: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "CHILD", ("-c", LIMIT.format("1e9")))
+    with pytest.raises(ModelError, match="returned no result"):
+        admit(read_model_file(tiny_model))
+    assert limits == [LONGEST_S]
 
 
 def test_a_child_that_never_becomes_ready_is_told_apart(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
