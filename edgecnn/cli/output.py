@@ -105,7 +105,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
         if finding.remedy:
             told.append(f"\n→ {_lines(finding.remedy)}")
         table.add_row(
-            Text(finding.level, _LEVEL_STYLES[finding.level]), *([Text(where, "dim")] if topics else []), told
+            Text(finding.level, _LEVEL_STYLES[finding.level]), *([Text(_lines(where), "dim")] if topics else []), told
         )
     Console().print(table)
 

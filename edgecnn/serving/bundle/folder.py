@@ -62,7 +62,8 @@ def examine_folder(root: Path) -> FolderContent:
 def read_file(root: Path, name: str, most: int) -> bytes:
     """The content of a regular file in ``root``; at most ``most`` + 1 bytes of it. Raises OSError."""
     with os.fdopen(_open(root / name), "rb") as file:
-        return file.read(most + 1)
+        size = os.fstat(file.fileno()).st_size  # Python takes memory for as much as it is asked for
+        return file.read(min(most, size) + 1)
 
 
 def sha256_of(root: Path, name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
-from edgecnn.error_text import format_remedy
+from edgecnn.error_text import format_remedy, shortened
 from edgecnn.serving.bundle.folder import COPY_AGAIN
 
 __all__ = ["INDEX", "MAX_INDEX_BYTES", "NEWEST_VERSION", "BundleIndex", "IndexFaultError"]
@@ -18,7 +18,7 @@ INDEX = "bundle.json"
 MAX_INDEX_BYTES = 4 << 20  # 10,000 files take 1.2 MB
 NEWEST_VERSION = 2**53 - 1  # a JSON number that every reader takes exactly
 _FORMAT = 1
-_LONGEST_NAME = 1_000
+_LONGEST_NAME, _SHOWN = 1_000, 200
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("created_at", "edgecnn", "target", "python")
 
@@ -69,7 +69,7 @@ class BundleIndex:
             raise IndexFaultError("is not a JSON object")
         if (form := found.get("format")) != _FORMAT:
             raise IndexFaultError(
-                f"has format {form!r:.20}, this version of EdgeCNN reads {_FORMAT}",
+                f"has {_shown_format(form)}, this version of EdgeCNN reads {_FORMAT}",
                 format_remedy(form, _FORMAT, COPY_AGAIN),
             )
         for key in _TEXTS:
@@ -95,6 +95,10 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _shown_format(form: object) -> str:
+    return f"format {shortened(str(form), 20)}" if isinstance(form, int | str) else "no number as 'format'"
+
+
 def _version(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= NEWEST_VERSION:
         raise IndexFaultError("has no whole number above 0 as 'version'")
@@ -115,9 +119,9 @@ def _files(value: object) -> dict[str, str]:
         raise IndexFaultError("has no 'files'")
     for name, digest in value.items():
         if not _stays_inside(name):
-            raise IndexFaultError(f"names a file outside of the folder: '{name[:200]}'")
+            raise IndexFaultError(f"names a file outside of the folder: '{shortened(name, _SHOWN)}'")
         if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-            raise IndexFaultError(f"has no SHA-256 of '{name[:200]}'")
+            raise IndexFaultError(f"has no SHA-256 of '{shortened(name, _SHOWN)}'")
     return value
 
 

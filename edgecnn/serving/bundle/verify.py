@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from pathlib import Path, PurePosixPath
 
 from edgecnn.data_quality.finding import Finding
+from edgecnn.error_text import printable
 from edgecnn.errors import InputNotFoundError
 from edgecnn.serving.bundle.folder import COPY_AGAIN, FolderContent, examine_folder, read_file, sha256_of
 from edgecnn.serving.bundle.index import INDEX, MAX_INDEX_BYTES, BundleIndex, IndexFaultError
@@ -57,14 +58,14 @@ def verify_bundle(folder: Path, key: Path, record: Path | None = None) -> Verifi
     root = folder.resolve()
     content = examine_folder(root)
     if content.findings:  # nothing else is read of such a folder
-        return Verification(_shortened(content.findings))
+        return Verification(_presentable(content.findings))
     unsigned = SIGNATURE not in content.files
     read = _index(root, content)
     if isinstance(read, Finding):
         return Verification((_unsigned(), read) if unsigned else (read,))
     index, sha256 = read
     findings = [_unsigned()] if unsigned else []
-    findings += _shortened(tuple(_differences(root, content, index)))
+    findings += _presentable(tuple(_differences(root, content, index)))
     if not findings:
         try:
             verify_signature(root, verifier)
@@ -146,9 +147,10 @@ def _today() -> date:
     return datetime.now(timezone.utc).date()
 
 
-def _shortened(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """The first findings; a folder of rubbish has thousands."""
+def _presentable(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The first findings, since a folder of rubbish has thousands; no name of a file is a line of its own."""
+    shown = tuple(replace(finding, where=printable(finding.where)) for finding in findings[:_MOST_SHOWN])
     if len(findings) <= _MOST_SHOWN:
-        return findings
+        return shown
     more = Finding("fault", f"{len(findings) - _MOST_SHOWN:,} more of them", "the folder", COPY_AGAIN)
-    return (*findings[:_MOST_SHOWN], more)
+    return (*shown, more)
