@@ -21,7 +21,7 @@ from video_files import shape_images, write_video
 from edgecnn import open_source
 from edgecnn.errors import SourceError, UsageError
 from edgecnn.runtime.sources import LiveOptions
-from edgecnn.runtime.sources.drivers.driver import UndecodedFrame
+from edgecnn.runtime.sources.drivers.driver import DriverError, UndecodedFrame
 from edgecnn.runtime.sources.drivers.http import read_http
 
 Handler = Callable[[socket.socket, str], None]
@@ -262,6 +262,40 @@ def test_what_a_server_says_in_bytes_of_its_own_is_shown_as_one_printable_line()
         first_frame(handler)
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("ftp://127.0.0.1:9/a.jpg", "unknown url type: ftp"),
+        ("file:///etc/hostname", "not allowed"),
+        (f"http://127.0.0.1:{10**20}/", "too large"),
+    ],
+)
+def test_a_redirection_leads_to_an_address_of_http_or_is_an_error(place: str, why: str) -> None:
+    def redirect(connection: socket.socket, _: str) -> None:
+        connection.sendall(f"HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with server(redirect) as host, pytest.raises(DriverError, match=why):
+        next(read_http(f"http://{host}/", 10_000, 5.0))
+
+
+def test_a_chunk_of_minus_one_byte_is_not_all_that_will_ever_come() -> None:
+    """Python reads such a chunk up to the end of the connection, which need not come."""
+    sent, over = [0], threading.Event()
+
+    def chunks(connection: socket.socket, _: str) -> None:
+        connection.settimeout(5.0)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: image/jpeg\r\n\r\n40\r\n")
+        connection.sendall(IMAGE[:64] + b"\r\n-1\r\n")
+        while not over.is_set():
+            sent[0] += connection.send(bytes(2**20))
+
+    with server(chunks) as host:
+        with pytest.raises(DriverError, match="larger than 64 MiB"):
+            next(read_http(f"http://{host}/", 10_000, 5.0))
+        over.set()
+    assert sent[0] < 100 * 2**20
 
 
 def test_a_frame_that_nobody_takes_costs_no_decoding_of_the_next_ones() -> None:

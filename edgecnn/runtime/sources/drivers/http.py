@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, TypeAlias
 
+from edgecnn.error_text import one_line, shortened
 from edgecnn.image.header import begins_like_image
 from edgecnn.preprocess import Decoded, ModelInput, decode_for
 from edgecnn.runtime.sources.drivers.driver import DriverError, FrameIterator, Receiving, UndecodedFrame, wall_time_of
-from edgecnn.runtime.sources.drivers.http_open import HttpClient, why
+from edgecnn.runtime.sources.drivers.http_open import FAILURES, HttpClient, why
 from edgecnn.runtime.sources.drivers.multipart import MAX_PART_BYTES, BadStreamError, PartParser, boundary_of
 
 __all__ = ["read_http"]
@@ -52,7 +53,7 @@ def read_http(
             elif kind == "image":
                 yield _arrival(_whole(response, piece[0], timeout_s), piece[1], decode)
             elif kind == "other":
-                shown = content_type.partition(";")[0] or "no content type"
+                shown = shortened(one_line(content_type.partition(";")[0])) or "no content type"
                 raise DriverError(
                     f"the server sends {shown}; expected image/…, multipart/x-mixed-replace (MJPEG) or a video",
                     permanent=True,
@@ -105,7 +106,7 @@ def _first_piece(response: http.client.HTTPResponse, timeout_s: float) -> tuple[
         came_s = time.monotonic()
         while 0 < len(piece) < _TOLD_BYTES and (more := response.read1(_PIECE_BYTES)):
             piece += more
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except FAILURES as error:
         raise DriverError(why(error, timeout_s)) from error
     return piece, came_s
 
@@ -129,7 +130,7 @@ def _mjpeg(
                 yield Receiving(f"{received} bytes were received, but no complete image")
             piece = response.read1(_PIECE_BYTES)
             now_s = time.monotonic()
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except FAILURES as error:
         raise DriverError(why(error, timeout_s)) from error
     except BadStreamError as error:
         raise DriverError(f"invalid MJPEG stream: {error}") from error
@@ -140,13 +141,13 @@ def _whole(response: http.client.HTTPResponse, begin: bytes, timeout_s: float) -
     """An image's bytes, within the time and size that one may take."""
     content, end = bytearray(begin), time.monotonic() + 4 * timeout_s  # a byte a second would never time out
     try:
-        while piece := response.read(_PIECE_BYTES):
+        while piece := response.read1(_PIECE_BYTES):  # read() takes a chunk of -1 bytes for all that will ever come
             content += piece
             if len(content) > MAX_PART_BYTES:
                 raise DriverError(f"the image is larger than {MAX_PART_BYTES // 2**20} MiB", permanent=True)
             if time.monotonic() > end:
                 raise DriverError(f"the image took more than {4 * timeout_s:g} s")
-    except (OSError, http.client.HTTPException) as error:
+    except FAILURES as error:
         raise DriverError(why(error, timeout_s)) from error
     return bytes(content)
 

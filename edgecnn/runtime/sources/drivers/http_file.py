@@ -7,10 +7,11 @@ import io
 import os
 
 from edgecnn.runtime.sources.drivers.driver import DriverError
-from edgecnn.runtime.sources.drivers.http_open import HttpClient, why
+from edgecnn.runtime.sources.drivers.http_open import FAILURES, HttpClient, why
 
 __all__ = ["HttpFile"]
 
+_MOST_DIGITS = 18  # of a length: FFmpeg's are of 64 bits
 _SKIPPED_BYTES = 2**18  # a place so little ahead is sooner read up to than asked for
 
 
@@ -32,8 +33,7 @@ class HttpFile:
         self.broken: DriverError | None = None
         """Why reading failed last."""
         response = self._ask(0)
-        total = response.headers.get("Content-Range", "").rpartition("/")[2]
-        self.length = int(total) if total.isdecimal() else response.length
+        self.length = _length(response)
         """Bytes in all; None: a live stream."""
         self._ranges = response.status == http.client.PARTIAL_CONTENT
 
@@ -64,7 +64,7 @@ class HttpFile:
         except DriverError as error:
             self.broken = error
             raise
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except FAILURES as error:
             self.broken = DriverError(why(error, self._client.timeout_s))
             raise self.broken from error
         self._place += len(piece)
@@ -94,3 +94,11 @@ class HttpFile:
             raise DriverError("the server stopped sending parts of the file")
         self._response, self._response_place = response, place
         return response
+
+
+def _length(response: http.client.HTTPResponse) -> int | None:
+    """Bytes of the whole file, as far as the server tells them and FFmpeg can count them."""
+    total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    told = total.isascii() and total.isdecimal() and len(total) <= _MOST_DIGITS
+    length = int(total) if told else response.length
+    return length if length is None or length < 10**_MOST_DIGITS else None

@@ -15,13 +15,28 @@ from http.cookiejar import CookieJar
 from typing import Any, cast
 from urllib.parse import unquote, urlunsplit
 
+from edgecnn.error_text import one_line, shortened
 from edgecnn.runtime.sources.drivers.driver import DriverError, split_address
 from edgecnn.runtime.sources.drivers.http_auth import AuthHandler
 
-__all__ = ["HttpClient", "why"]
+__all__ = ["FAILURES", "HttpClient", "why"]
 
+FAILURES = (OSError, ValueError, OverflowError, http.client.HTTPException)
+"""What Python's HTTP raises, whatever the server sends; OverflowError: of a port of 20 digits in a redirection."""
+
+_LONGEST_REASON = 200  # characters
 _ICY = b"ICY "
 _HEADERS = {"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*, video/*, */*;q=0.5"}
+
+
+# Those of `urllib.request.build_opener` without FTP, files and data: a camera may redirect to HTTP alone
+_OF_PYTHON = (
+    urllib.request.ProxyHandler,
+    urllib.request.UnknownHandler,
+    urllib.request.HTTPDefaultErrorHandler,
+    urllib.request.HTTPRedirectHandler,
+    urllib.request.HTTPErrorProcessor,
+)
 
 
 class _AfterFirstLine(io.RawIOBase):
@@ -94,7 +109,9 @@ class HttpClient:
         if parts.username is not None:
             user, password = unquote(parts.username), unquote(parts.password or "")
             handlers.append(AuthHandler(f"{parts.scheme}://{host}", user, password))
-        self._opener = urllib.request.build_opener(*handlers)
+        self._opener = urllib.request.OpenerDirector()
+        for handler in (*(kind() for kind in _OF_PYTHON), *handlers):
+            self._opener.add_handler(handler)
 
     def open(self, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
         """The server's answer, its body unread.
@@ -112,8 +129,9 @@ class HttpClient:
                 if error.code == http.client.UNAUTHORIZED
                 else ""
             )
-            raise DriverError(f"the server answers {error.code} {error.reason}{hint}") from error
-        except (OSError, ValueError, http.client.HTTPException) as error:
+            reason = shortened(one_line(str(error.reason)), _LONGEST_REASON)
+            raise DriverError(f"the server answers {error.code} {reason}{hint}") from error
+        except FAILURES as error:
             raise DriverError(why(error, self.timeout_s)) from error
 
 
@@ -128,4 +146,5 @@ def why(error: Exception, timeout_s: float) -> str:
         return "the connection was reset"
     if isinstance(cause, http.client.IncompleteRead):
         return "the server ended the stream within a frame"
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    said = one_line(getattr(cause, "strerror", None) or str(cause))  # what the server sent instead of HTTP, too
+    return shortened(said, _LONGEST_REASON) or type(cause).__name__
