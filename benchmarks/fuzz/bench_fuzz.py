@@ -2,8 +2,9 @@
 
     python benchmarks/fuzz/bench_fuzz.py header --seconds 600 --out /tmp/found
 
-It begins with the committed corpus, tests/fuzz/corpus, and writes what reaches more into `--out`. It ends at the first
-input that breaks a promise, with status 1: the end of `fuzz.log` there says which promise, and `broken-*` is the input.
+It begins with the committed corpus, tests/fuzz/corpus, and writes what reaches more into `--out`. `--seconds` are of
+processor time: on a busy machine the search takes longer. It ends at the first input that breaks a promise, with status
+1: the end of `fuzz.log` there says which promise, and `broken-*` is the input.
 It needs atheris, which no extra of EdgeCNN brings; docs/reliability.md says how to install it. smallest_corpus.py
 chooses what to keep.
 """
@@ -11,8 +12,10 @@ chooses what to keep.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -24,16 +27,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 from fuzz.promises import kept
 from fuzz.targets import CORPUS, TARGETS, target_of
 
-FOLLOWED = ["edgecnn", "python_multipart", "starlette.formparsers"]  # of others, what guides inputs into our own code
+FOLLOWED = ["edgecnn", "python_multipart", "starlette.formparsers", "http.client", "http.cookiejar", "email"]
 MOST_MB = 2048
 HANGS_AFTER_S = 120  # by the clock: a busy machine holds a process up, and `kept` counts the processor's time
-LAST_LINE = re.compile(r"#(\d+)\s+DONE\s+cov: (\d+) ft: (\d+) corp: (\d+)/\S+ .*exec/s: (\d+)")
+LONGEST_SHARE = 20  # by the clock, of the processor time: a search that gets none ends too
+LINE = re.compile(r"#\d+\s+\w+\s+cov: (\d+) ft: (\d+) corp: (\d+)/")
+EXECUTIONS = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=TARGETS)
-    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--seconds", type=int, default=600, help="of processor time")
     parser.add_argument("--out", type=Path, required=True, help="folder for new inputs and the log")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)  # the process that searches
@@ -51,18 +56,17 @@ def searched(target: str, out: Path) -> int:
         command = [sys.executable, __file__, *sys.argv[1:], "--inside"]
         status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
     said = (out / "fuzz.log").read_text(errors="replace")
-    found = LAST_LINE.search(said)
+    found, executed = LINE.findall(said), EXECUTIONS.search(said)
     broken = sorted(path.name for path in out.glob("broken-*"))
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{target}: {time.monotonic() - begun_s:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of processor time")
+    used_s = used.ru_utime + used.ru_stime
+    print(f"{target}: {time.monotonic() - begun_s:.0f} s, {used_s:.0f} s of processor time")
     print(f"inputs that break a promise: {', '.join(broken) or 'none'}")
-    if found is None:
+    if not found or executed is None:
         print(said[-3000:])
         return 1
-    executions, edges, features, inputs, a_second = map(int, found.groups())
-    print(
-        f"{executions:,} executions ({a_second:,} a second), {edges:,} edges, {features:,} features, {inputs:,} inputs"
-    )
+    edges, features, inputs = map(int, found[-1])
+    print(f"{int(executed[1]):,} executions, {edges:,} edges, {features:,} features, {inputs:,} inputs")
     return 1 if status or broken else 0
 
 
@@ -76,10 +80,12 @@ def search(name: str, seconds: int, out: Path, seed: int) -> None:
     words.write_text("".join(f'"{escaped(word)}"\n' for word in target.WORDS))
     tracemalloc.start()
     hangs = [f"-timeout={HANGS_AFTER_S}", f"-report_slow_units={HANGS_AFTER_S}"]
-    limits = [f"-max_total_time={seconds}", *hangs, f"-rss_limit_mb={MOST_MB}"]
+    limits = [f"-max_total_time={LONGEST_SHARE * seconds}", *hangs, f"-rss_limit_mb={MOST_MB}", "-print_final_stats=1"]
     inputs = [f"-max_len={target.LONGEST}", f"-dict={words}", f"-seed={seed}", f"-artifact_prefix={out}/broken-"]
     with target.opened() as look:
-        atheris.Setup([sys.argv[0], *limits, *inputs, str(out / "new"), str(CORPUS / name)], lambda d: _try(look, d))
+        atheris.Setup(
+            [sys.argv[0], *limits, *inputs, str(out / "new"), str(CORPUS / name)], lambda d: _try(look, d, seconds)
+        )
         atheris.Fuzz()
 
 
@@ -87,8 +93,10 @@ def escaped(word: bytes) -> str:
     return "".join(f"\\x{byte:02x}" for byte in word)
 
 
-def _try(look, data: bytes) -> None:
+def _try(look, data: bytes, seconds: int) -> None:
     kept(look, data)
+    if time.process_time() > seconds:
+        os.kill(os.getpid(), signal.SIGUSR1)  # libFuzzer then ends as if it had done all
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from fuzz.promises import Look
 
-TARGETS = ("manifest", "header", "tensors", "requests")
+TARGETS = ("manifest", "header", "tensors", "requests", "metadata", "camera", "verdict", "bundle")
 CORPUS = Path(__file__).parent / "corpus"
 """A folder for each target; in it one for each outcome that is promised."""
 
