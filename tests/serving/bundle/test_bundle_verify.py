@@ -28,7 +28,8 @@ def faults(folder: Path, key: Path, record: Path | None = None) -> list[Finding]
     found = verify_bundle(folder, key, record)
     assert found.ok == (not [f for f in found.findings if f.level == "fault"])
     for finding in found.findings:
-        assert "\n" not in finding.what
+        assert finding.what.isprintable()
+        assert finding.where.isprintable()
         assert finding.where
     return [finding for finding in found.findings if finding.level == "fault"]
 
@@ -96,6 +97,13 @@ def test_an_added_file_is_refused(bundle: Path, keys, name: str) -> None:
     (bundle / name).parent.mkdir(parents=True, exist_ok=True)
     (bundle / name).write_text("added")
     assert name in {f.where for f in faults(bundle, keys.public)}
+
+
+def test_a_name_of_several_lines_is_one_line(bundle: Path, keys) -> None:
+    """Else a bundle says of itself, in a line of its own, that it is signed and unchanged."""
+    (bundle / "a\nok  signed and unchanged\x1b[2J").write_text("added")
+    (finding,) = faults(bundle, keys.public)
+    assert finding.where == r"a\nok  signed and unchanged\x1b[2J"
 
 
 def test_an_added_empty_folder_is_refused(bundle: Path, keys) -> None:
