@@ -6,6 +6,7 @@ An input is what the server sends, one connection after the other. Image decoder
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -46,6 +47,8 @@ WORDS = (
 def opened() -> Iterator[Look]:
     server = ServerInHand()
     with ExitStack() as patches:
+        patches.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("error", UserWarning)  # a log has no line of Python's own
         patches.enter_context(stand_in_decoder())
         patches.enter_context(server.patched())
         for name, stand_in in (("read_http_video", _video), ("read_playlist", _playlist)):

@@ -280,6 +280,14 @@ def test_a_redirection_leads_to_an_address_of_http_or_is_an_error(place: str, wh
         next(read_http(f"http://{host}/", 10_000, 5.0))
 
 
+def test_a_cookie_that_python_cannot_read_is_dropped_without_a_word() -> None:
+    def image(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Max-Age\r\nContent-Type: image/jpeg\r\n\r\n" + IMAGE)
+
+    with server(image) as host:
+        assert len(list(read_http(f"http://{host}/", 10_000, 5.0))) == 1
+
+
 def test_a_chunk_of_minus_one_byte_is_not_all_that_will_ever_come() -> None:
     """Python reads such a chunk up to the end of the connection, which need not come."""
     sent, over = [0], threading.Event()

@@ -10,8 +10,9 @@ import http.client
 import io
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from http.cookiejar import CookieJar
+import warnings
+from collections.abc import Mapping, Sequence
+from http.cookiejar import Cookie, CookieJar
 from typing import Any, cast
 from urllib.parse import unquote, urlunsplit
 
@@ -89,6 +90,15 @@ class _TlsHandler(urllib.request.HTTPSHandler):
         return self.do_open(_TlsConnection, req)
 
 
+class _Cookies(CookieJar):
+    """Drops cookies that Python cannot read without a word: of a Max-Age without a number it prints a traceback."""
+
+    def make_cookies(self, response: Any, request: urllib.request.Request) -> Sequence[Cookie]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return super().make_cookies(response, request)
+
+
 class HttpClient:
     """Asks for one address, again and again if need be, with its account and with the cookies that came.
 
@@ -105,7 +115,7 @@ class HttpClient:
         host = parts.netloc.rpartition("@")[2]
         self.timeout_s = timeout_s
         self._url = urlunsplit(parts._replace(netloc=host, fragment=""))
-        handlers: list[Any] = [_Handler(), _TlsHandler(), urllib.request.HTTPCookieProcessor(CookieJar())]
+        handlers: list[Any] = [_Handler(), _TlsHandler(), urllib.request.HTTPCookieProcessor(_Cookies())]
         if parts.username is not None:
             user, password = unquote(parts.username), unquote(parts.password or "")
             handlers.append(AuthHandler(f"{parts.scheme}://{host}", user, password))
