@@ -2,14 +2,17 @@
 
 python benchmarks/bench_admission.py MODEL [MODEL ...] [--rounds 20]
 python benchmarks/bench_admission.py MODEL [MODEL ...] --held-s 12
+python benchmarks/bench_admission.py --nodes 3000 19500
 
 With --held-s the child process gets no processor for so many seconds as it starts, as on a machine that is very busy: a
-good model must open all the same.
+good model must open all the same. With --nodes, the processor time of the child for graphs of so many nodes, imports
+included, whatever the limit is: onnxruntime's opening takes longer the larger a graph is, and not in proportion.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import resource
 import signal
@@ -20,17 +23,27 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
 from edgecnn.runtime.admission import admission
 from edgecnn.runtime.admission import verdict_cache as verdicts
+from edgecnn.runtime.session.model_file import ModelFile
 from edgecnn.runtime.session.opening import open_session
+
+_LONG_S = 300.0  # more than any graph needs
+_CHANNELS = 8
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("models", nargs="+", type=Path)
+    asked.add_argument("models", nargs="*", type=Path)
+    asked.add_argument("--nodes", nargs="+", type=int, default=[])
     asked.add_argument("--rounds", type=int, default=20)
     asked.add_argument("--held-s", type=float)
     options = asked.parse_args()
+    for nodes in options.nodes:
+        print(f"a graph of {nodes:,} nodes: {_probe_of_nodes_s(nodes):.1f} s of processor time", flush=True)
     if options.held_s is not None:
         for model in options.models:
             took_s = _opened_held_s(model, options.held_s)
@@ -80,6 +93,40 @@ def _opened_held_s(model: Path, held_s: float) -> float:
         finally:
             admission._start = start  # noqa: SLF001
         return time.perf_counter() - begun
+
+
+def _probe_of_nodes_s(nodes: int) -> float:
+    """Processor time of the probe of a graph of convolutions, each with a Relu and an Add behind it, in seconds."""
+    content = _chain(nodes // 3)
+    file = ModelFile(Path(f"{nodes}.onnx"), content, hashlib.sha256(content).hexdigest())
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["EDGECNN_CACHE"] = folder
+        before = _children_s()
+        admission.admit(file, seconds=_LONG_S)
+        return _children_s() - before
+
+
+def _chain(blocks: int) -> bytes:
+    random, last = np.random.default_rng(0), "first"
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["float"], ["channels"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["channels", "weights"], [last]),
+    ]
+    weights = [numpy_helper.from_array(random.random((_CHANNELS, 3, 1, 1), np.float32), "weights")]
+    for i in range(blocks):
+        values = 0.1 * random.random((_CHANNELS, _CHANNELS, 1, 1), np.float32)
+        weights.append(numpy_helper.from_array(values, f"weights{i}"))
+        nodes.append(helper.make_node("Conv", [last, f"weights{i}"], [f"conv{i}"]))
+        nodes.append(helper.make_node("Relu", [f"conv{i}"], [f"relu{i}"]))
+        nodes.append(helper.make_node("Add", [f"relu{i}", last], [f"sum{i}"]))
+        last = f"sum{i}"
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 32, 32, 3])
+    graph = helper.make_graph(
+        nodes, "chain", [image], [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)], weights
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
 
 
 def _open_ms(model: Path, *, trusted: bool = False) -> float:
