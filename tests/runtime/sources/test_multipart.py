@@ -135,3 +135,7 @@ def test_noise_between_parts_is_passed_over_and_not_kept() -> None:
 )
 def test_the_announced_boundary(content_type: str, boundary: bytes) -> None:
     assert boundary_of(content_type) == boundary
+
+
+def test_a_boundary_in_pieces_that_python_cannot_put_in_order_is_none() -> None:
+    assert boundary_of("multipart/x-mixed-replace; boundary*=a; boundary*5=b") == b""

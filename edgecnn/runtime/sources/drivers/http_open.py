@@ -22,7 +22,8 @@ from edgecnn.runtime.sources.drivers.http_auth import AuthHandler
 
 __all__ = ["FAILURES", "HttpClient", "why"]
 
-FAILURES = (OSError, ValueError, OverflowError, http.client.HTTPException)
+_UNREADABLE = (TypeError, LookupError)  # of a parameter in pieces that cannot be put in order (RFC 2231)
+FAILURES = (OSError, ValueError, OverflowError, http.client.HTTPException, *_UNREADABLE)
 """What Python's HTTP raises, whatever the server sends; OverflowError: of a port of 20 digits in a redirection."""
 
 _LONGEST_REASON = 200  # characters
@@ -156,5 +157,7 @@ def why(error: Exception, timeout_s: float) -> str:
         return "the connection was reset"
     if isinstance(cause, http.client.IncompleteRead):
         return "the server ended the stream within a frame"
+    if isinstance(cause, _UNREADABLE):
+        return "the headers of the server's answer cannot be read"
     said = one_line(getattr(cause, "strerror", None) or str(cause))  # what the server sent instead of HTTP, too
     return shortened(said, _LONGEST_REASON) or type(cause).__name__

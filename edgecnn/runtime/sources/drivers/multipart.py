@@ -43,7 +43,10 @@ def boundary_of(content_type: str) -> bytes:
     """The boundary that a Content-Type announces, without dashes before it; empty where it announces none."""
     message = Message()
     message["Content-Type"] = content_type
-    found = message.get_param("boundary")
+    try:
+        found = message.get_param("boundary")
+    except (TypeError, ValueError, LookupError):  # in pieces that Python cannot put in order (RFC 2231)
+        found = None
     return str(found or "").strip().lstrip("-").encode("latin-1", "replace")
 
 
@@ -124,7 +127,7 @@ class PartParser:
             if len(self._buffer) > _MAX_HEADER_BYTES:
                 raise BadStreamError(f"a part's header has more than {_MAX_HEADER_BYTES // 2**10} KiB")
             return None
-        headers = BytesParser().parsebytes(bytes(self._buffer[: end.end()]))
+        headers = BytesParser().parsebytes(bytes(self._buffer[: end.end()]), headersonly=True)
         self._drop(end.end())
         self._begin_body(_length(headers))
         return iter(())
