@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -84,8 +85,10 @@ def test_the_page_asks_for_ten_images_a_second_at_most(watched: Watched, visit: 
         page.live()
         asked = []
         page.page.on("request", lambda request: "/image?" in request.url and asked.append(request.url))
-        page.page.wait_for_timeout(1000)
-        assert 5 <= len(asked) <= 11
+        begin = time.monotonic()
+        while len(asked) < 5 and time.monotonic() < begin + 20:  # a busy machine shows fewer a second
+            page.page.wait_for_timeout(1000)
+        assert 5 <= len(asked) <= 10 * (time.monotonic() - begin) + 2
         assert page.page.evaluate("openBlobs") <= 2
     finally:
         watched.camera.fps = 15
