@@ -26,38 +26,42 @@ def check_copies(facts: Sequence[ImageStats], copies: Copies, names: Names) -> I
     alike = copies.look_alike
     sure = [*identical, *(g for g in near if not alike or g.likeness >= _SURE)]
     maybe = [g for g in near if alike and g.likeness < _SURE]
-    labels = "the same image under two labels"
-    yield from _group_findings(
-        "fault", labels, [g for g in sure if g.labels > 1], names, "keep each image under the correct label"
+    alike_set = "in a dataset where all images look alike"
+    told: tuple[tuple[Level, str, list[_Group], str], ...] = (
+        (
+            "fault",
+            "the same image under two labels",
+            [g for g in sure if g.labels > 1],
+            "keep each image under the correct label",
+        ),
+        (
+            "warning",
+            f"nearly the same image under two labels, {alike_set}",
+            [g for g in maybe if g.labels > 1],
+            "look at them; keep one, unless they show two objects",
+        ),
+        (
+            "fault",
+            "the same image in two splits (data leakage): the model is evaluated on training images",
+            [g for g in sure if g.splits > 1],
+            "keep each in one split",
+        ),
+        (
+            "fault",
+            f"nearly the same image in two splits, {alike_set}",
+            [g for g in maybe if g.splits > 1],
+            "keep each in one split; even similar images make the metrics too high",
+        ),
+        ("warning", "the same file more than once in a class", [g for g in identical if g.twice], "remove the copies"),
+        (
+            "note",
+            "nearly the same image more than once in a class",
+            [g for g in near if g.twice],
+            "optional: remove them; training puts duplicates into the same split",
+        ),
     )
-    words = "nearly the same image under two labels, in a dataset where all images look alike"
-    yield from _group_findings(
-        "warning",
-        words,
-        [g for g in maybe if g.labels > 1],
-        names,
-        "look at them; keep one, unless they show two objects",
-    )
-    leak = "the same image in two splits (data leakage): the model is evaluated on training images"
-    yield from _group_findings("fault", leak, [g for g in sure if g.splits > 1], names, "keep each in one split")
-    words = "nearly the same image in two splits, in a dataset where all images look alike"
-    yield from _group_findings(
-        "fault",
-        words,
-        [g for g in maybe if g.splits > 1],
-        names,
-        "keep each in one split; even similar images make the metrics too high",
-    )
-    twice = "the same file more than once in a class"
-    yield from _group_findings("warning", twice, [g for g in identical if g.twice], names, "remove the copies")
-    again = "nearly the same image more than once in a class"
-    yield from _group_findings(
-        "note",
-        again,
-        [g for g in near if g.twice],
-        names,
-        "optional: remove them; training puts duplicates into the same split",
-    )
+    for level, what, groups, remedy in told:
+        yield from _group_findings(level, what, groups, names, remedy)
 
 
 class _Group:
