@@ -95,7 +95,11 @@ def prepare(folder: Path, count: int, data: Path | None, float_file: Path | None
     if not (x86.exists() and arm64.exists()):
         # Neither accuracy nor speed decides here: int8 is what shall be compared
         gates_off = QuantizeOptions(method="minmax", samples=100, max_drop=1.0, min_speedup=0.0)
-        quantize_for(float_to, data, {"x86": x86, "arm64": arm64}, gates_off)
+        with tempfile.TemporaryDirectory(dir=folder) as unlabelled:
+            # Side by side: a folder that is no class of the network is an error
+            for number, path in enumerate(images):
+                Path(unlabelled, f"{number:05}{path.suffix}").symlink_to(path.resolve())
+            quantize_for(float_to, Path(unlabelled), {"x86": x86, "arm64": arm64}, gates_off)
 
 
 def cpuinfo(core: str) -> str:

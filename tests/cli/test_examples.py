@@ -19,6 +19,7 @@ from types import ModuleType
 
 import pytest
 from mjpeg_server import jpeg, mjpeg_camera
+from processes import alive, children_of
 from shapes import shape_image
 
 from edgecnn import Classifier
@@ -65,19 +66,6 @@ def stop(process: subprocess.Popen[str]) -> tuple[list[str], str]:
     out, err = process.stdout.read(), process.stderr.read()
     process.wait(timeout=30)
     return out.splitlines(), err
-
-
-def children(pid: int) -> list[int]:
-    return [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except OSError:
-        return False
 
 
 def module(name: str) -> ModuleType:
@@ -212,7 +200,7 @@ def test_asyncio_goes_on_with_other_tasks_and_is_cancelled_without_leaving_a_pro
         lines = read_until(process, lambda line: line.startswith("fake:"))
         assert "alive" in lines
         read_until(process, lambda line: line == "alive")
-        started = children(process.pid)
+        started = children_of(process.pid)
         assert started
         rest, err = stop(process)
     assert rest[-1] == "cancelled"
@@ -267,13 +255,13 @@ def test_json_lines_tells_each_answer_and_passes_the_exit_status_on(tiny_model: 
 def test_json_lines_ends_its_runner_when_told_to_and_notices_when_it_falls(tiny_model: Path) -> None:
     with running("json_lines.py", tiny_model, "fake:64x64@50") as process:
         read_until(process, lambda line: line.startswith("fake:"))
-        (runner,) = children(process.pid)
+        (runner,) = children_of(process.pid)
         stop(process)
         assert process.returncode == 143
         assert not alive(runner)
     with running("json_lines.py", tiny_model, "fake:64x64@50") as process:
         read_until(process, lambda line: line.startswith("fake:"))
-        (runner,) = children(process.pid)
+        (runner,) = children_of(process.pid)
         os.kill(runner, signal.SIGKILL)
         _, err = process.communicate(timeout=30)
     assert process.returncode not in (0, 2, 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -14,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mjpeg_server import mjpeg_camera
+from processes import alive, children_of, command_of
 from shapes import shape_image
+from waiting import until
 
 from edgecnn.runtime.smoothing.smoother import SmoothingOptions, write_smoothing
 from edgecnn.runtime.streaming.annotate import VideoWriter
@@ -38,34 +39,15 @@ KEYS = [
 ]
 
 
+def descendants(pid: int) -> list[int]:
+    return [found for child in children_of(pid) for found in (child, *descendants(child))]
+
+
 def start(*args: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "edgecnn", "predict", *map(str, args)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
-
-
-def descendants(pid: int) -> list[int]:
-    found = []
-    with contextlib.suppress(OSError):  # it has ended meanwhile
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found += [int(child), *descendants(int(child))]
-    return found
-
-
-def command_of(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_camera_gives_a_json_line_a_frame(edgecnn, tiny_model: Path) -> None:
@@ -142,18 +124,17 @@ def test_it_ends_within_three_seconds_and_leaves_no_process(
     assert running.returncode == status, err
     assert "Traceback" not in err
     assert all(json.loads(line)["status"] for line in out.splitlines())
-    while any(alive(child) for child in children):  # pytest's timeout ends a wait in vain
-        time.sleep(0.01)
+    until(lambda: not any(map(alive, children)))
 
 
 def test_a_password_is_in_no_output(tiny_model: Path, tmp_path: Path) -> None:
     with mjpeg_camera(password="admin:hunter2") as camera:
         running = start(tiny_model, camera.url, "--format", "jsonl", "--max-frames", 3, "--save", tmp_path)
-        seen: set[bytes] = set()
-        while not any(b"capture.worker" in command for command in seen) and running.poll() is None:
+        seen: set[str] = set()
+        while not any("capture.worker" in command for command in seen) and running.poll() is None:
             # One that has not begun its own program yet still shows its parent's command line, as the user typed it
             seen |= {
-                command for child in descendants(running.pid) if b"\0predict\0" not in (command := command_of(child))
+                command for child in descendants(running.pid) if "\0predict\0" not in (command := command_of(child))
             }
         out, err = running.communicate(timeout=60)
         camera.set_fault("closed")

@@ -12,7 +12,8 @@ from typing import Any
 
 from serving.http.attack import TOKEN, Attack
 from serving.raw_http import RawAnswer, send_raw
-from serving.running import TINY, ServiceProcess, ask, serving, until
+from serving.running import TINY, ServiceProcess, ask, serving
+from waiting import until
 
 CANARY = "canary-9f1c"
 PASSWORD = "canary-password-5e27"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from mjpeg_server import MjpegCamera, mjpeg_camera
 from tcp_proxy import TcpProxy, Toxics, tcp_proxy
+from waiting import outage_of
 
-from edgecnn.runtime.sources import LiveOptions, LiveSource, Outage, parse_address
+from edgecnn.runtime.sources import LiveOptions, LiveSource, parse_address
 
 QUICK = LiveOptions(stall_s=2.0, open_s=6.0, first_wait_s=0.05, longest_wait_s=0.2)
 FRAMES = 8
@@ -68,7 +69,7 @@ def test_a_connection_that_breaks_in_a_frame_is_told_and_survived(
     with tcp_proxy(camera.port) as proxy, source_behind(proxy) as source:
         first = next(source)
         proxy.toxics = Toxics(**fault)  # type: ignore[arg-type]
-        outage = next_outage(source)
+        outage = outage_of(source)
         assert any(reason in outage.reason for reason in reasons), outage.reason
         proxy.toxics = Toxics()
         later = next(source)
@@ -77,15 +78,6 @@ def test_a_connection_that_breaks_in_a_frame_is_told_and_survived(
     assert later.image.shape == first.image.shape
     assert dropped == 0, "the part of a frame is none"
     assert proxy.connections >= 2
-
-
-def next_outage(source: LiveSource) -> Outage:
-    end_s = time.monotonic() + 30
-    while time.monotonic() < end_s:
-        if isinstance(taken := source.take(), Outage):
-            return taken
-        time.sleep(0.01)
-    raise AssertionError("no outage was told")
 
 
 def test_the_proxy_resets_ends_and_passes_on_every_byte_in_order() -> None:

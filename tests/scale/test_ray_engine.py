@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import children_of, command_of
+from waiting import comes_true
 
 from edgecnn import Classifier
 from edgecnn.errors import ClusterError, ModelError, OutputError, UsageError
@@ -39,9 +44,9 @@ def prepared(model: Path, source: Path, shard_size: int):
 
 @pytest.fixture
 def long_list(shapes: Path, tmp_path: Path) -> Path:
-    """Two thousand paths of forty images."""
+    """Six thousand paths of forty images."""
     images = sorted(map(str, shapes.rglob("*.png")))
-    (tmp_path / "list.txt").write_text("\n".join(images * 50))
+    (tmp_path / "list.txt").write_text("\n".join(images * 150))
     return tmp_path / "list.txt"
 
 
@@ -121,22 +126,30 @@ def test_a_model_that_a_machine_refuses_is_one_line_with_the_machine(
         run_job(job, elsewhere, tmp_path, ClusterOptions(cluster.address), lambda *_: None, print)
 
 
+def at_a_shard(machine: Any) -> list[int]:
+    """The processes of this machine that answer a shard. Ray names its processes after the method that they run."""
+    raylet = machine.all_processes["raylet"][0].process.pid
+    return [child for child in children_of(raylet) if "ShardWorker.answer" in command_of(child)]
+
+
 def test_a_machine_that_is_killed_in_mid_run_loses_no_row_and_gives_none_twice(
     cluster, tiny_model: Path, long_list: Path, tmp_path: Path
 ) -> None:
-    job, given = prepared(tiny_model, long_list, 200)
+    job, given = prepared(tiny_model, long_list, 1000)
     said: list[str] = []
 
     def progress(done: int, total: int, note: str = "") -> None:
-        if done and cluster.second is not None:
+        if done and cluster.second is not None and (workers := comes_true(partial(at_a_shard, cluster.second), 2.0)):
+            for worker in workers:  # without its raylet it would go on for a second
+                os.kill(worker, signal.SIGKILL)
             cluster.remove_node(cluster.second, allow_graceful=False)
             cluster.second = None
 
     summary = run_job(job, given, tmp_path / "out", ClusterOptions(cluster.address), progress, said.append)
     found = rows(tmp_path / "out")
-    assert [row["frame"] for row in found] == list(range(2000))
+    assert [row["frame"] for row in found] == list(range(6000))
     assert [row["source"] for row in found] == long_list.read_text().splitlines()
-    assert (summary.images, summary.missing, summary.workers, summary.workers_lost) == (2000, 0, 2, 1)
+    assert (summary.images, summary.missing, summary.workers, summary.workers_lost) == (6000, 0, 2, 1)
     assert any("a worker was lost" in line for line in said)
 
 

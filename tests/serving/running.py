@@ -9,10 +9,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,15 +57,6 @@ def ask(
     except urllib.error.HTTPError as error:
         with error:
             return Answer(error.code, dict(error.headers), error.read())
-
-
-def until(wanted: Callable[[], Any], limit_s: float = 60.0) -> Any:
-    """Waits until a call returns something true, and returns that."""
-    end_s = time.monotonic() + limit_s
-    while not (found := wanted()):
-        assert time.monotonic() < end_s, "it did not come in time"
-        time.sleep(0.02)
-    return found
 
 
 def settings_of(tmp_path: Path, **values: Any) -> Settings:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from serving.running import ask, running, until
+from serving.running import ask, running
+from waiting import until
 
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds
 

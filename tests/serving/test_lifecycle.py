@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 import pytest
 from mjpeg_server import MjpegCamera
-from serving.running import TINY, ask, running, serving, settings_of, until
+from serving.running import TINY, ask, running, serving, settings_of
+from waiting import until
 
 from edgecnn.serving.engine.service import Service
 from edgecnn.serving.running import RunningService

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from mjpeg_server import MjpegCamera
-from serving.running import MODELS, TINY, ask, serving, settings_of, until
+from serving.running import MODELS, TINY, ask, serving, settings_of
+from waiting import until
 
 from edgecnn.serving.engine.events import DriftChanged
 from edgecnn.serving.engine.service import Service

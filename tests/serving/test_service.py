@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from serving.running import ask, running, until
+from serving.running import ask, running
+from waiting import until
 
 FAKE = {"name": "door", "address": "fake:320x240@30"}
 

@@ -8,7 +8,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from serving.running import TINY, ask, running, serving, settings_of, until
+from serving.running import TINY, ask, running, serving, settings_of
+from waiting import until
 
 from edgecnn.errors import OutputError
 from edgecnn.folder_lock import LOCK_FILE

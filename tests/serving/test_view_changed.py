@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from mjpeg_server import MjpegCamera
 from serving.moved_camera import MOVED, REGIONS, WIDTH, frames, view
-from serving.running import ask, running, until
+from serving.running import ask, running
+from waiting import until
 
 from edgecnn.errors import UsageError
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds

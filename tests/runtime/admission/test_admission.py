@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 from hostile_models import UINT8, as_file, external, harmless, hostile_models, longs, node, one, value, with_pixels
+from processes import command_of
+from waiting import until
 
 from edgecnn.errors import EdgeCNNError, ModelError
 from edgecnn.runtime.admission import admission, conversation
@@ -250,28 +251,15 @@ def test_a_probe_dies_with_the_program_that_asked_for_it(tmp_path: Path, cache: 
     ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        _wait(lambda: "admission.sandbox" in _command(child))
-        _wait(lambda: _computed_s(child) > 0.3)
+        until(lambda: "admission.sandbox" in command_of(child))
+        until(lambda: _computed_s(child) > 0.3)
         parent.send_signal(signal.SIGKILL)
-    _wait(lambda: not _command(child))
-
-
-def _command(pid: int) -> str:
-    """Empty where the process is gone, or is dead and not fetched yet."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    until(lambda: not command_of(child))
 
 
 def _computed_s(pid: int) -> float:
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def _wait(until) -> None:
-    while not until():  # pytest's timeout ends a wait in vain
-        time.sleep(0.02)
 
 
 def test_a_module_in_the_working_folder_is_not_taken_for_ours(

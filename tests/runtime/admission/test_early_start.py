@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hostile_models import as_file, harmless
+from processes import alive
+from waiting import until
 
 from edgecnn.runtime.admission import early_start
 from edgecnn.runtime.admission.admission import admit
@@ -76,10 +78,7 @@ def test_a_child_that_nobody_needs_ends_with_this_process(model: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(model)], check=True, capture_output=True, timeout=60)
     pid = int(done.stdout)
-    end_s = time.monotonic() + 20
-    while _runs(pid) and time.monotonic() < end_s:
-        time.sleep(0.05)
-    assert not _runs(pid)
+    until(lambda: not alive(pid))
 
 
 def test_nothing_large_is_imported_to_start_a_child(model: Path) -> None:
@@ -89,11 +88,3 @@ def test_nothing_large_is_imported_to_start_a_child(model: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(model)], check=True, capture_output=True, timeout=60)
     assert not {"numpy", "onnxruntime", "cv2"} & set(done.stdout.decode().split())
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
+from waiting import outage_of
 
 from edgecnn import Classifier, open_source
-from edgecnn.runtime.sources import LiveOptions, LiveSource, Outage, parse_address
+from edgecnn.runtime.sources import LiveOptions, LiveSource, parse_address
 
 # As picamera2's manual has it (sections 3 and 4): capture_array gives RGB888 as B, G, R; a camera that is not there
 # raises IndexError
@@ -65,20 +65,14 @@ def test_the_camera_gives_frames_in_blue_green_red(address: str) -> None:
 @pytest.mark.usefixtures("picamera2")
 def test_a_camera_that_is_not_connected_is_waited_for() -> None:
     with LiveSource(parse_address("csi:5"), LiveOptions(first_wait_s=0.05)) as source:
-        end = time.monotonic() + 20
-        while (outage := source.take()) is None and time.monotonic() < end:
-            time.sleep(0.01)
-    assert isinstance(outage, Outage)
+        outage = outage_of(source)
     assert "cannot be opened (list index out of range)" in outage.reason
 
 
 @pytest.mark.usefixtures("picamera2")
 def test_an_error_that_nobody_foresaw_is_an_outage_that_says_what_it_was() -> None:
     with LiveSource(parse_address("csi:1"), LiveOptions(first_wait_s=0.05)) as source:
-        end = time.monotonic() + 20
-        while (outage := source.take()) is None and time.monotonic() < end:
-            time.sleep(0.01)
-    assert isinstance(outage, Outage)
+        outage = outage_of(source)
     assert outage.reason == "KeyError: 'no such stream'"
 
 

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mjpeg_server import jpeg, mjpeg_camera
+from processes import alive, children_of, command_of
+from waiting import outage_of, until
 
 from edgecnn import Classifier, Frame, open_source
 from edgecnn.errors import SourceError
@@ -26,25 +27,12 @@ from edgecnn.runtime.sources.drivers.table import DRIVERS, Driver
 QUICK = LiveOptions(stall_s=0.8, open_s=3.0, first_wait_s=0.05, longest_wait_s=0.2)
 
 
-def until(wanted: Callable[[], bool], limit_s: float = 60.0) -> bool:
-    end = time.monotonic() + limit_s
-    while not (found := wanted()) and time.monotonic() < end:
-        time.sleep(0.01)
-    return found
-
-
 def capture_processes() -> set[int]:
     """Of this process's children, those that capture."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == os.getpid() and b"capture.worker" in command and b"forkserver" not in command:  # it preloads all
-            found.add(int(entry.name))
-    return found
+    commands = {child: command_of(child) for child in children_of(os.getpid())}
+    return {  # the fork server has preloaded all
+        child for child, command in commands.items() if "capture.worker" in command and "forkserver" not in command
+    }
 
 
 def test_a_fake_camera_gives_frames_with_their_ages_and_numbers() -> None:
@@ -61,7 +49,7 @@ def test_a_slow_reader_gets_the_newest_frame_not_the_next() -> None:
         next(source)
         for _ in range(3):
             before = source.counters.captured
-            assert until(lambda: source.counters.captured > before + 20)  # noqa: B023  # called here
+            until(lambda: source.counters.captured > before + 20)  # noqa: B023  # called here
             captured = source.counters.captured
             assert next(source).index >= captured - 1  # numbered from 0; a queue would give the one after the last
         counters = source.counters
@@ -99,9 +87,7 @@ def test_user_and_password_open_a_camera_and_are_never_shown(caplog: pytest.LogC
             assert frame.name == f"http://***@127.0.0.1:{camera.port}/video"
         wrong = camera.url.replace("hunter2", "hunter3")
         with LiveSource(parse_address(wrong), QUICK) as source:
-            assert until(source.has_news)
-            outage = source.take()
-    assert isinstance(outage, Outage)
+            outage = outage_of(source)
     assert "401" in outage.reason
     assert "hunter" not in f"{outage} {caplog.text} {camera.requests}"
 
@@ -111,7 +97,7 @@ def test_a_stall_is_noticed_within_five_seconds_as_things_are_set() -> None:
         next(source)
         camera.set_fault("stall")
         stalled_s = time.monotonic()
-        assert until(lambda: source.counters.outages == 1)
+        until(lambda: source.counters.outages == 1)
         assert 3 < time.monotonic() - stalled_s < 5
 
 
@@ -128,7 +114,7 @@ def test_a_disconnect_is_told_and_survived(fault: str) -> None:
                 told.append(taken)
             return len(told) >= (1 if fault == "stall" else 2)
 
-        assert until(outage)
+        until(outage)
         camera.set_fault(None)
         later = next(source)
     assert later.index > first.index
@@ -158,13 +144,13 @@ def test_waits_double_up_to_their_limit_and_begin_anew_with_a_frame() -> None:
             return len(waits) >= 4
 
         camera.set_fault("closed")
-        assert until(four)
+        until(four)
         assert waits[:4] == [0.05, 0.1, 0.15, 0.15]
         camera.set_fault(None)
         next(source)
         waits.clear()
         camera.set_fault("closed")
-        assert until(lambda: four() or bool(waits))
+        until(lambda: four() or bool(waits))
         assert waits[0] == 0.05
 
 
@@ -172,7 +158,7 @@ def test_a_camera_that_is_absent_at_the_start_is_waited_for() -> None:
     with mjpeg_camera() as camera:
         camera.set_fault("closed")
         with LiveSource(parse_address(camera.url), QUICK) as source:
-            assert until(lambda: source.counters.failed_attempts >= 2)
+            until(lambda: source.counters.failed_attempts >= 2)
             camera.set_fault(None)
             assert isinstance(next(source), Frame)
 
@@ -220,7 +206,7 @@ def test_frames_that_cannot_be_decoded_are_counted_and_passed_over() -> None:
         with open_source(camera.url) as source:
             for _ in range(4):
                 assert next(source).image.shape == (64, 64, 3)
-            assert until(lambda: source.counters.dropped >= 2)
+            until(lambda: source.counters.dropped >= 2)
 
 
 def test_a_camera_may_change_its_resolution_and_its_bombs_are_dropped() -> None:
@@ -229,7 +215,7 @@ def test_a_camera_may_change_its_resolution_and_its_bombs_are_dropped() -> None:
         camera.frames = [jpeg(np.full((48, 64, 3), 90, np.uint8)), bomb, jpeg(np.full((96, 128, 3), 90, np.uint8))]
         with open_source(camera.url, max_pixels=1_000_000) as source:
             seen = {next(source).image.shape for _ in range(12)}
-            assert until(lambda: source.counters.dropped >= 2)
+            until(lambda: source.counters.dropped >= 2)
     assert seen == {(48, 64, 3), (96, 128, 3)}
 
 
@@ -243,7 +229,7 @@ def test_a_stream_of_which_nothing_can_be_decoded_is_told_as_such() -> None:
     with mjpeg_camera() as camera:
         camera.frames = [camera.frames[0][:500]]
         with LiveSource(parse_address(camera.url), LiveOptions(open_s=1.0, first_wait_s=0.05)) as source:
-            assert until(source.has_news)
+            until(source.has_news)
             outage = source.take()
     assert isinstance(outage, Outage)
     assert outage.reason.startswith("no decodable frame for 1 s: frame: ")
@@ -277,7 +263,7 @@ def test_a_machine_that_can_start_nothing_more_is_an_outage(monkeypatch: pytest.
 
     monkeypatch.setattr("edgecnn.runtime.sources.capture.live.Connection", no_thread)
     with LiveSource(parse_address("fake:"), QUICK) as source:
-        assert until(source.has_news)
+        until(source.has_news)
         outage = source.take()
     assert isinstance(outage, Outage)
     assert "can't start new thread" in outage.reason
@@ -306,10 +292,10 @@ def test_a_hung_capture_process_is_replaced() -> None:
         next(source)
         (child,) = capture_processes()
         os.kill(child, signal.SIGSTOP)
-        assert until(lambda: source.counters.outages == 1)
+        until(lambda: source.counters.outages == 1)
         source.take()
         next(source)
-        assert until(lambda: source.counters.connections == 2)
+        until(lambda: source.counters.connections == 2)
         assert child not in capture_processes()
 
 
@@ -320,29 +306,18 @@ def test_a_killed_runner_leaves_no_process_behind() -> None:
     runner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert runner.stdout is not None
     runner.stdout.readline()
-    children = Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text().split()
-    grandchildren = [
-        c for t in Path(f"/proc/{runner.pid}/task").iterdir() for c in (t / "children").read_text().split()
-    ]
-    assert set(children) <= set(grandchildren)
-    assert grandchildren
+    started = children_of(runner.pid)
+    assert started
     runner.kill()
     runner.wait()
-    assert until(
-        lambda: (
-            not any(
-                Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()
-                for pid in grandchildren
-            )
-        )
-    )
+    until(lambda: not any(map(alive, started)))
 
 
 def test_two_cameras_are_answered_together(tiny_model: Path) -> None:
     classifier = Classifier(tiny_model, ep="cpu", threads=1)
     names = {p.source for _, p in classifier.stream("fake:64x64@50", "fake:96x96@50", max_frames=30)}
     assert names == {"fake:64x64@50", "fake:96x96@50"}
-    assert until(lambda: not capture_processes())
+    until(lambda: not capture_processes())
 
 
 def test_an_outage_is_an_answer_without_a_decision(tiny_model: Path) -> None:
@@ -368,10 +343,10 @@ def test_descriptors_and_threads_stay_level_over_reconnections() -> None:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     with LiveSource(parse_address("fake:64x64@200,outage=5"), QUICK) as source:
-        assert until(lambda: source.counters.connections >= 2 and source.take() is not None)
+        until(lambda: source.counters.connections >= 2 and source.take() is not None)
         before = levels()
-        assert until(lambda: source.counters.connections >= 8)
-        assert until(lambda: all(a <= b + 3 for a, b in zip(levels(), before, strict=True)))
+        until(lambda: source.counters.connections >= 8)
+        until(lambda: all(a <= b + 3 for a, b in zip(levels(), before, strict=True)))
 
 
 def test_a_server_that_hangs_before_its_first_frame_is_given_up_in_time() -> None:
@@ -380,5 +355,5 @@ def test_a_server_that_hangs_before_its_first_frame_is_given_up_in_time() -> Non
         options = LiveOptions(stall_s=0.5, open_s=0.7, first_wait_s=0.05)
         with LiveSource(parse_address(camera.url), options) as source:
             start = time.monotonic()
-            assert until(lambda: source.counters.failed_attempts == 1)
+            until(lambda: source.counters.failed_attempts == 1)
             assert time.monotonic() - start < 5

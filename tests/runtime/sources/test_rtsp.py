@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import outage_of
 
 from edgecnn import open_source
 from edgecnn.errors import SourceError
-from edgecnn.runtime.sources import LiveOptions, LiveSource, Outage, parse_address
+from edgecnn.runtime.sources import LiveOptions, LiveSource, parse_address
 
 SERVER = Path(__file__).parents[2] / "rtsp_server.py"
 PROBE = "import gi; gi.require_version('GstRtspServer', '1.0'); gi.require_version('Gst', '1.0'); from gi.repository import Gst; Gst.init(None); assert all(map(Gst.ElementFactory.find, '{}'.split()))"
@@ -48,16 +49,6 @@ def rtsp_camera(*account: str, port: int = 0, kind: str = "progressive") -> Iter
     finally:
         server.kill()
         server.wait()
-
-
-def outage_of(source: LiveSource, limit_s: float = 20) -> Outage:
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        taken = source.take()
-        if isinstance(taken, Outage):
-            return taken
-        time.sleep(0.02)
-    raise AssertionError("no outage was told")
 
 
 def test_frames_come_and_no_older_than_they_must() -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from grounds import write_grounds, write_stripes
 from prometheus_client.parser import text_string_to_metric_families
-from serving.running import MODELS, ask, running, until
+from serving.running import MODELS, ask, running
 from taught_models import taught_grounds
+from waiting import until
 
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.runtime.frame_quality.thresholds import FrameQualityThresholds

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from serving.running import ask, serving, until
+from serving.running import ask, serving
+from waiting import until
 
 from edgecnn.serving.bundle.target import Target
 from edgecnn.serving.bundle.verify import verify_bundle

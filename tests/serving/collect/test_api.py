@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 from serving.collect.made_frames import as_body, files, write_scenes
-from serving.running import TINY, Answer, ask, running, until
+from serving.running import TINY, Answer, ask, running
+from waiting import until
 
 from edgecnn.data.dataset import scan_folder, select_eval_images
 from edgecnn.runtime.classifier import Classifier

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import pytest
 from serving.collect.made_frames import PIXEL, decided, files, fill, store_in
-from serving.running import ask, running, settings_of, until
+from serving.running import ask, running, settings_of
+from waiting import until
 
 from edgecnn.errors import OutputError, UsageError
 from edgecnn.preprocess import decode

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from mjpeg_server import MjpegCamera
-from serving.running import running, until
+from serving.running import running
+from waiting import until
 
 from edgecnn.serving.engine.view import ViewDecisions
 

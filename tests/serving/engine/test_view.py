@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving.running import MODELS, TINY, ask, running, settings_of, until
+from serving.running import MODELS, TINY, ask, running, settings_of
 from shapes import shape_image
+from waiting import until
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.runtime.classifier import Classifier

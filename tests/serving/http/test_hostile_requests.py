@@ -17,7 +17,8 @@ from faults.hostile_requests import KINDS, hostile_requests
 from serving.http.attack import REGIONS, TOKEN
 from serving.http.known_attacks import ATTACKS
 from serving.raw_http import RawAnswer
-from serving.running import ask, until
+from serving.running import ask
+from waiting import until
 
 SEEDED = dict(hostile_requests(2 * len(KINDS), seed=1))
 

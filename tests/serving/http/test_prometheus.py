@@ -13,7 +13,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
-from serving.running import MODELS, ask, running, until
+from serving.running import MODELS, ask, running
+from waiting import until
 
 from edgecnn.runtime.decision import LatencyMs, Prediction
 from edgecnn.serving.engine.events import Decided, SwapChanged

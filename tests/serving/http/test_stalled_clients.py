@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from serving.running import TINY, ServiceProcess, ask, running, serving, until
+from serving.running import TINY, ServiceProcess, ask, running, serving
 from serving.stalled_clients import is_closed, stalled_clients
+from waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's state of a connection and of a process")
 

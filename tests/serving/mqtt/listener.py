@@ -12,7 +12,7 @@ from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
-from serving.running import until
+from waiting import until
 
 
 @dataclass(frozen=True)

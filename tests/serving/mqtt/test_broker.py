@@ -11,7 +11,8 @@ import pytest
 from serving.mqtt.certificates import Authority
 from serving.mqtt.listener import listening
 from serving.mqtt.mosquitto import mosquitto, needs_mosquitto
-from serving.running import ask, running, settings_of, until
+from serving.running import ask, running, settings_of
+from waiting import until
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.serving.mqtt.broker import read_broker

@@ -18,7 +18,8 @@ import jinja2
 import pytest
 from serving.mqtt.listener import listening
 from serving.mqtt.mosquitto import mosquitto, needs_mosquitto
-from serving.running import MODELS, TINY, ask, running, until
+from serving.running import MODELS, TINY, ask, running
+from waiting import until
 
 from edgecnn.errors import UsageError
 from edgecnn.serving.engine.events import SwapChanged

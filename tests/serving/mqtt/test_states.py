@@ -12,7 +12,8 @@ from typing import Any
 
 from serving.mqtt.listener import Heard, listening
 from serving.mqtt.mosquitto import Mosquitto, mosquitto, needs_mosquitto
-from serving.running import TINY, running, serving, until
+from serving.running import TINY, running, serving
+from waiting import until
 
 from edgecnn.serving.engine.events import Decided
 from edgecnn.serving.running import RunningService

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from page_visit import Visit, needs_chromium
 from playwright.sync_api import expect
-from serving.running import TINY, running, until
+from serving.running import TINY, running
 from taught_models import taught_with_thumbnails
+from waiting import until
 
 from edgecnn.runtime.classifier import Classifier
 from edgecnn.serving.engine.served_model import LoadedModel

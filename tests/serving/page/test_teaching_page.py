@@ -14,8 +14,9 @@ from mjpeg_server import mjpeg_camera
 from page_parts import NOTHING_TAUGHT, SHADOW_SHA
 from page_visit import Visit, Watched, needs_chromium
 from playwright.sync_api import expect
-from serving.running import ask, running, until
+from serving.running import ask, running
 from taught_models import taught_grounds
+from waiting import until
 
 pytestmark = needs_chromium
 

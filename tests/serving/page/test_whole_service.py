@@ -12,7 +12,8 @@ from mjpeg_server import mjpeg_camera
 from page_visit import needs_chromium
 from playwright.sync_api import Browser, Page, expect
 from serving.moved_camera import MOVED, REGIONS, frames, view
-from serving.running import MODELS, ask, running, until
+from serving.running import MODELS, ask, running
+from waiting import until
 
 from edgecnn.data.image_folder import scan_folder
 from edgecnn.runtime.frame_quality.thresholds import HealthThresholds

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from serving.running import TINY, Answer, ask, until
+from serving.running import TINY, Answer, ask
 from serving.swap.swap_models import sha256
+from waiting import until
 
 from edgecnn.serving.engine.events import SwapChanged
 from edgecnn.serving.running import RunningService

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving.running import TINY, running, settings_of, until
+from serving.running import TINY, running, settings_of
 from serving.swap.swap_client import FAKE, FIRST, serving
 from serving.swap.swap_models import admitted, good, sha256, write
+from waiting import until
 
 from edgecnn.errors import UsageError
 from edgecnn.serving.engine.service import Service

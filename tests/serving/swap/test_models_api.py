@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving.running import TINY, ask, running, until
+from serving.running import TINY, ask, running
 from serving.swap.swap_client import FIRST, models, post, serving, stored
 from serving.swap.swap_models import admitted, good, sha256
+from waiting import until
 
 from edgecnn.errors import OutputError
 from edgecnn.serving.swap.stored_models import StoredModels

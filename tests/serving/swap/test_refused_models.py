@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 from serving.classifying_clients import ClassifyingClients
-from serving.running import running, until
+from serving.running import running
 from serving.swap.swap_client import FAKE, FIRST, post, serving, stored, swaps_of
 from serving.swap.swap_models import admitted, bad_models, good, sha256
+from waiting import until
 
 from edgecnn.errors import ModelError
 from edgecnn.runtime.admission.admission import MORE_TIME, REMEDY

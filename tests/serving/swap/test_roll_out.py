@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from serving.running import TESTS, running, until
+from serving.running import TESTS, running
 from serving.swap.swap_client import models, serving
 from serving.swap.swap_models import admitted, good, sha256, with_labels
+from waiting import until
 
 from edgecnn.serving.running import RunningService
 

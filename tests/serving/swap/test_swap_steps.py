@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from serving.running import ask, running, until
+from serving.running import ask, running
 from serving.swap.swap_client import (
     FAKE,
     FIRST,
@@ -21,6 +21,7 @@ from serving.swap.swap_client import (
     swaps_of,
 )
 from serving.swap.swap_models import admitted, good, sha256, with_labels
+from waiting import until
 
 JPEG = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
 DIFFERENT = with_labels("square", "circle")

@@ -10,8 +10,9 @@ from typing import Any
 
 from grounds import write_grounds
 from serving.collect.made_frames import fill, store_in
-from serving.running import TINY, ask, running, until
+from serving.running import TINY, ask, running
 from serving.swap.swap_client import post
+from waiting import until
 
 from edgecnn.runtime.decision import Score
 from edgecnn.serving.running import RunningService

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving.running import TINY, ask, running, until
+from serving.running import TINY, ask, running
 from serving.swap.swap_client import post
 from serving.teaching.collected_grounds import (
     collect_grounds,
@@ -17,6 +17,7 @@ from serving.teaching.collected_grounds import (
     teacher_of,
     teaching,
 )
+from waiting import until
 
 from edgecnn.serving.running import RunningService
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from grounds import write_grounds
-from serving.running import TINY, ask, running, serving, until
+from processes import alive, children_of, command_of
+from serving.running import TINY, ask, running, serving
 from serving.swap.swap_client import post, swaps_of
 from serving.teaching.collected_grounds import collect_grounds, get, label_all, taught, teacher_of, teaching
+from waiting import until
 
 from edgecnn.errors import OutputError
 from edgecnn.runtime.system.subprocess_python import start_python
@@ -107,19 +109,12 @@ def test_the_service_ends_in_time_and_takes_the_process_along(tmp_path: Path) ->
             until(lambda url=service.url: ask(f"{url}/api/teach").json["ready_to_replace"])
             answer = ask(f"{service.url}/api/teach", method="POST", body=REPLACE, token=service.token)
             assert answer.status == 202
-            children = until(lambda pid=service.process.pid: children_of(pid))
+            children = until(lambda pid=service.process.pid: teaching_children(pid))
             assert service.stop(number) == status
-            until(lambda pids=children: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+            until(lambda pids=children: not any(map(alive, pids)))
     with serving("--config", settings) as service:
         assert ask(f"{service.url}/api/teach").json["last"] is None
         assert nothing_left(tmp_path)
-
-
-def children_of(pid: int) -> list[int]:
-    """The child processes that teach."""
-    found = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [int(child) for path in found for child in path.read_text().split()]
-    return [c for c in children if b"edgecnn.serving.teaching.child" in Path(f"/proc/{c}/cmdline").read_bytes()]
 
 
 def test_unreadable_files_are_skipped_or_named(tmp_path: Path) -> None:
@@ -237,3 +232,7 @@ def test_a_model_file_that_changed_on_the_disk_is_not_taught(tmp_path: Path) -> 
             process.close()
         assert isinstance(outcome, Failed)
         assert "the file has changed since the service opened it" in outcome.reason
+
+
+def teaching_children(pid: int) -> list[int]:
+    return [child for child in children_of(pid) if "edgecnn.serving.teaching.child" in command_of(child)]

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 from serving.mqtt.certificates import Authority
-from serving.running import running, settings_of, until
+from serving.running import running, settings_of
 from serving.webhooks.receiver import Receiver, receiving
+from waiting import until
 
 from edgecnn.errors import EdgeCNNError
 from edgecnn.plain_json import as_json

@@ -13,8 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from serving.running import MODELS, TINY, ask, running, until
+from serving.running import MODELS, TINY, ask, running
 from taught_models import taught_with_thumbnails
+from waiting import until
 
 from edgecnn.errors import ProviderError
 from edgecnn.manifest import TAUGHT_KEY
