@@ -32,6 +32,7 @@ from edgecnn.errors import ImageError, InputNotFoundError
 from edgecnn.image.antialiased_resize import Filter, resize_antialiased
 from edgecnn.image.area_resize import resize_area
 from edgecnn.image.decoding import MAX_PIXELS, ColorOrder, Decoded, Image, Part, check_range, decode, decode_part
+from edgecnn.image.linear_resize import resize_linear
 from edgecnn.manifest import InputSpec, ModelInput, PreprocessSpec
 
 __all__ = [
@@ -60,7 +61,6 @@ changed, with 1.5 and 2 none (docs/decisions/010-scaled-decoding.md)."""
 _LONGEST = 8  # ratio of the sides of an image; of longer ones, a crop takes the middle
 
 _INTERPOLATION = {
-    "linear": cv2.INTER_LINEAR,
     "cubic": cv2.INTER_CUBIC,
     "nearest": cv2.INTER_NEAREST_EXACT,  # samples pixel centres as Pillow does; INTER_NEAREST is half a pixel off
 }
@@ -244,6 +244,8 @@ def _resize(image: Image, width: int, height: int, spec: PreprocessSpec) -> Imag
         return resize_area(image, width, height)
     if spec.interpolation in _ANTIALIASED:
         return resize_antialiased(image, width, height, _ANTIALIASED[spec.interpolation])
+    if spec.interpolation == "linear":
+        return resize_linear(image, width, height)
     interpolation = _INTERPOLATION[spec.interpolation]
     return cv2.resize(image, (width, height), interpolation=interpolation)  # type: ignore[return-value]
 
@@ -319,6 +321,8 @@ def _resize_part(decoded: Decoded, width: int, height: int, spec: PreprocessSpec
     if spec.interpolation in _ANTIALIASED:
         kind = _ANTIALIASED[spec.interpolation]
         found = resize_antialiased(image, width, height, kind, extent=(rows, columns))
+    elif spec.interpolation == "linear":
+        found = resize_linear(image, width, height, extent=(rows, columns))
     else:
         interpolation = _INTERPOLATION.get(spec.interpolation, cv2.INTER_AREA)
         larger = cv2.resize(image, None, fx=width / columns, fy=height / rows, interpolation=interpolation)

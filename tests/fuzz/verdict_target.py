@@ -42,12 +42,16 @@ class _Child:
         return self._status
 
 
+def _nothing(*_: object, **__: object) -> None:
+    """A `Mock` would keep each of the millions of calls."""
+
+
 @contextmanager
 def opened() -> Iterator[Look]:
     with (
-        mock.patch.object(admission, "recall", mock.Mock(return_value=None)),
-        mock.patch.object(admission, "remember"),
-        mock.patch.object(admission, "unneeded"),
+        mock.patch.object(admission, "recall", _nothing),
+        mock.patch.object(admission, "remember", _nothing),
+        mock.patch.object(admission, "unneeded", _nothing),
         mock.patch.object(admission, "onnxruntime", SimpleNamespace(__version__=_VERSION)),
     ):
         yield _look

@@ -280,6 +280,19 @@ def test_a_redirection_leads_to_an_address_of_http_or_is_an_error(place: str, wh
         next(read_http(f"http://{host}/", 10_000, 5.0))
 
 
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_the_body_of_a_redirection_is_left_unread_however_long_it_is(code: int) -> None:
+    def handler(connection: socket.socket, request: str) -> None:
+        if request.startswith("GET /in "):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n" + IMAGE)
+        else:
+            head = f"HTTP/1.1 {code} Found\r\nLocation: /in\r\nContent-Length: {10**15}\r\n\r\n"
+            connection.sendall(head.encode() + bytes(1000))
+            connection.recv(1)  # until the other side goes
+
+    assert first_frame(handler) == (64, 64, 3)
+
+
 def test_a_cookie_that_python_cannot_read_is_dropped_without_a_word() -> None:
     def image(connection: socket.socket, _: str) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Max-Age\r\nContent-Type: image/jpeg\r\n\r\n" + IMAGE)

@@ -31,12 +31,24 @@ _ICY = b"ICY "
 _HEADERS = {"User-Agent": "edgecnn", "Accept": "multipart/x-mixed-replace, image/*, video/*, */*;q=0.5"}
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Leaves the body of a redirection unread: Python would take all of it into memory, however long it is."""
+
+    def http_error_302(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: http.client.HTTPMessage
+    ) -> Any:
+        fp.close()
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+
 # Those of `urllib.request.build_opener` without FTP, files and data: a camera may redirect to HTTP alone
 _OF_PYTHON = (
     urllib.request.ProxyHandler,
     urllib.request.UnknownHandler,
     urllib.request.HTTPDefaultErrorHandler,
-    urllib.request.HTTPRedirectHandler,
+    _Redirects,
     urllib.request.HTTPErrorProcessor,
 )
 
