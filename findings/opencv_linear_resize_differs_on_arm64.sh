@@ -18,6 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install_arm64 # Debian's Python 3.11 for arm64 and the wheels, in .arm64
 qemu="$(command -v qemu-aarch64-static || command -v qemu-aarch64)"
+system="$PWD/.arm64/root"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
@@ -56,7 +57,7 @@ np.save(folder / "image.npy", image)
 cv2.imwrite(str(folder / "image.jpg"), image)
 PY
 "$folder/venv/bin/python" "$folder/resize.py" "$folder/image.npy" "$folder/image.jpg" "$folder/x86.npz"
-PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 PYTHONPATH="$PWD/.arm64/site" "$qemu" -L "$PWD/.arm64/root" -cpu cortex-a76 "$PWD/.arm64/root/usr/bin/python3.11" \
+PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 PYTHONPATH="$PWD/.arm64/site" "$qemu" -L "$system" -cpu cortex-a76 "$system/usr/bin/python3.11" \
   "$folder/resize.py" "$folder/image.npy" "$folder/image.jpg" "$folder/arm.npz"
 "$folder/venv/bin/python" - "$folder" <<'PY'
 import sys
