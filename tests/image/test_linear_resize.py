@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -52,30 +51,22 @@ def test_so_are_those_of_an_image_that_was_decoded_smaller(part: int) -> None:
             np.testing.assert_array_equal(found, larger[:height, :width])
 
 
-@pytest.fixture
-def another_opencv(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """OpenCV as it is on ARM: some bytes are a level higher."""
-    resize = cv2.resize
+@on_x86
+def test_where_opencv_rounds_otherwise_the_pixels_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    resize, image = cv2.resize, noise(91, 133)
 
     def otherwise(*args: object, **options: object) -> NDArray[np.uint8]:
+        """As OpenCV is on ARM: some bytes are a level higher."""
         found = resize(*args, **options)  # type: ignore[call-overload]
         found[::3] += found[::3] < 255
         return found
 
-    linear_resize._opencv_rounds_so.cache_clear()
+    expected = resize_linear(image, 64, 48)
+    monkeypatch.setattr(linear_resize, "_opencv_rounds_so", linear_resize._opencv_rounds_so.__wrapped__)  # tried anew
     monkeypatch.setattr(cv2, "resize", otherwise)
-    yield
-    linear_resize._opencv_rounds_so.cache_clear()
-
-
-@on_x86
-def test_where_opencv_rounds_otherwise_the_pixels_stay(another_opencv: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = noise(91, 133)
     found = resize_linear(image, 64, 48)
-    monkeypatch.undo()
-    linear_resize._opencv_rounds_so.cache_clear()
-    np.testing.assert_array_equal(found, resize_linear(image, 64, 48))
-    np.testing.assert_array_equal(found, cv2.resize(image, (64, 48), interpolation=cv2.INTER_LINEAR))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found, resize(image, (64, 48), interpolation=cv2.INTER_LINEAR))
 
 
 @pytest.mark.parametrize(
